@@ -1,0 +1,162 @@
+"""Manners at the command line: one way to fail, to show progress, and to write files.
+
+Every command of the kit is a function from its parameters to an exit code, handed to :func:`run`:
+
+    0  all done
+    1  done, but some inputs could not be read (each named on stderr, with the reason)
+    2  wrong use or nothing to do; one sentence says what to do instead
+    130  interrupted by the user
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+Parameters = TypeVar("Parameters")
+
+ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+#: Seconds between two progress lines when stderr is a log file rather than a terminal.
+LOG_INTERVAL = 15.0
+
+
+class UserError(Exception):
+    """A mistake that the user can mend, told in one sentence: the thing, what was found, what to do."""
+
+
+def warn(message: str) -> None:
+    """Tell the user something on stderr; stdout belongs to results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def run(
+    command: Callable[[Parameters], int],
+    parameters: type[Parameters],
+    argv: list[str] | None = None,
+    prog: str | None = None,
+) -> NoReturn:
+    """Read `parameters` from the command line, run `command` with them, exit with its code.
+
+    A :class:`UserError`, a full disk, a missing permission or Ctrl-C ends in one sentence on stderr
+    and never in a traceback; anything else is a defect of the kit and keeps its traceback.
+    """
+    import parameter
+
+    try:
+        code = command(parameter.from_command_line(parameters, argv, prog))
+        sys.stdout.flush()
+    except UserError as error:
+        warn(f"error: {error}")
+        code = WRONG_USE
+    except KeyboardInterrupt:
+        warn("interrupted: what was finished is kept; the same command goes on or starts again")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our stdout (head, less) has seen enough; that is no failure of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ALL_DONE
+    except OSError as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        warn(f"error: {sentence}")
+        code = WRONG_USE
+    sys.exit(code)
+
+
+def _sentence(error: OSError) -> str | None:
+    where = error.filename or "the output"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return (
+            f"no space left to write {where}: free some space or choose another place; "
+            "files finished earlier are untouched"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission for {where}: change its permissions or choose another place"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR) and error.filename:
+        return f"{where} is in the way ({os.strerror(error.errno)}): remove it or choose another path"
+    return None
+
+
+@contextlib.contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path` and rename it to `path` when the block succeeds.
+
+    Whoever reads `path` sees the old file or the new one, whole; a failing block leaves the old one.
+    The temporary name keeps the suffix, which libraries read the format from.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        # The user knows the file by its own name, not by the temporary one.
+        if error.filename in (None, str(temporary), temporary) and error.errno:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def progress(title: str, total: int | None, unit: str = "pictures") -> Iterator[Callable[[int], None]]:
+    """Show how far a job of `total` units is, on stderr; yields `advance(count)`.
+
+    On a terminal: a bar with rate and time left. In a log: a line every :data:`LOG_INTERVAL` seconds.
+    """
+    if sys.stderr.isatty():
+        with _bar(title, total, unit) as advance:
+            yield advance
+        return
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done, last
+        done += count
+        now = time.monotonic()
+        if now - last >= LOG_INTERVAL:
+            last = now
+            rate = done / (now - started)
+            left = f" of {total:,}, {_clock((total - done) / rate)} left" if total and rate else ""
+            warn(f"{title}: {done:,}{left}, {rate:,.0f} {unit}/s")
+
+    yield advance
+
+
+@contextlib.contextmanager
+def _bar(title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total, rate="")
+
+        def advance(count: int) -> None:
+            bar.advance(task, count)
+            speed = bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:,.0f} {unit}/s" if speed else "")
+
+        yield advance
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

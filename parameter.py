@@ -1,0 +1,254 @@
+"""Every parameter of the kit, once: name, default, unit and check.
+
+The flags of the commands (:func:`from_command_line`) and the `parameters.json` of a run
+(:meth:`Parameters.to_json`) both come from the classes below; their descriptions are the help texts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import tyro
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from tyro.conf import Positional, arg
+
+from console import WRONG_USE, UserError
+
+#: Where the commands look when no path is given, relative to the clone.
+TRAIN_FOLDER, TEST_FOLDER, RUNS_FOLDER = "DB/train", "DB/test", "runs"
+
+DEFAULT_ALPHABET = "0-9A-Z"
+
+
+def size(text: str) -> tuple[int, int]:
+    """`128x64` -> (width, height) in pixels. Raises ValueError."""
+    match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
+    if not match or not all(1 <= int(side) <= 10_000 for side in match.groups()):
+        raise ValueError("a size is WIDTHxHEIGHT in pixels, such as 128x64")
+    return int(match[1]), int(match[2])
+
+
+def length(text: str) -> tuple[int, int]:
+    """`4` -> (4, 4), `4-6` -> (4, 6): the fewest and the most characters. Raises ValueError."""
+    match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", text)
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 1 <= low <= high:
+        raise ValueError("a length is a number or a range, such as 4 or 4-6")
+    return low, high
+
+
+def _checked_size(text: str) -> str:
+    return "x".join(map(str, size(text)))
+
+
+def _checked_length(text: str) -> str:
+    length(text)
+    return text
+
+
+def _checked_pattern(text: str) -> str:
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression ({error})") from error
+    if "label" not in pattern.groupindex:
+        raise ValueError("the expression needs a group named label, such as '(?P<label>[^_]+)_'")
+    return text
+
+
+def _checked_validation(text: str) -> str:
+    with contextlib.suppress(ValueError):
+        if not 0 < float(text) < 1:
+            raise UserError(f"--validation {text}: a fraction lies between 0 and 1; or give a folder or a list")
+    return text
+
+
+Size = Annotated[str, AfterValidator(_checked_size), arg(metavar="WxH")]
+Length = Annotated[str, AfterValidator(_checked_length), arg(metavar="N|N-M")]
+LabelPattern = Annotated[str | None, AfterValidator(lambda text: text and _checked_pattern(text)), arg(metavar="REGEX")]
+
+
+def chosen(metavar: str, how: str) -> Any:
+    """A flag whose default is chosen at run time; the help says `how`."""
+    return arg(metavar=metavar, help_behavior_hint=f"(default: {how})")
+
+
+class Parameters(BaseModel):
+    """What all commands' parameters share: frozen, no unknown names, one-sentence errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain(cls, values: Any, handler: Any) -> Self:
+        try:
+            return handler(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            # A field's flag is its name with dashes (`from_` only dodges the keyword).
+            name = str(first["loc"][0]) if first["loc"] else ""
+            flag = "--" + name.rstrip("_").replace("_", "-")
+            reason = first["msg"].removeprefix("Value error, ")
+            reason = reason[:1].lower() + reason[1:]
+            raise UserError(f"{flag} {first['input']}: {reason}; see --help") from error
+
+    def to_json(self) -> str:
+        """The parameters as a JSON object, readable and diffable."""
+        return json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, path: Path) -> Self:
+        """Read what :meth:`to_json` wrote. Raises UserError when it does not fit this kit."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{path} is no parameter file of this kit ({error})") from error
+
+
+class GenerateParameters(Parameters):
+    """Make labelled pictures: a corpus to train and test on. The same flags give the same bytes."""
+
+    out: Annotated[str, arg(metavar="DIR")] = Field(TRAIN_FOLDER, description="Folder to fill.")
+    count: int = Field(10_000, ge=1, le=100_000_000, description="Pictures in the corpus.")
+    style: Literal["captcha", "lines", "dots"] = Field("captcha", description="What the pictures look like.")
+    size: Size = Field("128x64", description="Width and height in pixels.")
+    length: Length = Field("4", description="Characters per picture, a number or a range.")
+    alphabet: Annotated[str, arg(metavar="CHARS|FILE")] = Field(
+        DEFAULT_ALPHABET,
+        description="Ranges (0-9A-Z), a literal, or a file with one character per line.",
+    )
+    fonts: Annotated[str | None, chosen("DIR", "the fonts that the packages bring")] = Field(
+        None, description="Folder with .ttf or .otf files of one's own."
+    )
+    colour: Literal["colour", "grey"] = Field("colour", description="Colour of ink and ground.")
+    noise: float = Field(1.0, ge=0, le=5, description="Lines and dots, as a multiple of the style's own.")
+    distortion: float = Field(1.0, ge=0, le=3, description="Rotation, shear and warp, likewise.")
+    seed: int = Field(0, ge=0, description="Picture i depends on (seed, i) alone.")
+    workers: Annotated[int | None, chosen("N", "one per core")] = Field(
+        None, ge=1, le=1024, description="Processes that draw."
+    )
+
+
+class DatasetParameters(Parameters):
+    """Say what is in a folder or list of labelled pictures: counts, alphabet, lengths, sizes, what is broken."""
+
+    path: Positional[str] = Field(TRAIN_FOLDER, description="Folder or list of labelled pictures.")
+    label_pattern: LabelPattern = Field(
+        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
+    )
+    json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Also write it as JSON.")
+
+
+class TrainingParameters(Parameters):
+    """Train a network on labelled pictures: data in, run folder with the model file out."""
+
+    data: Annotated[str, arg(metavar="PATH")] = Field(TRAIN_FOLDER, description="Folder or list of labelled pictures.")
+    validation: Annotated[
+        str | None,
+        AfterValidator(lambda text: text and _checked_validation(text)),
+        chosen("PATH|FRACTION", "a tenth of the data"),
+    ] = Field(None, description="Pictures that choose the best weights.")
+    label_pattern: LabelPattern = Field(
+        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
+    )
+    alphabet: Annotated[str | None, chosen("CHARS|FILE", "the characters of the labels")] = Field(
+        None, description="Characters the network can read."
+    )
+    network: Literal["vgg_bilstm", "vgg_bigru"] = Field("vgg_bilstm", description="Backbone and sequence.")
+    preset: Literal["small", "base"] = Field("small", description="small for a CPU; base as CRNN-Keras published it.")
+    head: Literal["ctc"] = Field("ctc", description="How columns become text.")
+    size: Annotated[str | None, AfterValidator(lambda text: text and _checked_size(text)), chosen("WxH", "chosen from the pictures and labels")] = Field(
+        None, description="Width and height that the network sees."
+    )
+    fit: Literal["stretch", "pad"] = Field("stretch", description="How a picture gets to that size; pad keeps its aspect.")
+    colour: Literal["grey", "rgb"] = Field("grey", description="What the network sees.")
+    epochs: Annotated[int | None, chosen("N", "chosen from the number of pictures")] = Field(
+        None, ge=1, description="Times every picture is seen."
+    )
+    batch_size: Annotated[int | None, chosen("N", "chosen from the number of pictures")] = Field(
+        None, ge=1, le=65_536, description="Pictures per step."
+    )
+    learning_rate: Annotated[float | None, chosen("F", "the preset's")] = Field(
+        None, gt=0, le=10, description="Peak learning rate of AdamW, after warm-up."
+    )
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Weight decay of AdamW.")
+    warmup: float = Field(0.05, ge=0, lt=1, description="Part of the steps in which the learning rate rises.")
+    clip_norm: float = Field(5.0, gt=0, description="Gradients are clipped to this global norm.")
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of an average of the weights, e.g. 0.999; 0 is off.")
+    augmentation: float = Field(1.0, ge=0, le=3, description="Strength of the augmentation; 0 is off.")
+    patience: Annotated[int | None, chosen("N", "no early stopping")] = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation."
+    )
+    seed: int = Field(0, ge=0, description="Seed of weights, order and augmentation.")
+    run: Annotated[str | None, chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
+    resume: bool = Field(False, description="Go on with the run folder where it stopped.")
+    from_: Annotated[str | None, arg(name="from", help_behavior_hint="(default: random weights)", metavar="MODEL")] = Field(
+        None, description="Start from the weights of a model file or of a shipped name."
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
+    workers: Annotated[int | None, chosen("N", "one per core")] = Field(
+        None, ge=1, le=1024, description="Threads that prepare pictures."
+    )
+    quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
+
+
+class PredictionParameters(Parameters):
+    """Read pictures: model file and pictures in, one line per picture out."""
+
+    paths: Positional[tuple[str, ...]] = Field((), description="Pictures, folders, list files, or - for stdin.")
+    model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
+    csv: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a CSV table.")
+    json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write JSON.")
+    plot: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a contact sheet.")
+    labels: bool = Field(False, description="The pictures are labelled: add truth, verdict and scores.")
+    label_pattern: LabelPattern = Field(
+        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
+    )
+    ignore_case: bool = Field(False, description="Compare with labels without regard to case.")
+    decoder: Annotated[Literal["greedy", "beam"] | None, chosen("{greedy,beam}", "the model file's")] = Field(
+        None, description="How columns become text."
+    )
+    beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
+    paths_kept: Annotated[int, arg(name="top")] = Field(1, ge=1, le=100, description="Texts per picture (beam).")
+    batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+
+
+class EvaluationParameters(Parameters):
+    """Score a model file on labelled pictures, with its uncertainty."""
+
+    path: Positional[str] = Field(TEST_FOLDER, description="Folder or list of labelled pictures.")
+    model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
+    json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write the scores as JSON.")
+    report: Annotated[str | None, arg(metavar="DIR")] = Field(None, description="Write a report to look at.")
+    label_pattern: LabelPattern = Field(
+        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
+    )
+    ignore_case: bool = Field(False, description="Compare without regard to case.")
+    decoder: Annotated[Literal["greedy", "beam"] | None, chosen("{greedy,beam}", "the model file's")] = Field(
+        None, description="How columns become text."
+    )
+    beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
+    batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+
+
+AnyParameters = TypeVar("AnyParameters", bound=Parameters)
+
+
+def from_command_line(parameters: type[AnyParameters], argv: list[str] | None = None, prog: str | None = None) -> AnyParameters:
+    """The parameters that the flags ask for. Raises UserError; `--help` exits with 0."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(parameters, args=argv, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+    except SystemExit as stop:
+        if stop.code != WRONG_USE:
+            raise
+    # tyro draws a box of several paragraphs; the first one names the fault.
+    lines = [line.strip("│ ") for line in complaint.getvalue().splitlines()[1:]]
+    fault = " ".join(lines[: next((i for i, line in enumerate(lines) if line.startswith("──")), 1)])
+    raise UserError(f"{fault.strip().rstrip('.')}; see --help")
