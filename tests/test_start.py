@@ -1,0 +1,119 @@
+"""start.py in a clone of its own, with requirements that are made here: no test touches the network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+START = Path(__file__).parents[1] / "start.py"
+
+READER = "import sys, greeting\nprint('read', *sys.argv[1:])\nsys.exit(int(greeting.CODE))\n"
+
+
+def make_wheel(folder: Path, version: str, code: int = 0) -> None:
+    """The smallest package that pip installs: `greeting`, whose CODE the stand-in for prediction.py exits with."""
+    folder.mkdir(exist_ok=True)
+    info = f"greeting-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"greeting-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("greeting.py", f"CODE = {code}\n")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: greeting\nVersion: {version}\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    clone = tmp_path / "a clone"
+    clone.mkdir()
+    shutil.copy(START, clone)
+    (clone / "prediction.py").write_text(READER)
+    (clone / "requirements.txt").write_text("greeting==1.0\n")
+    make_wheel(clone / "wheels", "1.0")
+    return clone
+
+
+def start(clone: Path, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": (clone / "wheels").as_uri(),
+        "PIP_CONFIG_FILE": os.devnull,
+        **variables,
+    }
+    command = [sys.executable, str(clone / "start.py"), *flags]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=clone.parent)
+
+
+def test_sets_up_once_reads_the_samples_and_hands_on_the_exit_code(clone: Path) -> None:
+    first = start(clone)
+    assert (first.returncode, first.stdout) == (0, "read DB/samples --labels\n"), first.stderr
+    assert "installing requirements.txt into .venv" in first.stderr
+
+    again = start(clone, PIP_FIND_LINKS="file:///nowhere")
+    assert (again.returncode, again.stdout) == (0, "read DB/samples --labels\n")
+    assert "installing" not in again.stderr
+
+    # A changed lock, and what an interruption leaves: no record of what is installed.
+    make_wheel(clone / "wheels", "2.0", code=3)
+    (clone / "requirements.txt").write_text("greeting==2.0\n")
+    assert start(clone).returncode == 3
+    (clone / ".venv" / "installed-requirements.txt").unlink()
+    assert "installing" in start(clone).stderr
+
+    # An environment whose Python has gone.
+    for python in (clone / ".venv").glob("[bS]*/python*"):
+        python.unlink()
+    repaired = start(clone)
+    assert repaired.returncode == 3
+    assert "making it anew" in repaired.stderr
+
+
+def test_requirements_that_cannot_be_had_end_in_one_sentence(clone: Path) -> None:
+    (clone / "requirements.txt").write_text("greeting==9.9\n")
+    result = start(clone)
+    assert result.returncode == 2
+    assert (
+        "error: pip could not install the requirements (No matching distribution found for greeting==9.9)"
+        in result.stderr
+    )
+    assert "Traceback" not in result.stderr
+    assert not (clone / ".venv" / "installed-requirements.txt").exists()
+
+
+def test_python_without_venv_ends_in_one_sentence(clone: Path) -> None:
+    broken = clone / "broken"
+    broken.mkdir()
+    for module in ("venv", "virtualenv"):
+        (broken / f"{module}.py").write_text("raise SystemExit(1)\n")
+    result = start(clone, PYTHONPATH=str(broken), PATH="")
+    assert result.returncode == 2
+    assert "apt install python3-venv" in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_another_python_ends_in_one_sentence(clone: Path) -> None:
+    source = (clone / "start.py").read_text(encoding="utf-8")
+    (clone / "start.py").write_text(
+        source.replace("OLDEST, NEWEST = (3, 11), (3, 13)", "OLDEST, NEWEST = (3, 5), (3, 6)")
+    )
+    result = start(clone, PATH="")
+    assert result.returncode == 2
+    assert "the kit needs Python 3.5 to 3.6: install one of those" in result.stderr
+    assert not (clone / ".venv").exists()
+
+
+def test_lock_holds_versions_alone_and_covers_the_tests() -> None:
+    locks = {
+        name: (START.parent / name).read_text().split("\n") for name in ("requirements.txt", "requirements-test.txt")
+    }
+    for lines in locks.values():
+        assert all("==" in line and "/" not in line and "@" not in line for line in lines if line)
+    assert set(locks["requirements.txt"]) <= set(locks["requirements-test.txt"])
