@@ -1,0 +1,248 @@
+"""Scores as something to look at: a folder with `index.html`, its pictures, and `report.json`."""
+
+from __future__ import annotations
+
+import html
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console import atomic
+from model.scores import Confusion, Interval, Mistake, Scores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+INK, RIGHT, WRONG, QUIET = "#22313f", "#2a78b8", "#c8452f", "#c9d2da"
+
+CONFUSIONS_DRAWN = 20
+
+#: Families that hold what DejaVu, matplotlib's own, lacks: Chinese, Japanese, Korean. Those installed are used.
+OTHER_SCRIPTS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+)
+
+
+def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mapping[str, NDArray[np.uint8]]) -> Path:
+    """Write the report into `folder`, over an earlier one, and return the path of its page.
+
+    `record` goes into `report.json` as it is; its plain values that are no scores (model, pictures per second)
+    stand at the head of the page. `sheets` are pictures to end with, uint8 RGB (height, width, 3), by their titles.
+    """
+    figures = {
+        "reliability": _reliability(scores),
+        "confusions": _confusions(scores),
+        "lengths": _lengths(scores),
+    }
+    for name, figure in figures.items():
+        with atomic(folder / f"{name}.png") as file, warnings.catch_warnings():
+            # A character that no installed font holds is drawn as a box; the page's table has it in text.
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            figure.savefig(file, dpi=150)
+    names = {title: f"pictures-{number}.png" for number, title in enumerate(sheets, start=1)}
+    for title, name in names.items():
+        _save(folder / name, sheets[title])
+    with atomic(folder / "report.json") as file:
+        file.write_text(
+            json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace"
+        )
+    page = folder / "index.html"
+    with atomic(page) as file:
+        file.write_text(_page(scores, record, list(figures), names), encoding="utf-8", errors="replace")
+    return page
+
+
+def shown(character: str) -> str:
+    """A character as people can see it, the missing one too."""
+    return {"": "nothing", " ": "space", "\u3000": "wide space"}.get(character, character)
+
+
+def _save(path: Path, image: NDArray[np.uint8]) -> None:
+    from matplotlib.image import imsave
+
+    with atomic(path) as file:
+        imsave(file, image)
+
+
+def _axes(title: str, height: float) -> tuple[Figure, Axes]:
+    from matplotlib import font_manager, rcParams
+    from matplotlib.figure import Figure
+
+    installed = set(font_manager.get_font_names())
+    rcParams["font.family"] = ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed)]
+    figure = Figure(figsize=(7, height), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, loc="left", color=INK, fontweight="bold", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)
+    return figure, axes
+
+
+def _reliability(scores: Scores) -> Figure:
+    """What the probabilities promise against what they keep, over how often each is given."""
+    figure, axes = _axes("Does the probability keep its promise?", 5.4)
+    images = [part.images for part in scores.reliability]
+    share = [count / scores.images for count in images]
+    axes.bar(
+        [part.low for part in scores.reliability], share, 0.096, align="edge", color=QUIET, label="share of pictures"
+    )
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="kept exactly")
+    promised = [part.probability for part in scores.reliability]
+    kept = [part.exact_match for part in scores.reliability]
+    around = _around(kept, [part.exact_match_interval for part in scores.reliability])
+    axes.errorbar(promised, kept, around, color=RIGHT, marker="o", capsize=3, label="exact match, 95 % interval")
+    for part, height in zip(scores.reliability, share, strict=True):
+        axes.annotate(f"{part.images:,}", (part.low + 0.048, height), ha="center", va="bottom", fontsize=7, color=INK)
+    axes.set(xlim=(0, 1), ylim=(0, 1.05), xlabel="probability given", ylabel="exact match")
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    axes.set_title(f"mean distance {scores.calibration_error:.1%}", loc="right", color=INK, fontsize=9)
+    return figure
+
+
+def _confusions(scores: Scores) -> Figure:
+    """The most frequent confusions as bars, each with its share of the character's occurrences."""
+    from matplotlib.ticker import MaxNLocator
+
+    confusions = scores.confusions[:CONFUSIONS_DRAWN]
+    figure, axes = _axes("Most confused characters: true → read", 1.3 + 0.27 * max(3, len(confusions)))
+    if not confusions:
+        return _nothing(figure, axes, "no character was misread")
+    rows = range(len(confusions))
+    axes.barh(rows, [confusion.count for confusion in confusions], color=WRONG, height=0.7)
+    axes.set_yticks(rows, [_pair(confusion) for confusion in confusions], fontsize=10)
+    axes.invert_yaxis()
+    for row, confusion in enumerate(confusions):
+        axes.annotate(
+            f" {confusion.count:,}  ({_share(confusion)})",
+            (confusion.count, row),
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
+    axes.margins(x=0.25)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("times")
+    return figure
+
+
+def _lengths(scores: Scores) -> Figure:
+    """Exact match for each length of the true text."""
+    figure, axes = _axes("Exact match by length of the text", 3.6)
+    lengths = scores.per_length
+    kept = [part.exact_match for part in lengths]
+    around = _around(kept, [part.exact_match_interval for part in lengths])
+    places = range(len(lengths))
+    axes.bar(places, kept, 0.6, yerr=around, color=RIGHT, ecolor=INK, capsize=3)
+    axes.set_xticks(
+        places, [f"{part.length}\n({part.images:,})" for part in lengths], fontsize=8 if len(lengths) < 16 else 5
+    )
+    axes.set(ylim=(0, 1.05), ylabel="exact match", xlabel="characters (pictures)")
+    axes.set_xlim(-1, max(1, len(lengths)))
+    return figure
+
+
+def _around(rates: list[float], intervals: tuple[Interval, ...] | list[Interval]) -> list[list[float]]:
+    """Intervals as matplotlib wants them: distances below and above."""
+    below = [max(0.0, rate - low) for rate, (low, _) in zip(rates, intervals, strict=True)]
+    return [below, [max(0.0, high - rate) for rate, (_, high) in zip(rates, intervals, strict=True)]]
+
+
+def _nothing(figure: Figure, axes: Axes, sentence: str) -> Figure:
+    axes.axis("off")
+    axes.text(0.5, 0.5, sentence, ha="center", va="center", color=INK, transform=axes.transAxes)
+    return figure
+
+
+def _pair(confusion: Confusion) -> str:
+    return f"{shown(confusion.truth)} → {shown(confusion.read)}"
+
+
+def _share(confusion: Confusion) -> str:
+    return f"{confusion.count / max(1, confusion.occurrences):.2%}"
+
+
+def _page(scores: Scores, record: Mapping[str, Any], figures: list[str], sheets: Mapping[str, str]) -> str:
+    known = scores.to_dict()
+    facts = {
+        name: value for name, value in record.items() if name not in known and isinstance(value, str | int | float)
+    }
+    low, high = scores.exact_match_interval
+    summary = {
+        "Exact match": f"{scores.exact_match:.2%} <small>({scores.exact:,} of {scores.images:,} pictures; "
+        f"95 % interval {low:.2%} to {high:.2%})</small>",
+        "Character error rate": f"{scores.character_error_rate:.2%}",
+        "Letter accuracy": f"{scores.letter_accuracy:.2%}",
+        "Calibration error": f"{scores.calibration_error:.2%}",
+        "Unreadable pictures": f"{scores.unreadable:,} <small>(left out)</small>",
+        **{
+            _title(name): f"{value:,.0f}" if isinstance(value, float) else _text(value) for name, value in facts.items()
+        },
+    }
+    parts = [
+        _table([], [[f"<b>{name}</b>", value] for name, value in summary.items()]),
+        *(f'<img src="{name}.png" alt="{name}">' for name in figures),
+        *(f'<h2>{_text(title)}</h2>\n<img src="{name}" alt="{_text(title)}">' for title, name in sheets.items()),
+        "<h2>Worst pictures</h2>",
+        _mistakes(scores.worst),
+        "<h2>Surest mistakes</h2>\n<p>A sure mistake is often a wrong label.</p>",
+        _mistakes(scores.surest),
+        "<h2>Confusions</h2>",
+        _table(
+            ["true", "read", "times", "of the true character"],
+            [[_text(shown(c.truth)), _text(shown(c.read)), f"{c.count:,}", _share(c)] for c in scores.confusions],
+        ),
+    ]
+    body = "\n".join(parts)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Evaluation</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: {INK}; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }}
+td, th {{ padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #e4e9ed; vertical-align: top; }}
+td {{ overflow-wrap: anywhere; }}
+img {{ max-width: 100%; display: block; margin: 1.5rem 0; }}
+small {{ opacity: .7; }}
+</style>
+<h1>Evaluation</h1>
+{body}
+</html>
+"""
+
+
+def _mistakes(mistakes: tuple[Mistake, ...]) -> str:
+    if not mistakes:
+        return "<p>No picture was read wrongly.</p>"
+    rows = [[_text(m.name), _text(m.truth), _text(m.text), f"{m.probability:.4f}"] for m in mistakes]
+    return _table(["picture", "true", "read", "probability"], rows)
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    head = "<tr>" + "".join(f"<th>{name}</th>" for name in heads) + "</tr>\n" if heads else ""
+    return (
+        f"<table>\n{head}" + "\n".join("<tr><td>" + "</td><td>".join(row) + "</td></tr>" for row in rows) + "\n</table>"
+    )
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _text(value: object) -> str:
+    return html.escape(str(value))

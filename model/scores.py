@@ -1,0 +1,221 @@
+"""How well texts were read: every figure of the kit comes from :func:`score`.
+
+Texts are compared character by character (Unicode code points). Edits are those of Levenshtein's distance:
+a character replaced, left out or added counts one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+#: Quantile of the normal distribution for intervals that hold the true value 95 times in 100.
+Z_95 = 1.959964
+
+#: Longest lists of confusions and of pictures; what lies behind is in the counts.
+MOST_LISTED = 48
+
+RELIABILITY_BINS = 10
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class LengthScore:
+    """Scores of the pictures whose true text has `length` characters."""
+
+    length: int
+    images: int
+    exact_match: float
+    exact_match_interval: Interval
+    character_error_rate: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A character read as another one `count` times; an empty `read` is left out, an empty `truth` is added.
+
+    `occurrences` is how often the true texts have the character (for an added one: all their characters).
+    """
+
+    truth: str
+    read: str
+    count: int
+    occurrences: int
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture that was read wrongly; `character_error_rate` is that of this picture."""
+
+    name: str
+    truth: str
+    text: str
+    probability: float
+    character_error_rate: float
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Pictures whose probability lies in [low, high): what was promised and what was kept."""
+
+    low: float
+    high: float
+    images: int
+    probability: float
+    exact_match: float
+    exact_match_interval: Interval
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of many pictures. All rates lie between 0 and 1, but for a character error rate with many additions."""
+
+    #: Pictures that were read; the rates are over these alone.
+    images: int
+    #: Pictures left out because they could not be read.
+    unreadable: int
+    #: Pictures of which the whole text is right.
+    exact: int
+    exact_match: float
+    #: 95 % interval of `exact_match` (Wilson 1927).
+    exact_match_interval: Interval
+    #: Edits of all pictures over true characters of all pictures.
+    character_error_rate: float
+    #: Equal characters at equal positions over the longer of the two lengths, summed over pictures as CRNN-Keras does.
+    letter_accuracy: float
+    #: Expected distance between probability and exact match (Guo et al. 2017, over `reliability`).
+    calibration_error: float
+    per_length: tuple[LengthScore, ...]
+    #: The most frequent first.
+    confusions: tuple[Confusion, ...]
+    #: The worst first: highest character error rate, then highest probability.
+    worst: tuple[Mistake, ...]
+    #: The surest first. A sure mistake is often a wrong label.
+    surest: tuple[Mistake, ...]
+    reliability: tuple[ReliabilityBin, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON knows it, the shortest names first: `images`, `exact_match`, `character_error_rate`, …"""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        low, high = self.exact_match_interval
+        return (
+            f"exact match {self.exact_match:.2%} ({self.exact:,} of {self.images:,}; "
+            f"95 % interval {low:.2%} to {high:.2%}), "
+            f"letter accuracy {self.letter_accuracy:.2%}, character error rate {self.character_error_rate:.2%}"
+        )
+
+
+def score(
+    truths: Sequence[str],
+    texts: Sequence[str],
+    probabilities: Sequence[float],
+    names: Sequence[str],
+    ignore_case: bool = False,
+    unreadable: int = 0,
+) -> Scores:
+    """Compare what was read with what is true, picture by picture; the four sequences have one length.
+
+    With `ignore_case` both sides are compared, and shown among the confusions, in capitals. Without any
+    picture all rates are 0 and the intervals are the whole of 0 to 1.
+    """
+    images = len(truths)
+    if ignore_case:
+        truths, texts = [_capitals(text) for text in truths], [_capitals(text) for text in texts]
+    edits = np.fromiter(map(Levenshtein.distance, truths, texts), np.int64, images)
+    lengths = np.fromiter(map(len, truths), np.int64, images)
+    sure = np.asarray(probabilities, np.float64).reshape(images)
+    wrong = np.flatnonzero(edits)
+
+    def mistakes(order: np.ndarray) -> tuple[Mistake, ...]:
+        return tuple(
+            Mistake(names[row], truths[row], texts[row], float(sure[row]), _rate(edits[row], max(1, lengths[row])))
+            for row in wrong[order][:MOST_LISTED].tolist()
+        )
+
+    reliability = tuple(_reliability(sure, edits == 0))
+    promised_and_kept = (bin.images * abs(bin.probability - bin.exact_match) for bin in reliability)
+    positions = sum(sum(map(str.__eq__, truth, text)) for truth, text in zip(truths, texts, strict=True))
+    longer = sum(max(len(truth), len(text)) for truth, text in zip(truths, texts, strict=True))
+    exact = images - len(wrong)
+    return Scores(
+        images=images,
+        unreadable=unreadable,
+        exact=exact,
+        exact_match=_rate(exact, images),
+        exact_match_interval=wilson(exact, images),
+        character_error_rate=_rate(edits.sum(), lengths.sum()),
+        letter_accuracy=_rate(positions, longer),
+        calibration_error=_rate(sum(promised_and_kept), images),
+        per_length=tuple(_per_length(lengths, edits)),
+        confusions=_confusions(truths, [(truths[row], texts[row]) for row in wrong.tolist()]),
+        worst=mistakes(np.lexsort((-sure[wrong], -edits[wrong] / np.maximum(1, lengths[wrong])))),
+        surest=mistakes(np.argsort(-sure[wrong], kind="stable")),
+        reliability=reliability,
+    )
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """95 % interval of a rate (Wilson 1927, "Probable inference"); (0, 1) when nothing was tried."""
+    if not trials:
+        return 0.0, 1.0
+    rate, z2 = successes / trials, Z_95**2 / trials
+    centre = (rate + z2 / 2) / (1 + z2)
+    half = math.sqrt(rate * (1 - rate) * z2 + z2**2 / 4) / (1 + z2)
+    # At 0 and 1 the formula is exact, its arithmetic is not.
+    return (max(0.0, centre - half) if successes else 0.0), (min(1.0, centre + half) if successes < trials else 1.0)
+
+
+def _capitals(text: str) -> str:
+    # Case folding makes `ß` and `ss` equal; capitals are what people read among the confusions.
+    return text.casefold().upper()
+
+
+def _rate(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 0.0
+
+
+def _per_length(lengths: np.ndarray, edits: np.ndarray) -> list[LengthScore]:
+    scores = []
+    for length in np.unique(lengths):
+        of_length = edits[lengths == length]
+        images, exact = len(of_length), int((of_length == 0).sum())
+        error_rate = _rate(of_length.sum(), length * images)
+        scores.append(LengthScore(int(length), images, exact / images, wilson(exact, images), error_rate))
+    return scores
+
+
+def _confusions(truths: Sequence[str], wrong: list[tuple[str, str]]) -> tuple[Confusion, ...]:
+    occurrences: Counter[str] = Counter()
+    for truth in truths:
+        occurrences.update(truth)
+    pairs: Counter[tuple[str, str]] = Counter()
+    for truth, text in wrong:
+        for edit in Levenshtein.editops(truth, text):
+            character = "" if edit.tag == "insert" else truth[edit.src_pos]
+            pairs[character, "" if edit.tag == "delete" else text[edit.dest_pos]] += 1
+    total = occurrences.total()
+    # Equally frequent ones in the order of their characters: the same readings give the same report.
+    ordered = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_LISTED]
+    return tuple(Confusion(*pair, count, occurrences[pair[0]] if pair[0] else total) for pair, count in ordered)
+
+
+def _reliability(probabilities: np.ndarray, right: np.ndarray) -> list[ReliabilityBin]:
+    """Bins of equal width, those without pictures left out; the last one includes 1."""
+    rows = np.clip((probabilities * RELIABILITY_BINS).astype(int), 0, RELIABILITY_BINS - 1)
+    bins = []
+    for row in np.unique(rows):
+        inside = rows == row
+        images, exact = int(inside.sum()), int(right[inside].sum())
+        low, high = row / RELIABILITY_BINS, (row + 1) / RELIABILITY_BINS
+        promised = float(probabilities[inside].mean())
+        bins.append(ReliabilityBin(float(low), float(high), images, promised, exact / images, wilson(exact, images)))
+    return bins

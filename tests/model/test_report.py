@@ -1,0 +1,37 @@
+"""The report as whoever opens the folder finds it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from model import report
+from model.scores import score
+
+
+def test_report_ties_figures_sheets_and_json_together(tmp_path: Path) -> None:
+    scores = score(
+        ["O1", "<b>", "AB"], ["01", "<b>", "A"], [0.9, 0.4, 1.0], ["a.png", "b.png", "c&d.png"], unreadable=1
+    )
+    record = {**scores.to_dict(), "images_per_second": 123.4, "model": "captcha"}
+    page = report.write(tmp_path / "new" / "report", scores, record, {"Worst": np.full((20, 30, 3), 7, np.uint8)})
+
+    text = page.read_text(encoding="utf-8")
+    assert "33.33%" in text and "(1 of 3 pictures; 95 % interval 6.15% to 79.23%)" in text
+    assert "c&amp;d.png" in text and "<b>Model</b></td><td>captcha" in text and "<td>123" in text
+    for name in ("reliability", "confusions", "lengths", "pictures-1"):
+        assert f'src="{name}.png"' in text
+        assert cv2.imread(str(page.with_name(f"{name}.png"))) is not None
+    assert (cv2.imread(str(page.with_name("pictures-1.png"))) == 7).all()
+    assert json.loads(page.with_name("report.json").read_text(encoding="utf-8")) == json.loads(json.dumps(record))
+    assert not list(page.parent.glob(".*"))
+
+
+def test_report_without_a_mistake(tmp_path: Path) -> None:
+    scores = score(["A"], ["A"], [1.0], ["a.png"])
+    page = report.write(tmp_path, scores, scores.to_dict(), {})
+    assert "No picture was read wrongly." in page.read_text(encoding="utf-8")
+    assert cv2.imread(str(tmp_path / "confusions.png")) is not None

@@ -1,0 +1,75 @@
+"""Scores against figures that can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from model.scores import score, wilson
+
+
+def test_rates_of_a_few_readings() -> None:
+    truths = ["AB12", "AB12", "OO", "XYZ"]
+    texts = ["AB12", "AB1", "0O", "AXYZ"]
+    scores = score(truths, texts, [0.9, 0.8, 0.7, 0.95], ["a", "b", "c", "d"], unreadable=2)
+
+    assert (scores.images, scores.exact, scores.unreadable) == (4, 1, 2)
+    assert scores.exact_match == 0.25
+    assert scores.character_error_rate == pytest.approx(3 / 13)
+    # Position by position: 4 of 4, 3 of 4, 1 of 2, 0 of 4.
+    assert scores.letter_accuracy == pytest.approx(8 / 14)
+    assert [(c.truth, c.read, c.count, c.occurrences) for c in scores.confusions] == [
+        ("", "A", 1, 13),
+        ("2", "", 1, 2),
+        ("O", "0", 1, 2),
+    ]
+    assert [(s.length, s.images, s.exact_match) for s in scores.per_length] == [(2, 1, 0), (3, 1, 0), (4, 2, 0.5)]
+    assert [mistake.name for mistake in scores.worst] == ["c", "d", "b"]
+    assert [mistake.name for mistake in scores.surest] == ["d", "b", "c"]
+    assert scores.worst[0].character_error_rate == 0.5
+    assert "25.00% (1 of 4; 95 % interval 4.56% to 69.94%)" in str(scores)
+
+
+def test_case_is_ignored_on_demand() -> None:
+    texts = (["aB", "Straße"], ["Ab", "STRASSE"], [1.0, 1.0], ["x", "y"])
+    assert score(*texts).exact == 0
+    folded = score(*texts, ignore_case=True)
+    assert (folded.exact, folded.character_error_rate, folded.confusions) == (2, 0, ())
+
+
+def test_reliability_says_what_was_promised_and_what_was_kept() -> None:
+    right, wrong = ["a"] * 10, ["b"] * 10
+    scores = score(["a"] * 20, right + wrong, [1.0] * 10 + [0.25] * 10, [""] * 20)
+    low, high = scores.reliability
+    assert (low.low, low.high, low.images, low.probability, low.exact_match) == (0.2, 0.3, 10, 0.25, 0)
+    assert (high.low, high.high, high.images, high.probability, high.exact_match) == (0.9, 1.0, 10, 1, 1)
+    assert scores.calibration_error == pytest.approx(0.125)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "interval"),
+    # Published for Wilson's interval: Newcombe 1998, table I; the last by the closed form at 0.
+    [
+        (81, 263, (0.2553, 0.3662)),
+        (15, 148, (0.0624, 0.1605)),
+        (0, 20, (0.0, 0.1611)),
+        (29, 29, (0.8830, 1.0)),
+        (0, 0, (0.0, 1.0)),
+    ],
+)
+def test_wilson_interval(successes: int, trials: int, interval: tuple[float, float]) -> None:
+    assert wilson(successes, trials) == pytest.approx(interval, abs=5e-5)
+
+
+def test_nothing_to_score_is_no_division_by_zero() -> None:
+    scores = score([], [], [], [], unreadable=3)
+    assert (scores.images, scores.exact_match, scores.exact_match_interval) == (0, 0, (0, 1))
+    empty = score([""], ["x"], [0.5], ["n"])
+    assert (empty.exact_match, empty.character_error_rate, empty.letter_accuracy) == (0, 0, 0)
+
+
+def test_json_has_what_the_command_promises() -> None:
+    record = json.loads(json.dumps(score(["a"], ["b"], [0.5], ["n"]).to_dict()))
+    assert {"images", "exact_match", "exact_match_interval", "character_error_rate", "letter_accuracy"} <= set(record)
+    assert record["worst"] == [{"name": "n", "truth": "a", "text": "b", "probability": 0.5, "character_error_rate": 1}]
