@@ -17,9 +17,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-Parameters = TypeVar("Parameters")
+if TYPE_CHECKING:
+    import parameter
+
+Parameters = TypeVar("Parameters", bound="parameter.Parameters")
 
 ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -82,6 +85,8 @@ def _sentence(error: OSError) -> str | None:
         return f"no permission for {where}: change its permissions or choose another place"
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR) and error.filename:
         return f"{where} is in the way ({os.strerror(error.errno)}): remove it or choose another path"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"the name {where} is too long for this file system: choose a shorter one"
     return None
 
 
@@ -90,9 +95,15 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` when the block succeeds.
 
     Whoever reads `path` sees the old file or the new one, whole; a failing block leaves the old one.
-    The temporary name keeps the suffix, which libraries read the format from.
+    The temporary name keeps the suffix, which libraries read the format from. A link stays, and its
+    target is replaced; a device or pipe cannot be replaced and is handed out itself.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
@@ -114,8 +125,8 @@ def progress(title: str, total: int | None, unit: str = "pictures") -> Iterator[
     On a terminal: a bar with rate and time left. In a log: a line every :data:`LOG_INTERVAL` seconds.
     """
     if sys.stderr.isatty():
-        with _bar(title, total, unit) as advance:
-            yield advance
+        with _bar(title, total, unit) as advance_bar:
+            yield advance_bar
         return
     started = last = time.monotonic()
     done = 0
