@@ -1,0 +1,180 @@
+"""Small changes to a picture that leave its text the same: a page of OpenCV.
+
+What is done, and how strongly, was chosen by looking at sheets of the results on real captchas and plates. Every
+picture keeps its text readable: geometry keeps it inside the frame, noise is measured against the picture's own
+contrast.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from picture import Image
+
+#: Part of the picture's sides that the geometry may push out of the frame: text may reach close to the border.
+_MARGIN = 0.02
+
+#: Standard deviation below which contrast is not lowered, in grey levels.
+_FAINTEST = 15.0
+
+#: Standard deviation of the stock of noise, in grey levels.
+_NOISE = 32.0
+
+_TONES = np.arange(256) / 255
+
+#: Displacement fields kept per size of picture.
+_BENDS = 64
+
+
+def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Image:
+    """A changed copy: `uint8 (height, width, channels)` -> the same. `strength` 0 changes nothing, 1 is usual.
+
+    A function of (image, the state of `rng`, strength). Chances rise with the strength up to 1, amounts beyond it.
+    """
+    if strength <= 0:
+        return image
+    # Drawn at once, and always as many: one call costs as much as one number.
+    u = rng.random(30).tolist()
+    often = min(1.0, strength)
+    shape = image.shape
+
+    if u[0] < 0.9 * often:
+        image = cv2.warpPerspective(
+            image, _warp(u[1:9], strength, *shape[1::-1]), shape[1::-1], borderMode=cv2.BORDER_REPLICATE
+        )
+    if u[9] < 0.5 * often:
+        bend, interpolation = _bends(shape[0], shape[1], strength)[int(u[10] * _BENDS)]
+        image = cv2.remap(image, bend, interpolation, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if u[11] < 0.25 * often:
+        image = _coarse(image, u[12], u[13], strength)
+    image = image.reshape(shape)
+    if u[14] < 0.2 * often:
+        image = _stroke(image, u[15:21])
+    if u[21] < 0.9 * often:
+        image = _light(image, u[22:28], strength)
+    if u[28] < 0.5 * often:
+        image = _noise(image, u[29], u[10], strength)
+    return image
+
+
+def _warp(u: list[float], strength: float, width: int, height: int) -> npt.NDArray[np.float64]:
+    """Rotation, shear, scale, shift and perspective in one matrix, centred on the picture."""
+    rotation, shear, grow, aspect, right, down, tilt, swing = (strength * (2 * x - 1) for x in u[:8])
+    angle, slant = math.radians(6 * rotation), 0.2 * shear
+    scale_x = math.exp(0.12 * grow + 0.1 * aspect)
+    scale_y = math.exp(0.12 * grow - 0.1 * aspect)
+    cos, sin = math.cos(angle), math.sin(angle)
+    # Lengths are in halves of the height, so that a wide picture is not torn apart by its own width.
+    unit = height / 2
+    a, b = scale_x * cos, scale_x * (slant * cos - sin)
+    c, d = scale_y * sin, scale_y * (slant * sin + cos)
+    g, h = 0.12 * tilt * height / width, 0.12 * swing
+    edge_x, edge_y = (1 - 2 * _MARGIN) * width / height, 1 - 2 * _MARGIN
+    xs, ys = [], []
+    for x, y in ((-edge_x, -edge_y), (edge_x, -edge_y), (edge_x, edge_y), (-edge_x, edge_y)):
+        w = 1 + g * x + h * y
+        xs.append((a * x + b * y) / w)
+        ys.append((c * x + d * y) / w)
+    # What would leave the frame shrinks into it; the room that is left is what the shift may use.
+    shrink_x = min(1.0, 2 * width / height / (max(xs) - min(xs)))
+    shrink_y = min(1.0, 2 / (max(ys) - min(ys)))
+    low_x, high_x = -width / height - shrink_x * min(xs), width / height - shrink_x * max(xs)
+    low_y, high_y = -1 - shrink_y * min(ys), 1 - shrink_y * max(ys)
+    x0 = min(max(0.08 * right * width / height, low_x), high_x)
+    y0 = min(max(0.12 * down, low_y), high_y)
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    matrix = np.array(
+        [
+            [shrink_x * a + x0 * g, shrink_x * b + x0 * h, x0],
+            [shrink_y * c + y0 * g, shrink_y * d + y0 * h, y0],
+            [g, h, 1],
+        ]
+    )
+    to_pixels = np.array([[unit, 0, centre_x], [0, unit, centre_y], [0, 0, 1]])
+    from_pixels = np.array([[1 / unit, 0, -centre_x / unit], [0, 1 / unit, -centre_y / unit], [0, 0, 1]])
+    return to_pixels @ matrix @ from_pixels
+
+
+@lru_cache(maxsize=8)
+def _bends(height: int, width: int, strength: float) -> list[tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]]:
+    """Smooth displacements that bend and squeeze letters one by one, as maps for cv2.remap."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    bends = []
+    for _ in range(_BENDS):
+        # A knot every half height along the text and two across, about two per letter; still at the borders.
+        knots = rng.normal(0, 1, (2, 2, max(3, round(2 * width / height)))).astype(np.float32)
+        knots = np.pad(knots, ((0, 0), (1, 1), (1, 1)))
+        field = [cv2.resize(knot, (width, height), interpolation=cv2.INTER_CUBIC) for knot in knots]
+        amount = rng.uniform(0.3, 1) * 0.04 * height * min(strength, 1.5)
+        bends.append(cv2.convertMaps(x + amount * field[0], y + amount * field[1], cv2.CV_16SC2))
+    return bends
+
+
+def _coarse(image: Image, kind: float, amount: float, strength: float) -> Image:
+    """Blur, or a lower resolution and up again; letters keep at least some 20 pixels of height."""
+    height, width = image.shape[:2]
+    if kind < 0.5:
+        return cv2.GaussianBlur(image, (0, 0), 0.3 + 0.9 * amount * strength * min(1.0, height / 64))
+    factor = max(1 - 0.5 * amount * strength, min(1.0, 24 / height))
+    small = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return cv2.resize(cv2.resize(image, small, interpolation=cv2.INTER_AREA), (width, height))
+
+
+def _stroke(image: Image, u: list[float]) -> Image:
+    """A thin line across some part of the picture, in a colour that occurs in it."""
+    height, width = image.shape[:2]
+    colour = image[int(u[0] * height), int(u[1] * width)].tolist()
+    x, y = int(u[2] * width), int(u[3] * height)
+    reach = (0.2 + 0.8 * u[4]) * width / 2
+    rise = (u[5] - 0.5) * height
+    thickness = max(1, round(height / 64))
+    ends = (int(x - reach), int(y - rise)), (int(x + reach), int(y + rise))
+    return cv2.line(image.copy(), *ends, colour, thickness, cv2.LINE_AA)
+
+
+def _light(image: Image, u: list[float], strength: float) -> Image:
+    """Gamma, contrast and brightness by one table per channel; now and then a low contrast."""
+    mean, deviation = _level(image)
+    gamma = math.exp(0.4 * strength * (2 * u[0] - 1))
+    contrast = 0.35 + 0.35 * u[1] if u[2] < 0.15 else math.exp(0.3 * strength * (2 * u[1] - 1))
+    # What is faint already is not made fainter.
+    contrast = max(contrast, min(1.0, _FAINTEST / max(deviation, 1e-3)))
+    spread = contrast * deviation
+    centre = mean + 40 * strength * (2 * u[3] - 1)
+    centre = min(max(centre, spread), 255 - spread)
+    tones = 255 * _TONES**gamma
+    tones = (tones - 255 * (mean / 255) ** gamma) * contrast + centre
+    if image.shape[2] == 3:
+        cast = 15 * strength
+        tones = tones[:, None] + np.array([cast * (2 * u[4] - 1), 0, cast * (2 * u[5] - 1)])
+    table = tones.clip(0, 255).astype(np.uint8).reshape(1, 256, -1)
+    return cv2.LUT(image, table).reshape(image.shape)
+
+
+def _noise(image: Image, amount: float, place: float, strength: float) -> Image:
+    """Normal noise, up to two fifths of the picture's own contrast."""
+    sigma = min(amount * strength, 1.0) * min(20.0, 0.4 * _level(image)[1])
+    bank = _noises(max(1 << 18, 1 << (4 * image.size - 1).bit_length()))
+    start = int(place * (bank.size - image.size))
+    noise = bank[start : start + image.size].reshape(image.shape)
+    scale = sigma / _NOISE
+    return cv2.addWeighted(image, 1, noise, scale, -128 * scale).reshape(image.shape)
+
+
+def _level(image: Image) -> tuple[float, float]:
+    """Mean and standard deviation over all pixels and channels."""
+    means, deviations = cv2.meanStdDev(image)
+    return float(means.mean()), float(deviations.mean())
+
+
+@lru_cache(maxsize=4)
+def _noises(length: int) -> npt.NDArray[np.uint8]:
+    """A stock of noise around 128, to be cut from at random: drawing it anew takes longer than all the rest."""
+    noise = np.random.default_rng(0).normal(128, _NOISE, length)
+    return noise.clip(0, 255).astype(np.uint8)

@@ -1,0 +1,218 @@
+"""Every picture decoded once, fitted, and kept packed in one memory-mapped file.
+
+A cache folder holds, per (data path, size, channels, fit), an index (`KEY.npz`) and the pictures
+(`KEY-TOKEN.pictures`, plain `uint8` rows). The index is renamed into place last and names its pictures file, so
+that a reader finds the old pair or the new one. Rows of files that have not changed since are copied from the old
+pair, which stays alive for processes that have it open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+import uuid
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+import console
+import picture
+from dataset.contents import FACTS, TASK, Contents, contents, decode, in_order
+from dataset.forms import Samples
+
+#: Raised when the work on pictures changes: caches made before are then not used.
+_FORMAT = 1
+
+#: A pictures file without an index that nobody has written to for so many seconds was left by a killed process.
+_ABANDONED = 3600.0
+
+
+@dataclass(frozen=True)
+class Corpus(Contents):
+    """What :class:`~dataset.contents.Contents` says, and the pictures themselves."""
+
+    images: npt.NDArray[np.uint8]  #: (n, height, width, channels), memory-mapped, read-only
+
+
+def pack(
+    samples: Samples,
+    width: int,
+    height: int,
+    channels: int,
+    fit: Literal["stretch", "pad"] = "stretch",
+    cache: Path | str = ".cache",
+) -> Corpus:
+    """Decode and fit every picture, in parallel, or find that done in the folder `cache`.
+
+    Pictures that cannot be read are left out and listed in `unreadable`. Memory stays bounded whatever the number
+    of pictures. Raises OSError with the file's name when the disk is full; the cache is then as it was before.
+    """
+    cache = Path(cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    shape = (height, width, channels)
+    key = f"{_FORMAT} {os.path.abspath(samples.source)} {width}x{height}x{channels} {fit}"
+    index = cache / f"{hashlib.sha1(key.encode(errors='replace')).hexdigest()[:16]}.npz"
+
+    packed = _Packed.open(index, shape)
+    stamps = _stamps(samples)
+    same = _unchanged(packed, samples, stamps) if packed else np.full(len(samples), -1)
+    if packed is None or len(packed.facts) != len(samples) or not np.array_equal(same, np.arange(len(samples))):
+        packed = _write(index, samples, stamps, packed, same, shape, fit)
+    return Corpus(*contents(samples, packed.facts, packed.reasons), images=packed.images)
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """An index, one row per file, and the pictures of those files that are readable."""
+
+    names: npt.NDArray[np.uint8]  #: as _joined makes them
+    stamps: npt.NDArray[np.int64]
+    facts: np.ndarray
+    reasons: dict[int, str]
+    pictures: Path
+    images: npt.NDArray[np.uint8]
+
+    @classmethod
+    def open(cls, index: Path, shape: tuple[int, int, int]) -> _Packed | None:
+        try:
+            with np.load(index, allow_pickle=False) as stored:
+                names, stamps, facts = stored["names"], stored["stamps"], stored["facts"]
+                reasons = dict(zip(stored["broken"].tolist(), _texts(stored["reasons"]), strict=True))
+                pictures = index.parent / _texts(stored["pictures"])[0]
+            return cls(names, stamps, facts, reasons, pictures, _mapped(pictures, facts, shape))
+        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+            # Missing or spoilt: a cache is made again without a word.
+            return None
+
+
+def _mapped(pictures: Path, facts: np.ndarray, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    count = int(np.count_nonzero(facts["width"]))
+    # Nothing cannot be mapped.
+    return np.memmap(pictures, np.uint8, "r", shape=(count, *shape)) if count else np.empty((0, *shape), np.uint8)
+
+
+def _stamps(samples: Samples) -> npt.NDArray[np.int64]:
+    """What tells that a file has changed, (n, 3): its size, and the times of its last changes in nanoseconds."""
+    stamps = np.full((len(samples), 3), -1, np.int64)
+    for row, sample in enumerate(samples):
+        with contextlib.suppress(OSError, ValueError):
+            stat = os.stat(sample.path)
+            # The second time also notices new permissions, and new content with the old time.
+            stamps[row] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    return stamps
+
+
+def _unchanged(old: _Packed, samples: Samples, stamps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """For each sample its row in the old index, or -1 when it is new or has changed."""
+    if np.array_equal(old.names, _joined(samples.names)):
+        rows = np.arange(len(samples))
+    else:
+        places = {name: row for row, name in enumerate(_texts(old.names))}
+        rows = np.fromiter((places.get(str(name), -1) for name in samples.names), np.int64, len(samples))
+    known = rows >= 0
+    known[known] = (old.stamps[rows[known]] == stamps[known]).all(axis=1)
+    return np.where(known, rows, -1)
+
+
+def _write(
+    index: Path,
+    samples: Samples,
+    stamps: npt.NDArray[np.int64],
+    old: _Packed | None,
+    same: npt.NDArray[np.int64],
+    shape: tuple[int, int, int],
+    fit: Literal["stretch", "pad"],
+) -> _Packed:
+    """Make the pair anew. Interrupted by the user, it keeps what was done for the next time."""
+    height, width, channels = shape
+    facts = np.zeros(len(samples), FACTS)
+    reasons: dict[int, str] = {}
+    places = np.cumsum(old.facts["width"] > 0) - 1 if old else None
+
+    def fitted(row: int) -> tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]:
+        if old and places is not None and (known := same[row]) >= 0:
+            image = old.images[places[known]] if old.facts["width"][known] else None
+            return image, old.facts[known].item(), old.reasons.get(int(known), "")
+        image, fact, reason = decode(samples[row].path, channels)
+        return (None if image is None else picture.fit(image, width, height, fit)), fact, reason
+
+    def task(rows: range) -> tuple[range, list[tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]]]:
+        return rows, [fitted(row) for row in rows]
+
+    tasks = (range(start, min(start + TASK, len(samples))) for start in range(0, len(samples), TASK))
+    pictures = index.with_name(f"{index.stem}-{uuid.uuid4().hex[:12]}.pictures")
+    done = 0
+
+    def save() -> None:
+        broken = sorted(reasons)
+        with console.atomic(index) as temporary:
+            np.savez(
+                temporary,
+                names=_joined(samples.names[:done]),
+                stamps=stamps[:done],
+                facts=facts[:done],
+                broken=np.array(broken, np.int64),
+                reasons=_joined([reasons[row] for row in broken]),
+                pictures=_joined([pictures.name]),
+            )
+
+    try:
+        # Written, not mapped: a full disk is then an error that can be told, where a mapped page kills the process.
+        with _named(pictures), pictures.open("wb") as file:
+            with console.progress("reading pictures", len(samples)) as advance:
+                for rows, results in in_order(task, tasks):
+                    for row, (image, fact, reason) in zip(rows, results, strict=True):
+                        facts[row] = fact
+                        if image is None:
+                            reasons[row] = reason
+                        else:
+                            file.write(np.ascontiguousarray(image).data)
+                    done = rows.stop
+                    advance(len(rows))
+        save()
+    except KeyboardInterrupt:
+        if old and done < len(old.facts):
+            pictures.unlink(missing_ok=True)
+        else:
+            reasons = {row: reason for row, reason in reasons.items() if row < done}
+            save()
+        raise
+    except BaseException:
+        pictures.unlink(missing_ok=True)
+        raise
+    _sweep(index, pictures, old)
+    return _Packed(_joined(samples.names), stamps, facts, reasons, pictures, _mapped(pictures, facts, shape))
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the file's name into errors of writing, which come without one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from error
+
+
+def _sweep(index: Path, pictures: Path, old: _Packed | None) -> None:
+    """Remove the earlier pictures of this index, and those that a killed process left without one."""
+    for path in index.parent.glob("*.pictures"):
+        with contextlib.suppress(OSError):  # Windows keeps what is mapped; it goes the next time
+            stem = path.name.partition("-")[0]
+            orphan = path != pictures if stem == index.stem else not index.with_name(f"{stem}.npz").exists()
+            if (old and path == old.pictures) or (orphan and time.time() - path.stat().st_mtime > _ABANDONED):
+                path.unlink()
+
+
+def _joined(texts: Iterable[str]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer("".join(text + "\0" for text in texts).encode(), np.uint8)
+
+
+def _texts(joined: npt.NDArray[np.uint8]) -> list[str]:
+    return joined.tobytes().decode().split("\0")[:-1]

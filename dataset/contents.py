@@ -1,0 +1,103 @@
+"""What is known of a corpus once every picture was decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+import console
+import picture
+from dataset.forms import Samples
+
+#: One file: a hash of its bytes, and its picture's size in pixels, 0 when it cannot be read.
+FACTS = np.dtype([("digest", np.uint64), ("width", np.uint32), ("height", np.uint32)])
+
+#: Pictures that a thread decodes in one go.
+TASK = 32
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The readable pictures of a folder or list, row by row, and those that cannot be read."""
+
+    names: np.ndarray  #: (n,) texts: paths relative to the folder or list
+    labels: np.ndarray  #: (n,) texts
+    digests: npt.NDArray[np.uint64]  #: (n,) hash of the file's bytes
+    sizes: npt.NDArray[np.uint32]  #: (n, 2) width and height of the file's picture, in pixels
+    unreadable: list[tuple[str, str]]  #: name and reason
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def examine(samples: Samples) -> Contents:
+    """Decode every picture, in parallel, and keep what is learnt of it but not its pixels."""
+    facts = np.zeros(len(samples), FACTS)
+    reasons: dict[int, str] = {}
+
+    def decode_task(rows: range) -> list[tuple[tuple[int, int, int], str]]:
+        return [decode(samples[row].path, channels=3)[1:] for row in rows]
+
+    tasks = [range(start, min(start + TASK, len(samples))) for start in range(0, len(samples), TASK)]
+    with console.progress("reading pictures", len(samples)) as advance:
+        for rows, found in zip(tasks, in_order(decode_task, tasks), strict=True):
+            for row, (fact, reason) in zip(rows, found, strict=True):
+                facts[row] = fact
+                if reason:
+                    reasons[row] = reason
+            advance(len(rows))
+    return Contents(*contents(samples, facts, reasons))
+
+
+def contents(
+    samples: Samples, facts: np.ndarray, reasons: dict[int, str]
+) -> tuple[np.ndarray, np.ndarray, npt.NDArray[np.uint64], npt.NDArray[np.uint32], list[tuple[str, str]]]:
+    """The fields of :class:`Contents` from one row of facts per sample."""
+    readable = np.flatnonzero(facts["width"])
+    kept = facts[readable]
+    return (
+        samples.names[readable],
+        samples.labels[readable],
+        kept["digest"].copy(),
+        np.stack([kept["width"], kept["height"]], axis=1),
+        [(str(samples.names[row]), reason) for row, reason in sorted(reasons.items())],
+    )
+
+
+def decode(path: str, channels: int) -> tuple[picture.Image | None, tuple[int, int, int], str]:
+    """A picture, its facts, and the reason when it cannot be read."""
+    digest = 0
+    try:
+        data = picture.load(path)
+        digest = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
+        image = picture.read(data, channels)
+    except picture.UnreadablePicture as error:
+        return None, (digest, 0, 0), str(error)
+    return image, (digest, image.shape[1], image.shape[0]), ""
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
+    """`map` with threads: results in order, a bounded number of them under way."""
+    workers = workers or os.cpu_count() or 1
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

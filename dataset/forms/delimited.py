@@ -1,0 +1,49 @@
+"""CSV or TSV. With a header, the columns `file` (or path, image, filename) and `label` (or text) count, others are
+ignored; without one, the first column is the path and the second the label. Quotes as in RFC 4180 in CSV; TSV has none.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from console import UserError
+from dataset.forms.text import FILE_KEYS, LABEL_KEYS, lines
+
+_SUFFIXES = {".csv": ",;\t", ".tsv": "\t", ".tab": "\t"}
+
+
+def matches(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES
+
+
+def rows(path: Path) -> Iterator[tuple[str, str]]:
+    numbered = lines(path)
+    try:
+        _, first = next(numbered)
+    except StopIteration:
+        return
+    # Spreadsheets write `;` in half of Europe; the separator is the one that the first line is made of.
+    separator = max(_SUFFIXES[path.suffix.lower()], key=first.count)
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    try:
+        header = next(csv.reader([first], delimiter=separator, quoting=quoting))
+        heads = [head.strip().lower() for head in header]
+        file = next((heads.index(key) for key in FILE_KEYS if key in heads), None)
+        label = next((heads.index(key) for key in LABEL_KEYS if key in heads), None)
+        if file is None and label is not None:
+            raise UserError(
+                f"{path}: its first line names the columns {', '.join(header)}, but none of them is "
+                f"{' or '.join(FILE_KEYS)}: rename the column that holds the path"
+            )
+        table = csv.reader((line for _, line in numbered), delimiter=separator, quoting=quoting)
+        if file is None:
+            file, label = 0, 1
+            yield header[0], header[1] if len(header) > 1 else ""
+        for row in table:
+            if len(row) > file and row[file]:
+                yield row[file], row[label] if label is not None and len(row) > label else ""
+    except csv.Error as error:
+        raise UserError(f"{path} cannot be read as a table ({error}): check its quotes and separators") from None

@@ -1,0 +1,223 @@
+"""One picture from a file to what the network sees; training and reading share every step of it.
+
+:func:`read` turns a file of any usual kind into a `uint8` array, and :func:`fit` brings that to the size of the
+network. OpenCV decodes the plain PNG and JPEG files that corpora are made of, Pillow everything odd.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+
+#: Suffixes by which pictures are found in a folder; what a file holds is decided by its content alone.
+PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .bmp .dib .webp .gif .tif .tiff .ppm .pgm .pbm .pnm".split())
+
+#: A file that claims more is not decoded: its pixels alone would fill the memory.
+MOST_PIXELS = 100_000_000
+
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+
+# Pictures are small and read by several threads of ours; OpenCV's own threads would only get in each other's way.
+cv2.setNumThreads(1)
+# What is wrong with a file is said once, by us.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class UnreadablePicture(Exception):
+    """Why a file cannot be read as a picture, in a few words: `zero bytes`, `truncated`, `not a picture`."""
+
+
+def read(source: Path | str | bytes, channels: int) -> Image:
+    """Decode a picture: a path, or the bytes of a file.
+
+    Returns `uint8 (height, width, channels)`; channels 1 is grey (ITU-R 601), 3 is red, green, blue. Alpha and
+    transparent palette colours are laid on white, 16 bits are scaled to 8, EXIF rotation is applied, CMYK is
+    converted, and of an animation the first frame is taken.
+
+    Raises UnreadablePicture for anything that cannot be shown whole.
+    """
+    data = source if isinstance(source, bytes) else load(source)
+    if not data:
+        raise UnreadablePicture("zero bytes")
+    image = None
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        if _png_is_plain(data):
+            image = _decode_plain(data, cv2.IMREAD_UNCHANGED)
+    elif data.startswith(b"\xff\xd8\xff") and _jpeg_is_plain(data):
+        # The luminance that a JPEG stores is the grey picture; decoding colour first would take twice as long.
+        image = _decode_plain(data, cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR)
+    # What OpenCV refuses, Pillow may still read; if not, it says why.
+    return _to_channels(_decode_odd(data) if image is None else _rgb(image), channels)
+
+
+def load(path: Path | str) -> bytes:
+    """The bytes of a file. Raises UnreadablePicture where there is none to be had."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise UnreadablePicture("no such file") from None
+    except OSError as error:
+        raise UnreadablePicture((error.strerror or str(error)).lower()) from None
+    except ValueError:  # a NUL in the name
+        raise UnreadablePicture("no such file") from None
+
+
+def fit(image: Image, width: int, height: int, how: Literal["stretch", "pad"] = "stretch") -> Image:
+    """Bring a picture to a size: `uint8 (h, w, channels)` -> `uint8 (height, width, channels)`.
+
+    `stretch` scales both sides as needed. `pad` keeps the aspect and fills the rest with the colour of the
+    picture's border: above and below alike, and on the right only, so that the text of every picture starts at
+    the same column, whatever its length.
+    """
+    if how == "stretch":
+        return _resize(image, width, height)
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner_width = min(width, max(1, round(image.shape[1] * scale)))
+    inner_height = min(height, max(1, round(image.shape[0] * scale)))
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    fitted = np.empty((height, width, image.shape[2]), np.uint8)
+    fitted[:] = np.median(border, axis=0).astype(np.uint8)
+    top = (height - inner_height) // 2
+    fitted[top : top + inner_height, :inner_width] = _resize(image, inner_width, inner_height)
+    return fitted
+
+
+def _resize(image: Image, width: int, height: int) -> Image:
+    # Shrinking needs the mean over an area, growing an interpolation; a picture may need one for each side.
+    small = (min(width, image.shape[1]), min(height, image.shape[0]))
+    if small != (image.shape[1], image.shape[0]):
+        image = _channels_last(cv2.resize(image, small, interpolation=cv2.INTER_AREA))
+    if small != (width, height):
+        image = _channels_last(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+    return image
+
+
+def _channels_last(image: Any) -> Image:
+    # OpenCV drops the axis of a single channel.
+    array: Image = image
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _png_is_plain(data: bytes) -> bool:
+    """Walk the chunks of a PNG. True when OpenCV shows it right. Raises UnreadablePicture."""
+    if data[8:16] != b"\0\0\0\rIHDR" or len(data) < 33:
+        raise UnreadablePicture("truncated" if len(data) < 33 else "damaged")
+    width, height, _depth, colour = struct.unpack_from(">IIBB", data, 16)
+    _check_size(width, height)
+    plain, place, end = True, 8, len(data)
+    while place + 12 <= end:
+        (length,) = struct.unpack_from(">I", data, place)
+        kind = data[place + 4 : place + 8]
+        after = place + 12 + length
+        if after > end:
+            raise UnreadablePicture("truncated")
+        # Critical chunks have a capital first letter; broken comments do not spoil a picture.
+        if kind[:1].isupper():
+            (stored,) = struct.unpack_from(">I", data, after - 4)
+            if zlib.crc32(data[place + 4 : after - 4]) != stored:
+                raise UnreadablePicture("damaged: a checksum does not match")
+        if kind == b"eXIf" or (kind == b"tRNS" and colour != 3):
+            plain = False
+        elif kind == b"IEND":
+            return plain
+        place = after
+    raise UnreadablePicture("truncated")
+
+
+def _jpeg_is_plain(data: bytes) -> bool:
+    """Walk the segments of a JPEG. True when OpenCV shows it right. Raises UnreadablePicture."""
+    place, plain = 2, False
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            return False
+        marker = data[place + 1]
+        if marker == 0xFF:  # fill byte
+            place += 1
+            continue
+        (length,) = struct.unpack_from(">H", data, place + 2)
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if place + 10 > len(data):
+                raise UnreadablePicture("truncated")
+            depth, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
+            _check_size(width, height)
+            plain = depth == 8 and components in (1, 3)
+        elif marker == 0xDA:
+            # OpenCV fills what is missing with grey; without an end, Pillow finds out whether something is.
+            return plain and data.rfind(b"\xff\xd9", place) > 0
+        place += 2 + length
+    raise UnreadablePicture("truncated")
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise UnreadablePicture(f"claims {width}x{height} pixels, more than {MOST_PIXELS // 1_000_000} million")
+    if width < 1 or height < 1:
+        raise UnreadablePicture(f"claims {width}x{height} pixels")
+
+
+def _decode_plain(data: bytes, flag: int) -> npt.NDArray[Any] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:
+        return None
+
+
+def _decode_odd(data: bytes) -> Image:
+    from PIL import Image as pillow
+    from PIL import ImageOps, UnidentifiedImageError
+
+    try:
+        with pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            _check_size(*opened.size)
+            opened.load()
+            image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith("I"):
+            return _rgb(np.asarray(image).clip(0, 65535).astype(np.uint16))
+        if image.has_transparency_data:
+            return _on_white(np.asarray(image.convert("RGBA")))
+        return np.asarray(image.convert("RGB"))
+    except (UnreadablePicture, MemoryError):
+        raise
+    except UnidentifiedImageError:
+        raise UnreadablePicture("not a picture") from None
+    except pillow.DecompressionBombError:
+        raise UnreadablePicture(f"claims more than {MOST_PIXELS // 1_000_000} million pixels") from None
+    except Exception as error:  # broken bytes make decoders raise whatever they like
+        raise UnreadablePicture("truncated" if "truncated" in str(error).lower() else "damaged") from None
+
+
+def _rgb(image: npt.NDArray[Any]) -> Image:
+    """OpenCV's `uint8` or `uint16`, grey, BGR or BGRA -> `uint8`, grey or RGB."""
+    if image.dtype == np.uint16:
+        image = cv2.convertScaleAbs(image, alpha=1 / 257)
+    if image.ndim == 2:
+        return image
+    if image.shape[2] == 4:
+        return _on_white(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _on_white(image: Image) -> Image:
+    """`uint8 (h, w, 4)`, straight alpha -> `uint8 (h, w, 3)`."""
+    alpha = image[..., 3:].astype(np.uint16)
+    return ((image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _to_channels(image: Image, channels: int) -> Image:
+    if image.ndim == 2:
+        return np.repeat(image[..., None], channels, axis=2)
+    if channels == 1:
+        return _channels_last(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+    return image
