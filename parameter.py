@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
+import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -19,10 +22,16 @@ from tyro.conf import Positional, arg
 
 from console import WRONG_USE, UserError
 
+#: Stands in every model file; equal to the version in pyproject.toml.
+KIT_VERSION = "0.1.0"
+
 #: Where the commands look when no path is given, relative to the clone.
 TRAIN_FOLDER, TEST_FOLDER, RUNS_FOLDER = "DB/train", "DB/test", "runs"
 
 DEFAULT_ALPHABET = "0-9A-Z"
+
+#: The styles of generate_captcha, each a file of that name in generate_captcha/styles.
+StyleName = Literal["captcha", "lines", "dots"]
 
 
 def size(text: str) -> tuple[int, int]:
@@ -42,12 +51,71 @@ def length(text: str) -> tuple[int, int]:
     return low, high
 
 
+def alphabet(text: str) -> str:
+    """The characters that `text` stands for, each once, in order, composed (NFC).
+
+    `text` is the path of a UTF-8 file with a character per line, alone or as `id<TAB>character`; or the characters
+    themselves, where `0-9` is a range and a `-` that is not between two characters is itself. Raises ValueError.
+    """
+    if os.path.isfile(text):
+        characters = _characters_of_file(Path(text))
+    elif text.lower().endswith((".txt", ".tsv")):
+        raise ValueError("no such file; give a file with one character per line, or the characters themselves")
+    else:
+        characters = list(_characters_of_ranges(unicodedata.normalize("NFC", text)))
+    if not characters:
+        raise ValueError("an alphabet needs at least one character, such as 0-9A-Z")
+    for character in characters:
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise ValueError(f"the control character U+{ord(character):04X} cannot be in an alphabet")
+    if len(set(characters)) < len(characters):
+        double = next(character for character in characters if characters.count(character) > 1)
+        raise ValueError(f"the character {double!r} is in the alphabet twice; a character may be there only once")
+    return "".join(characters)
+
+
+def _characters_of_ranges(text: str) -> Iterator[str]:
+    position = 0
+    while position < len(text):
+        first, dash, last = (text[position : position + 3] + "\0\0")[:3]
+        if dash == "-" and last != "\0":
+            if first > last:
+                raise ValueError(f"the range {first}-{last} runs backwards; write {last}-{first}")
+            yield from map(chr, range(ord(first), ord(last) + 1))
+            position += 3
+        else:
+            yield first
+            position += 1
+
+
+def _characters_of_file(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError("the file is not UTF-8 text; save it as UTF-8 with one character per line") from error
+    characters = []
+    for number, line in enumerate(lines, start=1):
+        character = unicodedata.normalize("NFC", line.rpartition("\t")[2])
+        # `<nul>` is the padding of the dictionaries of Attention OCR, no character.
+        if character in ("", "<nul>"):
+            continue
+        if len(character) > 1:
+            raise ValueError(f"line {number} of the file is {character!r}; an alphabet file has one character per line")
+        characters.append(character)
+    return characters
+
+
 def _checked_size(text: str) -> str:
     return "x".join(map(str, size(text)))
 
 
 def _checked_length(text: str) -> str:
     length(text)
+    return text
+
+
+def _checked_alphabet(text: str) -> str:
+    alphabet(text)
     return text
 
 
@@ -61,14 +129,24 @@ def _checked_pattern(text: str) -> str:
     return text
 
 
+def fraction(text: str) -> float | None:
+    """`0.1` -> 0.1; None for what is no number, a path. Raises ValueError outside 0…1."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not 0 < number < 1:
+        raise ValueError("a fraction lies between 0 and 1; or give a folder or a list")
+    return number
+
+
 def _checked_validation(text: str) -> str:
-    with contextlib.suppress(ValueError):
-        if not 0 < float(text) < 1:
-            raise UserError(f"--validation {text}: a fraction lies between 0 and 1; or give a folder or a list")
+    fraction(text)
     return text
 
 
 Size = Annotated[str, AfterValidator(_checked_size), arg(metavar="WxH")]
+Alphabet = Annotated[str, AfterValidator(_checked_alphabet), arg(metavar="CHARS|FILE")]
 Length = Annotated[str, AfterValidator(_checked_length), arg(metavar="N|N-M")]
 LabelPattern = Annotated[str | None, AfterValidator(lambda text: text and _checked_pattern(text)), arg(metavar="REGEX")]
 
@@ -115,12 +193,11 @@ class GenerateParameters(Parameters):
 
     out: Annotated[str, arg(metavar="DIR")] = Field(TRAIN_FOLDER, description="Folder to fill.")
     count: int = Field(10_000, ge=1, le=100_000_000, description="Pictures in the corpus.")
-    style: Literal["captcha", "lines", "dots"] = Field("captcha", description="What the pictures look like.")
+    style: StyleName = Field("captcha", description="What the pictures look like.")
     size: Size = Field("128x64", description="Width and height in pixels.")
     length: Length = Field("4", description="Characters per picture, a number or a range.")
-    alphabet: Annotated[str, arg(metavar="CHARS|FILE")] = Field(
-        DEFAULT_ALPHABET,
-        description="Ranges (0-9A-Z), a literal, or a file with one character per line.",
+    alphabet: Alphabet = Field(
+        DEFAULT_ALPHABET, description="Ranges (0-9A-Z), a literal, or a file with one character per line."
     )
     fonts: Annotated[str | None, chosen("DIR", "the fonts that the packages bring")] = Field(
         None, description="Folder with .ttf or .otf files of one's own."
@@ -148,11 +225,9 @@ class TrainingParameters(Parameters):
     """Train a network on labelled pictures: data in, run folder with the model file out."""
 
     data: Annotated[str, arg(metavar="PATH")] = Field(TRAIN_FOLDER, description="Folder or list of labelled pictures.")
-    validation: Annotated[
-        str | None,
-        AfterValidator(lambda text: text and _checked_validation(text)),
-        chosen("PATH|FRACTION", "a tenth of the data"),
-    ] = Field(None, description="Pictures that choose the best weights.")
+    validation: Annotated[str, AfterValidator(_checked_validation), arg(metavar="PATH|FRACTION")] = Field(
+        "0.1", description="Pictures that choose the best weights: a folder, a list, or a part of the data."
+    )
     label_pattern: LabelPattern = Field(
         None, description="Regular expression with a group `label`, searched in the file name without its suffix."
     )

@@ -39,6 +39,7 @@ class Batches:
     ) -> None:
         """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off."""
         self.images, self.rows, self.batch_size = corpus.images, np.asarray(rows, np.int64), batch_size
+        self._names = corpus.names
         self.shuffle, self.augmentation, self.seed = shuffle, augmentation, seed
         encoded = [encode(str(label)) for label in corpus.labels[self.rows]]
         self.longest = max(map(len, encoded), default=0)
@@ -47,6 +48,11 @@ class Batches:
         for label, numbers in zip(self.labels, encoded, strict=True):
             label[: len(numbers)] = numbers
         self._latest: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    @property
+    def names(self) -> list[str]:
+        """The pictures' names, in the order of `rows`."""
+        return [str(name) for name in self._names[self.rows]]
 
     def __len__(self) -> int:
         """Batches per epoch."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INK, RIGHT, WRONG, QUIET = "#22313f", "#2a78b8", "#c8452f", "#c9d2da"
 
-CONFUSIONS_DRAWN = 20
+CONFUSIONS_DRAWN, CONFUSIONS_SHOWN = 20, 10
 
 #: Families that hold what DejaVu, matplotlib's own, lacks: Chinese, Japanese, Korean. Those installed are used.
 OTHER_SCRIPTS = (
@@ -63,6 +63,49 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
     with atomic(page) as file:
         file.write_text(_page(scores, record, list(figures), names), encoding="utf-8", errors="replace")
     return page
+
+
+def show(scores: Scores, facts: Mapping[str, Any]) -> None:
+    """Print the scores as tables on stdout; `facts` as :func:`write` has them in its record."""
+    from rich.console import Console
+    from rich.table import Table
+
+    # Labels may look like markup or be the name of an emoji.
+    out = Console(markup=False, emoji=False, highlight=False)
+    low, high = scores.exact_match_interval
+    summary = Table(show_header=False, box=None)
+    for name, value in (
+        (
+            "images",
+            f"{scores.images:,}" + (f" ({scores.unreadable:,} unreadable left out)" if scores.unreadable else ""),
+        ),
+        ("exact match", f"{scores.exact_match:.2%} ({low:.2%} to {high:.2%})"),
+        ("character error rate", f"{scores.character_error_rate:.2%}"),
+        ("letter accuracy", f"{scores.letter_accuracy:.2%}"),
+        ("calibration error", f"{scores.calibration_error:.2%}"),
+        *((name.replace("_", " "), _fact(value)) for name, value in facts.items()),
+    ):
+        summary.add_row(name, value)
+    out.print(summary)
+    if len(scores.per_length) > 1:
+        lengths = Table("length", "images", "exact match", "95 % interval", "character error rate", box=None)
+        for part in scores.per_length:
+            low, high = part.exact_match_interval
+            lengths.add_row(
+                str(part.length),
+                f"{part.images:,}",
+                f"{part.exact_match:.2%}",
+                f"{low:.2%} to {high:.2%}",
+                f"{part.character_error_rate:.2%}",
+            )
+        out.print()
+        out.print(lengths)
+    if scores.confusions:
+        confusions = Table("true", "read", "times", "of the true character", box=None)
+        for confusion in scores.confusions[:CONFUSIONS_SHOWN]:
+            confusions.add_row(shown(confusion.truth), shown(confusion.read), f"{confusion.count:,}", _share(confusion))
+        out.print()
+        out.print(confusions)
 
 
 def shown(character: str) -> str:
@@ -188,9 +231,7 @@ def _page(scores: Scores, record: Mapping[str, Any], figures: list[str], sheets:
         "Letter accuracy": f"{scores.letter_accuracy:.2%}",
         "Calibration error": f"{scores.calibration_error:.2%}",
         "Unreadable pictures": f"{scores.unreadable:,} <small>(left out)</small>",
-        **{
-            _title(name): f"{value:,.0f}" if isinstance(value, float) else _text(value) for name, value in facts.items()
-        },
+        **{name.replace("_", " ").capitalize(): _text(_fact(value)) for name, value in facts.items()},
     }
     parts = [
         _table([], [[f"<b>{name}</b>", value] for name, value in summary.items()]),
@@ -240,8 +281,8 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
     )
 
 
-def _title(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def _fact(value: object) -> str:
+    return f"{value:,.0f}" if isinstance(value, float) else str(value)
 
 
 def _text(value: object) -> str:

@@ -163,6 +163,11 @@ def score(
     )
 
 
+def same(truth: str, text: str, ignore_case: bool = False) -> bool:
+    """Whether a text counts as exact match, by the rule of :func:`score`."""
+    return _capitals(truth) == _capitals(text) if ignore_case else truth == text
+
+
 def wilson(successes: int, trials: int) -> Interval:
     """95 % interval of a rate (Wilson 1927, "Probable inference"); (0, 1) when nothing was tried."""
     if not trials:

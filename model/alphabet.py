@@ -1,0 +1,48 @@
+"""The alphabet: which characters a network reads, and their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+#: CTC's blank and the padding of labels; characters are 1…N.
+BLANK = 0
+
+
+class Alphabet:
+    """Characters in a fixed order; the i-th one (from 1) is class i, 0 is the blank.
+
+    Raises ValueError for no characters, repeated ones, or an entry that is not a single character.
+    """
+
+    def __init__(self, characters: str) -> None:
+        self.characters = characters
+        self._numbers = {character: number for number, character in enumerate(characters, start=1)}
+        if not characters or len(self._numbers) != len(characters):
+            raise ValueError(f"an alphabet has each of its characters once, not {characters!r}")
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alphabet) and other.characters == self.characters
+
+    def __hash__(self) -> int:
+        return hash(self.characters)
+
+    @property
+    def classes(self) -> int:
+        """Outputs a network needs: the characters and the blank."""
+        return len(self.characters) + 1
+
+    def encode(self, text: str) -> list[int]:
+        """Numbers 1…N of the characters. Raises KeyError for one that is not in the alphabet."""
+        return [self._numbers[character] for character in text]
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """The text of numbers 1…N."""
+        return "".join(self.characters[number - 1] for number in numbers)
+
+
+def ctc_steps(text: str) -> int:
+    """Time steps that CTC needs for `text`: one per character and a blank between equal neighbours."""
+    return len(text) + sum(left == right for left, right in zip(text, text[1:], strict=False))

@@ -1,0 +1,105 @@
+"""Readings as people and programs take them: lines, a CSV table, a JSON list, each written as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from console import atomic
+from model.scores import same
+
+if TYPE_CHECKING:
+    from model.reader import Reading
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture that was read; `truth` and `correct` only where labels are known and asked for."""
+
+    file: str
+    text: str
+    probability: float
+    #: The next most probable texts with their probabilities, the reading itself left out.
+    others: tuple[tuple[str, float], ...] = ()
+    truth: str | None = None
+    correct: bool | None = None
+
+    @classmethod
+    def of(cls, file: str, reading: Reading, truth: str | None, ignore_case: bool) -> Row:
+        """A reading of `file`, compared with its label where there is one."""
+        correct = same(truth, reading.text, ignore_case) if truth else None
+        return cls(file, reading.text, reading.probability, tuple(reading.alternatives[1:]), truth or None, correct)
+
+    @property
+    def verdict(self) -> str:
+        """`correct`, `wrong`, or `unlabelled` where there is nothing to compare with."""
+        return {True: "correct", False: "wrong", None: "unlabelled"}[self.correct]
+
+
+def line(row: Row, labels: bool) -> str:
+    """Path, text and probability between tabs, with `labels` truth and verdict, then other texts.
+
+    A tab or line break in a path or label is written as its escape, so that a line is a line.
+    """
+    fields = [row.file, row.text, f"{row.probability:.4f}"]
+    if labels:
+        fields += [row.truth or "", row.verdict]
+    for text, probability in row.others:
+        fields += [text, f"{probability:.4f}"]
+    return "\t".join(field.translate(_ESCAPES) for field in fields)
+
+
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+@contextlib.contextmanager
+def csv_table(path: str, labels: bool, top: int) -> Iterator[Callable[[Row], None]]:
+    """A CSV file (RFC 4180 quotes, UTF-8) with the columns `file,text,probability`.
+
+    With `labels` come `truth,verdict`, with `top` > 1 `text_2,probability_2` and so on. Yields the function that
+    adds a row; the file is there when the block succeeds.
+    """
+    header = ["file", "text", "probability"] + ["truth", "verdict"] * labels
+    header += [f"{name}_{place}" for place in range(2, top + 1) for name in ("text", "probability")]
+    # A file name need not be Unicode: its odd bytes are kept as they are.
+    with atomic(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+
+        def add(row: Row) -> None:
+            fields: list[Any] = [row.file, row.text, f"{row.probability:.6f}"]
+            if labels:
+                fields += [row.truth, row.verdict]
+            for text, probability in row.others:
+                fields += [text, f"{probability:.6f}"]
+            writer.writerow(fields + [""] * (len(header) - len(fields)))
+
+        yield add
+
+
+@contextlib.contextmanager
+def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
+    """A JSON file with a list of objects `{"file", "text", "probability"}`, one to a line.
+
+    With `labels` they have `truth` and `correct` (null for an unlabelled picture), and `others` where several texts
+    are asked for. Yields the function that adds a row; the file is there when the block succeeds.
+    """
+    with atomic(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        before = "[\n"
+
+        def add(row: Row) -> None:
+            nonlocal before
+            entry: dict[str, Any] = {"file": row.file, "text": row.text, "probability": round(row.probability, 6)}
+            if labels:
+                entry |= {"truth": row.truth, "correct": row.correct}
+            if row.others:
+                entry["others"] = [{"text": text, "probability": round(p, 6)} for text, p in row.others]
+            file.write(before + json.dumps(entry, ensure_ascii=False))
+            before = ",\n"
+
+        yield add
+        file.write("\n]\n" if before == ",\n" else "[]\n")

@@ -1,0 +1,112 @@
+"""What a run leaves behind: a folder that explains itself, reproduces itself and can go on.
+
+    parameters.json   every parameter of the run
+    split.json        which pictures trained and which validated
+    model.keras       the best weights so far, ready to read with
+    history.csv       one row per epoch
+    curves.png        the same to look at
+    tensorboard/      the same for TensorBoard
+    log.txt           what the terminal said
+    state.npz         weights, optimiser and history after the last whole epoch, for --resume
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from console import UserError, atomic, warn
+
+History = list[dict[str, float]]
+
+
+class RunFolder:
+    """The files of one run; every one is replaced whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.model = path / "model.keras"
+        self._tensorboard: Any = None
+
+    @classmethod
+    def create(cls, path: Path, parameters: str) -> RunFolder:
+        """A fresh run folder with its parameters. Raises UserError when `path` holds something already."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UserError(f"{path} holds something already: go on with --resume, or choose another --run")
+        folder = cls(path)
+        folder.write_text("parameters.json", parameters)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The folder of an earlier run. Raises UserError when there is none."""
+        if not (path / "parameters.json").is_file():
+            raise UserError(f"{path} holds no run to resume: give the folder of a run with --run")
+        return cls(path)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace the file `name` by `text`."""
+        with atomic(self.path / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def keep_split(self, training: Sequence[str], validation: Sequence[str]) -> None:
+        """Write which pictures train and which validate. Raises UserError when the run began with others."""
+        path = self.path / "split.json"
+        split = json.dumps({"training": list(training), "validation": list(validation)}, indent=0, ensure_ascii=False)
+        if path.is_file() and path.read_text(encoding="utf-8") != split:
+            raise UserError(f"the pictures are not those that {self.path} began with: start another run --from {self.path}")
+        self.write_text(path.name, split)
+
+    def log(self, message: str) -> None:
+        """Say `message` on stderr and keep it in log.txt."""
+        warn(message)
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+
+    def write_history(self, history: History) -> None:
+        """Replace history.csv."""
+        with atomic(self.path / "history.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(history[0]))
+            writer.writeheader()
+            writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
+
+    def write_tensorboard(self, step: int, scalars: dict[str, float], readings: NDArray[np.uint8]) -> None:
+        """Add the scalars of an epoch, and an RGB picture of some readings, at `step`."""
+        import cv2
+
+        # TensorBoard's own writer: Keras' callback needs TensorFlow, which JAX and PyTorch users have not.
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        if self._tensorboard is None:
+            self._tensorboard = EventFileWriter(str(self.path / "tensorboard"))
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
+        png = cv2.imencode(".png", readings[..., ::-1])[1].tobytes()
+        values.append(Summary.Value(tag="readings", image=Summary.Image(encoded_image_string=png)))
+        self._tensorboard.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+        self._tensorboard.flush()
+
+    def save_state(self, variables: dict[str, NDArray[Any]], history: History) -> None:
+        """Keep everything that the next epoch depends on."""
+        with atomic(self.path / "state.npz") as temporary:
+            np.savez(temporary, **variables, history=np.array(json.dumps(history)))
+
+    def load_state(self) -> tuple[dict[str, NDArray[Any]], History] | None:
+        """What :meth:`save_state` kept, or None when the run ended before its first epoch did."""
+        path = self.path / "state.npz"
+        if not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                variables = dict(archive)
+            return variables, json.loads(str(variables.pop("history")))
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{path} is damaged ({error}): start the run again, --from its model.keras") from error

@@ -1,0 +1,236 @@
+"""The training itself: epoch by epoch, validated, resumable.
+
+AdamW (Loshchilov and Hutter 2019) with warm-up and cosine decay (Loshchilov and Hutter 2017), gradients
+clipped to a global norm, the best weights chosen by exact match on the validation pictures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+
+from console import UserError, progress
+from model import model_file
+from model.alphabet import Alphabet
+from model.heads import HEADS
+from model.model_file import Card
+from model.network import import_keras, jit_compile
+from model.training.curves import draw_curves
+from model.training.run_folder import History, RunFolder
+
+Images, Labels = NDArray[np.uint8], NDArray[np.int32]
+Sheet = Callable[[Sequence[Images], Sequence[str]], Images]
+
+#: A network that still reads nothing after so many steps and epochs will hardly begin to.
+SILENT_STEPS, SILENT_EPOCHS = 1000, 5
+READINGS_SHOWN = 12
+
+
+class Feed(Protocol):
+    """Batches of images, uint8 (batch, height, width, channels), and labels, int32 (batch, longest), padded with 0."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    def stream(self, epoch: int) -> Iterator[tuple[Images, Labels]]:
+        """The batches of an epoch; a function of the epoch alone."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; see `parameter.TrainingParameters`, whose defaults `recipe.py` completes."""
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    warmup: float
+    clip_norm: float
+    ema: float
+    patience: int | None
+
+
+def train(
+    network: Any,
+    card: Card,
+    training: Feed,
+    validation: Feed,
+    settings: Settings,
+    folder: RunFolder,
+    sheet: Sheet,
+) -> History:
+    """Train `network` and leave the best weights in `folder`; goes on where the folder's state ends.
+
+    `sheet` draws pictures with captions, for TensorBoard. Returns one row per epoch. Raises
+    UserError when the loss is no longer a number.
+    """
+    run = _Run(network, card, settings, steps_per_epoch=len(training))
+    history = run.restore(folder)
+    with progress("training", (settings.epochs - len(history)) * len(training), "batches") as advance:
+        for epoch in range(len(history), settings.epochs):
+            started = time.monotonic()
+            loss, pictures = run.train_epoch(training.stream(epoch), advance)
+            if not math.isfinite(loss):
+                raise UserError(
+                    f"the loss became {loss} in epoch {epoch + 1}: train again with a lower --learning-rate than "
+                    f"{settings.learning_rate:g}"
+                )
+            row = {"epoch": epoch + 1, "loss": loss, "learning_rate": float(run.optimizer.learning_rate)}
+            speed = {"pictures_per_second": pictures / (time.monotonic() - started)}
+            with run.averaged_weights():
+                scores, readings = run.validate(validation.stream(0), sheet)
+                history.append(row | scores | speed)
+                if _best(history) is history[-1]:
+                    model_file.save(network, card, folder.model)
+            folder.save_state(run.variables(), history)
+            folder.write_history(history)
+            folder.write_tensorboard(epoch + 1, history[-1], readings)
+            folder.log(_line(history[-1], settings.epochs))
+            if scores["empty_readings"] == 1 and epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS:
+                folder.log(_diagnosis(run.steps(), loss))
+            if settings.patience and epoch + 1 - _best(history)["epoch"] >= settings.patience:
+                folder.log(f"stopped early: no better validation for {settings.patience} epochs")
+                break
+    draw_curves(history, folder.path / "curves.png")
+    return history
+
+
+class _Run:
+    """A network with its optimiser and, when asked for, the average of its weights."""
+
+    def __init__(self, network: Any, card: Card, settings: Settings, steps_per_epoch: int) -> None:
+        keras = import_keras()
+        steps = settings.epochs * steps_per_epoch
+        rising = round(settings.warmup * steps)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0 if rising else settings.learning_rate,
+            decay_steps=max(steps - rising, 1),
+            alpha=0.01,
+            warmup_target=settings.learning_rate if rising else None,
+            warmup_steps=rising,
+        )
+        self.optimizer = keras.optimizers.AdamW(
+            schedule, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
+        )
+        # Decay is for what multiplies features, not for what shifts and scales them.
+        self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self.optimizer.build(network.trainable_variables)
+        self._network = network
+        self._head = HEADS[card.head]
+        self._loss = self._head.loss()
+        self._alphabet = Alphabet(card.alphabet)
+        network.compile(self.optimizer, self._loss, jit_compile=jit_compile())
+        self._decay = settings.ema
+        self._average = [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if self._decay else []
+
+    def steps(self) -> int:
+        """Steps taken since the beginning of the run."""
+        return int(self.optimizer.iterations)
+
+    def train_epoch(self, batches: Iterator[tuple[Images, Labels]], advance: Callable[[int], None]) -> tuple[float, int]:
+        """Take a step per batch; returns the mean loss and the number of pictures."""
+        # Without Keras' fit(): it would leave the weights' average in place of the weights, epoch by epoch.
+        total, pictures = 0.0, 0
+        for images, labels in batches:
+            self._network.reset_metrics()
+            total += float(self._network.train_on_batch(images, labels)) * len(images)
+            pictures += len(images)
+            self._update_average()
+            advance(1)
+        return total / pictures, pictures
+
+    def _update_average(self) -> None:
+        # A young average follows faster (as if over the steps so far), or it would keep the random start.
+        if self._average:
+            decay = min(self._decay, (1 + self.steps()) / (10 + self.steps()))
+            for average, variable in zip(self._average, self._network.trainable_variables, strict=True):
+                average.assign(average * decay + variable * (1 - decay))
+
+    @contextlib.contextmanager
+    def averaged_weights(self) -> Iterator[None]:
+        """A context in which the network has the average of its weights, where one is kept."""
+        variables = self._network.trainable_variables if self._average else []
+        raw = [_array(variable) for variable in variables]
+        for variable, average in zip(variables, self._average, strict=True):
+            variable.assign(_array(average))
+        yield
+        for variable, value in zip(variables, raw, strict=True):
+            variable.assign(value)
+
+    def validate(self, batches: Iterator[tuple[Images, Labels]], sheet: Sheet) -> tuple[dict[str, float], Images]:
+        """Loss, exact match, character error rate, part of empty readings; a picture of some readings."""
+        loss = 0.0
+        truths: list[str] = []
+        texts: list[str] = []
+        shown: list[Images] = []
+        for images, labels in batches:
+            outputs = self._network.predict_on_batch(images)
+            loss += float(self._loss(labels, outputs)) * len(images)
+            truths += [self._alphabet.decode(row[row > 0].tolist()) for row in labels]
+            decoded = self._head.decode(outputs, decoder="greedy", beam_width=1, top=1)
+            texts += [self._alphabet.decode(best[0].numbers) for best in decoded]
+            shown += list(images[: READINGS_SHOWN - len(shown)])
+        count = len(truths)
+        captions = [
+            text if text == truth else f"{text or 'nothing'}, not {truth}" for text, truth in zip(texts, truths, strict=True)
+        ]
+        scores = {
+            "validation_loss": loss / count,
+            "exact_match": sum(map(str.__eq__, texts, truths)) / count,
+            "character_error_rate": sum(map(Levenshtein.distance, texts, truths)) / sum(map(len, truths)),
+            "empty_readings": texts.count("") / count,
+        }
+        return scores, sheet(shown, captions[: len(shown)])
+
+    def variables(self) -> dict[str, NDArray[Any]]:
+        """Everything that the next step depends on, by name."""
+        return {name: _array(variable) for name, variable in self._state().items()}
+
+    def restore(self, folder: RunFolder) -> History:
+        """Take up the state that `folder` holds, if any; returns the rows of the epochs done."""
+        state = folder.load_state()
+        if state is None:
+            return []
+        kept, history = state
+        for name, variable in self._state().items():
+            variable.assign(kept[name])
+        return history
+
+    def _state(self) -> dict[str, Any]:
+        groups = {"network": self._network.variables, "optimizer": self.optimizer.variables, "average": self._average}
+        return {f"{group}/{i}": variable for group, members in groups.items() for i, variable in enumerate(members)}
+
+
+def _array(variable: Any) -> NDArray[Any]:
+    """A copy of a variable's value: JAX gives the memory of the value itself to the next step."""
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(variable))
+
+
+def _best(history: History) -> dict[str, float]:
+    """The row of the best epoch: by exact match, then by character error rate, then by loss."""
+    return max(history, key=lambda row: (row["exact_match"], -row["character_error_rate"], -row["validation_loss"]))
+
+
+def _line(row: dict[str, float], epochs: int) -> str:
+    return (
+        f"epoch {row['epoch']:.0f}/{epochs}  loss {row['loss']:.4f}  validation: loss {row['validation_loss']:.4f}, "
+        f"exact match {row['exact_match']:.2%}, CER {row['character_error_rate']:.2%}  "
+        f"lr {row['learning_rate']:.2g}  {row['pictures_per_second']:,.0f} pictures/s"
+    )
+
+
+def _diagnosis(steps: int, loss: float) -> str:
+    return (
+        f"after {steps:,} steps the network still reads nothing (loss {loss:.2f}): look whether labels belong to their "
+        "pictures and the text is legible at this size (readings in tensorboard/), then try a wider --size, a third of the "
+        "--learning-rate, --augmentation 0, or more pictures"
+    )

@@ -1,0 +1,45 @@
+"""Start from the weights of another model file, also with another alphabet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from console import UserError
+from model import model_file
+from model.model_file import Card
+
+
+def transfer(path: Path, network: Any, card: Card) -> str:
+    """Give `network` the weights of the model file at `path`; returns a sentence saying what was kept.
+
+    The characters that both alphabets have keep their weights, whatever their order; the class layer
+    of new characters stays as initialised. Width may differ. Raises UserError when the stages differ.
+    """
+    old_card = model_file.read_card(path)
+    for field in ("network", "preset", "height", "channels"):
+        old, new = getattr(old_card, field), getattr(card, field)
+        if old != new:
+            raise UserError(f"{path} has {field} {old}, this training asks for {new}: use the same, or another --from")
+    old_network, _ = model_file.load(path)
+    for old_layer, layer in zip(old_network.layers, network.layers, strict=True):
+        if layer.name != "classes":
+            layer.set_weights(old_layer.get_weights())
+    _transfer_classes(old_network.get_layer("classes"), network.get_layer("classes"), old_card.alphabet, card.alphabet)
+    kept = sum(character in old_card.alphabet for character in card.alphabet)
+    return f"starting from {path}: {kept} of {len(card.alphabet)} characters known to it"
+
+
+def _transfer_classes(old_layer: Any, layer: Any, old_alphabet: str, alphabet: str) -> None:
+    known = [character for character in alphabet if character in old_alphabet]
+    # Class 0 is the blank in both.
+    sources = [0, *(old_alphabet.index(character) + 1 for character in known)]
+    targets = [0, *(alphabet.index(character) + 1 for character in known)]
+    merged = []
+    for old, new in zip(old_layer.get_weights(), layer.get_weights(), strict=True):
+        values = np.array(new)
+        values[..., targets] = old[..., sources]
+        merged.append(values)
+    layer.set_weights(merged)
