@@ -154,8 +154,10 @@ def _jpeg_is_plain(data: bytes) -> bool:
             _check_size(width, height)
             plain = depth == 8 and components in (1, 3)
         elif marker == 0xDA:
-            # OpenCV fills what is missing with grey; without an end, Pillow finds out whether something is.
-            return plain and data.rfind(b"\xff\xd9", place) > 0
+            # OpenCV fills what is missing with grey; a file that was cut lacks its end mark.
+            if data.rfind(b"\xff\xd9", place) < 0:
+                raise UnreadablePicture("truncated")
+            return plain
         place += 2 + length
     raise UnreadablePicture("truncated")
 

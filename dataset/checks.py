@@ -97,7 +97,7 @@ def check(contents: Contents, alphabet: str, too_long: Callable[[str], str | Non
     """:func:`inspect`, with UserError for what must be mended before training."""
     report = inspect(contents, alphabet, too_long)
     if errors := report.errors():
-        raise UserError(errors[0] + (f" (and {len(errors) - 1} other faults)" if len(errors) > 1 else ""))
+        raise UserError(errors[0] + (f" (and {_count(errors[1:], 'other fault')})" if errors[1:] else ""))
     return report
 
 

@@ -23,4 +23,5 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
         file = next((entry[key] for key in FILE_KEYS if key in entry), None) if isinstance(entry, dict) else None
         if not isinstance(file, str):
             raise UserError(f'{path}, line {number} names no picture: write {{"file": …, "label": …}}')
-        yield file, str(next((entry[key] for key in LABEL_KEYS if key in entry), ""))
+        label = next((entry[key] for key in LABEL_KEYS if entry.get(key) is not None), "")
+        yield file, str(label)

@@ -1,0 +1,116 @@
+"""What is in a folder or list of labelled pictures: `python -m dataset PATH`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+import console
+import dataset
+from dataset.checks import shown
+from parameter import DatasetParameters
+
+#: Characters seen less often than this are hard to learn.
+_RARE = 20
+
+#: Names listed per finding; the JSON has all of them.
+_LISTED = 10
+
+_BAR = 40
+
+
+def main(parameters: DatasetParameters) -> int:
+    """Look at every picture, print the report, return the exit code."""
+    contents = dataset.examine(dataset.collect(parameters.path, parameters.label_pattern))
+    report = dataset.inspect(contents)
+    for name, reason in contents.unreadable:
+        console.warn(f"{name}: {reason}")
+    if not report.pictures:
+        raise console.UserError(report.errors()[0])
+    found = summary(contents, report)
+    _print(parameters, found, report.errors())
+    if parameters.json_:
+        with console.atomic(parameters.json_) as temporary:
+            temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return console.SOME_UNREADABLE if contents.unreadable or report.errors() else console.ALL_DONE
+
+
+def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any]:
+    """The report as what JSON can hold; `characters` and `lengths` are counts."""
+    labels = [str(label) for label in contents.labels if label]
+    characters = Counter(character for label in labels for character in label)
+    widths, heights = contents.sizes.T
+    sides = {"smallest": np.min, "median": np.median, "largest": np.max}
+    return {
+        "pictures": report.pictures,
+        "labels": len(set(labels)),
+        "alphabet": "".join(sorted(characters)),
+        "characters": dict(sorted(characters.items())),
+        "lengths": dict(sorted(Counter(map(len, labels)).items())),
+        "width": {name: int(of(widths)) for name, of in sides.items()},
+        "height": {name: int(of(heights)) for name, of in sides.items()},
+        "sizes": len(np.unique(contents.sizes, axis=0)),
+        "duplicates": report.duplicates,
+        "unreadable": [{"file": name, "reason": reason} for name, reason in report.unreadable],
+        "unlabelled": report.unlabelled,
+        "conflicts": [
+            {"file": one, "label": label, "other": other, "other_label": other_label}
+            for one, label, other, other_label in report.conflicts
+        ],
+    }
+
+
+def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[str]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def row(head: str, text: str) -> None:
+        table.add_row(head, escape(text))
+
+    row("pictures", f"{found['pictures']:,} readable, {len(found['unreadable']):,} unreadable")
+    row("labels", f"{found['labels']:,} different ones")
+    row("alphabet", f"{len(found['characters'])} characters: {' '.join(map(shown, found['characters']))}")
+    rare = sorted((count, character) for character, count in found["characters"].items() if count < _RARE)
+    if rare:
+        row("rare", ", ".join(f"{shown(character)} {count}×" for count, character in rare))
+    bars = _bars(found["lengths"])
+    most = max(bars.values(), default=1)
+    for place, (lengths, count) in enumerate(bars.items()):
+        row("" if place else "lengths", f"{lengths:>7} {'█' * max(1, round(_BAR * count / most))} {count:,}")
+    for side in ("width", "height"):
+        of = found[side]
+        row(side, f"{of['median']} pixels" + (f" ({of['smallest']} to {of['largest']})" if found["sizes"] > 1 else ""))
+    row("duplicates", f"{found['duplicates']:,}" + (" (kept on one side of the split)" if found["duplicates"] else ""))
+    for entry in found["unreadable"][:_LISTED]:
+        row("unreadable", f"{entry['file']}: {entry['reason']}")
+    if len(found["unreadable"]) > _LISTED:
+        row("", f"and {len(found['unreadable']) - _LISTED:,} more, on stderr")
+    for error in errors:
+        row("to mend", error)
+    Console(highlight=False).print(table)
+    if not errors:
+        pattern = f" --label-pattern {shlex.quote(parameters.label_pattern)}" if parameters.label_pattern else ""
+        print(f"\nNext: python training.py --data {shlex.quote(parameters.path)}{pattern}")
+
+
+def _bars(lengths: dict[int, int]) -> dict[str, int]:
+    """At most some twenty bars, of one length each where that suffices."""
+    step = max(lengths, default=1) // 20 + 1
+    bars: Counter[str] = Counter()
+    for length, count in lengths.items():
+        low = (length - 1) // step * step + 1
+        bars[str(length) if step == 1 else f"{low}-{low + step - 1}"] += count
+    return bars
+
+
+if __name__ == "__main__":
+    console.run(main, DatasetParameters, prog="python -m dataset")

@@ -1,0 +1,230 @@
+"""The packed cache: the same pictures as reading them, decoded once, never half a file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import dataset
+import picture
+from dataset import cache as cache_module
+
+Maker = Callable[..., Path]
+
+
+def pack(path: Path, cache: Path, **changes: object) -> dataset.Corpus:
+    options = {"width": 32, "height": 16, "channels": 1, "fit": "stretch"} | changes
+    return dataset.pack(dataset.collect(path), cache=cache, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are decoded from now on."""
+    names: list[str] = []
+    decode = cache_module.decode
+
+    def counting(path: str, channels: int) -> object:
+        names.append(os.path.basename(path))
+        return decode(path, channels)
+
+    monkeypatch.setattr(cache_module, "decode", counting)
+    return names
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fit", ["stretch", "pad"])
+def test_rows_are_the_pictures_read_and_fitted(channels: int, fit: str, tmp_path: Path, write: Maker) -> None:
+    folder = write(tmp_path / "data", [f"{i:03}_x.png" for i in range(100)], 30, 20)
+    corpus = pack(folder, tmp_path / "cache", channels=channels, fit=fit)
+    assert corpus.images.shape == (100, 16, 32, channels)
+    assert isinstance(corpus.images, np.memmap)
+    assert not corpus.images.flags.writeable
+    for name, image in zip(corpus.names, corpus.images, strict=True):
+        expected = picture.fit(picture.read(folder / str(name), channels), 32, 16, fit)  # type: ignore[arg-type]
+        assert (image == expected).all()
+    assert [str(label) for label in corpus.labels] == [f"{i:03}" for i in range(100)]
+    assert (corpus.sizes == (30, 20)).all()
+    assert len(set(corpus.digests)) == 100
+    assert corpus.unreadable == []
+
+
+def test_the_second_time_nothing_is_decoded(tmp_path: Path, write: Maker, decoded: list[str]) -> None:
+    folder = write(tmp_path / "data", ["a.png", "b.png"])
+    first = pack(folder, tmp_path / "cache")
+    assert len(decoded) == 2
+    second = pack(folder, tmp_path / "cache")
+    assert len(decoded) == 2
+    assert (first.images == second.images).all()
+    assert (first.digests == second.digests).all()
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_only_new_and_changed_files_are_decoded(tmp_path: Path, write: Maker, decoded: list[str]) -> None:
+    folder = write(tmp_path / "data", ["b.png", "c.png", "d.png", "e.png"])
+    (folder / "d.png").write_bytes(b"broken")
+    earlier = pack(folder, tmp_path / "cache")
+    before = earlier.images.copy()
+    decoded.clear()
+    write(folder, ["a.png"], 9, 9)
+    cv2.imwrite(str(folder / "b.png"), np.full((5, 5), 9, np.uint8))
+    (folder / "c.png").unlink()
+    corpus = pack(folder, tmp_path / "cache")
+    assert sorted(decoded) == ["a.png", "b.png"]
+    assert [str(name) for name in corpus.names] == ["a.png", "b.png", "e.png"]
+    assert (corpus.images[1] == 9).all()
+    assert (corpus.images[2] == before[2]).all()
+    assert corpus.unreadable == [("d.png", "not a picture")]
+    assert (earlier.images == before).all(), "who has the old one open keeps it"
+    assert len(list((tmp_path / "cache").iterdir())) == 2, "the old pictures are gone"
+
+
+def test_new_content_with_the_old_size_and_time_is_noticed(tmp_path: Path, write: Maker) -> None:
+    folder = write(tmp_path / "data", ["a.bmp"])
+    file = folder / "a.bmp"
+    file.write_bytes(cv2.imencode(".bmp", np.zeros((8, 8), np.uint8))[1].tobytes())
+    stat = file.stat()
+    assert (pack(folder, tmp_path / "cache").images == 0).all()
+    time.sleep(0.02)
+    file.write_bytes(cv2.imencode(".bmp", np.full((8, 8), 255, np.uint8))[1].tobytes())
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (pack(folder, tmp_path / "cache").images == 255).all()
+
+
+def test_size_channels_fit_and_path_have_their_own_caches(tmp_path: Path, write: Maker, decoded: list[str]) -> None:
+    folder = write(tmp_path / "data", ["a.png"])
+    (folder / "list.txt").write_text("a.png x\n")
+    pack(folder, tmp_path / "cache")
+    for changes in ({"width": 16}, {"channels": 3}, {"fit": "pad"}):
+        pack(folder, tmp_path / "cache", **changes)
+    assert str(pack(folder / "list.txt", tmp_path / "cache").labels[0]) == "x"
+    assert str(pack(folder, tmp_path / "cache").labels[0]) == "a"
+    assert len(decoded) == 5
+
+
+def test_labels_are_never_old(tmp_path: Path, write: Maker) -> None:
+    folder = write(tmp_path / "data", ["a.png"])
+    for label in ("x", "y"):
+        (folder / "list.txt").write_text(f"a.png {label}\n")
+        assert str(pack(folder / "list.txt", tmp_path / "cache").labels[0]) == label
+
+
+def test_unreadable_pictures_are_left_out(tmp_path: Path, write: Maker) -> None:
+    folder = write(tmp_path / "data", ["a.png", "c.png"])
+    (folder / "b.png").write_bytes(b"")
+    (folder / "d.png").write_bytes((folder / "a.png").read_bytes()[:100])
+    for _ in range(2):
+        corpus = pack(folder, tmp_path / "cache")
+        assert [str(name) for name in corpus.names] == ["a.png", "c.png"]
+        assert corpus.unreadable == [("b.png", "zero bytes"), ("d.png", "truncated")]
+
+
+def test_a_missing_file_is_found_when_it_comes(tmp_path: Path, write: Maker) -> None:
+    folder = write(tmp_path / "data", ["a.png"])
+    (folder / "list.txt").write_text("a.png x\nlate.png y\n")
+    assert pack(folder / "list.txt", tmp_path / "cache").unreadable == [("late.png", "no such file")]
+    write(folder, ["late.png"])
+    assert pack(folder / "list.txt", tmp_path / "cache").unreadable == []
+
+
+def test_nothing_readable_at_all(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.png").touch()
+    for _ in range(2):
+        assert len(pack(tmp_path / "data", tmp_path / "cache")) == 0
+
+
+@pytest.mark.parametrize("spoil", ["cut index", "cut pictures", "no pictures", "foreign index"])
+def test_a_spoilt_cache_is_made_again(spoil: str, tmp_path: Path, write: Maker) -> None:
+    folder = write(tmp_path / "data", ["a.png", "b.png"])
+    expected = pack(folder, tmp_path / "cache").images.copy()
+    index, pictures = (next((tmp_path / "cache").glob(f"*.{suffix}")) for suffix in ("npz", "pictures"))
+    if spoil == "cut index":
+        index.write_bytes(index.read_bytes()[:-50])
+    elif spoil == "cut pictures":
+        pictures.write_bytes(b"short")
+    elif spoil == "no pictures":
+        pictures.unlink()
+    else:
+        index.write_bytes(b"no archive")
+    assert (pack(folder, tmp_path / "cache").images == expected).all()
+
+
+def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path / "data", [f"{i:04}.png" for i in range(400)], 4, 4)
+    decode = cache_module.decode
+    seen: list[str] = []
+
+    def interrupted(path: str, channels: int) -> object:
+        if path.endswith("0300.png"):
+            raise KeyboardInterrupt
+        return decode(path, channels)
+
+    def counting(path: str, channels: int) -> object:
+        seen.append(path)
+        return decode(path, channels)
+
+    monkeypatch.setattr(cache_module, "decode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pack(folder, tmp_path / "cache")
+    monkeypatch.setattr(cache_module, "decode", counting)
+    corpus = pack(folder, tmp_path / "cache")
+    assert len(seen) < 200
+    assert len(corpus) == 400
+    for name, image in zip(corpus.names, corpus.images, strict=True):
+        assert (image == picture.fit(picture.read(folder / str(name), 1), 32, 16)).all()
+
+
+def test_a_full_disk_names_the_file_and_leaves_the_cache_as_it_was(
+    tmp_path: Path, write: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "data", ["a.png"])
+    pack(folder, tmp_path / "cache")
+    before = sorted((tmp_path / "cache").iterdir())
+    write(folder, ["b.png"])
+    opened = Path.open
+
+    def full(self: Path, mode: str = "r", *rest: object, **options: object) -> object:
+        if mode == "wb":
+            opened(self, mode).close()  # type: ignore[call-overload]
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(self, mode, *rest, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        pack(folder, tmp_path / "cache")
+    assert str(caught.value.filename).endswith(".pictures")
+    assert sorted((tmp_path / "cache").iterdir()) == before
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path, write: Maker) -> None:
+    folder, cache = write(tmp_path / "data", ["a.png"]), tmp_path / "cache"
+    cache.mkdir()
+    left, fresh = cache / "0123-dead.pictures", cache / "0123-alive.pictures"
+    left.touch()
+    fresh.touch()
+    os.utime(left, (0, 0))
+    pack(folder, cache)
+    assert not left.exists()
+    assert fresh.exists(), "another process may be writing it"
+
+
+def test_survey(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, [f"a{i}.png" for i in range(30)], 60, 20)
+    write(tmp_path, ["wide.png"], 300, 20)
+    (tmp_path / "broken.png").touch()
+    survey = dataset.survey(dataset.collect(tmp_path))
+    assert survey is not None
+    assert (survey.width, survey.height, survey.aspect) == (60, 20, 3.0)
+    assert survey.aspects[0] == 3.0
+
+
+def test_survey_of_nothing_readable(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    assert dataset.survey(dataset.collect(tmp_path)) is None

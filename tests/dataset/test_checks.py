@@ -1,0 +1,144 @@
+"""What is wrong with a corpus is found and told, by the public checks and by the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import console
+import dataset
+from console import UserError
+from dataset.__main__ import main
+from parameter import DatasetParameters
+
+Maker = Callable[..., Path]
+
+
+def fine(label: str) -> None:
+    return None
+
+
+def contents(folder: Path) -> dataset.Contents:
+    return dataset.examine(dataset.collect(folder))
+
+
+def test_a_sound_corpus(tmp_path: Path, write: Maker) -> None:
+    report = dataset.check(contents(write(tmp_path, ["ab_1.png", "ba_2.png", "ab_3.png"])), "ab", fine)
+    assert (report.pictures, report.duplicates, report.errors()) == (3, 0, [])
+
+
+def test_characters_outside_the_alphabet(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["ab_1.png", "aß_2.png", "a c_3.png"])
+    with pytest.raises(UserError, match=r"3 characters outside the alphabet: SPACE c ß \(a c_3\.png\)"):
+        dataset.check(contents(tmp_path), "ab", fine)
+
+
+def test_labels_too_long(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["aab_1.png", "ab_2.png"])
+    with pytest.raises(UserError, match=r"1 label too long for the network, first aab_1\.png: needs 4 steps of 3"):
+        dataset.check(contents(tmp_path), "ab", lambda label: "needs 4 steps of 3" if "aa" in label else None)
+
+
+def test_labels_missing(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["_1.png", "a_2.png"])
+    with pytest.raises(UserError, match=r"1 picture without a label \(_1\.png\).*--label-pattern"):
+        dataset.check(contents(tmp_path), "a", fine)
+
+
+def test_two_labels_for_the_same_picture(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["a_1.png", "b_1.png", "b_3.png"])
+    shutil.copy(tmp_path / "b_1.png", tmp_path / "a_2.png")
+    with pytest.raises(UserError, match=r"same picture: a_2\.png says a, b_1\.png says b: mend"):
+        dataset.check(contents(tmp_path), "ab", fine)
+
+
+def test_copies_with_the_same_label_are_counted(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["a_1.png"])
+    for number in (2, 3):
+        shutil.copy(tmp_path / "a_1.png", tmp_path / f"a_{number}.png")
+    assert dataset.check(contents(tmp_path), "a", fine).duplicates == 2
+
+
+def test_unreadable_pictures_alone_are_no_error(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["a_1.png"])
+    (tmp_path / "a_2.png").touch()
+    report = dataset.check(contents(tmp_path), "a", fine)
+    assert (report.pictures, report.unreadable) == (1, [("a_2.png", "zero bytes")])
+
+
+def test_no_readable_picture_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a_2.png").touch()
+    with pytest.raises(UserError, match=r"none of the 1 pictures can be read \(first a_2\.png: zero bytes\)"):
+        dataset.check(contents(tmp_path), "a", fine)
+
+
+def test_several_faults_are_one_sentence(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["_1.png", "b_2.png"])
+    with pytest.raises(UserError, match=r"without a label.* \(and 1 other fault\)$"):
+        dataset.check(contents(tmp_path), "a", fine)
+
+
+def run(path: Path, *flags: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        console.run(main, DatasetParameters, [str(path), *flags])
+    return int(stop.value.code or 0), *capsys.readouterr()
+
+
+def test_command(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path / "data", ["ab_1.png", "abc_2.png"])
+    command = [sys.executable, "-m", "dataset", tmp_path / "data", "--json", tmp_path / "report.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "2 readable, 0 unreadable" in done.stdout
+    assert f"python training.py --data {tmp_path / 'data'}" in done.stdout
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["pictures"] == 2
+    assert report["alphabet"] == "abc"
+    assert report["characters"] == {"a": 2, "b": 2, "c": 1}
+    assert report["lengths"] == {"2": 1, "3": 1}
+    assert report["width"] == {"smallest": 40, "median": 40, "largest": 40}
+
+
+def test_command_names_what_is_broken(tmp_path: Path, write: Maker, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, ["a_1.png", "[b]_1.png"])
+    (tmp_path / "c_1.png").write_text("no picture")
+    shutil.copy(tmp_path / "a_1.png", tmp_path / "d_1.png")
+    code, out, err = run(tmp_path, capsys=capsys)
+    assert code == 1
+    assert err == "c_1.png: not a picture\n"
+    assert "c_1.png: not a picture" in out
+    assert "two labels for the same picture" in out
+    assert "[ ] a b d" in out
+    assert "training.py" not in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "error: no pictures in "),
+        (["--label-pattern", "("], "not a regular expression"),
+        (["--label-pattern", "x"], "a group named label"),
+        (["--colour"], "see --help"),
+    ],
+)
+def test_command_used_wrongly(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(tmp_path, *flags, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_command_without_one_readable_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a_1.png").touch()
+    code, out, err = run(tmp_path, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert err.splitlines()[0] == "a_1.png: zero bytes"
+    assert "none of the 1 pictures can be read" in err
