@@ -1,0 +1,54 @@
+"""A contact sheet of picture files, however many and large they are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import picture
+from console import UserError, atomic
+from dataset.contact_sheet import contact_sheet
+
+#: Longest side that a picture is kept with until the sheet is drawn, in pixels.
+KEPT = 320
+
+
+def gallery(paths: Sequence[str], captions: Sequence[str], wrong: Collection[int] = ()) -> picture.Image:
+    """The pictures of `paths` with their captions, those whose index is in `wrong` marked; uint8 RGB (h, w, 3).
+
+    A file that cannot be read any more leaves its place grey.
+    """
+    return contact_sheet([_small(path) for path in paths], captions, wrong=wrong)
+
+
+@contextlib.contextmanager
+def gallery_file(path: str) -> Iterator[Callable[[Sequence[str], Sequence[str], Collection[int]], None]]:
+    """Yields the function that draws a :func:`gallery` into the picture file `path`.
+
+    Raises UserError when no picture can be written under such a name, OSError when nothing can be written there.
+    """
+    suffix = Path(path).suffix
+    if not suffix or not cv2.haveImageWriter(f"x{suffix}"):
+        raise UserError(f"{path} has no suffix of a picture: give a name such as sheet.png or sheet.jpg")
+    with atomic(path) as file:
+        file.touch()
+
+        def draw(paths: Sequence[str], captions: Sequence[str], wrong: Collection[int]) -> None:
+            _, data = cv2.imencode(suffix, gallery(paths, captions, wrong)[..., ::-1])
+            file.write_bytes(data.tobytes())
+
+        yield draw
+
+
+def _small(path: str) -> picture.Image:
+    try:
+        image = picture.read(path, channels=3)
+    except picture.UnreadablePicture:
+        return np.full((KEPT // 2, KEPT, 3), 200, np.uint8)
+    scale = min(1.0, KEPT / max(image.shape))
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return picture.fit(image, width, height, "stretch")

@@ -1,0 +1,61 @@
+"""What the user points at when reading: pictures, folders and lists in any mixture, and paths on stdin."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from console import UserError
+from dataset.forms import Sample, samples, stem
+from picture import PICTURE_SUFFIXES
+
+#: What a path in the current folder need not begin with.
+HERE = os.path.join(".", "")
+
+
+def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None = None) -> Iterator[Sample]:
+    """The pictures of all `paths`, one at a time: a picture, a folder, a list, or `-` for one path per line of `stdin`.
+
+    Single pictures have the label of their file name, as those of a folder have. A file of a list or of stdin need
+    not exist. Raises UserError at once for a path that does not exist, and when there is none.
+    """
+    if not paths:
+        raise UserError("nothing to read: give pictures, folders or list files, or - for paths on stdin")
+    for path in paths:
+        if path != "-" and not os.path.exists(path):
+            raise UserError(f"{path} does not exist: give a picture, a folder or a list of pictures")
+    return _inputs(paths, stdin, label_pattern)
+
+
+def _inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None) -> Iterator[Sample]:
+    for path in paths:
+        if path == "-":
+            lines = (line.rstrip("\r\n") for line in stdin)
+            yield from (_picture(line, label_pattern) for line in lines if line.strip())
+        elif _is_picture(path):
+            yield _picture(path, label_pattern)
+        else:
+            for sample in samples(path, label_pattern):
+                yield sample._replace(path=sample.path.removeprefix(HERE))
+
+
+def _picture(path: str, label_pattern: str | None) -> Sample:
+    name = Path(path).name
+    match = re.search(label_pattern, stem(name)) if label_pattern else None
+    label = stem(name).partition("_")[0] if label_pattern is None else match["label"] or "" if match else ""
+    return Sample(path, unicodedata.normalize("NFC", label), path)
+
+
+def _is_picture(path: str) -> bool:
+    """Whether a path is a picture rather than a folder or list; its first bytes tell where the suffix does not."""
+    if os.path.isdir(path):
+        return False
+    if os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES:
+        return True
+    with open(path, "rb") as file:
+        start = file.read(1024)
+    # Texts have no such bytes, and the signatures and sizes at the start of a picture are made of them.
+    return bool(re.search(rb"[\x00-\x08\x0e-\x1a]", start))

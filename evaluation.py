@@ -1,0 +1,94 @@
+"""Score a model file on labelled pictures, with the scores' uncertainty.
+
+python evaluation.py DB/test --model runs/mine --json scores.json --report report
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+
+import console
+from console import UserError, atomic, warn
+from parameter import EvaluationParameters
+
+#: Pictures on each contact sheet of the report.
+SHOWN = 36
+
+
+def main(parameters: EvaluationParameters) -> int:
+    """The whole story; returns the exit code."""
+    import dataset
+    from dataset.gallery import gallery
+    from model import report
+    from model.reader import Reader
+    from model.scores import score
+
+    samples = dataset.collect(parameters.path, parameters.label_pattern)
+    labelled = [sample for sample in samples if sample.label]
+    if not labelled:
+        raise UserError(f"no picture in {parameters.path} has a label: see --label-pattern, or use prediction.py")
+    if len(labelled) < len(samples):
+        warn(f"{len(samples) - len(labelled):,} of {len(samples):,} pictures have no label and are left out")
+
+    with contextlib.ExitStack() as files:
+        # Opened before the network is: a place that cannot be written is told before the work, not after it.
+        scores_file = files.enter_context(atomic(parameters.json_)) if parameters.json_ else None
+        if scores_file:
+            scores_file.touch()
+        if parameters.report:
+            Path(parameters.report).mkdir(parents=True, exist_ok=True)
+        reader = Reader(parameters.model, parameters.decoder, parameters.beam_width, batch_size=parameters.batch_size)
+        tell_unknown_characters([sample.label for sample in labelled], reader.card.alphabet, parameters.ignore_case)
+
+        truths, texts, probabilities, names = [], [], [], []
+        started = time.perf_counter()
+        with console.progress("reading", len(labelled)) as advance:
+            for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
+                advance(1)
+                if reading.error is not None:
+                    warn(f"{sample.path}: {reading.error}")
+                    continue
+                truths.append(sample.label)
+                texts.append(reading.text)
+                probabilities.append(reading.probability)
+                names.append(sample.path)
+        seconds = time.perf_counter() - started
+        if not names:
+            raise UserError(
+                f"none of the {len(labelled):,} pictures in {parameters.path} can be read: see the reasons above"
+            )
+
+        unreadable = len(labelled) - len(names)
+        scores = score(truths, texts, probabilities, names, parameters.ignore_case, unreadable)
+        facts = {"images_per_second": len(names) / seconds, "model": str(reader.path), "path": parameters.path}
+        report.show(scores, facts)
+        record = {**scores.to_dict(), **facts}
+        if scores_file:
+            scores_file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+    if parameters.report:
+        sheets = {
+            title: gallery(
+                [mistake.name for mistake in mistakes[:SHOWN]],
+                [f"{mistake.text or 'nothing'}, not {mistake.truth}" for mistake in mistakes[:SHOWN]],
+            )
+            for title, mistakes in (("Worst pictures", scores.worst), ("Surest mistakes", scores.surest))
+            if mistakes
+        }
+        warn(f"report: {report.write(Path(parameters.report), scores, record, sheets)}")
+    return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
+
+
+def tell_unknown_characters(labels: list[str], alphabet: str, ignore_case: bool) -> None:
+    """Warn of pictures that cannot come out right, because the network has never heard of a character."""
+    known = set(alphabet + alphabet.upper() + alphabet.lower() if ignore_case else alphabet)
+    hopeless = [set(label) - known for label in labels if not known.issuperset(label)]
+    if hopeless:
+        unknown = " ".join(sorted(set().union(*hopeless)))
+        warn(f"{len(hopeless):,} labels have characters that the model cannot read: {unknown}")
+
+
+if __name__ == "__main__":
+    console.run(main, EvaluationParameters)

@@ -1,0 +1,51 @@
+"""A stand-in for the network: it reads the grey level of a picture, `7.png` of level 7 as `7`.
+
+Files are found, opened, refused, compared and written by the real code; what a real network makes of pictures is
+tested with the real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+
+import picture
+from model.reader import Reading
+
+
+def level(path: Path, value: int) -> Path:
+    """Write a small picture of one grey level."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = cv2.imencode(".png", np.full((8, 16), value, np.uint8))[1].tobytes()
+    path.write_bytes(data)
+    return path
+
+
+class LevelReader:
+    """Has the face of model.reader.Reader."""
+
+    def __init__(
+        self,
+        model: str = "captcha",
+        decoder: str | None = None,
+        beam_width: int = 10,
+        top: int = 1,
+        batch_size: int = 64,
+    ) -> None:
+        self.path = Path(model)
+        self.card = SimpleNamespace(alphabet="0123456789")
+        self.top = top
+
+    def read(self, sources: Iterable[str]) -> Iterator[Reading]:
+        for source in sources:
+            try:
+                text = str(picture.read(source, 1)[0, 0, 0])
+            except picture.UnreadablePicture as error:
+                yield Reading(source, error=str(error))
+            else:
+                texts = [(text, 0.75), (f"{text}?", 0.125)][: self.top]
+                yield Reading(source, *texts[0], alternatives=texts)

@@ -1,0 +1,201 @@
+"""prediction.py from its flags to its lines, files and exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+import console
+import prediction
+from parameter import PredictionParameters
+from tests.reading import LevelReader, level
+
+ROOT = Path(prediction.__file__).parent
+
+Predict = Callable[..., tuple[int, list[str], str]]
+
+
+@pytest.fixture
+def predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Predict:
+    """Run the command in a folder of its own; gives exit code, lines of stdout, and stderr."""
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.chdir(tmp_path)
+
+    def predict(*argv: str, stdin: str = "") -> tuple[int, list[str], str]:
+        out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdout", out)
+        with pytest.raises(SystemExit) as stop:
+            console.run(prediction.main, PredictionParameters, list(argv))
+        assert isinstance(stop.value.code, int)
+        assert isinstance(out.buffer, io.BytesIO)
+        lines = out.buffer.getvalue().decode("utf-8", "surrogateescape").split("\n")[:-1]
+        return stop.value.code, lines, capsys.readouterr().err
+
+    return predict
+
+
+def test_one_line_per_picture_in_input_order(predict: Predict, tmp_path: Path) -> None:
+    for name, value in (("b/2.png", 2), ("a/10.png", 10), ("a/9.PNG", 9), (".hidden/3.png", 3), ("b/notes.txt", 4)):
+        level(tmp_path / name, value)
+    level(tmp_path / "single.png", 5)
+    level(tmp_path / "without_suffix", 6)
+    (tmp_path / "list.csv").write_text("file,label\nb/2.png,x\nsingle.png,y\n")
+    code, lines, errors = predict(
+        "single.png", "b", "list.csv", "without_suffix", "a", "-", stdin="a/9.PNG\r\n\nb/2.png\n"
+    )
+    assert code == 0
+    assert lines == [
+        "single.png\t5\t0.7500",
+        "b/2.png\t2\t0.7500",
+        "b/2.png\t2\t0.7500",
+        "single.png\t5\t0.7500",
+        "without_suffix\t6\t0.7500",
+        "a/10.png\t10\t0.7500",
+        "a/9.PNG\t9\t0.7500",
+        "a/9.PNG\t9\t0.7500",
+        "b/2.png\t2\t0.7500",
+    ]
+    assert "9 pictures in" in errors
+
+
+def test_unreadable_pictures_are_named_with_their_reason(predict: Predict, tmp_path: Path) -> None:
+    level(tmp_path / "in" / "1.png", 1)
+    (tmp_path / "in" / "broken.png").write_bytes(b"junk")
+    (tmp_path / "in" / "empty.jpg").write_bytes(b"")
+    huge = b"BM" + bytes(12) + (40).to_bytes(4, "little") + (70_000).to_bytes(4, "little") * 2 + bytes(28)
+    (tmp_path / "in" / "huge.bmp").write_bytes(huge)
+    (tmp_path / "list.txt").write_text("in/1.png\nin/missing.png\n")
+    code, lines, errors = predict("in", "list.txt", "--csv", "out.csv")
+    assert code == 1
+    assert lines == ["in/1.png\t1\t0.7500", "in/1.png\t1\t0.7500"]
+    for name in ("in/broken.png: ", "in/empty.jpg: ", "in/huge.bmp: ", "in/missing.png: "):
+        assert name in errors
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
+
+
+def test_labels_add_truth_verdict_and_scores(predict: Predict, tmp_path: Path) -> None:
+    level(tmp_path / "12_a.png", 12)
+    level(tmp_path / "34_b.png", 35)
+    level(tmp_path / "_c.png", 7)
+    code, lines, errors = predict(".", "--labels", "--csv", "o.csv", "--json", "o.json")
+    assert code == 0
+    assert lines == [
+        "12_a.png\t12\t0.7500\t12\tcorrect",
+        "34_b.png\t35\t0.7500\t34\twrong",
+        "_c.png\t7\t0.7500\t\tunlabelled",
+    ]
+    assert "exact match 50.00% (1 of 2; 95 % interval 9.45% to 90.55%), letter accuracy 75.00%" in errors
+    assert "1 of 3 pictures have no label" in errors
+    assert (tmp_path / "o.csv").read_text().splitlines()[:2] == [
+        "file,text,probability,truth,verdict",
+        "12_a.png,12,0.750000,12,correct",
+    ]
+    entries = json.loads((tmp_path / "o.json").read_text())
+    assert entries[1] == {"file": "34_b.png", "text": "35", "probability": 0.75, "truth": "34", "correct": False}
+    assert entries[2]["correct"] is None
+
+    (tmp_path / "list.tsv").write_text("12_a.png\t12\n34_b.png\t35\n")
+    assert "exact match 100.00%" in predict("list.tsv", "--labels")[2]
+    assert predict("12_a.png", "--labels", "--label-pattern", "_(?P<label>.)")[1] == ["12_a.png\t12\t0.7500\ta\twrong"]
+
+
+def test_tables_hold_any_file_name(predict: Predict, tmp_path: Path) -> None:
+    names = ['tab\there "quoted", comma.png', "line\nbreak.png", os.fsdecode(b"latin-\xe9.png")]
+    for value, name in enumerate(names):
+        level(tmp_path / "in" / name, value)
+    code, lines, _ = predict("in", "--csv", "o.csv", "--json", "o.json", "--top", "2")
+    assert (code, len(lines)) == (0, 3)
+    assert lines[1] == "in/line\\nbreak.png\t1\t0.7500\t1?\t0.1250"
+    with open(tmp_path / "o.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        table = list(csv.reader(file))
+    assert table[0] == ["file", "text", "probability", "text_2", "probability_2"]
+    assert {row[0] for row in table[1:]} == {f"in/{name}" for name in names}
+    entries = json.loads((tmp_path / "o.json").read_text())
+    assert {entry["file"] for entry in entries} == {f"in/{name}" for name in names}
+    assert entries[0]["others"] == [{"text": entries[0]["text"] + "?", "probability": 0.125}]
+
+
+def test_plot_is_a_picture_of_what_was_read(predict: Predict, tmp_path: Path) -> None:
+    for value in range(3):
+        level(tmp_path / "in" / f"{value}.png", value)
+    assert predict("in", "--plot", "sheets/sheet.jpg")[0] == 0
+    sheet = cv2.imread(str(tmp_path / "sheets" / "sheet.jpg"))
+    assert sheet is not None
+    assert sheet.std() > 20
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ([], "nothing to read: give pictures"),
+        (["nowhere"], "nowhere does not exist"),
+        (["empty"], "no pictures in empty"),
+        (["empty", "-"], "no pictures in empty, -"),
+        (["in", "--csv", "folder"], "folder is in the way"),
+        (["in", "--json", "in/1.png/o.json"], "is in the way"),
+        (["in", "--csv", "/dev/full"], "no space left to write"),
+        (["in", "--plot", "sheet"], "sheet has no suffix of a picture"),
+        (["in", "--label-pattern", "("], "--label-pattern (: not a regular expression"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(predict: Predict, tmp_path: Path, argv: list[str], sentence: str) -> None:
+    level(tmp_path / "in" / "1.png", 1)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder").mkdir()
+    code, _, errors = predict(*argv)
+    assert code == 2
+    assert sentence in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_failure_leaves_earlier_results_untouched(
+    predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level(tmp_path / "1.png", 1)
+    (tmp_path / "o.csv").write_text("earlier")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LevelReader, "read", interrupted)
+    assert predict("1.png", "--csv", "o.csv")[0] == 130
+    assert (tmp_path / "o.csv").read_text() == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png", "o.csv"]
+
+
+def test_first_lines_come_before_the_last_paths_are_known(predict: Predict, tmp_path: Path) -> None:
+    """Reading keeps up with an endless list and does not wait for its end."""
+    level(tmp_path / "1.png", 1)
+    from dataset.inputs import inputs
+
+    endless = inputs(["-"], ("1.png\n" for _ in itertools.count()))
+    readings = LevelReader().read(sample.path for sample in endless)
+    assert [reading.text for reading in itertools.islice(readings, 1000)] == ["1"] * 1000
+
+
+def test_the_real_command_refuses_foreign_models_and_survives_a_closed_pipe(tmp_path: Path) -> None:
+    level(tmp_path / "1.png", 1)
+    (tmp_path / "foreign.keras").write_bytes(b"no archive")
+
+    def command(*argv: str) -> subprocess.CompletedProcess[str]:
+        whole = [sys.executable, str(ROOT / "prediction.py"), str(tmp_path / "1.png"), *argv]
+        return subprocess.run(whole, capture_output=True, text=True, cwd=tmp_path)
+
+    for model in ("foreign.keras", "nowhere.keras", "no_such_name"):
+        result = command("--model", model)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert model in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert "--ignore-case" in command("--help").stdout
