@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any
     labels = [str(label) for label in contents.labels if label]
     characters = Counter(character for label in labels for character in label)
     widths, heights = contents.sizes.T
-    sides = {"smallest": np.min, "median": np.median, "largest": np.max}
+    sides: dict[str, Callable[..., Any]] = {"smallest": np.min, "median": np.median, "largest": np.max}
     return {
         "pictures": report.pictures,
         "labels": len(set(labels)),

@@ -91,7 +91,7 @@ def test_a_grey_file_gives_three_equal_channels(kind: str) -> None:
 
 
 def test_one_bit_files() -> None:
-    image = picture.read(encoded(pillow.fromarray(scene()).convert("1", dither=0), "PNG"), 1)
+    image = picture.read(encoded(pillow.fromarray(scene()).convert("1", dither=pillow.Dither.NONE), "PNG"), 1)
     assert set(np.unique(image)) == {0, 255}
 
 
@@ -149,7 +149,8 @@ def test_exif_rotation_is_applied(kind: str) -> None:
     exif = pillow.Exif()
     exif[0x0112] = 6  # stored lying on its left side
     stored = pillow.fromarray(np.rot90(scene()).copy())
-    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    kinds: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+    options = kinds.get(kind, {})
     check_scene(picture.read(encoded(stored, kind, exif=exif, **options), 3), 6)
 
 
@@ -175,7 +176,7 @@ def test_the_content_decides_not_the_suffix(tmp_path: Path) -> None:
 def test_truncated_files_are_unreadable(kind: str, part: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     data = encoded(noise, kind)
-    with pytest.raises(UnreadablePicture, match="truncated|damaged|not a picture"):
+    with pytest.raises(UnreadablePicture, match=r"truncated|damaged|not a picture"):
         picture.read(data[: int(len(data) * part)], 3)
 
 

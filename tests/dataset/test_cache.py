@@ -14,7 +14,7 @@ import pytest
 
 import dataset
 import picture
-from dataset import cache as cache_module
+from dataset.contents import decode
 
 Maker = Callable[..., Path]
 
@@ -28,13 +28,12 @@ def pack(path: Path, cache: Path, **changes: object) -> dataset.Corpus:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are decoded from now on."""
     names: list[str] = []
-    decode = cache_module.decode
 
     def counting(path: str, channels: int) -> object:
         names.append(os.path.basename(path))
         return decode(path, channels)
 
-    monkeypatch.setattr(cache_module, "decode", counting)
+    monkeypatch.setattr("dataset.cache.decode", counting)
     return names
 
 
@@ -158,7 +157,6 @@ def test_a_spoilt_cache_is_made_again(spoil: str, tmp_path: Path, write: Maker) 
 
 def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path / "data", [f"{i:04}.png" for i in range(400)], 4, 4)
-    decode = cache_module.decode
     seen: list[str] = []
 
     def interrupted(path: str, channels: int) -> object:
@@ -170,10 +168,10 @@ def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkey
         seen.append(path)
         return decode(path, channels)
 
-    monkeypatch.setattr(cache_module, "decode", interrupted)
+    monkeypatch.setattr("dataset.cache.decode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pack(folder, tmp_path / "cache")
-    monkeypatch.setattr(cache_module, "decode", counting)
+    monkeypatch.setattr("dataset.cache.decode", counting)
     corpus = pack(folder, tmp_path / "cache")
     assert len(seen) < 200
     assert len(corpus) == 400

@@ -92,7 +92,7 @@ def run(path: Path, *flags: str, capsys: pytest.CaptureFixture[str]) -> tuple[in
 
 def test_command(tmp_path: Path, write: Maker) -> None:
     write(tmp_path / "data", ["ab_1.png", "abc_2.png"])
-    command = [sys.executable, "-m", "dataset", tmp_path / "data", "--json", tmp_path / "report.json"]
+    command = [sys.executable, "-m", "dataset", str(tmp_path / "data"), "--json", str(tmp_path / "report.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert "2 readable, 0 unreadable" in done.stdout

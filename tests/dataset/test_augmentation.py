@@ -1,0 +1,94 @@
+"""What augmentation may do to a picture, and what it may not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+import dataset
+
+
+def generator(number: int) -> np.random.Generator:
+    return np.random.default_rng(number)
+
+
+def text(channels: int, ink: int = 30, paper: int = 220, width: int = 128, height: int = 64) -> np.ndarray:
+    image = np.full((height, width, channels), paper, np.uint8)
+    colour = (ink,) * channels
+    scale = height / 45
+    for x, character in zip((0.03, 0.28, 0.53, 0.76), "A3K8", strict=True):
+        place = (round(x * width), round(0.72 * height))
+        cv2.putText(image, character, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, max(1, height // 20), cv2.LINE_AA)
+    return image
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_strength_0_changes_nothing(channels: int) -> None:
+    image = text(channels)
+    assert (dataset.augment(image, generator(0), 0.0) == image).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(128, 64), (200, 32), (1, 1), (3, 50), (50, 3), (301, 47)])
+@pytest.mark.parametrize("strength", [0.3, 1.0, 3.0])
+def test_shape_and_type_stay_and_the_source_too(channels: int, size: tuple[int, int], strength: float) -> None:
+    image = generator(1).integers(0, 256, (size[1], size[0], channels), np.uint8)
+    image.flags.writeable = False  # as rows of the mapped cache are
+    before = image.copy()
+    for number in range(40):
+        changed = dataset.augment(image, generator(number), strength)
+        assert changed.shape == image.shape
+        assert changed.dtype == np.uint8
+    assert (image == before).all()
+
+
+def test_the_generator_alone_decides() -> None:
+    image = text(3)
+    for number in range(30):
+        one, other = (dataset.augment(image, generator(number), 1.0) for _ in range(2))
+        assert (one == other).all()
+    assert len({dataset.augment(image, generator(number), 1.0).tobytes() for number in range(50)}) >= 49
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("ink", "paper"), [(30, 220), (230, 40), (110, 140)])
+def test_text_stays_stronger_than_what_is_added(channels: int, ink: int, paper: int) -> None:
+    """Ink against paper, at its faintest, still stands out from the noise: Otsu's two classes lie well apart."""
+    image = text(channels, ink, paper)
+    for number in range(150):
+        grey = dataset.augment(image, generator(number), 1.0).mean(axis=2)
+        levels = cv2.GaussianBlur(grey.astype(np.uint8), (0, 0), 1)
+        _, dark = cv2.threshold(levels, 0, 1, cv2.THRESH_OTSU)
+        assert 0.03 < dark.mean() < 0.97
+        apart = grey[dark == 1].mean() - grey[dark == 0].mean()
+        within = max(grey[dark == 1].std(), grey[dark == 0].std())
+        assert apart > max(8, 1.2 * within), number
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_text_stays_in_the_frame(strength: float) -> None:
+    """Four dots near the corners are all still there: text, which lies between them, is not pushed out."""
+    image = np.full((64, 128, 1), 255, np.uint8)
+    marks = [(10, 12), (117, 12), (117, 51), (10, 51)]
+    for mark in marks:
+        cv2.circle(image, mark, 5, (0,), -1)
+    for number in range(150):
+        changed = dataset.augment(image, generator(number), strength)
+        # Blobs are counted where the picture is dark against its own median, lines and noise smoothed away.
+        smooth = cv2.GaussianBlur(cv2.medianBlur(changed, 5), (0, 0), 2).astype(float)
+        depth = np.median(smooth) - smooth
+        found = (depth > 0.4 * depth.max()).astype(np.uint8)
+        found = cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        count, _, stats, _ = cv2.connectedComponentsWithStats(found)
+        assert (stats[1:, cv2.CC_STAT_AREA] > 12).sum() == 4, number
+        assert count >= 5
+
+
+def test_strength_grows_the_change() -> None:
+    image = text(1)
+    means = [
+        np.mean([np.abs(dataset.augment(image, generator(n), s).astype(int) - image).mean() for n in range(60)])
+        for s in (0.25, 0.5, 1.0)
+    ]
+    assert 0 < means[0] < means[1] < means[2]

@@ -1,0 +1,139 @@
+"""Batches are functions of (seed, epoch, index), whatever asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dataset
+
+Maker = Callable[..., Path]
+
+LABELS = ["a", "bcd", "ab", "dddd", "c", "ba", "cab"]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, write: Maker) -> dataset.Corpus:
+    folder = write(tmp_path / "data", [f"{i}_{label}.png" for i, label in enumerate(LABELS)])
+    pictures = dataset.collect(folder, r"_(?P<label>\w+)")
+    return dataset.pack(pictures, 40, 20, 1, cache=tmp_path / "cache")
+
+
+def encode(label: str) -> list[int]:
+    return [" abcd".index(character) for character in label]
+
+
+def batches(corpus: dataset.Corpus, rows: Any = range(7), batch_size: int = 3, **options: Any) -> dataset.Batches:
+    return dataset.Batches(corpus, np.array(rows), encode, batch_size, **options)
+
+
+def per_row(feed: dataset.Batches, corpus: dataset.Corpus, epoch: int) -> dict[tuple[int, ...], bytes]:
+    """The pictures of an epoch by their labels, which tell them apart."""
+    found: dict[tuple[int, ...], bytes] = {}
+    for images, labels in feed.stream(epoch):
+        found |= {tuple(label): image.tobytes() for image, label in zip(images, labels, strict=True)}
+    return found
+
+
+def same(one: Any, other: Any) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_validation_comes_in_order_and_whole(corpus: dataset.Corpus) -> None:
+    feed = batches(corpus, [4, 1, 6, 0])
+    assert len(feed) == 2
+    images, labels = feed.get(0, 0)
+    assert images.shape == (3, 20, 40, 1)
+    assert images.dtype == np.uint8
+    assert labels.tolist() == [[3, 0, 0], [2, 3, 4], [3, 1, 2]]
+    assert labels.dtype == np.int32
+    assert (images == corpus.images[[4, 1, 6]]).all()
+    images, labels = feed.get(0, 1)
+    assert (images == corpus.images[[0]]).all()
+    assert labels.tolist() == [[1, 0, 0]]
+
+
+def test_batches_may_be_changed_by_their_owner(corpus: dataset.Corpus) -> None:
+    feed = batches(corpus)
+    before = corpus.images[0].copy()
+    images, labels = feed.get(0, 0)
+    images[:], labels[:] = 0, 9
+    assert (feed.get(0, 0)[0][0] == before).all()
+    assert feed.get(0, 0)[1][0].tolist() == [1, 0, 0, 0]
+
+
+def test_training_sees_every_picture_in_batches_of_one_shape(corpus: dataset.Corpus) -> None:
+    feed = batches(corpus, shuffle=True)
+    orders = []
+    for epoch in range(5):
+        epoch_labels = [labels for _, labels in feed.stream(epoch)]
+        assert [labels.shape for labels in epoch_labels] == [(3, 4)] * 3
+        order = ["".join(" abcd"[n] for n in label).strip() for labels in epoch_labels for label in labels]
+        assert sorted(order[:7]) == sorted(LABELS)
+        assert order[7:] == order[:2], "the last batch is filled up with the first pictures"
+        orders.append(order)
+    assert len({tuple(order) for order in orders}) > 1
+
+
+def test_a_corpus_smaller_than_a_batch(corpus: dataset.Corpus) -> None:
+    images, labels = batches(corpus, [2, 5], 8, shuffle=True).get(0, 0)
+    assert images.shape[0] == labels.shape[0] == 8
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"epoch": 1}])
+def test_seed_and_epoch_change_order_and_augmentation(corpus: dataset.Corpus, changes: dict[str, int]) -> None:
+    epoch = changes.pop("epoch", 0)
+    one = batches(corpus, batch_size=7, shuffle=True, augmentation=1.0)
+    other = batches(corpus, batch_size=7, shuffle=True, augmentation=1.0, **changes)
+    assert one.get(0, 0)[1].tolist() != other.get(epoch, 0)[1].tolist()
+    mine, theirs = per_row(one, corpus, 0), per_row(other, corpus, epoch)
+    assert mine.keys() == theirs.keys()
+    assert sum(mine[label] != theirs[label] for label in mine) >= 6
+
+
+def test_a_picture_does_not_depend_on_batch_size_rows_or_order(corpus: dataset.Corpus) -> None:
+    expected = per_row(batches(corpus, batch_size=7, augmentation=1.0, seed=5), corpus, 3)
+    for options in ({"batch_size": 2, "shuffle": True}, {"batch_size": 3}, {"rows": [6, 5, 4, 3, 2, 1, 0]}):
+        assert per_row(batches(corpus, augmentation=1.0, seed=5, **options), corpus, 3) == expected
+
+
+def test_threads_and_restarts_change_nothing(corpus: dataset.Corpus) -> None:
+    rows = np.arange(7).repeat(6)
+    options = {"rows": rows, "batch_size": 4, "shuffle": True, "augmentation": 1.0}
+    feed = batches(corpus, **options)  # type: ignore[arg-type]
+    expected = {(epoch, index): feed.get(epoch, index) for epoch in range(3) for index in range(len(feed))}
+    again = batches(corpus, **options)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(4) as pool:
+        mixed = sorted(expected, key=lambda place: hash((place[1], place[0])))
+        for place, got in zip(mixed, pool.map(lambda place: again.get(*place), mixed), strict=True):
+            assert same(got, expected[place])
+    resumed = list(again.stream(2, start=5, workers=3))
+    assert len(resumed) == len(feed) - 5
+    for index, got in enumerate(resumed, 5):
+        assert same(got, expected[2, index])
+
+
+def test_beyond_the_last_batch(corpus: dataset.Corpus) -> None:
+    for index in (-1, 3):
+        with pytest.raises(IndexError):
+            batches(corpus).get(0, index)
+
+
+def test_an_abandoned_stream_stops(corpus: dataset.Corpus) -> None:
+    asked = []
+
+    class Watched(dataset.Batches):
+        def get(self, epoch: int, index: int) -> Any:
+            asked.append(index)
+            return super().get(epoch, index)
+
+    feed = Watched(corpus, np.arange(7).repeat(100), encode, 1)
+    stream = feed.stream(0, workers=2)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert len(asked) < 20

@@ -1,0 +1,54 @@
+"""Many pictures on one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import dataset
+
+
+def reddish(sheet: np.ndarray) -> int:
+    return int(((sheet[..., 0] > 150) & (sheet[..., 1] < 80) & (sheet[..., 2] < 80)).sum())
+
+
+@pytest.mark.parametrize(
+    ("count", "columns", "cells"), [(1, 6, (1, 1)), (6, 3, (3, 2)), (7, 3, (3, 3)), (2, 9, (2, 1))]
+)
+def test_rows_and_columns(count: int, columns: int, cells: tuple[int, int]) -> None:
+    pictures = [np.full((20, 40, 1), 60, np.uint8)] * count
+    sheet = dataset.contact_sheet(pictures, ["x"] * count, columns)
+    one = dataset.contact_sheet(pictures[:1], ["x"], 1)
+    assert sheet.dtype == np.uint8
+    assert sheet.shape[2] == 3
+    gap = 2 * one.shape[1] - dataset.contact_sheet([*pictures[:1]] * 2, ["x"] * 2, 2).shape[1]
+    assert sheet.shape[1] == cells[0] * (one.shape[1] - gap) + gap
+    assert sheet.shape[0] == cells[1] * (one.shape[0] - gap) + gap
+    # All of every picture is there: dark pixels in proportion to the number of pictures.
+    assert (sheet == 60).all(axis=2).sum() == count * (one == 60).all(axis=2).sum() > 0
+
+
+def test_colours_and_sizes_may_be_mixed() -> None:
+    red = np.zeros((5, 300, 3), np.uint8)
+    red[..., 0] = 200
+    sheet = dataset.contact_sheet([red, np.zeros((300, 5, 1), np.uint8), np.full((1, 1, 3), 9, np.uint8)], ["", "", ""])
+    assert reddish(sheet) > 100
+
+
+def test_wrong_ones_have_a_red_caption() -> None:
+    pictures = [np.full((20, 40, 1), 60, np.uint8)] * 2
+    assert reddish(dataset.contact_sheet(pictures, ["abc", "abc"], 2)) == 0
+    assert reddish(dataset.contact_sheet(pictures, ["abc", "abc"], 2, wrong=[1])) > 10
+
+
+@pytest.mark.parametrize("caption", ["", "äöü ß ↦", "皖A77Z41", "47하1693", "x" * 500, "\N{GRINNING FACE}"])
+def test_any_caption(caption: str) -> None:
+    picture = np.full((20, 40, 1), 60, np.uint8)
+    sheet = dataset.contact_sheet([picture], [caption], 1)
+    assert sheet.shape == dataset.contact_sheet([picture], ["x"], 1).shape
+    # The caption's strip holds ink, as far as there is a caption.
+    assert (sheet[100:] < 128).any() == bool(caption)
+
+
+def test_nothing_to_show() -> None:
+    assert dataset.contact_sheet([], []).shape[2] == 3
