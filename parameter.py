@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import re
@@ -323,7 +324,9 @@ def from_command_line(parameters: type[AnyParameters], argv: list[str] | None = 
     except SystemExit as stop:
         if stop.code != WRONG_USE:
             raise
-    # tyro draws a box of several paragraphs; the first one names the fault.
-    lines = [line.strip("│ ") for line in complaint.getvalue().splitlines()[1:]]
-    fault = " ".join(lines[: next((i for i, line in enumerate(lines) if line.startswith("──")), 1)])
+    # tyro draws a box, of ASCII where stdout is no UTF-8: a title, then paragraphs, the first of which names the fault.
+    text = re.sub(r"\x1b\[[0-9;]*m", "", complaint.getvalue()).strip()
+    lines = [line.strip("│ ") for line in text.splitlines()[1:]]
+    paragraphs = itertools.groupby(lines, lambda line: re.fullmatch(r"[-─╰╯]*", line) is None)
+    fault = next((" ".join(paragraph) for is_text, paragraph in paragraphs if is_text), text)
     raise UserError(f"{fault.strip().rstrip('.')}; see --help")

@@ -1,0 +1,157 @@
+"""Manners at the command line: exit codes, one sentence, files that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import console
+from console import UserError
+from parameter import Parameters
+
+
+class Flags(Parameters):
+    """What a command of these tests is asked."""
+
+    count: int = 1
+
+
+def code_of(command: Callable[[Flags], int], *argv: str) -> object:
+    with pytest.raises(SystemExit) as stop:
+        console.run(command, Flags, list(argv))
+    return stop.value.code
+
+
+def raising(error: BaseException) -> Callable[[Flags], int]:
+    def command(_: Flags) -> int:
+        raise error
+
+    return command
+
+
+def test_exit_code_is_the_command_s() -> None:
+    assert code_of(lambda flags: flags.count, "--count", "0") == 0
+    assert code_of(lambda flags: flags.count) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (UserError("x.png is no list: give a list"), 2, "error: x.png is no list: give a list\n"),
+        (OSError(errno.ENOSPC, "full", "a.csv"), 2, "no space left to write a.csv"),
+        (OSError(errno.ENOSPC, "full"), 2, "no space left to write the output"),
+        (PermissionError(errno.EACCES, "denied", "a.csv"), 2, "no permission for a.csv"),
+        (NotADirectoryError(errno.ENOTDIR, "not", "a/b"), 2, "a/b is in the way"),
+        (OSError(errno.ENAMETOOLONG, "long", "aaa"), 2, "the name aaa is too long"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_failures_end_in_one_sentence(
+    error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of(raising(error)) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert sentence in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_wrong_flags_end_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(lambda flags: 0, "--count", "many") == 2
+    assert code_of(lambda flags: 0, "--colour", "red") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "many" in lines[0]
+    assert "--colour" in lines[1]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("defect"), OSError(errno.EIO, "device"), ValueError("defect")])
+def test_a_defect_keeps_its_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        console.run(raising(error), Flags, [])
+
+
+def test_a_closed_pipe_is_no_failure() -> None:
+    program = (
+        "import console, parameter\n"
+        "class Flags(parameter.Parameters): pass\n"
+        "def command(flags):\n"
+        "    for number in range(100_000): print(number)\n"
+        "    return 0\n"
+        "console.run(command, Flags, [])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=Path(console.__file__).parent,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == b"0\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
+
+
+def test_atomic_replaces_whole_files_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.csv"
+    with console.atomic(path) as part:
+        part.write_text("first")
+        assert part.suffix == ".csv"
+        assert not path.exists()
+    assert path.read_text() == "first"
+
+    def fail_half_way() -> None:
+        with console.atomic(path) as part:
+            part.write_text("second")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert path.read_text() == "first"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_atomic_names_the_user_s_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="full") as caught, console.atomic(tmp_path / "a.csv") as part:
+        raise OSError(errno.ENOSPC, "full", str(part))
+    assert caught.value.filename == str(tmp_path / "a.csv")
+
+
+def test_atomic_keeps_links_and_refuses_folders(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "link").symlink_to("target")
+    with console.atomic(tmp_path / "link") as part:
+        part.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "new"
+    with pytest.raises(IsADirectoryError), console.atomic(tmp_path):
+        pytest.fail("the block must not start")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices are files on POSIX systems only")
+def test_atomic_leaves_devices_in_place() -> None:
+    with console.atomic(os.devnull) as part:
+        part.write_text("gone")
+    assert Path(os.devnull).is_char_device()
+
+
+def test_progress_in_a_log_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with console.progress("reading", 4000) as advance:
+        advance(10)
+        assert capsys.readouterr().err == ""
+        now += console.LOG_INTERVAL + 5
+        advance(1990)
+    assert capsys.readouterr().err == "reading: 2,000 of 4,000, 0:20 left, 100 pictures/s\n"
