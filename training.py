@@ -42,7 +42,7 @@ def main(parameters: TrainingParameters) -> int:
     with network.precision(parameters.precision):
         net = network.build(card)
     start = transfer(parameters.from_, net, card) if parameters.from_ else "starting from random weights"
-    training, validation = feeds(parameters, card, pictures, steps=net.output_shape[1])
+    training, validation, unreadable = feeds(parameters, card, pictures, steps=net.output_shape[1])
     settings = settings_for(parameters, len(training.rows))
 
     folder = RunFolder.open(path) if parameters.resume else RunFolder.create(path, parameters.to_json())
@@ -57,7 +57,7 @@ def main(parameters: TrainingParameters) -> int:
         console.warn(f"interrupted; go on with: python training.py --resume --run {path}")
         return console.INTERRUPTED
     folder.log(f"next: python prediction.py FOLDER --model {path}")
-    return console.ALL_DONE
+    return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
 
 
 def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:
@@ -108,8 +108,11 @@ def card_for(parameters: TrainingParameters, pictures: Samples) -> Card:
     )
 
 
-def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: int) -> tuple[Batches, Batches]:
-    """Batches to train on and to validate with: decoded once, checked, never the same picture on both sides."""
+def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: int) -> tuple[Batches, Batches, int]:
+    """Batches to train on and to validate with, and how many pictures could not be read.
+
+    Decoded once, checked before the first step, never the same picture on both sides.
+    """
     import numpy as np
 
     import dataset
@@ -149,7 +152,8 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
     training = dataset.Batches(
         corpus, rows, encode, batch_size, shuffle=True, augmentation=parameters.augmentation, seed=parameters.seed
     )
-    return training, dataset.Batches(held_out, held_out_rows, encode, batch_size)
+    unreadable = {*corpus.unreadable, *held_out.unreadable}
+    return training, dataset.Batches(held_out, held_out_rows, encode, batch_size), len(unreadable)
 
 
 def settings_for(parameters: TrainingParameters, pictures: int) -> Settings:

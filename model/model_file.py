@@ -71,7 +71,7 @@ def read_card(path: Path) -> Card:
     try:
         return Card(**entry)
     except (ValidationError, TypeError) as error:
-        raise UserError(f"the {CARD_ENTRY} in {path} is damaged ({error}): train again or take another copy") from error
+        raise UserError(f"the {CARD_ENTRY} in {path} is damaged ({type(error).__name__}): train again or take another copy") from error
 
 
 def save(model: Any, card: Card, path: Path) -> None:

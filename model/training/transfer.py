@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,13 @@ from model import model_file
 from model.model_file import Card
 
 
-def transfer(path: Path, network: Any, card: Card) -> str:
-    """Give `network` the weights of the model file at `path`; returns a sentence saying what was kept.
+def transfer(model: str, network: Any, card: Card) -> str:
+    """Give `network` the weights of `model`, a file, run folder or shipped name; returns a sentence saying what was kept.
 
     The characters that both alphabets have keep their weights, whatever their order; the class layer
     of new characters stays as initialised. Width may differ. Raises UserError when the stages differ.
     """
+    path = model_file.locate(model)
     old_card = model_file.read_card(path)
     for field in ("network", "preset", "height", "channels"):
         old, new = getattr(old_card, field), getattr(card, field)

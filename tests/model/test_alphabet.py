@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+
+from model.alphabet import Alphabet, ctc_steps
+
+
+def test_numbers_start_at_one_and_come_back() -> None:
+    alphabet = Alphabet("0Aä字")
+    assert alphabet.encode("字0ä") == [4, 1, 3]
+    assert alphabet.decode([4, 1, 3]) == "字0ä"
+    assert alphabet.classes == 5
+
+
+@pytest.mark.parametrize("characters", ["", "ABA"])
+def test_an_alphabet_has_each_character_once(characters: str) -> None:
+    with pytest.raises(ValueError, match="once"):
+        Alphabet(characters)
+
+
+@pytest.mark.parametrize(("text", "steps"), [("", 0), ("A", 1), ("ABA", 3), ("AAB", 4), ("1111", 7)])
+def test_ctc_needs_a_blank_between_equal_neighbours(text: str, steps: int) -> None:
+    assert ctc_steps(text) == steps

@@ -1,0 +1,119 @@
+"""The model file: refused for what it is not, whole or not there, growing with the alphabet."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from console import UserError
+from model import model_file
+from model.model_file import Card
+from model.network import build
+from model.training.transfer import transfer
+from tests.model.striped import HEIGHT, WIDTH
+
+CARD = Card(
+    network="vgg_bilstm", preset="small", head="ctc", alphabet="abc", width=WIDTH, height=HEIGHT, channels=1, fit="pad"
+)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model_file.save(build(CARD), CARD, path)
+    return path
+
+
+def test_the_card_comes_back_without_keras(written: Path) -> None:
+    assert model_file.read_card(written) == CARD
+
+
+def test_keras_itself_opens_the_file(written: Path) -> None:
+    import keras
+
+    assert keras.saving.load_model(written, safe_mode=True).output_shape == (None, WIDTH // 4, 4)
+
+
+def test_a_file_is_found_by_path_run_folder_or_shipped_name(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert model_file.locate(str(written)) == written
+    assert model_file.locate(str(written.parent)) == written
+    monkeypatch.setattr(model_file, "SHIPPED", tmp_path)
+    (tmp_path / "mine.keras").write_bytes(written.read_bytes())
+    assert model_file.locate("mine") == tmp_path / "mine.keras"
+    with pytest.raises(UserError, match=r"no model file thine: .*\(mine\)"):
+        model_file.locate("thine")
+
+
+def with_card(written: Path, path: Path, card: object) -> Path:
+    """A copy of a model file with another card."""
+    with zipfile.ZipFile(written) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, json.dumps(card) if name == model_file.CARD_ENTRY else old.read(name))
+    return path
+
+
+def test_a_newer_file_asks_for_a_newer_kit(written: Path, tmp_path: Path) -> None:
+    newer = CARD.model_dump() | {"format": 99, "kit_version": "9.1", "unheard_of": 1}
+    with pytest.raises(UserError, match=r"written by crnn-kit 9\.1 in format 99.*update"):
+        model_file.load(with_card(written, tmp_path / "m.keras", newer))
+
+
+@pytest.mark.parametrize("card", [{"network": "vgg_bilstm"}, CARD.model_dump() | {"width": 0}, ["no", "card"]])
+def test_a_damaged_card_is_named(written: Path, tmp_path: Path, card: object) -> None:
+    with pytest.raises(UserError, match=r"m\.keras.*damaged"):
+        model_file.read_card(with_card(written, tmp_path / "m.keras", card))
+
+
+def test_other_files_are_refused(written: Path, tmp_path: Path) -> None:
+    picture, foreign, short = tmp_path / "a.png", tmp_path / "b.keras", tmp_path / "c.keras"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with zipfile.ZipFile(foreign, "w") as archive:
+        archive.writestr("config.json", "{}")
+    short.write_bytes(written.read_bytes()[:1000])
+    for path, reason in ((picture, "not a model file"), (foreign, "not written by this kit"), (short, "not a model file")):
+        with pytest.raises(UserError, match=reason):
+            model_file.load(path)
+
+
+def test_damaged_weights_are_refused(written: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "m.keras"
+    with zipfile.ZipFile(written) as old, zipfile.ZipFile(broken, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name)[:500] if name.endswith(".h5") else old.read(name))
+    with pytest.raises(UserError, match="cannot be opened"):
+        model_file.load(broken)
+
+
+def test_a_failing_write_leaves_the_old_file(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"old")
+    network = build(CARD)
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space"):
+        model_file.save(network, CARD, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_known_characters_keep_their_weights_in_a_larger_alphabet_and_another_width(written: Path) -> None:
+    card = CARD.model_copy(update={"alphabet": "xcab", "width": 2 * WIDTH})
+    network = build(card)
+    sentence = transfer(str(written), network, card)
+    assert "3 of 4 characters" in sentence
+    old, _ = model_file.load(written)
+    # Blank, c, a, b of the new one are blank, c, a, b of the old one: 0, 3, 1, 2.
+    for before, after in zip(old.get_layer("classes").get_weights(), network.get_layer("classes").get_weights(), strict=True):
+        np.testing.assert_array_equal(after[..., [0, 2, 3, 4]], before[..., [0, 3, 1, 2]])
+    np.testing.assert_array_equal(network.layers[2].get_weights()[0], old.layers[2].get_weights()[0])
+
+
+def test_weights_of_other_stages_are_refused(written: Path) -> None:
+    card = CARD.model_copy(update={"network": "vgg_bigru"})
+    with pytest.raises(UserError, match="has network vgg_bilstm, this training asks for vgg_bigru"):
+        transfer(str(written), build(card), card)

@@ -1,0 +1,216 @@
+"""training.py from the outside: what a run leaves, how it goes on, and what it says to mistakes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import console
+import training
+from model import model_file
+from model.reader import Reader
+from model.training import trainer
+from parameter import TrainingParameters
+from tests.model.striped import striped
+
+TRAINING = Path(__file__).parents[1] / "training.py"
+SMALL = ["--size", "48x32", "--batch-size", "16", "--augmentation", "0"]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Forty labelled pictures in `pictures/` of a fresh working folder."""
+    monkeypatch.chdir(tmp_path)
+    return drawn(tmp_path / "pictures", 40)
+
+
+def drawn(folder: Path, count: int, seed: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    images, _, texts = striped(count, seed)
+    # A dot of its own in each picture: the same label twice must not be the same picture twice.
+    for i, (image, text) in enumerate(zip(images, texts, strict=True)):
+        image[31, i % 48] = 200 - i // 48
+        cv2.imwrite(str(folder / f"{text}_{i}.png"), image)
+    return folder
+
+
+def run(*arguments: str) -> int:
+    """The command in this process; its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        console.run(training.main, TrainingParameters, [*arguments])
+    return int(stop.value.code or 0)
+
+
+def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(TRAINING), *arguments]
+    return subprocess.Popen(command, text=True, stderr=subprocess.PIPE, env=os.environ | environment)
+
+
+def rows(run_folder: Path) -> list[dict[str, float]]:
+    with (run_folder / "history.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
+    assert run("--data", "pictures", "--run", "r", "--epochs", "2", "--ema", "0.9", *SMALL) == console.ALL_DONE
+    folder = Path("r")
+    assert json.loads((folder / "parameters.json").read_text())["ema"] == 0.9
+    history = rows(folder)
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert {"loss", "validation_loss", "exact_match", "character_error_rate", "learning_rate"} <= history[0].keys()
+    assert cv2.imread(str(folder / "curves.png")).std() > 10
+    assert list((folder / "tensorboard").iterdir())
+    split = json.loads((folder / "split.json").read_text())
+    assert sorted(split["training"] + split["validation"]) == sorted(file.name for file in data.iterdir())
+    assert "2 epochs" in (folder / "log.txt").read_text()
+    readings = list(Reader("r").read(sorted(data.iterdir())))
+    assert len(readings) == 40
+    assert all(reading.error is None for reading in readings)
+
+
+def test_a_killed_run_resumes_to_where_an_uninterrupted_one_ends(data: Path) -> None:
+    arguments = ["--data", "pictures", "--epochs", "12", *SMALL, "--augmentation", "1"]
+    assert run(*arguments, "--run", "whole") == console.ALL_DONE
+
+    killed = started(*arguments, "--run", "cut")
+    while not Path("cut/state.npz").exists():
+        assert killed.poll() is None, killed.communicate()[1]
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    done = len(rows(Path("cut")))
+    assert done < 12, "the kill came too late to test anything"
+    assert run("--resume", "--run", "cut") == console.ALL_DONE
+
+    ignored = {"pictures_per_second"}
+    for one, other in zip(rows(Path("whole")), rows(Path("cut")), strict=True):
+        for name in one.keys() - ignored:
+            assert one[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4), (name, one["epoch"])
+    with np.load("whole/state.npz") as whole, np.load("cut/state.npz") as cut:
+        for name in whole.files:
+            if name != "history":
+                np.testing.assert_allclose(whole[name], cut[name], rtol=1e-2, atol=1e-3, err_msg=name)
+
+
+def test_trains_and_reads_on_jax_where_tensorflow_cannot_be_imported(data: Path) -> None:
+    pytest.importorskip("jax")
+    arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL]
+    script = (
+        "import sys; sys.modules['tensorflow'] = None\n"
+        "import console, training, keras\n"
+        "from parameter import TrainingParameters\n"
+        "from model.reader import Reader\n"
+        f"try: console.run(training.main, TrainingParameters, {arguments!r})\n"
+        "except SystemExit as stop: assert stop.code == 0, stop.code\n"
+        "assert keras.backend.backend() == 'jax'\n"
+        "import numpy as np\n"
+        "print([reading.probability for reading in Reader('r').read(sorted(__import__('pathlib').Path('pictures').iterdir()))])\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    environment["PYTHONPATH"] = str(TRAINING.parent)
+    done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    here = [reading.probability for reading in Reader("r").read(sorted(data.iterdir()))]
+    assert json.loads(done.stdout) == pytest.approx(here, abs=1e-4)
+
+
+def test_goes_on_from_earlier_weights_with_more_characters(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == 0
+    arguments = ["--data", "pictures", "--run", "s", "--epochs", "1", "--from", "r", "--alphabet", "a-f"]
+    assert run(*arguments, *SMALL, "--learning-rate", "1e-9", "--warmup", "0") == 0
+    assert "4 of 6 characters known" in capsys.readouterr().err
+    # Blank and the four known characters; a learning rate of next to nothing left them where they were.
+    (old, _), (new, _) = model_file.load(Path("r/model.keras")), model_file.load(Path("s/model.keras"))
+    for before, after in zip(old.get_layer("classes").get_weights(), new.get_layer("classes").get_weights(), strict=True):
+        np.testing.assert_allclose(after[..., :5], before, atol=1e-5)
+
+
+def test_a_separate_validation_folder_never_shares_a_picture_with_training(data: Path, tmp_path: Path) -> None:
+    other = drawn(tmp_path / "other", 10, seed=1)
+    copied = sorted(data.iterdir())[0]
+    (other / copied.name).write_bytes(copied.read_bytes())
+    assert run("--data", "pictures", "--validation", "other", "--run", "r", "--epochs", "1", *SMALL) == 0
+    split = json.loads(Path("r/split.json").read_text())
+    assert copied.name not in split["training"]
+    assert len(split["training"]) == 39
+    assert len(split["validation"]) == 11
+
+
+def test_an_unreadable_picture_is_left_out_and_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data / "abc_broken.png").write_bytes(b"")
+    assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == console.SOME_UNREADABLE
+    assert "abc_broken.png" in capsys.readouterr().err
+
+
+def test_says_when_the_network_reads_nothing(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "SILENT_STEPS", 2)
+    monkeypatch.setattr(trainer, "SILENT_EPOCHS", 2)
+    assert run("--data", "pictures", "--run", "r", "--epochs", "3", *SMALL, "--learning-rate", "1e-9") == 0
+    assert capsys.readouterr().err.count("still reads nothing") == 1
+
+
+def test_stops_early(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--data", "pictures", "--run", "r", "--epochs", "40", "--learning-rate", "1e-9", "--patience", "2"]
+    assert run(*arguments, *SMALL) == 0
+    assert "stopped early" in capsys.readouterr().err
+    assert len(rows(Path("r"))) < 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--data", "nowhere"], r"nowhere does not exist"),
+        (["--data", "empty"], r"no pictures in empty: .*python -m generate_captcha"),
+        (["--data", "pictures", "--alphabet", "ab"], r"outside the alphabet: c d .*--alphabet"),
+        (["--data", "pictures", "--size", "8x32"], r"too long for the network.*--size"),
+        (["--data", "pictures", "--run", "taken"], r"taken holds something already"),
+        (["--resume", "--run", "taken"], r"taken holds no run to resume"),
+        (["--resume"], r"no run to resume"),
+        (["--data", "pictures", "--from", "nothing"], r"no model file nothing"),
+        (["--data", "pictures", "--validation", "1.5"], r"--validation 1.5.*between 0 and 1"),
+        (["--data", "pictures", "--validation", "0.0001"], r"0 to validate"),
+        (["--data", "pictures", "--network", "vgg"], r"invalid choice 'vgg'"),
+        (["--data", "twice"], r"two labels for the same picture"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
+    data: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    Path("empty").mkdir()
+    Path("taken").mkdir()
+    Path("taken/mine.txt").write_text("mine")
+    twice = drawn(Path("twice"), 4)
+    (twice / "abc_copy.png").write_bytes(sorted(twice.iterdir())[0].read_bytes())
+    before = sorted(Path().rglob("*.[jtk]*"))
+    capsys.readouterr()
+    assert run(*arguments) == console.WRONG_USE
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert re.search(sentence, errors[0]), errors[0]
+    assert sorted(Path().rglob("*.[jtk]*")) == before
+    assert not Path("runs").exists()
+
+
+def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == 0
+    kept = (Path("r") / "model.keras").read_bytes()
+    assert run("--resume", "--run", "r", "--epochs", "5") == console.WRONG_USE
+    assert "--epochs 5 is not what the run in r began with (1)" in capsys.readouterr().err
+    drawn(data / "more", 5, seed=2)
+    assert run("--resume", "--run", "r") == console.WRONG_USE
+    assert "not those that r began with" in capsys.readouterr().err
+    assert (Path("r") / "model.keras").read_bytes() == kept
+    assert model_file.read_card(Path("r/model.keras")).width == 48
