@@ -75,7 +75,7 @@ def main(parameters: PredictionParameters) -> int:
             plot([row.file for row in shown], [row.text for row in shown], wrong)
 
     if read:
-        warn(f"{read:,} pictures in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
+        warn(f"{read:,} picture{'s' * (read != 1)} in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
     labelled = [row for row in rows if row.truth]
     if labels and labelled:
         truths, names = [row.truth or "" for row in labelled], [row.file for row in labelled]

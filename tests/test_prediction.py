@@ -185,7 +185,7 @@ def test_first_lines_come_before_the_last_paths_are_known(predict: Predict, tmp_
     assert [reading.text for reading in itertools.islice(readings, 1000)] == ["1"] * 1000
 
 
-def test_the_real_command_refuses_foreign_models_and_survives_a_closed_pipe(tmp_path: Path) -> None:
+def test_the_real_command_refuses_what_is_no_model_file(tmp_path: Path) -> None:
     level(tmp_path / "1.png", 1)
     (tmp_path / "foreign.keras").write_bytes(b"no archive")
 
@@ -199,3 +199,44 @@ def test_the_real_command_refuses_foreign_models_and_survives_a_closed_pipe(tmp_
         assert model in result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert "--ignore-case" in command("--help").stdout
+
+
+def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
+    """From flags through network and decoding to files; the network is untrained, so only the shape of texts is sure."""
+    from model import model_file, network
+
+    card = model_file.Card(
+        network="vgg_bilstm",
+        preset="small",
+        head="ctc",
+        alphabet="AB",
+        width=32,
+        height=32,
+        channels=1,
+        fit="stretch",
+    )
+    model_file.save(network.build(card), card, tmp_path / "model.keras")
+    for number in range(3):
+        level(tmp_path / "in" / f"AB_{number}.png", 80 * number)
+    (tmp_path / "in" / "AB_broken.png").write_bytes(b"junk")
+
+    def command(script: str, *argv: str) -> subprocess.CompletedProcess[str]:
+        whole = [sys.executable, str(ROOT / script), "in", "--model", "model.keras", *argv]
+        return subprocess.run(whole, capture_output=True, text=True, cwd=tmp_path)
+
+    predicted = command("prediction.py", "--labels", "--json", "texts.json", "--decoder", "beam", "--top", "2")
+    assert predicted.returncode == 1, predicted.stderr
+    lines = [line.split("\t") for line in predicted.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["in/AB_0.png", "in/AB_1.png", "in/AB_2.png"]
+    for _, text, probability, truth, verdict, *_others in lines:
+        assert set(text) <= set("AB")
+        assert 0 <= float(probability) <= 1
+        assert (truth, verdict == "correct") == ("AB", text == "AB")
+    assert "in/AB_broken.png: " in predicted.stderr
+    assert len(json.loads((tmp_path / "texts.json").read_text())) == 3
+
+    evaluated = command("evaluation.py", "--json", "scores.json", "--report", "report")
+    assert evaluated.returncode == 1, evaluated.stderr
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert (scores["images"], scores["unreadable"]) == (3, 1)
+    assert (tmp_path / "report" / "index.html").exists()

@@ -1,0 +1,50 @@
+"""What the user points at becomes pictures with labels."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from console import UserError
+from dataset.inputs import inputs
+from tests.reading import level
+
+
+def test_any_mixture_of_pictures_folders_lists_and_stdin(tmp_path: Path) -> None:
+    level(tmp_path / "folder" / "ab_1.png", 1)
+    level(tmp_path / "cd_2.png", 2)
+    (tmp_path / "list.jsonl").write_text('{"file": "cd_2.png", "label": "listed"}\n')
+    paths = [str(tmp_path / name) for name in ("cd_2.png", "list.jsonl", "folder")]
+    found = list(inputs([*paths, "-"], ["ef_3.png\n", "\n", "odd name.png\r\n"]))
+    assert [sample.label for sample in found] == ["cd", "listed", "ab", "ef", "odd name"]
+    assert [sample.path for sample in found] == [
+        str(tmp_path / "cd_2.png"),
+        str(tmp_path / "cd_2.png"),
+        str(tmp_path / "folder" / "ab_1.png"),
+        "ef_3.png",
+        "odd name.png",
+    ]
+    patterned = inputs([*paths, "-"], ["ef_3.png"], label_pattern="_(?P<label>.)")
+    assert [sample.label for sample in patterned] == ["2", "2", "1", "3"]
+
+
+def test_a_file_without_suffix_is_told_by_its_bytes(tmp_path: Path) -> None:
+    level(tmp_path / "picture", 1)
+    (tmp_path / "list").write_text("a.png\nb.png\n")
+    assert [sample.path for sample in inputs([str(tmp_path / "picture")], [])] == [str(tmp_path / "picture")]
+    assert len(list(inputs([str(tmp_path / "list")], []))) == 2
+
+
+def test_pictures_come_one_at_a_time() -> None:
+    endless = inputs(["-"], (f"{number}_.png\n" for number in itertools.count()))
+    assert [sample.label for sample in itertools.islice(endless, 3)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "sentence"), [([], "nothing to read"), (["nowhere.png"], "nowhere.png does not exist")]
+)
+def test_mistakes_are_told_at_once(paths: list[str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        inputs(paths, [])
