@@ -202,7 +202,7 @@ def test_the_real_command_refuses_what_is_no_model_file(tmp_path: Path) -> None:
 
 
 def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
-    """From flags through network and decoding to files; the network is untrained, so only the shape of texts is sure."""
+    """From flags through the network to files; it is untrained, so only the shape of its texts is sure."""
     from model import model_file, network
 
     card = model_file.Card(
