@@ -17,7 +17,7 @@ import numpy.typing as npt
 from picture import Image
 
 #: Part of the picture's sides that the geometry may push out of the frame: text may reach close to the border.
-_MARGIN = 0.02
+_MARGIN = 0.04
 
 #: Standard deviation below which contrast is not lowered, in grey levels.
 _FAINTEST = 15.0
@@ -39,7 +39,7 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
     if strength <= 0:
         return image
     # Drawn at once, and always as many: one call costs as much as one number.
-    u = rng.random(30).tolist()
+    u = rng.random(31).tolist()
     often = min(1.0, strength)
     shape = image.shape
 
@@ -58,7 +58,7 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
     if u[21] < 0.9 * often:
         image = _light(image, u[22:28], strength)
     if u[28] < 0.5 * often:
-        image = _noise(image, u[29], u[10], strength)
+        image = _noise(image, u[29], u[30], strength)
     return image
 
 
