@@ -25,7 +25,9 @@ def test_report_ties_figures_sheets_and_json_together(tmp_path: Path) -> None:
     for name in ("reliability", "confusions", "lengths", "pictures-1"):
         assert f'src="{name}.png"' in text
         assert cv2.imread(str(page.with_name(f"{name}.png"))) is not None
-    assert np.unique(cv2.imread(str(page.with_name("pictures-1.png")))).tolist() == [7]
+    sheet = cv2.imread(str(page.with_name("pictures-1.png")))
+    assert sheet is not None
+    assert np.unique(sheet).tolist() == [7]
     assert json.loads(page.with_name("report.json").read_text(encoding="utf-8")) == json.loads(json.dumps(record))
     assert not list(page.parent.glob(".*"))
 
