@@ -78,7 +78,7 @@ def alphabet(text: str) -> str:
 def _characters_of_ranges(text: str) -> Iterator[str]:
     position = 0
     while position < len(text):
-        first, dash, last = (text[position : position + 3] + "\0\0")[:3]
+        first, dash, last = list((text[position : position + 3] + "\0\0")[:3])
         if dash == "-" and last != "\0":
             if first > last:
                 raise ValueError(f"the range {first}-{last} runs backwards; write {last}-{first}")
@@ -238,10 +238,14 @@ class TrainingParameters(Parameters):
     network: Literal["vgg_bilstm", "vgg_bigru"] = Field("vgg_bilstm", description="Backbone and sequence.")
     preset: Literal["small", "base"] = Field("small", description="small for a CPU; base as CRNN-Keras published it.")
     head: Literal["ctc"] = Field("ctc", description="How columns become text.")
-    size: Annotated[str | None, AfterValidator(lambda text: text and _checked_size(text)), chosen("WxH", "chosen from the pictures and labels")] = Field(
-        None, description="Width and height that the network sees."
+    size: Annotated[
+        str | None,
+        AfterValidator(lambda text: text and _checked_size(text)),
+        chosen("WxH", "chosen from the pictures and labels"),
+    ] = Field(None, description="Width and height that the network sees.")
+    fit: Literal["stretch", "pad"] = Field(
+        "stretch", description="How a picture gets to that size; pad keeps its aspect."
     )
-    fit: Literal["stretch", "pad"] = Field("stretch", description="How a picture gets to that size; pad keeps its aspect.")
     colour: Literal["grey", "rgb"] = Field("grey", description="What the network sees.")
     epochs: Annotated[int | None, chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, description="Times every picture is seen."
@@ -263,8 +267,8 @@ class TrainingParameters(Parameters):
     seed: int = Field(0, ge=0, description="Seed of weights, order and augmentation.")
     run: Annotated[str | None, chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
     resume: bool = Field(False, description="Go on with the run folder where it stopped.")
-    from_: Annotated[str | None, arg(name="from", help_behavior_hint="(default: random weights)", metavar="MODEL")] = Field(
-        None, description="Start from the weights of a model file or of a shipped name."
+    from_: Annotated[str | None, arg(name="from", help_behavior_hint="(default: random weights)", metavar="MODEL")] = (
+        Field(None, description="Start from the weights of a model file or of a shipped name.")
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     workers: Annotated[int | None, chosen("N", "one per core")] = Field(
@@ -315,7 +319,9 @@ class EvaluationParameters(Parameters):
 AnyParameters = TypeVar("AnyParameters", bound=Parameters)
 
 
-def from_command_line(parameters: type[AnyParameters], argv: list[str] | None = None, prog: str | None = None) -> AnyParameters:
+def from_command_line(
+    parameters: type[AnyParameters], argv: list[str] | None = None, prog: str | None = None
+) -> AnyParameters:
     """The parameters that the flags ask for. Raises UserError; `--help` exits with 0."""
     complaint = io.StringIO()
     try:

@@ -58,7 +58,7 @@ def read(source: Path | str | bytes, channels: int) -> Image:
         # The luminance that a JPEG stores is the grey picture; decoding colour first would take twice as long.
         image = _decode_plain(data, cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR)
     # What OpenCV refuses, Pillow may still read; if not, it says why.
-    return _to_channels(_decode_odd(data) if image is None else _rgb(image), channels)
+    return convert(_decode_odd(data) if image is None else _rgb(image), channels)
 
 
 def load(path: Path | str) -> bytes:
@@ -217,9 +217,10 @@ def _on_white(image: Image) -> Image:
     return ((image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _to_channels(image: Image, channels: int) -> Image:
-    if image.ndim == 2:
-        return np.repeat(image[..., None], channels, axis=2)
+def convert(image: npt.NDArray[np.uint8], channels: int) -> Image:
+    """`uint8 (height, width)` or `(height, width, 1 or 3)`, RGB, as (height, width, channels)."""
+    if image.ndim == 2 or image.shape[2] == 1:
+        return np.repeat(image.reshape(*image.shape[:2], 1), channels, axis=2)
     if channels == 1:
         return _channels_last(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
     return image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import console
 import parameter
@@ -48,8 +48,10 @@ def main(parameters: TrainingParameters) -> int:
     folder = RunFolder.open(path) if parameters.resume else RunFolder.create(path, parameters.to_json())
     folder.keep_split(training.names, validation.names)
     folder.log(
-        f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; {card.network} {card.preset}, "
-        f"{card.width}x{card.height}, {len(card.alphabet)} characters, {settings.epochs} epochs, {start}; in {path}"
+        f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
+        f"{card.network} {card.preset}, "
+        f"{card.width}x{card.height}, {len(card.alphabet)} characters, "
+        f"{'' if parameters.epochs else 'up to '}{settings.schedule.epochs} epochs, {start}; in {path}"
     )
     try:
         train(net, card, training, validation, settings, folder, dataset.contact_sheet)
@@ -159,13 +161,17 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
 def settings_for(parameters: TrainingParameters, pictures: int) -> Settings:
     """How to train; what was not given suits the number of pictures."""
     from model.training import recipe
+    from model.training.schedule import Schedule
     from model.training.trainer import Settings
 
     return Settings(
-        epochs=parameters.epochs or recipe.epochs(pictures),
-        learning_rate=parameters.learning_rate or recipe.learning_rate(parameters.preset),
+        Schedule(
+            peak=parameters.learning_rate or recipe.learning_rate(parameters.preset),
+            epochs=parameters.epochs or recipe.epochs(pictures),
+            warmup=parameters.warmup,
+            settle=parameters.epochs is None,
+        ),
         weight_decay=parameters.weight_decay,
-        warmup=parameters.warmup,
         clip_norm=parameters.clip_norm,
         ema=parameters.ema,
         patience=parameters.patience,

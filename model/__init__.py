@@ -1,13 +1,13 @@
 """Networks that read short text: built from stages, decoded, kept in one file.
 
-    alphabet.py     characters <-> numbers
-    backbones/      pictures -> columns of features         (registry BACKBONES)
-    sequences/      columns -> columns that know each other (registry SEQUENCES)
-    heads/          columns -> text                         (registry HEADS)
-    network.py      the stages joined
-    decoding.py     log-probabilities -> texts with probabilities (NumPy alone)
-    model_file.py   one `.keras` file with everything needed to read
-    reader.py       files or arrays -> texts, in batches, decoding beside the network
-    training/       what turns labelled batches into weights
-    weights/        the weights we ship
+alphabet.py     characters <-> numbers
+backbones/      pictures -> columns of features         (registry BACKBONES)
+sequences/      columns -> columns that know each other (registry SEQUENCES)
+heads/          columns -> text                         (registry HEADS)
+network.py      the stages joined
+decoding.py     log-probabilities -> texts with probabilities (NumPy alone)
+model_file.py   one `.keras` file with everything needed to read
+reader.py       files or arrays -> texts, in batches, decoding beside the network
+training/       what turns labelled batches into weights
+weights/        the weights we ship
 """

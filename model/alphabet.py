@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 #: CTC's blank and the padding of labels; characters are 1…N.
 BLANK = 0
@@ -45,4 +46,4 @@ class Alphabet:
 
 def ctc_steps(text: str) -> int:
     """Time steps that CTC needs for `text`: one per character and a blank between equal neighbours."""
-    return len(text) + sum(left == right for left, right in zip(text, text[1:], strict=False))
+    return len(text) + sum(left == right for left, right in pairwise(text))

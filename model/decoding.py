@@ -102,6 +102,6 @@ def _prefixes(log_probabilities: LogProbabilities, width: int) -> list[tuple[int
                 source = ends_blank if prefix and character == prefix[-1] else total
                 longer = extended.setdefault((*prefix, character), [IMPOSSIBLE, IMPOSSIBLE])
                 longer[1] = np.logaddexp(longer[1], source + step[character])
-        ranked = sorted(extended.items(), key=lambda item: -np.logaddexp(*item[1]))[:width]
+        ranked = sorted(extended.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))[:width]
         beams = {prefix: (scores[0], scores[1]) for prefix, scores in ranked}
     return list(beams)

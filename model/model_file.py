@@ -59,7 +59,9 @@ def read_card(path: Path) -> Card:
         with zipfile.ZipFile(path) as archive:
             entry = json.loads(archive.read(CARD_ENTRY))
     except KeyError as error:
-        raise UserError(f"{path} was not written by this kit (it holds no {CARD_ENTRY}): give a model.keras of a run") from error
+        raise UserError(
+            f"{path} was not written by this kit (it holds no {CARD_ENTRY}): give a model.keras of a run"
+        ) from error
     except (zipfile.BadZipFile, ValueError) as error:
         raise UserError(f"{path} is not a model file, or damaged ({error}): give a model.keras of a run") from error
     written = entry.get("format") if isinstance(entry, dict) else None
@@ -71,7 +73,9 @@ def read_card(path: Path) -> Card:
     try:
         return Card(**entry)
     except (ValidationError, TypeError) as error:
-        raise UserError(f"the {CARD_ENTRY} in {path} is damaged ({type(error).__name__}): train again or take another copy") from error
+        raise UserError(
+            f"the {CARD_ENTRY} in {path} is damaged ({type(error).__name__}): train again or take another copy"
+        ) from error
 
 
 def save(model: Any, card: Card, path: Path) -> None:
@@ -100,4 +104,7 @@ def load(path: Path) -> tuple[Any, Card]:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True), card
     except Exception as error:  # Keras raises whatever a damaged archive or HDF5 file makes it stumble over.
-        raise UserError(f"the network in {path} cannot be opened ({error}): train again or take another copy") from error
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"the network in {path} cannot be opened ({reason}): train again or take another copy"
+        ) from error

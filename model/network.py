@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,11 +20,31 @@ def import_keras() -> Any:
         present = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
         if present:
             os.environ["KERAS_BACKEND"] = present[0]
-    # TensorFlow writes what it thinks of the processor to stderr, where our users look for warnings.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
-
+    with _quiet():
+        import keras
     return keras
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what TensorFlow's C++ code writes to stderr while it is loaded; users look for warnings there.
+
+    Its own switch for that comes too late for the first lines. Errors are exceptions and stay.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "keras" in sys.modules:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def build(card: Card) -> Any:

@@ -46,7 +46,12 @@ class Reader:
     """
 
     def __init__(
-        self, model: str = "captcha", decoder: str | None = None, beam_width: int = 10, top: int = 1, batch_size: int = 64
+        self,
+        model: str = "captcha",
+        decoder: str | None = None,
+        beam_width: int = 10,
+        top: int = 1,
+        batch_size: int = 64,
     ) -> None:
         self.path = model_file.locate(model)
         self.network, self.card = model_file.load(self.path)

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import console
+import picture
 import training
 from model import model_file
 from model.reader import Reader
@@ -69,7 +70,7 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     history = rows(folder)
     assert [row["epoch"] for row in history] == [1, 2]
     assert {"loss", "validation_loss", "exact_match", "character_error_rate", "learning_rate"} <= history[0].keys()
-    assert cv2.imread(str(folder / "curves.png")).std() > 10
+    assert np.std(picture.read(folder / "curves.png", 1)) > 10
     assert list((folder / "tensorboard").iterdir())
     split = json.loads((folder / "split.json").read_text())
     assert sorted(split["training"] + split["validation"]) == sorted(file.name for file in data.iterdir())
@@ -114,8 +115,8 @@ def test_trains_and_reads_on_jax_where_tensorflow_cannot_be_imported(data: Path)
         f"try: console.run(training.main, TrainingParameters, {arguments!r})\n"
         "except SystemExit as stop: assert stop.code == 0, stop.code\n"
         "assert keras.backend.backend() == 'jax'\n"
-        "import numpy as np\n"
-        "print([reading.probability for reading in Reader('r').read(sorted(__import__('pathlib').Path('pictures').iterdir()))])\n"
+        "from pathlib import Path\n"
+        "print([reading.probability for reading in Reader('r').read(sorted(Path('pictures').iterdir()))])\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     environment["PYTHONPATH"] = str(TRAINING.parent)
@@ -132,7 +133,9 @@ def test_goes_on_from_earlier_weights_with_more_characters(data: Path, capsys: p
     assert "4 of 6 characters known" in capsys.readouterr().err
     # Blank and the four known characters; a learning rate of next to nothing left them where they were.
     (old, _), (new, _) = model_file.load(Path("r/model.keras")), model_file.load(Path("s/model.keras"))
-    for before, after in zip(old.get_layer("classes").get_weights(), new.get_layer("classes").get_weights(), strict=True):
+    for before, after in zip(
+        old.get_layer("classes").get_weights(), new.get_layer("classes").get_weights(), strict=True
+    ):
         np.testing.assert_allclose(after[..., :5], before, atol=1e-5)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import layers
+from keras import layers, ops
 
 
 def vgg(images: Any, preset: str) -> Any:
@@ -14,7 +14,7 @@ def vgg(images: Any, preset: str) -> Any:
 
 def _base(images: Any) -> Any:
     """CRNN-Keras' seven convolutions; height 64 and width 128 become 32 columns of 2048, then of 64."""
-    x = layers.Rescaling(1 / 127.5, offset=-1)(images)
+    x = _scaled(images)
     x = _convolution(x, 64)
     x = layers.MaxPooling2D(2)(x)
     x = _convolution(x, 128)
@@ -35,7 +35,7 @@ def _small(images: Any) -> Any:
     The first one strides: at full size it would cost more time than all others, for edges that the
     next one sees as well. Pooling comes before normalisation, which then has a quarter of the work.
     """
-    x = layers.Rescaling(1 / 127.5, offset=-1)(images)
+    x = _scaled(images)
     x = _convolution(x, 32, kernel=5, strides=2)
     x = _convolution(x, 64, pool=(2, 2))
     x = _convolution(x, 128, pool=(2, 1))
@@ -45,9 +45,12 @@ def _small(images: Any) -> Any:
     return layers.ReLU()(x)
 
 
-def _convolution(
-    x: Any, filters: int, kernel: int = 3, strides: int = 1, pool: tuple[int, int] | None = None
-) -> Any:
+def _scaled(images: Any) -> Any:
+    """Grey values 0…255 to -1…1."""
+    return ops.cast(images, "float32") / 127.5 - 1
+
+
+def _convolution(x: Any, filters: int, kernel: int = 3, strides: int = 1, pool: tuple[int, int] | None = None) -> Any:
     x = layers.Conv2D(filters, kernel, strides=strides, padding="same", use_bias=False)(x)
     if pool:
         x = layers.MaxPooling2D(pool)(x)

@@ -30,4 +30,3 @@ class Head(Protocol):
 
 
 HEADS: dict[str, Head] = {"ctc": CTC()}
-

@@ -1,8 +1,9 @@
 """What turns labelled batches into weights.
 
-    recipe.py      defaults that depend on the corpus: size, epochs, batch size, learning rate
-    trainer.py     the training itself: epoch by epoch, validated, resumable
-    transfer.py    start from the weights of another model file
-    run_folder.py  what a run leaves behind, written so that it can go on
-    curves.py      curves.png
+recipe.py      defaults that depend on the corpus: size, epochs, batch size, learning rate
+schedule.py    the learning rate, and when a run has nothing left to learn
+trainer.py     the training itself: epoch by epoch, validated, resumable
+transfer.py    start from the weights of another model file
+run_folder.py  what a run leaves behind, written so that it can go on
+curves.py      curves.png
 """

@@ -25,8 +25,8 @@ def size(aspect: float, steps_needed: int) -> tuple[int, int]:
 
 
 def epochs(pictures: int) -> int:
-    """Passes over a corpus: many over a small one, few over a large one, more steps in all for the larger."""
-    return max(2, round(60 * (1000 / pictures) ** 0.4))
+    """Passes over a corpus at the most: many over a small one, few over a large one, more steps for the larger."""
+    return max(3, round(120 * (1000 / pictures) ** 0.5))
 
 
 def batch_size(pictures: int) -> int:

@@ -1,13 +1,13 @@
 """What a run leaves behind: a folder that explains itself, reproduces itself and can go on.
 
-    parameters.json   every parameter of the run
-    split.json        which pictures trained and which validated
-    model.keras       the best weights so far, ready to read with
-    history.csv       one row per epoch
-    curves.png        the same to look at
-    tensorboard/      the same for TensorBoard
-    log.txt           what the terminal said
-    state.npz         weights, optimiser and history after the last whole epoch, for --resume
+parameters.json   every parameter of the run
+split.json        which pictures trained and which validated
+model.keras       the best weights so far, ready to read with
+history.csv       one row per epoch
+curves.png        the same to look at
+tensorboard/      the same for TensorBoard
+log.txt           what the terminal said
+state.npz         weights, optimiser and history after the last whole epoch, for --resume
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class RunFolder:
         path = self.path / "split.json"
         split = json.dumps({"training": list(training), "validation": list(validation)}, indent=0, ensure_ascii=False)
         if path.is_file() and path.read_text(encoding="utf-8") != split:
-            raise UserError(f"the pictures are not those that {self.path} began with: start another run --from {self.path}")
+            raise UserError(
+                f"the pictures are not those that {self.path} began with: start another run --from {self.path}"
+            )
         self.write_text(path.name, split)
 
     def log(self, message: str) -> None:
@@ -97,7 +99,7 @@ class RunFolder:
     def save_state(self, variables: dict[str, NDArray[Any]], history: History) -> None:
         """Keep everything that the next epoch depends on."""
         with atomic(self.path / "state.npz") as temporary:
-            np.savez(temporary, **variables, history=np.array(json.dumps(history)))
+            np.savez(temporary, allow_pickle=False, **variables, history=np.array(json.dumps(history)))
 
     def load_state(self) -> tuple[dict[str, NDArray[Any]], History] | None:
         """What :meth:`save_state` kept, or None when the run ended before its first epoch did."""

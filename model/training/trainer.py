@@ -1,7 +1,7 @@
 """The training itself: epoch by epoch, validated, resumable.
 
-AdamW (Loshchilov and Hutter 2019) with warm-up and cosine decay (Loshchilov and Hutter 2017), gradients
-clipped to a global norm, the best weights chosen by exact match on the validation pictures.
+AdamW (Loshchilov and Hutter 2019), a learning rate by `schedule.py`, gradients clipped to a global norm,
+the best weights chosen by exact match on the validation pictures.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,11 @@ from model.model_file import Card
 from model.network import import_keras, jit_compile
 from model.training.curves import draw_curves
 from model.training.run_folder import History, RunFolder
+from model.training.schedule import Schedule
 
-Images, Labels = NDArray[np.uint8], NDArray[np.int32]
-Sheet = Callable[[Sequence[Images], Sequence[str]], Images]
+Images: TypeAlias = NDArray[np.uint8]
+Labels: TypeAlias = NDArray[np.int32]
+Sheet: TypeAlias = Callable[[Sequence[Images], Sequence[str]], Images]
 
 #: A network that still reads nothing after so many steps and epochs will hardly begin to.
 SILENT_STEPS, SILENT_EPOCHS = 1000, 5
@@ -48,10 +50,8 @@ class Feed(Protocol):
 class Settings:
     """How to train; see `parameter.TrainingParameters`, whose defaults `recipe.py` completes."""
 
-    epochs: int
-    learning_rate: float
+    schedule: Schedule
     weight_decay: float
-    warmup: float
     clip_norm: float
     ema: float
     patience: int | None
@@ -71,18 +71,24 @@ def train(
     `sheet` draws pictures with captions, for TensorBoard. Returns one row per epoch. Raises
     UserError when the loss is no longer a number.
     """
-    run = _Run(network, card, settings, steps_per_epoch=len(training))
+    schedule = settings.schedule
+    run = _Run(network, card, settings)
     history = run.restore(folder)
-    with progress("training", (settings.epochs - len(history)) * len(training), "batches") as advance:
-        for epoch in range(len(history), settings.epochs):
+    with progress("training", (schedule.epochs - len(history)) * len(training), "batches") as advance:
+        for epoch in range(len(history), schedule.epochs):
+            losses = [row["validation_loss"] for row in history]
+            last = schedule.last_epoch(losses)
+            if epoch >= last:
+                break
+            rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
             started = time.monotonic()
-            loss, pictures = run.train_epoch(training.stream(epoch), advance)
+            loss, pictures = run.train_epoch(training.stream(epoch), rates, advance)
             if not math.isfinite(loss):
                 raise UserError(
                     f"the loss became {loss} in epoch {epoch + 1}: train again with a lower --learning-rate than "
-                    f"{settings.learning_rate:g}"
+                    f"{schedule.peak:g}"
                 )
-            row = {"epoch": epoch + 1, "loss": loss, "learning_rate": float(run.optimizer.learning_rate)}
+            row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1]}
             speed = {"pictures_per_second": pictures / (time.monotonic() - started)}
             with run.averaged_weights():
                 scores, readings = run.validate(validation.stream(0), sheet)
@@ -92,7 +98,7 @@ def train(
             folder.save_state(run.variables(), history)
             folder.write_history(history)
             folder.write_tensorboard(epoch + 1, history[-1], readings)
-            folder.log(_line(history[-1], settings.epochs))
+            folder.log(_line(history[-1], last))
             if scores["empty_readings"] == 1 and epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS:
                 folder.log(_diagnosis(run.steps(), loss))
             if settings.patience and epoch + 1 - _best(history)["epoch"] >= settings.patience:
@@ -105,19 +111,10 @@ def train(
 class _Run:
     """A network with its optimiser and, when asked for, the average of its weights."""
 
-    def __init__(self, network: Any, card: Card, settings: Settings, steps_per_epoch: int) -> None:
+    def __init__(self, network: Any, card: Card, settings: Settings) -> None:
         keras = import_keras()
-        steps = settings.epochs * steps_per_epoch
-        rising = round(settings.warmup * steps)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0 if rising else settings.learning_rate,
-            decay_steps=max(steps - rising, 1),
-            alpha=0.01,
-            warmup_target=settings.learning_rate if rising else None,
-            warmup_steps=rising,
-        )
         self.optimizer = keras.optimizers.AdamW(
-            schedule, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
+            settings.schedule.peak, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
         )
         # Decay is for what multiplies features, not for what shifts and scales them.
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -128,17 +125,22 @@ class _Run:
         self._alphabet = Alphabet(card.alphabet)
         network.compile(self.optimizer, self._loss, jit_compile=jit_compile())
         self._decay = settings.ema
-        self._average = [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if self._decay else []
+        self._average = (
+            [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if self._decay else []
+        )
 
     def steps(self) -> int:
         """Steps taken since the beginning of the run."""
         return int(self.optimizer.iterations)
 
-    def train_epoch(self, batches: Iterator[tuple[Images, Labels]], advance: Callable[[int], None]) -> tuple[float, int]:
-        """Take a step per batch; returns the mean loss and the number of pictures."""
+    def train_epoch(
+        self, batches: Iterator[tuple[Images, Labels]], rates: Sequence[float], advance: Callable[[int], None]
+    ) -> tuple[float, int]:
+        """Take a step per batch, each with its learning rate; returns the mean loss and the number of pictures."""
         # Without Keras' fit(): it would leave the weights' average in place of the weights, epoch by epoch.
         total, pictures = 0.0, 0
-        for images, labels in batches:
+        for (images, labels), rate in zip(batches, rates, strict=True):
+            self.optimizer.learning_rate = rate
             self._network.reset_metrics()
             total += float(self._network.train_on_batch(images, labels)) * len(images)
             pictures += len(images)
@@ -179,7 +181,8 @@ class _Run:
             shown += list(images[: READINGS_SHOWN - len(shown)])
         count = len(truths)
         captions = [
-            text if text == truth else f"{text or 'nothing'}, not {truth}" for text, truth in zip(texts, truths, strict=True)
+            text if text == truth else f"{text or 'nothing'}, not {truth}"
+            for text, truth in zip(texts, truths, strict=True)
         ]
         scores = {
             "validation_loss": loss / count,
@@ -231,6 +234,6 @@ def _line(row: dict[str, float], epochs: int) -> str:
 def _diagnosis(steps: int, loss: float) -> str:
     return (
         f"after {steps:,} steps the network still reads nothing (loss {loss:.2f}): look whether labels belong to their "
-        "pictures and the text is legible at this size (readings in tensorboard/), then try a wider --size, a third of the "
-        "--learning-rate, --augmentation 0, or more pictures"
+        "pictures and the text is legible at this size (readings in tensorboard/), then try a wider --size, a third of "
+        "the --learning-rate, --augmentation 0, or more pictures"
     )

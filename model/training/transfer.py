@@ -12,7 +12,7 @@ from model.model_file import Card
 
 
 def transfer(model: str, network: Any, card: Card) -> str:
-    """Give `network` the weights of `model`, a file, run folder or shipped name; returns a sentence saying what was kept.
+    """Give `network` the weights of `model`, a file, run folder or shipped name; returns what was kept, in words.
 
     The characters that both alphabets have keep their weights, whatever their order; the class layer
     of new characters stays as initialised. Width may differ. Raises UserError when the stages differ.
@@ -24,12 +24,16 @@ def transfer(model: str, network: Any, card: Card) -> str:
         if old != new:
             raise UserError(f"{path} has {field} {old}, this training asks for {new}: use the same, or another --from")
     old_network, _ = model_file.load(path)
-    for old_layer, layer in zip(old_network.layers, network.layers, strict=True):
+    for old_layer, layer in zip(_weighted(old_network), _weighted(network), strict=True):
         if layer.name != "classes":
             layer.set_weights(old_layer.get_weights())
     _transfer_classes(old_network.get_layer("classes"), network.get_layer("classes"), old_card.alphabet, card.alphabet)
     kept = sum(character in old_card.alphabet for character in card.alphabet)
     return f"starting from {path}: {kept} of {len(card.alphabet)} characters known to it"
+
+
+def _weighted(network: Any) -> list[Any]:
+    return [layer for layer in network.layers if layer.weights]
 
 
 def _transfer_classes(old_layer: Any, layer: Any, old_alphabet: str, alphabet: str) -> None:

@@ -76,7 +76,11 @@ def test_other_files_are_refused(written: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("config.json", "{}")
     short.write_bytes(written.read_bytes()[:1000])
-    for path, reason in ((picture, "not a model file"), (foreign, "not written by this kit"), (short, "not a model file")):
+    for path, reason in (
+        (picture, "not a model file"),
+        (foreign, "not written by this kit"),
+        (short, "not a model file"),
+    ):
         with pytest.raises(UserError, match=reason):
             model_file.load(path)
 
@@ -108,7 +112,9 @@ def test_known_characters_keep_their_weights_in_a_larger_alphabet_and_another_wi
     assert "3 of 4 characters" in sentence
     old, _ = model_file.load(written)
     # Blank, c, a, b of the new one are blank, c, a, b of the old one: 0, 3, 1, 2.
-    for before, after in zip(old.get_layer("classes").get_weights(), network.get_layer("classes").get_weights(), strict=True):
+    for before, after in zip(
+        old.get_layer("classes").get_weights(), network.get_layer("classes").get_weights(), strict=True
+    ):
         np.testing.assert_array_equal(after[..., [0, 2, 3, 4]], before[..., [0, 3, 1, 2]])
     np.testing.assert_array_equal(network.layers[2].get_weights()[0], old.layers[2].get_weights()[0])
 

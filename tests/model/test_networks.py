@@ -68,7 +68,16 @@ def test_base_is_the_published_network() -> None:
     sizes = {}
     for network in ("vgg_bilstm", "vgg_bigru"):
         net = build(
-            Card(network=network, preset="base", head="ctc", alphabet=alphabet, width=128, height=64, channels=1, fit="stretch")
+            Card(
+                network=network,
+                preset="base",
+                head="ctc",
+                alphabet=alphabet,
+                width=128,
+                height=64,
+                channels=1,
+                fit="stretch",
+            )
         )
         assert net.output_shape == (None, 32, 63)
         sizes[network] = net.count_params() / 1e6
