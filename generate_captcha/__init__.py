@@ -1,0 +1,14 @@
+"""Labelled pictures of short text, drawn on the spot: the corpus to train and test on.
+
+    style = style_of(GenerateParameters(style="captcha", seed=7))
+    image, label = style.picture(0)        # uint8 (height, width, 3) in RGB order, str
+
+:func:`write_corpus` fills a folder with them; `python -m generate_captcha` is its command.
+A new style is one file in :mod:`generate_captcha.styles`.
+"""
+
+from generate_captcha.corpus import Written, picture_path, write_corpus
+from generate_captcha.style import Source, Style
+from generate_captcha.styles import STYLES, style_of
+
+__all__ = ["STYLES", "Source", "Style", "Written", "picture_path", "style_of", "write_corpus"]

@@ -1,0 +1,30 @@
+"""`python -m generate_captcha`: fill a folder with labelled pictures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import console
+from parameter import TRAIN_FOLDER, GenerateParameters
+
+
+def generate(parameters: GenerateParameters) -> int:
+    """Write the corpus that `parameters` describe, or what is missing of it; returns the exit code."""
+    from generate_captcha.corpus import write_corpus
+
+    started = time.monotonic()
+    written = write_corpus(parameters)
+    seconds = time.monotonic() - started
+    there = f", {written.there:,} were there" if written.there else ""
+    console.warn(
+        f"{written.drawn + written.there:,} pictures in {parameters.out} "
+        f"({written.drawn:,} made in {seconds:,.1f} s, {written.drawn / seconds:,.0f} pictures/s{there})"
+    )
+    data = "" if Path(parameters.out) == Path(TRAIN_FOLDER) else f" --data {parameters.out}"
+    console.warn(f"next: python training.py{data}")
+    return console.ALL_DONE
+
+
+if __name__ == "__main__":
+    console.run(generate, GenerateParameters, prog="python -m generate_captcha")

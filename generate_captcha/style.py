@@ -1,0 +1,95 @@
+"""What all styles share: the source of chance, the label, the size, the fonts and the colour."""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+import parameter
+from generate_captcha import fonts
+from parameter import GenerateParameters
+
+Item = TypeVar("Item")
+Image = NDArray[np.uint8]
+
+
+class Source(random.Random):
+    """Seeded chance for one picture, with the three functions of `secrets` that `captcha` draws from.
+
+    Everything rests on `random()` and `getrandbits`, whose sequences Python promises to keep from
+    version to version; `randrange`, `choice` and `shuffle` carry no such promise.
+    """
+
+    def randbelow(self, end: int) -> int:
+        """An integer of 0 … end - 1."""
+        return int(self.random() * end)
+
+    def randbits(self, bits: int) -> int:
+        """An integer of 0 … 2**bits - 1."""
+        return self.getrandbits(bits)
+
+    def choice(self, items: Sequence[Item]) -> Item:
+        """One of `items`, all equally likely."""
+        return items[int(self.random() * len(items))]
+
+    def between(self, low: float, high: float) -> float:
+        """A number of low … high, all equally likely."""
+        return low + (high - low) * self.random()
+
+    def about(self, number: float) -> int:
+        """An integer that is `number` on the average: 1.25 is 1 three times of four, else 2."""
+        return int(number + self.random()) if number % 1 else int(number)
+
+
+class Style(ABC):
+    """A look. Picture `index` depends on (parameters.seed, index) and the look's parameters alone.
+
+    A style is one subclass in one file: it names its fonts and draws a label. One object serves one
+    thread; each thread or process that draws makes its own.
+
+    Raises UserError when a font is missing, is none, or lacks a character of the alphabet.
+    """
+
+    #: The fonts of the style, out of those that packages bring (file names; see `fonts.brought`).
+    FONTS: ClassVar[tuple[str, ...]]
+
+    def __init__(self, parameters: GenerateParameters) -> None:
+        self.width, self.height = parameter.size(parameters.size)
+        self.shortest, self.longest = parameter.length(parameters.length)
+        self.alphabet = parameter.alphabet(parameters.alphabet)
+        self.fonts: list[Path] = fonts.choose(parameters.fonts, self.FONTS, self.alphabet)
+        self.grey = parameters.colour == "grey"
+        self.noise = parameters.noise
+        self.distortion = parameters.distortion
+        self.seed = parameters.seed
+
+    def label(self, index: int) -> str:
+        """The text of picture `index`."""
+        return self._label(self._source(index))
+
+    def picture(self, index: int) -> tuple[Image, str]:
+        """Picture `index`: uint8 (height, width, 3) in RGB order (equal channels when grey), and its text."""
+        source = self._source(index)
+        label = self._label(source)
+        image = self.draw(label, source)
+        if self.grey:
+            image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        return image, label
+
+    @abstractmethod
+    def draw(self, label: str, source: Source) -> Image:
+        """Draw `label` by the chances of `source`: uint8 (height, width, 3), RGB order."""
+
+    def _source(self, index: int) -> Source:
+        return Source(f"{self.seed}:{index}")
+
+    def _label(self, source: Source) -> str:
+        length = self.shortest + source.randbelow(self.longest - self.shortest + 1)
+        return "".join(source.choice(self.alphabet) for _ in range(length))

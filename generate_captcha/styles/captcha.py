@@ -1,0 +1,71 @@
+"""Style `captcha`: pictures of the `captcha` package, drawn by the package itself.
+
+With noise 1 and distortion 1 a picture is what `captcha.image.ImageCaptcha(width, height).generate_image`
+makes, from the same distribution.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import numpy as np
+
+from generate_captcha.style import Image, Source, Style
+from parameter import GenerateParameters
+
+#: The height that the package's font sizes, its dots and their width are made for.
+PACKAGE_HEIGHT = 60
+
+
+class Captcha(Style):
+    """The pictures of the `captcha` package (github.com/lepture/captcha)."""
+
+    FONTS = ("DroidSansMono.ttf",)
+
+    def __init__(self, parameters: GenerateParameters) -> None:
+        super().__init__(parameters)
+        self._package = _private_copy()
+        self._painter = _painter(self._package, self)
+
+    def draw(self, label: str, source: Source) -> Image:
+        self._package.secrets = source  # type: ignore[attr-defined]
+        return np.asarray(self._painter.generate_image(label))
+
+
+def _private_copy() -> ModuleType:
+    """A second copy of the module `captcha.image`, of our own.
+
+    The module draws from the module `secrets`, which cannot be seeded. In this copy the name is
+    given a seeded source; other users of `captcha` and of `secrets` keep theirs.
+    """
+    spec = importlib.util.find_spec("captcha.image")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _painter(package: ModuleType, style: Style):  # type: ignore[no-untyped-def]  # a class made from the copy
+    """The package's painter with the style's fonts, noise and distortion."""
+    # The package's letters are of fixed size: too tall for a low picture, where they shrink with it.
+    scale = min(1.0, style.height / PACKAGE_HEIGHT)
+
+    class Painter(package.ImageCaptcha):  # type: ignore[misc,name-defined]
+        character_rotate = tuple(style.distortion * angle for angle in package.ImageCaptcha.character_rotate)
+        character_warp_dx = tuple(style.distortion * part for part in package.ImageCaptcha.character_warp_dx)
+        character_warp_dy = tuple(style.distortion * part for part in package.ImageCaptcha.character_warp_dy)
+
+        @staticmethod
+        def create_noise_dots(image, color, width=3, number=30):  # type: ignore[no-untyped-def]
+            width, number = max(1, round(width * scale)), package.secrets.about(number * style.noise)
+            return package.ImageCaptcha.create_noise_dots(image, color, width, number)
+
+        @staticmethod
+        def create_noise_curve(image, color):  # type: ignore[no-untyped-def]
+            for _ in range(package.secrets.about(style.noise)):
+                package.ImageCaptcha.create_noise_curve(image, color)
+            return image
+
+    sizes = tuple(max(1, round(size * scale)) for size in (42, 50, 56))
+    return Painter(style.width, style.height, fonts=[str(font) for font in style.fonts], font_sizes=sizes)
