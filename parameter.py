@@ -91,7 +91,7 @@ def _characters_of_ranges(text: str) -> Iterator[str]:
 
 def _characters_of_file(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ValueError("the file is not UTF-8 text; save it as UTF-8 with one character per line") from error
     characters = []
@@ -210,6 +210,16 @@ class GenerateParameters(Parameters):
     workers: Annotated[int | None, chosen("N", "one per core")] = Field(
         None, ge=1, le=1024, description="Processes that draw."
     )
+
+    @model_validator(mode="after")
+    def _room_for_the_text(self) -> Self:
+        (width, height), (_, longest) = size(self.size), length(self.length)
+        needed = max(16, 6 * longest), 12
+        if width < needed[0] or height < needed[1]:
+            raise UserError(
+                f"--size {self.size}: too small to read {longest} characters in; take {needed[0]}x{needed[1]} or more"
+            )
+        return self
 
 
 class DatasetParameters(Parameters):

@@ -16,11 +16,9 @@ def generate(parameters: GenerateParameters) -> int:
     started = time.monotonic()
     written = write_corpus(parameters)
     seconds = time.monotonic() - started
-    there = f", {written.there:,} were there" if written.there else ""
-    console.warn(
-        f"{written.drawn + written.there:,} pictures in {parameters.out} "
-        f"({written.drawn:,} made in {seconds:,.1f} s, {written.drawn / seconds:,.0f} pictures/s{there})"
-    )
+    there = f"; {written.there:,} were there" if written.there else ""
+    made = f"made {written.drawn:,} pictures in {seconds:,.1f} s, {written.drawn / seconds:,.0f} pictures/s"
+    console.warn(f"{parameters.out}: {made if written.drawn else 'nothing to make'}{there}")
     data = "" if Path(parameters.out) == Path(TRAIN_FOLDER) else f" --data {parameters.out}"
     console.warn(f"next: python training.py{data}")
     return console.ALL_DONE

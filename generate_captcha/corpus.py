@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 
@@ -108,7 +108,7 @@ def _check_names(style: Style) -> None:
         if character in NOT_IN_NAMES or not character.isprintable() or unicodedata.combining(character):
             shown = "a space" if character == " " else repr(character)
             raise UserError(
-                f"--alphabet: {shown} cannot stand in the file names that carry the labels: leave it out of the alphabet"
+                f"--alphabet: {shown} cannot stand in file names, which carry the labels: leave it out of the alphabet"
             )
     longest = style.longest * max(len(character.encode()) for character in style.alphabet)
     if longest > LABEL_BYTES:
@@ -199,7 +199,7 @@ def _drawing(style: Style, parameters: GenerateParameters, there: bytearray, wor
         return
     # Forking costs 10 ms, a new interpreter half a second; but a fork of a process with threads may hang.
     quick = sys.platform == "linux" and threading.active_count() == 1
-    context = multiprocessing.get_context("fork" if quick else "spawn")
+    context: Any = multiprocessing.get_context("fork" if quick else "spawn")
     position, stop = context.Value("q", 0), context.Value("b", 0, lock=False)
     team: dict[connection.Connection, multiprocessing.process.BaseProcess] = {}
     try:
@@ -224,7 +224,7 @@ def _reports(team: dict[connection.Connection, multiprocessing.process.BaseProce
     """Yield the workers' numbers as they come; raise what a worker raised."""
     open_ = set(team)
     while open_:
-        for reports in connection.wait(open_):
+        for reports in cast(list[connection.Connection], connection.wait(open_)):
             try:
                 report = reports.recv()
             except EOFError:
@@ -242,7 +242,12 @@ def _reports(team: dict[connection.Connection, multiprocessing.process.BaseProce
 
 
 def _work(
-    parameters: GenerateParameters, there: bytearray, position: Any, stop: Any, sender: connection.Connection, parent: int
+    parameters: GenerateParameters,
+    there: bytearray,
+    position: Any,
+    stop: Any,
+    sender: connection.Connection,
+    parent: int,
 ) -> None:
     """What a worker process does: take chunks and report each; an error is its last report."""
     # Ctrl-C goes to the whole group; the parent hears it and ends the workers between two chunks.
@@ -250,10 +255,10 @@ def _work(
     cv2.setNumThreads(1)
     try:
         for drawn in _draw(style_of(parameters), Path(parameters.out), there, _starts(position, len(there))):
-            sender.send(drawn)
-            # A parent that was killed can tell nobody.
+            # A parent that was killed has set no `stop`, and nobody hears reports.
             if stop.value or os.getppid() != parent:
                 return
+            sender.send(drawn)
     except Exception as error:
         error.add_note(traceback.format_exc())
         sender.send(error)

@@ -26,8 +26,8 @@ def choose(folder: str | None, names: Sequence[str], alphabet: str) -> list[Path
         if lacking:
             more = f" and {len(lacking) - 1:,} more" if len(lacking) > 1 else ""
             raise UserError(
-                f"the font {path.name} lacks the character {lacking[0]!r} (U+{ord(lacking[0]):04X}){more} of the alphabet: "
-                "take it out of --alphabet, or give a folder of fonts that have it with --fonts"
+                f"the font {path.name} lacks the character {lacking[0]!r} (U+{ord(lacking[0]):04X}){more} "
+                "of the alphabet: take it out of --alphabet, or give a folder of fonts that have it with --fonts"
             )
     return paths
 
@@ -41,7 +41,9 @@ def brought(name: str) -> Path:
             path = Path(place, folder, name)
             if path.is_file():
                 return path
-    raise UserError(f"the font {name} is in none of the packages {', '.join(FOLDERS)}: install them again or give --fonts")
+    raise UserError(
+        f"the font {name} is in none of the packages {', '.join(FOLDERS)}: install them again or give --fonts"
+    )
 
 
 def _in_folder(folder: str) -> list[Path]:

@@ -35,7 +35,7 @@ class Source(random.Random):
         """An integer of 0 … 2**bits - 1."""
         return self.getrandbits(bits)
 
-    def choice(self, items: Sequence[Item]) -> Item:
+    def choice(self, items: Sequence[Item]) -> Item:  # type: ignore[override]  # no wider than needed
         """One of `items`, all equally likely."""
         return items[int(self.random() * len(items))]
 
