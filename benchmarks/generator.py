@@ -1,9 +1,9 @@
 """How fast a corpus is written, beside the bare `captcha` package: `python benchmarks/generator.py`.
 
-Three jobs take turns, so that whatever else the machine does strikes them alike: `generate_image` of the package in a
-loop, that keeps nothing; our corpus by one worker; and by one worker per core. Ours draw the same kind of picture (style captcha, 128x64,
-4 of 0-9A-Z), encode it and write it to a file; their time holds everything from an empty folder on. Rates and
-their ratios are medians over the turns with their 95 % interval.
+Three jobs take turns, so that whatever else the machine does strikes them alike: `generate_image` of the package in
+a loop that keeps nothing; our corpus by one worker; and by one worker per core. Ours draw the same kind of picture
+(style captcha, 128x64, 4 of 0-9A-Z), encode it and write it to a file; their time holds everything from an empty
+folder on. Rates and their ratios are medians over the turns with their 95 % interval.
 """
 
 from __future__ import annotations

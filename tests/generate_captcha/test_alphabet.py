@@ -1,0 +1,79 @@
+"""The text of `--alphabet`: ranges, characters, files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import parameter
+
+
+@pytest.mark.parametrize(
+    ("text", "characters"),
+    [
+        ("0-9A-C", "0123456789ABC"),
+        ("CAB", "CAB"),
+        ("-A", "-A"),
+        ("A-", "A-"),
+        ("0-2-", "012-"),
+        ("0-2-A", "012-A"),
+        ("-", "-"),
+        ("A-A", "A"),
+        ("u\u0308", "ü"),
+        ("一-三", "".join(map(chr, range(ord("一"), ord("三") + 1)))),
+        ("𝐀-𝐂", "𝐀𝐁𝐂"),
+    ],
+)
+def test_ranges_and_characters(text: str, characters: str) -> None:
+    assert parameter.alphabet(text) == characters
+
+
+@pytest.mark.parametrize(
+    ("content", "characters"),
+    [
+        (b"b\na\n", "ba"),
+        (b"b\r\na\r\n\r\n", "ba"),
+        (b"\xef\xbb\xbfb\na", "ba"),
+        ("0\tä\n1\t字\n2\t<nul>\n".encode(), "ä字"),
+        (b"a\n \nb\n", "a b"),
+        ("u\u0308\n".encode(), "ü"),
+        (b"-\n0\n", "-0"),
+    ],
+)
+def test_files(content: bytes, characters: str, tmp_path: Path) -> None:
+    path = tmp_path / "characters.txt"
+    path.write_bytes(content)
+    assert parameter.alphabet(str(path)) == characters
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "at least one character"),
+        ("9-0", "range 9-0 runs backwards; write 0-9"),
+        ("0-9A5", "'5' is in the alphabet twice"),
+        ("u\u0308ü", "'ü' is in the alphabet twice"),
+        ("A\x07", r"control character U\+0007"),
+        ("gone.txt", "no such file"),
+    ],
+)
+def test_texts_that_are_no_alphabet(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        parameter.alphabet(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "at least one character"),
+        (b"a\nbc\n", "line 2 of the file is 'bc'"),
+        (b"a\na\n", "'a' is in the alphabet twice"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+    ],
+)
+def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "characters"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=sentence):
+        parameter.alphabet(str(path))

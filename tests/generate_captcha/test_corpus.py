@@ -1,0 +1,287 @@
+"""The corpus on disk and its command: same bytes, going on, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import generate_captcha.corpus
+from console import UserError
+from generate_captcha import style_of, write_corpus
+from parameter import GenerateParameters
+
+CLONE = Path(__file__).resolve().parents[2]
+
+
+def parameters(out: Path, **others: object) -> GenerateParameters:
+    usual: dict[str, object] = {"count": 70, "workers": 1, "size": "60x24", "style": "lines"}
+    return GenerateParameters(out=str(out), **(usual | others))  # type: ignore[arg-type]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def command(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "generate_captcha", *flags],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(CLONE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("style", ["captcha", "lines"])
+def test_any_number_of_workers_writes_the_same_bytes(style: str, tmp_path: Path) -> None:
+    write_corpus(parameters(tmp_path / "one", style=style, count=100))
+    write_corpus(parameters(tmp_path / "three", style=style, count=100, workers=3))
+    assert contents(tmp_path / "one") == contents(tmp_path / "three")
+    assert len(contents(tmp_path / "one")) == 101
+
+
+@pytest.mark.parametrize("colour", ["colour", "grey"])
+def test_files_hold_the_pictures_and_names_the_labels(colour: str, tmp_path: Path) -> None:
+    asked = parameters(tmp_path, count=5, colour=colour)
+    write_corpus(asked)
+    style = style_of(asked)
+    for index in range(5):
+        image, label = style.picture(index)
+        stored = cv2.imread(str(tmp_path / f"{label}_{index:06}.png"), cv2.IMREAD_UNCHANGED)
+        assert stored is not None
+        if colour == "grey":
+            np.testing.assert_array_equal(stored, image[:, :, 0])
+        else:
+            np.testing.assert_array_equal(stored[:, :, ::-1], image)
+
+
+def test_names_differ_where_case_does_not_count(tmp_path: Path) -> None:
+    write_corpus(parameters(tmp_path, alphabet="aA", length="1", count=40))
+    assert len({name.lower() for name in contents(tmp_path)}) == 41
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Small sub-folders, so that the test need not draw 10,000 pictures.
+    monkeypatch.setattr(generate_captcha.corpus, "FOLDER_SIZE", 25)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    write_corpus(parameters(whole))
+    assert (whole / "0002").is_dir()
+    shutil.copytree(whole, stopped)
+    gone = [path for number, path in enumerate(sorted(stopped.rglob("*.png"))) if number % 7 == 0]
+    kept = next(path for path in sorted(stopped.rglob("*.png")) if path not in gone)
+    for path in gone:
+        path.unlink()
+    (stopped / ".AAAA_000003.4711.partial.png").write_bytes(b"half")
+    (stopped / "0001" / ".AAAA_000030.4711.partial.png").write_bytes(b"half")
+    os.utime(kept, (1, 1))
+
+    written = write_corpus(parameters(stopped, workers=2))
+
+    assert (written.drawn, written.there) == (len(gone), 70 - len(gone))
+    assert contents(stopped) == contents(whole)
+    assert kept.stat().st_mtime == 1, "what was there is not drawn again"
+
+
+def test_a_larger_count_goes_on_and_the_same_again_does_nothing(tmp_path: Path) -> None:
+    write_corpus(parameters(tmp_path / "grown", count=10))
+    first = contents(tmp_path / "grown")
+    assert write_corpus(parameters(tmp_path / "grown")).drawn == 60
+    write_corpus(parameters(tmp_path / "whole"))
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+    assert first.items() <= contents(tmp_path / "whole").items()
+    assert write_corpus(parameters(tmp_path / "grown", workers=4)).drawn == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("style", "dots"),
+        ("size", "61x24"),
+        ("length", "4-5"),
+        ("alphabet", "0123456789"),
+        ("colour", "grey"),
+        ("noise", 2),
+        ("distortion", 0),
+        ("seed", 1),
+    ],
+)
+def test_other_parameters_do_not_mix_into_a_corpus(flag: str, value: object, tmp_path: Path) -> None:
+    write_corpus(parameters(tmp_path, count=3))
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=rf"--{flag} \(.*now {value}"):
+        write_corpus(parameters(tmp_path, **{"count": 5, flag: value}))
+    assert contents(tmp_path) == before
+
+
+def test_other_spellings_of_the_same_parameters_go_on(tmp_path: Path) -> None:
+    write_corpus(parameters(tmp_path, count=3, alphabet="0-3", noise=1))
+    assert write_corpus(parameters(tmp_path, count=4, alphabet="0123", noise=1.0)).drawn == 1
+
+
+def test_corpus_json_says_how_the_pictures_were_made(tmp_path: Path) -> None:
+    write_corpus(parameters(tmp_path, count=1, alphabet="0-3", seed=9))
+    about = json.loads((tmp_path / "corpus.json").read_text())
+    assert about["style"] == "lines"
+    assert about["alphabet"] == "0123"
+    assert about["seed"] == 9
+    assert about["fonts"][0].startswith("DejaVuSans.ttf sha256:")
+    assert "count" not in about
+    assert "workers" not in about
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "AAAA_1.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"holds files but no corpus\.json"):
+        write_corpus(parameters(tmp_path))
+    assert contents(tmp_path) == {"AAAA_1.png": b"mine"}
+
+
+def test_a_folder_with_hidden_files_only_is_filled(tmp_path: Path) -> None:
+    (tmp_path / ".gitkeep").touch()
+    assert write_corpus(parameters(tmp_path, count=2)).drawn == 2
+
+
+def test_a_broken_corpus_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "corpus.json").write_text("[1")
+    with pytest.raises(UserError, match=r"corpus\.json does not say how"):
+        write_corpus(parameters(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "named"), [("AB/", "'/'"), ("_A", "'_'"), ("A B", "a space"), ("A.", r"'\.'"), ("A:", "':'")]
+)
+def test_characters_that_cannot_stand_in_file_names_are_refused(alphabet: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"--alphabet: {named} cannot stand in file names"):
+        write_corpus(parameters(tmp_path / "out", alphabet=alphabet))
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_too_long_for_a_file_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--length 300: .* 300 bytes of a file name"):
+        write_corpus(parameters(tmp_path / "out", length="300", size="4000x40"))
+
+
+# The command itself
+
+
+def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
+    done = command(tmp_path, "--count", "40", "--workers", "2", "--size", "60x24")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "DB/train: made 40 pictures" in done.stderr
+    assert done.stderr.rstrip().endswith("next: python training.py")
+    assert len(list((tmp_path / "DB/train").glob("*_0000??.png"))) == 40
+    again = command(tmp_path, "--count", "40", "--size", "60x24")
+    assert again.returncode == 0
+    assert "nothing to make; 40 were there" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--size", "12"], "--size 12: a size is WIDTHxHEIGHT"),
+        (["--size", "8x8"], "--size 8x8: too small"),
+        (["--length", "6-4"], "--length 6-4: a length is"),
+        (["--alphabet", "Z-A"], "--alphabet Z-A: the range Z-A runs backwards"),
+        (["--alphabet", "AA"], "'A' is in the alphabet twice"),
+        (["--alphabet", "gone.txt"], "--alphabet gone.txt: no such file"),
+        (["--alphabet", "漢"], "lacks the character '漢'"),
+        (["--fonts", "nowhere"], "--fonts nowhere: no such folder"),
+        (["--count", "0"], "--count 0: "),
+        (["--noise", "-1"], "--noise"),
+        (["--out", "file"], "file"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence_and_2(
+    flags: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import console
+    from generate_captcha.__main__ import generate
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as stop:
+        console.run(generate, GenerateParameters, ["--count", "2", *flags])
+    assert stop.value.code == 2
+    complaint = capsys.readouterr().err
+    assert sentence in complaint
+    assert complaint.count("\n") == 1
+    assert not (tmp_path / "DB").exists()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_full_disk_ends_in_one_sentence_and_2(workers: str, tmp_path: Path) -> None:
+    # A limit on the size of files stands for the full disk: corpus.json fits, a picture does not.
+    done = subprocess.run(
+        [sys.executable, "-m", "generate_captcha", "--out", "out", "--count", "80", "--workers", workers],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(CLONE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: no space left to write ")
+    assert done.stderr.count("\n") == 1
+    assert os.listdir(tmp_path / "out") == ["corpus.json"]
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_the_command(end: signal.Signals, tmp_path: Path) -> None:
+    flags = ["--out", "out", "--count", "1000000", "--workers", "2", "--size", "60x24"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "generate_captcha", *flags],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(CLONE)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until(lambda: len(list((tmp_path / "out").glob("*.png"))) > 50)
+    if end == signal.SIGINT:
+        # A terminal sends Ctrl-C to the whole group.
+        os.killpg(process.pid, end)
+        _, complaint = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert complaint.startswith("interrupted")
+        assert complaint.count("\n") == 1
+    else:
+        process.kill()
+        process.communicate(timeout=20)
+    until(lambda: not group_lives(process.pid))
+    assert all(cv2.imread(str(path)) is not None for path in (tmp_path / "out").glob("[!.]*.png"))
+
+
+def until(true: object) -> None:
+    deadline = time.monotonic() + 20
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_help_names_the_flags(tmp_path: Path) -> None:
+    done = command(tmp_path, "--help")
+    assert done.returncode == 0
+    for flag in ("--out", "--count", "--style", "--size", "--length", "--alphabet", "--fonts", "--seed", "--workers"):
+        assert flag in done.stdout

@@ -1,0 +1,188 @@
+"""The contract that every style keeps, and what belongs to one style."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from pathlib import Path
+
+import captcha.image
+import numpy as np
+import pytest
+
+from console import UserError
+from generate_captcha import STYLES, Source, picture_path, style_of
+from parameter import GenerateParameters
+
+SIZES = ["128x64", "70x30", "150x40", "24x12", "61x200"]
+
+
+def parameters(style: str, **others: object) -> GenerateParameters:
+    return GenerateParameters(style=style, **others)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("style", STYLES)
+class TestEveryStyle:
+    def test_a_picture_depends_on_seed_and_index_alone(self, style: str) -> None:
+        one, other = style_of(parameters(style, seed=5)), style_of(parameters(style, seed=5))
+        forwards = [one.picture(index) for index in range(6)]
+        backwards = [other.picture(index) for index in reversed(range(6))][::-1]
+        for (image, label), (again, same) in zip(forwards, backwards, strict=True):
+            assert label == same
+            np.testing.assert_array_equal(image, again)
+        assert len({image.tobytes() for image, _ in forwards}) == 6
+
+    def test_another_seed_makes_other_pictures(self, style: str) -> None:
+        one, other = style_of(parameters(style, seed=1)), style_of(parameters(style, seed=2))
+        assert [one.label(index) for index in range(8)] != [other.label(index) for index in range(8)]
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_pictures_are_of_the_size_asked_for_and_show_something(self, style: str, size: str) -> None:
+        width, height = map(int, size.split("x"))
+        for index in range(3):
+            image, _ = style_of(parameters(style, size=size)).picture(index)
+            assert image.shape == (height, width, 3)
+            assert image.dtype == np.uint8
+            assert image.std() > 5
+
+    def test_labels_are_of_the_lengths_and_characters_asked_for(self, style: str) -> None:
+        made = style_of(parameters(style, length="3-5", alphabet="äöü0-9"))
+        labels = [made.label(index) for index in range(300)]
+        assert {len(label) for label in labels} == {3, 4, 5}
+        assert set("".join(labels)) == set("äöü0123456789")
+        assert made.picture(7)[1] == labels[7]
+
+    def test_noise_is_none_at_zero_and_grows(self, style: str) -> None:
+        # A label's ink without noise is the least; noise adds marks to a ground that is otherwise even.
+        def marked(noise: float) -> float:
+            made = style_of(parameters(style, noise=noise, alphabet="1", length="1", size="300x60", distortion=0))
+            images = [made.picture(index)[0].astype(int) for index in range(12)]
+            return float(np.mean([abs(image - np.median(image, axis=(0, 1))).max(axis=2) > 24 for image in images]))
+
+        none, usual, much = marked(0), marked(1), marked(3)
+        assert 0 < none < usual < much
+
+    def test_without_noise_and_distortion_only_letters_are_left(self, style: str) -> None:
+        made = style_of(parameters(style, noise=0, distortion=0, length="1", alphabet="I", size="400x60"))
+        image = made.picture(0)[0].astype(int)
+        inked = np.flatnonzero((abs(image - np.median(image, axis=(0, 1))).max(axis=2) > 24).any(axis=0))
+        assert np.ptp(inked) < 60
+
+    def test_distortion_changes_the_letters(self, style: str) -> None:
+        straight, bent = (
+            style_of(parameters(style, distortion=distortion, noise=0)).picture(3) for distortion in (0, 1)
+        )
+        assert straight[1] == bent[1]
+        assert (straight[0] != bent[0]).any()
+
+    def test_grey_is_grey_and_colour_is_not(self, style: str) -> None:
+        grey, colour = (style_of(parameters(style, colour=colour)).picture(0)[0] for colour in ("grey", "colour"))
+        assert np.ptp(grey, axis=2).max() == 0
+        assert np.ptp(colour, axis=2).max() > 20
+
+    def test_a_character_that_a_font_lacks_is_an_error_that_names_both(self, style: str) -> None:
+        with pytest.raises(UserError, match=r"font \S+\.ttf lacks the character '漢' \(U\+6F22\)"):
+            style_of(parameters(style, alphabet="0-9漢"))
+
+    def test_a_folder_of_fonts_is_used(self, style: str, tmp_path: Path) -> None:
+        usual = style_of(parameters(style))
+        tmp_path.joinpath("Own.TTF").write_bytes(_serif().read_bytes())
+        own = style_of(parameters(style, fonts=str(tmp_path)))
+        assert [font.name for font in own.fonts] == ["Own.TTF"]
+        assert (own.picture(0)[0] != usual.picture(0)[0]).any()
+
+
+def _serif() -> Path:
+    from generate_captcha import fonts
+
+    return fonts.brought("DejaVuSerif.ttf")
+
+
+def test_other_users_of_captcha_and_secrets_keep_theirs() -> None:
+    before = {name: getattr(secrets, name) for name in ("choice", "randbelow", "randbits")}
+    made = style_of(parameters("captcha"))
+    made.picture(0)
+    assert captcha.image.secrets is secrets
+    assert {name: getattr(secrets, name) for name in before} == before
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    made.picture(1)
+    assert random.random() == expected
+    painter = captcha.image.ImageCaptcha(128, 64)
+    assert painter.generate_image("AB").tobytes() != painter.generate_image("AB").tobytes()
+
+
+def test_the_short_cuts_of_style_captcha_change_no_pixel() -> None:
+    made = style_of(parameters("captcha"))
+    package, painter = made._package, made._painter  # type: ignore[attr-defined]
+    plain = package.ImageCaptcha(128, 64)
+    # A gap takes fewer chances than in the package, so letters are compared without gaps …
+    painter.word_space_probability = plain.word_space_probability = 1
+    for seed in range(20):
+        pictures = []
+        for either in (painter, plain):
+            package.secrets = Source(seed)
+            pictures.append(np.asarray(either.generate_image("A8kp")))
+        np.testing.assert_array_equal(pictures[0], pictures[1])
+    # … and gaps by themselves.
+    draw = package.Draw(package.createImage("RGB", (1, 1)))
+    sizes: tuple[set[tuple[int, int]], set[tuple[int, int]]] = set(), set()
+    for seed in range(40):
+        for either, found in zip((painter, plain), sizes, strict=True):
+            package.secrets = Source(seed)
+            gap = either._draw_character(" ", draw, (1, 2, 3, 255))
+            assert not np.asarray(gap).any()
+            found.add(gap.size)
+    assert sizes[0] == sizes[1]
+    assert len(sizes[0]) == 3
+
+
+def test_the_defaults_of_style_captcha_are_those_of_the_package() -> None:
+    """Means over pictures agree with the package's within what chance allows."""
+    made, package = style_of(parameters("captcha", alphabet="8")), captcha.image.ImageCaptcha(128, 64)
+    ours = np.array([made.picture(index)[0].mean() for index in range(300)])
+    theirs = np.array([np.asarray(package.generate_image("8888")).mean() for _ in range(300)])
+    error = np.hypot(ours.std(), theirs.std()) / np.sqrt(300)
+    assert abs(ours.mean() - theirs.mean()) < 5 * error
+
+
+def test_the_source_draws_what_it_promises() -> None:
+    source = Source("x")
+    assert {source.randbelow(3) for _ in range(100)} == {0, 1, 2}
+    assert all(0 <= source.randbits(8) < 256 for _ in range(100))
+    assert {source.choice("ab") for _ in range(100)} == {"a", "b"}
+    assert {source.about(1.25) for _ in range(100)} == {1, 2}
+    assert {source.about(2.0) for _ in range(100)} == {2}
+    assert 1.15 < sum(source.about(1.25) for _ in range(4000)) / 4000 < 1.35
+
+
+def test_the_place_of_a_picture_depends_on_its_index() -> None:
+    places = {index: str(picture_path(Path("DB"), "aB3x", index)) for index in (0, 9_999, 10_000, 1_234_567)}
+    assert places == {
+        0: "DB/aB3x_000000.png",
+        9_999: "DB/aB3x_009999.png",
+        10_000: "DB/0001/aB3x_010000.png",
+        1_234_567: "DB/0123/aB3x_1234567.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (None, "no such folder"),
+        ({"readme.txt": b""}, r"no \.ttf or \.otf file"),
+        ({"broken.ttf": b"not a font at all"}, r"broken\.ttf is no font"),
+        ({"empty.otf": b""}, r"empty\.otf is no font"),
+    ],
+)
+def test_a_folder_without_usable_fonts_is_refused(
+    files: dict[str, bytes] | None, sentence: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "fonts"
+    if files is not None:
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=sentence):
+        style_of(parameters("lines", fonts=str(folder)))
