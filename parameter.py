@@ -31,6 +31,9 @@ TRAIN_FOLDER, TEST_FOLDER, RUNS_FOLDER = "DB/train", "DB/test", "runs"
 
 DEFAULT_ALPHABET = "0-9A-Z"
 
+#: Where the commands take the name of weights: none, the network starts as it is initialised.
+RANDOM = "random"
+
 #: The styles of generate_captcha, each a file of that name in generate_captcha/styles.
 StyleName = Literal["captcha", "lines", "dots"]
 
@@ -277,9 +280,10 @@ class TrainingParameters(Parameters):
     seed: int = Field(0, ge=0, description="Seed of weights, order and augmentation.")
     run: Annotated[str | None, chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
     resume: bool = Field(False, description="Go on with the run folder where it stopped.")
-    from_: Annotated[str | None, arg(name="from", help_behavior_hint="(default: random weights)", metavar="MODEL")] = (
-        Field(None, description="Start from the weights of a model file or of a shipped name.")
-    )
+    from_: Annotated[
+        str | None,
+        arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: captcha where it fits, else random)"),
+    ] = Field(None, description="Start from the weights of a model file, a run folder or a shipped name.")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     workers: Annotated[int | None, chosen("N", "one per core")] = Field(
         None, ge=1, le=1024, description="Threads that prepare pictures."

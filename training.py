@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import console
 import parameter
 from console import UserError
-from parameter import GenerateParameters, TrainingParameters
+from parameter import RANDOM, GenerateParameters, TrainingParameters
 
 if TYPE_CHECKING:
     from dataset import Batches, Corpus, Samples
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from model.training.trainer import Settings
 
 #: What --quick trains on: enough to read most captchas within five minutes on two cores.
-QUICK = GenerateParameters(out="DB/quick", count=20_000)
+QUICK = GenerateParameters(out="DB/quick", count=16_000)
 QUICK_EPOCHS = 4
 
 
@@ -28,10 +28,12 @@ def main(parameters: TrainingParameters) -> int:
         from generate_captcha.corpus import write_corpus
 
         write_corpus(QUICK)
-        parameters = parameters.model_copy(update={"data": QUICK.out, "epochs": parameters.epochs or QUICK_EPOCHS})
+        chosen = {"data": QUICK.out, "epochs": parameters.epochs or QUICK_EPOCHS, "from_": parameters.from_ or RANDOM}
+        parameters = parameters.model_copy(update=chosen)
 
     import dataset
     from model import network
+    from model.training import recipe
     from model.training.run_folder import RunFolder
     from model.training.trainer import train
     from model.training.transfer import transfer
@@ -41,9 +43,10 @@ def main(parameters: TrainingParameters) -> int:
     network.import_keras().utils.set_random_seed(parameters.seed)
     with network.precision(parameters.precision):
         net = network.build(card)
-    start = transfer(parameters.from_, net, card) if parameters.from_ else "starting from random weights"
+    weights = parameters.from_ or recipe.start(card)
+    start = "starting from random weights" if weights == RANDOM else transfer(weights, net, card)
     training, validation, unreadable = feeds(parameters, card, pictures, steps=net.output_shape[1])
-    settings = settings_for(parameters, len(training.rows))
+    settings = settings_for(parameters, len(training.rows), weights != RANDOM)
 
     folder = RunFolder.open(path) if parameters.resume else RunFolder.create(path, parameters.to_json())
     folder.keep_split(training.names, validation.names)
@@ -158,7 +161,7 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
     return training, dataset.Batches(held_out, held_out_rows, encode, batch_size), len(unreadable)
 
 
-def settings_for(parameters: TrainingParameters, pictures: int) -> Settings:
+def settings_for(parameters: TrainingParameters, pictures: int, from_weights: bool) -> Settings:
     """How to train; what was not given suits the number of pictures."""
     from model.training import recipe
     from model.training.schedule import Schedule
@@ -166,7 +169,7 @@ def settings_for(parameters: TrainingParameters, pictures: int) -> Settings:
 
     return Settings(
         Schedule(
-            peak=parameters.learning_rate or recipe.learning_rate(parameters.preset),
+            peak=parameters.learning_rate or recipe.learning_rate(parameters.preset, from_weights),
             epochs=parameters.epochs or recipe.epochs(pictures),
             warmup=parameters.warmup,
             settle=parameters.epochs is None,

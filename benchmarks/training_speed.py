@@ -8,6 +8,7 @@ over rounds in which feeding and every preset take turns, with the 95 % interval
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import platform
@@ -15,9 +16,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -41,13 +44,13 @@ def main() -> None:
         write_corpus(GenerateParameters(out=f"{folder}/pictures", count=PICTURES))
         corpus = dataset.pack(dataset.collect(f"{folder}/pictures"), 128, 64, 1, cache=f"{folder}/cache")
         batches = dataset.Batches(
-            corpus, range(PICTURES), Alphabet(ALPHABET).encode, BATCH, shuffle=True, augmentation=1.0
+            corpus, np.arange(PICTURES), Alphabet(ALPHABET).encode, BATCH, shuffle=True, augmentation=1.0
         )
         endless = (batch for epoch in itertools.count() for batch in batches.stream(epoch))
-        jobs: dict[str, Callable[[], int]] = {"fed by the batch generator alone": lambda: taken(endless, 40)}
+        jobs = {"fed by the batch generator alone": functools.partial(taken, endless, 40)}
         for preset, policy in itertools.product(STEPS, ("float32", "mixed_bfloat16")):
             network = compiled(preset, policy)
-            jobs[f"trained, {preset}, {policy}"] = lambda n=network, p=preset: trained(n, endless, STEPS[p])
+            jobs[f"trained, {preset}, {policy}"] = functools.partial(trained, network, endless, STEPS[preset])
         for job in jobs.values():
             job()
         rates: dict[str, list[float]] = {name: [] for name in jobs}

@@ -5,8 +5,16 @@ How they were found: docs/recipe.md.
 
 from __future__ import annotations
 
+from model import model_file
+from model.model_file import Card
+from model.training import transfer
+from parameter import RANDOM
+
 #: Rows that the networks are made for: enough for the strokes of one line of text.
 HEIGHT = 64
+
+#: The shipped weights that trainings start from.
+GENERAL = "captcha"
 
 #: A column of the networks' output is so many pixels wide (their backbones shrink the width by this).
 PIXELS_PER_STEP = 4
@@ -34,6 +42,19 @@ def batch_size(pictures: int) -> int:
     return 32 if pictures < 5_000 else 64
 
 
-def learning_rate(preset: str) -> float:
-    """Peak of the schedule."""
-    return 3e-3 if preset == "small" else 1e-3
+def learning_rate(preset: str, from_weights: bool) -> float:
+    """Peak of the schedule; lower where there are weights to lose."""
+    if preset == "base":
+        return 1e-3
+    return 1.5e-3 if from_weights else 2e-3
+
+
+def start(card: Card) -> str:
+    """The name of shipped weights that fit the network of `card`, or `random` when none do.
+
+    They have seen strokes, noise and characters; a corpus of some hundred pictures has not enough of them.
+    """
+    shipped = model_file.SHIPPED / f"{GENERAL}.keras"
+    if not shipped.is_file() or transfer.misfit(model_file.read_card(shipped), card):
+        return RANDOM
+    return GENERAL

@@ -219,8 +219,11 @@ def _array(variable: Any) -> NDArray[Any]:
 
 
 def _best(history: History) -> dict[str, float]:
-    """The row of the best epoch: by exact match, then by character error rate, then by loss."""
-    return max(history, key=lambda row: (row["exact_match"], -row["character_error_rate"], -row["validation_loss"]))
+    """The row of the best epoch: by exact match, then by character error rate, then the later one.
+
+    Not by loss: that of a text read wrong grows with certainty, while the readings still get better.
+    """
+    return max(history, key=lambda row: (row["exact_match"], -row["character_error_rate"], row["epoch"]))
 
 
 def _line(row: dict[str, float], epochs: int) -> str:

@@ -19,10 +19,8 @@ def transfer(model: str, network: Any, card: Card) -> str:
     """
     path = model_file.locate(model)
     old_card = model_file.read_card(path)
-    for field in ("network", "preset", "height", "channels"):
-        old, new = getattr(old_card, field), getattr(card, field)
-        if old != new:
-            raise UserError(f"{path} has {field} {old}, this training asks for {new}: use the same, or another --from")
+    if reason := misfit(old_card, card):
+        raise UserError(f"{path} has {reason}: use the same, or another --from")
     old_network, _ = model_file.load(path)
     for old_layer, layer in zip(_weighted(old_network), _weighted(network), strict=True):
         if layer.name != "classes":
@@ -30,6 +28,15 @@ def transfer(model: str, network: Any, card: Card) -> str:
     _transfer_classes(old_network.get_layer("classes"), network.get_layer("classes"), old_card.alphabet, card.alphabet)
     kept = sum(character in old_card.alphabet for character in card.alphabet)
     return f"starting from {path}: {kept} of {len(card.alphabet)} characters known to it"
+
+
+def misfit(old_card: Card, card: Card) -> str | None:
+    """Why weights of one card cannot start a network of another, None when they can."""
+    for field in ("network", "preset", "height", "channels"):
+        old, new = getattr(old_card, field), getattr(card, field)
+        if old != new:
+            return f"{field} {old}, this training asks for {new}"
+    return None
 
 
 def _weighted(network: Any) -> list[Any]:

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from model.training import recipe
+from model.training.schedule import Schedule
+
+FALLING = [10.0 / epoch for epoch in range(1, 31)]
+
+
+def test_rises_to_its_peak_and_falls_to_a_hundredth() -> None:
+    schedule = Schedule(peak=2.0, epochs=10, warmup=0.2, settle=False)
+    rates = [schedule.rate(step / 10, []) for step in range(101)]
+    assert rates[0] == 0
+    assert max(rates) == rates[20] == pytest.approx(2.0)
+    assert rates[10] == pytest.approx(1.0)
+    assert all(later < earlier for earlier, later in zip(rates[20:], rates[21:], strict=False))
+    assert rates[-1] == pytest.approx(0.02)
+
+
+def test_takes_all_its_epochs_while_the_validation_loss_falls() -> None:
+    schedule = Schedule(peak=1.0, epochs=40, warmup=0.1, settle=True)
+    for done in range(30):
+        assert schedule.last_epoch(FALLING[:done]) == 40
+
+
+def test_ends_soon_after_the_validation_loss_has_settled() -> None:
+    schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=True)
+    losses = [*FALLING[:20], *[0.5] * 30]
+    ends = [schedule.last_epoch(losses[:done]) for done in range(31)]
+    # Ten epochs no better than the twentieth, then two fifths of the thirty to come to rest.
+    assert ends == [100] * 30 + [42]
+    assert schedule.last_epoch(losses[:42]) == 42
+    rates = [schedule.rate(30 + part / 4, losses[:30]) for part in range(49)]
+    assert rates[0] == pytest.approx(schedule.rate(30, losses[:29]))
+    assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert rates[-1] < rates[0] / 50
+
+
+def test_a_better_validation_later_does_not_bring_a_settled_run_back() -> None:
+    schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=True)
+    losses = [*FALLING[:20], *[0.5] * 10, 0.01, 0.001]
+    assert schedule.last_epoch(losses) == 42
+
+
+def test_epochs_that_were_asked_for_are_all_taken() -> None:
+    schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=False)
+    assert schedule.last_epoch([1.0] * 60) == 100
+
+
+@pytest.mark.parametrize(
+    ("aspect", "steps", "expected"),
+    [(2.0, 4, (128, 64)), (2.4, 4, (160, 64)), (8.0, 4, (192, 64)), (1.0, 4, (128, 64)), (4.0, 40, (320, 64))],
+)
+def test_the_width_follows_pictures_and_labels(aspect: float, steps: int, expected: tuple[int, int]) -> None:
+    assert recipe.size(aspect, steps) == expected
+
+
+def test_larger_corpora_take_fewer_epochs_and_more_steps() -> None:
+    sizes = [300, 1_000, 3_000, 10_000, 100_000, 1_000_000]
+    epochs = [recipe.epochs(size) for size in sizes]
+    assert epochs == sorted(epochs, reverse=True)
+    seen = [size * times for size, times in zip(sizes, epochs, strict=True)]
+    assert seen == sorted(seen)
+    assert epochs[-1] >= 3
