@@ -74,11 +74,16 @@ def train(
     schedule = settings.schedule
     run = _Run(network, card, settings)
     history = run.restore(folder)
+    told_of_silence = False
     with progress("training", (schedule.epochs - len(history)) * len(training), "batches") as advance:
-        for epoch in range(len(history), schedule.epochs):
+        while True:
+            epoch = len(history)
             losses = [row["validation_loss"] for row in history]
             last = schedule.last_epoch(losses)
             if epoch >= last:
+                break
+            if settings.patience and history and epoch - _best(history)["epoch"] >= settings.patience:
+                folder.log(f"stopped early: no better validation for {settings.patience} epochs")
                 break
             rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
             started = time.monotonic()
@@ -99,11 +104,10 @@ def train(
             folder.write_history(history)
             folder.write_tensorboard(epoch + 1, history[-1], readings)
             folder.log(_line(history[-1], last))
-            if scores["empty_readings"] == 1 and epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS:
+            late = epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS
+            if late and scores["empty_readings"] == 1 and not told_of_silence:
                 folder.log(_diagnosis(run.steps(), loss))
-            if settings.patience and epoch + 1 - _best(history)["epoch"] >= settings.patience:
-                folder.log(f"stopped early: no better validation for {settings.patience} epochs")
-                break
+                told_of_silence = True
     draw_curves(history, folder.path / "curves.png")
     return history
 
@@ -113,17 +117,19 @@ class _Run:
 
     def __init__(self, network: Any, card: Card, settings: Settings) -> None:
         keras = import_keras()
-        self.optimizer = keras.optimizers.AdamW(
+        optimizer = keras.optimizers.AdamW(
             settings.schedule.peak, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
         )
         # Decay is for what multiplies features, not for what shifts and scales them.
-        self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        self.optimizer.build(network.trainable_variables)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._network = network
         self._head = HEADS[card.head]
         self._loss = self._head.loss()
         self._alphabet = Alphabet(card.alphabet)
-        network.compile(self.optimizer, self._loss, jit_compile=jit_compile())
+        network.compile(optimizer, self._loss, jit_compile=jit_compile())
+        # Not the same object where Keras scales the loss for float16.
+        self.optimizer = network.optimizer
+        self.optimizer.build(network.trainable_variables)
         self._decay = settings.ema
         self._average = (
             [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if self._decay else []

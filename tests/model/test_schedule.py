@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from model.training import recipe
@@ -14,7 +16,7 @@ def test_rises_to_its_peak_and_falls_to_a_hundredth() -> None:
     assert rates[0] == 0
     assert max(rates) == rates[20] == pytest.approx(2.0)
     assert rates[10] == pytest.approx(1.0)
-    assert all(later < earlier for earlier, later in zip(rates[20:], rates[21:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates[20:]))
     assert rates[-1] == pytest.approx(0.02)
 
 
@@ -33,7 +35,7 @@ def test_ends_soon_after_the_validation_loss_has_settled() -> None:
     assert schedule.last_epoch(losses[:42]) == 42
     rates = [schedule.rate(30 + part / 4, losses[:30]) for part in range(49)]
     assert rates[0] == pytest.approx(schedule.rate(30, losses[:29]))
-    assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(rates))
     assert rates[-1] < rates[0] / 50
 
 
