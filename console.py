@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import sys
 import time
@@ -52,6 +53,10 @@ def run(
     """
     import parameter
 
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, io.TextIOWrapper):
+            # File names need not be Unicode, and whoever reads our lines gets each one as soon as it is known.
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
         code = command(parameter.from_command_line(parameters, argv, prog))
         sys.stdout.flush()
@@ -98,12 +103,12 @@ def atomic(path: Path | str) -> Iterator[Path]:
     The temporary name keeps the suffix, which libraries read the format from. A link stays, and its
     target is replaced; a device or pipe cannot be replaced and is handed out itself.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        yield Path(path)
+        return
     path = Path(os.path.realpath(path))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if path.exists() and not path.is_file():
-        yield path
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
@@ -156,7 +161,8 @@ def _bar(title: str, total: int | None, unit: str) -> Iterator[Callable[[int], N
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # Left alone, rich would take stdout for its terminal too, and results with it.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(title, total=total, rate="")
 
         def advance(count: int) -> None:

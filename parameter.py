@@ -188,7 +188,7 @@ class Parameters(BaseModel):
         """Read what :meth:`to_json` wrote. Raises UserError when it does not fit this kit."""
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UserError) as error:
             raise UserError(f"{path} is no parameter file of this kit ({error})") from error
 
 
@@ -277,7 +277,7 @@ class TrainingParameters(Parameters):
     patience: Annotated[int | None, chosen("N", "no early stopping")] = Field(
         None, ge=1, description="Stop after so many epochs without a better validation."
     )
-    seed: int = Field(0, ge=0, description="Seed of weights, order and augmentation.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
     run: Annotated[str | None, chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
     resume: bool = Field(False, description="Go on with the run folder where it stopped.")
     from_: Annotated[
@@ -285,10 +285,13 @@ class TrainingParameters(Parameters):
         arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: captcha where it fits, else random)"),
     ] = Field(None, description="Start from the weights of a model file, a run folder or a shipped name.")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
-    workers: Annotated[int | None, chosen("N", "one per core")] = Field(
-        None, ge=1, le=1024, description="Threads that prepare pictures."
-    )
     quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
+
+    @model_validator(mode="after")
+    def _quick_has_its_own_data(self) -> Self:
+        if self.quick and self.data != TRAIN_FOLDER:
+            raise UserError(f"--quick makes its own pictures: leave out --data {self.data}, or leave out --quick")
+        return self
 
 
 class PredictionParameters(Parameters):

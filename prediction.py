@@ -7,8 +7,8 @@ find . -name '*.png' | python prediction.py - --model runs/mine --csv texts.csv
 from __future__ import annotations
 
 import contextlib
-import io
 import itertools
+import os
 import sys
 import time
 
@@ -28,11 +28,6 @@ def main(parameters: PredictionParameters) -> int:
     from model.reader import Reader
     from model.scores import score
 
-    for stream in (sys.stdin, sys.stdout):
-        if isinstance(stream, io.TextIOWrapper):
-            # File names need not be Unicode, and whoever reads our lines gets each one as soon as it is known.
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
-
     samples = inputs(parameters.paths, sys.stdin, parameters.label_pattern)
     first = next(samples, None)
     if first is None:
@@ -42,6 +37,7 @@ def main(parameters: PredictionParameters) -> int:
     labels, top = parameters.labels, parameters.paths_kept
     rows: list[tables.Row] = []
     read = unreadable = 0
+    interrupted, heard = False, True
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.
         open_file = files.enter_context
@@ -54,20 +50,27 @@ def main(parameters: PredictionParameters) -> int:
 
         started = time.perf_counter()
         given, asked = itertools.tee(itertools.chain([first], samples))
-        for reading, sample in zip(reader.read(sample.path for sample in asked), given, strict=False):
-            if advance:
-                advance(1)
-            if reading.error is not None:
-                warn(f"{sample.path}: {reading.error}")
-                unreadable += 1
-                continue
-            row = tables.Row.of(sample.path, reading, sample.label if labels else None, parameters.ignore_case)
-            read += 1
-            print(tables.line(row, labels))
-            for write in filter(None, (to_csv, to_json)):
-                write(row)
-            if labels or (plot and read <= PLOTTED):
-                rows.append(row)
+        readings = zip(reader.read(sample.path for sample in asked), given, strict=False)
+        # What was read before Ctrl-C goes into the tables.
+        try:
+            for reading, sample in readings:
+                if advance:
+                    advance(1)
+                if reading.error is not None:
+                    warn(f"{sample.path}: {reading.error}")
+                    unreadable += 1
+                    continue
+                row = tables.Row.of(sample.path, reading, sample.label if labels else None, parameters.ignore_case)
+                read += 1
+                heard = heard and printed(tables.line(row, labels))
+                if not heard and not (to_csv or to_json or plot):
+                    break
+                for write in filter(None, (to_csv, to_json)):
+                    write(row)
+                if labels or (plot and read <= PLOTTED):
+                    rows.append(row)
+        except KeyboardInterrupt:
+            interrupted = True
         seconds = time.perf_counter() - started
         if plot:
             shown = rows[:PLOTTED]
@@ -83,7 +86,21 @@ def main(parameters: PredictionParameters) -> int:
         warn(str(score(truths, texts, probabilities, names, parameters.ignore_case)))
     if labels and len(labelled) < read:
         warn(f"{read - len(labelled):,} of {read:,} pictures have no label: see --label-pattern")
+    if interrupted:
+        warn(f"interrupted after {read + unreadable:,} pictures; the tables have those")
+        return console.INTERRUPTED
     return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
+
+
+def printed(line: str) -> bool:
+    """Whether anybody still reads our stdout, as `head` does for a while."""
+    try:
+        print(line)
+    except BrokenPipeError:
+        # Python writes what is left in the buffer when it exits, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 if __name__ == "__main__":

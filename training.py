@@ -14,7 +14,6 @@ from parameter import RANDOM, GenerateParameters, TrainingParameters
 if TYPE_CHECKING:
     from dataset import Batches, Corpus, Samples
     from model.model_file import Card
-    from model.training.trainer import Settings
 
 #: What --quick trains on: enough to read most captchas within five minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
@@ -28,8 +27,8 @@ def main(parameters: TrainingParameters) -> int:
         from generate_captcha.corpus import write_corpus
 
         write_corpus(QUICK)
-        chosen = {"data": QUICK.out, "epochs": parameters.epochs or QUICK_EPOCHS, "from_": parameters.from_ or RANDOM}
-        parameters = parameters.model_copy(update=chosen)
+        own = {"data": QUICK.out, "epochs": parameters.epochs or QUICK_EPOCHS, "from_": parameters.from_ or RANDOM}
+        parameters = parameters.model_copy(update=own)
 
     import dataset
     from model import network
@@ -38,22 +37,29 @@ def main(parameters: TrainingParameters) -> int:
     from model.training.trainer import train
     from model.training.transfer import transfer
 
+    folder = RunFolder(path)
+    if not parameters.resume:
+        folder.refuse_other_files()
     pictures = dataset.collect(parameters.data, parameters.label_pattern)
-    card = card_for(parameters, pictures)
+    survey = dataset.survey(pictures)
+    parameters = recipe.completed(parameters, list(map(str, pictures.labels)), survey.aspect if survey else 1.0)
+    card = recipe.card(parameters)
     network.import_keras().utils.set_random_seed(parameters.seed)
     with network.precision(parameters.precision):
         net = network.build(card)
-    weights = parameters.from_ or recipe.start(card)
-    start = "starting from random weights" if weights == RANDOM else transfer(weights, net, card)
     training, validation, unreadable = feeds(parameters, card, pictures, steps=net.output_shape[1])
-    settings = settings_for(parameters, len(training.rows), weights != RANDOM)
+    settings = recipe.settings(parameters, len(training.rows))
 
-    folder = RunFolder.open(path) if parameters.resume else RunFolder.create(path, parameters.to_json())
-    folder.keep_split(training.names, validation.names)
+    if folder.has_state():
+        start = "going on"
+    elif parameters.from_ in (None, RANDOM):
+        start = "starting from random weights"
+    else:
+        start = transfer(parameters.from_, net, card)
+    folder.begin(parameters.to_json(), training.labelled, validation.labelled)
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
-        f"{card.network} {card.preset}, "
-        f"{card.width}x{card.height}, {len(card.alphabet)} characters, "
+        f"{card.network} {card.preset}, {card.width}x{card.height}, {len(card.alphabet)} characters, "
         f"{'' if parameters.epochs else 'up to '}{settings.schedule.epochs} epochs, {start}; in {path}"
     )
     try:
@@ -86,33 +92,6 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
     return path, kept.model_copy(update={"resume": True})
 
 
-def card_for(parameters: TrainingParameters, pictures: Samples) -> Card:
-    """What the model file will say; alphabet and size are those of the pictures, unless given."""
-    import dataset
-    from model.heads import HEADS
-    from model.model_file import Card
-    from model.training import recipe
-
-    labels = [str(label) for label in pictures.labels]
-    found = "".join(sorted(set().union(*labels)))
-    if parameters.size:
-        width, height = parameter.size(parameters.size)
-    else:
-        survey = dataset.survey(pictures)
-        needed = max(map(HEADS[parameters.head].steps_needed, labels))
-        width, height = recipe.size(survey.aspect if survey else 2.0, needed)
-    return Card(
-        network=parameters.network,
-        preset=parameters.preset,
-        head=parameters.head,
-        alphabet=parameter.alphabet(parameters.alphabet) if parameters.alphabet else found,
-        width=width,
-        height=height,
-        channels=1 if parameters.colour == "grey" else 3,
-        fit=parameters.fit,
-    )
-
-
 def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: int) -> tuple[Batches, Batches, int]:
     """Batches to train on and to validate with, and how many pictures could not be read.
 
@@ -123,7 +102,6 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
     import dataset
     from model.alphabet import Alphabet
     from model.heads import HEADS
-    from model.training import recipe
 
     def too_long(label: str) -> str | None:
         needed = HEADS[card.head].steps_needed(label)
@@ -152,33 +130,12 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
             f"{len(corpus)} pictures leave {len(rows)} to train on and {len(held_out_rows)} to validate: "
             "add pictures, or give others with --validation"
         )
-    encode = Alphabet(card.alphabet).encode
-    batch_size = parameters.batch_size or recipe.batch_size(len(rows))
+    encode, batch_size = Alphabet(card.alphabet).encode, parameters.batch_size or len(rows)
     training = dataset.Batches(
         corpus, rows, encode, batch_size, shuffle=True, augmentation=parameters.augmentation, seed=parameters.seed
     )
     unreadable = {*corpus.unreadable, *held_out.unreadable}
     return training, dataset.Batches(held_out, held_out_rows, encode, batch_size), len(unreadable)
-
-
-def settings_for(parameters: TrainingParameters, pictures: int, from_weights: bool) -> Settings:
-    """How to train; what was not given suits the number of pictures."""
-    from model.training import recipe
-    from model.training.schedule import Schedule
-    from model.training.trainer import Settings
-
-    return Settings(
-        Schedule(
-            peak=parameters.learning_rate or recipe.learning_rate(parameters.preset, from_weights),
-            epochs=parameters.epochs or recipe.epochs(pictures),
-            warmup=parameters.warmup,
-            settle=parameters.epochs is None,
-        ),
-        weight_decay=parameters.weight_decay,
-        clip_norm=parameters.clip_norm,
-        ema=parameters.ema,
-        patience=parameters.patience,
-    )
 
 
 if __name__ == "__main__":

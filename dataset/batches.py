@@ -39,7 +39,7 @@ class Batches:
     ) -> None:
         """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off."""
         self.images, self.rows, self.batch_size = corpus.images, np.asarray(rows, np.int64), batch_size
-        self._names = corpus.names
+        self._texts = corpus.names[self.rows], corpus.labels[self.rows]
         self.shuffle, self.augmentation, self.seed = shuffle, augmentation, seed
         encoded = [encode(str(label)) for label in corpus.labels[self.rows]]
         self.longest = max(map(len, encoded), default=0)
@@ -50,9 +50,9 @@ class Batches:
         self._latest: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     @property
-    def names(self) -> list[str]:
-        """The pictures' names, in the order of `rows`."""
-        return [str(name) for name in self._names[self.rows]]
+    def labelled(self) -> dict[str, str]:
+        """The pictures' names and labels, in the order of `rows`."""
+        return {str(name): str(label) for name, label in zip(*self._texts, strict=True)}
 
     def __len__(self) -> int:
         """Batches per epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -80,5 +81,5 @@ def _cover(font: str) -> frozenset[int]:
 
     try:
         return frozenset(TTFont(font, fontNumber=0, lazy=True).getBestCmap() or ())
-    except (OSError, TTLibError):
+    except (OSError, TTLibError, KeyError, AssertionError, struct.error):
         return frozenset()

@@ -21,15 +21,6 @@ class Alphabet:
         if not characters or len(self._numbers) != len(characters):
             raise ValueError(f"an alphabet has each of its characters once, not {characters!r}")
 
-    def __len__(self) -> int:
-        return len(self.characters)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Alphabet) and other.characters == self.characters
-
-    def __hash__(self) -> int:
-        return hash(self.characters)
-
     @property
     def classes(self) -> int:
         """Outputs a network needs: the characters and the blank."""

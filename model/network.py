@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from console import UserError
 from model.alphabet import Alphabet
 from model.model_file import Card
 
@@ -48,7 +49,10 @@ def _quiet() -> Iterator[None]:
 
 
 def build(card: Card) -> Any:
-    """An untrained Keras model: uint8 images (batch, height, width, channels) -> the head's outputs."""
+    """An untrained Keras model: uint8 images (batch, height, width, channels) -> the head's outputs.
+
+    Raises UserError for a size that its backbone cannot shrink any more.
+    """
     keras = import_keras()
     from model.backbones import BACKBONES
     from model.heads import HEADS
@@ -56,7 +60,12 @@ def build(card: Card) -> Any:
 
     backbone, sequence = card.network.split("_")
     images = keras.Input((card.height, card.width, card.channels), dtype="uint8", name="images")
-    columns = BACKBONES[backbone](images, card.preset)
+    try:
+        columns = BACKBONES[backbone](images, card.preset)
+    except ValueError as error:
+        raise UserError(
+            f"{card.width}x{card.height} is too small for {card.network} {card.preset}: take a larger --size"
+        ) from error
     columns = SEQUENCES[sequence](columns, card.preset)
     outputs = HEADS[card.head].outputs(columns, Alphabet(card.alphabet).classes)
     return keras.Model(images, outputs, name=card.network)

@@ -16,6 +16,9 @@ from console import UserError
 from parameter import Parameters
 
 
+ROOT = Path(__file__).parents[1]
+
+
 class Flags(Parameters):
     """What a command of these tests is asked."""
 
@@ -155,3 +158,21 @@ def test_progress_in_a_log_is_a_line_now_and_then(
         now += console.LOG_INTERVAL + 5
         advance(1990)
     assert capsys.readouterr().err == "reading: 2,000 of 4,000, 0:20 left, 100 pictures/s\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_bar_on_the_terminal_leaves_stdout_alone(tmp_path: Path) -> None:
+    import pty
+
+    terminal, stderr = pty.openpty()
+    script = "import console\nwith console.progress('making', 3) as advance:\n    print('result')\n    advance(3)\n"
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT, check=True)
+    os.close(stderr)
+    os.close(terminal)
+    assert done.stdout == b"result\n"
+
+
+def test_a_pipe_is_written_to_and_not_replaced() -> None:
+    script = "import console\nwith console.atomic('/dev/stdout') as path: path.write_text('table')\n"
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT, check=True)
+    assert done.stdout == b"table"

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,7 +74,9 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     assert np.std(picture.read(folder / "curves.png", 1)) > 10
     assert list((folder / "tensorboard").iterdir())
     split = json.loads((folder / "split.json").read_text())
-    assert sorted(split["training"] + split["validation"]) == sorted(file.name for file in data.iterdir())
+    labels = split["training"] | split["validation"]
+    assert labels == {file.name: file.name.partition("_")[0] for file in data.iterdir()}
+    assert not split["training"].keys() & split["validation"].keys()
     assert "2 epochs" in (folder / "log.txt").read_text()
     readings = list(Reader("r").read(sorted(data.iterdir())))
     assert len(readings) == 40
@@ -85,7 +88,7 @@ def test_a_killed_run_resumes_to_where_an_uninterrupted_one_ends(data: Path) -> 
     assert run(*arguments, "--run", "whole") == console.ALL_DONE
 
     killed = started(*arguments, "--run", "cut")
-    while not Path("cut/state.npz").exists():
+    while not Path("cut/history.csv").exists():
         assert killed.poll() is None, killed.communicate()[1]
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
@@ -104,8 +107,9 @@ def test_a_killed_run_resumes_to_where_an_uninterrupted_one_ends(data: Path) -> 
                 np.testing.assert_allclose(whole[name], cut[name], rtol=1e-2, atol=1e-3, err_msg=name)
 
 
-def test_trains_and_reads_on_jax_where_tensorflow_cannot_be_imported(data: Path) -> None:
-    pytest.importorskip("jax")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backend: str) -> None:
+    pytest.importorskip(backend)
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL]
     script = (
         "import sys; sys.modules['tensorflow'] = None\n"
@@ -114,12 +118,11 @@ def test_trains_and_reads_on_jax_where_tensorflow_cannot_be_imported(data: Path)
         "from model.reader import Reader\n"
         f"try: console.run(training.main, TrainingParameters, {arguments!r})\n"
         "except SystemExit as stop: assert stop.code == 0, stop.code\n"
-        "assert keras.backend.backend() == 'jax'\n"
+        f"assert keras.backend.backend() == {backend!r}\n"
         "from pathlib import Path\n"
         "print([reading.probability for reading in Reader('r').read(sorted(Path('pictures').iterdir()))])\n"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
-    environment["PYTHONPATH"] = str(TRAINING.parent)
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(TRAINING.parent)}
     done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     here = [reading.probability for reading in Reader("r").read(sorted(data.iterdir()))]
@@ -165,9 +168,10 @@ def test_says_when_the_network_reads_nothing(
     assert capsys.readouterr().err.count("still reads nothing") == 1
 
 
-def test_stops_early(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--data", "pictures", "--run", "r", "--epochs", "40", "--learning-rate", "1e-9", "--patience", "2"]
-    assert run(*arguments, *SMALL) == 0
+def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # With the whole of a blank alphabet to read, every epoch scores the same.
+    arguments = ["--data", "pictures", "--run", "r", "--epochs", "40", "--learning-rate", "1e-12", "--patience", "2"]
+    assert run(*arguments, *SMALL, "--alphabet", "a-z") == 0
     assert "stopped early" in capsys.readouterr().err
     assert len(rows(Path("r"))) < 40
 
@@ -187,6 +191,10 @@ def test_stops_early(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--data", "pictures", "--validation", "0.0001"], r"0 to validate"),
         (["--data", "pictures", "--network", "vgg"], r"invalid choice 'vgg'"),
         (["--data", "twice"], r"two labels for the same picture"),
+        (["--data", "unlabelled"], r"no picture in unlabelled has a label.*--label-pattern"),
+        (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm small.*--size"),
+        (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
+        (["--quick", "--data", "pictures"], r"--quick makes its own pictures"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
@@ -197,6 +205,8 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
     Path("taken/mine.txt").write_text("mine")
     twice = drawn(Path("twice"), 4)
     (twice / "abc_copy.png").write_bytes(sorted(twice.iterdir())[0].read_bytes())
+    Path("unlabelled").mkdir()
+    shutil.copy(sorted(data.iterdir())[0], "unlabelled/_1.png")
     before = sorted(Path().rglob("*.[jtk]*"))
     capsys.readouterr()
     assert run(*arguments) == console.WRONG_USE
@@ -213,6 +223,11 @@ def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: 
     assert run("--resume", "--run", "r", "--epochs", "5") == console.WRONG_USE
     assert "--epochs 5 is not what the run in r began with (1)" in capsys.readouterr().err
     drawn(data / "more", 5, seed=2)
+    assert run("--resume", "--run", "r") == console.WRONG_USE
+    assert "not those that r began with" in capsys.readouterr().err
+    shutil.rmtree(data / "more")
+    one = sorted(data.iterdir())[0]
+    one.rename(data / f"abcd_{one.name.partition('_')[2]}")
     assert run("--resume", "--run", "r") == console.WRONG_USE
     assert "not those that r began with" in capsys.readouterr().err
     assert (Path("r") / "model.keras").read_bytes() == kept

@@ -14,7 +14,7 @@ from picture import PICTURE_SUFFIXES
 
 
 def matches(path: Path) -> bool:
-    return path.is_file()
+    return not path.is_dir()
 
 
 def rows(path: Path) -> Iterator[tuple[str, str]]:

@@ -8,8 +8,8 @@ from console import atomic
 from model.training.run_folder import History
 
 
-def draw_curves(history: History, path: Path) -> None:
-    """Loss, exact match and character error rate over the epochs, as a PNG at `path`."""
+def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
+    """Loss, exact match and character error rate over the epochs, the `best` one named, as a PNG at `path`."""
     from matplotlib.figure import Figure
 
     epochs = [row["epoch"] for row in history]
@@ -22,8 +22,7 @@ def draw_curves(history: History, path: Path) -> None:
     right.plot(epochs, [100 * row["exact_match"] for row in history], label="exact match")
     right.plot(epochs, [100 * row["character_error_rate"] for row in history], label="character error rate")
     right.set(xlabel="epoch", ylabel="% of the validation pictures", ylim=(-2, 102))
-    best = max(history, key=lambda row: row["exact_match"])
-    right.set_title(f"best exact match {best['exact_match']:.2%} after epoch {best['epoch']:.0f}", fontsize="medium")
+    right.set_title(f"the model file: epoch {best['epoch']:.0f}, {best['exact_match']:.2%}", fontsize="medium")
     right.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)

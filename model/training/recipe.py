@@ -5,19 +5,81 @@ How they were found: docs/recipe.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import parameter
+from console import UserError
 from model import model_file
+from model.heads import HEADS
 from model.model_file import Card
 from model.training import transfer
-from parameter import RANDOM
-
-#: Rows that the networks are made for: enough for the strokes of one line of text.
-HEIGHT = 64
+from model.training.schedule import Schedule
+from model.training.trainer import Settings
+from parameter import RANDOM, TrainingParameters
 
 #: The shipped weights that trainings start from.
 GENERAL = "captcha"
 
+#: Rows that the networks are made for: enough for the strokes of one line of text.
+HEIGHT = 64
+
 #: A column of the networks' output is so many pixels wide (their backbones shrink the width by this).
 PIXELS_PER_STEP = 4
+
+
+def completed(parameters: TrainingParameters, labels: Sequence[str], aspect: float) -> TrainingParameters:
+    """`parameters` with everything that was left to the kit, but for the epochs, which stay a budget.
+
+    `labels` are those of all pictures, `aspect` is the median of their width / height.
+    """
+    if not any(labels):
+        raise UserError(
+            f"no picture in {parameters.data} has a label: name files LABEL_anything.png, list them with their labels, "
+            "or say with --label-pattern where the label is"
+        )
+    needed = max(map(HEADS[parameters.head].steps_needed, labels))
+    width, height = size(aspect, needed)
+    filled = parameters.model_copy(
+        update={
+            "alphabet": parameters.alphabet or characters(labels),
+            "size": parameters.size or f"{width}x{height}",
+            "batch_size": parameters.batch_size or batch_size(len(labels)),
+        }
+    )
+    start = parameters.from_ or start_of(card(filled))
+    rate = parameters.learning_rate or learning_rate(parameters.preset, start != RANDOM)
+    return filled.model_copy(update={"from_": start, "learning_rate": rate})
+
+
+def card(parameters: TrainingParameters) -> Card:
+    """What the model file of completed `parameters` says of itself."""
+    width, height = parameter.size(parameters.size or "")
+    return Card(
+        network=parameters.network,
+        preset=parameters.preset,
+        head=parameters.head,
+        alphabet=parameter.alphabet(parameters.alphabet or ""),
+        width=width,
+        height=height,
+        channels=1 if parameters.colour == "grey" else 3,
+        fit=parameters.fit,
+    )
+
+
+def settings(parameters: TrainingParameters, pictures: int) -> Settings:
+    """How the trainer trains with completed `parameters` on so many pictures."""
+    schedule = Schedule(
+        peak=parameters.learning_rate or 0.0,
+        epochs=parameters.epochs or epochs(pictures),
+        warmup=parameters.warmup,
+        settle=parameters.epochs is None,
+    )
+    return Settings(schedule, parameters.weight_decay, parameters.clip_norm, parameters.ema, parameters.patience)
+
+
+def characters(labels: Sequence[str]) -> str:
+    """The alphabet of labels, sorted; a `-` first, where it does not make a range of its neighbours."""
+    return "".join(sorted(set().union(*labels), key=lambda character: (character != "-", character)))
 
 
 def size(aspect: float, steps_needed: int) -> tuple[int, int]:
@@ -49,12 +111,12 @@ def learning_rate(preset: str, from_weights: bool) -> float:
     return 1.5e-3 if from_weights else 2e-3
 
 
-def start(card: Card) -> str:
-    """The name of shipped weights that fit the network of `card`, or `random` when none do.
+def start_of(new: Card) -> str:
+    """The name of shipped weights that fit the network of `new`, or `random` when none do.
 
     They have seen strokes, noise and characters; a corpus of some hundred pictures has not enough of them.
     """
     shipped = model_file.SHIPPED / f"{GENERAL}.keras"
-    if not shipped.is_file() or transfer.misfit(model_file.read_card(shipped), card):
+    if not shipped.is_file() or transfer.misfit(model_file.read_card(shipped), new):
         return RANDOM
     return GENERAL

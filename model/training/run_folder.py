@@ -15,7 +15,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Sequence
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -35,36 +35,33 @@ class RunFolder:
         self.model = path / "model.keras"
         self._tensorboard: Any = None
 
-    @classmethod
-    def create(cls, path: Path, parameters: str) -> RunFolder:
-        """A fresh run folder with its parameters. Raises UserError when `path` holds something already."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UserError(f"{path} holds something already: go on with --resume, or choose another --run")
-        folder = cls(path)
-        folder.write_text("parameters.json", parameters)
-        return folder
-
-    @classmethod
-    def open(cls, path: Path) -> RunFolder:
-        """The folder of an earlier run. Raises UserError when there is none."""
-        if not (path / "parameters.json").is_file():
-            raise UserError(f"{path} holds no run to resume: give the folder of a run with --run")
-        return cls(path)
+    def refuse_other_files(self) -> None:
+        """Raise UserError when a new run would stand among files that are there already."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UserError(f"{self.path} holds something already: go on with --resume, or choose another --run")
 
     def write_text(self, name: str, text: str) -> None:
         """Replace the file `name` by `text`."""
         with atomic(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
-    def keep_split(self, training: Sequence[str], validation: Sequence[str]) -> None:
-        """Write which pictures train and which validate. Raises UserError when the run began with others."""
+    def begin(self, parameters: str, training: dict[str, str], validation: dict[str, str]) -> None:
+        """Write the parameters, and which pictures train and which validate: names and labels.
+
+        Raises UserError when the run began with other pictures.
+        """
         path = self.path / "split.json"
-        split = json.dumps({"training": list(training), "validation": list(validation)}, indent=0, ensure_ascii=False)
+        split = json.dumps({"training": training, "validation": validation}, indent=0, ensure_ascii=False)
         if path.is_file() and path.read_text(encoding="utf-8") != split:
             raise UserError(
-                f"the pictures are not those that {self.path} began with: start another run --from {self.path}"
+                f"the pictures or labels are not those that {self.path} began with: start another --from {self.path}"
             )
+        self.write_text("parameters.json", parameters)
         self.write_text(path.name, split)
+
+    def has_state(self) -> bool:
+        """Whether there is an epoch to go on after."""
+        return (self.path / "state.npz").is_file()
 
     def log(self, message: str) -> None:
         """Say `message` on stderr and keep it in log.txt."""
@@ -104,11 +101,11 @@ class RunFolder:
     def load_state(self) -> tuple[dict[str, NDArray[Any]], History] | None:
         """What :meth:`save_state` kept, or None when the run ended before its first epoch did."""
         path = self.path / "state.npz"
-        if not path.is_file():
+        if not self.has_state():
             return None
         try:
             with np.load(path, allow_pickle=False) as archive:
                 variables = dict(archive)
             return variables, json.loads(str(variables.pop("history")))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{path} is damaged ({error}): start the run again, --from its model.keras") from error

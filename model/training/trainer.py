@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -38,6 +38,10 @@ READINGS_SHOWN = 12
 
 class Feed(Protocol):
     """Batches of images, uint8 (batch, height, width, channels), and labels, int32 (batch, longest), padded with 0."""
+
+    @property
+    def rows(self) -> Sized:
+        """The pictures, each of which an epoch sees once."""
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -74,41 +78,49 @@ def train(
     schedule = settings.schedule
     run = _Run(network, card, settings)
     history = run.restore(folder)
+    if history:
+        # The kill may have come between the state and the table.
+        folder.write_history(history)
     told_of_silence = False
-    with progress("training", (schedule.epochs - len(history)) * len(training), "batches") as advance:
-        while True:
-            epoch = len(history)
-            losses = [row["validation_loss"] for row in history]
-            last = schedule.last_epoch(losses)
-            if epoch >= last:
-                break
-            if settings.patience and history and epoch - _best(history)["epoch"] >= settings.patience:
-                folder.log(f"stopped early: no better validation for {settings.patience} epochs")
-                break
-            rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
-            started = time.monotonic()
-            loss, pictures = run.train_epoch(training.stream(epoch), rates, advance)
-            if not math.isfinite(loss):
-                raise UserError(
-                    f"the loss became {loss} in epoch {epoch + 1}: train again with a lower --learning-rate than "
-                    f"{schedule.peak:g}"
-                )
-            row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1]}
-            speed = {"pictures_per_second": pictures / (time.monotonic() - started)}
-            with run.averaged_weights():
-                scores, readings = run.validate(validation.stream(0), sheet)
-                history.append(row | scores | speed)
-                if _best(history) is history[-1]:
-                    model_file.save(network, card, folder.model)
-            folder.save_state(run.variables(), history)
-            folder.write_history(history)
-            folder.write_tensorboard(epoch + 1, history[-1], readings)
-            folder.log(_line(history[-1], last))
-            late = epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS
-            if late and scores["empty_readings"] == 1 and not told_of_silence:
-                folder.log(_diagnosis(run.steps(), loss))
-                told_of_silence = True
-    draw_curves(history, folder.path / "curves.png")
+    pictures_left = (schedule.epochs - len(history)) * len(training.rows)
+    try:
+        with progress("training", pictures_left) as advance:
+            while True:
+                epoch = len(history)
+                losses = [row["validation_loss"] for row in history]
+                last = schedule.last_epoch(losses)
+                if epoch >= last:
+                    break
+                if settings.patience and _epochs_without_better(history) >= settings.patience:
+                    folder.log(f"stopped early: no better validation for {settings.patience} epochs")
+                    break
+                rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
+                started = time.monotonic()
+                loss, pictures = run.train_epoch(training.stream(epoch), rates, advance)
+                if not math.isfinite(loss):
+                    raise UserError(
+                        f"the loss became {loss} in epoch {epoch + 1}: train again with a lower --learning-rate than "
+                        f"{schedule.peak:g}"
+                    )
+                row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1]}
+                speed = {"pictures_per_second": pictures / (time.monotonic() - started)}
+                with run.averaged_weights():
+                    scores, readings = run.validate(validation.stream(0), sheet)
+                    history.append(row | scores | speed)
+                    if _best(history) is history[-1]:
+                        model_file.save(network, card, folder.model)
+                folder.save_state(run.variables(), history)
+                folder.write_history(history)
+                folder.write_tensorboard(epoch + 1, history[-1], readings)
+                folder.log(_line(history[-1], last))
+                late = epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS
+                if late and scores["empty_readings"] == 1 and not told_of_silence:
+                    folder.log(_diagnosis(run.steps(), loss))
+                    told_of_silence = True
+    finally:
+        # An interrupted training is looked at, too.
+        if history:
+            draw_curves(history, _best(history), folder.path / "curves.png")
     return history
 
 
@@ -151,7 +163,7 @@ class _Run:
             total += float(self._network.train_on_batch(images, labels)) * len(images)
             pictures += len(images)
             self._update_average()
-            advance(1)
+            advance(len(images))
         return total / pictures, pictures
 
     def _update_average(self) -> None:
@@ -230,6 +242,12 @@ def _best(history: History) -> dict[str, float]:
     Not by loss: that of a text read wrong grows with certainty, while the readings still get better.
     """
     return max(history, key=lambda row: (row["exact_match"], -row["character_error_rate"], row["epoch"]))
+
+
+def _epochs_without_better(history: History) -> int:
+    """Epochs since one was better than all before it; equal ones are not better."""
+    ranks = [(row["exact_match"], -row["character_error_rate"]) for row in history]
+    return len(ranks) - 1 - ranks.index(max(ranks)) if ranks else 0
 
 
 def _line(row: dict[str, float], epochs: int) -> str:

@@ -32,7 +32,7 @@ def transfer(model: str, network: Any, card: Card) -> str:
 
 def misfit(old_card: Card, card: Card) -> str | None:
     """Why weights of one card cannot start a network of another, None when they can."""
-    for field in ("network", "preset", "height", "channels"):
+    for field in ("network", "preset", "head", "height", "channels"):
         old, new = getattr(old_card, field), getattr(card, field)
         if old != new:
             return f"{field} {old}, this training asks for {new}"
