@@ -287,12 +287,6 @@ class TrainingParameters(Parameters):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
 
-    @model_validator(mode="after")
-    def _quick_has_its_own_data(self) -> Self:
-        if self.quick and self.data != TRAIN_FOLDER:
-            raise UserError(f"--quick makes its own pictures: leave out --data {self.data}, or leave out --quick")
-        return self
-
 
 class PredictionParameters(Parameters):
     """Read pictures: model file and pictures in, one line per picture out."""

@@ -26,6 +26,8 @@ def main(parameters: TrainingParameters) -> int:
     if parameters.quick:
         from generate_captcha.corpus import write_corpus
 
+        if parameters.data not in (parameter.TRAIN_FOLDER, QUICK.out):
+            raise UserError(f"--quick makes its own pictures: leave out --data {parameters.data}, or leave out --quick")
         write_corpus(QUICK)
         own = {"data": QUICK.out, "epochs": parameters.epochs or QUICK_EPOCHS, "from_": parameters.from_ or RANDOM}
         parameters = parameters.model_copy(update=own)

@@ -15,7 +15,6 @@ import console
 from console import UserError
 from parameter import Parameters
 
-
 ROOT = Path(__file__).parents[1]
 
 
