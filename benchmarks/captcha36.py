@@ -9,7 +9,6 @@ seen in training. Prints exact match with its 95 % Wilson interval, CER, and the
 from __future__ import annotations
 
 import os
-import platform
 import secrets
 import string
 import sys
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.feeding import processor
 from model.reader import Reader
 from model.scores import score
 
@@ -36,7 +36,7 @@ def main() -> None:
     readings = list(reader.read(drawn(truths)))
     names = [str(i) for i in range(PICTURES)]
     scores = score(truths, [r.text for r in readings], [r.probability for r in readings], names)
-    print(f"{platform.machine()}, {os.cpu_count()} cores; {reader.path.name}; n = {PICTURES:,}")
+    print(f"{processor()}, {os.cpu_count()} cores; {reader.path.name}; n = {PICTURES:,}")
     print(scores)
 
 

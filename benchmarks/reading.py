@@ -10,7 +10,6 @@ texts. Medians over rounds, with the 95 % interval of the median.
 from __future__ import annotations
 
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import picture
+from benchmarks.feeding import processor
 from generate_captcha.corpus import write_corpus
 from model.reader import Reader
 from parameter import GenerateParameters
@@ -36,7 +36,7 @@ PICTURES, BATCH, ROUNDS = 5_000, 64, 6
 def main() -> None:
     """Print the figures."""
     model = sys.argv[1] if len(sys.argv) > 1 else "captcha"
-    print(f"{platform.machine()}, {os.cpu_count()} cores; {PICTURES:,} pictures; medians of {ROUNDS} rounds")
+    print(f"{processor()}, {os.cpu_count()} cores; {PICTURES:,} pictures; medians of {ROUNDS} rounds")
     with tempfile.TemporaryDirectory() as folder:
         write_corpus(GenerateParameters(out=folder, count=PICTURES, seed=9))
         files = sorted(Path(folder).glob("*.png"))

@@ -11,27 +11,34 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-HOUSE = Path(__file__).parents[1]
-sys.path.insert(0, str(HOUSE))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.feeding import processor
+
+HOUSE = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
     parser.add_argument("--without-peer", action="store_true", help="only this kit")
-    ours, _, flags = (" ".join(sys.argv[1:])).partition(" -- ")
-    arguments = parser.parse_args(ours.split())
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    flags = sys.argv[end + 1 :]
+    arguments = parser.parse_args(sys.argv[1:end])
+    print(f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
     for corpus in arguments.corpora:
         with tempfile.TemporaryDirectory() as folder:
             lists = {split: write_list(corpus, split, Path(folder)) for split in ("train", "test")}
             run = Path(folder) / "run"
-            command = ["training.py", "--data", str(lists["train"]), "--run", str(run), *flags.split()]
+            command = ["training.py", "--data", str(lists["train"]), "--run", str(run), *flags]
             seconds = timed(command)
             print(f"{corpus.name}  crnn-kit     {scores(run, lists['test'])}  {seconds:.0f} s", flush=True)
             if not arguments.without_peer:
