@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: What --quick trains on: enough to read most captchas within five minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
 QUICK_EPOCHS = 4
+#: There is no time to learn what strong augmentation does to pictures, and there are enough of them.
+QUICK_AUGMENTATION = 0.25
 
 
 def main(parameters: TrainingParameters) -> int:
@@ -29,7 +31,12 @@ def main(parameters: TrainingParameters) -> int:
         if parameters.data not in (parameter.TRAIN_FOLDER, QUICK.out):
             raise UserError(f"--quick makes its own pictures: leave out --data {parameters.data}, or leave out --quick")
         write_corpus(QUICK)
-        own = {"data": QUICK.out, "epochs": parameters.epochs or QUICK_EPOCHS, "from_": parameters.from_ or RANDOM}
+        own = {
+            "data": QUICK.out,
+            "epochs": parameters.epochs or QUICK_EPOCHS,
+            "from_": parameters.from_ or RANDOM,
+            "augmentation": min(parameters.augmentation, QUICK_AUGMENTATION),
+        }
         parameters = parameters.model_copy(update=own)
 
     import dataset
