@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from model.model_file import Card
 from model.network import build, import_keras, jit_compile, precision
 from model.reader import Reader
 from model.sequences import SEQUENCES
+from parameter import TrainingParameters
 from tests.model.striped import ALPHABET, HEIGHT, WIDTH, striped
 
 COMBINATIONS = list(itertools.product(BACKBONES, SEQUENCES, HEADS, ("small", "base")))
@@ -59,6 +61,13 @@ def test_learns_a_few_pictures_by_heart_and_reads_them_from_its_file(
     np.testing.assert_allclose(
         np.exp(reader.outputs(images)), np.exp(network.predict_on_batch(images)), atol=1e-4, err_msg="reads differently"
     )
+
+
+def test_the_flags_offer_what_the_registries_hold() -> None:
+    flags = TrainingParameters.model_fields
+    networks = {"_".join(stages) for stages in itertools.product(BACKBONES, SEQUENCES)}
+    assert set(get_args(flags["network"].annotation)) == networks
+    assert set(get_args(flags["head"].annotation)) == set(HEADS)
 
 
 def test_base_is_the_published_network() -> None:
