@@ -35,7 +35,7 @@ DEFAULT_ALPHABET = "0-9A-Z"
 RANDOM = "random"
 
 #: The styles of generate_captcha, each a file of that name in generate_captcha/styles.
-StyleName = Literal["captcha", "lines", "dots"]
+StyleName = Literal["captcha", "lines", "dots", "line"]
 
 
 def size(text: str) -> tuple[int, int]:
@@ -209,6 +209,9 @@ class GenerateParameters(Parameters):
     colour: Literal["colour", "grey"] = Field("colour", description="Colour of ink and ground.")
     noise: float = Field(1.0, ge=0, le=5, description="Lines and dots, as a multiple of the style's own.")
     distortion: float = Field(1.0, ge=0, le=3, description="Rotation, shear and warp, likewise.")
+    difficulty: float = Field(
+        0.5, ge=0, le=1, description="Style line: from clean print (0) to what can just be read (1)."
+    )
     seed: int = Field(0, ge=0, description="Picture i depends on (seed, i) alone.")
     workers: Annotated[int | None, chosen("N", "one per core")] = Field(
         None, ge=1, le=1024, description="Processes that draw."

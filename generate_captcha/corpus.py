@@ -120,9 +120,12 @@ def _check_names(style: Style) -> None:
 
 def _claim(out: Path, parameters: GenerateParameters, style: Style) -> None:
     """See to it that `out` is a corpus of these parameters: new, or begun by them earlier."""
-    about = {name: getattr(parameters, name) for name in NOTED} | {
+    about = {name: getattr(parameters, name) for name in (*NOTED, *style.OWN)} | {
         "alphabet": style.alphabet,
-        "fonts": [f"{font.name} sha256:{hashlib.sha256(font.read_bytes()).hexdigest()}" for font in style.fonts],
+        "fonts": [
+            f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+            for path in dict.fromkeys(font.path for font in style.fonts)
+        ],
     }
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: give a folder")

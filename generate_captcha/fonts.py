@@ -5,31 +5,59 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from console import UserError
 
-FONT_SUFFIXES = {".ttf", ".otf"}
+FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
 
-#: Package -> the folder in it that holds fonts: Droid Sans Mono (Apache License 2.0); DejaVu (Bitstream Vera licence).
+#: Package -> the folder in it that holds fonts: Droid Sans Mono (Apache License 2.0); DejaVu
+#: (Bitstream Vera licence), STIX (its own free licence), Computer Modern (AMS, free).
 FOLDERS = {"captcha": "data", "matplotlib": "mpl-data/fonts/ttf"}
 
+#: Computer Modern was made for TeX and draws some characters as others, `<` as `¡`: what it has right.
+TEX = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#%&'()*+,-./:;=?@[]")
+TEX_FONTS = {"cmb10.ttf", "cmr10.ttf", "cmss10.ttf", "cmti10.ttf"}
 
-def choose(folder: str | None, names: Sequence[str], alphabet: str) -> list[Path]:
-    """The font files of `folder`, or those called `names` that packages bring; sorted within a folder.
 
-    Raises UserError when there is none, one cannot be read, or one lacks a character of `alphabet`.
+class Font(NamedTuple):
+    """A typeface: a file, and which of its faces where it is a collection (.ttc)."""
+
+    path: Path
+    face: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+def choose(folder: str | None, names: Sequence[str], alphabet: str, *, any_: bool = False) -> list[Font]:
+    """The fonts of `folder`, or those called `names` that packages bring; sorted within a folder.
+
+    Of a collection, the faces that have all characters of `alphabet`. Raises UserError when there is none, one
+    cannot be read, or one lacks a character of `alphabet`; with `any_`, fonts that packages bring may lack some,
+    and are left out, as long as one has them all.
     """
     paths = _in_folder(folder) if folder is not None else [brought(name) for name in names]
+    fonts: list[Font] = []
+    lacks: UserError | None = None
     for path in paths:
-        characters = _characters(path)
-        lacking = [character for character in alphabet if character not in characters]
-        if lacking:
-            more = f" and {len(lacking) - 1:,} more" if len(lacking) > 1 else ""
-            raise UserError(
-                f"the font {path.name} lacks the character {lacking[0]!r} (U+{ord(lacking[0]):04X}){more} "
+        faces = _faces(path)
+        lacking = [[character for character in alphabet if character not in characters] for characters in faces]
+        fonts += [Font(path, face) for face, missing in enumerate(lacking) if not missing]
+        if all(lacking):
+            missing = min(lacking, key=len)
+            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            error = UserError(
+                f"the font {path.name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}){more} "
                 "of the alphabet: take it out of --alphabet, or give a folder of fonts that have it with --fonts"
             )
-    return paths
+            if not any_ or folder is not None:
+                raise error
+            lacks = lacks or error
+    if not fonts and lacks:
+        raise lacks
+    return fonts
 
 
 def brought(name: str) -> Path:
@@ -48,19 +76,23 @@ def brought(name: str) -> Path:
 
 def _in_folder(folder: str) -> list[Path]:
     if not Path(folder).is_dir():
-        raise UserError(f"--fonts {folder}: no such folder; give a folder with .ttf or .otf files")
+        raise UserError(f"--fonts {folder}: no such folder; give a folder with .ttf, .otf or .ttc files")
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in FONT_SUFFIXES)
     if not paths:
-        raise UserError(f"--fonts {folder}: no .ttf or .otf file in there; put some in or choose another folder")
+        raise UserError(f"--fonts {folder}: no .ttf, .otf or .ttc file in there; put some in or choose another folder")
     return paths
 
 
-def _characters(path: Path) -> set[str]:
-    """The characters that a font has glyphs for."""
-    from fontTools.ttLib import TTFont, TTLibError
+def _faces(path: Path) -> list[set[str]]:
+    """The characters that a font has glyphs for, face by face."""
+    from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
     try:
-        with TTFont(path, lazy=True) as font:
-            return set(map(chr, font.getBestCmap() or ()))
+        with path.open("rb") as file:
+            collection = file.read(4) == b"ttcf"
+        with TTCollection(path, lazy=True) if collection else TTFont(path, lazy=True) as opened:
+            faces = opened.fonts if collection else [opened]
+            characters = [set(map(chr, face.getBestCmap() or ())) for face in faces]
     except (TTLibError, AssertionError, KeyError, ValueError, EOFError) as error:
         raise UserError(f"{path} is no font that can be read ({error}): remove it or choose another --fonts") from error
+    return [found & TEX for found in characters] if path.name in TEX_FONTS else characters

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 from PIL import ImageDraw, ImageFont
 
+from generate_captcha.fonts import Font
 from generate_captcha.style import Image
 
 #: Ink of one letter: 0 is none, 255 is full.
@@ -28,7 +28,7 @@ FAMILY = (
 
 # 4,096 letters of 50 × 60 pixels are 12 MB; an alphabet of thousands stays within that.
 @functools.lru_cache(maxsize=4096)
-def glyph(font: Path, size: int, character: str) -> Mask:
+def glyph(font: Font, size: int, character: str) -> Mask:
     """The ink of `character`: uint8 (line height, width of the ink), at `size` pixels per em."""
     face = _face(font, size)
     left, _, right, _ = face.getbbox(character)
@@ -42,8 +42,8 @@ def glyph(font: Path, size: int, character: str) -> Mask:
 
 
 @functools.lru_cache(maxsize=64)
-def _face(font: Path, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(font), size)
+def _face(font: Font, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(font.path), size, index=font.face)
 
 
 def turned(mask: Mask, degrees: float, shear: float) -> Mask:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import cv2
@@ -59,12 +58,16 @@ class Style(ABC):
 
     #: The fonts of the style, out of those that packages bring (file names; see `fonts.brought`).
     FONTS: ClassVar[tuple[str, ...]]
+    #: Whether those of them that lack a character of the alphabet are left out, rather than an error.
+    ANY_FONT: ClassVar[bool] = False
+    #: The parameters of this style alone that decide how a picture looks.
+    OWN: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parameters: GenerateParameters) -> None:
         self.width, self.height = parameter.size(parameters.size)
         self.shortest, self.longest = parameter.length(parameters.length)
         self.alphabet = parameter.alphabet(parameters.alphabet)
-        self.fonts: list[Path] = fonts.choose(parameters.fonts, self.FONTS, self.alphabet)
+        self.fonts: list[fonts.Font] = fonts.choose(parameters.fonts, self.FONTS, self.alphabet, any_=self.ANY_FONT)
         self.grey = parameters.colour == "grey"
         self.noise = parameters.noise
         self.distortion = parameters.distortion

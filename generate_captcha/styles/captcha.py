@@ -15,6 +15,7 @@ import numpy as np
 from PIL.Image import Image as Picture
 from PIL.Image import ImagePointHandler, fromarray, new
 from PIL.ImageDraw import Draw
+from PIL.ImageFont import truetype
 
 from generate_captcha.style import Image, Source, Style
 from parameter import GenerateParameters
@@ -101,4 +102,6 @@ def _painter(package: ModuleType, style: Style):  # type: ignore[no-untyped-def]
             return image
 
     sizes = tuple(max(1, round(size * scale)) for size in (42, 50, 56))
-    return Painter(style.width, style.height, fonts=[str(font) for font in style.fonts], font_sizes=sizes)
+    painter = Painter(style.width, style.height)
+    painter._truefonts = [truetype(font.path, size, font.face) for font in style.fonts for size in sizes]
+    return painter

@@ -1,0 +1,156 @@
+"""What lies between a print and its picture: the angle, the lens, the sensor, the file format."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from generate_captcha.style import Image, Source
+
+Plane = NDArray[np.float64]
+Mask = NDArray[np.uint8]
+
+#: Points of the upper and lower edge by which the extent of a bent line is found.
+EDGE = np.linspace(-0.5, 0.5, 9)
+
+
+class Pose(NamedTuple):
+    """How a line lies in the picture. Lengths are in em, the line's box is centred at the origin, y points down."""
+
+    rotation: float = 0.0  #: degrees, clockwise
+    shear: float = 0.0  #: the top goes right by this part of the height
+    stretch: float = 1.0  #: width as a multiple
+    tilt: tuple[float, float] = (0.0, 0.0)  #: perspective: how much the far right and the bottom shrink
+    arc: float = 0.0  #: how far the ends hang below the middle, in em
+    wave: tuple[float, float, float] = (0.0, 1.0, 0.0)  #: amplitude and wave length in em, phase
+
+    def bent(self) -> bool:
+        """Whether straight lines become curves."""
+        return bool(self.arc or self.wave[0])
+
+    def matrix(self, width: float, height: float) -> Plane:
+        """The straight part of the pose of a box of `width` × `height` em: a homography, (3, 3)."""
+        turn = math.radians(self.rotation)
+        sine, cosine = math.sin(turn), math.cos(turn)
+        a, b = self.stretch, -self.shear
+        return np.array(
+            [
+                [cosine * a, cosine * b - sine, 0.0],
+                [sine * a, sine * b + cosine, 0.0],
+                [self.tilt[0] / width, self.tilt[1] / height, 1.0],
+            ]
+        )
+
+    def sag(self, x: Plane, width: float) -> Plane:
+        """How far below its place a point at `x` comes to lie, in em."""
+        amplitude, length, phase = self.wave
+        low = x * x
+        low *= 4 * self.arc / width**2
+        if amplitude:
+            low += amplitude * np.sin(x * (2 * math.pi / length) + phase)
+        return low
+
+
+def extent(pose: Pose, width: float, height: float) -> tuple[Plane, tuple[float, float, float, float]]:
+    """The matrix of `pose` for a box of `width` × `height` em, and the left, top, right and bottom that it takes."""
+    matrix = pose.matrix(width, height)
+    edge = EDGE * width
+    sag = pose.sag(edge, width) if pose.bent() else 0.0
+    points = np.ones((3, 2 * len(EDGE)))
+    points[0] = np.tile(edge, 2)
+    points[1, : len(EDGE)] = sag - height / 2
+    points[1, len(EDGE) :] = sag + height / 2
+    points = matrix @ points
+    points = points[:2] / points[2]
+    (left, top), (right, bottom) = points.min(axis=1), points.max(axis=1)
+    return matrix, (float(left), float(top), float(right), float(bottom))
+
+
+def project(mask: Mask, pose: Pose, width: float, to_picture: Plane, to_mask: Plane, size: tuple[int, int]) -> Mask:
+    """`mask` as it lies in a picture of `size` (width, height).
+
+    `to_picture` (3, 3) brings em, after the pose's curves, to the picture's pixels, `to_mask` em to the mask's.
+    """
+    if not pose.bent():
+        return cv2.warpPerspective(mask, to_picture @ np.linalg.inv(to_mask), size, flags=cv2.INTER_LINEAR)
+    back = np.linalg.inv(to_picture)
+    columns, rows = np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)[:, None]
+    (ax, bx, cx), (ay, by, cy), (az, bz, cz) = back.astype(np.float32).tolist()
+    x, y = (ax * columns + cx) + bx * rows, (ay * columns + cy) + by * rows
+    if az or bz:
+        depth = 1 / ((az * columns + cz) + bz * rows)
+        x *= depth
+        y *= depth
+    else:
+        x /= np.float32(cz)
+        y /= np.float32(cz)
+    y -= pose.sag(x, width)
+    x *= np.float32(to_mask[0, 0])
+    x += np.float32(to_mask[0, 2])
+    y *= np.float32(to_mask[1, 1])
+    y += np.float32(to_mask[1, 2])
+    return cv2.remap(mask, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def motion(image: Image, length: float, degrees: float) -> Image:
+    """Blurred as by a hand that moved `length` pixels in a direction."""
+    radius = max(1, math.ceil(length / 2))
+    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
+    x, y = length / 2 * math.cos(math.radians(degrees)), length / 2 * math.sin(math.radians(degrees))
+    # cv2.line takes fractions of a pixel as integers: four bits of them.
+    start, end = (
+        (round((radius - x) * 16), round((radius - y) * 16)),
+        (round((radius + x) * 16), round((radius + y) * 16)),
+    )
+    cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_AA, 4)
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
+
+
+def coarse(image: Image, factor: float) -> Image:
+    """Taken with `factor` (at most 1) times the pixels a side, and enlarged again."""
+    height, width = image.shape[:2]
+    small = cv2.resize(
+        image, (max(1, round(width * factor)), max(1, round(height * factor))), interpolation=cv2.INTER_AREA
+    )
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def jpeg(image: Image, quality: int) -> Image:
+    """Stored as JPEG and read again."""
+    # OpenCV takes the channels for BGR and gives them back as it got them; red and blue are treated alike enough.
+    stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return cv2.imdecode(stored, cv2.IMREAD_COLOR)  # type: ignore[return-value]  # it was a picture a moment ago
+
+
+def grain(image: Image, amount: float, coloured: bool, source: Source) -> Image:
+    """With the sensor's noise: normal, of standard deviation `amount` grey levels."""
+    height, width = image.shape[:2]
+    noise = piece(_grain(), height, width, source)
+    if not coloured:
+        noise = cv2.cvtColor(np.ascontiguousarray(noise[:, :, 0]), cv2.COLOR_GRAY2RGB)
+    strength = amount / 32
+    return cv2.addWeighted(image, 1.0, np.ascontiguousarray(noise), strength, -128 * strength)
+
+
+@functools.cache
+def _grain() -> Image:
+    """Normal noise about 128, standard deviation 32: uint8 (256, 640, 3). Made once, used in pieces."""
+    return (
+        (np.random.default_rng(1).standard_normal((256, 640, 3), np.float32) * 32 + 128.5).clip(0, 255).astype(np.uint8)
+    )
+
+
+def piece(image: Image, height: int, width: int, source: Source) -> Image:
+    """A piece of `image` from a random place, which begins anew where it ends: (height, width, …)."""
+    top, left = source.randbelow(image.shape[0]), source.randbelow(image.shape[1])
+    down, right = max(0, top + height - image.shape[0]), max(0, left + width - image.shape[1])
+    if not (down or right):
+        return image[top : top + height, left : left + width]
+    rows = np.arange(top, top + height) % image.shape[0]
+    columns = np.arange(left, left + width) % image.shape[1]
+    return image[rows[:, None], columns]

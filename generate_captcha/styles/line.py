@@ -1,0 +1,293 @@
+"""Style `line`: single lines of text as documents, receipts, signs and screens show them.
+
+One number, `difficulty`, raises everything together: at 0 a line is clean print in the middle of plain paper, at 1 it
+is as hard as a person can still just read. What an effect may reach grows with it; what a picture gets is chance,
+so that hard corpora hold easy lines as well. `noise` multiplies marks and grain, `distortion` the bending of the line.
+A rendering that is cut off, or does not stand out from its ground, is thrown away and drawn again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from console import UserError
+from generate_captcha import camera, grounds, typesetting
+from generate_captcha.camera import Pose
+from generate_captcha.fonts import Font
+from generate_captcha.grounds import Colour
+from generate_captcha.style import Image, Source, Style
+from generate_captcha.typesetting import Mask
+from generate_captcha.visibility import stands_out
+from parameter import GenerateParameters
+
+#: Renderings at the difficulty asked for, and then at an ever lower one, before a text is given up.
+AS_ASKED, EASIER = 6, 10
+#: Pixels around the picture in which ink shows that the line is cut off, and the ink that counts.
+MARGIN, CUT = 2, 64
+#: Pixels per em that letters need, and those that ideographs need, to be read after all that is done to them.
+LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 20
+
+
+class Line(Style):
+    """Lines of text, from clean print to what can just be read."""
+
+    FONTS = (
+        "DroidSansMono.ttf",
+        "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf", "DejaVuSans-BoldOblique.ttf",
+        "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSansMono-Oblique.ttf",
+        "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "DejaVuSerif-Italic.ttf", "DejaVuSerif-BoldItalic.ttf",
+        "STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "STIXGeneralBolIta.ttf",
+        "cmr10.ttf", "cmb10.ttf", "cmss10.ttf", "cmti10.ttf", "cmtt10.ttf",
+    )  # fmt: skip
+    ANY_FONT = True
+    OWN = ("difficulty",)
+
+    def __init__(self, parameters: GenerateParameters) -> None:
+        super().__init__(parameters)
+        #: 0 … 1; may be changed at any time, and holds for the pictures drawn from then on.
+        self.difficulty = parameters.difficulty
+        self._boxes = {font: self._box(font) for font in self.fonts}
+        wide = any(ord(character) >= 0x2E80 for character in self.alphabet)
+        self._legible = LEGIBLE_IDEOGRAPHS if wide else LEGIBLE
+
+    def draw(self, label: str, source: Source) -> Image:
+        for attempt in range(AS_ASKED + EASIER + 1):
+            hard = self.difficulty * min(1.0, 1 - (attempt - AS_ASKED) / EASIER)
+            mask, em = self._written(label, hard, source)
+            inner = mask[MARGIN:-MARGIN, MARGIN:-MARGIN]
+            if (mask > CUT).sum() > (inner > CUT).sum():
+                continue
+            image = self._pictured(np.ascontiguousarray(inner), em, hard, source)
+            if stands_out(image, inner, em):
+                return image
+        raise UserError(
+            f"--size {self.width}x{self.height}: {label!r} cannot be made to be read in it: "
+            "ask for a larger size, or leave such texts out"
+        )
+
+    def _box(self, font: Font) -> tuple[float, float]:
+        """The top and bottom, in em, of what the alphabet's letters take."""
+        setting = typesetting.measure(font, "".join(self.alphabet[:256]), 0.0)
+        return setting.top, setting.bottom
+
+    # The line
+
+    def _written(self, label: str, hard: float, source: Source) -> tuple[Mask, float]:
+        """The ink of `label` where it will be in the picture, with :data:`MARGIN` pixels around; and pixels per em."""
+        font = source.choice(self.fonts)
+        setting = typesetting.measure(font, label, _spacing(hard, source))
+        # Between the line's own ink and what any line of this alphabet might take.
+        own, low, high = source.random() * hard, *self._boxes[font]
+        top, bottom = setting.top * own + low * (1 - own), setting.bottom * own + high * (1 - own)
+        top, bottom = min(top, setting.top), max(bottom, setting.bottom)
+        width, height = max(0.1, setting.right - setting.left), max(0.1, bottom - top)
+
+        pose = _pose(width, height, hard, self.distortion, source)
+        matrix, (left, upper, right, lower) = camera.extent(pose, width, height)
+
+        part = source.between(0.7 - 0.25 * hard, 0.7 + 0.3 * hard)
+        part = min(1.0, max(part, self._legible * (lower - upper) / self.height))
+        beside = source.between(0.12 * (1 - hard), 0.25) * self.height
+        em = part * self.height / (lower - upper)
+        em = min(em, max(self.width - 2 * beside, 0.9 * self.width) / (right - left))
+        straight = pose == Pose()
+        size = max(4, math.floor(em) if straight else math.ceil(em))
+        em = float(size) if straight else em
+        # From the middle outwards.
+        off_x, off_y = (source.between(0.5 - 0.5 * hard, 0.5 + 0.5 * hard) for _ in range(2))
+        free_x, free_y = self.width - em * (right - left), self.height - em * (lower - upper)
+        to_picture = (
+            np.array(
+                [
+                    [em, 0, MARGIN + free_x * off_x - em * left],
+                    [0, em, MARGIN + free_y * off_y - em * upper],
+                    [0, 0, 1],
+                ]
+            )
+            @ matrix
+        )
+        ink, x, y = typesetting.draw(font, label, setting, size)
+        middle = (setting.left + setting.right) / 2, (top + bottom) / 2
+        to_mask = np.array([[size, 0, x + middle[0] * size], [0, size, y + middle[1] * size], [0, 0, 1]])
+        whole = self.width + 2 * MARGIN, self.height + 2 * MARGIN
+        if straight:
+            mask = _placed(ink, round(to_picture[0, 2] - to_mask[0, 2]), round(to_picture[1, 2] - to_mask[1, 2]), whole)
+        else:
+            mask = camera.project(ink, pose, width, to_picture, to_mask, whole)
+        return _stroke(mask, em, hard, source), em
+
+    # The picture
+
+    def _pictured(self, mask: Mask, em: float, hard: float, source: Source) -> Image:
+        """The picture of the ink `mask`, `em` pixels tall: ground, marks, ink, and what a camera adds."""
+        contrast = source.between(180 - 125 * hard, 250 - 20 * hard)
+        inverted = source.random() < 0.35 * hard
+        # The lighter of the two is somewhere between as dark as it can be, and white.
+        light = source.between(max(contrast, 255 - 150 * hard), 255)
+        ground_luma, ink_luma = (light - contrast, light) if inverted else (light, light - contrast)
+        tint = 90 * hard * source.random()
+        image = self._ground(mask.shape, ground_luma, tint, contrast, hard, source)
+        tone = grounds.colour(ink_luma, 140 * hard * source.random(), source)
+        self._marks(image, mask, tone, em, hard, source)
+        _relief(image, mask, ground_luma, ink_luma, em, hard, source)
+        image = _inked(image, mask, tone, hard, source)
+        self._marks(image, mask, tone, em, hard, source)
+        return self._photographed(image, em, hard, source)
+
+    def _ground(
+        self, shape: tuple[int, ...], luma: float, tint: float, contrast: float, hard: float, source: Source
+    ) -> Image:
+        """The ground: uint8 (height, width, 3), in the mean about as light as `luma`."""
+        height, width = shape
+        tone = grounds.colour(luma, tint, source)
+        if source.random() > 0.75 * hard:
+            return grounds.plain(height, width, tone)
+        # It may take a part of what the ink stands out by.
+        swing = source.between(0.05, 0.4) * contrast
+        if source.random() < 0.4:
+            field, swing = grounds.gradient(height, width, source), 0.6 * swing
+        else:
+            field = grounds.texture(height, width, source)
+        other = grounds.colour(luma, tint, source)
+        return grounds.painted(field, _lighter(tone, -swing), _lighter(other, swing))
+
+    def _marks(self, image: Image, mask: Mask, tone: Colour, em: float, hard: float, source: Source) -> None:
+        """Lines and dots, in place."""
+        height, width = mask.shape
+        amount = self.noise * hard
+        thick = max(1, round(em / 20))
+        if source.random() < 0.12 * amount:
+            # A rule under the text, or a line through it.
+            row = height * (source.between(0.8, 1.0) if source.random() < 0.7 else source.between(0.4, 0.6))
+            slope = source.between(-1, 1) * hard * 0.08 * height
+            ends = (0, round(row + slope)), (width, round(row - slope))
+            cv2.line(image, *ends, _near(tone, 60, source), thick, cv2.LINE_AA)
+        if source.random() < 0.35 * hard:
+            for _ in range(source.about(2 * amount * source.random())):
+                self._stray_line(image, _near(tone, 120, source), source.between(0.5, 1.6) * thick, source)
+        if source.random() < 0.3 * hard:
+            number = source.about(amount * source.random() * width * height / 150)
+            for _ in range(number):
+                x, y = source.randbelow(width), source.randbelow(height)
+                side = 1 + source.randbelow(max(1, round(em / 14)))
+                image[y : y + side, x : x + side] = _near(tone, 160, source)
+
+    def _stray_line(self, image: Image, tone: Colour, thickness: float, source: Source) -> None:
+        height, width = image.shape[:2]
+        long = source.between(0.2, 1.1) * width
+        x, y = source.between(-0.1, 1) * width, source.between(0, 1) * height
+        rise, bulge = source.between(-1, 1) * height * 0.8, source.between(-0.5, 0.5) * height
+        t = np.linspace(0, 1, 2 if source.random() < 0.5 else 12)
+        points = np.stack([x + long * t, y + rise * t + 4 * bulge * t * (1 - t)], axis=1)
+        cv2.polylines(
+            image, [np.rint(points * 16).astype(np.int32)], False, tone, max(1, round(thickness)), cv2.LINE_AA, 4
+        )
+
+    def _photographed(self, image: Image, em: float, hard: float, source: Source) -> Image:
+        if source.random() < 0.45 * hard:
+            image = cv2.GaussianBlur(image, (0, 0), source.between(0.01, 0.01 + 0.04 * hard) * em + 0.2)
+        if source.random() < 0.2 * hard:
+            image = camera.motion(image, 1 + source.random() * 0.13 * hard * em, source.between(0, 180))
+        if source.random() < 0.35 * hard:
+            least = max(1 - 0.55 * hard, self._legible / em)
+            if least < 1:
+                image = camera.coarse(image, source.between(least, 1))
+        if source.random() < 0.7 * hard:
+            image = camera.grain(image, source.random() * 17 * hard * self.noise, source.random() < 0.5, source)
+        if source.random() < 0.6 * hard:
+            image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))
+        return image
+
+
+def _spacing(hard: float, source: Source) -> float:
+    """What is added to the space between letters, in em: from letters that touch to wide ones."""
+    if source.random() > 0.7 * hard:
+        return 0.0
+    return source.between(-0.1, 0.02) if source.random() < 0.5 else source.between(0.0, 0.4)
+
+
+def _pose(width: float, height: float, hard: float, distortion: float, source: Source) -> Pose:
+    much = hard * distortion
+    if source.random() > min(1.0, 1.4 * hard):
+        return Pose()
+    stretch = source.between(1 - 0.25 * hard, 1 + 0.3 * hard)
+    if not much:
+        return Pose(stretch=stretch)
+    # A long line that turns takes height, and its letters shrink: it turns less.
+    most = min(14.0, math.degrees(math.atan(0.7 * height / width)) + 1)
+    rotation = source.between(-most, most) * much if source.random() < 0.6 else 0.0
+    shear = source.between(-0.35, 0.35) * much if source.random() < 0.5 else 0.0
+    tilt = source.between(-0.35, 0.35) * much, source.between(-0.15, 0.15) * much
+    if source.random() < 0.6:
+        tilt = 0.0, 0.0
+    arc = source.between(-0.45, 0.45) * much * height if source.random() < 0.3 else 0.0
+    wave = (0.0, 1.0, 0.0)
+    if source.random() < 0.25:
+        wave = source.between(0.02, 0.14) * much * height, source.between(2, 6) * height, source.between(0, 2 * math.pi)
+    return Pose(rotation, shear, stretch, tilt, arc, wave)
+
+
+def _placed(ink: Mask, left: int, top: int, size: tuple[int, int]) -> Mask:
+    """`ink` with its corner at (left, top) of a mask of `size` (width, height)."""
+    mask = np.zeros(size[::-1], np.uint8)
+    x, y = max(0, left), max(0, top)
+    part = ink[y - top : size[1] - top, x - left : size[0] - left]
+    mask[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return mask
+
+
+def _stroke(mask: Mask, em: float, hard: float, source: Source) -> Mask:
+    """Fatter or, where letters are large enough, leaner."""
+    if source.random() > 0.3 * hard:
+        return mask
+    fatter = source.random() < 0.6
+    if not fatter and em < 24:
+        return mask
+    changed = (cv2.dilate if fatter else cv2.erode)(mask, np.ones((2, 2) if em < 30 else (3, 3), np.uint8))
+    share = source.between(0.2, 0.8 if fatter else 0.5)
+    return cv2.addWeighted(mask, 1 - share, changed, share, 0)
+
+
+def _relief(
+    image: Image, mask: Mask, ground_luma: float, ink_luma: float, em: float, hard: float, source: Source
+) -> None:
+    """Rarely, a shadow or an outline under the ink, in place."""
+    if source.random() > 0.2 * hard:
+        return
+    reach = max(1, round(em * source.between(0.03, 0.09)))
+    if source.random() < 0.5:
+        down, along = reach, source.choice((-reach, 0, reach))
+        under = _placed(mask, along, down, mask.shape[::-1])
+        luma = ground_luma + 0.45 * (ink_luma - ground_luma)
+    else:
+        under = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
+        luma = 255.0 if ink_luma < ground_luma else 0.0
+    image[:] = _blended(image, np.full_like(image, round(luma)), under, source.between(0.5, 1.0))
+
+
+def _inked(image: Image, mask: Mask, tone: Colour, hard: float, source: Source) -> Image:
+    """`image` with the ink of `mask` on it: opaque, or the ground showing through, evenly or in spots."""
+    height, width = mask.shape
+    opacity = 1 - 0.3 * hard * source.random()
+    if source.random() < 0.15 * hard:
+        worn = grounds.texture(height, width, source)
+        # From full ink to what is left where it is worn most.
+        mask = cv2.multiply(mask, cv2.convertScaleAbs(worn, alpha=-0.6, beta=255 + 0.3 * 128), scale=1 / 255)
+    return _blended(image, grounds.plain(height, width, tone), mask, opacity)
+
+
+def _blended(under: Image, over: Image, mask: Mask, opacity: float) -> Image:
+    weight = mask.astype(np.float32)
+    weight *= opacity / 255
+    return cv2.blendLinear(over, under, weight, 1 - weight)
+
+
+def _lighter(tone: Colour, by: float) -> Colour:
+    return tuple(min(255.0, max(0.0, part + by)) for part in tone)  # type: ignore[return-value]
+
+
+def _near(tone: Colour, spread: float, source: Source) -> Colour:
+    return tuple(min(255.0, max(0.0, part + source.between(-spread, spread))) for part in tone)  # type: ignore[return-value]

@@ -1,0 +1,166 @@
+"""Lines of text as masks of ink: one font, one size, kerned as Pillow does it.
+
+Measures are in em (the font's nominal size), so that a line is measured once, fitted into its picture, and only
+then drawn, at the size that it needs. Letters of simple scripts are kept once drawn and set side by side with the
+font's kerning; scripts whose letters change with their neighbours are shaped as a whole line by Pillow and Raqm.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as pillow
+from PIL import ImageDraw, ImageFont, features
+
+from console import UserError
+from generate_captcha.fonts import Font
+
+#: Ink of a line: 0 is none, 255 is full.
+Mask = NDArray[np.uint8]
+
+#: Pixels per em at which fonts are measured.
+MEASURE = 128
+#: Empty pixels around the ink of a line.
+PAD = 2
+
+#: Scripts whose letters stand side by side whatever their neighbours are, as their characters' names begin.
+SIMPLE = (
+    "LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "CJK", "HIRAGANA", "KATAKANA", "HANGUL SYLLABLE",
+    "BOPOMOFO", "FULLWIDTH", "IDEOGRAPHIC",
+)  # fmt: skip
+
+
+class Setting(NamedTuple):
+    """A line as it will be set, in em; x from where the line begins, y downwards from its baseline."""
+
+    pens: tuple[float, ...] | None  #: where each letter begins; None where Raqm shapes the line
+    left: float  #: of the ink, like the next three
+    top: float
+    right: float
+    bottom: float
+
+
+class _Measures(NamedTuple):
+    advance: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class _Letter(NamedTuple):
+    ink: Mask
+    left: int
+    top: int
+
+
+def measure(font: Font, text: str, spacing: float) -> Setting:
+    """Set `text`, its letters `spacing` em further apart than the font has them (scripts that join: never).
+
+    Raises UserError when the text's script needs shaping that this Pillow cannot do.
+    """
+    if not simple(text):
+        if not features.check("raqm"):
+            raise UserError(
+                f"the text {text!r} needs letters that change with their neighbours, which this Pillow cannot draw: "
+                "install Pillow with Raqm, or leave such texts out"
+            )
+        return Setting(None, *(side / MEASURE for side in _face(font, MEASURE).getbbox(text, anchor="ls")))
+    pens, pen, before = [], 0.0, ""
+    left = top = right = bottom = 0.0
+    for character in text:
+        letter = _measures(font, character)
+        if before:
+            pen += _kerning(font, before, character)
+            # Letters may touch, words may not.
+            pen += max(0.0, spacing) if " " in (before, character) else spacing
+        pens.append(pen)
+        if letter.right > letter.left:
+            left, right = min(left, pen + letter.left), max(right, pen + letter.right)
+            top, bottom = min(top, letter.top), max(bottom, letter.bottom)
+        pen += letter.advance
+        before = character
+    return Setting(tuple(pens), left, top, right, bottom)
+
+
+def draw(font: Font, text: str, setting: Setting, size: int) -> tuple[Mask, int, int]:
+    """The ink of a line at `size` pixels per em, :data:`PAD` or more empty pixels around it.
+
+    Returns the mask, uint8 (height, width), and the pixel (x, y) in it where the baseline begins.
+    """
+    if setting.pens is None:
+        ink, left, top = _ink(font, size, text)
+        return np.pad(ink, PAD), PAD - left, PAD - top
+    letters = [
+        (round(pen * size) + letter.left, letter)
+        for pen, letter in zip(setting.pens, (_letter(font, size, character) for character in text), strict=True)
+        if letter.ink.size
+    ]
+    if not letters:
+        return np.zeros((2 * PAD, 2 * PAD), np.uint8), PAD, PAD
+    left = min(x for x, _ in letters) - PAD
+    top = min(letter.top for _, letter in letters) - PAD
+    right = max(x + letter.ink.shape[1] for x, letter in letters) + PAD
+    bottom = max(letter.top + letter.ink.shape[0] for _, letter in letters) + PAD
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    for x, (ink, _, y) in letters:
+        part = mask[y - top : y - top + ink.shape[0], x - left : x - left + ink.shape[1]]
+        np.maximum(part, ink, out=part)
+    return mask, -left, -top
+
+
+def simple(text: str) -> bool:
+    """Whether the letters of `text` stand side by side, each as it stands alone."""
+    return all(map(_simple, text))
+
+
+@functools.cache
+def _simple(character: str) -> bool:
+    if unicodedata.category(character)[0] == "M" or unicodedata.bidirectional(character) in ("R", "AL"):
+        return False
+    return (
+        character.isascii()
+        or unicodedata.category(character)[0] != "L"
+        or unicodedata.name(character, "").startswith(SIMPLE)
+    )
+
+
+@functools.lru_cache(maxsize=65_536)
+def _measures(font: Font, character: str) -> _Measures:
+    face = _face(font, MEASURE)
+    return _Measures(*(side / MEASURE for side in (face.getlength(character), *face.getbbox(character, anchor="ls"))))
+
+
+@functools.lru_cache(maxsize=65_536)
+def _kerning(font: Font, one: str, other: str) -> float:
+    # Ideographs stand on a grid; measuring their millions of pairs would fill memory and find nothing.
+    if ord(one) >= 0x2E80 or ord(other) >= 0x2E80:
+        return 0.0
+    face = _face(font, MEASURE)
+    together = (
+        face.getlength(one + other, features=["-liga"]) if features.check("raqm") else face.getlength(one + other)
+    )
+    return together / MEASURE - _measures(font, one).advance - _measures(font, other).advance
+
+
+# 16,384 letters of 32 × 32 pixels are 16 MB.
+@functools.lru_cache(maxsize=16_384)
+def _letter(font: Font, size: int, character: str) -> _Letter:
+    return _ink(font, size, character)
+
+
+def _ink(font: Font, size: int, text: str) -> _Letter:
+    face = _face(font, size)
+    left, top, right, bottom = map(int, face.getbbox(text, anchor="ls"))
+    image = pillow.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(image).text((-left, -top), text, font=face, fill=255, anchor="ls")
+    return _Letter(np.asarray(image), left, top)
+
+
+@functools.lru_cache(maxsize=512)
+def _face(font: Font, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(font.path), size, index=font.face)
