@@ -62,7 +62,7 @@ def extent(pose: Pose, width: float, height: float) -> tuple[Plane, tuple[float,
     edge = EDGE * width
     sag = pose.sag(edge, width) if pose.bent() else 0.0
     points = np.ones((3, 2 * len(EDGE)))
-    points[0] = np.tile(edge, 2)
+    points[0, : len(EDGE)] = points[0, len(EDGE) :] = edge
     points[1, : len(EDGE)] = sag - height / 2
     points[1, len(EDGE) :] = sag + height / 2
     points = matrix @ points
@@ -130,27 +130,34 @@ def jpeg(image: Image, quality: int) -> Image:
 def grain(image: Image, amount: float, coloured: bool, source: Source) -> Image:
     """With the sensor's noise: normal, of standard deviation `amount` grey levels."""
     height, width = image.shape[:2]
-    noise = piece(_grain(), height, width, source)
-    if not coloured:
-        noise = cv2.cvtColor(np.ascontiguousarray(noise[:, :, 0]), cv2.COLOR_GRAY2RGB)
-    strength = amount / 32
-    return cv2.addWeighted(image, 1.0, np.ascontiguousarray(noise), strength, -128 * strength)
+    noise = _grain(coloured).piece(height, width, source)
+    strength = amount / GRAIN
+    return cv2.addWeighted(image, 1.0, noise, strength, -128 * strength)
+
+
+#: Standard deviation of the stored grain.
+GRAIN = 32
+
+
+class Bank:
+    """A pattern made once, from which pictures take pieces at random places; it goes on where it ends."""
+
+    def __init__(self, pattern: NDArray[np.uint8]) -> None:
+        self.height, self.width = pattern.shape[:2]
+        # Doubled, so that a piece of up to its own size is a plain cut.
+        self._doubled = np.concatenate([np.concatenate([pattern, pattern])] * 2, axis=1)
+
+    def piece(self, height: int, width: int, source: Source) -> NDArray[np.uint8]:
+        """uint8 (height, width, …)."""
+        top, left = source.randbelow(self.height), source.randbelow(self.width)
+        if height <= self.height and width <= self.width:
+            return self._doubled[top : top + height, left : left + width]
+        rows, columns = np.arange(top, top + height) % self.height, np.arange(left, left + width) % self.width
+        return self._doubled[rows[:, None], columns]
 
 
 @functools.cache
-def _grain() -> Image:
-    """Normal noise about 128, standard deviation 32: uint8 (256, 640, 3). Made once, used in pieces."""
-    return (
-        (np.random.default_rng(1).standard_normal((256, 640, 3), np.float32) * 32 + 128.5).clip(0, 255).astype(np.uint8)
-    )
-
-
-def piece(image: Image, height: int, width: int, source: Source) -> Image:
-    """A piece of `image` from a random place, which begins anew where it ends: (height, width, …)."""
-    top, left = source.randbelow(image.shape[0]), source.randbelow(image.shape[1])
-    down, right = max(0, top + height - image.shape[0]), max(0, left + width - image.shape[1])
-    if not (down or right):
-        return image[top : top + height, left : left + width]
-    rows = np.arange(top, top + height) % image.shape[0]
-    columns = np.arange(left, left + width) % image.shape[1]
-    return image[rows[:, None], columns]
+def _grain(coloured: bool) -> Bank:
+    channels = 3 if coloured else 1
+    noise = np.random.default_rng(1).standard_normal((256, 640, channels), np.float32) * GRAIN + 128.5
+    return Bank(np.broadcast_to(noise.clip(0, 255), (256, 640, 3)).astype(np.uint8))

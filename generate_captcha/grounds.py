@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from console import UserError
-from generate_captcha.camera import piece
+from generate_captcha.camera import Bank
 from generate_captcha.style import Image, Source
 
 Colour = tuple[float, float, float]
@@ -28,15 +28,15 @@ def colour(luma: float, saturation: float, source: Source) -> Colour:
 
 def plain(height: int, width: int, tone: Colour) -> Image:
     """uint8 (height, width, 3) of one colour."""
-    image = np.empty((height, width, 3), np.uint8)
-    image[:] = np.rint(tone)
-    return image
+    # Whole rows at a time are five times as fast as pixels.
+    row = np.tile(np.rint(tone).astype(np.uint8), width)
+    return np.broadcast_to(row, (height, 3 * width)).copy().reshape(height, width, 3)
 
 
 def painted(field: Field, dark: Colour, light: Colour) -> Image:
     """`field` in colours: `dark` where it is 0, `light` where it is 255."""
     table = np.linspace(dark, light, 256).round().astype(np.uint8)[:, None]
-    return cv2.applyColorMap(field, np.ascontiguousarray(table))
+    return cv2.applyColorMap(field, table)
 
 
 def gradient(height: int, width: int, source: Source) -> Field:
@@ -49,7 +49,7 @@ def gradient(height: int, width: int, source: Source) -> Field:
 
 def texture(height: int, width: int, source: Source) -> Field:
     """Noise of several scales: paper, cloth, clouds. uint8 (height, width), about 128."""
-    return np.ascontiguousarray(piece(_texture(source.randbelow(TEXTURES)), height, width, source))
+    return _texture(source.randbelow(TEXTURES)).piece(height, width, source)
 
 
 #: Finer to coarser.
@@ -57,7 +57,7 @@ TEXTURES = 4
 
 
 @functools.cache
-def _texture(number: int) -> Field:
+def _texture(number: int) -> Bank:
     chance = np.random.default_rng(2 + number)
     height, width = 256, 640
     field = np.zeros((height, width), np.float32)
@@ -68,7 +68,7 @@ def _texture(number: int) -> Field:
         large = cv2.resize(wrapped, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         field += scale ** (0.3 * number - 0.2) * large[2 * scale : 2 * scale + height, 2 * scale : 2 * scale + width]
     field *= 50 / field.std()
-    return (field + 128.5).clip(0, 255).astype(np.uint8)
+    return Bank((field + 128.5).clip(0, 255).astype(np.uint8))
 
 
 class Pictures:

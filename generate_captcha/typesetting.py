@@ -95,20 +95,21 @@ def draw(font: Font, text: str, setting: Setting, size: int) -> tuple[Mask, int,
     if setting.pens is None:
         ink, left, top = _ink(font, size, text)
         return np.pad(ink, PAD), PAD - left, PAD - top
-    letters = [
-        (round(pen * size) + letter.left, letter)
-        for pen, letter in zip(setting.pens, (_letter(font, size, character) for character in text), strict=True)
-        if letter.ink.size
-    ]
-    if not letters:
-        return np.zeros((2 * PAD, 2 * PAD), np.uint8), PAD, PAD
-    left = min(x for x, _ in letters) - PAD
-    top = min(letter.top for _, letter in letters) - PAD
-    right = max(x + letter.ink.shape[1] for x, letter in letters) + PAD
-    bottom = max(letter.top + letter.ink.shape[0] for _, letter in letters) + PAD
+    letters = []
+    left, top, right, bottom = size, 0, 0, 0
+    for pen, character in zip(setting.pens, text, strict=True):
+        letter = _letter(font, size, character)
+        ink, x, y = letter
+        height, width = ink.shape
+        if width:
+            x += round(pen * size)
+            letters.append((ink, x, y, x + width, y + height))
+            left, top = min(left, x), min(top, y)
+            right, bottom = max(right, x + width), max(bottom, y + height)
+    left, top, right, bottom = min(left, right) - PAD, top - PAD, right + PAD, bottom + PAD
     mask = np.zeros((bottom - top, right - left), np.uint8)
-    for x, (ink, _, y) in letters:
-        part = mask[y - top : y - top + ink.shape[0], x - left : x - left + ink.shape[1]]
+    for ink, x, y, end, low in letters:
+        part = mask[y - top : low - top, x - left : end - left]
         np.maximum(part, ink, out=part)
     return mask, -left, -top
 

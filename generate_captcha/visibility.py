@@ -27,12 +27,18 @@ def stands_out(image: Image, mask: NDArray[np.uint8], em: float) -> bool:
     near = cv2.dilate(mask, np.ones((reach, reach), np.uint8))
     ring = cv2.compare(near, INK, cv2.CMP_GT)
     ring[mask > NONE] = 0
+    starts = np.arange(0, mask.shape[1], max(4, round(em)))
     sums = []
     for where in (ink, ring):
-        part = cv2.bitwise_and(grey, where).astype(np.float32)
-        columns = np.stack([where.sum(axis=0, dtype=np.float32) / 255, part.sum(axis=0), (part * part).sum(axis=0)])
-        step = max(4, round(em))
-        sums.append(np.add.reduceat(columns, np.arange(0, columns.shape[1], step), axis=1))
+        part = cv2.bitwise_and(grey, where)
+        columns = np.concatenate(
+            [
+                cv2.reduce(where, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F) / 255,
+                cv2.reduce(part, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F),
+                cv2.reduce(part, 0, cv2.REDUCE_SUM2, dtype=cv2.CV_32F),
+            ]
+        )
+        sums.append(np.add.reduceat(columns, starts, axis=1))
     (ink_size, ink_sum, _), (ring_size, ring_sum, ring_squares) = sums
     if not ink_size.any():
         return False
