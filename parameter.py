@@ -7,13 +7,14 @@ The flags of the commands (:func:`from_command_line`) and the `parameters.json` 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -21,7 +22,7 @@ import tyro
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from tyro.conf import Positional, arg
 
-from console import WRONG_USE, UserError
+from console import WRONG_USE, UserError, warn
 
 #: Stands in every model file; equal to the version in pyproject.toml.
 KIT_VERSION = "0.1.0"
@@ -33,6 +34,12 @@ DEFAULT_ALPHABET = "0-9A-Z"
 
 #: Where the commands take the name of weights: none, the network starts as it is initialised.
 RANDOM = "random"
+
+#: The padding in the dictionaries of attention_ocr, no character.
+PADDING = "<nul>"
+
+#: The forms that `python -m dataset convert` writes, each a line in dataset.forms.WRITERS.
+FormName = Literal["folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", "fsns", "lmdb"]
 
 #: The styles of generate_captcha, each a file of that name in generate_captcha/styles.
 StyleName = Literal["captcha", "lines", "dots", "line"]
@@ -93,20 +100,78 @@ def _characters_of_ranges(text: str) -> Iterator[str]:
 
 
 def _characters_of_file(path: Path) -> list[str]:
+    return [character for _, character in _entries(path)]
+
+
+def dictionary(path: Path) -> dict[int, str]:
+    """The characters of a file with `id<TAB>character` on each line, by id; the padding `<nul>` is the empty text.
+
+    Raises ValueError for a file of another kind. A character may have several ids, an id has one character.
+    """
+    entries = list(_entries(path, padding=True))
+    if not entries or any(number is None for number, _ in entries):
+        raise ValueError("a dictionary has id<TAB>character on each line")
+    return {number: character for number, character in entries if number is not None}
+
+
+def numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
+    """The characters that `text` stands for, as :func:`alphabet` reads it, with their numbers from 0.
+
+    A dictionary file says the numbers itself, that of its padding too; without `text` the characters are those of
+    `labels`, sorted. Raises UserError for a label with another character.
+    """
+    used = set[str]().union(*labels)
+    if text is None:
+        found = {character: number for number, character in enumerate(sorted(used))}
+    else:
+        found = {character: number for number, character in enumerate(alphabet(text))}
+        with contextlib.suppress(ValueError, OSError):
+            found = {character or PADDING: number for number, character in dictionary(Path(text)).items()}
+    if outside := sorted(used - found.keys()):
+        raise UserError(f"labels hold {' '.join(outside)}, which --alphabet {text} does not: add or mend them")
+    return {**found, PADDING: found.get(PADDING, max(found.values(), default=-1) + 1)}
+
+
+def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, str]]:
+    """The ids and characters of a file, without ids where it has none; warns of gaps in the ids."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ValueError("the file is not UTF-8 text; save it as UTF-8 with one character per line") from error
-    characters = []
-    for number, line in enumerate(lines, start=1):
-        character = unicodedata.normalize("NFC", line.rpartition("\t")[2])
-        # `<nul>` is the padding of the dictionaries of Attention OCR, no character.
-        if character in ("", "<nul>"):
+    lines_of_ids: dict[int, int] = {}
+    for line_number, line in enumerate(lines, start=1):
+        left, tab, right = line.rpartition("\t")
+        character = unicodedata.normalize("NFC", right)
+        if character == "":
+            continue
+        number = int(left) if tab and left.isdecimal() else None
+        if number is not None:
+            if number in lines_of_ids:
+                raise ValueError(
+                    f"the id {number} stands in lines {lines_of_ids[number]} and {line_number} of the file; "
+                    "each character needs its own"
+                )
+            lines_of_ids[number] = line_number
+        if character == PADDING:
+            if padding:
+                yield number, ""
             continue
         if len(character) > 1:
-            raise ValueError(f"line {number} of the file is {character!r}; an alphabet file has one character per line")
-        characters.append(character)
-    return characters
+            raise ValueError(
+                f"line {line_number} of the file is {character!r}; an alphabet file has one character per line"
+            )
+        yield number, character
+    if lines_of_ids:
+        _tell_gaps(str(path), tuple(sorted(lines_of_ids)))
+
+
+@functools.cache  # once, however often the file is read
+def _tell_gaps(path: str, ids: tuple[int, ...]) -> None:
+    gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(ids) if after - before > 1]
+    if gaps:
+        ranges = [f"{first}-{last}" if last > first else f"{first}" for first, last in gaps[:3]]
+        more = ", …" if len(gaps) > 3 else ""
+        warn(f"{path}: no characters for the ids {', '.join(ranges)}{more}; is a line missing?")
 
 
 def _checked_size(text: str) -> str:

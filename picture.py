@@ -10,8 +10,9 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
@@ -38,6 +39,24 @@ class UnreadablePicture(Exception):
     """Why a file cannot be read as a picture, in a few words: `zero bytes`, `truncated`, `not a picture`."""
 
 
+class Stored(str):
+    """The path of a picture that is no file but lies in one with many others, such as `train.tfrecord/17`.
+
+    It goes wherever paths go. :func:`load` opens it by calling `fetch`, which gives the picture's bytes or raises
+    UnreadablePicture; it has changed when the file `container` has.
+    """
+
+    __slots__ = ("container", "fetch")
+
+    container: str
+    fetch: Callable[[], bytes]
+
+    def __new__(cls, path: str, container: str, fetch: Callable[[], bytes]) -> Self:
+        stored = super().__new__(cls, path)
+        stored.container, stored.fetch = container, fetch
+        return stored
+
+
 def read(source: Path | str | bytes, channels: int) -> Image:
     """Decode a picture: a path, or the bytes of a file.
 
@@ -62,8 +81,10 @@ def read(source: Path | str | bytes, channels: int) -> Image:
 
 
 def load(path: Path | str) -> bytes:
-    """The bytes of a file. Raises UnreadablePicture where there is none to be had."""
+    """The bytes of a file, or of a picture in one. Raises UnreadablePicture where there is none to be had."""
     try:
+        if isinstance(path, Stored):
+            return path.fetch()
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:

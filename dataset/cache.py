@@ -103,7 +103,8 @@ def _stamps(samples: Samples) -> npt.NDArray[np.int64]:
     stamps = np.full((len(samples), 3), -1, np.int64)
     for row, sample in enumerate(samples):
         with contextlib.suppress(OSError, ValueError):
-            stat = os.stat(sample.path)
+            path = sample.path
+            stat = os.stat(path.container if isinstance(path, picture.Stored) else path)
             # The second time also notices new permissions, and new content with the old time.
             stamps[row] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
     return stamps

@@ -1,4 +1,4 @@
-"""What the user points at when reading: pictures, folders and lists in any mixture, and paths on stdin."""
+"""What the user points at when reading: pictures, folders, lists and records in any mixture, and paths on stdin."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from console import UserError
-from dataset.forms import Sample, samples, stem
+from dataset.forms import Sample, exists, samples, stem
+from dataset.tfrecord import is_records
 from picture import PICTURE_SUFFIXES
-
-#: What a path in the current folder need not begin with.
-HERE = os.path.join(".", "")
 
 
 def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None = None) -> Iterator[Sample]:
-    """The pictures of all `paths`, one at a time: a picture, a folder, a list, or `-` for one path per line of `stdin`.
+    """The pictures of all `paths`, one at a time: a picture, whatever dataset.forms knows, or `-` for one path
+    per line of `stdin`.
 
     Single pictures have the label of their file name, as those of a folder have. A file of a list or of stdin need
     not exist. Raises UserError at once for a path that does not exist, and when there is none.
@@ -25,7 +24,7 @@ def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None
     if not paths:
         raise UserError("nothing to read: give pictures, folders or list files, or - for paths on stdin")
     for path in paths:
-        if path != "-" and not os.path.exists(path):
+        if path != "-" and not exists(Path(path)):
             raise UserError(f"{path} does not exist: give a picture, a folder or a list of pictures")
     return _inputs(paths, stdin, label_pattern)
 
@@ -38,8 +37,7 @@ def _inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | Non
         elif _is_picture(path):
             yield _picture(path, label_pattern)
         else:
-            for sample in samples(path, label_pattern):
-                yield sample._replace(path=sample.path.removeprefix(HERE))
+            yield from samples(path, label_pattern)
 
 
 def _picture(path: str, label_pattern: str | None) -> Sample:
@@ -50,11 +48,13 @@ def _picture(path: str, label_pattern: str | None) -> Sample:
 
 
 def _is_picture(path: str) -> bool:
-    """Whether a path is a picture rather than a folder or list; its first bytes tell where the suffix does not."""
+    """Whether a path is a picture, no folder, list or records; its first bytes tell where the suffix does not."""
     if os.path.isdir(path):
         return False
     if os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES:
         return True
+    if is_records(Path(path)):
+        return False
     with open(path, "rb") as file:
         start = file.read(1024)
     # Texts have no such bytes, and the signatures and sizes at the start of a picture are made of them.

@@ -1,6 +1,7 @@
-"""The forms in which labelled pictures come: a folder, or a list in one of several notations.
+"""The forms in which labelled pictures come: a folder, a list in one of several notations, records in few large files.
 
-A form is one module with the two functions of :class:`Form`, and one line in :data:`FORMS`.
+A form is one module with the functions of :class:`Form` or :class:`RecordForm`, and one line in :data:`FORMS`; one that
+can be written has those of :class:`Writer` too, and one line in :data:`WRITERS`.
 """
 
 from __future__ import annotations
@@ -8,22 +9,26 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol, overload
+from typing import NamedTuple, Protocol, overload, runtime_checkable
 
 import numpy as np
 
 from console import UserError
-from dataset.forms import delimited, folder, json_lines, plain
+from dataset.forms import delimited, folder, fsns, json_lines, lmdb, mjsynth, plain, sidecar, tfrecord
+from dataset.forms.writing import Picture, Plan
+from dataset.tfrecord import is_records
+from picture import Stored
 
 
 class Form(Protocol):
     """What a module in this package offers."""
 
     def matches(self, path: Path) -> bool:
-        """Whether the file or folder `path`, which exists, is of this form."""
+        """Whether the file, folder or pattern `path` is of this form."""
         ...
 
     def rows(self, path: Path) -> Iterator[tuple[str, str]]:
@@ -34,12 +39,75 @@ class Form(Protocol):
         ...
 
 
-#: Asked in this order; `plain` takes any file that is left.
-FORMS: dict[str, Form] = {
+class Records(Protocol):
+    """Pictures that are no files of their own, each under a name that reads like a path in the folder."""
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Each picture's name and label, as :meth:`Form.rows` gives them."""
+        ...
+
+    def fetch(self, name: str) -> bytes:
+        """The bytes of a picture whose name was given; from any thread. Raises UnreadablePicture."""
+        ...
+
+    def container(self, name: str) -> str:
+        """The file that holds the picture: when it changes, the picture may have."""
+        ...
+
+
+@runtime_checkable
+class RecordForm(Protocol):
+    """What a module for pictures that are no files offers."""
+
+    def matches(self, path: Path) -> bool:
+        """As in :class:`Form`."""
+        ...
+
+    def open(self, path: Path) -> Records:
+        """The pictures. Raises UserError where they cannot be opened."""
+        ...
+
+
+class Writer(Protocol):
+    """What a form that can be written offers."""
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The suffixes of the picture formats it takes, the one to convert others to last; none: it takes all."""
+        ...
+
+    def cannot_hold(self, label: str) -> str | None:
+        """Why the form cannot hold a label, as words after its name; None when it can."""
+        ...
+
+    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+        """Write into an empty folder; returns the path by which the pictures are read."""
+        ...
+
+
+#: Asked in this order; `folder` takes any folder that is left, and `plain` any file.
+FORMS: dict[str, Form | RecordForm] = {
+    "lmdb": lmdb,
+    "fsns": fsns,
+    "tfrecord": tfrecord,
+    "mjsynth": mjsynth,
+    "sidecar": sidecar,
     "folder": folder,
     "delimited": delimited,
     "json_lines": json_lines,
     "plain": plain,
+}
+
+#: By their names as a flag (parameter.FormName).
+WRITERS: dict[str, Writer] = {
+    "folder": folder,
+    "sidecar": sidecar,
+    "csv": delimited.CSV,
+    "tsv": delimited.TSV,
+    "json_lines": json_lines,
+    "tfrecord": tfrecord,
+    "fsns": fsns,
+    "lmdb": lmdb,
 }
 
 
@@ -48,30 +116,48 @@ class Sample(NamedTuple):
 
     name: str  #: path relative to the folder or list it was found by, with `/`
     label: str  #: in Unicode's composed form (NFC); empty where none was found
-    path: str  #: where to open it
+    path: str  #: where to open it; a :class:`picture.Stored` where it is no file of its own
 
 
 def samples(path: Path | str, label_pattern: str | None = None) -> Iterator[Sample]:
-    """The labelled pictures of a folder (recursive, sorted by name) or list (in its order), one at a time.
+    """The labelled pictures of a folder (recursive, sorted by name), list or set of records, one at a time.
 
     With `label_pattern`, a regular expression with a group `label`, the label is what that group matches in the
     file name without its suffix; otherwise it is what the form says. Raises UserError when there is no such path.
     """
-    path = Path(path)
-    if not path.exists():
+    rows, place = _opened(Path(path), label_pattern)
+    for name, label in rows:
+        yield Sample(name, label, place(name))
+
+
+def exists(path: Path) -> bool:
+    """Whether there is anything under `path`, which may be a pattern such as `data/train-*` of files of records."""
+    return path.exists() or is_records(path)
+
+
+def _opened(path: Path, label_pattern: str | None) -> tuple[Iterator[tuple[str, str]], Callable[[str], str]]:
+    """Names and labels of all pictures, and the function from a name to where the picture is opened."""
+    if not exists(path):
         raise UserError(f"{path} does not exist: give a folder of labelled pictures, or a list of them")
     form = next(form for form in FORMS.values() if form.matches(path))
-    root = str(_root(path))
+    # What lies in the current folder is named without it.
+    root = str(path if path.is_dir() else path.parent)
+    join = partial(os.path.join, "" if root == os.curdir else root)
     pattern = re.compile(label_pattern) if label_pattern else None
-    for name, label in form.rows(path):
-        if pattern:
-            match = pattern.search(stem(name))
-            label = (match["label"] or "") if match else ""
-        yield Sample(name, unicodedata.normalize("NFC", label), os.path.join(root, name))
 
+    def labelled(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        for name, label in rows:
+            if pattern:
+                match = pattern.search(stem(name))
+                label = (match["label"] or "") if match else ""
+            yield name, unicodedata.normalize("NFC", label)
 
-def _root(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
+    if isinstance(form, RecordForm):
+        records = form.open(path)
+        return labelled(records.rows()), lambda name: Stored(
+            join(name), records.container(name), partial(records.fetch, name)
+        )
+    return labelled(form.rows(path)), join
 
 
 def stem(name: str) -> str:
@@ -82,14 +168,14 @@ def stem(name: str) -> str:
 class Samples(Sequence[Sample]):
     """Many samples in little memory: about 50 bytes each, where Python objects would take 400."""
 
-    def __init__(self, source: Path, samples: Iterable[Sample]) -> None:
-        self.source = source
-        self.root = str(_root(source))
+    def __init__(self, source: Path, rows: Iterable[tuple[str, str]], place: Callable[[str], str]) -> None:
+        """`rows` are names and labels, `place` gives the path that opens a name."""
+        self.source, self._place = source, place
         names, labels = [strings([])], [strings([])]
-        iterator = iter(samples)
+        iterator = iter(rows)
         while chunk := list(islice(iterator, 4096)):
-            names.append(strings([sample.name for sample in chunk]))
-            labels.append(strings([sample.label for sample in chunk]))
+            names.append(strings([name for name, _ in chunk]))
+            labels.append(strings([label for _, label in chunk]))
         self.names, self.labels = np.concatenate(names), np.concatenate(labels)
 
     def __len__(self) -> int:
@@ -103,7 +189,7 @@ class Samples(Sequence[Sample]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         name = str(self.names[index])
-        return Sample(name, str(self.labels[index]), os.path.join(self.root, name))
+        return Sample(name, str(self.labels[index]), self._place(name))
 
 
 def strings(texts: Iterable[str]) -> np.ndarray:
@@ -116,7 +202,7 @@ def strings(texts: Iterable[str]) -> np.ndarray:
 def collect(path: Path | str, label_pattern: str | None = None) -> Samples:
     """All of :func:`samples`. Raises UserError when there are none."""
     path = Path(path)
-    found = Samples(path, samples(path, label_pattern))
+    found = Samples(path, *_opened(path, label_pattern))
     if not found:
         what = f"no pictures in {path}" if path.is_dir() else f"{path} lists no pictures"
         raise UserError(f"{what}: name pictures LABEL_anything.png there, or make some with python -m generate_captcha")

@@ -5,12 +5,14 @@ ignored; without one, the first column is the path and the second the label. Quo
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from console import UserError
-from dataset.forms.text import FILE_KEYS, LABEL_KEYS, lines
+from dataset.forms.text import FILE_KEYS, LABEL_KEYS, lines, one_line
+from dataset.forms.writing import Picture, Plan, lines_of
 
 _SUFFIXES = {".csv": ",;\t", ".tsv": "\t", ".tab": "\t"}
 
@@ -47,3 +49,30 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
                 yield row[file], row[label] if label is not None and len(row) > label else ""
     except csv.Error as error:
         raise UserError(f"{path} cannot be read as a table ({error}): check its quotes and separators") from None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Writes one of the two notations."""
+
+    suffix: Literal[".csv", ".tsv"]
+    formats: tuple[str, ...] = ()
+
+    def cannot_hold(self, label: str) -> str | None:
+        return "holds a tab" if self.suffix == ".tsv" and "\t" in label else one_line(label)
+
+    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+        path = folder / f"labels{self.suffix}"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            if self.suffix == ".csv":
+                write = csv.writer(file, lineterminator="\n").writerow
+            else:
+                # No quotes: what csv would have to escape is not there.
+                write = lambda row: file.write("\t".join(row) + "\n")  # noqa: E731
+            write(("file", "label", "source"))
+            for name, label, source in lines_of(pictures, folder):
+                write((name, label, " ".join(source.split())))
+        return path
+
+
+CSV, TSV = Table(".csv"), Table(".tsv")

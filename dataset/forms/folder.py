@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from dataset.forms.writing import Picture, Plan, place, write_file
 from picture import PICTURE_SUFFIXES
+
+#: Bytes that a label may take in a file name, so that number and suffix fit too.
+_LONGEST = 200
+
+formats = ()
 
 
 def matches(path: Path) -> bool:
@@ -14,11 +21,16 @@ def matches(path: Path) -> bool:
 
 
 def rows(path: Path) -> Iterator[tuple[str, str]]:
-    for name in _names(str(path), "", ()):
+    for name in names(path, PICTURE_SUFFIXES):
         yield name, os.path.splitext(name.rpartition("/")[2])[0].partition("_")[0]
 
 
-def _names(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
+def names(path: Path, suffixes: Collection[str]) -> Iterator[str]:
+    """The files below `path` with one of the suffixes, sorted, relative, with `/`; hidden ones are left out."""
+    return _names(str(path), "", (), suffixes)
+
+
+def _names(folder: str, prefix: str, above: tuple[str, ...], suffixes: Collection[str]) -> Iterator[str]:
     # A link to a folder above would be searched for ever.
     here = os.path.realpath(folder)
     if here in above:
@@ -27,6 +39,22 @@ def _names(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
         found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
     for name, is_folder in found:
         if is_folder:
-            yield from _names(os.path.join(folder, name), f"{prefix}{name}/", (*above, here))
-        elif os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES:
+            yield from _names(os.path.join(folder, name), f"{prefix}{name}/", (*above, here), suffixes)
+        elif os.path.splitext(name)[1].lower() in suffixes:
             yield prefix + name
+
+
+def cannot_hold(label: str) -> str | None:
+    if label.startswith("."):
+        return "begins with a dot, which hides a file"
+    if len(label.encode()) > _LONGEST:
+        return f"is longer than {_LONGEST} bytes, too long for a file name"
+    bad = next((each for each in label if each in '_/\\:*?"<>|' or unicodedata.category(each) == "Cc"), None)
+    return None if bad is None else f"holds {bad!r}, which cannot stand in the label of a file name"
+
+
+def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+    for index, picture in enumerate(pictures):
+        above, slash, number = place(index).rpartition("/")
+        write_file(folder, f"{above}{slash}{picture.label}_{number}{picture.suffix}", picture.data)
+    return folder

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from console import UserError
 from dataset.forms.text import FILE_KEYS, LABEL_KEYS, lines
+from dataset.forms.writing import Picture, Plan, lines_of
+
+formats = ()
 
 
 def matches(path: Path) -> bool:
@@ -25,3 +28,15 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
             raise UserError(f'{path}, line {number} names no picture: write {{"file": …, "label": …}}')
         label = next((entry[key] for key in LABEL_KEYS if entry.get(key) is not None), "")
         yield file, str(label)
+
+
+def cannot_hold(label: str) -> str | None:
+    return None
+
+
+def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+    path = folder / "labels.jsonl"
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for name, label, source in lines_of(pictures, folder):
+            file.write(json.dumps({"file": name, "label": label, "source": source}, ensure_ascii=False) + "\n")
+    return path

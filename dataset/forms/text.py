@@ -26,3 +26,8 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                     yield number, line
         except UnicodeDecodeError:
             raise UserError(f"{path} is not UTF-8 text: save the list as UTF-8, or give a folder") from None
+
+
+def one_line(label: str) -> str | None:
+    """Why a label cannot stand on a line of its own, None when it can."""
+    return "holds a line break" if "\n" in label or "\r" in label else None

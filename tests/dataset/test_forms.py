@@ -1,17 +1,21 @@
-"""Folders and lists: which pictures are found, in which order, with which labels."""
+"""Folders, lists and records: which pictures are found, in which order, with which labels."""
 
 from __future__ import annotations
 
 import json
 import os
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import dataset
+import parameter
 from console import UserError
-from dataset.forms import FORMS
+from dataset.forms import FORMS, WRITERS
+from dataset.forms.writing import Picture, Plan
 
 LABELS = {"a/one.png": "Ab1", "two words.png": "x y", "three.png": "é粤"}
 
@@ -48,8 +52,44 @@ def plain_form(folder: Path) -> Path:
     return path
 
 
+def sidecar_form(folder: Path) -> Path:
+    for name, label in LABELS.items():
+        place = folder / name
+        place.parent.mkdir(exist_ok=True)
+        place.touch()
+        place.with_suffix(".txt").write_text(label + "\n", encoding="utf-8")
+    return folder
+
+
+def mjsynth_form(folder: Path) -> Path:
+    lines = [
+        f"./{number}/1/7_{label}_{number}.jpg {number}\n"
+        for number, label in enumerate(LABELS.values())
+        if " " not in label
+    ]
+    (folder / "annotation_train.txt").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def written(form: str) -> Callable[[Path], Path]:
+    """A corpus by the form's own writer; tests/dataset/test_records.py compares that with others' writers."""
+
+    def write(folder: Path) -> Path:
+        numbers = parameter.numbers(None, LABELS.values())
+        plan = Plan("train", len(LABELS), max(map(len, LABELS.values())), numbers, shards=2)
+        pictures = (Picture(name, label, name.encode(), ".png", 40) for name, label in LABELS.items())
+        return WRITERS[form].write(folder, pictures, plan)
+
+    return write
+
+
 #: One corpus per form: a new form is tested by one more function here.
 MAKERS = {
+    "lmdb": written("lmdb"),
+    "fsns": written("fsns"),
+    "tfrecord": written("tfrecord"),
+    "mjsynth": mjsynth_form,
+    "sidecar": sidecar_form,
     "folder": folder_form,
     "delimited": delimited_form,
     "json_lines": json_lines_form,
@@ -57,8 +97,18 @@ MAKERS = {
 }
 
 
+LISTS = ["delimited", "json_lines", "plain"]
+
+#: Labels that a form cannot hold.
+LACKING = {"mjsynth": {"x y"}}
+
+
 def test_every_form_is_tested() -> None:
     assert MAKERS.keys() == FORMS.keys()
+
+
+def test_every_writer_can_be_asked_for() -> None:
+    assert set(get_args(parameter.FormName)) == WRITERS.keys()
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -66,7 +116,7 @@ def test_contract_of_every_form(name: str, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
     assert next(form for form in FORMS if FORMS[form].matches(path)) == name
     found = list(dataset.samples(path))
-    assert sorted(sample.label for sample in found) == sorted(LABELS.values())
+    assert sorted(sample.label for sample in found) == sorted(set(LABELS.values()) - LACKING.get(name, set()))
     assert all(sample.path == os.path.join(tmp_path, sample.name) for sample in found)
     assert all(unicodedata.is_normalized("NFC", sample.label) for sample in found)
     collected = dataset.collect(path)
@@ -75,7 +125,7 @@ def test_contract_of_every_form(name: str, tmp_path: Path) -> None:
     assert collected[1:] == found[1:]
 
 
-@pytest.mark.parametrize("name", [name for name in FORMS if name != "folder"])
+@pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("change", ["bom", "crlf", "blank lines", "no last line end"])
 def test_every_list_form_forgives(name: str, change: str, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
@@ -90,7 +140,7 @@ def test_every_list_form_forgives(name: str, change: str, tmp_path: Path) -> Non
     assert pairs(path) == list(LABELS.items())
 
 
-@pytest.mark.parametrize("name", [name for name in FORMS if name != "folder"])
+@pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00a", b"a,b\0c", "é".encode("latin-1") + b" x"])
 def test_a_list_that_is_no_text(name: str, content: bytes, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
@@ -99,7 +149,7 @@ def test_a_list_that_is_no_text(name: str, content: bytes, tmp_path: Path) -> No
         pairs(path)
 
 
-@pytest.mark.parametrize("name", [name for name in FORMS if name != "folder"])
+@pytest.mark.parametrize("name", LISTS)
 def test_an_empty_list(name: str, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
     path.write_bytes(b"\n")
@@ -170,6 +220,77 @@ def test_lists(file: str, text: str, expected: list[tuple[str, str]], tmp_path: 
     path = tmp_path / file
     path.write_text(text, encoding="utf-8")
     assert pairs(path) == expected
+
+
+def sidecars(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def test_sidecars_are_paired_by_name_and_the_others_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {
+        "b.jpg": b"",
+        "b.txt": "\ufeffzwei\r\n".encode(),
+        "a.jpg": b"",
+        "a.txt": b"one",
+        "x/c.PNG": b"",
+        "x/c.txt": b"",
+    }
+    alone = {"d.jpg": b"", "e.txt": b"nobody's", "x/b.txt": b"another b"}
+    sidecars(tmp_path, files | alone)
+    assert pairs(tmp_path) == [("a.jpg", "one"), ("b.jpg", "zwei"), ("d.jpg", ""), ("x/c.PNG", "")]
+    assert "2 texts without a picture of the same name: e.txt, x/b.txt" in capsys.readouterr().err
+
+
+def test_a_folder_with_few_texts_is_no_sidecar_folder(tmp_path: Path) -> None:
+    sidecars(tmp_path, {"a_1.jpg": b"", "b_1.jpg": b"", "a_1.txt": b"notes"})
+    assert pairs(tmp_path) == [("a_1.jpg", "a"), ("b_1.jpg", "b")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(b"one\ntwo\n", r"a\.txt has 2 lines: write"), ("é".encode("latin-1"), r"a\.txt is not UTF-8")],
+)
+def test_sidecars_that_are_no_label(text: bytes, message: str, tmp_path: Path) -> None:
+    sidecars(tmp_path, {"a.jpg": b"", "a.txt": text})
+    with pytest.raises(UserError, match=message):
+        pairs(tmp_path)
+
+
+def test_an_empty_sidecar_is_reported_as_unlabelled(tmp_path: Path, write: Callable[..., Path]) -> None:
+    write(tmp_path, ["a.png", "b.png"])
+    sidecars(tmp_path, {"a.txt": b"", "b.txt": b"x"})
+    report = dataset.inspect(dataset.examine(dataset.collect(tmp_path)))
+    assert report.unlabelled == ["a.png"]
+
+
+def test_mjsynth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = sidecars(
+        tmp_path / "90kDICT32px",
+        {
+            "annotation_train.txt": b"./2425/1/115_Lube_45484.jpg 45484\n",
+            "annotation_val.txt": b"./1/2/373_coley_14845.jpg 14845\n",
+            "imlist.txt": b"./1/2/373_coley_14845.jpg\n./2425/1/115_Lube_45484.jpg\n",
+            "lexicon.txt": b"coley\n",
+        },
+    )
+    train, validation = ("2425/1/115_Lube_45484.jpg", "Lube"), ("1/2/373_coley_14845.jpg", "coley")
+    assert pairs(folder) == [train]
+    assert "reading annotation_train.txt; annotation_val.txt can be given in its place" in capsys.readouterr().err
+    assert pairs(folder / "annotation_val.txt") == [validation]
+    assert pairs(folder / "imlist.txt") == [validation, train]
+    (folder / "annotation_test.txt").write_text("./1/2/373_coley_14845.jpg 14845\n./1/broken\n")
+    with pytest.raises(UserError, match=r"annotation_test\.txt, line 2 is not like"):
+        pairs(folder / "annotation_test.txt")
+
+
+def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "annotation_train.txt").write_text("a_b_1.jpg text\n")
+    assert pairs(tmp_path / "annotation_train.txt") == [("a_b_1.jpg", "text")]
 
 
 @pytest.mark.parametrize(

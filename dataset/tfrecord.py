@@ -1,0 +1,299 @@
+"""TFRecord files and the `tf.train.Example` messages in them, read and written without TensorFlow.
+
+A record is the length of its data (uint64, little endian), a masked CRC-32C of the length (uint32), the data, and a
+masked CRC-32C of the data. The data is an Example: names with lists of bytes, floats or int64. Both are described in
+TensorFlow's `tfrecord_writer`, `example.proto` and `feature.proto`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import struct
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatch
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from console import UserError, warn
+from picture import UnreadablePicture
+
+#: How files of records are called, and the last number of a name such as `train-00000-of-00010`.
+_NAME = re.compile(r"\.tfrecords?$|-of-(\d{5})(?:\.|$)")
+
+_GZIP = b"\x1f\x8b"
+
+_KINDS = {"bytes_list": "bytes", "float_list": "floats", "int64_list": "int64"}
+
+
+class Fault(Exception):
+    """What is wrong with a record, in a few words that go after `FILE, record N`."""
+
+
+class Example:
+    """The features of one record."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raises Fault when `data` is no Example."""
+        from google.protobuf.message import DecodeError
+
+        try:
+            entries = _example_class().FromString(data).features.feature
+        except DecodeError:
+            raise Fault("holds no tf.train.Example") from None
+        self._features = {entry.key: entry.value for entry in entries}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._features
+
+    def names(self) -> list[str]:
+        """The features that there are."""
+        return sorted(self._features)
+
+    def integers(self, name: str) -> list[int]:
+        """An int64 feature. Raises Fault when it is missing or of another type."""
+        return list(self._values(name, "int64_list"))
+
+    def bytes(self, name: str) -> bytes:
+        """A bytes feature of one value. Raises Fault when it is missing, of another type, or has several."""
+        values = self._values(name, "bytes_list")
+        if len(values) != 1:
+            raise Fault(f"has {len(values)} values in the feature {name}, where one is expected")
+        return values[0]
+
+    def _values(self, name: str, kind: Literal["bytes_list", "int64_list"]) -> Any:
+        feature = self._features.get(name)
+        if feature is None:
+            raise Fault(f"has no feature {name} (it has {', '.join(self.names()) or 'none'})")
+        found = feature.WhichOneof("kind")
+        # A list without values may have been written as no list at all.
+        if found not in (kind, None):
+            raise Fault(f"has {_KINDS[found]} in the feature {name}, where {_KINDS[kind]} are expected")
+        return getattr(feature, kind).value
+
+
+def example(texts: dict[str, bytes], integers: dict[str, list[int]]) -> bytes:
+    """The data of a record with these features."""
+    message = _example_class()()
+    for name, data in texts.items():
+        message.features.feature.add(key=name).value.bytes_list.value.append(data)
+    for name, numbers in integers.items():
+        feature = message.features.feature.add(key=name).value
+        feature.int64_list.SetInParent()
+        feature.int64_list.value.extend(numbers)
+    return bytes(message.SerializeToString())
+
+
+@functools.cache
+def _example_class() -> Any:
+    """The message class of example.proto, in a pool of our own: TensorFlow may register the same one."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(name="example.proto", syntax="proto3")
+
+    def message(name: str, *fields: tuple[str, int, str, bool], oneof: str | None = None) -> None:
+        described = file.message_type.add(name=name)
+        if oneof:
+            described.oneof_decl.add(name=oneof)
+        for field_name, number, kind, repeated in fields:
+            field = described.field.add(name=field_name, number=number, label=3 if repeated else 1)
+            if kind in scalars:
+                field.type = scalars[kind]
+            else:
+                field.type, field.type_name = field.TYPE_MESSAGE, f".{kind}"
+            if oneof:
+                field.oneof_index = 0
+
+    field_type = descriptor_pb2.FieldDescriptorProto
+    scalars = {
+        "bytes": field_type.TYPE_BYTES,
+        "float": field_type.TYPE_FLOAT,
+        "int64": field_type.TYPE_INT64,
+        "string": field_type.TYPE_STRING,
+    }
+    message("BytesList", ("value", 1, "bytes", True))
+    message("FloatList", ("value", 1, "float", True))
+    message("Int64List", ("value", 1, "int64", True))
+    lists = (("bytes_list", 1, "BytesList"), ("float_list", 2, "FloatList"), ("int64_list", 3, "Int64List"))
+    message("Feature", *((name, number, kind, False) for name, number, kind in lists), oneof="kind")
+    # A map is a list of such entries as far as the bytes are concerned.
+    message("Entry", ("key", 1, "string", False), ("value", 2, "Feature", False))
+    message("Features", ("feature", 1, "Entry", True))
+    message("Example", ("features", 1, "Features", False))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Example"))
+
+
+def records(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Each record's place in the file and its data, checksums verified. Raises UserError for a damaged file."""
+    with path.open("rb") as file:
+        if file.peek(2)[:2] == _GZIP:
+            raise UserError(f"{path} is compressed: unpack it first (gzip -dc FILE > OTHER.tfrecord)")
+        place, number, size = 0, 1, path.stat().st_size
+        try:
+            while (data := _record(file, size - place)) is not None:
+                yield place, data
+                place, number = place + len(data) + 16, number + 1
+        except Fault as fault:
+            raise UserError(f"{path}, record {number} {fault}: copy or make the file again") from None
+
+
+def record_at(path: str, place: int) -> bytes:
+    """The data of the record that begins at byte `place`. Raises UnreadablePicture."""
+    with open(path, "rb") as file:
+        file.seek(place)
+        try:
+            data = _record(file, os.path.getsize(path) - place)
+        except Fault as fault:
+            raise UnreadablePicture(f"the record {fault}") from None
+    if data is None:
+        raise UnreadablePicture("the record is gone")
+    return data
+
+
+def _record(file: BinaryIO, left: int) -> bytes | None:
+    """The data of the record that `file` is at, `left` bytes before its end; None at the end."""
+    head = file.read(12)
+    if not head:
+        return None
+    if len(head) < 12:
+        raise Fault("is cut short")
+    length, checksum = struct.unpack("<QI", head)
+    if _masked_crc(head[:8]) != checksum:
+        raise Fault("has no right checksum of its length: the file is damaged, or no TFRecord file")
+    if length + 16 > left:
+        raise Fault("is cut short")
+    data = file.read(length)
+    if _masked_crc(data) != int.from_bytes(file.read(4), "little"):
+        raise Fault("is damaged, its checksum is wrong")
+    return data
+
+
+def write(path: Path, data: Iterable[bytes]) -> None:
+    """A file with these records."""
+    with path.open("wb") as file:
+        for record in data:
+            head = struct.pack("<Q", len(record))
+            file.write(head + struct.pack("<I", _masked_crc(head)))
+            file.write(record)
+            file.write(struct.pack("<I", _masked_crc(record)))
+
+
+def _masked_crc(data: bytes) -> int:
+    import google_crc32c
+
+    crc: int = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def is_records(path: Path) -> bool:
+    """Whether `path` is a file of records, a folder with such files, or a pattern such as `data/train-*`."""
+    if path.is_file():
+        return bool(_NAME.search(path.name)) or _begins_with_a_record(path)
+    if not path.is_dir():
+        return bool(_listed(path))
+    # Folders of records hold little else; those of a million pictures are not searched to their end for one.
+    with os.scandir(path) as entries:
+        return any(_NAME.search(entry.name) for entry in islice(entries, 1000))
+
+
+def _begins_with_a_record(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(12)
+    return len(head) == 12 and _masked_crc(head[:8]) == int.from_bytes(head[8:], "little")
+
+
+def first_features(path: Path) -> list[str]:
+    """The features of the first record; none where there is no such thing."""
+    if is_records(path):
+        for shard in _listed(path):
+            try:
+                for _, data in records(shard):
+                    return Example(data).names()
+            except (UserError, Fault):
+                return []
+    return []
+
+
+def _listed(path: Path) -> list[Path]:
+    """The files that `path` stands for, by name."""
+    if path.is_file():
+        return [path]
+    folder, pattern = (path, None) if path.is_dir() else (path.parent, path.name)
+    if not folder.is_dir() or (pattern and "*" not in pattern and "?" not in pattern):
+        return []
+    with os.scandir(folder) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if (fnmatch(entry.name, pattern) if pattern else _NAME.search(entry.name)) and entry.is_file()
+        )
+    found = [folder / name for name in names if not name.startswith(".")]
+    # A dictionary may lie beside the records and match the pattern too.
+    return [file for file in found if _NAME.search(file.name) or _begins_with_a_record(file)] if pattern else found
+
+
+def shards(path: Path) -> list[Path]:
+    """The files that `path` stands for. Raises UserError for a folder with several sets, as train and validation."""
+    found = _listed(path)
+    if path.is_dir():
+        sets = sorted({re.sub(r"\d+", "*", file.name) for file in found})
+        if len(sets) > 1:
+            raise UserError(
+                f"{path} holds the records of {len(sets)} sets, {' and '.join(sets)}: "
+                f"name one of them, as '{path / sets[0]}', or all, as '{path / '*'}'"
+            )
+    totals = {int(match[1]) for file in found if (match := _NAME.search(file.name)) and match[1]}
+    if not path.is_file() and len(totals) == 1 and (missing := totals.pop() - len(found)) > 0:
+        warn(f"{path}: {missing} of {missing + len(found)} files of records are missing")
+    return found
+
+
+class RecordSet:
+    """The pictures of some files of records: picture `train.tfrecord/17` is record 17 (from 1) of `train.tfrecord`."""
+
+    def __init__(self, path: Path, label: Callable[[Example], str], image: str) -> None:
+        """`label` reads the label of an example, raising Fault; `image` is the feature that has the picture."""
+        self._label, self._image = label, image
+        self._shards = {shard.name: shard for shard in shards(path)}
+        self._places: dict[str, array[int]] = {}
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Each picture's name and label. Raises UserError for the first record that is damaged or lacks a feature."""
+        for name, path in self._shards.items():
+            places = self._places[name] = array("Q")
+            for place, data in records(path):
+                places.append(place)
+                try:
+                    found = Example(data)
+                    found.bytes(self._image)
+                    label = self._label(found)
+                except Fault as fault:
+                    raise UserError(f"{path}, record {len(places)} {fault}: see docs/forms.md for the form") from None
+                yield f"{name}/{len(places)}", label
+
+    def fetch(self, name: str) -> bytes:
+        """The bytes of a picture that :meth:`rows` has named. Raises UnreadablePicture."""
+        shard, _, number = name.rpartition("/")
+        try:
+            return Example(record_at(self.container(name), self._places[shard][int(number) - 1])).bytes(self._image)
+        except Fault as fault:
+            raise UnreadablePicture(f"the record {fault}") from None
+
+    def container(self, name: str) -> str:
+        """The file that holds the picture."""
+        return str(self._shards[name.rpartition("/")[0]])
+
+
+def beside(path: Path, *patterns: str) -> Path | None:
+    """A file that goes with the records of `path`: in their folder, or in the one above."""
+    folder = path if path.is_dir() else path.parent
+    for place in (folder, folder.absolute().parent):
+        for pattern in patterns:
+            for file in sorted(place.glob(pattern)):
+                return file
+    return None

@@ -1,0 +1,303 @@
+"""Pictures in files of many: TFRecord, FSNS and LMDB, sound and broken, ours and others'."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+import pytest
+
+import dataset
+import parameter
+import picture
+from console import UserError
+from dataset import tfrecord
+from dataset.forms import WRITERS
+from dataset.forms.writing import Picture, Plan
+from dataset.inputs import inputs
+from tests.dataset.conftest import drawn
+
+TEXTS = ["ab", "b a", "", "bbé"]
+
+
+def png(seed: int) -> bytes:
+    return cv2.imencode(".png", drawn(seed))[1].tobytes()
+
+
+def write(form: str, folder: Path, texts: Iterable[str] = TEXTS, shards: int = 1, title: str = "all") -> Path:
+    """A set of records in a new folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = list(texts)
+    plan = Plan(title, len(texts), max(map(len, texts)), parameter.numbers(None, texts), shards)
+    return WRITERS[form].write(folder, (Picture(f"{i}.png", t, png(i), ".png", 40) for i, t in enumerate(texts)), plan)
+
+
+def labels(path: Path) -> list[str]:
+    return [sample.label for sample in dataset.samples(path)]
+
+
+@pytest.mark.parametrize("form", ["lmdb", "tfrecord", "fsns"])
+def test_records_go_wherever_paths_of_pictures_go(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(form, tmp_path / "records", shards=2)
+    monkeypatch.chdir(tmp_path)
+    collected = dataset.collect("records")
+    streamed = list(inputs(["records", "records"], []))
+    assert list(collected) * 2 == streamed
+    assert [sample.label for sample in collected] == TEXTS
+    assert len(set(collected.names)) == len(TEXTS)
+    for index, sample in enumerate(collected):
+        assert sample.path.startswith("records/")
+        assert (picture.read(sample.path, 3) == drawn(index)[..., ::-1]).all()
+    corpus = dataset.pack(collected, 32, 16, 3, cache=tmp_path / "cache")
+    assert list(map(str, corpus.labels)) == TEXTS
+    assert (corpus.images[2] == picture.fit(drawn(2)[..., ::-1].copy(), 32, 16)).all()
+
+
+def test_a_changed_record_file_is_noticed_by_the_cache(tmp_path: Path) -> None:
+    for texts in (["a"], ["a", "b"], ["c", "d"]):
+        shutil.rmtree(tmp_path / "records", ignore_errors=True)
+        write("tfrecord", tmp_path / "records", texts)
+        corpus = dataset.pack(dataset.collect(tmp_path / "records"), 32, 16, 1, cache=tmp_path / "cache")
+        assert list(map(str, corpus.labels)) == texts
+
+
+@pytest.mark.parametrize("form", ["tfrecord", "fsns"])
+def test_a_folder_a_file_and_a_pattern(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(form, tmp_path, shards=2, title="train")
+    assert labels(tmp_path) == TEXTS
+    assert labels(tmp_path / "train-*") == TEXTS
+    assert labels(tmp_path / "train-00001-of-00002.tfrecord") == TEXTS[2:]
+    assert [sample.label for sample in inputs([str(tmp_path / "train-?????-of-00002.tfrecord")], [])] == TEXTS
+    (tmp_path / "train-00001-of-00002.tfrecord").rename(tmp_path / "elsewhere")
+    assert capsys.readouterr().err == ""
+    assert labels(tmp_path) == TEXTS[:2]
+    assert "1 of 2 files of records are missing" in capsys.readouterr().err
+    assert labels(tmp_path / "elsewhere") == TEXTS[2:], "a file of records is told by its content too"
+    with pytest.raises(UserError, match="does not exist"):
+        labels(tmp_path / "test-*")
+
+
+def test_two_sets_in_a_folder_are_not_mixed(tmp_path: Path) -> None:
+    for title in ("train", "validation"):
+        write("tfrecord", tmp_path, title=title)
+    with pytest.raises(
+        UserError, match=r"2 sets, train-\*-of-\*\.tfrecord and validation-\*-of-\*\.tfrecord: name one"
+    ):
+        labels(tmp_path)
+    assert labels(tmp_path / "validation-*-of-*.tfrecord") == TEXTS
+    assert labels(tmp_path / "*") == TEXTS * 2
+
+
+def record(path: Path, texts: dict[str, bytes], integers: dict[str, list[int]]) -> Path:
+    tfrecord.write(path, [tfrecord.example({"images": png(0)}, {"labels": [0]}), tfrecord.example(texts, integers)])
+    (path.parent / "char_map.json").write_text('{"a": 0}')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("texts", "integers", "message"),
+    [
+        ({}, {"labels": [0]}, "has no feature images (it has labels)"),
+        ({"images": b"x"}, {}, "has no feature labels (it has images)"),
+        ({"images": b"x", "labels": b"a"}, {}, "has bytes in the feature labels, where int64 are expected"),
+        ({}, {"labels": [0], "images": [1]}, "has int64 in the feature images, where bytes are expected"),
+        ({"images": b"x"}, {"labels": [0, 7]}, "has the label 7, which char_map.json does not have"),
+    ],
+)
+def test_features_missing_or_mistyped(
+    texts: dict[str, bytes], integers: dict[str, list[int]], message: str, tmp_path: Path
+) -> None:
+    path = record(tmp_path / "train.tfrecord", texts, integers)
+    with pytest.raises(UserError) as caught:
+        labels(path)
+    assert str(caught.value).startswith(f"{path}, record 2 {message}: ")
+
+
+@pytest.mark.parametrize("at", ["head", "data", "tail"])
+def test_a_truncated_file_of_records(at: str, tmp_path: Path) -> None:
+    path = record(tmp_path / "train.tfrecord", {"images": png(1)}, {"labels": [0]})
+    whole = path.read_bytes()
+    first = struct.unpack_from("<Q", whole)[0] + 16
+    path.write_bytes(whole[: {"head": first + 5, "data": first + 100, "tail": -2}[at]])
+    with pytest.raises(UserError, match=r"train\.tfrecord, record 2 is cut short: copy"):
+        labels(path)
+
+
+@pytest.mark.parametrize(
+    ("byte", "message"), [(-30, "is damaged, its checksum is wrong"), (None, "has no right checksum of its length")]
+)
+def test_a_damaged_file_of_records(byte: int | None, message: str, tmp_path: Path) -> None:
+    path = record(tmp_path / "train.tfrecord", {"images": png(1)}, {"labels": [0]})
+    data = bytearray(path.read_bytes())
+    data[struct.unpack_from("<Q", data)[0] + 16 if byte is None else byte] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=rf"train\.tfrecord, record 2 {message}"):
+        labels(path)
+
+
+def test_a_record_that_is_no_example(tmp_path: Path) -> None:
+    tfrecord.write(tmp_path / "x.tfrecord", [b"\xff\xff\xff"])
+    with pytest.raises(UserError, match=r"record 1 holds no tf\.train\.Example"):
+        labels(tmp_path / "x.tfrecord")
+
+
+def test_compressed_records_say_how_to_unpack_them(tmp_path: Path) -> None:
+    path = record(tmp_path / "train.tfrecord", {"images": png(1)}, {"labels": [0]})
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(UserError, match="is compressed: unpack it first"):
+        labels(path)
+
+
+def test_a_file_that_changes_after_it_was_opened_gives_unreadable_pictures(tmp_path: Path) -> None:
+    path = record(tmp_path / "train.tfrecord", {"images": png(1)}, {"labels": [0]})
+    samples = dataset.collect(path)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(picture.UnreadablePicture, match="the record is cut short"):
+        picture.read(samples[1].path, 1)
+    path.unlink()
+    with pytest.raises(picture.UnreadablePicture, match="no such file"):
+        picture.read(samples[0].path, 1)
+
+
+def test_no_records_at_all(tmp_path: Path) -> None:
+    (tmp_path / "x.tfrecord").touch()
+    with pytest.raises(UserError, match="lists no pictures"):
+        dataset.collect(tmp_path / "x.tfrecord")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "put their character map, char_map.json, beside it"),
+        ("a b", "is no character map"),
+        ('["a"]', "is no character map"),
+        ('{"a": 0, "b": 0}', "is no character map"),
+    ],
+)
+def test_character_maps(content: str | None, message: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = record(tmp_path / "data" / "x.tfrecord", {"images": b""}, {"labels": []})
+    (tmp_path / "data" / "char_map.json").unlink()
+    if content is not None:
+        (tmp_path / "char_map").mkdir()
+        (tmp_path / "char_map" / "char_map.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        labels(path)
+    (tmp_path / "char_map").mkdir(exist_ok=True)
+    (tmp_path / "char_map" / "char_map.json").write_text('{"x": 0}')
+    assert labels(path) == ["x", ""]
+
+
+def fsns(path: Path, texts: dict[str, bytes], integers: dict[str, list[int]]) -> Path:
+    tfrecord.write(path, [tfrecord.example({"image/encoded": png(0), "image/format": b"png"} | texts, integers)])
+    return path
+
+
+def test_fsns_without_text_is_read_by_its_dictionary(tmp_path: Path) -> None:
+    path = fsns(tmp_path / "train-00000-of-00001", {}, {"image/class": [1, 7, 1, 0, 0]})
+    with pytest.raises(UserError, match=r"put their dictionary, dic\.txt, beside it"):
+        labels(path)
+    (tmp_path / "charset_size=3.txt").write_text("7\té\n0\t<nul>\n1\ta\n", encoding="utf-8")
+    assert labels(path) == ["aéa"]
+    fsns(path, {}, {"image/class": [1, 0, 0], "image/unpadded_class": [1, 2]})
+    with pytest.raises(UserError, match="record 1 has the character number 2, which the dictionary does not have"):
+        labels(path)
+
+
+def test_fsns_with_a_text_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"record 1 has an image/text that is not UTF-8"):
+        labels(fsns(tmp_path / "x.tfrecord", {"image/text": b"\xff"}, {}))
+
+
+def test_tensorflow_reads_what_we_write_and_we_read_what_it_writes(tmp_path: Path) -> None:
+    tf = pytest.importorskip("tensorflow")
+    write("fsns", tmp_path / "ours")
+    file = next((tmp_path / "ours").glob("*.tfrecord"))
+    for index, data in enumerate(tf.data.TFRecordDataset(str(file))):
+        example = tf.train.Example.FromString(data.numpy())
+        feature = example.features.feature
+        assert feature["image/text"].bytes_list.value[0].decode() == TEXTS[index]
+        assert feature["image/encoded"].bytes_list.value[0] == png(index)
+        assert (feature["image/width"].int64_list.value[0], feature["image/orig_width"].int64_list.value[0]) == (40, 40)
+        assert len(feature["image/class"].int64_list.value) == 37
+        assert len(feature["image/unpadded_class"].int64_list.value) == len(TEXTS[index])
+    assert index == len(TEXTS) - 1
+    fixed = {
+        "image/class": tf.io.FixedLenFeature([37], tf.int64),
+        "image/unpadded_class": tf.io.VarLenFeature(tf.int64),
+    }
+    parsed = tf.io.parse_single_example(data, fixed)
+    dictionary = parameter.dictionary(tmp_path / "ours" / "dic.txt")
+    assert "".join(dictionary[number] for number in parsed["image/class"].numpy()) == TEXTS[-1]
+
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "char_map.json").write_text(json.dumps({character: i for i, character in enumerate(" abé")}))
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs" / "train.tfrecord")) as writer:
+        for index, text in enumerate(TEXTS):
+            lists = {
+                "images": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png(index)])),
+                "labels": tf.train.Feature(int64_list=tf.train.Int64List(value=[" abé".index(each) for each in text])),
+                "imagenames": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"x"])),
+                "more": tf.train.Feature(float_list=tf.train.FloatList(value=[0.5])),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString())
+    assert labels(tmp_path / "theirs") == TEXTS
+    assert picture.load(dataset.collect(tmp_path / "theirs")[3].path) == png(3)
+
+
+def database(folder: Path, entries: dict[bytes, bytes]) -> Path:
+    folder.mkdir()
+    with lmdb.open(str(folder), map_size=1 << 20) as environment, environment.begin(write=True) as transaction:
+        for key, value in entries.items():
+            transaction.put(key, value)
+    return folder
+
+
+def test_lmdb_as_others_write_it(tmp_path: Path) -> None:
+    entries = {b"image-%09d" % n: png(n) for n in (1, 2, 4)} | {b"label-%09d" % n: b"x%d" % n for n in (1, 3, 4, 5)}
+    path = database(tmp_path / "db", entries | {b"num-samples": b"4"})
+    samples = dataset.collect(path)
+    assert list(map(str, samples.names)) == [f"image-{n:09}" for n in (1, 2, 3, 4)]
+    assert list(map(str, samples.labels)) == ["x1", "", "x3", "x4"]
+    contents = dataset.examine(samples)
+    assert contents.unreadable == [("image-000000003", "no such key")]
+    assert dataset.inspect(contents).unlabelled == ["image-000000002"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({}, "has no num-samples among its 0 keys"),
+        ({b"num-samples": b"many"}, "b'many' for num-samples"),
+        ({b"num-samples": b"7", b"image-000000001": b""}, "says num-samples 7 and has 2 keys"),
+        ({b"num-samples": b"1", b"label-000000001": b"\xff"}, "label-000000001 is not UTF-8"),
+    ],
+)
+def test_lmdb_of_another_kind(entries: dict[bytes, bytes], message: str, tmp_path: Path) -> None:
+    path = database(tmp_path / "db", entries)
+    with pytest.raises(UserError, match=message):
+        labels(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda data: data[: len(data) // 2], "is cut short at"),
+        (lambda data: b"junk" * 4096, "cannot be opened as LMDB"),
+        (lambda data: b"", "cannot be opened as LMDB"),
+    ],
+)
+def test_a_spoilt_lmdb(spoil: Callable[[bytes], bytes], message: str, tmp_path: Path) -> None:
+    entries = {b"image-%09d" % n: np.random.default_rng(n).bytes(5000) for n in range(1, 20)}
+    path = database(tmp_path / "db", entries | {b"num-samples": b"19"})
+    whole = (path / "data.mdb").read_bytes()
+    (path / "data.mdb").write_bytes(spoil(whole))
+    with pytest.raises(UserError, match=message):
+        labels(path)
