@@ -294,13 +294,52 @@ class GenerateParameters(Parameters):
 
 
 class DatasetParameters(Parameters):
-    """Say what is in a folder or list of labelled pictures: counts, alphabet, lengths, sizes, what is broken."""
+    """Say what is in a folder or list of labelled pictures: counts, alphabet, lengths, sizes, what is broken.
+
+    `python -m dataset convert` writes labelled pictures in another form, `python -m dataset unpack` unpacks an archive.
+    """
 
     path: Positional[str] = Field(TRAIN_FOLDER, description="Folder or list of labelled pictures.")
     label_pattern: LabelPattern = Field(
         None, description="Regular expression with a group `label`, searched in the file name without its suffix."
     )
     json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Also write it as JSON.")
+
+
+class ConvertParameters(Parameters):
+    """Write labelled pictures in another form. Pictures keep their bytes where the form takes them."""
+
+    source: Annotated[Positional[str], arg(metavar="IN")] = Field(description="Labelled pictures in any form.")
+    out: Annotated[Positional[str], arg(metavar="OUT")] = Field(description="Folder to make.")
+    form: FormName = Field(description="What to write; docs/forms.md shows each.")
+    validation: Annotated[float | None, chosen("FRACTION", "all in OUT")] = Field(
+        None, gt=0, lt=1, description="Part of the pictures that goes to OUT/validation, the rest to OUT/train."
+    )
+    shards: Annotated[int, arg(metavar="N")] = Field(
+        1, ge=1, le=99_999, description="Files of records (tfrecord, fsns)."
+    )
+    alphabet: Annotated[
+        str | None,
+        AfterValidator(lambda text: text and _checked_alphabet(text)),
+        chosen("CHARS|FILE", "the characters of the labels"),
+    ] = Field(None, description="Characters in the order of their numbers, or a dictionary file (tfrecord, fsns).")
+    label_pattern: LabelPattern = Field(
+        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
+    )
+
+    @model_validator(mode="after")
+    def _only_records_have_these(self) -> Self:
+        if self.form not in ("tfrecord", "fsns") and (self.shards > 1 or self.alphabet):
+            name = "shards" if self.shards > 1 else "alphabet"
+            raise UserError(f"--{name} goes with --form tfrecord and fsns, not {self.form}: leave it out")
+        return self
+
+
+class UnpackParameters(Parameters):
+    """Unpack an archive of pictures (tar, tar.gz, zip …), writing nothing outside DIR; goes on where it stopped."""
+
+    archive: Annotated[Positional[str], arg(metavar="ARCHIVE")] = Field(description="The archive.")
+    out: Annotated[Positional[str], arg(metavar="DIR")] = Field(description="Folder to unpack into.")
 
 
 class TrainingParameters(Parameters):

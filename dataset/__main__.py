@@ -1,19 +1,26 @@
-"""What is in a folder or list of labelled pictures: `python -m dataset PATH`."""
+"""What is in a folder or list of labelled pictures: `python -m dataset PATH`.
+
+`python -m dataset convert` and `python -m dataset unpack` are commands of their own; a folder that is called so can
+be given as `./convert`.
+"""
 
 from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 import console
 import dataset
 from dataset.checks import shown
-from parameter import DatasetParameters
+from dataset.convert import convert
+from dataset.unpack import unpack
+from parameter import ConvertParameters, DatasetParameters, UnpackParameters
 
 #: Characters seen less often than this are hard to learn.
 _RARE = 20
@@ -113,5 +120,15 @@ def _bars(lengths: dict[int, int]) -> dict[str, int]:
     return bars
 
 
+def run(argv: list[str]) -> NoReturn:
+    """The command that the first argument names, or else the report."""
+    name, *rest = argv or [""]
+    if name == "convert":
+        console.run(convert, ConvertParameters, rest, prog="python -m dataset convert")
+    if name == "unpack":
+        console.run(unpack, UnpackParameters, rest, prog="python -m dataset unpack")
+    console.run(main, DatasetParameters, argv, prog="python -m dataset")
+
+
 if __name__ == "__main__":
-    console.run(main, DatasetParameters, prog="python -m dataset")
+    run(sys.argv[1:])

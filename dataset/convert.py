@@ -1,0 +1,170 @@
+"""Labelled pictures of any form written in another: `python -m dataset convert IN OUT --form tfrecord`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+import console
+import parameter
+import picture
+from console import UserError, warn
+from dataset.contents import Contents, examine, in_order
+from dataset.forms import WRITERS, Samples, Writer, collect
+from dataset.forms.writing import Picture, Plan
+from dataset.split import split
+from parameter import ConvertParameters
+
+#: Written last, with the parameters; the folder that has it was made here, whole.
+RECORD = "convert.json"
+
+#: Of a picture that a form does not take as it is.
+_JPEG_QUALITY = 95
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", ".jpg"),
+    (b"\x89PNG", ".png"),
+    (b"GIF8", ".gif"),
+    (b"RIFF", ".webp"),
+    (b"BM", ".bmp"),
+    (b"II*\0", ".tif"),
+    (b"MM\0*", ".tif"),
+    (b"P", ".ppm"),
+)
+
+
+def convert(parameters: ConvertParameters) -> int:
+    """Read, check, and write all of it or nothing; returns the exit code."""
+    out = Path(os.path.abspath(parameters.out))
+    _refuse_to_overwrite(out, Path(parameters.source))
+    writer = WRITERS[parameters.form]
+    samples = collect(parameters.source, parameters.label_pattern)
+    contents = examine(samples)
+    for name, reason in contents.unreadable:
+        warn(f"left out {name}: {reason}")
+    if not len(contents):
+        raise UserError(
+            f"none of the {len(samples):,} pictures in {parameters.source} can be read: see the reasons above"
+        )
+    _refuse_labels(contents, writer, parameters.form)
+    numbers = parameter.numbers(parameters.alphabet, map(str, contents.labels))
+    parts = _parts(contents, parameters)
+
+    unreadable = {name for name, _ in contents.unreadable}
+    places = np.array([row for row, name in enumerate(samples.names) if str(name) not in unreadable], np.int64)
+    with _whole(out) as folder:
+        made = {}
+        for title, rows in parts.items():
+            part = folder / title if parameters.validation else folder
+            part.mkdir(exist_ok=True)
+            longest = max(len(str(contents.labels[row])) for row in rows)
+            plan = Plan(title, len(rows), longest, numbers, parameters.shards)
+            with console.progress(f"writing {title}", len(rows)) as advance:
+                pictures = _pictures(samples, places[rows], contents.sizes[rows, 0], writer.formats, advance)
+                made[title] = out / writer.write(part, pictures, plan).relative_to(folder)
+        (folder / RECORD).write_text(parameters.to_json(), encoding="utf-8")
+
+    counts = " and ".join(f"{len(rows):,} in {title}" for title, rows in parts.items() if parameters.validation)
+    warn(f"{parameters.out}: {len(contents):,} pictures" + (f", {counts}" if counts else ""))
+    shortest = {title: shlex.quote(os.path.relpath(path)) for title, path in made.items()}
+    data, *validation = shortest.values()
+    warn(f"next: python training.py --data {data}" + "".join(f" --validation {path}" for path in validation))
+    return console.SOME_UNREADABLE if contents.unreadable else console.ALL_DONE
+
+
+def _refuse_to_overwrite(out: Path, source: Path) -> None:
+    """Raises UserError unless `out` is free, empty, or as an earlier call has left it."""
+    if out in (source.absolute(), *source.absolute().parents) and out.is_dir():
+        raise UserError(f"{source} is in {out}, which would be replaced: choose another folder")
+    if out.is_dir() and any(out.iterdir()) and not _is_untouched(out):
+        raise UserError(f"{out} is not empty, and not as convert has left it: choose another folder, or remove it")
+
+
+def _is_untouched(out: Path) -> bool:
+    record = out / RECORD
+    if not record.is_file():
+        return False
+    made = record.stat().st_mtime_ns
+    paths = (os.path.join(folder, name) for folder, _, files in os.walk(out) for name in ("", *files))
+    return all(os.stat(path).st_mtime_ns <= made for path in paths)
+
+
+def _refuse_labels(contents: Contents, writer: Writer, form: str) -> None:
+    for name, label in zip(contents.names, map(str, contents.labels), strict=True):
+        if why := writer.cannot_hold(label):
+            raise UserError(f"the label of {name}, {label!r}, {why}: take another form than {form}, or mend the label")
+
+
+def _parts(contents: Contents, parameters: ConvertParameters) -> dict[str, npt.NDArray[np.int64]]:
+    """The rows of each part by its title."""
+    if parameters.validation is None:
+        return {"all": np.arange(len(contents))}
+    train, validation = split(contents.names, contents.digests, parameters.validation)
+    if not len(train) or not len(validation):
+        raise UserError(
+            f"{len(contents):,} pictures leave {len(train):,} to train on and {len(validation):,} to validate: "
+            "add pictures, or choose another --validation"
+        )
+    return {"train": train, "validation": validation}
+
+
+def _pictures(
+    samples: Samples,
+    rows: npt.NDArray[np.int64],
+    widths: npt.NDArray[np.uint32],
+    formats: tuple[str, ...],
+    advance: Callable[[int], None],
+) -> Iterator[Picture]:
+    """The pictures to write, loaded and converted by threads."""
+
+    def picture_of(place: int) -> Picture:
+        sample = samples[int(rows[place])]
+        try:
+            data, suffix = _in_format(picture.load(sample.path), formats)
+        except picture.UnreadablePicture as error:
+            raise UserError(f"{sample.path} changed while it was read ({error}): begin again") from None
+        return Picture(sample.name, sample.label, data, suffix, int(widths[place]))
+
+    for made in in_order(picture_of, range(len(rows))):
+        yield made
+        advance(1)
+
+
+def _in_format(data: bytes, formats: tuple[str, ...]) -> tuple[bytes, str]:
+    """A picture's bytes and suffix, converted when the format is none of `formats`."""
+    suffix = next(suffix for signature, suffix in _SIGNATURES if data.startswith(signature))
+    if not formats or suffix in formats:
+        return data, suffix
+    image = picture.read(data, channels=3)[..., ::-1]
+    _, encoded = cv2.imencode(formats[-1], image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return encoded.tobytes(), formats[-1]
+
+
+@contextlib.contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `out` when the block succeeds, in the place of what is there."""
+    temporary, old = (out.with_name(f".{out.name}.{os.getpid()}{mark}.partial") for mark in ("", ".old"))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
+        if out.exists():
+            out.rename(old)
+        temporary.rename(out)
+    except OSError as error:
+        # The user knows the folder by its own name, not by the temporary one.
+        name = str(error.filename or temporary)
+        if error.errno and name.startswith(str(temporary)):
+            raise OSError(error.errno, error.strerror, str(out) + name[len(str(temporary)) :]) from error
+        raise
+    finally:
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)

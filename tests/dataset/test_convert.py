@@ -1,0 +1,288 @@
+"""`python -m dataset convert`: every writer's form holds what it was given, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import console
+import dataset
+import parameter
+import picture
+from dataset import tfrecord
+from dataset.__main__ import run
+from dataset.forms import WRITERS
+from tests.dataset.conftest import drawn
+
+Convert = Callable[..., tuple[int, str]]
+
+#: What is hard in some form or other; which label a form refuses is in REFUSED.
+HARD = {
+    "plain": "aB3x",
+    "spaces": " a  b ",
+    "commas": "1,2;3,",
+    "quotes": '"q" \'r\' ""',
+    "tab": "a\tb",
+    "slash": "a/b\\c:*?",
+    "underscore": "a_b",
+    "dot": ".hidden",
+    "unicode": "é粤ü",
+    "combining": "q̈ x",
+    "right to left": "שלום",
+    "empty": "",
+    "json": '{"a": [1]}',
+    "mark": "\ufeffx",
+    "lines": "one\ntwo",
+    "long": "0123456789" * 12,
+}
+REFUSED = {
+    "folder": {"quotes", "tab", "slash", "underscore", "dot", "json", "lines"},
+    "sidecar": {"mark", "lines"},
+    "csv": {"lines"},
+    "tsv": {"tab", "lines"},
+}
+
+
+@pytest.fixture
+def convert(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Convert:
+    """Run the command in a folder of its own; gives exit code and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def convert(*argv: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as stop:
+            run(["convert", *map(str, argv)])
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, captured.err
+
+    return convert
+
+
+def corpus(folder: Path, labels: list[str], suffix: str = ".png") -> Path:
+    """A list that can hold any label, with a picture of its own for each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "in.jsonl").open("w", encoding="utf-8") as file:
+        for index, label in enumerate(labels):
+            (folder / f"{index}{suffix}").write_bytes(cv2.imencode(suffix, drawn(index, 40, 20))[1].tobytes())
+            file.write(json.dumps({"file": f"{index}{suffix}", "label": label}) + "\n")
+    return folder / "in.jsonl"
+
+
+def written(out: str, form: str) -> Path:
+    lists = {"csv": "labels.csv", "tsv": "labels.tsv", "json_lines": "labels.jsonl"}
+    return Path(out, lists.get(form, ""))
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_what_is_written_is_read_back(form: str, convert: Convert, tmp_path: Path) -> None:
+    labels = [label for name, label in HARD.items() if name not in REFUSED.get(form, ())]
+    source = corpus(tmp_path / "in", labels)
+    assert convert(source, "out", "--form", form)[0] == 0
+    before = {sample.label: sample for sample in dataset.collect(source)}
+    after = {sample.label: sample for sample in dataset.collect(written("out", form))}
+    assert after.keys() == before.keys() == set(labels)
+    for label, sample in after.items():
+        was, now = picture.read(before[label].path, 3), picture.read(sample.path, 3)
+        if form == "tfrecord":
+            # JPEG halves the colours' resolution, which noise does not survive; the grey picture does.
+            was, now = picture.convert(was, 1), picture.convert(now, 1)
+            assert np.abs(was.astype(int) - now).mean() < 8
+        else:
+            assert picture.load(sample.path) == picture.load(before[label].path)
+    assert not list(tmp_path.glob("*.partial*")) + list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(("form", "name"), [(form, name) for form in REFUSED for name in sorted(REFUSED[form])])
+def test_labels_that_a_form_cannot_hold(form: str, name: str, convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", ["fine", HARD[name]])
+    code, err = convert(source, "out", "--form", form)
+    assert code == 2
+    assert err.startswith(f"error: the label of 1.png, {HARD[name]!r}, ")
+    assert f"take another form than {form}" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_every_form_to_every_other(form: str, convert: Convert, tmp_path: Path) -> None:
+    """Names of records are no file names, and go into other forms all the same."""
+    corpus(tmp_path / "in", ["ab", "ba", "b"])
+    assert convert("in/in.jsonl", "one", "--form", form)[0] == 0
+    for other in WRITERS:
+        assert convert(written("one", form), f"two/{other}", "--form", other)[0] == 0
+        found = sorted(sample.label for sample in dataset.samples(written(f"two/{other}", other)))
+        assert found == ["ab", "b", "ba"]
+
+
+@pytest.mark.parametrize("form", ["tfrecord", "lmdb", "csv"])
+def test_validation_is_the_split_of_the_house(form: str, convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", [f"{index:03}" for index in range(100)])
+    for copy in range(50, 60):
+        (tmp_path / "in" / f"{copy}.png").write_bytes((tmp_path / "in" / f"{copy - 50}.png").read_bytes())
+    lines = (tmp_path / "in" / "in.jsonl").read_text().splitlines()
+    for copy in range(50, 60):
+        lines[copy] = json.dumps({"file": f"{copy}.png", "label": f"{copy - 50:03}"})
+    (tmp_path / "in" / "in.jsonl").write_text("\n".join(lines))
+    code, err = convert(source, "out", "--form", form, "--validation", "0.2")
+    assert code == 0
+    contents = dataset.examine(dataset.collect(source))
+    parts = dict(zip(("train", "validation"), dataset.split(contents.names, contents.digests, 0.2), strict=True))
+    assert all(len(rows) for rows in parts.values())
+    for title, rows in parts.items():
+        path = written(f"out/{title}", form)
+        assert [sample.label for sample in dataset.samples(path)] == list(map(str, contents.labels[rows]))
+    places = [os.fspath(written(f"out/{title}", form)) for title in parts]
+    assert f"next: python training.py --data {places[0]} --validation {places[1]}\n" in err
+    assert f"{len(parts['train'])} in train and {len(parts['validation'])} in validation" in err
+
+
+def test_shards(convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", list("abcdefg"))
+    assert convert(source, "out", "--form", "fsns", "--shards", "3", "--validation", "0.3")[0] == 0
+    files = sorted((tmp_path / "out" / "train").glob("*.tfrecord"))
+    assert [file.name for file in files] == [f"train-0000{shard}-of-00003.tfrecord" for shard in range(3)]
+    counts = [sum(1 for _ in tfrecord.records(file)) for file in files]
+    assert max(counts) - min(counts) <= 1
+    assert sum(counts) == len(list(dataset.samples(tmp_path / "out" / "train")))
+    assert convert(source, "lmdb", "--form", "lmdb", "--shards", "3") == (
+        2,
+        "error: --shards goes with --form tfrecord and fsns, not lmdb: leave it out\n",
+    )
+
+
+def test_pictures_that_a_form_does_not_take_are_converted_and_others_kept(convert: Convert, tmp_path: Path) -> None:
+    image = np.tile(np.linspace(0, 255, 60, dtype=np.uint8)[None, :, None], (30, 1, 3))
+    (tmp_path / "in").mkdir()
+    for suffix in ("jpg", "png", "bmp", "webp", "tiff", "ppm"):
+        cv2.imwrite(str(tmp_path / "in" / f"{suffix}_1.{suffix}"), image)
+    (tmp_path / "in" / "misnamed_1.bmp").write_bytes((tmp_path / "in" / "jpg_1.jpg").read_bytes())
+    kept = {"tfrecord": {"jpg", "misnamed"}, "fsns": {"jpg", "misnamed", "png"}}
+    for form, same in kept.items():
+        assert convert("in", form, "--form", form)[0] == 0
+        for sample in dataset.samples(form):
+            before = dataset.collect("in")
+            source = next(each for each in before if each.label == sample.label)
+            assert (picture.load(sample.path) == picture.load(source.path)) == (sample.label in same)
+            difference = np.abs(picture.read(sample.path, 1).astype(int) - picture.read(source.path, 1))
+            assert difference.max() <= (0 if form == "fsns" else 6)
+    assert convert("in", "sidecar", "--form", "sidecar")[0] == 0
+    assert sorted(path.suffix for path in Path("sidecar").glob("0*") if path.suffix != ".txt") == sorted(
+        [".bmp", ".jpg", ".jpg", ".png", ".ppm", ".tif", ".webp"]
+    )
+
+
+def test_a_dictionary_gives_the_numbers(convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", ["ba"])
+    (tmp_path / "dic.txt").write_text("9\ta\n0\t<nul>\n4\tb\n5\tc\n")
+    assert convert(source, "out", "--form", "fsns", "--alphabet", "dic.txt")[0] == 0
+    ((_, data),) = tfrecord.records(next((tmp_path / "out").glob("*.tfrecord")))
+    assert tfrecord.Example(data).integers("image/class") == [4, 9] + [0] * 35
+    assert parameter.dictionary(tmp_path / "out" / "dic.txt") == {9: "a", 0: "", 4: "b", 5: "c"}
+    assert convert(source, "more", "--form", "tfrecord", "--alphabet", "xba")[0] == 0
+    assert json.loads((tmp_path / "more" / "char_map.json").read_text()) == {"x": 0, "b": 1, "a": 2}
+    code, err = convert(source, "less", "--form", "tfrecord", "--alphabet", "a")
+    assert (code, err) == (2, "error: labels hold b, which --alphabet a does not: add or mend them\n")
+
+
+def test_labels_longer_than_the_padding(convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", ["a" * 50, "b"])
+    assert convert(source, "out", "--form", "fsns")[0] == 0
+    file = next((tmp_path / "out").glob("*.tfrecord"))
+    assert [len(tfrecord.Example(data).integers("image/class")) for _, data in tfrecord.records(file)] == [50, 50]
+
+
+def test_unreadable_pictures_are_left_out_and_named(convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", ["a", "b"])
+    (tmp_path / "in" / "0.png").write_bytes(b"")
+    code, err = convert(source, "out", "--form", "csv")
+    assert code == 1
+    assert "left out 0.png: zero bytes\n" in err
+    assert [sample.label for sample in dataset.samples("out/labels.csv")] == ["b"]
+    (tmp_path / "in" / "1.png").unlink()
+    assert "none of the 2 pictures" in convert(source, "all", "--form", "csv")[1]
+    assert not Path("all").exists()
+
+
+def test_more_than_a_folder_of_pictures_goes_into_several(monkeypatch: pytest.MonkeyPatch, convert: Convert) -> None:
+    monkeypatch.setattr("dataset.forms.writing._PER_FOLDER", 2)
+    source = corpus(Path("in"), list("abcde"))
+    for form in ("folder", "sidecar", "csv"):
+        assert convert(source, form, "--form", form)[0] == 0
+        assert sorted(sample.label for sample in dataset.samples(written(form, form))) == list("abcde")
+        assert Path(form, "0002").is_dir()
+
+
+def test_a_folder_is_replaced_only_as_convert_has_left_it(convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", ["a", "b"])
+    assert convert(source, "out", "--form", "sidecar")[0] == 0
+    assert convert(source, "out", "--form", "csv")[0] == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "000000.png",
+        "000001.png",
+        "convert.json",
+        "labels.csv",
+    ]
+    time.sleep(0.02)
+    Path("out/labels.csv").write_text("mended by hand")
+    code, err = convert(source, "out", "--form", "csv")
+    assert code == 2
+    assert "out is not empty, and not as convert has left it" in err
+    assert Path("out/labels.csv").read_text() == "mended by hand"
+    for inside in ("in", source):
+        assert "would be replaced" in convert(inside, "in", "--form", "csv")[1]
+    assert convert(source, "in/out", "--form", "csv")[0] == 0
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_interrupted_it_leaves_nothing(
+    form: str, convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = corpus(tmp_path / "in", list("abcdef"))
+    assert convert(source, "out", "--form", "csv")[0] == 0
+    before = sorted(Path("out").iterdir())
+    loaded = picture.load
+    calls = []
+
+    def interrupted(path: str) -> bytes:
+        calls.append(path)
+        if len(calls) > 6 + 3:
+            raise KeyboardInterrupt
+        return loaded(path)
+
+    monkeypatch.setattr(picture, "load", interrupted)
+    assert convert(source, "out", "--form", form)[0] == console.INTERRUPTED
+    assert sorted(Path("out").iterdir()) == before
+    assert sorted(os.listdir()) == ["in", "out"]
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_full_disk_is_told_by_the_folders_own_name(form: str, convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", list("abcdef"))
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500));"
+        "from dataset.__main__ import run; run(sys.argv[1:])"
+    )
+    root = Path(console.__file__).parent
+    command = [sys.executable, "-c", script, "convert", str(source), str(tmp_path / "out"), "--form", form]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: no space left to write {tmp_path / 'out'}")
+    assert sorted(os.listdir()) == ["in"]
+
+
+def test_the_report_is_what_it_was(convert: Convert, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus(tmp_path / "convert", ["a"])
+    with pytest.raises(SystemExit) as stop:
+        run(["./convert/in.jsonl"])
+    assert stop.value.code == 0
+    assert "1 readable, 0 unreadable" in capsys.readouterr().out
