@@ -63,6 +63,12 @@ def length(text: str) -> tuple[int, int]:
 
 
 def alphabet(text: str) -> str:
+def picture_size(text: str) -> tuple[int | None, int]:
+    """As :func:`size`; `autox32` -> (None, 32), the width that a text takes at that height. Raises ValueError."""
+    match = re.fullmatch(r"auto[xX×](\d{1,5})", text)
+    return (None, size(f"1x{match[1]}")[1]) if match else size(text)
+
+
     """The characters that `text` stands for, each once, in order, composed (NFC).
 
     `text` is the path of a UTF-8 file with a character per line, alone or as `id<TAB>character`; or the characters
@@ -188,6 +194,11 @@ def _checked_alphabet(text: str) -> str:
     return text
 
 
+def _checked_picture_size(text: str) -> str:
+    width, height = picture_size(text)
+    return f"{width or 'auto'}x{height}"
+
+
 def _checked_pattern(text: str) -> str:
     try:
         pattern = re.compile(text)
@@ -215,7 +226,8 @@ def _checked_validation(text: str) -> str:
 
 
 Size = Annotated[str, AfterValidator(_checked_size), arg(metavar="WxH")]
-Alphabet = Annotated[str, AfterValidator(_checked_alphabet), arg(metavar="CHARS|FILE")]
+PictureSize = Annotated[str, AfterValidator(_checked_picture_size), arg(metavar="WxH|autoxH")]
+Alphabet = Annotated[str | None, AfterValidator(lambda text: text if text is None else _checked_alphabet(text))]
 Length = Annotated[str, AfterValidator(_checked_length), arg(metavar="N|N-M")]
 LabelPattern = Annotated[str | None, AfterValidator(lambda text: text and _checked_pattern(text)), arg(metavar="REGEX")]
 
@@ -263,13 +275,19 @@ class GenerateParameters(Parameters):
     out: Annotated[str, arg(metavar="DIR")] = Field(TRAIN_FOLDER, description="Folder to fill.")
     count: int = Field(10_000, ge=1, le=100_000_000, description="Pictures in the corpus.")
     style: StyleName = Field("captcha", description="What the pictures look like.")
-    size: Size = Field("128x64", description="Width and height in pixels.")
+    size: PictureSize = Field("128x64", description="Width and height in pixels.")
     length: Length = Field("4", description="Characters per picture, a number or a range.")
-    alphabet: Alphabet = Field(
-        DEFAULT_ALPHABET, description="Ranges (0-9A-Z), a literal, or a file with one character per line."
+    alphabet: Annotated[Alphabet, chosen("CHARS|FILE", f"{DEFAULT_ALPHABET}, or the characters of --text")] = Field(
+        None, description="Ranges (0-9A-Z), a literal, or a file with one character per line."
+    )
+    text: Annotated[str | None, chosen("FILE", "random characters")] = Field(
+        None, description="Style line: a UTF-8 file of which the pictures show pieces, cut at spaces."
     )
     fonts: Annotated[str | None, chosen("DIR", "the fonts that the packages bring")] = Field(
-        None, description="Folder with .ttf or .otf files of one's own."
+        None, description="Folder with .ttf, .otf or .ttc files of one's own."
+    )
+    backgrounds: Annotated[str | None, chosen("DIR", "grounds that are drawn")] = Field(
+        None, description="Style line: a folder of pictures, pieces of which lie under some of the texts."
     )
     colour: Literal["colour", "grey"] = Field("colour", description="Colour of ink and ground.")
     noise: float = Field(1.0, ge=0, le=5, description="Lines and dots, as a multiple of the style's own.")
@@ -284,12 +302,24 @@ class GenerateParameters(Parameters):
 
     @model_validator(mode="after")
     def _room_for_the_text(self) -> Self:
-        (width, height), (_, longest) = size(self.size), length(self.length)
+        (width, height), (_, longest) = picture_size(self.size), length(self.length)
         needed = max(16, 6 * longest), 12
-        if width < needed[0] or height < needed[1]:
-            raise UserError(
-                f"--size {self.size}: too small to read {longest} characters in; take {needed[0]}x{needed[1]} or more"
-            )
+        if (width is not None and width < needed[0]) or height < needed[1]:
+            enough = f"{'auto' if width is None else needed[0]}x{needed[1]}"
+            raise UserError(f"--size {self.size}: too small to read {longest} characters in; take {enough} or more")
+        return self
+
+    @model_validator(mode="after")
+    def _flags_of_style_line(self) -> Self:
+        given = {
+            f"--size {self.size}": picture_size(self.size)[0] is None,
+            f"--text {self.text}": self.text is not None,
+            f"--backgrounds {self.backgrounds}": self.backgrounds is not None,
+            f"--difficulty {self.difficulty}": self.difficulty != type(self).model_fields["difficulty"].default,
+        }
+        for flag, is_given in given.items():
+            if is_given and self.style != "line":
+                raise UserError(f"{flag} is for --style line, not for --style {self.style}: leave it out")
         return self
 
 

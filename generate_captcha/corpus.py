@@ -2,14 +2,14 @@
 
 Picture 17 that reads aB3x is `aB3x_000017.png`; from 10,000 on, pictures go into sub-folders of 10,000
 (`0001/`, `0002/`, …). The index makes names unique where upper and lower case are the same to the file
-system. Names and bytes depend on the parameters and the index alone, so any number of worker processes makes
-the same corpus, and a run that was stopped goes on where it was.
+system. Labels that cannot stand in file names (spaces, `/`, very long ones) are listed in `labels.tsv`
+instead, and the picture is `000017.png`. Names and bytes depend on the parameters and the index alone, so any number
+of worker processes makes the same corpus, and a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import multiprocessing
 import os
@@ -37,8 +37,8 @@ FOLDER_SIZE = 10_000
 #: Pictures that a worker takes at a time; what it draws between two reports.
 CHUNK = 32
 ABOUT = "corpus.json"
-#: Flags that decide how a picture looks; `alphabet` and `fonts` are noted by their content.
-NOTED = ("style", "size", "length", "colour", "noise", "distortion", "seed")
+#: The list of a corpus whose labels cannot stand in file names.
+LIST = "labels.tsv"
 
 #: What a Windows, macOS or Linux file name, or a shell reading it back, cannot hold; `_` ends the label.
 NOT_IN_NAMES = set('<>:"/\\|?*._ ')
@@ -64,13 +64,14 @@ class Written:
 def write_corpus(parameters: GenerateParameters) -> Written:
     """Fill `parameters.out` with pictures 0 … count - 1, leaving out those that are there.
 
-    Raises UserError when the folder holds something else, the alphabet cannot stand in file names, or a font
-    lacks a character; OSError when a picture cannot be written.
+    Raises UserError when the folder holds something else, a font lacks a character, or a text cannot be drawn so
+    that it can be read; OSError when a picture cannot be written.
     """
     out = Path(parameters.out)
     style = style_of(parameters)
-    _check_names(style)
-    _claim(out, parameters, style)
+    _claim(out, style)
+    if not _in_names(style):
+        _list_labels(out, style, parameters.count)
     there = _there(out, parameters.count)
     missing = parameters.count - sum(there)
     workers = min(parameters.workers or _cores(), -(-missing // CHUNK))
@@ -84,9 +85,9 @@ def write_corpus(parameters: GenerateParameters) -> Written:
     return Written(missing, parameters.count - missing)
 
 
-def picture_path(out: Path, label: str, index: int) -> Path:
-    """Where picture `index` stands in the folder `out`; depends on `label` and `index` alone."""
-    return _folder(out, index) / f"{label}_{index:06}.png"
+def picture_path(out: Path, label: str | None, index: int) -> Path:
+    """Where picture `index` stands in the folder `out`; without a label, where `labels.tsv` carries the labels."""
+    return _folder(out, index) / (f"{index:06}.png" if label is None else f"{label}_{index:06}.png")
 
 
 def _folder(out: Path, index: int) -> Path:
@@ -102,31 +103,37 @@ def encode(image: Image, grey: bool) -> bytes:
 # What may be in the folder
 
 
-def _check_names(style: Style) -> None:
-    for character in style.alphabet:
-        # A combining mark would melt into the character before it.
-        if character in NOT_IN_NAMES or not character.isprintable() or unicodedata.combining(character):
-            shown = "a space" if character == " " else repr(character)
-            raise UserError(
-                f"--alphabet: {shown} cannot stand in file names, which carry the labels: leave it out of the alphabet"
-            )
-    longest = style.longest * max(len(character.encode()) for character in style.alphabet)
-    if longest > LABEL_BYTES:
-        raise UserError(
-            f"--length {style.longest}: such a label takes up to {longest} bytes of a file name, "
-            f"which has room for {LABEL_BYTES}: ask for fewer characters"
-        )
+def _in_names(style: Style) -> bool:
+    """Whether file names can carry every label of `style`."""
+    return (
+        not any(character in NOT_IN_NAMES or not character.isprintable() for character in style.alphabet)
+        # A combining mark would melt into the `_` before a label, or be composed by the file system.
+        and not any(unicodedata.combining(character) for character in style.alphabet)
+        and style.longest * max(len(character.encode()) for character in style.alphabet) <= LABEL_BYTES
+    )
 
 
-def _claim(out: Path, parameters: GenerateParameters, style: Style) -> None:
+def _list_labels(out: Path, style: Style, count: int) -> None:
+    """Write the list of pictures 0 … count - 1 and their labels, unless there is one that names as many."""
+    path = out / LIST
+    if path.exists():
+        with path.open("rb") as file:
+            if sum(1 for _ in file) > count:
+                return
+    # Before the pictures: whoever reads a corpus that was interrupted finds pictures missing, not labels.
+    with console.atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("file\tlabel\n")
+        with console.progress(f"listing {path}", count, "labels") as advance:
+            for start in range(0, count, FOLDER_SIZE):
+                indices = range(start, min(start + FOLDER_SIZE, count))
+                for index in indices:
+                    file.write(f"{picture_path(out, None, index).relative_to(out).as_posix()}\t{style.label(index)}\n")
+                advance(len(indices))
+
+
+def _claim(out: Path, style: Style) -> None:
     """See to it that `out` is a corpus of these parameters: new, or begun by them earlier."""
-    about = {name: getattr(parameters, name) for name in (*NOTED, *style.OWN)} | {
-        "alphabet": style.alphabet,
-        "fonts": [
-            f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-            for path in dict.fromkeys(font.path for font in style.fonts)
-        ],
-    }
+    about = style.about()
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: give a folder")
     if (out / ABOUT).exists():
@@ -167,7 +174,7 @@ def _holds_files(folder: Path) -> bool:
 def _there(out: Path, count: int) -> bytearray:
     """1 for each picture of 0 … count - 1 that is there. Removes what a killed run left half-written."""
     there = bytearray(count)
-    name = re.compile(r"[^_]+_(\d{6,})\.png")
+    name = re.compile(r"(?:[^_]+_)?(\d{6,})\.png")
     folders = [entry.path for entry in os.scandir(out) if entry.name.isdigit() and entry.is_dir()]
     for folder in (str(out), *folders):
         for entry in os.scandir(folder):
@@ -185,11 +192,12 @@ def _there(out: Path, count: int) -> bytearray:
 
 def _draw(style: Style, out: Path, there: bytearray, starts: Iterable[int]) -> Iterator[int]:
     """Draw what is missing of the chunks that begin at `starts`; yields the number of pictures made in each."""
+    named = _in_names(style)
     for start in starts:
         missing = [index for index in range(start, min(start + CHUNK, len(there))) if not there[index]]
         for index in missing:
             image, label = style.picture(index)
-            with console.atomic(picture_path(out, label, index)) as temporary:
+            with console.atomic(picture_path(out, label if named else None, index)) as temporary:
                 temporary.write_bytes(encode(image, style.grey))
         yield len(missing)
 
@@ -200,7 +208,10 @@ def _drawing(style: Style, parameters: GenerateParameters, there: bytearray, wor
     if workers <= 1:
         yield _draw(style, Path(parameters.out), there, range(0, len(there), CHUNK))
         return
-    # Forking costs 10 ms, a new interpreter half a second; but a fork of a process with threads may hang.
+    # Forking costs 10 ms, a new interpreter half a second; but a fork of a process with threads may hang. OpenCV's
+    # threads, which are there once a picture was drawn, are unknown to Python: they end here.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     quick = sys.platform == "linux" and threading.active_count() == 1
     context: Any = multiprocessing.get_context("fork" if quick else "spawn")
     position, stop = context.Value("q", 0), context.Value("b", 0, lock=False)
@@ -215,6 +226,7 @@ def _drawing(style: Style, parameters: GenerateParameters, there: bytearray, wor
             # Only the worker holds the sending end, so that its death reads as the end of its reports.
             sender.close()
             team[reports] = worker
+        cv2.setNumThreads(threads)
         yield _reports(team)
     finally:
         stop.value = 1

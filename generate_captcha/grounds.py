@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -82,6 +83,11 @@ class Pictures:
         self.paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
         if not self.paths:
             raise UserError(f"--backgrounds {folder}: no pictures in there; put some in or choose another folder")
+
+    def digest(self) -> str:
+        """Which pictures these are: their number, names and sizes in a word."""
+        files = "\n".join(f"{path.name} {path.stat().st_size}" for path in self.paths)
+        return f"{len(self.paths)} pictures sha256:{hashlib.sha256(files.encode()).hexdigest()}"
 
     def piece(self, height: int, width: int, source: Source) -> Image:
         """A piece of one of them, enlarged or made smaller: uint8 (height, width, 3), RGB order."""

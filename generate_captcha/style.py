@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 import parameter
+from console import UserError
 from generate_captcha import fonts
 from parameter import GenerateParameters
 
 Item = TypeVar("Item")
 Image = NDArray[np.uint8]
+
+#: Flags that decide how a picture looks; `alphabet` and `fonts` are noted by their content.
+NOTED = ("style", "size", "length", "colour", "noise", "distortion", "seed")
+
+
+def digest(path: Path) -> str:
+    """A file's content in a word."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
 class Source(random.Random):
@@ -64,21 +76,27 @@ class Style(ABC):
     OWN: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parameters: GenerateParameters) -> None:
-        self.width, self.height = parameter.size(parameters.size)
+        width, self.height = parameter.picture_size(parameters.size)
+        #: In pixels; 0 is what the text takes.
+        self.width = width or 0
         self.shortest, self.longest = parameter.length(parameters.length)
-        self.alphabet = parameter.alphabet(parameters.alphabet)
+        self.alphabet = self._alphabet(parameters)
         self.fonts: list[fonts.Font] = fonts.choose(parameters.fonts, self.FONTS, self.alphabet, any_=self.ANY_FONT)
         self.grey = parameters.colour == "grey"
         self.noise = parameters.noise
         self.distortion = parameters.distortion
         self.seed = parameters.seed
+        self._parameters = parameters
 
     def label(self, index: int) -> str:
         """The text of picture `index`."""
         return self._label(self._source(index))
 
     def picture(self, index: int) -> tuple[Image, str]:
-        """Picture `index`: uint8 (height, width, 3) in RGB order (equal channels when grey), and its text."""
+        """Picture `index`: uint8 (height, width, 3) in RGB order (equal channels when grey), and its text.
+
+        Raises UserError when the text cannot be drawn so that it can be read (style line).
+        """
         source = self._source(index)
         label = self._label(source)
         image = self.draw(label, source)
@@ -89,6 +107,24 @@ class Style(ABC):
     @abstractmethod
     def draw(self, label: str, source: Source) -> Image:
         """Draw `label` by the chances of `source`: uint8 (height, width, 3), RGB order."""
+
+    def about(self) -> dict[str, Any]:
+        """What decides how the pictures look, for `corpus.json`: flags and their values, files by their content."""
+        about = {name: getattr(self._parameters, name) for name in (*NOTED, *self.OWN)}
+        files = dict.fromkeys(font.path for font in self.fonts)
+        return about | {"alphabet": self.alphabet, "fonts": [f"{path.name} {digest(path)}" for path in files]}
+
+    def _alphabet(self, parameters: GenerateParameters) -> str:
+        characters = parameter.alphabet(parameters.alphabet or parameter.DEFAULT_ALPHABET)
+        for character in characters:
+            # Letters are set one by one here: a space would not be seen, a combining mark have nothing to stand on.
+            if character.isspace() or not character.isprintable() or unicodedata.combining(character):
+                shown = "a space" if character == " " else repr(character)
+                raise UserError(
+                    f"--alphabet: {shown} cannot stand by itself in style {parameters.style}: leave it out, "
+                    "or take --style line, which sets whole lines"
+                )
+        return characters
 
     def _source(self, index: int) -> Source:
         return Source(f"{self.seed}:{index}")

@@ -9,16 +9,21 @@ A rendering that is cut off, or does not stand out from its ground, is thrown aw
 from __future__ import annotations
 
 import math
+import unicodedata
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+import parameter
 from console import UserError
 from generate_captcha import camera, grounds, typesetting
 from generate_captcha.camera import Pose
 from generate_captcha.fonts import Font
-from generate_captcha.grounds import Colour
-from generate_captcha.style import Image, Source, Style
+from generate_captcha.grounds import Colour, Pictures
+from generate_captcha.style import Image, Source, Style, digest
+from generate_captcha.texts import Texts
 from generate_captcha.typesetting import Mask
 from generate_captcha.visibility import stands_out
 from parameter import GenerateParameters
@@ -27,6 +32,8 @@ from parameter import GenerateParameters
 AS_ASKED, EASIER = 6, 10
 #: Pixels around the picture in which ink shows that the line is cut off, and the ink that counts.
 MARGIN, CUT = 2, 64
+#: OpenCV maps pictures of up to 32,767 pixels a side.
+WIDEST = 32_000
 #: Pixels per em that letters need, and those that ideographs need, to be read after all that is done to them.
 LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 20
 
@@ -46,7 +53,9 @@ class Line(Style):
     OWN = ("difficulty",)
 
     def __init__(self, parameters: GenerateParameters) -> None:
+        self._texts: Texts | None = None
         super().__init__(parameters)
+        self._pictures = Pictures(parameters.backgrounds) if parameters.backgrounds is not None else None
         #: 0 … 1; may be changed at any time, and holds for the pictures drawn from then on.
         self.difficulty = parameters.difficulty
         self._boxes = {font: self._box(font) for font in self.fonts}
@@ -64,9 +73,46 @@ class Line(Style):
             if stands_out(image, inner, em):
                 return image
         raise UserError(
-            f"--size {self.width}x{self.height}: {label!r} cannot be made to be read in it: "
+            f"--size {self.width or 'auto'}x{self.height}: {label!r} cannot be drawn in it so that it can be read: "
             "ask for a larger size, or leave such texts out"
         )
+
+    def about(self) -> dict[str, Any]:
+        about = super().about()
+        if self._parameters.text is not None:
+            about["text"] = digest(Path(self._parameters.text))
+        if self._pictures:
+            about["backgrounds"] = self._pictures.digest()
+        return about
+
+    def _alphabet(self, parameters: GenerateParameters) -> str:
+        given = None if parameters.alphabet is None else parameter.alphabet(parameters.alphabet)
+        if parameters.text is not None:
+            self._texts = Texts(parameters.text, self.shortest, self.longest, given)
+            return self._texts.characters
+        characters = given or parameter.alphabet(parameter.DEFAULT_ALPHABET)
+        for character in characters:
+            if unicodedata.combining(character) or not (character == " " or character.isprintable()):
+                raise UserError(
+                    f"--alphabet: {character!r} needs a character that it stands on, which chance does not give it: "
+                    "leave it out, or take the texts from a file with --text"
+                )
+        if not characters.strip():
+            raise UserError("--alphabet: nothing in it can be seen; add letters")
+        return characters
+
+    def _label(self, source: Source) -> str:
+        if self._texts:
+            return self._texts.piece(source)
+        length = self.shortest + source.randbelow(self.longest - self.shortest + 1)
+        label = ""
+        for place in range(length):
+            character = source.choice(self.alphabet)
+            # A space is seen between two others alone.
+            while character.isspace() and (place in (0, length - 1) or label[-1].isspace()):
+                character = source.choice(self.alphabet)
+            label += character
+        return label
 
     def _box(self, font: Font) -> tuple[float, float]:
         """The top and bottom, in em, of what the alphabet's letters take."""
@@ -92,13 +138,14 @@ class Line(Style):
         part = min(1.0, max(part, self._legible * (lower - upper) / self.height))
         beside = source.between(0.12 * (1 - hard), 0.25) * self.height
         em = part * self.height / (lower - upper)
-        em = min(em, max(self.width - 2 * beside, 0.9 * self.width) / (right - left))
+        picture_width = self.width or min(WIDEST, math.ceil(em * (right - left) + 2 * beside))
+        em = min(em, max(picture_width - 2 * beside, 0.9 * picture_width) / (right - left))
         straight = pose == Pose()
         size = max(4, math.floor(em) if straight else math.ceil(em))
         em = float(size) if straight else em
         # From the middle outwards.
         off_x, off_y = (source.between(0.5 - 0.5 * hard, 0.5 + 0.5 * hard) for _ in range(2))
-        free_x, free_y = self.width - em * (right - left), self.height - em * (lower - upper)
+        free_x, free_y = picture_width - em * (right - left), self.height - em * (lower - upper)
         to_picture = (
             np.array(
                 [
@@ -112,7 +159,7 @@ class Line(Style):
         ink, x, y = typesetting.draw(font, label, setting, size)
         middle = (setting.left + setting.right) / 2, (top + bottom) / 2
         to_mask = np.array([[size, 0, x + middle[0] * size], [0, size, y + middle[1] * size], [0, 0, 1]])
-        whole = self.width + 2 * MARGIN, self.height + 2 * MARGIN
+        whole = picture_width + 2 * MARGIN, self.height + 2 * MARGIN
         if straight:
             mask = _placed(ink, round(to_picture[0, 2] - to_mask[0, 2]), round(to_picture[1, 2] - to_mask[1, 2]), whole)
         else:
@@ -143,6 +190,12 @@ class Line(Style):
         """The ground: uint8 (height, width, 3), in the mean about as light as `luma`."""
         height, width = shape
         tone = grounds.colour(luma, tint, source)
+        if self._pictures and source.random() < 0.3 + 0.4 * hard:
+            # Pulled towards the tone, so that it stays about as light and the text finds room.
+            strength = source.between(0.1, 0.25 + 0.5 * hard)
+            part = self._pictures.piece(height, width, source)
+            shift = [level - strength * mean for level, mean in zip(tone, cv2.mean(part), strict=False)]
+            return cv2.add(cv2.convertScaleAbs(part, alpha=strength), np.rint([*shift, 0]))
         if source.random() > 0.75 * hard:
             return grounds.plain(height, width, tone)
         # It may take a part of what the ink stands out by.

@@ -160,17 +160,53 @@ def test_a_broken_corpus_json_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alphabet", "named"), [("AB/", "'/'"), ("_A", "'_'"), ("A B", "a space"), ("A.", r"'\.'"), ("A:", "':'")]
+    ("alphabet", "length"),
+    # é is two bytes of a name.
+    [("AB/", "4"), ("_A", "4"), ("A.", "4"), ("A:", "4"), ("AB", "300"), ("é", "120")],
 )
-def test_characters_that_cannot_stand_in_file_names_are_refused(alphabet: str, named: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"--alphabet: {named} cannot stand in file names"):
-        write_corpus(parameters(tmp_path / "out", alphabet=alphabet))
-    assert not (tmp_path / "out").exists()
+def test_labels_that_cannot_stand_in_file_names_are_listed(alphabet: str, length: str, tmp_path: Path) -> None:
+    listed = {"alphabet": alphabet, "length": length, "size": "2000x24", "count": 3}
+    asked = parameters(tmp_path, **listed)
+    write_corpus(asked)
+    style = style_of(asked)
+    assert (tmp_path / "labels.tsv").read_text(encoding="utf-8").split("\n") == [
+        "file\tlabel",
+        *(f"{index:06}.png\t{style.label(index)}" for index in range(3)),
+        "",
+    ]
+    assert contents(tmp_path).keys() == {"corpus.json", "labels.tsv", "000000.png", "000001.png", "000002.png"}
 
 
-def test_labels_too_long_for_a_file_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--length 300: .* 300 bytes of a file name"):
-        write_corpus(parameters(tmp_path / "out", length="300", size="4000x40"))
+def test_a_listed_corpus_is_the_same_however_it_came_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate_captcha.corpus, "FOLDER_SIZE", 25)
+    listed = {"style": "line", "alphabet": "0-9 .", "size": "120x24"}
+    write_corpus(parameters(tmp_path / "whole", **listed))
+    write_corpus(parameters(tmp_path / "grown", **listed, count=10))
+    assert (tmp_path / "grown" / "labels.tsv").read_text().count("\n") == 11
+    assert write_corpus(parameters(tmp_path / "grown", **listed, workers=3)).drawn == 60
+    (tmp_path / "grown" / "0001" / "000030.png").unlink()
+    assert write_corpus(parameters(tmp_path / "grown", **listed)).drawn == 1
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+    assert write_corpus(parameters(tmp_path / "whole", **listed, count=5)).drawn == 0
+    assert (tmp_path / "whole" / "labels.tsv").read_text().count("\n") == 71, "what is there stays listed"
+
+
+def test_the_list_is_there_before_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generate_captcha.corpus, "encode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_corpus(parameters(tmp_path, style="line", alphabet="A ", count=4))
+    assert contents(tmp_path).keys() == {"corpus.json", "labels.tsv"}
+
+
+def test_workers_start_after_pictures_were_drawn_here(tmp_path: Path) -> None:
+    """OpenCV's threads, which drawing starts, must not be copied into the workers, where they would wait for ever."""
+    many = cv2.getNumThreads()
+    cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (31, 31), 0)
+    assert write_corpus(parameters(tmp_path, count=100, workers=3)).drawn == 100
+    assert cv2.getNumThreads() == many
 
 
 # The command itself
@@ -200,6 +236,14 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
         (["--alphabet", "漢"], "lacks the character '漢'"),
         (["--fonts", "nowhere"], "--fonts nowhere: no such folder"),
         (["--count", "0"], "--count 0: "),
+        (["--alphabet", "A B"], "--alphabet: a space cannot stand by itself in style captcha"),
+        (["--size", "autox32"], "--size autox32 is for --style line, not for --style captcha"),
+        (["--text", "gone.txt"], "--text gone.txt is for --style line"),
+        (["--text", "gone.txt", "--style", "line"], "--text gone.txt: no such file"),
+        (["--backgrounds", "gone"], "--backgrounds gone is for --style line"),
+        (["--backgrounds", "gone", "--style", "line"], "--backgrounds gone: no such folder"),
+        (["--difficulty", "1"], "--difficulty 1.0 is for --style line"),
+        (["--difficulty", "2", "--style", "line"], "--difficulty 2"),
         (["--noise", "-1"], "--noise"),
         (["--out", "file"], "file"),
     ],

@@ -1,0 +1,109 @@
+"""Pieces of a text file: what the lines of style `line` say.
+
+A piece is a run of the file's characters within one of its lines, cut where a line can be broken: at spaces, and
+anywhere in scripts that are written without them (Chinese, Japanese, Thai and their neighbours).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from console import UserError
+from generate_captcha.style import Source
+
+#: Scripts without spaces between words, as their characters' names begin.
+UNSPACED = (
+    "CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN",
+)  # fmt: skip
+#: Invisible characters that shape their neighbours; others of their kind are left out.
+JOINERS = "\u200c\u200d"
+
+
+class Texts:
+    """The pieces of a UTF-8 file that have `shortest` … `longest` characters, all of them of `alphabet` if given.
+
+    Raises UserError when the file cannot be read or has no such piece.
+    """
+
+    def __init__(self, path: str, shortest: int, longest: int, alphabet: str | None) -> None:
+        self._shortest, self._longest = shortest, longest
+        self._text = _read(path)
+        points = np.frombuffer(self._text.encode("utf-32-le"), np.uint32)
+        space, barrier, unspaced, mark = _kinds(points, alphabet)
+        #: The file's characters, those of `alphabet` if it was given; sorted.
+        self.characters = alphabet or "".join(sorted(set(self._text) - {"\n"}))
+
+        inside = ~(space | barrier)
+        gap = space | (points == ord("\n"))
+        # A place between two characters; the text begins and ends with a line feed.
+        breakable = np.zeros(len(points), bool)
+        breakable[1:] = gap[1:] | gap[:-1] | ((unspaced[1:] | unspaced[:-1]) & ~mark[1:])
+        self._ends = np.zeros(len(points), bool)
+        self._ends[1:] = breakable[1:] & inside[:-1]
+        self._barrier = barrier
+        next_end, next_barrier = _next(self._ends), _next(barrier)
+        starts = np.flatnonzero(breakable & inside)
+        starts = starts[starts + shortest < len(points)]
+        reach = np.minimum(starts + longest, next_barrier[starts])
+        self._starts = starts[next_end[starts + shortest] <= reach].astype(np.int32)
+        if not len(self._starts):
+            asked = str(shortest) if shortest == longest else f"{shortest} to {longest}"
+            raise UserError(
+                f"--text {path}: no {asked} characters of it{' that are all of --alphabet' if alphabet else ''} "
+                "can be cut out at spaces: ask for another --length, such as 5-25"
+            )
+
+    def piece(self, source: Source) -> str:
+        """A piece: every place where one can begin is equally likely."""
+        start = int(source.choice(self._starts))  # type: ignore[arg-type]  # an array is as good as a sequence
+        wanted = self._shortest + source.randbelow(self._longest - self._shortest + 1)
+        barriers = np.flatnonzero(self._barrier[start : start + self._longest])
+        most = int(barriers[0]) if len(barriers) else self._longest
+        ends = np.flatnonzero(self._ends[start + self._shortest : start + most + 1]) + self._shortest
+        # The longest that is not longer than wanted, or else the shortest that there is.
+        end = ends[max(0, int(np.searchsorted(ends, wanted, "right")) - 1)]
+        return self._text[start : start + int(end)]
+
+
+def _read(path: str) -> str:
+    """The file's lines that are not blank, composed (NFC), spaces made single, a line feed around each."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"--text {path}: it is not UTF-8 text; save it as UTF-8") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise UserError(f"--text {path}: no such file; give a UTF-8 text file with a line of text per line") from error
+    lines = [" ".join(line.split()) for line in unicodedata.normalize("NFC", text).splitlines()]
+    text = "\n".join(["", *filter(None, lines), ""])
+    invisible = {
+        character
+        for character in set(text) - set("\n" + JOINERS)
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn")
+    }
+    return text.translate(dict.fromkeys(map(ord, invisible)))
+
+
+def _kinds(points: NDArray[np.uint32], alphabet: str | None) -> tuple[NDArray[np.bool_], ...]:
+    """For each character: is it a space, an end of what may be shown, of an unspaced script, part of the one before?"""
+    there = np.zeros(0x110000, bool)
+    there[points] = True
+    tables = np.zeros((4, 0x110000), bool)
+    for point in np.flatnonzero(there).tolist():
+        character = chr(point)
+        tables[:, point] = (
+            character == " ",
+            character == "\n" or (alphabet is not None and character not in alphabet),
+            unicodedata.name(character, "").startswith(UNSPACED),
+            unicodedata.category(character)[0] == "M" or character in JOINERS,
+        )
+    return tuple(table[points] for table in tables)
+
+
+def _next(where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each place, the first at or after it where `where` holds; the length of `where` if there is none."""
+    places = np.where(where, np.arange(len(where)), len(where))
+    return np.minimum.accumulate(places[::-1])[::-1]
