@@ -106,7 +106,7 @@ def _refuse_labels(contents: Contents, writer: Writer, form: str) -> None:
 def _parts(contents: Contents, parameters: ConvertParameters) -> dict[str, npt.NDArray[np.int64]]:
     """The rows of each part by its title."""
     if parameters.validation is None:
-        return {"all": np.arange(len(contents))}
+        return {"pictures": np.arange(len(contents))}
     train, validation = split(contents.names, contents.digests, parameters.validation)
     if not len(train) or not len(validation):
         raise UserError(

@@ -28,7 +28,7 @@ class Picture(NamedTuple):
 class Plan:
     """What is known of all pictures before the first one is written."""
 
-    title: str  #: train, validation, or all
+    title: str  #: train or validation; pictures where there are no parts
     count: int
     longest: int  #: characters of the longest label
     numbers: dict[str, int]  #: of the characters, and of the padding `<nul>`

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def unpack(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
     return unpack
 
 
-def member(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, io.BytesIO]:
+def member(name: str, data: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo, io.BytesIO]:
     info = tarfile.TarInfo(name)
     info.size = len(data)
     for field, value in fields.items():
@@ -113,7 +114,7 @@ def test_names_that_lead_out_of_the_folder(name: str, kind: str, unpack: Unpack,
         ({"type": tarfile.FIFOTYPE}, "is a device or pipe"),
     ],
 )
-def test_links_and_devices(fields: dict[str, object], message: str, unpack: Unpack, tmp_path: Path) -> None:
+def test_links_and_devices(fields: dict[str, Any], message: str, unpack: Unpack, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     path = tar(tmp_path / "bad.tar.gz", member("d/good.jpg", b"good"), member("d/link", **fields))
     code, err = unpack(path)
@@ -165,9 +166,9 @@ def test_broken_archives(kind: str, unpack: Unpack, tmp_path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             for info, data in noise:
                 archive.writestr(info.name, data.getvalue())
-        data = bytearray(path.read_bytes())
-        data[120_000] ^= 1
-        path.write_bytes(data)
+        damaged = bytearray(path.read_bytes())
+        damaged[120_000] ^= 1
+        path.write_bytes(damaged)
     elif kind == "no files":
         tar(path, member("d", type=tarfile.DIRTYPE))
     else:
