@@ -53,6 +53,12 @@ def size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def picture_size(text: str) -> tuple[int | None, int]:
+    """As :func:`size`; `autox32` -> (None, 32), the width that a text takes at that height. Raises ValueError."""
+    match = re.fullmatch(r"auto[xX×](\d{1,5})", text)
+    return (None, size(f"1x{match[1]}")[1]) if match else size(text)
+
+
 def length(text: str) -> tuple[int, int]:
     """`4` -> (4, 4), `4-6` -> (4, 6): the fewest and the most characters. Raises ValueError."""
     match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", text)
@@ -63,12 +69,6 @@ def length(text: str) -> tuple[int, int]:
 
 
 def alphabet(text: str) -> str:
-def picture_size(text: str) -> tuple[int | None, int]:
-    """As :func:`size`; `autox32` -> (None, 32), the width that a text takes at that height. Raises ValueError."""
-    match = re.fullmatch(r"auto[xX×](\d{1,5})", text)
-    return (None, size(f"1x{match[1]}")[1]) if match else size(text)
-
-
     """The characters that `text` stands for, each once, in order, composed (NFC).
 
     `text` is the path of a UTF-8 file with a character per line, alone or as `id<TAB>character`; or the characters
@@ -184,6 +184,11 @@ def _checked_size(text: str) -> str:
     return "x".join(map(str, size(text)))
 
 
+def _checked_picture_size(text: str) -> str:
+    width, height = picture_size(text)
+    return f"{width or 'auto'}x{height}"
+
+
 def _checked_length(text: str) -> str:
     length(text)
     return text
@@ -192,11 +197,6 @@ def _checked_length(text: str) -> str:
 def _checked_alphabet(text: str) -> str:
     alphabet(text)
     return text
-
-
-def _checked_picture_size(text: str) -> str:
-    width, height = picture_size(text)
-    return f"{width or 'auto'}x{height}"
 
 
 def _checked_pattern(text: str) -> str:
