@@ -220,7 +220,10 @@ def _drawing(style: Style, parameters: GenerateParameters, there: bytearray, wor
         for _ in range(workers):
             reports, sender = context.Pipe(duplex=False)
             worker = context.Process(
-                target=_work, args=(parameters, there, position, stop, sender, os.getpid()), daemon=True
+                target=_work,
+                # A forked worker has the style, and all that it keeps, already.
+                args=(style if quick else None, parameters, there, position, stop, sender, os.getpid()),
+                daemon=True,
             )
             worker.start()
             # Only the worker holds the sending end, so that its death reads as the end of its reports.
@@ -257,6 +260,7 @@ def _reports(team: dict[connection.Connection, multiprocessing.process.BaseProce
 
 
 def _work(
+    style: Style | None,
     parameters: GenerateParameters,
     there: bytearray,
     position: Any,
@@ -269,7 +273,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     try:
-        for drawn in _draw(style_of(parameters), Path(parameters.out), there, _starts(position, len(there))):
+        for drawn in _draw(style or style_of(parameters), Path(parameters.out), there, _starts(position, len(there))):
             # A parent that was killed has set no `stop`, and nobody hears reports.
             if stop.value or os.getppid() != parent:
                 return

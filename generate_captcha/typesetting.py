@@ -24,6 +24,8 @@ Mask = NDArray[np.uint8]
 
 #: Pixels per em at which fonts are measured.
 MEASURE = 128
+#: From this code point on, characters stand on a grid and take the room of two: ideographs, kana, Hangul.
+FAR_EAST = 0x2E80
 #: Empty pixels around the ink of a line.
 PAD = 2
 
@@ -52,7 +54,7 @@ class _Measures(NamedTuple):
     bottom: float
 
 
-class _Letter(NamedTuple):
+class _Ink(NamedTuple):
     ink: Mask
     left: int
     top: int
@@ -93,7 +95,7 @@ def draw(font: Font, text: str, setting: Setting, size: int) -> tuple[Mask, int,
     Returns the mask, uint8 (height, width), and the pixel (x, y) in it where the baseline begins.
     """
     if setting.pens is None:
-        ink, left, top = _ink(font, size, text)
+        ink, left, top = _ink(font, size, text, ImageFont.Layout.RAQM)
         return np.pad(ink, PAD), PAD - left, PAD - top
     letters = []
     left, top, right, bottom = size, 0, 0, 0
@@ -132,36 +134,59 @@ def _simple(character: str) -> bool:
 
 @functools.lru_cache(maxsize=65_536)
 def _measures(font: Font, character: str) -> _Measures:
+    if _is_ideograph(character):
+        return _ideograph(font)
     face = _face(font, MEASURE)
     return _Measures(*(side / MEASURE for side in (face.getlength(character), *face.getbbox(character, anchor="ls"))))
 
 
+@functools.cache
+def _ideograph(font: Font) -> _Measures:
+    """What an ideograph takes, whichever it is: they stand on a grid, and measuring thousands takes long."""
+    face = _face(font, MEASURE)
+    boxes = np.array([face.getbbox(character, anchor="ls") for character in "国一中的鹰"])
+    (left, top), (right, bottom) = boxes[:, :2].min(axis=0) / MEASURE, boxes[:, 2:].max(axis=0) / MEASURE
+    return _Measures(face.getlength("国") / MEASURE, left, top, right, bottom)
+
+
+@functools.cache
+def _is_ideograph(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
+
+
 @functools.lru_cache(maxsize=65_536)
 def _kerning(font: Font, one: str, other: str) -> float:
-    # Ideographs stand on a grid; measuring their millions of pairs would fill memory and find nothing.
-    if ord(one) >= 0x2E80 or ord(other) >= 0x2E80:
+    # No more between what stands on a grid; the pairs of thousands would fill memory and find nothing.
+    if ord(one) >= FAR_EAST or ord(other) >= FAR_EAST:
         return 0.0
     face = _face(font, MEASURE)
-    together = (
-        face.getlength(one + other, features=["-liga"]) if features.check("raqm") else face.getlength(one + other)
-    )
-    return together / MEASURE - _measures(font, one).advance - _measures(font, other).advance
+    features_ = ["-liga"] if features.check("raqm") else None
+    together = face.getlength(one + other, features=features_) / MEASURE
+    return together - _measures(font, one).advance - _measures(font, other).advance
 
 
 # 16,384 letters of 32 × 32 pixels are 16 MB.
 @functools.lru_cache(maxsize=16_384)
-def _letter(font: Font, size: int, character: str) -> _Letter:
-    return _ink(font, size, character)
+def _letter(font: Font, size: int, character: str) -> _Ink:
+    return _ink(font, size, character, ImageFont.Layout.BASIC)
 
 
-def _ink(font: Font, size: int, text: str) -> _Letter:
-    face = _face(font, size)
-    left, top, right, bottom = map(int, face.getbbox(text, anchor="ls"))
+def _ink(font: Font, size: int, text: str, layout: ImageFont.Layout) -> _Ink:
+    face = _face(font, size, layout)
+    if _is_ideograph(text):
+        # Some more than it takes, for the odd one that is larger than others.
+        measures = _ideograph(font)
+        left, top, right, bottom = (
+            round(side * size) + more for side, more in zip(measures[1:], (-2, -2, 2, 2), strict=True)
+        )
+    else:
+        left, top, right, bottom = map(int, face.getbbox(text, anchor="ls"))
     image = pillow.new("L", (right - left, bottom - top))
     ImageDraw.Draw(image).text((-left, -top), text, font=face, fill=255, anchor="ls")
-    return _Letter(np.asarray(image), left, top)
+    return _Ink(np.asarray(image), left, top)
 
 
-@functools.lru_cache(maxsize=512)
-def _face(font: Font, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(font.path), size, index=font.face)
+# A face holds some 100 kB.
+@functools.lru_cache(maxsize=1024)
+def _face(font: Font, size: int, layout: ImageFont.Layout | None = None) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(font.path), size, index=font.face, layout_engine=layout)

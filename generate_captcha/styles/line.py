@@ -8,6 +8,7 @@ A rendering that is cut off, or does not stand out from its ground, is thrown aw
 
 from __future__ import annotations
 
+import itertools
 import math
 import unicodedata
 from pathlib import Path
@@ -32,10 +33,12 @@ from parameter import GenerateParameters
 AS_ASKED, EASIER = 6, 10
 #: Pixels around the picture in which ink shows that the line is cut off, and the ink that counts.
 MARGIN, CUT = 2, 64
+#: Steps of the size, in pixels, at which letters are drawn.
+STEP = 4
 #: OpenCV maps pictures of up to 32,767 pixels a side.
 WIDEST = 32_000
 #: Pixels per em that letters need, and those that ideographs need, to be read after all that is done to them.
-LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 20
+LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
 
 
 class Line(Style):
@@ -59,7 +62,8 @@ class Line(Style):
         #: 0 … 1; may be changed at any time, and holds for the pictures drawn from then on.
         self.difficulty = parameters.difficulty
         self._boxes = {font: self._box(font) for font in self.fonts}
-        wide = any(ord(character) >= 0x2E80 for character in self.alphabet)
+        self._files = [list(faces) for _, faces in itertools.groupby(self.fonts, key=lambda font: font.path)]
+        wide = any(ord(character) >= typesetting.FAR_EAST for character in self.alphabet)
         self._legible = LEGIBLE_IDEOGRAPHS if wide else LEGIBLE
 
     def draw(self, label: str, source: Source) -> Image:
@@ -69,7 +73,8 @@ class Line(Style):
             inner = mask[MARGIN:-MARGIN, MARGIN:-MARGIN]
             if (mask > CUT).sum() > (inner > CUT).sum():
                 continue
-            image = self._pictured(np.ascontiguousarray(inner), em, hard, source)
+            # What blurs a letter is measured by its details, of which ideographs have more.
+            image = self._pictured(np.ascontiguousarray(inner), em * LEGIBLE / self._legible, hard, source)
             if stands_out(image, inner, em):
                 return image
         raise UserError(
@@ -123,7 +128,7 @@ class Line(Style):
 
     def _written(self, label: str, hard: float, source: Source) -> tuple[Mask, float]:
         """The ink of `label` where it will be in the picture, with :data:`MARGIN` pixels around; and pixels per em."""
-        font = source.choice(self.fonts)
+        font = source.choice(source.choice(self._files))
         setting = typesetting.measure(font, label, _spacing(hard, source))
         # Between the line's own ink and what any line of this alphabet might take.
         own, low, high = source.random() * hard, *self._boxes[font]
@@ -141,7 +146,8 @@ class Line(Style):
         picture_width = self.width or min(WIDEST, math.ceil(em * (right - left) + 2 * beside))
         em = min(em, max(picture_width - 2 * beside, 0.9 * picture_width) / (right - left))
         straight = pose == Pose()
-        size = max(4, math.floor(em) if straight else math.ceil(em))
+        # What is projected anyway is drawn at one of few sizes, of which letters are kept.
+        size = max(4, math.floor(em) if straight else math.ceil(em / STEP) * STEP)
         em = float(size) if straight else em
         # From the middle outwards.
         off_x, off_y = (source.between(0.5 - 0.5 * hard, 0.5 + 0.5 * hard) for _ in range(2))
@@ -164,7 +170,7 @@ class Line(Style):
             mask = _placed(ink, round(to_picture[0, 2] - to_mask[0, 2]), round(to_picture[1, 2] - to_mask[1, 2]), whole)
         else:
             mask = camera.project(ink, pose, width, to_picture, to_mask, whole)
-        return _stroke(mask, em, hard, source), em
+        return _stroke(mask, em * LEGIBLE / self._legible, hard, source), em
 
     # The picture
 
@@ -245,7 +251,7 @@ class Line(Style):
         if source.random() < 0.2 * hard:
             image = camera.motion(image, 1 + source.random() * 0.13 * hard * em, source.between(0, 180))
         if source.random() < 0.35 * hard:
-            least = max(1 - 0.55 * hard, self._legible / em)
+            least = max(1 - 0.55 * hard, LEGIBLE / em)
             if least < 1:
                 image = camera.coarse(image, source.between(least, 1))
         if source.random() < 0.7 * hard:
@@ -267,8 +273,6 @@ def _pose(width: float, height: float, hard: float, distortion: float, source: S
     if source.random() > min(1.0, 1.4 * hard):
         return Pose()
     stretch = source.between(1 - 0.25 * hard, 1 + 0.3 * hard)
-    if not much:
-        return Pose(stretch=stretch)
     # A long line that turns takes height, and its letters shrink: it turns less.
     most = min(14.0, math.degrees(math.atan(0.7 * height / width)) + 1)
     rotation = source.between(-most, most) * much if source.random() < 0.6 else 0.0
@@ -280,6 +284,8 @@ def _pose(width: float, height: float, hard: float, distortion: float, source: S
     wave = (0.0, 1.0, 0.0)
     if source.random() < 0.25:
         wave = source.between(0.02, 0.14) * much * height, source.between(2, 6) * height, source.between(0, 2 * math.pi)
+    if not much:
+        return Pose(stretch=stretch)
     return Pose(rotation, shear, stretch, tilt, arc, wave)
 
 
