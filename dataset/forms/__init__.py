@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol, overload, runtime_checkable
 import numpy as np
 
 from console import UserError
-from dataset.forms import delimited, folder, fsns, json_lines, lmdb, mjsynth, plain, sidecar, tfrecord
+from dataset.forms import delimited, folder, fsns, json_lines, listed, lmdb, mjsynth, plain, sidecar, tfrecord
 from dataset.forms.writing import Picture, Plan
 from dataset.tfrecord import is_records
 from picture import Stored
@@ -91,6 +91,7 @@ FORMS: dict[str, Form | RecordForm] = {
     "fsns": fsns,
     "tfrecord": tfrecord,
     "mjsynth": mjsynth,
+    "listed": listed,
     "sidecar": sidecar,
     "folder": folder,
     "delimited": delimited,

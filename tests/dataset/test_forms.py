@@ -52,6 +52,14 @@ def plain_form(folder: Path) -> Path:
     return path
 
 
+def listed_form(folder: Path) -> Path:
+    rows = [f"{name}\t{label}\n" for name, label in LABELS.items()]
+    (folder / "labels.tsv").write_text("".join(["file\tlabel\n", *rows]), encoding="utf-8")
+    # What is not listed does not count, whatever its name.
+    (folder / "000017.png").touch()
+    return folder
+
+
 def sidecar_form(folder: Path) -> Path:
     for name, label in LABELS.items():
         place = folder / name
@@ -89,6 +97,7 @@ MAKERS = {
     "fsns": written("fsns"),
     "tfrecord": written("tfrecord"),
     "mjsynth": mjsynth_form,
+    "listed": listed_form,
     "sidecar": sidecar_form,
     "folder": folder_form,
     "delimited": delimited_form,
