@@ -136,18 +136,21 @@ class Line(Style):
         top, bottom = min(top, setting.top), max(bottom, setting.bottom)
         width, height = max(0.1, setting.right - setting.left), max(0.1, bottom - top)
 
-        pose = _pose(width, height, hard, self.distortion, source)
-        matrix, (left, upper, right, lower) = camera.extent(pose, width, height)
-
-        part = source.between(0.7 - 0.25 * hard, 0.7 + 0.3 * hard)
-        part = min(1.0, max(part, self._legible * (lower - upper) / self.height))
+        most = source.between(0.7 - 0.25 * hard, 0.7 + 0.3 * hard)
         beside = source.between(0.12 * (1 - hard), 0.25) * self.height
-        em = part * self.height / (lower - upper)
-        picture_width = self.width or min(WIDEST, math.ceil(em * (right - left) + 2 * beside))
-        em = min(em, max(picture_width - 2 * beside, 0.9 * picture_width) / (right - left))
-        straight = pose == Pose()
+        # A line whose pose would leave its letters too little room lies straight.
+        for pose in (_pose(width, height, hard, self.distortion, source), Pose()):
+            matrix, (left, upper, right, lower) = camera.extent(pose, width, height)
+            part = min(1.0, max(most, self._legible * (lower - upper) / self.height))
+            em = part * self.height / (lower - upper)
+            picture_width = self.width or min(WIDEST, math.ceil(em * (right - left) + 2 * beside))
+            em = min(em, max(picture_width - 2 * beside, 0.9 * picture_width) / (right - left))
+            if em > self._legible:
+                break
+        # Small letters are drawn larger and projected: a whole number of pixels would be far from their size.
+        straight = pose == Pose() and em > self._legible
         # What is projected anyway is drawn at one of few sizes, of which letters are kept.
-        size = max(4, math.floor(em) if straight else math.ceil(em / STEP) * STEP)
+        size = math.floor(em) if straight else math.ceil(em / STEP) * STEP
         em = float(size) if straight else em
         # From the middle outwards.
         off_x, off_y = (source.between(0.5 - 0.5 * hard, 0.5 + 0.5 * hard) for _ in range(2))
@@ -274,7 +277,7 @@ def _pose(width: float, height: float, hard: float, distortion: float, source: S
         return Pose()
     stretch = source.between(1 - 0.25 * hard, 1 + 0.3 * hard)
     # A long line that turns takes height, and its letters shrink: it turns less.
-    most = min(14.0, math.degrees(math.atan(0.7 * height / width)) + 1)
+    most = min(14.0, math.degrees(math.atan(0.7 * height / width)))
     rotation = source.between(-most, most) * much if source.random() < 0.6 else 0.0
     shear = source.between(-0.35, 0.35) * much if source.random() < 0.5 else 0.0
     tilt = source.between(-0.35, 0.35) * much, source.between(-0.15, 0.15) * much

@@ -44,7 +44,7 @@ def command(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("style", ["captcha", "lines"])
+@pytest.mark.parametrize("style", ["captcha", "lines", "line"])
 def test_any_number_of_workers_writes_the_same_bytes(style: str, tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path / "one", style=style, count=100))
     write_corpus(parameters(tmp_path / "three", style=style, count=100, workers=3))

@@ -1,0 +1,370 @@
+"""Style `line`: texts from files, any width, any script, and nothing that cannot be read."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from fontTools.ttLib import TTCollection, TTFont
+from PIL import Image, ImageDraw, ImageFont, features
+
+from console import UserError
+from generate_captcha import Source, fonts, style_of, typesetting
+from generate_captcha.fonts import Font
+from generate_captcha.styles.line import Line
+from generate_captcha.texts import Texts
+from generate_captcha.visibility import stands_out
+from parameter import GenerateParameters
+
+LINES = 'The quick brown  fox jumps\tover\n\n  the lazy dog, e\u0301t "cetera" 50 % </b>\n'
+
+
+def line(**others: object) -> Line:
+    made = style_of(GenerateParameters(style="line", **others))  # type: ignore[arg-type]
+    assert isinstance(made, Line)
+    return made
+
+
+def written(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def labels(style: Line, count: int = 300) -> set[str]:
+    return {style.label(index) for index in range(count)}
+
+
+# Texts
+
+
+def test_a_picture_shows_words_of_the_file(tmp_path: Path) -> None:
+    text = written(tmp_path / "text.txt", LINES)
+    pieces = labels(line(text=text, length="5-12", size="200x32"), 600)
+    assert {"The quick", "quick brown", "brown fox", "jumps over", "the lazy", "lazy dog, ét", '"cetera" 50'} <= pieces
+    for piece in pieces:
+        assert 5 <= len(piece) <= 12
+        assert unicodedata.is_normalized("NFC", piece)
+        # Whole words, and never from one line into the next.
+        assert any(
+            f" {piece} " in f" {' '.join(whole.split())} " for whole in LINES.replace("e\u0301", "é").split("\n")
+        )
+
+
+def test_scripts_without_spaces_are_cut_anywhere_but_within_a_character(tmp_path: Path) -> None:
+    pieces = Texts(written(tmp_path / "text.txt", "天地玄黄宇宙洪荒\nที่นี่"), 2, 4, None)
+    found = {pieces.piece(Source(seed)) for seed in range(600)}
+    chinese = "天地玄黄宇宙洪荒"
+    assert {chinese[i : i + n] for n in (2, 3, 4) for i in range(len(chinese) - n + 1)} <= found
+    thai = {piece for piece in found if piece[0] not in chinese}
+    assert thai == {"ที่", "นี่"}
+
+
+def test_the_alphabet_says_which_pieces_may_be_shown(tmp_path: Path) -> None:
+    text = written(tmp_path / "text.txt", "pay 12.50 at 5€ or 7 9 now")
+    assert labels(line(text=text, length="1-5", alphabet="0-9. ")) == {"12.50", "7", "9", "7 9"}
+    assert line(text=text, length="1-5").alphabet == " .012579anoprtwy€"
+
+
+def test_frequent_words_are_frequent(tmp_path: Path) -> None:
+    style = line(text=written(tmp_path / "text.txt", "often often often seldom"), length="5-6")
+    often = sum(style.label(index) == "often" for index in range(1000))
+    assert 690 < often < 810
+
+
+@pytest.mark.parametrize(
+    ("content", "others", "sentence"),
+    [
+        (b"", {}, "no 4 characters of it can be cut out at spaces"),
+        (b"longer words", {}, "no 4 characters of it"),
+        (b"four five", {"alphabet": "five "}, None),
+        (b"four", {"alphabet": "0-9"}, "no 4 characters of it that are all of --alphabet"),
+        (b"\xff\xfe", {}, "not UTF-8"),
+        ("four 漢漢漢漢".encode(), {}, "lacks the character '漢'"),
+    ],
+)
+def test_files_without_usable_texts_are_refused(
+    content: bytes, others: dict[str, object], sentence: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    if sentence is None:
+        assert labels(line(text=str(path), **others)) == {"five"}
+    else:
+        with pytest.raises(UserError, match=sentence):
+            line(text=str(path), **others)
+
+
+def test_spaces_of_random_texts_stand_between_letters() -> None:
+    for label in labels(line(alphabet="A ", length="1-6")):
+        assert label == " ".join(label.split())
+    with pytest.raises(UserError, match="nothing in it can be seen"):
+        line(alphabet=" ")
+
+
+# What can be read
+
+
+def scene(ink: int, ground: int, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """A picture of three bars, like letters, and the mask of their ink."""
+    mask = np.zeros((32, 96), np.uint8)
+    for left in (14, 46, 78):
+        mask[8:24, left : left + 4] = 255
+    grey = np.where(mask > 0, ink, ground) + np.random.default_rng(0).normal(0, noise, mask.shape)
+    return np.repeat(grey.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2), mask
+
+
+def test_ink_must_stand_out_from_its_ground() -> None:
+    assert stands_out(*scene(20, 230), 32)
+    assert stands_out(*scene(230, 20), 32)
+    assert stands_out(*scene(100, 150), 32)
+    assert not stands_out(*scene(150, 150), 32)
+    assert not stands_out(*scene(135, 150), 32), "too faint"
+    assert stands_out(*scene(100, 150, noise=10), 32)
+    assert not stands_out(*scene(100, 150, noise=60), 32), "lost in noise"
+
+
+def test_each_letter_must_stand_out() -> None:
+    image, mask = scene(20, 230)
+    image[:, 40:60] = 230
+    assert not stands_out(image, mask, 32), "the second bar is gone"
+    image, mask = scene(20, 230)
+    image[:, 64:] = 20
+    assert not stands_out(image, mask, 32), "the third bar stands on black"
+    assert not stands_out(image, np.zeros_like(mask), 32), "nothing was written"
+
+
+def test_a_rendering_that_cannot_be_read_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[np.ndarray] = []
+    faithful = Line._pictured
+
+    def fading(style: Line, mask: np.ndarray, em: float, hard: float, source: Source) -> np.ndarray:
+        image = faithful(style, mask, em, hard, source)
+        # Every other one loses its contrast.
+        drawn.append(image // 16 + 120 if len(drawn) % 2 == 0 else image)
+        return drawn[-1]
+
+    monkeypatch.setattr(Line, "_pictured", fading)
+    style = line(difficulty=0.2)
+    image, label = style.picture(0)
+    assert len(drawn) == 2
+    np.testing.assert_array_equal(image, drawn[1])
+    assert label == style.label(0)
+    drawn.clear()
+    # Still a function of seed and index.
+    np.testing.assert_array_equal(style.picture(0)[0], image)
+
+
+def test_a_rendering_that_is_cut_off_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    faithful = Line._written
+    masks: list[np.ndarray] = []
+
+    def pushed(style: Line, label: str, hard: float, source: Source) -> tuple[np.ndarray, float]:
+        mask, em = faithful(style, label, hard, source)
+        columns = np.flatnonzero(mask.max(axis=0) > 64)
+        # The first is moved until half its ink is beyond the left edge.
+        masks.append(np.roll(mask, -int(columns.mean()), axis=1) if not masks else mask)
+        return masks[-1], em
+
+    monkeypatch.setattr(Line, "_written", pushed)
+    assert line(difficulty=0).picture(0)[0].shape == (64, 128, 3)
+    assert len(masks) == 2
+
+
+def test_what_can_never_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Line, "_pictured", lambda style, mask, *_: np.full((*mask.shape, 3), 77, np.uint8))
+    with pytest.raises(UserError, match=r"--size 128x64: '\w{4}' cannot be drawn in it"):
+        line().picture(0)
+
+
+@pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])
+def test_lines_stay_inside_and_legible(difficulty: float) -> None:
+    style = line(difficulty=difficulty, distortion=3, size="200x32", length="3-14", alphabet="0-9A-Za-z ")
+    checked = 0
+    faithful = style._pictured
+
+    def watched(mask: np.ndarray, em: float, hard: float, source: Source) -> np.ndarray:
+        nonlocal checked
+        checked += 1
+        assert mask.shape == (32, 200)
+        assert np.count_nonzero(mask > 100) > 30
+        return faithful(mask, em, hard, source)
+
+    style._pictured = watched  # type: ignore[method-assign]
+    for index in range(60):
+        style.picture(index)
+    # Most renderings are good at once.
+    assert 60 <= checked < 120
+
+
+# Looks
+
+
+def test_difficulty_may_change_between_pictures() -> None:
+    style = line(seed=4)
+    usual = [style.picture(index) for index in range(5)]
+    style.difficulty = 0.0
+    clean = [style.picture(index) for index in range(5)]
+    for (image, label), (expected, same) in zip(
+        clean, (line(seed=4, difficulty=0).picture(index) for index in range(5)), strict=True
+    ):
+        np.testing.assert_array_equal(image, expected)
+        assert label == same
+    style.difficulty = 0.5
+    for (image, label), (again, same) in zip(usual, (style.picture(index) for index in range(5)), strict=True):
+        np.testing.assert_array_equal(image, again)
+        assert label == same
+    assert [label for _, label in usual] == [label for _, label in clean]
+
+
+def test_difficulty_goes_from_clean_print_upwards() -> None:
+    def spread(difficulty: float) -> float:
+        """How far the pictures' borders are from being of one colour."""
+        style = line(difficulty=difficulty, size="160x48")
+        borders = (np.concatenate([image[0], image[-1]]) for image, _ in (style.picture(i) for i in range(60)))
+        return float(np.mean([border.std(axis=0).mean() for border in borders]))
+
+    clean, middling, hard = spread(0.0), spread(0.5), spread(1.0)
+    assert clean == 0
+    assert 1 < middling < hard
+
+
+def test_clean_print_is_dark_on_light_and_in_the_middle() -> None:
+    style = line(difficulty=0, size="160x48")
+    for index in range(20):
+        grey = style.picture(index)[0].mean(axis=2)
+        ground = grey[0, 0]
+        assert ground > 200
+        columns = np.flatnonzero((grey < ground - 60).any(axis=0))
+        assert abs(columns[0] - (159 - columns[-1])) <= 6
+        assert grey.min() < ground - 120
+
+
+def test_own_pictures_are_grounds(tmp_path: Path) -> None:
+    stripes = np.zeros((200, 300, 3), np.uint8)
+    stripes[::2] = 255
+    cv2.imwrite(str(tmp_path / "stripes.png"), stripes)
+    style = line(backgrounds=str(tmp_path), noise=0, size="160x48")
+    drawn = [style.picture(index)[0].astype(int) for index in range(30)]
+    plain = line(noise=0, size="160x48")
+    assert any((image != plain.picture(index)[0]).any() for index, image in enumerate(drawn))
+    # Rows of some pictures differ as the stripes do.
+    assert sum(np.abs(np.diff(image[:, :4].mean(axis=(1, 2)))).mean() > 3 for image in drawn) >= 5
+    for index in range(3):
+        np.testing.assert_array_equal(style.picture(index)[0], drawn[index])
+
+
+def test_a_ground_that_is_no_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    style = line(backgrounds=str(tmp_path), difficulty=1)
+    with pytest.raises(UserError, match=r"broken\.png cannot be read"):
+        list(map(style.picture, range(20)))
+    (tmp_path / "broken.png").unlink()
+    with pytest.raises(UserError, match="no pictures in there"):
+        line(backgrounds=str(tmp_path))
+
+
+# Widths
+
+
+def test_auto_width_follows_the_text() -> None:
+    style = line(size="autox32", length="2-40", difficulty=0.3)
+    widths, lengths = [], []
+    for index in range(80):
+        image, label = style.picture(index)
+        assert image.shape[0] == 32
+        widths.append(image.shape[1])
+        lengths.append(len(label))
+    assert np.corrcoef(widths, lengths)[0, 1] > 0.8
+    assert max(widths) > 5 * min(widths)
+
+
+def test_a_long_line_shrinks_into_a_fixed_width() -> None:
+    style = line(size="150x40", length="24", alphabet="W", difficulty=0)
+    for index in range(8):
+        grey = style.picture(index)[0].mean(axis=2)
+        columns = np.flatnonzero((grey < grey[0, 0] - 60).any(axis=0))
+        assert columns[0] > 0 and columns[-1] < 149
+        assert np.ptp(columns) > 120
+
+
+def test_a_very_long_line_has_a_width_that_opencv_can_draw() -> None:
+    image, label = line(size="autox32", length="3000", difficulty=1).picture(1)
+    assert len(label) == 3000
+    assert image.shape[0] == 32
+    assert 15_000 < image.shape[1] <= 32_000
+
+
+# Fonts and scripts
+
+
+def test_fonts_that_lack_a_character_are_left_out_while_one_remains() -> None:
+    everywhere, rare = line(alphabet="0-9A-Z").fonts, line(alphabet="0-9<Ж").fonts
+    assert len(everywhere) == len(Line.FONTS)
+    # Computer Modern draws < as ¡.
+    assert {font.name for font in rare} < {font.name for font in everywhere}
+    assert not any(font.name.startswith("cmr") for font in rare)
+    assert any(font.name == "DejaVuSans.ttf" for font in rare)
+
+
+def test_a_collection_takes_part_with_the_faces_that_have_the_alphabet(tmp_path: Path) -> None:
+    collection = TTCollection()
+    collection.fonts = [TTFont(fonts.brought(name)) for name in ("DejaVuSans.ttf", "DroidSansMono.ttf", "cmtt10.ttf")]
+    collection.save(tmp_path / "Several.ttc")
+    own = str(tmp_path)
+    assert [font.face for font in line(fonts=own, alphabet="0-9").fonts] == [0, 1, 2]
+    # Thai is in none, Hebrew in the first alone.
+    assert [font.face for font in line(fonts=own, alphabet="0-9א").fonts] == [0]
+    with pytest.raises(UserError, match=r"font Several\.ttc lacks the character 'ก'"):
+        line(fonts=own, alphabet="0-9ก")
+    first, second = (typesetting.measure(Font(tmp_path / "Several.ttc", face), "illi", 0.0) for face in (0, 1))
+    assert first.right < second.right, "the second is of fixed width"
+
+
+def font(name: str = "DejaVuSerif.ttf") -> Font:
+    return Font(fonts.brought(name))
+
+
+def test_letters_are_kerned_and_spaced() -> None:
+    alone = sum(typesetting.measure(font(), letter, 0.0).right for letter in "AV")
+    kerned = typesetting.measure(font(), "AV", 0.0).right
+    assert kerned < alone - 0.05
+    assert typesetting.measure(font(), "AV", 0.3).right == pytest.approx(kerned + 0.3)
+    assert typesetting.measure(font(), "AV", -0.1).right == pytest.approx(kerned - 0.1)
+    # Words do not run together.
+    assert typesetting.measure(font(), "A V", -0.1).right == pytest.approx(typesetting.measure(font(), "A V", 0).right)
+
+
+def test_a_line_is_set_as_pillow_sets_it() -> None:
+    text = "Total: RM 125.60, Av."
+    setting = typesetting.measure(font(), text, 0.0)
+    ours, x, y = typesetting.draw(font(), text, setting, 40)
+    image = Image.new("L", (ours.shape[1] + 10, ours.shape[0]))
+    face = ImageFont.truetype(str(font().path), 40)
+    ImageDraw.Draw(image).text((x, y), text, font=face, fill=255, anchor="ls")
+    theirs = np.asarray(image)[:, : ours.shape[1]]
+    # Whole pixels here, fractions there: the ink overlaps, if not to the pixel.
+    near = cv2.dilate(theirs, np.ones((3, 5), np.uint8))
+    assert (near[ours > 128] > 100).mean() > 0.97
+    assert abs(int(ours.sum()) - int(theirs.sum())) < 0.08 * theirs.sum()
+
+
+def test_arabic_letters_join_and_run_from_right_to_left(tmp_path: Path) -> None:
+    if not features.check("raqm"):
+        pytest.skip("this Pillow has no Raqm")
+    text = written(tmp_path / "text.txt", "سلام")
+    style = line(text=text, length="4", size="200x40", difficulty=0)
+    assert style.picture(0)[1] == "سلام", "labels stay in reading order"
+    word = typesetting.measure(font("DejaVuSans.ttf"), "سلام", 0.0)
+    letters = sum(typesetting.measure(font("DejaVuSans.ttf"), letter, 0.0).right for letter in "سلام")
+    assert word.right < 0.9 * letters, "joined letters are narrower than letters by themselves"
+    assert typesetting.measure(font("DejaVuSans.ttf"), "سلام", 0.3) == word, "what joins is not spaced"
+
+
+def test_scripts_that_join_are_refused_without_raqm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "check", lambda name: False)
+    with pytest.raises(UserError, match="install Pillow with Raqm"):
+        line(alphabet="سلام")
+    assert line(alphabet="0-9").picture(0)[0].shape == (64, 128, 3)
