@@ -40,7 +40,13 @@ def main(parameters: EvaluationParameters) -> int:
             scores_file.touch()
         if parameters.report:
             Path(parameters.report).mkdir(parents=True, exist_ok=True)
-        reader = Reader(parameters.model, parameters.decoder, parameters.beam_width, batch_size=parameters.batch_size)
+        reader = Reader(
+            parameters.model,
+            parameters.decoder,
+            parameters.beam_width,
+            batch_size=parameters.batch_size,
+            head=parameters.head,
+        )
         tell_unknown_characters([sample.label for sample in labelled], reader.card.alphabet, parameters.ignore_case)
 
         truths, texts, probabilities, names = [], [], [], []

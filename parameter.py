@@ -45,6 +45,16 @@ FormName = Literal["folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", 
 StyleName = Literal["captcha", "lines", "dots", "line"]
 
 
+#: Networks, a backbone of model/backbones and a sequence of model/sequences each; heads, files in model/heads.
+NetworkName = Literal[
+    "vgg_bilstm", "vgg_bigru",
+    "crnn_bilstm", "crnn_bigru",
+    "resnet_bilstm", "resnet_bigru",
+    "inception_bilstm", "inception_bigru",
+]  # fmt: skip
+HeadName = Literal["ctc", "attention", "joint"]
+
+
 def size(text: str) -> tuple[int, int]:
     """`128x64` -> (width, height) in pixels. Raises ValueError."""
     match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
@@ -385,14 +395,22 @@ class TrainingParameters(Parameters):
     alphabet: Annotated[str | None, chosen("CHARS|FILE", "the characters of the labels")] = Field(
         None, description="Characters the network can read."
     )
-    network: Literal["vgg_bilstm", "vgg_bigru"] = Field("vgg_bilstm", description="Backbone and sequence.")
-    preset: Literal["small", "base"] = Field("small", description="small for a CPU; base as CRNN-Keras published it.")
-    head: Literal["ctc"] = Field("ctc", description="How columns become text.")
+    network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence.")
+    preset: Literal["small", "base"] = Field("small", description="small for a CPU; base as it was published.")
+    head: HeadName = Field("ctc", description="How columns become text; joint has both, which share the rest.")
+    rectify: Literal["none", "affine", "tps"] = Field(
+        "none", description="Straighten pictures first: a spatial transformer, affine or with thin-plate splines."
+    )
     size: Annotated[
         str | None,
-        AfterValidator(lambda text: text and _checked_size(text)),
-        chosen("WxH", "chosen from the pictures and labels"),
-    ] = Field(None, description="Width and height that the network sees.")
+        AfterValidator(lambda text: text and _checked_picture_size(text)),
+        chosen("WxH|autoxH", "chosen from the pictures and labels"),
+    ] = Field(None, description="Width and height that the network sees; autox32 is any width, aspect kept.")
+    cell: Literal["gru", "lstm"] = Field("gru", description="Recurrent cell of the attention head.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Of the attention head: probability for all classes.")
+    longest: Annotated[int | None, chosen("N", "twice the longest label")] = Field(
+        None, ge=1, le=10_000, description="Characters after which the attention head stops writing."
+    )
     fit: Literal["stretch", "pad"] = Field(
         "stretch", description="How a picture gets to that size; pad keeps its aspect."
     )
@@ -438,6 +456,9 @@ class PredictionParameters(Parameters):
         None, description="Regular expression with a group `label`, searched in the file name without its suffix."
     )
     ignore_case: bool = Field(False, description="Compare with labels without regard to case.")
+    head: Annotated[Literal["ctc", "attention"] | None, chosen("{ctc,attention}", "the model file's")] = Field(
+        None, description="Which head of a model file with both reads."
+    )
     decoder: Annotated[Literal["greedy", "beam"] | None, chosen("{greedy,beam}", "the model file's")] = Field(
         None, description="How columns become text."
     )
@@ -457,6 +478,9 @@ class EvaluationParameters(Parameters):
         None, description="Regular expression with a group `label`, searched in the file name without its suffix."
     )
     ignore_case: bool = Field(False, description="Compare without regard to case.")
+    head: Annotated[Literal["ctc", "attention"] | None, chosen("{ctc,attention}", "the model file's")] = Field(
+        None, description="Which head of a model file with both reads."
+    )
     decoder: Annotated[Literal["greedy", "beam"] | None, chosen("{greedy,beam}", "the model file's")] = Field(
         None, description="How columns become text."
     )

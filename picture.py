@@ -10,7 +10,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -25,6 +25,10 @@ PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .bmp .dib .webp .gif .t
 
 #: A file that claims more is not decoded: its pixels alone would fill the memory.
 MOST_PIXELS = 100_000_000
+
+#: Pictures for networks of any width have a multiple of so many columns, the pixels that become one column of
+#: their output, and at least and at most so many.
+WIDTH_STEP, LEAST_WIDTH, MOST_WIDTH = 4, 16, 16_000
 
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 
@@ -95,13 +99,21 @@ def load(path: Path | str) -> bytes:
         raise UnreadablePicture("no such file") from None
 
 
-def fit(image: Image, width: int, height: int, how: Literal["stretch", "pad"] = "stretch") -> Image:
+def fit(image: Image, width: int | None, height: int, how: Literal["stretch", "pad"] = "stretch") -> Image:
     """Bring a picture to a size: `uint8 (h, w, channels)` -> `uint8 (height, width, channels)`.
+
+    With `width` None only the height is given and the aspect is kept, but for the nearest multiple of WIDTH_STEP.
+    Raises UnreadablePicture for one that would be wider than MOST_WIDTH.
 
     `stretch` scales both sides as needed. `pad` keeps the aspect and fills the rest with the colour of the
     picture's border: above and below alike, and on the right only, so that the text of every picture starts at
     the same column, whatever its length.
     """
+    if width is None:
+        width = width_at(height, image.shape[1], image.shape[0])
+        if width > MOST_WIDTH:
+            raise UnreadablePicture(f"{width:,} pixels wide at a height of {height}, more than {MOST_WIDTH:,}: cut it")
+        return _resize(image, width, height)
     if how == "stretch":
         return _resize(image, width, height)
     scale = min(width / image.shape[1], height / image.shape[0])
@@ -113,6 +125,32 @@ def fit(image: Image, width: int, height: int, how: Literal["stretch", "pad"] = 
     top = (height - inner_height) // 2
     fitted[top : top + inner_height, :inner_width] = _resize(image, inner_width, inner_height)
     return fitted
+
+
+def width_at(height: int, width: int, own_height: int) -> int:
+    """How wide :func:`fit` makes a picture of `width` and `own_height` pixels whose height alone is given."""
+    return max(LEAST_WIDTH, WIDTH_STEP * round(width * height / own_height / WIDTH_STEP))
+
+
+def padded_width(widest: int) -> int:
+    """The width of a batch whose widest picture is so wide, see :func:`side_by_side`."""
+    step = max(32, 1 << (widest.bit_length() - 4))
+    return -(-widest // step) * step
+
+
+def side_by_side(images: Sequence[Image] | Image) -> tuple[Image, npt.NDArray[np.int32]]:
+    """Pictures of one height as a batch of one width, and the width of each.
+
+    `uint8 (height, width, channels)` each -> `uint8 (n, height, padded width, channels)`, filled up with zeros on the
+    right, and `int32 (n,)`. There are few padded widths, at most an eighth or 31 pixels beyond the widest picture,
+    since a network is compiled anew for each.
+    """
+    widths = np.array([image.shape[1] for image in images], np.int32)
+    height, _, channels = images[0].shape
+    batch = np.zeros((len(images), height, padded_width(int(widths.max())), channels), np.uint8)
+    for row, image in zip(batch, images, strict=True):
+        row[:, : image.shape[1]] = image
+    return batch, widths
 
 
 def _resize(image: Image, width: int, height: int) -> Image:

@@ -44,7 +44,9 @@ def main(parameters: PredictionParameters) -> int:
         to_csv = open_file(tables.csv_table(parameters.csv, labels, top)) if parameters.csv else None
         to_json = open_file(tables.json_list(parameters.json_, labels)) if parameters.json_ else None
         plot = open_file(gallery_file(parameters.plot)) if parameters.plot else None
-        reader = Reader(parameters.model, parameters.decoder, parameters.beam_width, top, parameters.batch_size)
+        reader = Reader(
+            parameters.model, parameters.decoder, parameters.beam_width, top, parameters.batch_size, parameters.head
+        )
         # A bar would tear the lines where both are on one terminal.
         advance = None if sys.stdout.isatty() else open_file(console.progress("reading", None))
 

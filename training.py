@@ -56,7 +56,7 @@ def main(parameters: TrainingParameters) -> int:
     network.import_keras().utils.set_random_seed(parameters.seed)
     with network.precision(parameters.precision):
         net = network.build(card)
-    training, validation, unreadable = feeds(parameters, card, pictures, steps=net.output_shape[1])
+    training, validation, unreadable = feeds(parameters, card, pictures, steps=network.columns(net))
     settings = recipe.settings(parameters, len(training.rows))
 
     if folder.has_state():
@@ -68,7 +68,7 @@ def main(parameters: TrainingParameters) -> int:
     folder.begin(parameters.to_json(), training.labelled, validation.labelled)
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
-        f"{card.network} {card.preset}, {card.width}x{card.height}, {len(card.alphabet)} characters, "
+        f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "
         f"{'' if parameters.epochs else 'up to '}{settings.schedule.epochs} epochs, {start}; in {path}"
     )
     try:
@@ -101,7 +101,9 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
     return path, kept.model_copy(update={"resume": True})
 
 
-def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: int) -> tuple[Batches, Batches, int]:
+def feeds(
+    parameters: TrainingParameters, card: Card, pictures: Samples, steps: int | None
+) -> tuple[Batches, Batches, int]:
     """Batches to train on and to validate with, and how many pictures could not be read.
 
     Decoded once, checked before the first step, never the same picture on both sides.
@@ -110,20 +112,13 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
 
     import dataset
     from model.alphabet import Alphabet
-    from model.heads import HEADS
-
-    def too_long(label: str) -> str | None:
-        needed = HEADS[card.head].steps_needed(label)
-        if needed <= steps:
-            return None
-        wider = f"--size {-(-needed * card.width // steps)}x{card.height}"
-        return f"{label} needs {needed} columns, width {card.width} gives {steps}: train with {wider} or wider"
+    from model.training import recipe
 
     def packed(samples: Samples) -> Corpus:
         corpus = dataset.pack(samples, card.width, card.height, card.channels, card.fit)
         for name, reason in corpus.unreadable:
             console.warn(f"left out {name}: {reason}")
-        dataset.check(corpus, card.alphabet, too_long)
+        dataset.check(corpus, card.alphabet, recipe.too_long(card, steps))
         return corpus
 
     corpus = packed(pictures)

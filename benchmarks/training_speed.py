@@ -83,7 +83,7 @@ def compiled(preset: str, policy: str) -> Any:
     )
     with precision(policy):
         network = build(card)
-    network.compile(keras.optimizers.AdamW(1e-3), HEADS["ctc"].loss(), jit_compile=jit_compile())
+    network.compile(keras.optimizers.AdamW(1e-3), HEADS["ctc"].loss(card), jit_compile=jit_compile())
     return network
 
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+import picture
 from dataset.augmentation import augment
-from dataset.cache import Corpus
+from dataset.cache import Corpus, Ragged
 from dataset.contents import in_order
 
-Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]
+#: Images, or of a corpus of any width the pair (images, widths); and labels.
+Batch = tuple[Any, npt.NDArray[np.int32]]
+Places = npt.NDArray[np.int64]
+
+#: Pictures up to so many pixels wide come in full batches; the memory of a step is bounded by that.
+FULL_BATCH_WIDTH = 512
 
 
 class Batches:
     """Some rows of a corpus as `(images, labels)`, batch by batch; safe to ask from several threads.
 
-    images: `uint8 (batch, height, width, channels)`; labels: `int32 (batch, longest)`, padded with 0.
+    images: `uint8 (batch, height, width, channels)`; labels: `int32 (batch, longest)`, padded with 0. For a corpus of
+    any width, `images` is the pair that `picture.side_by_side` makes of pictures of similar width, with fewer
+    wide ones in a batch.
 
     For training (`shuffle`) every epoch has its own order, and a last batch that is not full is filled up with the
     pictures that the epoch began with: all batches have one shape, for which the network is compiled once, and no
@@ -38,7 +47,7 @@ class Batches:
         seed: int = 0,
     ) -> None:
         """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off."""
-        self.images, self.rows, self.batch_size = corpus.images, np.asarray(rows, np.int64), batch_size
+        self.images, self.rows = corpus.images, np.asarray(rows, np.int64)
         self._texts = corpus.names[self.rows], corpus.labels[self.rows]
         self.shuffle, self.augmentation, self.seed = shuffle, augmentation, seed
         encoded = [encode(str(label)) for label in corpus.labels[self.rows]]
@@ -47,7 +56,11 @@ class Batches:
         self.labels = np.zeros((len(encoded), self.longest), np.int32)
         for label, numbers in zip(self.labels, encoded, strict=True):
             label[: len(numbers)] = numbers
-        self._latest: tuple[int, npt.NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        if isinstance(self.images, Ragged):
+            self._groups = _of_similar_width(self.images.widths[self.rows], batch_size)
+        else:
+            self._groups = [Group(np.arange(len(self.rows)), batch_size)]
+        self._latest: tuple[int, list[Places]] = (-1, [])
 
     @property
     def labelled(self) -> dict[str, str]:
@@ -56,22 +69,18 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        return -(-len(self.rows) // self.batch_size)
+        return sum(-(-len(group.places) // group.batch_size) for group in self._groups)
 
     def get(self, epoch: int, index: int) -> Batch:
         """Batch `index` of `epoch`, both from 0. Raises IndexError beyond the last one."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
-        places = np.arange(index * self.batch_size, (index + 1) * self.batch_size)
-        if self.shuffle:
-            places = self._order(epoch)[places % len(self.rows)]
-        else:
-            places = places[places < len(self.rows)]
-        rows = self.rows[places]
-        images = np.empty((len(rows), *self.images.shape[1:]), np.uint8)
-        for image, row in zip(images, rows.tolist(), strict=True):
-            image[:] = self._picture(epoch, row)
-        return images, self.labels[places]
+        places = self._plan(epoch)[index]
+        rows = self.rows[places].tolist()
+        images = [self._picture(epoch, row) for row in rows]
+        if isinstance(self.images, Ragged):
+            return picture.side_by_side(images), self.labels[places]
+        return np.stack(images), self.labels[places]
 
     def stream(self, epoch: int, start: int = 0, workers: int | None = None) -> Iterator[Batch]:
         """Batches of an epoch from `start` on, in order, made ahead by `workers` threads (None: one per core)."""
@@ -85,12 +94,41 @@ class Batches:
         rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, row, epoch, 0]))
         return augment(image, rng, self.augmentation)
 
-    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
-        """The places of `rows` in the order of an epoch; kept, as every batch of an epoch asks for it."""
-        known, order = self._latest
+    def _plan(self, epoch: int) -> list[Places]:
+        """The places in `rows` of each batch of an epoch; kept, as every batch of an epoch asks for it."""
+        known, plan = self._latest
         if known != epoch:
             rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, epoch, 1]))
-            order = rng.permutation(len(self.rows))
+            plan = []
+            for group in self._groups:
+                size, count = group.batch_size, len(group.places)
+                order = group.places[rng.permutation(count)] if self.shuffle else group.places
+                for start in range(0, count, size):
+                    batch = np.arange(start, start + size)
+                    plan.append(order[batch % count] if self.shuffle else order[batch[batch < count]])
+            if self.shuffle and len(self._groups) > 1:
+                plan = [plan[batch] for batch in rng.permutation(len(plan))]
             # One assignment of the pair: threads see the old one or the new one.
-            self._latest = epoch, order
-        return order
+            self._latest = epoch, plan
+        return plan
+
+
+class Group(NamedTuple):
+    """Pictures that may be in a batch together, and how many at a time."""
+
+    places: Places
+    batch_size: int
+
+
+def _of_similar_width(widths: npt.NDArray[np.int64], batch_size: int) -> list[Group]:
+    """Groups of one padded width; one too small for a batch goes with the next wider."""
+    groups: list[Group] = []
+    waiting: list[int] = []
+    padded = np.array([picture.padded_width(width) for width in widths.tolist()], np.int64)
+    for width in np.unique(padded).tolist():
+        waiting += np.flatnonzero(padded == width).tolist()
+        fitting = max(1, min(batch_size, batch_size * FULL_BATCH_WIDTH // width))
+        if len(waiting) >= fitting or width == padded.max():
+            groups.append(Group(np.sort(np.array(waiting, np.int64)), fitting))
+            waiting = []
+    return groups

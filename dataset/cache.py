@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ import console
 import picture
 from dataset.contents import FACTS, TASK, Contents, contents, decode, in_order
 from dataset.forms import Samples
+
+#: Height, width (None: by aspect) and channels.
+Shape = tuple[int, int | None, int]
 
 #: Raised when the work on pictures changes: caches made before are then not used.
 _FORMAT = 1
@@ -38,18 +41,36 @@ _ABANDONED = 3600.0
 class Corpus(Contents):
     """What :class:`~dataset.contents.Contents` says, and the pictures themselves."""
 
-    images: npt.NDArray[np.uint8]  #: (n, height, width, channels), memory-mapped, read-only
+    images: Any  #: uint8 (n, height, width, channels), memory-mapped, read-only; of any width a Ragged
+
+
+class Ragged:
+    """Pictures of one height and different widths, side by side in one memory-mapped array: `ragged[row]`."""
+
+    def __init__(
+        self, pixels: npt.NDArray[np.uint8], height: int, widths: npt.NDArray[np.int64], channels: int
+    ) -> None:
+        self._pixels, self._shape, self.widths = pixels, (height, channels), widths
+        self._ends = np.cumsum(widths) * height * channels
+
+    def __len__(self) -> int:
+        return len(self.widths)
+
+    def __getitem__(self, row: int) -> npt.NDArray[np.uint8]:
+        """uint8 (height, width, channels)."""
+        (height, channels), width, end = self._shape, int(self.widths[row]), int(self._ends[row])
+        return self._pixels[end - height * width * channels : end].reshape(height, width, channels)
 
 
 def pack(
     samples: Samples,
-    width: int,
+    width: int | None,
     height: int,
     channels: int,
     fit: Literal["stretch", "pad"] = "stretch",
     cache: Path | str = ".cache",
 ) -> Corpus:
-    """Decode and fit every picture, in parallel, or find that done in the folder `cache`.
+    """Decode and fit every picture, in parallel, or find that done in the folder `cache`; see `picture.fit`.
 
     Pictures that cannot be read are left out and listed in `unreadable`. Memory stays bounded whatever the number
     of pictures. Raises OSError with the file's name when the disk is full; the cache is then as it was before.
@@ -57,7 +78,7 @@ def pack(
     cache = Path(cache)
     cache.mkdir(parents=True, exist_ok=True)
     shape = (height, width, channels)
-    key = f"{_FORMAT} {os.path.abspath(samples.source)} {width}x{height}x{channels} {fit}"
+    key = f"{_FORMAT} {os.path.abspath(samples.source)} {width or 'auto'}x{height}x{channels} {fit}"
     index = cache / f"{hashlib.sha1(key.encode(errors='replace')).hexdigest()[:16]}.npz"
 
     packed = _Packed.open(index, shape)
@@ -77,10 +98,10 @@ class _Packed:
     facts: np.ndarray
     reasons: dict[int, str]
     pictures: Path
-    images: npt.NDArray[np.uint8]
+    images: Any
 
     @classmethod
-    def open(cls, index: Path, shape: tuple[int, int, int]) -> _Packed | None:
+    def open(cls, index: Path, shape: Shape) -> _Packed | None:
         try:
             with np.load(index, allow_pickle=False) as stored:
                 names, stamps, facts = stored["names"], stored["stamps"], stored["facts"]
@@ -92,10 +113,16 @@ class _Packed:
             return None
 
 
-def _mapped(pictures: Path, facts: np.ndarray, shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
-    count = int(np.count_nonzero(facts["width"]))
-    # Nothing cannot be mapped.
-    return np.memmap(pictures, np.uint8, "r", shape=(count, *shape)) if count else np.empty((0, *shape), np.uint8)
+def _mapped(pictures: Path, facts: np.ndarray, shape: Shape) -> npt.NDArray[np.uint8] | Ragged:
+    height, width, channels = shape
+    readable = facts[facts["width"] > 0]
+    if width is not None:
+        # Nothing cannot be mapped.
+        whole = (len(readable), height, width, channels)
+        return np.memmap(pictures, np.uint8, "r", shape=whole) if len(readable) else np.empty(whole, np.uint8)
+    widths = [picture.width_at(height, int(row["width"]), int(row["height"])) for row in readable]
+    pixels = np.memmap(pictures, np.uint8, "r") if widths else np.empty(0, np.uint8)
+    return Ragged(pixels, height, np.array(widths, np.int64), channels)
 
 
 def _stamps(samples: Samples) -> npt.NDArray[np.int64]:
@@ -128,7 +155,7 @@ def _write(
     stamps: npt.NDArray[np.int64],
     old: _Packed | None,
     same: npt.NDArray[np.int64],
-    shape: tuple[int, int, int],
+    shape: Shape,
     fit: Literal["stretch", "pad"],
 ) -> _Packed:
     """Make the pair anew. Interrupted by the user, it keeps what was done for the next time."""
@@ -142,7 +169,10 @@ def _write(
             image = old.images[places[known]] if old.facts["width"][known] else None
             return image, old.facts[known].item(), old.reasons.get(int(known), "")
         image, fact, reason = decode(samples[row].path, channels)
-        return (None if image is None else picture.fit(image, width, height, fit)), fact, reason
+        try:
+            return (None if image is None else picture.fit(image, width, height, fit)), fact, reason
+        except picture.UnreadablePicture as error:
+            return None, (fact[0], 0, 0), str(error)
 
     def task(rows: range) -> tuple[range, list[tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]]]:
         return rows, [fitted(row) for row in rows]

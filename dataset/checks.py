@@ -10,6 +10,8 @@ from console import UserError
 from dataset.contents import Contents
 from dataset.split import copies
 
+TooLong = Callable[[str, int, int], str | None]
+
 #: File names that one sentence lists.
 _LISTED = 3
 
@@ -60,17 +62,15 @@ class Report:
         return " (first {}: {})".format(*self.unreadable[0]) if self.unreadable else ""
 
 
-def inspect(
-    contents: Contents, alphabet: str | None = None, too_long: Callable[[str], str | None] | None = None
-) -> Report:
+def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong | None = None) -> Report:
     """Look at every label, and at the pictures' content hashes.
 
-    `alphabet` holds the characters that are allowed (None: all). `too_long` says of a label why the network cannot
-    read it, or None when it can.
+    `alphabet` holds the characters that are allowed (None: all). `too_long` says of a label and its picture's
+    width and height why the network cannot read it, or None when it can.
     """
     unlabelled, foreign, long = [], dict[str, list[str]](), []
     allowed = None if alphabet is None else frozenset(alphabet)
-    for name, label in zip(contents.names, map(str, contents.labels), strict=True):
+    for name, label, size in zip(contents.names, map(str, contents.labels), contents.sizes.tolist(), strict=True):
         if not label:
             unlabelled.append(str(name))
             continue
@@ -78,7 +78,7 @@ def inspect(
             for character in dict.fromkeys(label):
                 if character not in allowed:
                     foreign.setdefault(character, []).append(str(name))
-        if too_long and (why := too_long(label)):
+        if too_long and (why := too_long(label, *size)):
             long.append((str(name), why))
 
     conflicts, more = [], 0
@@ -93,7 +93,7 @@ def inspect(
     return Report(len(contents), contents.unreadable, unlabelled, foreign, long, conflicts, more)
 
 
-def check(contents: Contents, alphabet: str, too_long: Callable[[str], str | None]) -> Report:
+def check(contents: Contents, alphabet: str, too_long: TooLong) -> Report:
     """:func:`inspect`, with UserError for what must be mended before training."""
     report = inspect(contents, alphabet, too_long)
     if errors := report.errors():

@@ -17,7 +17,7 @@ from console import UserError, atomic
 from parameter import KIT_VERSION
 
 #: Raised by one when an older kit could no longer read what this one writes.
-FORMAT = 1
+FORMAT = 2
 CARD_ENTRY = "crnn_kit.json"
 SHIPPED = Path(__file__).parent / "weights"
 
@@ -31,10 +31,18 @@ class Card(BaseModel):
     preset: str
     head: str
     alphabet: str
-    width: int = Field(ge=1)
+    #: None for any width: pictures keep their aspect.
+    width: int | None = Field(ge=1)
     height: int = Field(ge=1)
     channels: Literal[1, 3]
     fit: Literal["stretch", "pad"]
+    rectify: Literal["none", "affine", "tps"] = "none"
+    #: Of the attention head: its recurrent cell, label smoothing, and the most characters it writes.
+    cell: Literal["gru", "lstm"] = "gru"
+    label_smoothing: float = 0.1
+    longest: int = Field(100, ge=1)
+    #: Which part of a joint head reads.
+    reads: Literal["ctc", "attention"] = "ctc"
     decoder: Literal["greedy", "beam"] = "greedy"
     kit_version: str = KIT_VERSION
     format: int = FORMAT
@@ -101,6 +109,11 @@ def load(path: Path) -> tuple[Any, Card]:
 
     card = read_card(path)
     keras = import_keras()
+    # Layers of our own are known to Keras once they are imported.
+    import model.attention
+    import model.features
+    import model.rectifiers  # noqa: F401
+
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True), card
     except Exception as error:  # Keras raises whatever a damaged archive or HDF5 file makes it stumble over.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from console import UserError
 from model.alphabet import Alphabet
 from model.model_file import Card
+
+#: The layer of a network that has what its head sees: (batch, columns, features).
+COLUMNS = "columns"
 
 
 def import_keras() -> Any:
@@ -33,6 +38,8 @@ def _quiet() -> Iterator[None]:
     Its own switch for that comes too late for the first lines. Errors are exceptions and stay.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Among its Python warnings are hints to programmers about every new shape of batch.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if "keras" in sys.modules:
         yield
         return
@@ -49,26 +56,41 @@ def _quiet() -> Iterator[None]:
 
 
 def build(card: Card) -> Any:
-    """An untrained Keras model: uint8 images (batch, height, width, channels) -> the head's outputs.
+    """An untrained Keras model, rectifier -> backbone -> sequence -> head.
 
-    Raises UserError for a size that its backbone cannot shrink any more.
+    Its inputs are `images`, uint8 (batch, height, width, channels); for a card of any width `widths`, int32
+    (batch,), how much of each picture's width counts, a multiple of 4; and what the head needs in training. Raises
+    UserError for a size that its backbone cannot shrink any more.
     """
     keras = import_keras()
     from model.backbones import BACKBONES
+    from model.features import Features
     from model.heads import HEADS
+    from model.rectifiers import RECTIFIERS
     from model.sequences import SEQUENCES
 
-    backbone, sequence = card.network.split("_")
-    images = keras.Input((card.height, card.width, card.channels), dtype="uint8", name="images")
+    name, sequence = card.network.split("_")
+    backbone = BACKBONES[name]
+    inputs = [keras.Input((card.height, card.width, card.channels), dtype="uint8", name="images")]
+    if card.width is None:
+        inputs.append(keras.Input((), dtype="int32", name="widths"))
     try:
-        columns = BACKBONES[backbone](images, card.preset)
+        features = RECTIFIERS[card.rectify](Features.of_images(*inputs))
+        seen = backbone.build(features, card.preset)
     except ValueError as error:
-        raise UserError(
-            f"{card.width}x{card.height} is too small for {card.network} {card.preset}: take a larger --size"
-        ) from error
-    columns = SEQUENCES[sequence](columns, card.preset)
-    outputs = HEADS[card.head].outputs(columns, Alphabet(card.alphabet).classes)
-    return keras.Model(images, outputs, name=card.network)
+        size = f"{card.width}x{card.height}" if card.width else f"autox{card.height}"
+        raise UserError(f"{size} is too small for {card.network} {card.preset}: take a larger --size") from error
+    seen = SEQUENCES[sequence](seen, card.preset, backbone.recurrent)
+    seen = replace(seen, maps=keras.layers.Identity(name=COLUMNS)(seen.maps))
+    further, outputs = HEADS[card.head].outputs(seen, Alphabet(card.alphabet).classes, card)
+    inputs += further
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=card.network)
+
+
+def columns(network: Any) -> int | None:
+    """How many columns the head of `network` sees, None where that depends on the picture."""
+    steps: int | None = network.get_layer(COLUMNS).output.shape[1]
+    return steps
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import picture
+from console import UserError
 from model import model_file
 from model.alphabet import Alphabet
 from model.heads import HEADS
@@ -23,6 +25,9 @@ Source = Path | str | bytes | NDArray[np.uint8]
 
 #: Batches that are prepared ahead of the network: enough to hide a slow file, few enough to hold.
 BATCHES_AHEAD = 4
+#: Batches among which a network of any width looks for pictures of similar width, and how wide a picture
+#: may be, in pixels, for a full batch of them.
+WINDOW, BATCH_WIDTH = 8, 512
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,15 @@ class Reader:
         beam_width: int = 10,
         top: int = 1,
         batch_size: int = 64,
+        head: str | None = None,
     ) -> None:
         self.path = model_file.locate(model)
-        self.network, self.card = model_file.load(self.path)
-        from model.network import jit_compile
-
-        self.network.compile(jit_compile=jit_compile())
+        network, self.card = model_file.load(self.path)
+        if head not in (None, self.card.head) and self.card.head != "joint":
+            raise UserError(f"--head {head}: {self.path} has the head {self.card.head} alone; leave --head out")
+        if head:
+            self.card = self.card.model_copy(update={"reads": head})
+        self._decoder = HEADS[self.card.head].decoder(network, self.card)
         self._alphabet = Alphabet(self.card.alphabet)
         self._decoding = (decoder or self.card.decoder, beam_width, top)
         self._batch_size = batch_size
@@ -68,22 +76,23 @@ class Reader:
         Arrays are uint8 (height, width) or (height, width, channels), of any size.
         """
         remaining = iter(sources)
-        chunks = iter(lambda: list(islice(remaining, self._batch_size)), [])
+        # Pictures of similar width are read together: a network of any width looks through several batches for them.
+        taken = self._batch_size * (1 if self.card.width else WINDOW)
+        chunks = iter(lambda: list(islice(remaining, taken)), [])
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            # Each batch is a list of futures, so that all threads work on the batch that is needed next.
+            # Each chunk is a list of futures, so that all threads work on the chunk that is needed next.
             waiting: deque[list[tuple[Source, Future[Any]]]] = deque()
 
             def prepare(chunk: list[Source]) -> None:
                 waiting.append([(source, pool.submit(self._prepare, source)) for source in chunk])
 
-            for chunk in islice(chunks, BATCHES_AHEAD):
+            for chunk in islice(chunks, BATCHES_AHEAD if self.card.width else 2):
                 prepare(chunk)
             while waiting:
-                batch = waiting.popleft()
-                prepared = [(source, future.result()) for source, future in batch]
+                prepared = [(source, future.result()) for source, future in waiting.popleft()]
                 for chunk in islice(chunks, 1):
                     prepare(chunk)
-                yield from self._read_batch(prepared)
+                yield from self._read_chunk(prepared)
 
     def _prepare(self, source: Source) -> NDArray[np.uint8] | str:
         """The picture as the network sees it, or the reason why it cannot be read."""
@@ -92,33 +101,49 @@ class Reader:
                 image = picture.convert(source, self.card.channels)
             else:
                 image = picture.read(source, self.card.channels)
+            return picture.fit(image, self.card.width, self.card.height, self.card.fit)
         except picture.UnreadablePicture as error:
             return str(error)
-        return picture.fit(image, self.card.width, self.card.height, self.card.fit)
 
-    def _read_batch(self, prepared: list[tuple[Source, NDArray[np.uint8] | str]]) -> Iterator[Reading]:
+    def _read_chunk(self, prepared: list[tuple[Source, NDArray[np.uint8] | str]]) -> Iterator[Reading]:
         images = [image for _, image in prepared if not isinstance(image, str)]
-        decoded = iter(self.decode(self.outputs(np.stack(images))) if images else [])
+        texts: list[list[tuple[str, float]]] = [[]] * len(images)
+        for places in self._batches(images):
+            decoded = self.decode(self.outputs([images[place] for place in places]))
+            for place, found in zip(places, decoded, strict=True):
+                texts[place] = found
+        found_texts = iter(texts)
         for source, image in prepared:
             if isinstance(image, str):
                 yield Reading(source, error=image)
             else:
-                texts = next(decoded)
-                yield Reading(source, *texts[0], alternatives=texts)
+                found = next(found_texts)
+                yield Reading(source, *found[0], alternatives=found)
 
-    def outputs(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The head's outputs for fitted images, uint8 (n, height, width, channels), n up to the batch size."""
-        count = len(images)
+    def _batches(self, images: list[NDArray[np.uint8]]) -> Iterator[list[int]]:
+        """The places of images that are read together: narrow ones by the batch, wide ones fewer at a time."""
+        order = sorted(range(len(images)), key=lambda place: images[place].shape[1])
+        start = 0
+        for end in range(1, len(order) + 1):
+            wider = images[order[end]].shape[1] * (end + 1 - start) if end < len(order) else math.inf
+            if end - start == self._batch_size or wider > self._batch_size * BATCH_WIDTH:
+                yield order[start:end]
+                start = end
+
+    def outputs(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Any:
+        """What the network says of fitted images, uint8 (height, width, channels), no more than the batch size."""
+        batch, widths = picture.side_by_side(images) if self.card.width is None else (np.asarray(images), None)
+        count = len(batch)
         # A shape not met before has the network compiled again, at the cost of many batches; with powers
         # of two there are few shapes, and a single picture does not pay for a full batch.
-        padded = min(1 << (count - 1).bit_length(), self._batch_size)
-        images = np.pad(images, ((0, padded - count), (0, 0), (0, 0), (0, 0)), mode="edge")
-        outputs: NDArray[np.float32] = self.network.predict_on_batch(images)[:count]
-        return outputs
+        padded = np.minimum(np.arange(min(1 << (count - 1).bit_length(), self._batch_size)), count - 1)
+        inputs = batch[padded] if widths is None else (batch[padded], widths[padded])
+        outputs = self._decoder.outputs(inputs)
+        return [part[:count] for part in outputs] if isinstance(outputs, list) else outputs[:count]
 
-    def decode(self, outputs: NDArray[np.float32]) -> list[list[tuple[str, float]]]:
+    def decode(self, outputs: Any) -> list[list[tuple[str, float]]]:
         """For each picture the texts and their probabilities, the most probable first."""
         return [
             [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
-            for texts in HEADS[self.card.head].decode(outputs, *self._decoding)
+            for texts in self._decoder.decode(outputs, *self._decoding)
         ]

@@ -35,6 +35,7 @@ class LevelReader:
         beam_width: int = 10,
         top: int = 1,
         batch_size: int = 64,
+        head: str | None = None,
     ) -> None:
         self.path = Path(model)
         self.card = SimpleNamespace(alphabet="0123456789")

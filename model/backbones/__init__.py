@@ -1,14 +1,31 @@
-"""Backbones: pictures (batch, height, width, channels) -> columns of features (batch, steps, features).
+"""Backbones: images -> columns, a sequence over the width of the picture.
 
-A backbone is a function `(images, preset) -> columns` of Keras tensors in a file of its own, with its
-line here. The picture's width becomes time; the height is folded into the features.
+A backbone is a function `(features, preset) -> features` in a file of its own, from feature maps to columns, with its
+line here; the line says how the publication that it follows continues with recurrent layers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
+from model.backbones.crnn import crnn
+from model.backbones.inception import inception
+from model.backbones.resnet import resnet
 from model.backbones.vgg import vgg
+from model.features import Features
 
-BACKBONES: dict[str, Callable[[Any, str], Any]] = {"vgg": vgg}
+
+class Backbone(NamedTuple):
+    """How to build a backbone, and the recurrent layers of preset `base` (see `sequences/recurrent.py`)."""
+
+    build: Callable[[Features, str], Features]
+    recurrent: str
+
+
+BACKBONES: dict[str, Backbone] = {
+    "vgg": Backbone(vgg, "summed"),
+    "crnn": Backbone(crnn, "projected"),
+    "resnet": Backbone(resnet, "projected"),
+    "inception": Backbone(inception, "projected"),
+}

@@ -1,32 +1,62 @@
-"""Heads: columns (batch, steps, features) -> what a text is read from.
+"""Heads: columns -> what a text is read from.
 
 A head is an object with the methods of :class:`Head` in a file of its own, with its line here.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from model.decoding import Decoded
+from model.heads.attention import Attention
 from model.heads.ctc import CTC
+from model.heads.joint import Joint
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from model.features import Features
+    from model.model_file import Card
+
+
+class Decoder(Protocol):
+    """Reads with a network: first what the network makes of a batch of pictures, then the texts."""
+
+    def outputs(self, inputs: Any) -> Any:
+        """What the network says of `inputs`, its pictures (and their widths): NumPy arrays, first axis the batch."""
+
+    def decode(self, outputs: Any, decoder: str, beam_width: int, top: int) -> list[list[Decoded]]:
+        """For each picture up to `top` texts, the most probable first; `decoder` is `greedy` or `beam`."""
 
 
 class Head(Protocol):
     """What networks, training and reading need to know of a head."""
 
-    def outputs(self, columns: Any, classes: int) -> Any:
-        """The output tensor; its class layer is named `classes`, one unit per class."""
+    def outputs(self, columns: Features, classes: int, card: Card) -> tuple[list[Any], Any]:
+        """The inputs it needs in training beside the pictures, and the outputs.
 
-    def loss(self) -> Any:
-        """A Keras loss of labels, int32 (batch, longest) padded with 0, and the outputs."""
+        The layer that has one unit per class is named `classes`, or ends in it.
+        """
+
+    def loss(self, card: Card) -> Any:
+        """Keras loss of targets and outputs, or one for each named output; they add up."""
+
+    def targets(self, labels: NDArray[np.int32]) -> Any:
+        """What the losses compare outputs with; labels are int32 (batch, longest), padded with 0."""
+
+    def teaching(self, labels: NDArray[np.int32]) -> list[Any]:
+        """What those further inputs are given in training."""
+
+    def schedule(self, network: Any, progress: float) -> None:
+        """Prepare the network for an epoch, when `progress` of the training (0…1) is done."""
 
     def steps_needed(self, text: str) -> int:
         """Columns without which `text` cannot be learnt."""
 
-    def decode(self, outputs: NDArray[Any], decoder: str, beam_width: int, top: int) -> list[list[Decoded]]:
-        """For each picture up to `top` texts, the most probable first."""
+    def decoder(self, network: Any, card: Card) -> Decoder:
+        """Reads with a network that has this head."""
 
 
-HEADS: dict[str, Head] = {"ctc": CTC()}
+HEADS: dict[str, Head] = {"ctc": CTC(), "attention": Attention(), "joint": Joint()}

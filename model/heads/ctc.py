@@ -2,33 +2,75 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from model import decoding
 from model.alphabet import ctc_steps
 from model.decoding import Decoded
 
+if TYPE_CHECKING:
+    from model.features import Features
+    from model.model_file import Card
+
+#: Stands for log(0) where a column is beyond the picture: no reading goes through it.
+IMPOSSIBLE = -1e4
+
 
 class CTC:
     """Outputs are log-probabilities, float32 (batch, steps, classes), class 0 the blank."""
 
-    def outputs(self, columns: Any, classes: int) -> Any:
+    def outputs(self, columns: Features, classes: int, card: Card) -> tuple[list[Any], Any]:
         from keras import layers, ops
 
         # float32 whatever the policy: sums of small probabilities do not survive 8 bits.
-        logits = layers.Dense(classes, dtype="float32", name="classes")(columns)
-        return ops.log_softmax(logits)
+        logits = layers.Dense(classes, dtype="float32", name="classes")(columns.maps)
+        outputs = ops.log_softmax(logits)
+        mask = columns.mask()
+        if mask is not None:
+            # Beyond the picture the blank is certain, which changes no text's probability.
+            blank = ops.concatenate([ops.zeros((1,)), ops.full((classes - 1,), IMPOSSIBLE)])
+            outputs = ops.where(ops.expand_dims(mask, -1), outputs, blank)
+        return [], outputs
 
-    def loss(self) -> Any:
+    def loss(self, card: Card) -> Any:
         import keras
 
         # Its own softmax leaves log-probabilities as they are.
         return keras.losses.CTC()
 
+    def targets(self, labels: NDArray[np.int32]) -> Any:
+        return labels
+
+    def teaching(self, labels: NDArray[np.int32]) -> list[Any]:
+        return []
+
+    def schedule(self, network: Any, progress: float) -> None:
+        pass
+
     def steps_needed(self, text: str) -> int:
         return ctc_steps(text)
+
+    def decoder(self, network: Any, card: Card) -> CTCDecoder:
+        return CTCDecoder(network)
+
+
+class CTCDecoder:
+    """Reads log-probabilities by their most probable alignment or by prefix beam search."""
+
+    def __init__(self, network: Any) -> None:
+        """`network` maps pictures (and their widths) to log-probabilities."""
+        from model.network import jit_compile
+
+        self._network = network
+        if not network.compiled:
+            network.compile(jit_compile=jit_compile())
+
+    def outputs(self, inputs: Any) -> NDArray[np.float32]:
+        outputs: NDArray[np.float32] = self._network.predict_on_batch(inputs)
+        return outputs
 
     def decode(self, outputs: NDArray[Any], decoder: str, beam_width: int, top: int) -> list[list[Decoded]]:
         if decoder == "beam" or top > 1:

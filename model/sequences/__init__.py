@@ -1,13 +1,14 @@
-"""Sequences: columns (batch, steps, features) -> columns (batch, steps, features) that know their neighbours.
+"""Sequences: columns -> columns that know their neighbours.
 
-A sequence is a function `(columns, preset) -> columns` in a file of its own, with its line here.
+A sequence is a function `(columns, preset, published) -> columns` in a file of its own, with its line here; `published`
+names the arrangement of preset `base` that belongs to the backbone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from model.features import Features
 from model.sequences.recurrent import bigru, bilstm
 
-SEQUENCES: dict[str, Callable[[Any, str], Any]] = {"bilstm": bilstm, "bigru": bigru}
+SEQUENCES: dict[str, Callable[[Features, str, str], Features]] = {"bilstm": bilstm, "bigru": bigru}

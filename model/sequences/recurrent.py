@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keras import layers
 
-
-def bilstm(columns: Any, preset: str) -> Any:
-    """BiLSTM: `base` as CRNN-Keras has it, `small` one layer of 128."""
-    return _bidirectional(columns, layers.LSTM, preset)
+from model.features import Features
 
 
-def bigru(columns: Any, preset: str) -> Any:
+def bilstm(columns: Features, preset: str, published: str) -> Features:
+    """BiLSTM: `small` one layer of 128, `base` two of 256, as published with the backbone."""
+    return _bidirectional(columns, layers.LSTM, preset, published)
+
+
+def bigru(columns: Features, preset: str, published: str) -> Features:
     """BiGRU of the same sizes as :func:`bilstm`, as in CRNN-Keras' second network."""
-    return _bidirectional(columns, layers.GRU, preset)
+    return _bidirectional(columns, layers.GRU, preset, published)
 
 
-def _bidirectional(columns: Any, recurrent: type[layers.Layer], preset: str) -> Any:
-    if preset == "base":
-        columns = layers.Bidirectional(recurrent(256, return_sequences=True), merge_mode="sum")(columns)
-        columns = layers.BatchNormalization()(columns)
-        columns = layers.Bidirectional(recurrent(256, return_sequences=True))(columns)
-        return layers.BatchNormalization()(columns)
-    columns = layers.Bidirectional(recurrent(128, return_sequences=True))(columns)
-    return layers.Dropout(0.2)(columns)
+def _bidirectional(columns: Features, layer: type[layers.Layer], preset: str, published: str) -> Features:
+    """`summed`: CRNN-Keras adds the first layer's directions and normalises. `projected`: CRNN's linear layer."""
+    if preset == "small":
+        return columns.recurrent(layer, 128).dropout(0.2)
+    if published == "summed":
+        return columns.recurrent(layer, 256, merge_mode="sum").normalised().recurrent(layer, 256).normalised()
+    return columns.recurrent(layer, 256).dense(256).recurrent(layer, 256)

@@ -5,9 +5,10 @@ How they were found: docs/recipe.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import parameter
+import picture
 from console import UserError
 from model import model_file
 from model.heads import HEADS
@@ -44,6 +45,7 @@ def completed(parameters: TrainingParameters, labels: Sequence[str], aspect: flo
             "alphabet": parameters.alphabet or characters(labels),
             "size": parameters.size or f"{width}x{height}",
             "batch_size": parameters.batch_size or batch_size(len(labels)),
+            "longest": parameters.longest or 2 * max(map(len, labels)),
         }
     )
     start = parameters.from_ or start_of(card(filled))
@@ -53,7 +55,7 @@ def completed(parameters: TrainingParameters, labels: Sequence[str], aspect: flo
 
 def card(parameters: TrainingParameters) -> Card:
     """What the model file of completed `parameters` says of itself."""
-    width, height = parameter.size(parameters.size or "")
+    width, height = parameter.picture_size(parameters.size or "")
     return Card(
         network=parameters.network,
         preset=parameters.preset,
@@ -63,6 +65,10 @@ def card(parameters: TrainingParameters) -> Card:
         height=height,
         channels=1 if parameters.colour == "grey" else 3,
         fit=parameters.fit,
+        rectify=parameters.rectify,
+        cell=parameters.cell,
+        label_smoothing=parameters.label_smoothing,
+        longest=parameters.longest or 1,
     )
 
 
@@ -75,6 +81,26 @@ def settings(parameters: TrainingParameters, pictures: int) -> Settings:
         settle=parameters.epochs is None,
     )
     return Settings(schedule, parameters.weight_decay, parameters.clip_norm, parameters.ema, parameters.patience)
+
+
+def too_long(card: Card, steps: int | None) -> Callable[[str, int, int], str | None]:
+    """A function that says of a label and its picture's width and height why a network of so many steps cannot read it.
+
+    `steps` is None where the picture's width decides; None is said of what can be read.
+    """
+
+    def reason(label: str, width: int, height: int) -> str | None:
+        columns = picture.width_at(card.height, width, height) // picture.WIDTH_STEP if steps is None else steps
+        needed = HEADS[card.head].steps_needed(label)
+        if needed <= columns:
+            return None
+        if card.width is None:
+            taller = f"--size autox{-(-needed * card.height // columns)}"
+            return f"{label} needs {needed} columns, its picture has {columns}: train with {taller} or taller"
+        wider = f"--size {-(-needed * card.width // columns)}x{card.height}"
+        return f"{label} needs {needed} columns, width {card.width} gives {columns}: train with {wider} or wider"
+
+    return reason
 
 
 def characters(labels: Sequence[str]) -> str:

@@ -29,6 +29,8 @@ from model.training.schedule import Schedule
 
 Images: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.int32]
+#: Images, or for a network of any width the pair (images, widths): what a network reads.
+Inputs: TypeAlias = Any
 Sheet: TypeAlias = Callable[[Sequence[Images], Sequence[str]], Images]
 
 #: A network that still reads nothing after so many steps and epochs will hardly begin to.
@@ -37,7 +39,10 @@ READINGS_SHOWN = 12
 
 
 class Feed(Protocol):
-    """Batches of images, uint8 (batch, height, width, channels), and labels, int32 (batch, longest), padded with 0."""
+    """Batches of images, uint8 (batch, height, width, channels), and labels, int32 (batch, longest), padded with 0.
+
+    For a network of any width in place of images the pair (images, widths), widths int32 (batch,).
+    """
 
     @property
     def rows(self) -> Sized:
@@ -46,7 +51,7 @@ class Feed(Protocol):
     def __len__(self) -> int:
         """Batches in an epoch."""
 
-    def stream(self, epoch: int) -> Iterator[tuple[Images, Labels]]:
+    def stream(self, epoch: int) -> Iterator[tuple[Inputs, Labels]]:
         """The batches of an epoch; a function of the epoch alone."""
 
 
@@ -94,6 +99,7 @@ def train(
                 if settings.patience and _epochs_without_better(history) >= settings.patience:
                     folder.log(f"stopped early: no better validation for {settings.patience} epochs")
                     break
+                run.head.schedule(network, epoch / schedule.epochs)
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
                 loss, pictures = run.train_epoch(training.stream(epoch), rates, advance)
@@ -135,10 +141,11 @@ class _Run:
         # Decay is for what multiplies features, not for what shifts and scales them.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._network = network
-        self._head = HEADS[card.head]
-        self._loss = self._head.loss()
+        self.head = HEADS[card.head]
+        self._loss = self.head.loss(card)
         self._alphabet = Alphabet(card.alphabet)
         network.compile(optimizer, self._loss, jit_compile=jit_compile())
+        self._decoder = self.head.decoder(network, card)
         # Not the same object where Keras scales the loss for float16.
         self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)
@@ -152,18 +159,20 @@ class _Run:
         return int(self.optimizer.iterations)
 
     def train_epoch(
-        self, batches: Iterator[tuple[Images, Labels]], rates: Sequence[float], advance: Callable[[int], None]
+        self, batches: Iterator[tuple[Inputs, Labels]], rates: Sequence[float], advance: Callable[[int], None]
     ) -> tuple[float, int]:
         """Take a step per batch, each with its learning rate; returns the mean loss and the number of pictures."""
         # Without Keras' fit(): it would leave the weights' average in place of the weights, epoch by epoch.
         total, pictures = 0.0, 0
-        for (images, labels), rate in zip(batches, rates, strict=True):
+        for (inputs, labels), rate in zip(batches, rates, strict=True):
             self.optimizer.learning_rate = rate
             self._network.reset_metrics()
-            total += float(self._network.train_on_batch(images, labels)) * len(images)
-            pictures += len(images)
+            # The sum comes first where a head has several losses.
+            loss = self._network.train_on_batch(self._taught(inputs, labels), self.head.targets(labels))
+            total += float(np.ravel(loss)[0]) * len(labels)
+            pictures += len(labels)
             self._update_average()
-            advance(len(images))
+            advance(len(labels))
         return total / pictures, pictures
 
     def _update_average(self) -> None:
@@ -184,18 +193,26 @@ class _Run:
         for variable, value in zip(variables, raw, strict=True):
             variable.assign(value)
 
-    def validate(self, batches: Iterator[tuple[Images, Labels]], sheet: Sheet) -> tuple[dict[str, float], Images]:
+    def _taught(self, inputs: Inputs, labels: Labels) -> Any:
+        """What the network is given in training: pictures and what its head is told of their texts."""
+        everything = [*(inputs if isinstance(inputs, tuple) else [inputs]), *self.head.teaching(labels)]
+        return everything if len(everything) > 1 else inputs
+
+    def validate(self, batches: Iterator[tuple[Inputs, Labels]], sheet: Sheet) -> tuple[dict[str, float], Images]:
         """Loss, exact match, character error rate, part of empty readings; a picture of some readings."""
         loss = 0.0
         truths: list[str] = []
         texts: list[str] = []
         shown: list[Images] = []
-        for images, labels in batches:
-            outputs = self._network.predict_on_batch(images)
-            loss += float(self._loss(labels, outputs)) * len(images)
+        for inputs, labels in batches:
+            outputs = read = self._decoder.outputs(inputs)
+            if self.head.teaching(labels):
+                outputs = self._network.predict_on_batch(self._taught(inputs, labels))
+            loss += self._loss_of(labels, outputs) * len(labels)
             truths += [self._alphabet.decode(row[row > 0].tolist()) for row in labels]
-            decoded = self._head.decode(outputs, decoder="greedy", beam_width=1, top=1)
+            decoded = self._decoder.decode(read, decoder="greedy", beam_width=1, top=1)
             texts += [self._alphabet.decode(best[0].numbers) for best in decoded]
+            images = inputs[0] if isinstance(inputs, tuple) else inputs
             shown += list(images[: READINGS_SHOWN - len(shown)])
         count = len(truths)
         captions = [
@@ -209,6 +226,11 @@ class _Run:
             "empty_readings": texts.count("") / count,
         }
         return scores, sheet(shown, captions[: len(shown)])
+
+    def _loss_of(self, labels: Labels, outputs: Any) -> float:
+        if isinstance(self._loss, dict):
+            return sum(float(loss(labels, outputs[name])) for name, loss in self._loss.items())
+        return float(self._loss(labels, outputs))
 
     def variables(self) -> dict[str, NDArray[Any]]:
         """Everything that the next step depends on, by name."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from console import UserError
 from model import model_file
 from model.model_file import Card
+
+Array: TypeAlias = NDArray[np.floating]
+
+#: Layers that have a class for each character, and the axis of their weights along which classes lie.
+CLASS_AXES = {"classes": -1, "characters": 0}
 
 
 def transfer(model: str, network: Any, card: Card) -> str:
@@ -22,35 +28,31 @@ def transfer(model: str, network: Any, card: Card) -> str:
     if reason := misfit(old_card, card):
         raise UserError(f"{path} has {reason}: use the same, or another --from")
     old_network, _ = model_file.load(path)
-    for old_layer, layer in zip(_weighted(old_network), _weighted(network), strict=True):
-        if layer.name != "classes":
-            layer.set_weights(old_layer.get_weights())
-    _transfer_classes(old_network.get_layer("classes"), network.get_layer("classes"), old_card.alphabet, card.alphabet)
+    for old, new in zip(old_network.weights, network.weights, strict=True):
+        axis = next((axis for name, axis in CLASS_AXES.items() if f"/{name}/" in f"/{new.path}"), None)
+        if axis is None:
+            new.assign(old)
+        else:
+            new.assign(_known_classes(np.array(old), np.array(new), axis, old_card.alphabet, card.alphabet))
     kept = sum(character in old_card.alphabet for character in card.alphabet)
     return f"starting from {path}: {kept} of {len(card.alphabet)} characters known to it"
 
 
-def misfit(old_card: Card, card: Card) -> str | None:
+def misfit(old_card: Card, new_card: Card) -> str | None:
     """Why weights of one card cannot start a network of another, None when they can."""
-    for field in ("network", "preset", "head", "height", "channels"):
-        old, new = getattr(old_card, field), getattr(card, field)
+    fields = ["network", "preset", "head", "rectify", "height", "channels"] + ["cell"] * (new_card.head != "ctc")
+    for field in fields:
+        old, new = getattr(old_card, field), getattr(new_card, field)
         if old != new:
             return f"{field} {old}, this training asks for {new}"
     return None
 
 
-def _weighted(network: Any) -> list[Any]:
-    return [layer for layer in network.layers if layer.weights]
-
-
-def _transfer_classes(old_layer: Any, layer: Any, old_alphabet: str, alphabet: str) -> None:
+def _known_classes(old: Array, new: Array, axis: int, old_alphabet: str, alphabet: str) -> Array:
+    """`new` with the classes of both alphabets as in `old`; classes lie along `axis`, class 0 is the same in both."""
     known = [character for character in alphabet if character in old_alphabet]
-    # Class 0 is the blank in both.
     sources = [0, *(old_alphabet.index(character) + 1 for character in known)]
     targets = [0, *(alphabet.index(character) + 1 for character in known)]
-    merged = []
-    for old, new in zip(old_layer.get_weights(), layer.get_weights(), strict=True):
-        values = np.array(new)
-        values[..., targets] = old[..., sources]
-        merged.append(values)
-    layer.set_weights(merged)
+    merged = np.moveaxis(new.copy(), axis, 0)
+    merged[targets] = np.moveaxis(old, axis, 0)[sources]
+    return np.moveaxis(merged, 0, axis)

@@ -20,7 +20,7 @@ from parameter import DatasetParameters
 Maker = Callable[..., Path]
 
 
-def fine(label: str) -> None:
+def fine(label: str, width: int, height: int) -> None:
     return None
 
 
@@ -42,7 +42,7 @@ def test_characters_outside_the_alphabet(tmp_path: Path, write: Maker) -> None:
 def test_labels_too_long(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, ["aab_1.png", "ab_2.png"])
     with pytest.raises(UserError, match=r"1 label too long for the network, first aab_1\.png: needs 4 steps of 3"):
-        dataset.check(contents(tmp_path), "ab", lambda label: "needs 4 steps of 3" if "aa" in label else None)
+        dataset.check(contents(tmp_path), "ab", lambda label, *size: "needs 4 steps of 3" if "aa" in label else None)
 
 
 def test_labels_missing(tmp_path: Path, write: Maker) -> None:

@@ -1,0 +1,135 @@
+"""The recurrent decoder with attention of arXiv 1603.03915 (Shi et al. 2016, section 3.2), as Keras layer and loss.
+
+It writes a text character by character. Before each one it looks at all columns, weighs them by what it has
+written so far (content-based attention, Bahdanau et al. 2014), and feeds their weighted mean together with the last
+character to a GRU or LSTM, whose state says what comes next: a character, or class 0, the end of the text.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from model.features import ExplicitMasks
+
+#: Class of the end of a text, and the character that stands before its first one.
+END = 0
+#: Features of a character, and of a comparison between a state and a column.
+CHARACTER_UNITS, SCORE_UNITS = 128, 128
+IMPOSSIBLE = -1e9
+
+
+@keras.saving.register_keras_serializable(package="crnn_kit")
+class AttentionDecoder(ExplicitMasks):
+    """Columns (batch, steps, features) and the texts so far -> logits of the next character.
+
+    `own` (a weight, 0…1) is the part of its own readings that training feeds back instead of the true characters.
+    """
+
+    def __init__(self, classes: int, cell: str = "gru", units: int = 256, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._config = {"classes": classes, "cell": cell, "units": units}
+        self.units = units
+        self.characters = layers.Embedding(classes, CHARACTER_UNITS, name="characters")
+        self.cell = {"gru": layers.GRUCell, "lstm": layers.LSTMCell}[cell](units, name="cell")
+        self.key = layers.Dense(SCORE_UNITS, name="key")
+        self.query = layers.Dense(SCORE_UNITS, use_bias=False, name="query")
+        self.score = layers.Dense(1, use_bias=False, name="score")
+        # float32 whatever the policy, as in the CTC head.
+        self.classes = layers.Dense(classes, dtype="float32", name="classes")
+        self.seed = keras.random.SeedGenerator()
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._config}
+
+    def build(self, columns_shape: Any, texts_shape: Any, mask_shape: Any = None) -> None:
+        features = columns_shape[-1]
+        self.characters.build((None, None))
+        self.cell.build((None, CHARACTER_UNITS + features))
+        self.key.build((None, None, features))
+        self.query.build((None, self.units))
+        self.score.build((None, None, SCORE_UNITS))
+        self.classes.build((None, self.units))
+        self.own = self.add_weight(shape=(), initializer="zeros", trainable=False, autocast=False, name="own")
+
+    def call(self, columns: Any, texts: Any, mask: Any = None, training: bool = False) -> Any:
+        """Logits, float32 (batch, longest + 1, classes), for texts, int32 (batch, longest), padded with 0.
+
+        `mask`, bool (batch, steps), says which columns count; None: all.
+        """
+        before = ops.pad(texts, ((0, 0), (1, 0)))
+        if training:
+            before = ops.cond(self.own > 0, lambda: self._mixed(before, columns, mask), lambda: before)
+        return self._logits(before, columns, mask)
+
+    def compute_output_spec(self, columns: Any, texts: Any, mask: Any = None, training: bool = False) -> Any:
+        longest = texts.shape[1]
+        steps = None if longest is None else longest + 1
+        return keras.KerasTensor((columns.shape[0], steps, self._config["classes"]), "float32")
+
+    def start(self, columns: Any) -> list[Any]:
+        """The state before the first character."""
+        empty = ops.zeros((ops.shape(columns)[0], self.units), self.compute_dtype)
+        return [empty] * len(self.state_sizes())
+
+    def state_sizes(self) -> list[int]:
+        """Features of the parts of a state; the first part is what the next character depends on."""
+        size = self.cell.state_size
+        return list(size) if isinstance(size, (list, tuple)) else [size]
+
+    def step(self, characters: Any, state: list[Any], columns: Any, keys: Any, mask: Any) -> list[Any]:
+        """The next state after the last characters, int32 (batch,), with `keys = key(columns)`."""
+        return self._next(self.characters(characters), state, columns, keys, mask)
+
+    def _next(self, character: Any, state: list[Any], columns: Any, keys: Any, mask: Any) -> list[Any]:
+        query = ops.expand_dims(self.query(state[0]), 1)
+        scores = ops.cast(self.score(ops.tanh(keys + query)), "float32")[..., 0]
+        if mask is not None:
+            scores = ops.where(mask, scores, IMPOSSIBLE)
+        weights = ops.cast(ops.softmax(scores), columns.dtype)
+        seen = ops.einsum("bt,btf->bf", weights, columns)
+        return list(self.cell(ops.concatenate([character, seen], -1), state)[1])
+
+    def _logits(self, before: Any, columns: Any, mask: Any) -> Any:
+        keys = self.key(columns)
+        characters = ops.transpose(self.characters(before), (1, 0, 2))
+
+        def step(state: list[Any], character: Any) -> tuple[list[Any], list[Any]]:
+            state = self._next(character, state, columns, keys, mask)
+            return state, state
+
+        _, states = ops.scan(step, self.start(columns), characters)
+        return self.classes(ops.transpose(states[0], (1, 0, 2)))
+
+    def _mixed(self, before: Any, columns: Any, mask: Any) -> Any:
+        """The true characters, some replaced by what the decoder would have written itself.
+
+        In two passes over all characters at once (Mihaylova and Martins 2019), the first without gradient.
+        """
+        written = ops.argmax(ops.stop_gradient(self._logits(before, columns, mask)), -1)
+        written = ops.pad(ops.cast(written, before.dtype)[:, :-1], ((0, 0), (1, 0)))
+        return ops.where(keras.random.uniform(ops.shape(before), seed=self.seed) < self.own, written, before)
+
+
+@keras.saving.register_keras_serializable(package="crnn_kit")
+class TextCrossEntropy(keras.losses.Loss):
+    """Cross entropy of whole texts and their ends, in nats per text; what lies behind the end does not count.
+
+    `smoothing` of the probability is spread over all classes (Szegedy et al. 2015).
+    """
+
+    def __init__(self, smoothing: float = 0.1) -> None:
+        super().__init__(name="text_cross_entropy")
+        self._smoothing = smoothing
+
+    def call(self, labels: Any, logits: Any) -> Any:
+        """Loss of labels, int (batch, longest), padded with 0, and logits (batch, longest + 1, classes)."""
+        labels = ops.cast(labels, "int32")
+        counted = ops.cast(ops.pad(labels > 0, ((0, 0), (1, 0)), constant_values=True), "float32")
+        log_probabilities = ops.log_softmax(ops.cast(logits, "float32"))
+        targets = ops.pad(labels, ((0, 0), (0, 1)))
+        right = ops.take_along_axis(log_probabilities, ops.expand_dims(targets, -1), -1)[..., 0]
+        smooth = ops.mean(log_probabilities, -1)
+        return -ops.sum(counted * ((1 - self._smoothing) * right + self._smoothing * smooth), -1)

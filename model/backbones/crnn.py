@@ -1,0 +1,22 @@
+"""The convolutions of CRNN (Shi, Bai and Yao, arXiv 1507.05717): 32 rows become one, 100 columns become 26."""
+
+from __future__ import annotations
+
+from model.features import Features
+
+
+def crnn(images: Features, preset: str) -> Features:
+    """Columns about every fourth pixel; `small` has half the channels.
+
+    Batch normalisation stands where foamliu/CRNN and the other PyTorch versions have it, after every other
+    convolution from the third on. Other heights than 32 leave more rows, which become channels.
+    """
+    part = 1 if preset == "base" else 2
+    features = images.convolution(64 // part, normalised=False).pool(2)
+    features = features.convolution(128 // part, normalised=False).pool(2)
+    features = features.convolution(256 // part).convolution(256 // part, normalised=False)
+    # Overlapping windows in width: narrow letters keep columns of their own.
+    features = features.padded(0, 1).pool(2, strides=(2, 1))
+    features = features.convolution(512 // part).convolution(512 // part, normalised=False)
+    features = features.padded(0, 1).pool(2, strides=(2, 1))
+    return features.convolution(512 // part, kernel=2, padding="valid").columns()

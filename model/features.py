@@ -1,0 +1,153 @@
+"""Feature maps being built, layer by layer, over pictures that may differ in width within a batch.
+
+In a network of any width a batch holds pictures of different widths, filled up on the right. What lies
+there is set to zero before every layer that looks sideways, which is what such a layer's own padding puts beyond
+the edge of a picture; batch statistics leave it out. So a picture has the same features alone and in any batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+
+class ExplicitMasks(layers.Layer):
+    """A layer that is given masks by hand: those that Keras attaches to tensors end here, unasked."""
+
+    supports_masking = True
+
+    def compute_mask(self, *inputs: Any, **masks: Any) -> None:
+        return None
+
+
+@keras.saving.register_keras_serializable(package="crnn_kit")
+class ColumnMask(ExplicitMasks):
+    """Maps (batch, …, columns, channels), widths, int32 (batch,) -> which columns count, bool (batch, …, columns)."""
+
+    def call(self, maps: Any, widths: Any) -> Any:
+        mask = ops.arange(ops.shape(maps)[-2], dtype="int32") < ops.expand_dims(widths, -1)
+        if len(maps.shape) == 4:
+            # Batch normalisation counts the rows of its mask.
+            mask = ops.repeat(ops.expand_dims(mask, 1), maps.shape[1], axis=1)
+        return mask
+
+    def compute_output_spec(self, maps: Any, widths: Any) -> Any:
+        return keras.KerasTensor(maps.shape[:-1], "bool")
+
+
+@keras.saving.register_keras_serializable(package="crnn_kit")
+class HideColumns(ExplicitMasks):
+    """Zeros in the columns that do not count."""
+
+    def call(self, maps: Any, mask: Any) -> Any:
+        return maps * ops.cast(ops.expand_dims(mask, -1), maps.dtype)
+
+    def compute_output_spec(self, maps: Any, mask: Any) -> Any:
+        return keras.KerasTensor(maps.shape, maps.dtype)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Feature maps (batch, height, width, channels), later columns (batch, width, channels); each method adds a layer.
+
+    `widths`, int32 (batch,), counts each picture's columns; None in a network whose pictures all have its width.
+    """
+
+    maps: Any
+    widths: Any = None
+
+    @classmethod
+    def of_images(cls, images: Any, widths: Any = None) -> Features:
+        """Grey values 0…255, uint8, to -1…1."""
+        return cls(ops.cast(images, "float32") / 127.5 - 1, widths)._hidden()
+
+    def convolution(
+        self,
+        filters: int,
+        kernel: int | tuple[int, int] = 3,
+        strides: int | tuple[int, int] = 1,
+        *,
+        padding: str = "same",
+        pool: int | tuple[int, int] | None = None,
+        normalised: bool = True,
+        activation: str | None = "relu",
+    ) -> Features:
+        """A convolution; then, where asked for, max-pooling, batch normalisation, activation."""
+        kernel, strides = _pair(kernel), _pair(strides)
+        layer = layers.Conv2D(filters, kernel, strides=strides, padding=padding, use_bias=not normalised)
+        widths = self.widths
+        if widths is not None:
+            # The usual sums: whole windows without padding, every stride's first column with it.
+            widths = (widths - (kernel[1] if padding == "valid" else 1)) // strides[1] + 1
+        features = Features(layer(self.maps), widths)
+        if pool:
+            features = features.pool(pool)
+        if normalised:
+            features = features.normalised()
+        if activation:
+            features = features.activated(activation)
+        return features._hidden()
+
+    def pool(self, size: int | tuple[int, int], strides: int | tuple[int, int] | None = None) -> Features:
+        """Max-pooling without padding; `size` and `strides` are rows and columns."""
+        size = _pair(size)
+        strides = _pair(strides or size)
+        widths = self.widths
+        if widths is not None:
+            widths = (widths - size[1]) // strides[1] + 1
+        return Features(layers.MaxPooling2D(size, strides)(self.maps), widths)
+
+    def padded(self, rows: int, columns: int) -> Features:
+        """Zeros on all four sides."""
+        widths = None if self.widths is None else self.widths + 2 * columns
+        return Features(layers.ZeroPadding2D((rows, columns))(self.maps), widths)
+
+    def normalised(self) -> Features:
+        """Batch normalisation."""
+        if self.widths is None:
+            return replace(self, maps=layers.BatchNormalization()(self.maps))
+        return replace(self, maps=layers.BatchNormalization()(self.maps, mask=self.mask()))
+
+    def activated(self, activation: str) -> Features:
+        """An activation by its Keras name."""
+        return replace(self, maps=layers.Activation(activation)(self.maps))
+
+    def plus(self, other: Features) -> Features:
+        """The sum of two maps of the same shape: a residual connection."""
+        return replace(self, maps=layers.Add()([self.maps, other.maps]))
+
+    def columns(self) -> Features:
+        """(batch, height, width, channels) -> (batch, width, height * channels): width becomes time."""
+        _, height, _, channels = self.maps.shape
+        maps = layers.Permute((2, 1, 3))(self.maps)
+        return replace(self, maps=layers.Reshape((-1, height * channels))(maps))
+
+    def dense(self, units: int, *, normalised: bool = False, activation: str | None = None) -> Features:
+        """The same dense layer for every column."""
+        features = replace(self, maps=layers.Dense(units, use_bias=not normalised)(self.maps))
+        if normalised:
+            features = features.normalised()
+        return features.activated(activation) if activation else features
+
+    def recurrent(self, layer: type[layers.Layer], units: int, merge_mode: str = "concat") -> Features:
+        """A bidirectional recurrent layer over the columns that count."""
+        both = layers.Bidirectional(layer(units, return_sequences=True), merge_mode=merge_mode)
+        return replace(self, maps=both(self.maps) if self.widths is None else both(self.maps, mask=self.mask()))
+
+    def dropout(self, rate: float) -> Features:
+        """Dropout."""
+        return replace(self, maps=layers.Dropout(rate)(self.maps))
+
+    def mask(self) -> Any:
+        """bool, the shape of the maps without channels; None where all columns count."""
+        return None if self.widths is None else ColumnMask()(self.maps, self.widths)
+
+    def _hidden(self) -> Features:
+        return self if self.widths is None else replace(self, maps=HideColumns()(self.maps, self.mask()))
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, size)

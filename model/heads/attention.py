@@ -1,0 +1,133 @@
+"""A recurrent decoder that looks at the columns (Shi et al., arXiv 1603.03915); the layer is in model/attention.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.decoding import Decoded
+
+if TYPE_CHECKING:
+    from model.features import Features
+    from model.model_file import Card
+
+#: Names of layers in a network.
+DECODER, MASK = "attention", "mask"
+
+#: Of the characters fed back in training, the part that the decoder wrote itself rises to this.
+OWN_READINGS = 0.25
+
+
+class Attention:
+    """Outputs are logits, float32 (batch, longest + 1, classes), class 0 the end of the text."""
+
+    def outputs(self, columns: Features, classes: int, card: Card) -> tuple[list[Any], Any]:
+        import keras
+
+        from model.attention import AttentionDecoder
+
+        texts, mask = keras.Input((None,), dtype="int32", name="texts"), columns.mask()
+        if mask is not None:
+            # Named, so that the network can be cut here for reading.
+            mask = keras.layers.Identity(name=MASK, dtype="bool")(mask)
+        decoder = AttentionDecoder(classes, card.cell, name=DECODER)
+        return [texts], decoder(columns.maps, texts, mask=mask)
+
+    def loss(self, card: Card) -> Any:
+        from model.attention import TextCrossEntropy
+
+        return TextCrossEntropy(card.label_smoothing)
+
+    def targets(self, labels: NDArray[np.int32]) -> Any:
+        return labels
+
+    def teaching(self, labels: NDArray[np.int32]) -> list[Any]:
+        return [labels]
+
+    def schedule(self, network: Any, progress: float) -> None:
+        # At first nothing it writes is worth reading; a linear schedule (Bengio et al. 2015).
+        network.get_layer(DECODER).own.assign(OWN_READINGS * progress)
+
+    def steps_needed(self, text: str) -> int:
+        return 1
+
+    def decoder(self, network: Any, card: Card) -> AttentionReader:
+        return AttentionReader(network, card)
+
+
+class AttentionReader:
+    """Writes texts character by character, until every text of the batch has ended or has `card.longest` characters."""
+
+    def __init__(self, network: Any, card: Card) -> None:
+        import keras
+
+        from model.network import COLUMNS, jit_compile
+
+        decoder = network.get_layer(DECODER)
+        columns = network.get_layer(COLUMNS).output
+        mask = [network.get_layer(MASK).output] if card.width is None else []
+        pictures = [tensor for tensor in network.inputs if tensor.name != "texts"]
+        self._longest = card.longest
+        self._encoder = keras.Model(pictures, [columns, decoder.key(columns), *mask])
+        self._encoder.compile(jit_compile=jit_compile())
+
+        characters = keras.Input((), dtype="int32")
+        state = [keras.Input((size,)) for size in decoder.state_sizes()]
+        encoded = [keras.Input((None, tensor.shape[-1])) for tensor in (columns, decoder.key(columns))]
+        masks = [keras.Input((None,), dtype="bool") for _ in mask]
+        after = decoder.step(characters, state, *encoded, masks[0] if masks else None)
+        probabilities = keras.ops.log_softmax(decoder.classes(after[0]))
+        self._step = keras.Model([characters, state, encoded, masks], [probabilities, after])
+        self._step.compile(jit_compile=jit_compile())
+        self._sizes = decoder.state_sizes()
+
+    def outputs(self, inputs: Any) -> list[NDArray[Any]]:
+        """Columns, keys and, where widths differ, the mask, each (batch, steps, …)."""
+        return list(self._encoder.predict_on_batch(inputs))
+
+    def decode(self, outputs: list[NDArray[Any]], decoder: str, beam_width: int, top: int) -> list[list[Decoded]]:
+        """Beam search over texts; greedy is a beam of one.
+
+        Texts are ranked by their mean log-probability per character, the end counted as one, since a sum would favour
+        short ones; the probability given is that of the whole text. A text cut off at its longest is made to end there.
+        """
+        width = max(beam_width, top) if decoder == "beam" or top > 1 else 1
+        batch = len(outputs[0])
+        # Every picture has `width` texts side by side; all but the first begin impossible, being the same.
+        encoded, masks = ([np.repeat(part, width, 0) for part in parts] for parts in (outputs[:2], outputs[2:]))
+        state = [np.zeros((batch * width, size), np.float32) for size in self._sizes]
+        texts = np.zeros((batch, width, 0), np.int32)
+        scores = np.tile(np.where(np.arange(width) == 0, 0.0, -np.inf), (batch, 1))
+        ended, lengths = np.zeros((batch, width), bool), np.zeros((batch, width), int)
+        last = np.zeros(batch * width, np.int32)
+        for place in range(self._longest + 1):
+            step, state = self._step.predict_on_batch([last, state, encoded, masks])
+            step = np.asarray(step, np.float64).reshape(batch, width, -1)
+            if place == self._longest:
+                step[..., 1:] = -np.inf
+            # An ended text goes on with its end, at no cost.
+            step[ended] = np.where(np.arange(step.shape[2]) == 0, 0.0, -np.inf)
+            totals = scores[..., None] + step
+            counted = lengths[..., None] + ~ended[..., None]
+            ranked = (totals / counted).reshape(batch, -1)
+            best = np.argsort(-ranked, axis=1, kind="stable")[:, :width]
+            parents, characters = np.divmod(best, step.shape[2])
+            scores = np.take_along_axis(totals.reshape(batch, -1), best, 1)
+            lengths = np.take_along_axis(lengths + ~ended, parents, 1)
+            ended = np.take_along_axis(ended, parents, 1) | (characters == 0)
+            texts = np.take_along_axis(texts, parents[..., None], 1)
+            texts = np.concatenate([texts, characters[..., None].astype(np.int32)], 2)
+            rows = (np.arange(batch)[:, None] * width + parents).ravel()
+            state, last = [part[rows] for part in state], characters.ravel().astype(np.int32)
+            if ended.all():
+                break
+        return [
+            [
+                Decoded(tuple(text[text > 0].tolist()), float(np.exp(min(score, 0.0))))
+                for text, score in zip(texts[row, :top], scores[row], strict=False)
+                if np.isfinite(score)
+            ]
+            for row in range(batch)
+        ]

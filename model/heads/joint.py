@@ -1,0 +1,57 @@
+"""CTC and attention on one encoder, trained together (Kim et al. 2017, arXiv 1609.06773), read by either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.heads.attention import Attention
+from model.heads.ctc import CTC, CTCDecoder
+
+if TYPE_CHECKING:
+    from model.features import Features
+    from model.heads import Decoder
+    from model.model_file import Card
+
+CTC_PART, ATTENTION_PART = "ctc", "attention"
+
+
+class Joint:
+    """Outputs are those of both heads, by name; the loss is their sum."""
+
+    def __init__(self) -> None:
+        self._ctc, self._attention = CTC(), Attention()
+
+    def outputs(self, columns: Features, classes: int, card: Card) -> tuple[list[Any], Any]:
+        from keras import layers
+
+        _, aligned = self._ctc.outputs(columns, classes, card)
+        inputs, written = self._attention.outputs(columns, classes, card)
+        # Named, so that the network can be cut here for reading.
+        aligned = layers.Identity(name="aligned", dtype="float32")(aligned)
+        return inputs, {CTC_PART: aligned, ATTENTION_PART: written}
+
+    def loss(self, card: Card) -> Any:
+        return {CTC_PART: self._ctc.loss(card), ATTENTION_PART: self._attention.loss(card)}
+
+    def targets(self, labels: NDArray[np.int32]) -> Any:
+        return {CTC_PART: labels, ATTENTION_PART: labels}
+
+    def teaching(self, labels: NDArray[np.int32]) -> list[Any]:
+        return self._attention.teaching(labels)
+
+    def schedule(self, network: Any, progress: float) -> None:
+        self._attention.schedule(network, progress)
+
+    def steps_needed(self, text: str) -> int:
+        return self._ctc.steps_needed(text)
+
+    def decoder(self, network: Any, card: Card) -> Decoder:
+        if card.reads == "attention":
+            return self._attention.decoder(network, card)
+        import keras
+
+        pictures = [tensor for tensor in network.inputs if tensor.name != "texts"]
+        return CTCDecoder(keras.Model(pictures, network.get_layer("aligned").output))

@@ -1,0 +1,85 @@
+"""What spatial transformers share (Jaderberg et al. 2015): a look at the picture, and sampling at other places.
+
+Places are (x, y) from -1 to 1, across the columns that count and down all rows; -1 is the left or upper edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from model.features import Features
+
+#: Rows and columns of what the localisation network sees: text lines are bent in the large, not in the small.
+LOOK = (32, 64)
+
+
+def rectified(images: Features, sampler: Callable[..., Any], terms: int) -> Features:
+    """`sampler(images, moves, widths)`, with moves, float32 (batch, terms, 2), that a small network finds.
+
+    It begins with no moves, which should leave pictures as they are.
+    """
+    look = Features(Look()(images.maps, *_widths(images)))
+    look = look.convolution(16, strides=2).convolution(32, strides=2).convolution(64, strides=2)
+    found = layers.Dense(64, activation="relu")(layers.Flatten()(look.maps))
+    found = layers.Dense(2 * terms, kernel_initializer="zeros", dtype="float32")(found)
+    moves = layers.Reshape((terms, 2), dtype="float32")(found)
+    return Features(sampler(images.maps, moves, *_widths(images)), images.widths)
+
+
+def _widths(images: Features) -> list[Any]:
+    return [] if images.widths is None else [images.widths]
+
+
+def grid(rows: Any, columns: Any, widths: Any = None) -> Any:
+    """Places of the centres of all pixels, float32 (batch or 1, rows, columns, 2)."""
+    y = (2 * ops.arange(rows, dtype="float32") + 1) / ops.cast(rows, "float32") - 1
+    counts = ops.reshape(ops.cast(columns if widths is None else widths, "float32"), (-1, 1))
+    x = (2 * ops.expand_dims(ops.arange(columns, dtype="float32"), 0) + 1) / counts - 1
+    shape = (ops.shape(x)[0], rows, columns)
+    return ops.stack([ops.broadcast_to(x[:, None, :], shape), ops.broadcast_to(y[None, :, None], shape)], -1)
+
+
+def sample(maps: Any, places: Any, widths: Any = None) -> Any:
+    """`maps` (batch, rows, columns, channels) at `places`, float32 (batch, rows, columns, 2), interpolated bilinearly.
+
+    Beyond the edge the edge goes on.
+    """
+    _, rows, columns, channels = ops.shape(maps)
+    counts = columns if widths is None else ops.reshape(widths, (-1, 1))
+    flat = ops.reshape(places, (ops.shape(maps)[0], -1, 2))
+    x = (flat[..., 0] + 1) * ops.cast(counts, "float32") / 2 - 0.5
+    y = (flat[..., 1] + 1) * rows / 2 - 0.5
+    left, top = ops.floor(x), ops.floor(y)
+    right, low = ops.cast(x - left, maps.dtype), ops.cast(y - top, maps.dtype)
+    pixels = ops.reshape(maps, (ops.shape(maps)[0], -1, channels))
+
+    def at(column: Any, row: Any) -> Any:
+        column = ops.maximum(ops.minimum(ops.cast(column, "int32"), counts - 1), 0)
+        row = ops.clip(ops.cast(row, "int32"), 0, rows - 1)
+        return ops.take_along_axis(pixels, ops.expand_dims(row * columns + column, -1), 1)
+
+    mixed = 0
+    for column, row, share in (
+        (left, top, (1 - right) * (1 - low)),
+        (left + 1, top, right * (1 - low)),
+        (left, top + 1, (1 - right) * low),
+        (left + 1, top + 1, right * low),
+    ):
+        mixed = mixed + at(column, row) * ops.expand_dims(share, -1)
+    return ops.reshape(mixed, (-1, *ops.shape(places)[1:3], channels))
+
+
+@keras.saving.register_keras_serializable(package="crnn_kit")
+class Look(layers.Layer):
+    """Images -> the columns that count, small and of one size: (batch, 32, 64, channels)."""
+
+    def call(self, maps: Any, widths: Any = None) -> Any:
+        places = ops.broadcast_to(grid(*LOOK), (ops.shape(maps)[0], *LOOK, 2))
+        return sample(maps, places, widths)
+
+    def compute_output_spec(self, maps: Any, widths: Any = None) -> Any:
+        return keras.KerasTensor((maps.shape[0], *LOOK, maps.shape[-1]), maps.dtype)

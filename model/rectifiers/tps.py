@@ -1,0 +1,65 @@
+"""A spatial transformer with thin-plate splines (Shi et al., arXiv 1603.03915, section 3.1).
+
+A small network places 20 points along the upper and lower edge of the text; the picture is bent so that they come to
+lie on the upper and lower edge of the picture, and as little as possible between them (Bookstein 1989).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from model.features import Features
+from model.rectifiers.spatial import grid, rectified, sample
+
+#: Points on each of the two edges.
+POINTS = 10
+#: Where they come to lie, (20, 2).
+EDGES = np.array([(x, y) for y in (-1, 1) for x in np.linspace(-1, 1, POINTS)], np.float32)
+
+
+def _solution() -> NDArray[np.float32]:
+    """From the points' places to the coefficients of the spline through them, (23, 20)."""
+    count = len(EDGES)
+    system = np.zeros((count + 3, count + 3))
+    system[:count, :count] = _radial(np.square(EDGES[:, None] - EDGES[None]).sum(-1), np)
+    system[:count, count] = system[count, :count] = 1
+    system[:count, count + 1 :] = EDGES
+    system[count + 1 :, :count] = EDGES.T
+    return np.linalg.inv(system)[:, :count].astype(np.float32)
+
+
+def _radial(squares: Any, library: Any) -> Any:
+    """Bookstein's r² log r² for squared distances; 0 at 0."""
+    return squares * library.log(library.maximum(squares, 1e-12))
+
+
+@keras.saving.register_keras_serializable(package="crnn_kit")
+class SplineSampler(layers.Layer):
+    """Images and how far from their edges the points lie in them, (batch, 20, 2) -> images."""
+
+    def call(self, maps: Any, moves: Any, widths: Any = None) -> Any:
+        _, rows, columns, _ = ops.shape(maps)
+        places = grid(rows, columns, widths)
+        squares = sum(ops.square(places[..., axis, None] - EDGES[:, axis]) for axis in (0, 1))
+        terms = ops.concatenate([_radial(squares, ops), ops.ones_like(places[..., :1]), places], -1)
+        # The same for all pictures of one width: the weight of each point in each place.
+        weights = ops.matmul(terms, _solution())
+        points = EDGES + moves
+        if widths is None:
+            places = ops.einsum("rck,bkp->brcp", weights[0], points)
+        else:
+            places = ops.einsum("brck,bkp->brcp", weights, points)
+        return sample(maps, places, widths)
+
+    def compute_output_spec(self, maps: Any, moves: Any, widths: Any = None) -> Any:
+        return keras.KerasTensor(maps.shape, maps.dtype)
+
+
+def tps(images: Features) -> Features:
+    """Images with the text straightened along two curves that a small network finds in each."""
+    return rectified(images, SplineSampler(), len(EDGES))
