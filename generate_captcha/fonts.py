@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from console import UserError
+
+if TYPE_CHECKING:
+    from fontTools.ttLib import TTFont
 
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
 
@@ -18,6 +22,9 @@ FOLDERS = {"captcha": "data", "matplotlib": "mpl-data/fonts/ttf"}
 #: Computer Modern was made for TeX and draws some characters as others, `<` as `¡`: what it has right.
 TEX = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#%&'()*+,-./:;=?@[]")
 TEX_FONTS = {"cmb10.ttf", "cmr10.ttf", "cmss10.ttf", "cmti10.ttf"}
+
+#: In a font's `cmap`: platform and encoding of tables that hold all of Unicode, and the format that they mostly have.
+FULL_UNICODE, SEGMENTED_COVERAGE = {(3, 10), (0, 4), (0, 6)}, 12
 
 
 class Font(NamedTuple):
@@ -92,7 +99,25 @@ def _faces(path: Path) -> list[set[str]]:
             collection = file.read(4) == b"ttcf"
         with TTCollection(path, lazy=True) if collection else TTFont(path, lazy=True) as opened:
             faces = opened.fonts if collection else [opened]
-            characters = [set(map(chr, face.getBestCmap() or ())) for face in faces]
-    except (TTLibError, AssertionError, KeyError, ValueError, EOFError) as error:
+            characters = [_characters(face) for face in faces]
+    except (TTLibError, AssertionError, KeyError, ValueError, EOFError, struct.error) as error:
         raise UserError(f"{path} is no font that can be read ({error}): remove it or choose another --fonts") from error
     return [found & TEX for found in characters] if path.name in TEX_FONTS else characters
+
+
+def _characters(face: TTFont) -> set[str]:
+    # fontTools names every glyph on the way, which takes a tenth of a second for a CJK face, and collections have ten.
+    # Its groups of characters (first, last, first glyph) are all that is asked for.
+    data = face.reader["cmap"]
+    (tables,) = struct.unpack_from(">H", data, 2)
+    for table in range(tables):
+        *kind, offset = struct.unpack_from(">HHL", data, 4 + 8 * table)
+        if tuple(kind) in FULL_UNICODE and struct.unpack_from(">H", data, offset) == (SEGMENTED_COVERAGE,):
+            (groups,) = struct.unpack_from(">L", data, offset + 12)
+            return {
+                chr(point)
+                for first, last, glyph in struct.iter_unpack(">LLL", data[offset + 16 : offset + 16 + 12 * groups])
+                # Glyph 0 stands for what a font lacks.
+                for point in range(first + (glyph == 0), last + 1)
+            }
+    return set(map(chr, face.getBestCmap() or ()))

@@ -323,6 +323,14 @@ def test_a_collection_takes_part_with_the_faces_that_have_the_alphabet(tmp_path:
     assert first.right < second.right, "the second is of fixed width"
 
 
+@pytest.mark.parametrize("name", Line.FONTS)
+def test_characters_of_a_font_are_those_that_fonttools_finds(name: str) -> None:
+    path = fonts.brought(name)
+    found = set(map(chr, TTFont(path).getBestCmap()))
+    (ours,) = fonts._faces(path)
+    assert ours == (found & fonts.TEX if name in fonts.TEX_FONTS else found)
+
+
 def font(name: str = "DejaVuSerif.ttf") -> Font:
     return Font(fonts.brought(name))
 
