@@ -33,8 +33,9 @@ from parameter import GenerateParameters
 AS_ASKED, EASIER = 6, 10
 #: Pixels around the picture in which ink shows that the line is cut off, and the ink that counts.
 MARGIN, CUT = 2, 64
-#: Steps of the size, in pixels, at which letters are drawn.
-STEP = 4
+#: Steps of the size, in pixels per em, at which letters are drawn that are then projected, and that stand straight.
+#: Of few sizes, drawn letters and opened fonts can be kept; fonts of ideographs take megabytes for each size.
+STEPS, STEPS_IDEOGRAPHS = (4, 1), (8, 4)
 #: OpenCV maps pictures of up to 32,767 pixels a side.
 WIDEST = 32_000
 #: Pixels per em that letters need, and those that ideographs need, to be read after all that is done to them.
@@ -65,6 +66,7 @@ class Line(Style):
         self._files = [list(faces) for _, faces in itertools.groupby(self.fonts, key=lambda font: font.path)]
         wide = any(ord(character) >= typesetting.FAR_EAST for character in self.alphabet)
         self._legible = LEGIBLE_IDEOGRAPHS if wide else LEGIBLE
+        self._steps = STEPS_IDEOGRAPHS if wide else STEPS
 
     def draw(self, label: str, source: Source) -> Image:
         for attempt in range(AS_ASKED + EASIER + 1):
@@ -149,8 +151,8 @@ class Line(Style):
                 break
         # Small letters are drawn larger and projected: a whole number of pixels would be far from their size.
         straight = pose == Pose() and em > self._legible
-        # What is projected anyway is drawn at one of few sizes, of which letters are kept.
-        size = math.floor(em) if straight else math.ceil(em / STEP) * STEP
+        step = self._steps[straight]
+        size = math.floor(em / step) * step if straight else math.ceil(em / step) * step
         em = float(size) if straight else em
         # From the middle outwards.
         off_x, off_y = (source.between(0.5 - 0.5 * hard, 0.5 + 0.5 * hard) for _ in range(2))
