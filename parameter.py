@@ -32,6 +32,9 @@ TRAIN_FOLDER, TEST_FOLDER, RUNS_FOLDER = "DB/train", "DB/test", "runs"
 
 DEFAULT_ALPHABET = "0-9A-Z"
 
+#: An alphabet by name: the 6,763 ideographs of GB 2312, 3,755 common ones by their sound, then 3,008 by their radicals.
+GB2312 = "gb2312"
+
 #: Where the commands take the name of weights: none, the network starts as it is initialised.
 RANDOM = "random"
 
@@ -81,11 +84,14 @@ def length(text: str) -> tuple[int, int]:
 def alphabet(text: str) -> str:
     """The characters that `text` stands for, each once, in order, composed (NFC).
 
-    `text` is the path of a UTF-8 file with a character per line, alone or as `id<TAB>character`; or the characters
-    themselves, where `0-9` is a range and a `-` that is not between two characters is itself. Raises ValueError.
+    `text` is the path of a UTF-8 file with a character per line, alone or as `id<TAB>character`; or `gb2312`; or the
+    characters themselves, where `0-9` is a range and a `-` that is not between two characters is itself. Raises
+    ValueError.
     """
     if os.path.isfile(text):
         characters = _characters_of_file(Path(text))
+    elif text == GB2312:
+        characters = _characters_of_gb2312()
     elif text.lower().endswith((".txt", ".tsv")):
         raise ValueError("no such file; give a file with one character per line, or the characters themselves")
     else:
@@ -99,6 +105,13 @@ def alphabet(text: str) -> str:
         double = next(character for character in characters if characters.count(character) > 1)
         raise ValueError(f"the character {double!r} is in the alphabet twice; a character may be there only once")
     return "".join(characters)
+
+
+def _characters_of_gb2312() -> list[str]:
+    rows, cells = range(0xB0, 0xF8), range(0xA1, 0xFF)
+    # The last five cells of row D7, where the common ones end, are empty.
+    codes = (bytes([row, cell]) for row in rows for cell in cells if row != 0xD7 or cell < 0xFA)
+    return [code.decode("gb2312") for code in codes]
 
 
 def _characters_of_ranges(text: str) -> Iterator[str]:
@@ -288,7 +301,8 @@ class GenerateParameters(Parameters):
     size: PictureSize = Field("128x64", description="Width and height in pixels.")
     length: Length = Field("4", description="Characters per picture, a number or a range.")
     alphabet: Annotated[Alphabet, chosen("CHARS|FILE", f"{DEFAULT_ALPHABET}, or the characters of --text")] = Field(
-        None, description="Ranges (0-9A-Z), a literal, or a file with one character per line."
+        None,
+        description="Ranges (0-9A-Z), a literal, a file with one character per line, or gb2312 (6,763 Chinese ones).",
     )
     text: Annotated[str | None, chosen("FILE", "random characters")] = Field(
         None, description="Style line: a UTF-8 file of which the pictures show pieces, cut at spaces."

@@ -84,19 +84,9 @@ def line_jobs(folder: str, fonts: list[str]) -> dict[str, Job]:
         f"280x32, {os.cpu_count()} workers": lambda: write(folder, **latin, size="280x32", workers=os.cpu_count()),
     }
     if fonts:
-        characters = Path(folder, "gb2312.txt")
-        characters.write_text("\n".join(gb2312()), encoding="utf-8")
-        chinese = {"style": "line", "length": "10", "alphabet": str(characters), "fonts": fonts[0]}
+        chinese = {"style": "line", "length": "10", "alphabet": parameter.GB2312, "fonts": fonts[0]}
         jobs["Chinese, 280x32, one worker"] = lambda: write(folder, **chinese, size="280x32", workers=1)
     return jobs
-
-
-def gb2312() -> list[str]:
-    """Its 6,763 ideographs: 3,755 common ones by their sound, then 3,008 by their radicals."""
-    rows, cells = range(0xB0, 0xF8), range(0xA1, 0xFF)
-    # The last five cells of row D7 are empty.
-    codes = [bytes([row, cell]) for row in rows for cell in cells if not (row == 0xD7 and cell > 0xF9)]
-    return [code.decode("gb2312") for code in codes]
 
 
 def ratio(name: str, values: list[float], base: list[float]) -> None:

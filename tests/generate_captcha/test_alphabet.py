@@ -47,6 +47,14 @@ def test_files(content: bytes, characters: str, tmp_path: Path) -> None:
     assert parameter.alphabet(str(path)) == characters
 
 
+def test_the_ideographs_of_gb2312() -> None:
+    characters = parameter.alphabet("gb2312")
+    assert len(set(characters)) == len(characters) == 6763
+    assert characters.startswith("啊阿埃")
+    assert characters[3754:3756] == "座亍"
+    assert characters.endswith("鼾齄")
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
