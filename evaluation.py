@@ -24,7 +24,7 @@ def main(parameters: EvaluationParameters) -> int:
     from dataset.gallery import gallery
     from model import report
     from model.reader import Reader
-    from model.scores import score
+    from model.scores import compared, score
 
     samples = dataset.collect(parameters.path, parameters.label_pattern)
     labelled = [sample for sample in samples if sample.label]
@@ -78,7 +78,7 @@ def main(parameters: EvaluationParameters) -> int:
         sheets = {
             title: gallery(
                 [mistake.name for mistake in mistakes[:SHOWN]],
-                [f"{mistake.text or 'nothing'}, not {mistake.truth}" for mistake in mistakes[:SHOWN]],
+                [compared(mistake.truth, mistake.text) for mistake in mistakes[:SHOWN]],
             )
             for title, mistakes in (("Worst pictures", scores.worst), ("Surest mistakes", scores.surest))
             if mistakes

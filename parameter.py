@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -43,6 +44,9 @@ PADDING = "<nul>"
 
 #: The forms that `python -m dataset convert` writes, each a line in dataset.forms.WRITERS.
 FormName = Literal["folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", "fsns", "lmdb"]
+
+#: What stands before a style where pictures are drawn while training.
+GENERATED = "generate:"
 
 #: The styles of generate_captcha, each a file of that name in generate_captcha/styles.
 StyleName = Literal["captcha", "lines", "dots", "line"]
@@ -347,6 +351,17 @@ class GenerateParameters(Parameters):
         return self
 
 
+def generated(data: str) -> GenerateParameters | None:
+    """`generate:line --length 10` -> the parameters of generate_captcha; None for what is a path. Raises UserError."""
+    if not data.startswith(GENERATED):
+        return None
+    style, *flags = shlex.split(data.removeprefix(GENERATED)) or [""]
+    parameters = from_command_line(GenerateParameters, ["--style", style, *flags])
+    if parameters.out != TRAIN_FOLDER:
+        raise UserError(f"--data {data}: drawn pictures go to no folder; leave out --out")
+    return parameters
+
+
 class DatasetParameters(Parameters):
     """Say what is in a folder or list of labelled pictures: counts, alphabet, lengths, sizes, what is broken.
 
@@ -399,7 +414,14 @@ class UnpackParameters(Parameters):
 class TrainingParameters(Parameters):
     """Train a network on labelled pictures: data in, run folder with the model file out."""
 
-    data: Annotated[str, arg(metavar="PATH")] = Field(TRAIN_FOLDER, description="Folder or list of labelled pictures.")
+    data: Annotated[str, arg(metavar="PATH|generate:STYLE")] = Field(
+        TRAIN_FOLDER,
+        description="Folder or list of labelled pictures; or pictures drawn while training, "
+        "'generate:line --length 10' with the flags of generate_captcha, --count of them an epoch.",
+    )
+    curriculum: bool = Field(
+        False, description="Drawn lines begin clean and grow harder, up to their --difficulty, as they are learnt."
+    )
     validation: Annotated[str, AfterValidator(_checked_validation), arg(metavar="PATH|FRACTION")] = Field(
         "0.1", description="Pictures that choose the best weights: a folder, a list, or a part of the data."
     )

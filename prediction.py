@@ -2,6 +2,7 @@
 
 python prediction.py DB/samples --labels
 find . -name '*.png' | python prediction.py - --model runs/mine --csv texts.csv
+python prediction.py DB/test --demo 10
 """
 
 from __future__ import annotations
@@ -11,39 +12,54 @@ import itertools
 import os
 import sys
 import time
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import console
 from console import UserError, warn
 from parameter import PredictionParameters
 
+if TYPE_CHECKING:
+    from dataset import Sample
+
 #: Pictures on the contact sheet of --plot: the first ones.
 PLOTTED = 96
+#: Where --demo draws them when --plot does not say.
+DEMO = "demo.png"
 
 
 def main(parameters: PredictionParameters) -> int:
     """The whole story; returns the exit code."""
     from dataset.gallery import gallery_file
-    from dataset.inputs import inputs
+    from dataset.inputs import inputs, some
     from model import tables
     from model.reader import Reader
     from model.scores import score
 
     samples = inputs(parameters.paths, sys.stdin, parameters.label_pattern)
+    labels, top, plotted = parameters.labels, parameters.paths_kept, parameters.plot
+    if parameters.demo:
+        samples, labels, plotted = iter(some(samples, parameters.demo)), True, plotted or DEMO
     first = next(samples, None)
     if first is None:
         places = ", ".join(parameters.paths)
         raise UserError(f"no pictures in {places}: give pictures, or folders or lists that hold some")
 
-    labels, top = parameters.labels, parameters.paths_kept
     rows: list[tables.Row] = []
     read = unreadable = 0
     interrupted, heard = False, True
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.
         open_file = files.enter_context
-        to_csv = open_file(tables.csv_table(parameters.csv, labels, top)) if parameters.csv else None
-        to_json = open_file(tables.json_list(parameters.json_, labels)) if parameters.json_ else None
-        plot = open_file(gallery_file(parameters.plot)) if parameters.plot else None
+        writers = []
+        if parameters.csv:
+            writers.append(open_file(tables.csv_table(parameters.csv, labels, top)))
+        if parameters.json_:
+            writers.append(open_file(tables.json_list(parameters.json_, labels)))
+        if parameters.icdar:
+            writers.append(open_file(tables.icdar_submission(parameters.icdar)))
+        plot = open_file(gallery_file(plotted)) if plotted else None
         reader = Reader(
             parameters.model, parameters.decoder, parameters.beam_width, top, parameters.batch_size, parameters.head
         )
@@ -51,11 +67,12 @@ def main(parameters: PredictionParameters) -> int:
         advance = None if sys.stdout.isatty() else open_file(console.progress("reading", None))
 
         started = time.perf_counter()
-        given, asked = itertools.tee(itertools.chain([first], samples))
-        readings = zip(reader.read(sample.path for sample in asked), given, strict=False)
+        under_way: deque[Sample] = deque()
+        readings = reader.read(remembered(itertools.chain([first], samples), under_way))
         # What was read before Ctrl-C goes into the tables.
         try:
-            for reading, sample in readings:
+            for reading in readings:
+                sample = under_way.popleft()
                 if advance:
                     advance(1)
                 if reading.error is not None:
@@ -65,9 +82,9 @@ def main(parameters: PredictionParameters) -> int:
                 row = tables.Row.of(sample.path, reading, sample.label if labels else None, parameters.ignore_case)
                 read += 1
                 heard = heard and printed(tables.line(row, labels))
-                if not heard and not (to_csv or to_json or plot):
+                if not heard and not (writers or plot):
                     break
-                for write in filter(None, (to_csv, to_json)):
+                for write in writers:
                     write(row)
                 if labels or (plot and read <= PLOTTED):
                     rows.append(row)
@@ -77,7 +94,7 @@ def main(parameters: PredictionParameters) -> int:
         if plot:
             shown = rows[:PLOTTED]
             wrong = [index for index, row in enumerate(shown) if row.correct is False]
-            plot([row.file for row in shown], [row.text for row in shown], wrong)
+            plot([row.file for row in shown], [row.caption for row in shown], wrong)
 
     if read:
         warn(f"{read:,} picture{'s' * (read != 1)} in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
@@ -92,6 +109,13 @@ def main(parameters: PredictionParameters) -> int:
         warn(f"interrupted after {read + unreadable:,} pictures; the tables have those")
         return console.INTERRUPTED
     return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
+
+
+def remembered(samples: Iterator[Sample], under_way: deque[Sample]) -> Iterator[str]:
+    """The paths of samples; each sample waits in `under_way` for its reading. The reader asks from its own thread."""
+    for sample in samples:
+        under_way.append(sample)
+        yield sample.path
 
 
 def printed(line: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import console
@@ -12,8 +10,12 @@ from console import UserError
 from parameter import RANDOM, GenerateParameters, TrainingParameters
 
 if TYPE_CHECKING:
-    from dataset import Batches, Corpus, Samples
+    from dataset import Corpus, Samples
     from model.model_file import Card
+    from model.training.trainer import Curriculum, Feed
+
+    #: To train on, to validate with, how many pictures could not be read, and how they grow harder.
+    Feeds = tuple[Feed, Feed, int, Curriculum | None]
 
 #: What --quick trains on: enough to read most captchas within five minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
@@ -24,7 +26,9 @@ QUICK_AUGMENTATION = 0.25
 
 def main(parameters: TrainingParameters) -> int:
     """The whole story; returns the exit code."""
-    path, parameters = start_or_resume(parameters)
+    from model.training import run_folder
+
+    path, parameters = run_folder.start_or_resume(parameters)
     if parameters.quick:
         from generate_captcha.corpus import write_corpus
 
@@ -40,24 +44,37 @@ def main(parameters: TrainingParameters) -> int:
         parameters = parameters.model_copy(update=own)
 
     import dataset
+    from generate_captcha.feed import preview
     from model import network
     from model.training import recipe
-    from model.training.run_folder import RunFolder
     from model.training.trainer import train
     from model.training.transfer import transfer
 
-    folder = RunFolder(path)
+    folder = run_folder.RunFolder(path)
     if not parameters.resume:
         folder.refuse_other_files()
-    pictures = dataset.collect(parameters.data, parameters.label_pattern)
-    survey = dataset.survey(pictures)
-    parameters = recipe.completed(parameters, list(map(str, pictures.labels)), survey.aspect if survey else 1.0)
+    drawn = parameter.generated(parameters.data)
+    if parameters.curriculum and (drawn is None or drawn.style != "line"):
+        raise UserError("--curriculum needs pictures that can be drawn harder: take --data generate:line")
+    if drawn:
+        labels, aspect = preview(drawn)
+    else:
+        pictures = dataset.collect(parameters.data, parameters.label_pattern)
+        survey = dataset.survey(pictures)
+        labels, aspect = list(map(str, pictures.labels)), survey.aspect if survey else 1.0
+    count = drawn.count if drawn else len(labels)
+    parameters = recipe.completed(parameters, labels, aspect, count)
     card = recipe.card(parameters)
     network.import_keras().utils.set_random_seed(parameters.seed)
     with network.precision(parameters.precision):
         net = network.build(card)
-    training, validation, unreadable = feeds(parameters, card, pictures, steps=network.columns(net))
-    settings = recipe.settings(parameters, len(training.rows))
+    if drawn:
+        training, validation, unreadable, curriculum = drawn_feeds(
+            parameters, card, drawn, labels, network.columns(net)
+        )
+    else:
+        training, validation, unreadable, curriculum = feeds(parameters, card, pictures, network.columns(net))
+    settings = recipe.settings(parameters, len(training.rows), curriculum)
 
     if folder.has_state():
         start = "going on"
@@ -80,30 +97,36 @@ def main(parameters: TrainingParameters) -> int:
     return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
 
 
-def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:
-    """The run folder, and the parameters: those given or, with --resume, those that the run began with."""
-    if not parameters.resume:
-        return Path(parameters.run or f"{parameter.RUNS_FOLDER}/{time.strftime('%Y-%m-%d-%H%M%S')}"), parameters
-    runs = sorted(Path(parameter.RUNS_FOLDER).glob("*/parameters.json"), key=lambda file: file.stat().st_mtime)
-    if not parameters.run and not runs:
-        raise UserError(f"{parameter.RUNS_FOLDER}/ holds no run to resume: name its folder with --run")
-    path = Path(parameters.run) if parameters.run else runs[-1].parent
-    file = path / "parameters.json"
-    if not file.is_file():
-        raise UserError(f"{path} holds no run to resume (no {file.name}): name the folder of a run with --run")
-    kept = TrainingParameters.from_json(file)
-    for name, value in parameters.model_dump(exclude={"run", "resume"}, exclude_defaults=True).items():
-        if value != getattr(kept, name):
-            raise UserError(
-                f"--{name.rstrip('_').replace('_', '-')} {value} is not what the run in {path} began with "
-                f"({getattr(kept, name)}): leave it out to resume, or start another run --from {path}"
-            )
-    return path, kept.model_copy(update={"resume": True})
+def drawn_feeds(
+    parameters: TrainingParameters, card: Card, drawn: GenerateParameters, labels: list[str], steps: int | None
+) -> Feeds:
+    """Fresh pictures for every epoch, and others, always the same, to validate with; `labels` are some of theirs."""
+    from generate_captcha.feed import Drawn, Fit
+    from model.alphabet import Alphabet
+    from model.training import recipe
+    from model.training.trainer import Curriculum
+
+    part = parameter.fraction(parameters.validation)
+    if part is None:
+        raise UserError(f"--validation {parameters.validation}: drawn pictures validate themselves; give a part, 0.1")
+    # Where the width follows the text, there is room for it.
+    complaints = (recipe.too_long(card, steps)(label, 0, 0) for label in labels if steps is not None)
+    if complaint := next(filter(None, complaints), None):
+        raise UserError(complaint)
+    fit, encode = Fit(card.width, card.height, card.channels, card.fit), Alphabet(card.alphabet).encode
+    batch_size = parameters.batch_size or drawn.count
+    others = drawn.model_copy(update={"count": max(1, round(part * drawn.count)), "seed": drawn.seed + 1})
+    training = Drawn(drawn, fit, encode, batch_size)
+    validation = Drawn(others, fit, encode, batch_size, fresh=False)
+
+    def draw_at(difficulty: float) -> None:
+        training.difficulty = validation.difficulty = difficulty
+
+    curriculum = Curriculum(drawn.difficulty, draw_at) if parameters.curriculum else None
+    return training, validation, 0, curriculum
 
 
-def feeds(
-    parameters: TrainingParameters, card: Card, pictures: Samples, steps: int | None
-) -> tuple[Batches, Batches, int]:
+def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: int | None) -> Feeds:
     """Batches to train on and to validate with, and how many pictures could not be read.
 
     Decoded once, checked before the first step, never the same picture on both sides.
@@ -139,7 +162,7 @@ def feeds(
         corpus, rows, encode, batch_size, shuffle=True, augmentation=parameters.augmentation, seed=parameters.seed
     )
     unreadable = {*corpus.unreadable, *held_out.unreadable}
-    return training, dataset.Batches(held_out, held_out_rows, encode, batch_size), len(unreadable)
+    return training, dataset.Batches(held_out, held_out_rows, encode, batch_size), len(unreadable), None
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Picture, caption and gap, in pixels.
 _CELL, _CAPTION, _GAP = (160, 80), 20, 8
+#: Lines of text are this wide for their height; they and their captions take the room of two pictures.
+_LINE = 4
 
 
 def contact_sheet(
@@ -25,16 +28,22 @@ def contact_sheet(
 ) -> Image:
     """Lay pictures out in rows, each with its caption beneath; those whose index is in `wrong` have it in red.
 
-    Takes any mix of `uint8 (height, width, 1 or 3)`; returns `uint8 (h, w, 3)`, RGB.
+    There are up to `columns` in a row, half as many where most pictures are lines of text. Takes any mix of
+    `uint8 (height, width, 1 or 3)`; returns `uint8 (h, w, 3)`, RGB.
     """
     from PIL import Image as pillow
     from PIL import ImageDraw
 
     width, height = _CELL
-    columns = max(1, min(columns, len(images)))
-    rows = math.ceil(len(images) / columns)
+    aspect = median(image.shape[1] / image.shape[0] for image in images) if images else 1.0
+    if aspect > _LINE:
+        columns, width = max(1, columns // 2), 2 * width + _GAP
+        height = max(_CAPTION, min(height, round(width / aspect)))
+    rows = max(1, math.ceil(len(images) / columns))
+    # As long as the others: ten are two rows of five.
+    columns = max(1, math.ceil(len(images) / rows))
     step_x, step_y = width + _GAP, height + _CAPTION + _GAP
-    sheet = pillow.new("RGB", (columns * step_x + _GAP, max(1, rows) * step_y + _GAP), "white")
+    sheet = pillow.new("RGB", (columns * step_x + _GAP, rows * step_y + _GAP), "white")
     draw = ImageDraw.Draw(sheet)
     for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
         x, y = _GAP + index % columns * step_x, _GAP + index // columns * step_y

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import os
 import re
 import unicodedata
@@ -27,6 +29,26 @@ def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None
         if path != "-" and not exists(Path(path)):
             raise UserError(f"{path} does not exist: give a picture, a folder or a list of pictures")
     return _inputs(paths, stdin, label_pattern)
+
+
+def some(samples: Iterable[Sample], count: int) -> list[Sample]:
+    """`count` labelled pictures as if drawn by lot, in their order: of the same pictures the same ones each time.
+
+    Only the names of the others are looked at, one at a time. Raises UserError where no picture has a label.
+    """
+    pictures = 0
+
+    def labelled() -> Iterator[tuple[bytes, int, Sample]]:
+        nonlocal pictures
+        for pictures, sample in enumerate(samples, start=1):
+            if sample.label:
+                # Another hash than the split's, by which these would all come to lie on one side.
+                yield hashlib.blake2b(os.fsencode(sample.name), digest_size=8).digest(), pictures, sample
+
+    drawn = heapq.nsmallest(count, labelled())
+    if pictures and not drawn:
+        raise UserError(f"none of the {pictures:,} pictures has a label to compare with: see --label-pattern")
+    return [sample for _, _, sample in sorted(drawn, key=lambda entry: entry[1])]
 
 
 def _inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None) -> Iterator[Sample]:

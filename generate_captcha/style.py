@@ -85,6 +85,8 @@ class Style(ABC):
         self.grey = parameters.colour == "grey"
         self.noise = parameters.noise
         self.distortion = parameters.distortion
+        #: 0 … 1, of styles that have it; may be changed at any time, and holds for the pictures drawn from then on.
+        self.difficulty = parameters.difficulty
         self.seed = parameters.seed
         self._parameters = parameters
 

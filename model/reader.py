@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +15,7 @@ import picture
 from console import UserError
 from model import model_file
 from model.alphabet import Alphabet
+from model.arrivals import arrivals
 from model.heads import HEADS
 
 Source = Path | str | bytes | NDArray[np.uint8]
@@ -73,26 +70,14 @@ class Reader:
     def read(self, sources: Iterable[Source]) -> Iterator[Reading]:
         """Read any number of sources, in their order; an unreadable one gives a reading with an error.
 
+        They are taken by the batch where they come fast, and read as they come where they come slowly. The iterator
+        is run in another thread, and is ahead of the readings by a few batches.
         Arrays are uint8 (height, width) or (height, width, channels), of any size.
         """
-        remaining = iter(sources)
         # Pictures of similar width are read together: a network of any width looks through several batches for them.
-        taken = self._batch_size * (1 if self.card.width else WINDOW)
-        chunks = iter(lambda: list(islice(remaining, taken)), [])
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            # Each chunk is a list of futures, so that all threads work on the chunk that is needed next.
-            waiting: deque[list[tuple[Source, Future[Any]]]] = deque()
-
-            def prepare(chunk: list[Source]) -> None:
-                waiting.append([(source, pool.submit(self._prepare, source)) for source in chunk])
-
-            for chunk in islice(chunks, BATCHES_AHEAD if self.card.width else 2):
-                prepare(chunk)
-            while waiting:
-                prepared = [(source, future.result()) for source, future in waiting.popleft()]
-                for chunk in islice(chunks, 1):
-                    prepare(chunk)
-                yield from self._read_chunk(prepared)
+        size, ahead = (self._batch_size, BATCHES_AHEAD) if self.card.width else (self._batch_size * WINDOW, 2)
+        for prepared in arrivals(sources, self._prepare, size, ahead):
+            yield from self._read_chunk(prepared)
 
     def _prepare(self, source: Source) -> NDArray[np.uint8] | str:
         """The picture as the network sees it, or the reason why it cannot be read."""

@@ -88,7 +88,7 @@ class Scores:
     exact_match_interval: Interval
     #: Edits of all pictures over true characters of all pictures.
     character_error_rate: float
-    #: Equal characters at equal positions over the longer of the two lengths, summed over pictures as CRNN-Keras does.
+    #: Position by position, as CRNN-Keras has it: see :func:`letter_accuracy`.
     letter_accuracy: float
     #: Expected distance between probability and exact match (Guo et al. 2017, over `reliability`).
     calibration_error: float
@@ -143,8 +143,6 @@ def score(
 
     reliability = tuple(_reliability(sure, edits == 0))
     promised_and_kept = (bin.images * abs(bin.probability - bin.exact_match) for bin in reliability)
-    positions = sum(sum(map(str.__eq__, truth, text)) for truth, text in zip(truths, texts, strict=True))
-    longer = sum(max(len(truth), len(text)) for truth, text in zip(truths, texts, strict=True))
     exact = images - len(wrong)
     return Scores(
         images=images,
@@ -153,7 +151,7 @@ def score(
         exact_match=_rate(exact, images),
         exact_match_interval=wilson(exact, images),
         character_error_rate=_rate(edits.sum(), lengths.sum()),
-        letter_accuracy=_rate(positions, longer),
+        letter_accuracy=letter_accuracy(truths, texts),
         calibration_error=_rate(sum(promised_and_kept), images),
         per_length=tuple(_per_length(lengths, edits)),
         confusions=_confusions(truths, [(truths[row], texts[row]) for row in wrong.tolist()]),
@@ -166,6 +164,22 @@ def score(
 def same(truth: str, text: str, ignore_case: bool = False) -> bool:
     """Whether a text counts as exact match, by the rule of :func:`score`."""
     return _capitals(truth) == _capitals(text) if ignore_case else truth == text
+
+
+def compared(truth: str, text: str, ignore_case: bool = False) -> str:
+    """A text for a caption: alone where it is right, `01, not O1` where it is wrong."""
+    return text if same(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth}"
+
+
+def letter_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
+    """Equal characters at equal positions, over the longer of truth and text; both summed over all pictures.
+
+    The "letter accuracy" that CRNN-Keras prints. A character left out early makes all behind it wrong, unlike in the
+    character error rate.
+    """
+    pairs = list(zip(truths, texts, strict=True))
+    equal = sum(sum(map(str.__eq__, truth, text)) for truth, text in pairs)
+    return _rate(equal, sum(max(len(truth), len(text)) for truth, text in pairs))
 
 
 def wilson(successes: int, trials: int) -> Interval:

@@ -1,16 +1,17 @@
-"""Readings as people and programs take them: lines, a CSV table, a JSON list, each written as it comes."""
+"""Readings as people and programs take them: lines, tables, lists and submissions, each written as it comes."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from console import atomic
-from model.scores import same
+from model.scores import compared, same
 
 if TYPE_CHECKING:
     from model.reader import Reading
@@ -27,12 +28,17 @@ class Row:
     others: tuple[tuple[str, float], ...] = ()
     truth: str | None = None
     correct: bool | None = None
+    #: The text, and what it should be where it is wrong.
+    caption: str = ""
 
     @classmethod
     def of(cls, file: str, reading: Reading, truth: str | None, ignore_case: bool) -> Row:
         """A reading of `file`, compared with its label where there is one."""
-        correct = same(truth, reading.text, ignore_case) if truth else None
-        return cls(file, reading.text, reading.probability, tuple(reading.alternatives[1:]), truth or None, correct)
+        text, others = reading.text, tuple(reading.alternatives[1:])
+        if not truth:
+            return cls(file, text, reading.probability, others, caption=text)
+        correct, caption = same(truth, text, ignore_case), compared(truth, text, ignore_case)
+        return cls(file, text, reading.probability, others, truth, correct, caption)
 
     @property
     def verdict(self) -> str:
@@ -103,3 +109,19 @@ def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
 
         yield add
         file.write("\n]\n" if before == ",\n" else "[]\n")
+
+
+@contextlib.contextmanager
+def icdar_submission(path: str) -> Iterator[Callable[[Row], None]]:
+    """A submission to ICDAR's word recognition (2015, task 4.3): `word_1.png, "JOD"` on each line, in UTF-8.
+
+    File names stand without their folder; quotes and backslashes of a text have a backslash before them. Yields the
+    function that adds a row; the file is there when the block succeeds.
+    """
+    with atomic(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+
+        def add(row: Row) -> None:
+            text = row.text.replace("\\", "\\\\").replace('"', '\\"')
+            file.write(f'{os.path.basename(row.file).translate(_ESCAPES)}, "{text}"\n')
+
+        yield add

@@ -7,16 +7,20 @@ import io
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 import console
 import prediction
+from model.reader import Reading
 from parameter import PredictionParameters
 from tests.reading import LevelReader, level
 
@@ -124,6 +128,58 @@ def test_tables_hold_any_file_name(predict: Predict, tmp_path: Path) -> None:
     entries = json.loads((tmp_path / "o.json").read_text())
     assert {entry["file"] for entry in entries} == {f"in/{name}" for name in names}
     assert entries[0]["others"] == [{"text": entries[0]["text"] + "?", "probability": 0.125}]
+
+
+def test_an_icdar_submission_has_names_without_folders_and_escaped_texts(
+    predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value, name in enumerate(("word_2.png", "word_10.png", "sub/word_1.png")):
+        level(tmp_path / "in" / name, value)
+    (tmp_path / "in" / "word_3.png").write_bytes(b"junk")
+    real = LevelReader.read
+    texts = {"0": "JOD", "1": r'5" \ 6', "2": "é"}
+
+    def reading(self: LevelReader, sources: Iterable[str]) -> Iterator[Reading]:
+        for found in real(self, sources):
+            yield replace(found, text=texts.get(found.text, ""))
+
+    monkeypatch.setattr(LevelReader, "read", reading)
+    (tmp_path / "list.txt").write_text("in/word_2.png\nin/word_10.png\nin/word_3.png\nin/sub/word_1.png\n")
+    assert predict("list.txt", "--icdar", "submissions/task_4_3.txt")[0] == 1
+    lines = (tmp_path / "submissions" / "task_4_3.txt").read_text(encoding="utf-8")
+    assert lines == 'word_2.png, "JOD"\n' r'word_10.png, "5\" \\ 6"' '\nword_1.png, "é"\n'
+
+
+def test_a_demo_reads_some_labelled_pictures_and_draws_them(
+    predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[list[str], list[str], list[int]]] = []
+
+    def gallery(paths: list[str], captions: list[str], wrong: list[int]) -> np.ndarray:
+        drawn.append((paths, captions, wrong))
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr("dataset.gallery.gallery", gallery)
+    for value in range(40):
+        level(tmp_path / "in" / f"{value - value % 2}_{value}.png", value)
+    code, lines, errors = predict("in", "--demo", "10", "--csv", "o.csv")
+    assert (code, len(lines)) == (0, 10)
+    assert (tmp_path / "demo.png").exists()
+    assert "of 10;" in errors
+    assert len((tmp_path / "o.csv").read_text().splitlines()) == 11
+    paths, captions, wrong = drawn[0]
+    rows = [line.split("\t") for line in lines]
+    assert paths == [row[0] for row in rows]
+    assert captions == [text if verdict == "correct" else f"{text}, not {truth}" for _, text, _, truth, verdict in rows]
+    assert wrong == [place for place, row in enumerate(rows) if row[4] == "wrong"]
+    assert 0 < len(wrong) < 10
+
+    assert predict("in", "--demo", "10", "--plot", "other.png")[1] == lines
+    assert (tmp_path / "other.png").exists()
+    assert predict("in", "--demo", "97")[0] == 2
+    level(tmp_path / "unlabelled" / "_1.png", 1)
+    code, _, errors = predict("unlabelled", "--demo", "1")
+    assert (code, errors.count("none of the 1 pictures has a label")) == (2, 1)
 
 
 def test_plot_is_a_picture_of_what_was_read(predict: Predict, tmp_path: Path) -> None:
@@ -234,6 +290,20 @@ def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
         assert (truth, verdict == "correct") == ("AB", text == "AB")
     assert "in/AB_broken.png: " in predicted.stderr
     assert len(json.loads((tmp_path / "texts.json").read_text())) == 3
+
+    # From a camera: the next name comes when the line of the one before it is there.
+    whole = [sys.executable, str(ROOT / "prediction.py"), "-", "--model", "model.keras"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(whole, text=True, cwd=tmp_path, **pipes) as camera:
+        assert camera.stdin and camera.stdout
+        for line, text in zip(predicted.stdout.splitlines(), ("AB_0", "AB_1", "AB_2"), strict=True):
+            camera.stdin.write(f"in/{text}.png\n")
+            camera.stdin.flush()
+            assert camera.stdout.readline().startswith(line.partition("\t")[0])
+        # Ctrl-C while it waits for a name: nothing keeps it from ending.
+        camera.send_signal(signal.SIGINT)
+        assert camera.wait(60) == console.INTERRUPTED
+        assert "interrupted after 3 pictures" in camera.communicate()[1]
 
     evaluated = command("evaluation.py", "--json", "scores.json", "--report", "report")
     assert evaluated.returncode == 1, evaluated.stderr

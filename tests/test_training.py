@@ -113,6 +113,50 @@ def test_a_killed_run_resumes_to_where_an_uninterrupted_one_ends(data: Path) -> 
                 np.testing.assert_allclose(whole[name], cut[name], rtol=1e-2, atol=1e-3, err_msg=name)
 
 
+@pytest.mark.parametrize("head", ["attention", "joint"])
+def test_lines_of_any_width_train_and_read_the_same_alone_and_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    drawn(Path("pictures"), 24)
+    for i, file in enumerate(sorted(Path("pictures").iterdir())):
+        image = picture.read(file, 1)[..., 0]
+        cv2.imwrite(str(file), np.pad(image, ((0, 0), (0, 16 * (i % 5))), constant_values=255))
+    arguments = [
+        "--data",
+        "pictures",
+        "--size",
+        "autox32",
+        "--head",
+        head,
+        "--batch-size",
+        "4",
+        "--network",
+        "crnn_bigru",
+    ]
+    assert run(*arguments, "--run", "r", "--epochs", "2") == console.ALL_DONE
+    assert len(rows(Path("r"))) == 2
+    reader, files = Reader("r", decoder="beam"), sorted(Path("pictures").iterdir())
+    together = [(reading.text, reading.probability) for reading in reader.read(files)]
+    for file, (text, probability) in zip(files, together, strict=True):
+        alone = next(reader.read([file]))
+        assert alone.text == text
+        assert alone.probability == pytest.approx(probability, rel=1e-3, abs=1e-6)
+
+
+def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trainer, "LEARNT", 2.0)
+    lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 16 --difficulty 0.5 --workers 1"
+    arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
+    assert run(*arguments, "--epochs", "3") == console.ALL_DONE
+    assert [row["difficulty"] for row in rows(Path("r"))] == pytest.approx([0.0, 0.05, 0.1])
+    assert model_file.read_card(Path("r/model.keras")).alphabet == "abc"
+    assert not [path for path in tmp_path.iterdir() if path.name != "r"], "drawn pictures touch no disk"
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backend: str) -> None:
     pytest.importorskip(backend)
@@ -201,6 +245,12 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm small.*--size"),
         (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
         (["--quick", "--data", "pictures"], r"--quick makes its own pictures"),
+        (["--data", "generate:lime"], r"--style.*invalid choice 'lime'"),
+        (["--data", "generate:line --out x"], r"drawn pictures go to no folder; leave out --out"),
+        (["--data", "generate:line --length 40 --size 240x32"], r"needs .* columns, width .* gives"),
+        (["--data", "generate:captcha", "--curriculum"], r"--curriculum needs pictures that can be drawn harder"),
+        (["--data", "generate:captcha", "--validation", "pictures"], r"drawn pictures validate themselves"),
+        (["--data", "pictures", "--network", "inception_bilstm", "--size", "autox80"], r"inception.*needs one width"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(

@@ -60,8 +60,6 @@ class Line(Style):
         self._texts: Texts | None = None
         super().__init__(parameters)
         self._pictures = Pictures(parameters.backgrounds) if parameters.backgrounds is not None else None
-        #: 0 … 1; may be changed at any time, and holds for the pictures drawn from then on.
-        self.difficulty = parameters.difficulty
         self._boxes = {font: self._box(font) for font in self.fonts}
         self._files = [list(faces) for _, faces in itertools.groupby(self.fonts, key=lambda font: font.path)]
         wide = any(ord(character) >= typesetting.FAR_EAST for character in self.alphabet)

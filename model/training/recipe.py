@@ -15,7 +15,7 @@ from model.heads import HEADS
 from model.model_file import Card
 from model.training import transfer
 from model.training.schedule import Schedule
-from model.training.trainer import Settings
+from model.training.trainer import Curriculum, Settings
 from parameter import RANDOM, TrainingParameters
 
 #: The shipped weights that trainings start from.
@@ -28,10 +28,12 @@ HEIGHT = 64
 PIXELS_PER_STEP = 4
 
 
-def completed(parameters: TrainingParameters, labels: Sequence[str], aspect: float) -> TrainingParameters:
+def completed(
+    parameters: TrainingParameters, labels: Sequence[str], aspect: float, pictures: int
+) -> TrainingParameters:
     """`parameters` with everything that was left to the kit, but for the epochs, which stay a budget.
 
-    `labels` are those of all pictures, `aspect` is the median of their width / height.
+    `labels` have every character and length of the texts, `aspect` is the median of the pictures' width / height.
     """
     if not any(labels):
         raise UserError(
@@ -44,7 +46,7 @@ def completed(parameters: TrainingParameters, labels: Sequence[str], aspect: flo
         update={
             "alphabet": parameters.alphabet or characters(labels),
             "size": parameters.size or f"{width}x{height}",
-            "batch_size": parameters.batch_size or batch_size(len(labels)),
+            "batch_size": parameters.batch_size or batch_size(pictures),
             "longest": parameters.longest or 2 * max(map(len, labels)),
         }
     )
@@ -72,15 +74,18 @@ def card(parameters: TrainingParameters) -> Card:
     )
 
 
-def settings(parameters: TrainingParameters, pictures: int) -> Settings:
+def settings(parameters: TrainingParameters, pictures: int, curriculum: Curriculum | None = None) -> Settings:
     """How the trainer trains with completed `parameters` on so many pictures."""
     schedule = Schedule(
         peak=parameters.learning_rate or 0.0,
         epochs=parameters.epochs or epochs(pictures),
         warmup=parameters.warmup,
-        settle=parameters.epochs is None,
+        # What grows harder has no validation loss that could settle.
+        settle=parameters.epochs is None and curriculum is None,
     )
-    return Settings(schedule, parameters.weight_decay, parameters.clip_norm, parameters.ema, parameters.patience)
+    return Settings(
+        schedule, parameters.weight_decay, parameters.clip_norm, parameters.ema, parameters.patience, curriculum
+    )
 
 
 def too_long(card: Card, steps: int | None) -> Callable[[str, int, int], str | None]:

@@ -22,7 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import parameter
 from console import UserError, atomic, warn
+from parameter import TrainingParameters
 
 History = list[dict[str, float]]
 
@@ -109,3 +111,27 @@ class RunFolder:
             return variables, json.loads(str(variables.pop("history")))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{path} is damaged ({error}): start the run again, --from its model.keras") from error
+
+
+def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:
+    """The run folder, and the parameters: those given or, with --resume, those that the run began with.
+
+    Raises UserError when there is no run to resume, or parameters differ from those it began with.
+    """
+    if not parameters.resume:
+        return Path(parameters.run or f"{parameter.RUNS_FOLDER}/{time.strftime('%Y-%m-%d-%H%M%S')}"), parameters
+    runs = sorted(Path(parameter.RUNS_FOLDER).glob("*/parameters.json"), key=lambda file: file.stat().st_mtime)
+    if not parameters.run and not runs:
+        raise UserError(f"{parameter.RUNS_FOLDER}/ holds no run to resume: name its folder with --run")
+    path = Path(parameters.run) if parameters.run else runs[-1].parent
+    file = path / "parameters.json"
+    if not file.is_file():
+        raise UserError(f"{path} holds no run to resume (no {file.name}): name the folder of a run with --run")
+    kept = TrainingParameters.from_json(file)
+    for name, value in parameters.model_dump(exclude={"run", "resume"}, exclude_defaults=True).items():
+        if value != getattr(kept, name):
+            raise UserError(
+                f"--{name.rstrip('_').replace('_', '-')} {value} is not what the run in {path} began with "
+                f"({getattr(kept, name)}): leave it out to resume, or start another run --from {path}"
+            )
+    return path, kept.model_copy(update={"resume": True})

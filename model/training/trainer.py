@@ -36,6 +36,8 @@ Sheet: TypeAlias = Callable[[Sequence[Images], Sequence[str]], Images]
 #: A network that still reads nothing after so many steps and epochs will hardly begin to.
 SILENT_STEPS, SILENT_EPOCHS = 1000, 5
 READINGS_SHOWN = 12
+#: A difficulty is learnt when so few characters are read wrong; a curriculum has so many.
+LEARNT, STAGES = 0.05, 10
 
 
 class Feed(Protocol):
@@ -48,11 +50,23 @@ class Feed(Protocol):
     def rows(self) -> Sized:
         """The pictures, each of which an epoch sees once."""
 
+    @property
+    def labelled(self) -> dict[str, str]:
+        """Names and labels of the pictures that have names."""
+
     def __len__(self) -> int:
         """Batches in an epoch."""
 
     def stream(self, epoch: int) -> Iterator[tuple[Inputs, Labels]]:
         """The batches of an epoch; a function of the epoch alone."""
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Pictures that grow harder: up to the difficulty `goal`; `draw_at` sets it for those of the next epoch."""
+
+    goal: float
+    draw_at: Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,7 @@ class Settings:
     clip_norm: float
     ema: float
     patience: int | None
+    curriculum: Curriculum | None = None
 
 
 def train(
@@ -100,6 +115,9 @@ def train(
                     folder.log(f"stopped early: no better validation for {settings.patience} epochs")
                     break
                 run.head.schedule(network, epoch / schedule.epochs)
+                if settings.curriculum:
+                    difficulty = _difficulty(history, settings.curriculum.goal)
+                    settings.curriculum.draw_at(difficulty)
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
                 loss, pictures = run.train_epoch(training.stream(epoch), rates, advance)
@@ -109,6 +127,8 @@ def train(
                         f"{schedule.peak:g}"
                     )
                 row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1]}
+                if settings.curriculum:
+                    row["difficulty"] = difficulty
                 speed = {"pictures_per_second": pictures / (time.monotonic() - started)}
                 with run.averaged_weights():
                     scores, readings = run.validate(validation.stream(0), sheet)
@@ -258,17 +278,33 @@ def _array(variable: Any) -> NDArray[Any]:
     return np.array(ops.convert_to_numpy(variable))
 
 
+def _difficulty(history: History, goal: float) -> float:
+    """A curriculum's next difficulty: clean pictures first, harder ones whenever nearly all characters are read.
+
+    After Bengio et al. 2009. A function of the epochs before, so that a resumed run goes on with it.
+    """
+    if not history:
+        return 0.0
+    learnt = history[-1]["character_error_rate"] <= LEARNT
+    return min(goal, history[-1]["difficulty"] + (goal / STAGES if learnt else 0.0))
+
+
 def _best(history: History) -> dict[str, float]:
     """The row of the best epoch: by exact match, then by character error rate, then the later one.
 
-    Not by loss: that of a text read wrong grows with certainty, while the readings still get better.
+    Not by loss: that of a text read wrong grows with certainty, while the readings still get better. Of a curriculum
+    only epochs of the greatest difficulty count.
     """
-    return max(history, key=lambda row: (row["exact_match"], -row["character_error_rate"], row["epoch"]))
+
+    def rank(row: dict[str, float]) -> tuple[float, ...]:
+        return row.get("difficulty", 0.0), row["exact_match"], -row["character_error_rate"], row["epoch"]
+
+    return max(history, key=rank)
 
 
 def _epochs_without_better(history: History) -> int:
     """Epochs since one was better than all before it; equal ones are not better."""
-    ranks = [(row["exact_match"], -row["character_error_rate"]) for row in history]
+    ranks = [(row.get("difficulty", 0.0), row["exact_match"], -row["character_error_rate"]) for row in history]
     return len(ranks) - 1 - ranks.index(max(ranks)) if ranks else 0
 
 

@@ -13,7 +13,7 @@ def reddish(sheet: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize(
-    ("count", "columns", "cells"), [(1, 6, (1, 1)), (6, 3, (3, 2)), (7, 3, (3, 3)), (2, 9, (2, 1))]
+    ("count", "columns", "cells"), [(1, 6, (1, 1)), (6, 3, (3, 2)), (7, 3, (3, 3)), (10, 6, (5, 2)), (2, 9, (2, 1))]
 )
 def test_rows_and_columns(count: int, columns: int, cells: tuple[int, int]) -> None:
     pictures = [np.full((20, 40, 1), 60, np.uint8)] * count
@@ -26,6 +26,16 @@ def test_rows_and_columns(count: int, columns: int, cells: tuple[int, int]) -> N
     assert sheet.shape[0] == cells[1] * (one.shape[0] - gap) + gap
     # All of every picture is there: dark pixels in proportion to the number of pictures.
     assert (sheet == 60).all(axis=2).sum() == count * (one == 60).all(axis=2).sum() > 0
+
+
+def test_lines_of_text_have_twice_the_room() -> None:
+    line = np.full((32, 280, 1), 60, np.uint8)
+    picture = np.full((32, 64, 1), 60, np.uint8)
+    lines = dataset.contact_sheet([line] * 12 + [picture], ["x"] * 13, 6)
+    pictures = dataset.contact_sheet([line] + [picture] * 12, ["x"] * 13, 6)
+    # Three and five to a row, and each line at more than its own size.
+    assert lines.shape[1] > 0.9 * 6 / 5 * pictures.shape[1]
+    assert (lines == 60).all(axis=2).sum() > 12 * line.size
 
 
 def test_colours_and_sizes_may_be_mixed() -> None:

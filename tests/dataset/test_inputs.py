@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from console import UserError
-from dataset.inputs import inputs
+from dataset.inputs import inputs, some
 from tests.reading import level
 
 
@@ -40,6 +40,27 @@ def test_a_file_without_suffix_is_told_by_its_bytes(tmp_path: Path) -> None:
 def test_pictures_come_one_at_a_time() -> None:
     endless = inputs(["-"], (f"{number}_.png\n" for number in itertools.count()))
     assert [sample.label for sample in itertools.islice(endless, 3)] == ["0", "1", "2"]
+
+
+def test_some_are_drawn_by_lot_but_always_the_same() -> None:
+    def pictures(count: int) -> list[str]:
+        return [f"{number}_.png\n" for number in range(count)]
+
+    drawn = some(inputs(["-"], pictures(1000)), 10)
+    places = [int(sample.label) for sample in drawn]
+    assert len(set(places)) == 10
+    assert places == sorted(places)
+    # All over the place; the ten first ones would end at 9.
+    assert max(places) - min(places) > 300
+    # Neither the order nor unlabelled pictures between them change the lot.
+    shuffled = [line for line in reversed(pictures(1000)) for line in (line, f"_{line}")]
+    assert sorted(sample.name for sample in some(inputs(["-"], shuffled), 10)) == sorted(
+        sample.name for sample in drawn
+    )
+    assert len(some(inputs(["-"], pictures(3)), 10)) == 3
+    assert some([], 10) == []
+    with pytest.raises(UserError, match="none of the 2 pictures has a label to compare with: see --label-pattern"):
+        some(inputs(["-"], ["_a.png", "_b.png"]), 10)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""Pictures drawn while a network learns from them: no two epochs see the same ones, and no disk is touched."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+import picture
+from generate_captcha.style import Style
+from generate_captcha.styles import style_of
+from parameter import GenerateParameters
+
+#: Labels by which the longest one is guessed.
+PREVIEWED = 1000
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a network sees of a picture; see `picture.fit`."""
+
+    width: int | None
+    height: int
+    channels: Literal[1, 3]
+    how: Literal["stretch", "pad"]
+
+
+class Drawn:
+    """`parameters.count` pictures an epoch as `(images, labels)`, batch by batch, as `dataset.Batches` has them.
+
+    Epoch e has the pictures e·count … (e + 1)·count - 1 of the corpus that `parameters` describe; with `fresh` False
+    every epoch has the first ones. What is in a batch depends on the parameters, epoch, index and `difficulty` alone.
+    """
+
+    def __init__(
+        self,
+        parameters: GenerateParameters,
+        fit: Fit,
+        encode: Callable[[str], Sequence[int]],
+        batch_size: int,
+        *,
+        fresh: bool = True,
+    ) -> None:
+        """`encode` turns a label into numbers from 1. Raises UserError for fonts and texts that will not do."""
+        style = style_of(parameters)
+        self.rows = range(parameters.count)
+        self._longest, self._any_width = style.longest, fit.width is None
+        self._encode, self._batch_size, self._fresh = encode, batch_size, fresh
+        #: 0 … 1; may be changed between epochs, in a style that has difficulties.
+        self.difficulty = parameters.difficulty
+        self._workers = parameters.workers or os.cpu_count() or 1
+        # Spawned: by now the process may have threads of a network's, which do not survive a fork.
+        self._pool = ProcessPoolExecutor(
+            self._workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(parameters, fit)
+        )
+
+    @property
+    def labelled(self) -> dict[str, str]:
+        """No picture has a name."""
+        return {}
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return -(-len(self.rows) // self._batch_size)
+
+    def stream(self, epoch: int) -> Iterator[tuple[Any, npt.NDArray[np.int32]]]:
+        """Batches of an epoch in order, drawn ahead by worker processes.
+
+        Raises UserError for a text that cannot be drawn so that it can be read.
+        """
+        first = epoch * len(self.rows) if self._fresh else 0
+        waiting: deque[Future[list[tuple[npt.NDArray[np.uint8], str]]]] = deque()
+        try:
+            for start in range(0, len(self.rows), self._batch_size):
+                indices = range(first + start, first + min(start + self._batch_size, len(self.rows)))
+                waiting.append(self._pool.submit(_draw, indices, self.difficulty))
+                if len(waiting) > 2 * self._workers:
+                    yield self._batch(waiting.popleft().result())
+            while waiting:
+                yield self._batch(waiting.popleft().result())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _batch(self, drawn: list[tuple[npt.NDArray[np.uint8], str]]) -> tuple[Any, npt.NDArray[np.int32]]:
+        labels = np.zeros((len(drawn), self._longest), np.int32)
+        for row, (_, label) in zip(labels, drawn, strict=True):
+            numbers = self._encode(label)
+            row[: len(numbers)] = numbers
+        images = [image for image, _ in drawn]
+        return picture.side_by_side(images) if self._any_width else np.stack(images), labels
+
+
+def preview(parameters: GenerateParameters) -> tuple[list[str], float]:
+    """What can be known of the pictures beforehand: labels with every character, and a usual width / height."""
+    style = style_of(parameters)
+    labels = [style.label(index) for index in range(min(parameters.count, PREVIEWED))]
+    shapes = [style.picture(index)[0].shape for index in range(1 if style.width else 16)]
+    return [*labels, *style.alphabet], float(np.median([width / height for height, width, _ in shapes]))
+
+
+_drawing: tuple[Style, Fit]
+
+
+def _begin(parameters: GenerateParameters, fit: Fit) -> None:
+    """What a worker process does first."""
+    global _drawing
+    # Ctrl-C goes to the whole group; the parent hears it and ends the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _drawing = style_of(parameters), fit
+
+
+def _draw(indices: range, difficulty: float) -> list[tuple[npt.NDArray[np.uint8], str]]:
+    style, fit = _drawing
+    style.difficulty = difficulty
+    pictures = []
+    for index in indices:
+        image, label = style.picture(index)
+        image = picture.convert(image, fit.channels)
+        pictures.append((picture.fit(image, fit.width, fit.height, fit.how), label))
+    return pictures

@@ -1,0 +1,76 @@
+"""What comes from an iterator, by the batch: full ones where it is fast, whatever is there where it is slow."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import TypeVar
+
+#: Seconds for which a batch waits to be filled, once there is something in it. A small batch costs more
+#: per picture, so this is longer than any list takes, and short for somebody who waits for one picture.
+PATIENCE = 0.1
+
+Item = TypeVar("Item")
+Prepared = TypeVar("Prepared")
+
+
+def arrivals(
+    items: Iterable[Item], prepare: Callable[[Item], Prepared], size: int, ahead: int
+) -> Iterator[list[tuple[Item, Prepared]]]:
+    """The `items` in their order, each with what `prepare` makes of it, up to `size` at a time and never none.
+
+    Items are taken in a thread of its own, which may wait for the next one for as long as it likes, and prepared in
+    several others; no more than `ahead` batches are held beside the one that was handed out. What the iterator or
+    `prepare` raises is raised here, the iterator's after all items that came before.
+    """
+    arrived: SimpleQueue[tuple[Item, Future[Prepared]] | BaseException | None] = SimpleQueue()
+    room = threading.Semaphore(size * ahead)
+    over = threading.Event()
+    pool = ThreadPoolExecutor(os.cpu_count())
+
+    def take() -> None:
+        end = None
+        try:
+            remaining = iter(items)
+            while room.acquire() and not over.is_set():
+                try:
+                    item = next(remaining)
+                except StopIteration:
+                    break
+                if over.is_set():
+                    break
+                arrived.put((item, pool.submit(prepare, item)))
+        except BaseException as error:
+            end = error
+        arrived.put(end)
+
+    # A daemon: one that waits for a line from a terminal must not keep an interrupted command alive.
+    threading.Thread(target=take, name="arrivals", daemon=True).start()
+    try:
+        while True:
+            batch = []
+            entry = arrived.get()
+            due = time.monotonic() + PATIENCE
+            while isinstance(entry, tuple):
+                batch.append(entry)
+                room.release()
+                if len(batch) == size:
+                    break
+                try:
+                    entry = arrived.get(timeout=max(0.0, due - time.monotonic()))
+                except Empty:
+                    break
+            if batch:
+                yield [(item, future.result()) for item, future in batch]
+            if isinstance(entry, BaseException):
+                raise entry
+            if entry is None:
+                return
+    finally:
+        over.set()
+        room.release()
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,96 @@
+"""Items that come from an iterator, fast and slowly, and what happens to those that never come."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from model.arrivals import arrivals
+
+#: Longer than anything here takes, so that a test that hangs ends with a failure.
+LONG = 20.0
+
+
+def doubled(number: int) -> int:
+    return 2 * number
+
+
+def test_what_comes_fast_comes_in_full_batches_and_in_order() -> None:
+    batches = list(arrivals(range(70), doubled, size=16, ahead=2))
+    assert [len(batch) for batch in batches] == [16, 16, 16, 16, 6]
+    assert list(itertools.chain(*batches)) == [(number, 2 * number) for number in range(70)]
+    assert list(arrivals([], doubled, size=16, ahead=2)) == []
+    assert [len(batch) for batch in arrivals(range(32), doubled, size=16, ahead=2)] == [16, 16]
+
+
+def test_what_comes_slowly_is_there_before_the_next_one_comes() -> None:
+    answered = threading.Semaphore(0)
+
+    def slow() -> Iterator[int]:
+        for number in range(3):
+            yield number
+            assert answered.acquire(timeout=LONG), "waited for a second item before the first was handed out"
+
+    batches = []
+    for batch in arrivals(slow(), doubled, size=64, ahead=4):
+        batches.append(batch)
+        answered.release()
+    assert batches == [[(0, 0)], [(1, 2)], [(2, 4)]]
+
+
+def test_takes_no_more_than_it_may_hold() -> None:
+    taken = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal taken
+        for number in itertools.count(1):
+            taken = number
+            yield number
+
+    batches = arrivals(endless(), doubled, size=8, ahead=2)
+    most = 0
+    for batch in itertools.islice(batches, 50):
+        time.sleep(0.002)
+        most = max(most, taken - batch[-1][0])
+    # Two batches ahead and one that was handed out.
+    assert 8 <= most <= 24
+
+
+def test_an_error_of_the_iterator_comes_after_what_came_before_it() -> None:
+    def broken() -> Iterator[int]:
+        yield from range(20)
+        raise ValueError("line 21 is damaged")
+
+    batches = arrivals(broken(), doubled, size=16, ahead=2)
+    assert [number for number, _ in [*next(batches), *next(batches)]] == list(range(20))
+    with pytest.raises(ValueError, match="line 21"):
+        next(batches)
+
+
+def test_an_error_in_preparing_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(arrivals([2, 1, 0], lambda number: 1 // number, size=2, ahead=2))
+
+
+def test_one_may_leave_while_the_iterator_waits_and_it_is_not_asked_again() -> None:
+    goes_on, asked = threading.Event(), []
+
+    def stuck() -> Iterator[int]:
+        for number in range(100):
+            asked.append(number)
+            yield number
+            goes_on.wait(LONG)
+
+    batches = arrivals(stuck(), doubled, size=4, ahead=2)
+    assert next(batches) == [(0, 0)]
+    threads = [thread for thread in threading.enumerate() if thread.name == "arrivals"]
+    assert len(threads) == 1 and threads[0].daemon
+    batches.close()
+    goes_on.set()
+    threads[0].join(LONG)
+    assert not threads[0].is_alive()
+    assert asked == [0, 1]
