@@ -486,7 +486,11 @@ class PredictionParameters(Parameters):
     model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
     csv: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a CSV table.")
     json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write JSON.")
+    icdar: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write an ICDAR submission.")
     plot: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a contact sheet.")
+    demo: Annotated[int | None, arg(metavar="N")] = Field(
+        None, ge=1, le=96, description="Read N labelled pictures drawn by lot, the same each time, and plot (demo.png)."
+    )
     labels: bool = Field(False, description="The pictures are labelled: add truth, verdict and scores.")
     label_pattern: LabelPattern = Field(
         None, description="Regular expression with a group `label`, searched in the file name without its suffix."
@@ -510,6 +514,9 @@ class EvaluationParameters(Parameters):
     model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
     json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write the scores as JSON.")
     report: Annotated[str | None, arg(metavar="DIR")] = Field(None, description="Write a report to look at.")
+    follow: bool = Field(
+        False, description="Score each better model of a run while it trains, for its TensorBoard, until it ends."
+    )
     label_pattern: LabelPattern = Field(
         None, description="Regular expression with a group `label`, searched in the file name without its suffix."
     )
