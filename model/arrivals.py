@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TypeVar
@@ -20,7 +20,7 @@ Prepared = TypeVar("Prepared")
 
 def arrivals(
     items: Iterable[Item], prepare: Callable[[Item], Prepared], size: int, ahead: int
-) -> Iterator[list[tuple[Item, Prepared]]]:
+) -> Generator[list[tuple[Item, Prepared]]]:
     """The `items` in their order, each with what `prepare` makes of it, up to `size` at a time and never none.
 
     Items are taken in a thread of its own, which may wait for the next one for as long as it likes, and prepared in

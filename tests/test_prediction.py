@@ -293,8 +293,8 @@ def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
 
     # From a camera: the next name comes when the line of the one before it is there.
     whole = [sys.executable, str(ROOT / "prediction.py"), "-", "--model", "model.keras"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(whole, text=True, cwd=tmp_path, **pipes) as camera:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(whole, text=True, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe) as camera:
         assert camera.stdin and camera.stdout
         for line, text in zip(predicted.stdout.splitlines(), ("AB_0", "AB_1", "AB_2"), strict=True):
             camera.stdin.write(f"in/{text}.png\n")
