@@ -437,6 +437,9 @@ class TrainingParameters(Parameters):
     rectify: Literal["none", "affine", "tps"] = Field(
         "none", description="Straighten pictures first: a spatial transformer, affine or with thin-plate splines."
     )
+    coordinates: bool = Field(
+        False, description="Number the columns, one-hot, for what comes after the backbone (as in attention_ocr)."
+    )
     size: Annotated[
         str | None,
         AfterValidator(lambda text: text and _checked_picture_size(text)),

@@ -49,6 +49,16 @@ class HideColumns(ExplicitMasks):
         return keras.KerasTensor(maps.shape, maps.dtype)
 
 
+@keras.saving.register_keras_serializable(package="crnn_kit")
+class ColumnNumbers(layers.Layer):
+    """Columns (batch, steps, features) with the number of each, one-hot, as further features."""
+
+    def call(self, columns: Any) -> Any:
+        steps = columns.shape[1]
+        numbers = ops.broadcast_to(ops.eye(steps, dtype=columns.dtype), (ops.shape(columns)[0], steps, steps))
+        return ops.concatenate([columns, numbers], -1)
+
+
 @dataclass(frozen=True)
 class Features:
     """Feature maps (batch, height, width, channels), later columns (batch, width, channels); each method adds a layer.
@@ -131,6 +141,10 @@ class Features:
         if normalised:
             features = features.normalised()
         return features.activated(activation) if activation else features
+
+    def numbered(self) -> Features:
+        """The number of each column as further features, in a network of one width."""
+        return replace(self, maps=ColumnNumbers()(self.maps))
 
     def recurrent(self, layer: type[layers.Layer], units: int, merge_mode: str = "concat") -> Features:
         """A bidirectional recurrent layer over the columns that count."""

@@ -37,6 +37,7 @@ class Card(BaseModel):
     channels: Literal[1, 3]
     fit: Literal["stretch", "pad"]
     rectify: Literal["none", "affine", "tps"] = "none"
+    coordinates: bool = False
     #: Of the attention head: its recurrent cell, label smoothing, and the most characters it writes.
     cell: Literal["gru", "lstm"] = "gru"
     label_smoothing: float = 0.1

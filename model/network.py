@@ -80,6 +80,12 @@ def build(card: Card) -> Any:
     except ValueError as error:
         size = f"{card.width}x{card.height}" if card.width else f"autox{card.height}"
         raise UserError(f"{size} is too small for {card.network} {card.preset}: take a larger --size") from error
+    if card.coordinates:
+        if card.width is None:
+            raise UserError(
+                "--coordinates number the columns of one width: take a --size such as 128x64, or leave it out"
+            )
+        seen = seen.numbered()
     seen = SEQUENCES[sequence](seen, card.preset, backbone.recurrent)
     seen = replace(seen, maps=keras.layers.Identity(name=COLUMNS)(seen.maps))
     further, outputs = HEADS[card.head].outputs(seen, Alphabet(card.alphabet).classes, card)

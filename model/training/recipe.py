@@ -68,6 +68,7 @@ def card(parameters: TrainingParameters) -> Card:
         channels=1 if parameters.colour == "grey" else 3,
         fit=parameters.fit,
         rectify=parameters.rectify,
+        coordinates=parameters.coordinates,
         cell=parameters.cell,
         label_smoothing=parameters.label_smoothing,
         longest=parameters.longest or 1,

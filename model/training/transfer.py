@@ -40,7 +40,9 @@ def transfer(model: str, network: Any, card: Card) -> str:
 
 def misfit(old_card: Card, new_card: Card) -> str | None:
     """Why weights of one card cannot start a network of another, None when they can."""
-    fields = ["network", "preset", "head", "rectify", "height", "channels"] + ["cell"] * (new_card.head != "ctc")
+    fields = ["network", "preset", "head", "rectify", "coordinates", "height", "channels"] + ["cell"] * (
+        new_card.head != "ctc"
+    )
     for field in fields:
         old, new = getattr(old_card, field), getattr(new_card, field)
         if old != new:

@@ -125,6 +125,18 @@ def test_a_picture_reads_the_same_alone_and_among_wider_ones(
     assert [r.text for r in reader.read(images)] == [next(reader.read([image])).text for image in images]
 
 
+def test_coordinates_number_the_columns_of_one_width() -> None:
+    described = card("inception", "bigru", "attention", "none", "small").model_copy(update={"coordinates": True})
+    plain = build(card("inception", "bigru", "attention", "none", "small"))
+    numbered = build(described)
+    steps = columns(numbered)
+    assert steps is not None
+    # A weight from each number to each gate of both directions.
+    assert numbered.count_params() - plain.count_params() == steps * 2 * 3 * 128
+    with pytest.raises(UserError, match=r"--coordinates number the columns of one width"):
+        build(card("vgg", "bigru", "ctc", "none", "small", width=None).model_copy(update={"coordinates": True}))
+
+
 def test_inception_has_one_width() -> None:
     with pytest.raises(UserError, match=r"inception .* needs one width: take a --size"):
         build(card("inception", "bilstm", "ctc", "none", "small", width=None))
