@@ -17,36 +17,21 @@ if TYPE_CHECKING:
     #: To train on, to validate with, how many pictures could not be read, and how they grow harder.
     Feeds = tuple[Feed, Feed, int, Curriculum | None]
 
-#: What --quick trains on: enough to read most captchas within five minutes on two cores.
-QUICK = GenerateParameters(out="DB/quick", count=16_000)
-QUICK_EPOCHS = 4
-#: There is no time to learn what strong augmentation does to pictures, and there are enough of them.
-QUICK_AUGMENTATION = 0.25
-
 
 def main(parameters: TrainingParameters) -> int:
     """The whole story; returns the exit code."""
-    from model.training import run_folder
+    from model.training import recipe, run_folder
 
     path, parameters = run_folder.start_or_resume(parameters)
     if parameters.quick:
         from generate_captcha.corpus import write_corpus
 
-        if parameters.data not in (parameter.TRAIN_FOLDER, QUICK.out):
-            raise UserError(f"--quick makes its own pictures: leave out --data {parameters.data}, or leave out --quick")
-        write_corpus(QUICK)
-        own = {
-            "data": QUICK.out,
-            "epochs": parameters.epochs or QUICK_EPOCHS,
-            "from_": parameters.from_ or RANDOM,
-            "augmentation": min(parameters.augmentation, QUICK_AUGMENTATION),
-        }
-        parameters = parameters.model_copy(update=own)
+        made, parameters = recipe.quick(parameters)
+        write_corpus(made)
 
     import dataset
     from generate_captcha.feed import preview
     from model import network
-    from model.training import recipe
     from model.training.trainer import train
     from model.training.transfer import transfer
 
