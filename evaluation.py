@@ -1,6 +1,7 @@
 """Score a model file on labelled pictures, with the scores' uncertainty.
 
 python evaluation.py DB/test --model runs/mine --json scores.json --report report
+python evaluation.py DB/test --model runs/mine --follow
 """
 
 from __future__ import annotations
@@ -9,13 +10,20 @@ import contextlib
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import console
 from console import UserError, atomic, warn
 from parameter import EvaluationParameters
 
+if TYPE_CHECKING:
+    from dataset import Sample
+    from model.scores import Scores
+
 #: Pictures on each contact sheet of the report.
 SHOWN = 36
+#: What --follow adds to TensorBoard, under the names that the training's own curves have.
+FOLLOWED = ("exact_match", "character_error_rate", "letter_accuracy")
 
 
 def main(parameters: EvaluationParameters) -> int:
@@ -23,8 +31,8 @@ def main(parameters: EvaluationParameters) -> int:
     import dataset
     from dataset.gallery import gallery
     from model import report
-    from model.reader import Reader
-    from model.scores import compared, score
+    from model.scores import compared
+    from model.training import following
 
     samples = dataset.collect(parameters.path, parameters.label_pattern)
     labelled = [sample for sample in samples if sample.label]
@@ -40,36 +48,15 @@ def main(parameters: EvaluationParameters) -> int:
             scores_file.touch()
         if parameters.report:
             Path(parameters.report).mkdir(parents=True, exist_ok=True)
-        reader = Reader(
-            parameters.model,
-            parameters.decoder,
-            parameters.beam_width,
-            batch_size=parameters.batch_size,
-            head=parameters.head,
-        )
-        tell_unknown_characters([sample.label for sample in labelled], reader.card.alphabet, parameters.ignore_case)
-
-        truths, texts, probabilities, names = [], [], [], []
-        started = time.perf_counter()
-        with console.progress("reading", len(labelled)) as advance:
-            for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
-                advance(1)
-                if reading.error is not None:
-                    warn(f"{sample.path}: {reading.error}")
-                    continue
-                truths.append(sample.label)
-                texts.append(reading.text)
-                probabilities.append(reading.probability)
-                names.append(sample.path)
-        seconds = time.perf_counter() - started
-        if not names:
-            raise UserError(
-                f"none of the {len(labelled):,} pictures in {parameters.path} can be read: see the reasons above"
-            )
-
-        unreadable = len(labelled) - len(names)
-        scores = score(truths, texts, probabilities, names, parameters.ignore_case, unreadable)
-        facts = {"images_per_second": len(names) / seconds, "model": str(reader.path), "path": parameters.path}
+        if parameters.follow:
+            board, facts = following.board(parameters.model, parameters.path), dict[str, Any]()
+            for epoch, file in following.models(parameters.model):
+                scores, facts = scored(parameters, labelled, str(file), first=not facts)
+                facts |= {"model": parameters.model, "epoch": epoch}
+                print(f"epoch {epoch}: {scores}")
+                board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
+        else:
+            scores, facts = scored(parameters, labelled, parameters.model, first=True)
         report.show(scores, facts)
         record = {**scores.to_dict(), **facts}
         if scores_file:
@@ -84,7 +71,42 @@ def main(parameters: EvaluationParameters) -> int:
             if mistakes
         }
         warn(f"report: {report.write(Path(parameters.report), scores, record, sheets)}")
-    return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
+    return console.SOME_UNREADABLE if scores.unreadable else console.ALL_DONE
+
+
+def scored(
+    parameters: EvaluationParameters, labelled: list[Sample], model: str, first: bool
+) -> tuple[Scores, dict[str, Any]]:
+    """The scores of a model file, and other facts; the `first` of several tells what is wrong with the pictures."""
+    from model.reader import Reader
+    from model.scores import score
+
+    reader = Reader(
+        model, parameters.decoder, parameters.beam_width, batch_size=parameters.batch_size, head=parameters.head
+    )
+    if first:
+        tell_unknown_characters([sample.label for sample in labelled], reader.card.alphabet, parameters.ignore_case)
+    truths, texts, probabilities, names = [], [], [], []
+    started = time.perf_counter()
+    with console.progress("reading", len(labelled)) as advance:
+        for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
+            advance(1)
+            if reading.error is not None:
+                if first:
+                    warn(f"{sample.path}: {reading.error}")
+                continue
+            truths.append(sample.label)
+            texts.append(reading.text)
+            probabilities.append(reading.probability)
+            names.append(sample.path)
+    seconds = time.perf_counter() - started
+    if not names:
+        raise UserError(
+            f"none of the {len(labelled):,} pictures in {parameters.path} can be read: see the reasons above"
+        )
+    scores = score(truths, texts, probabilities, names, parameters.ignore_case, len(labelled) - len(names))
+    facts = {"images_per_second": len(names) / seconds, "model": str(reader.path), "path": parameters.path}
+    return scores, facts
 
 
 def tell_unknown_characters(labels: list[str], alphabet: str, ignore_case: bool) -> None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 import console
 import evaluation
+from dataset.tfrecord import records
+from model.reader import Reading
+from model.training.run_folder import RunFolder
 from parameter import EvaluationParameters
 from tests.reading import LevelReader, level
+
+ROOT = Path(evaluation.__file__).parent
 
 Evaluate = Callable[..., tuple[int, str, str]]
 
@@ -62,6 +71,79 @@ def test_unreadable_pictures_are_named_counted_and_left_out(evaluate: Evaluate, 
     assert (scores["images"], scores["unreadable"], scores["exact_match"]) == (1, 1, 1.0)
 
 
+def scalars(folder: Path) -> dict[int, dict[str, float]]:
+    """What TensorBoard finds in a folder: scalars by step."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    (file,) = folder.iterdir()
+    events = [Event.FromString(data) for _, data in records(file)]
+    return {event.step: {v.tag: v.simple_value for v in event.summary.value} for event in events if event.step}
+
+
+def test_following_scores_each_model_for_tensorboard(
+    evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.training.following.POLL", 0.01)
+    level(tmp_path / "in" / "12_a.png", 12)
+    level(tmp_path / "in" / "34_b.png", 35)
+    (tmp_path / "in" / "5_c.png").write_bytes(b"junk")
+    folder = RunFolder(tmp_path / "run")
+    folder.begin("{}", {}, {})
+    history: list[dict[str, float]] = []
+
+    def epoch(number: int) -> None:
+        folder.model.write_bytes(bytes(number))
+        history.append({"epoch": number, "exact_match": number / 10, "character_error_rate": 0})
+        folder.save_state({}, history)
+
+    def reading(self: LevelReader, sources: Iterable[str]) -> Iterator[Reading]:
+        """The next epoch comes while this one's model is read with."""
+        if len(history) < 3:
+            epoch(len(history) + 1)
+        else:
+            folder.end()
+        yield from read(self, sources)
+
+    read = LevelReader.read
+    monkeypatch.setattr(LevelReader, "read", reading)
+    epoch(1)
+    code, out, errors = evaluate("in", "--follow", "--model", "run", "--json", "scores.json")
+    assert code == console.SOME_UNREADABLE
+    lines = [line for line in out.splitlines() if line.startswith("epoch ")]
+    assert [line.partition(": ")[0] for line in lines[:3]] == ["epoch 1", "epoch 2", "epoch 3"]
+    assert "exact match 50.00% (1 of 2;" in lines[0] and "letter accuracy 75.00%" in lines[0]
+    assert errors.count("5_c.png") == 1
+    expected = {"exact_match": 0.5, "character_error_rate": 0.25, "letter_accuracy": 0.75}
+    assert scalars(tmp_path / "run" / "tensorboard" / "evaluation-in") == dict.fromkeys((1, 2, 3), expected)
+    record = json.loads((tmp_path / "scores.json").read_text())
+    assert (record["epoch"], record["model"], record["images"]) == (3, "run", 2)
+
+
+def test_follows_a_real_training_to_its_end(tmp_path: Path) -> None:
+    for number in range(24):
+        level(tmp_path / "in" / f"{'AB'[number % 2]}_{number}.png", 10 * number)
+    small = ["--size", "32x32", "--batch-size", "8", "--augmentation", "0", "--from", "random"]
+    train = [sys.executable, str(ROOT / "training.py"), "--data", "in", "--run", "r", "--epochs", "6", *small]
+    follow = [sys.executable, str(ROOT / "evaluation.py"), "in", "--model", "r", "--follow"]
+    with subprocess.Popen(train, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as training:
+        while not (tmp_path / "r" / "parameters.json").exists():
+            assert training.poll() is None
+            time.sleep(0.05)
+        followed = subprocess.run(follow, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert training.wait(300) == 0
+    assert followed.returncode == 0, followed.stderr
+    with (tmp_path / "r" / "history.csv").open() as file:
+        best = max(
+            csv.DictReader(file), key=lambda row: (float(row["exact_match"]), -float(row["character_error_rate"]))
+        )
+    steps = scalars(tmp_path / "r" / "tensorboard" / "evaluation-in")
+    assert 1 <= len(steps) <= 6
+    printed = [line for line in followed.stdout.splitlines() if line.startswith("epoch ") and ": " in line]
+    assert [int(line.partition(":")[0].split()[1]) for line in printed] == list(steps) == sorted(steps)
+    assert float(best["letter_accuracy"]) == float(best["exact_match"])
+    assert all(step["exact_match"] == step["letter_accuracy"] for step in steps.values())
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
@@ -70,6 +152,7 @@ def test_unreadable_pictures_are_named_counted_and_left_out(evaluate: Evaluate, 
         (["unlabelled"], "no picture in unlabelled has a label"),
         (["broken"], "none of the 1 pictures in broken can be read"),
         (["in", "--json", "empty"], "empty is in the way"),
+        (["in", "--follow"], "--follow needs the folder of a run: captcha is none; start the training first"),
         (["in", "--report", "in/1.png"], "in/1.png is in the way"),
     ],
 )

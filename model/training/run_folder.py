@@ -8,14 +8,17 @@ curves.png        the same to look at
 tensorboard/      the same for TensorBoard
 log.txt           what the terminal said
 state.npz         weights, optimiser and history after the last whole epoch, for --resume
+training.lock     locked as long as the training runs, and no longer, even if it is killed
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import time
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from numpy.typing import NDArray
 
 import parameter
 from console import UserError, atomic, warn
+from model.training.board import Board
+from model.training.lock import Lock
 from parameter import TrainingParameters
 
 History = list[dict[str, float]]
@@ -34,8 +39,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.model = path / "model.keras"
-        self._tensorboard: Any = None
+        self.model, self.state, self.tensorboard = path / "model.keras", path / "state.npz", path / "tensorboard"
+        self._board, self._lock = Board(self.tensorboard), Lock(path / "training.lock")
 
     def refuse_other_files(self) -> None:
         """Raise UserError when a new run would stand among files that are there already."""
@@ -50,7 +55,8 @@ class RunFolder:
     def begin(self, parameters: str, training: dict[str, str], validation: dict[str, str]) -> None:
         """Write the parameters, and which pictures train and which validate: names and labels.
 
-        Raises UserError when the run began with other pictures.
+        The folder is one's own from then to :meth:`end`. Raises UserError when the run began with other pictures,
+        and when another training is at work in it.
         """
         path = self.path / "split.json"
         split = json.dumps({"training": training, "validation": validation}, indent=0, ensure_ascii=False)
@@ -58,12 +64,23 @@ class RunFolder:
             raise UserError(
                 f"the pictures or labels are not those that {self.path} began with: start another --from {self.path}"
             )
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self._lock.take():
+            raise UserError(f"another training is at work in {self.path}: wait for its end, or choose another --run")
         self.write_text("parameters.json", parameters)
         self.write_text(path.name, split)
 
+    def end(self) -> None:
+        """Nothing comes any more, until the run is resumed."""
+        self._lock.release()
+
+    def is_training(self) -> bool:
+        """Whether a training is at work here, this one or one of another process."""
+        return self._lock.is_taken()
+
     def has_state(self) -> bool:
         """Whether there is an epoch to go on after."""
-        return (self.path / "state.npz").is_file()
+        return self.state.is_file()
 
     def log(self, message: str) -> None:
         """Say `message` on stderr and keep it in log.txt."""
@@ -74,43 +91,57 @@ class RunFolder:
     def write_history(self, history: History) -> None:
         """Replace history.csv."""
         with atomic(self.path / "history.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(history[0]))
+            # A run that an older kit began has columns only from where this one went on.
+            writer = csv.DictWriter(file, list(history[-1]))
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
 
     def write_tensorboard(self, step: int, scalars: dict[str, float], readings: NDArray[np.uint8]) -> None:
         """Add the scalars of an epoch, and an RGB picture of some readings, at `step`."""
-        import cv2
-
-        # TensorBoard's own writer: Keras' callback needs TensorFlow, which JAX and PyTorch users have not.
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        if self._tensorboard is None:
-            self._tensorboard = EventFileWriter(str(self.path / "tensorboard"))
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
-        png = cv2.imencode(".png", readings[..., ::-1])[1].tobytes()
-        values.append(Summary.Value(tag="readings", image=Summary.Image(encoded_image_string=png)))
-        self._tensorboard.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
-        self._tensorboard.flush()
+        self._board.write(step, scalars, {"readings": readings})
 
     def save_state(self, variables: dict[str, NDArray[Any]], history: History) -> None:
         """Keep everything that the next epoch depends on."""
-        with atomic(self.path / "state.npz") as temporary:
+        with atomic(self.state) as temporary:
             np.savez(temporary, allow_pickle=False, **variables, history=np.array(json.dumps(history)))
 
     def load_state(self) -> tuple[dict[str, NDArray[Any]], History] | None:
         """What :meth:`save_state` kept, or None when the run ended before its first epoch did."""
-        path = self.path / "state.npz"
         if not self.has_state():
             return None
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                variables = dict(archive)
+        with self._open_state() as archive:
+            variables = dict(archive)
             return variables, json.loads(str(variables.pop("history")))
+
+    def history(self) -> History:
+        """The epochs of the state, without its weights. Raises FileNotFoundError where there is none."""
+        with self._open_state() as archive:
+            return json.loads(str(archive["history"]))
+
+    @contextlib.contextmanager
+    def _open_state(self) -> Iterator[Mapping[str, NDArray[Any]]]:
+        try:
+            with np.load(self.state, allow_pickle=False) as archive:
+                yield archive
+        except FileNotFoundError:
+            raise
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} is damaged ({error}): start the run again, --from its model.keras") from error
+            raise UserError(
+                f"{self.state} is damaged ({error}): start the run again, --from its model.keras"
+            ) from error
+
+
+def best(history: History) -> dict[str, float]:
+    """The row of the best epoch: by exact match, then by character error rate, then the later one.
+
+    Not by loss: that of a text read wrong grows with certainty, while the readings still get better. Of a curriculum
+    only epochs of the greatest difficulty count.
+    """
+
+    def rank(row: dict[str, float]) -> tuple[float, ...]:
+        return row.get("difficulty", 0.0), row["exact_match"], -row["character_error_rate"], row["epoch"]
+
+    return max(history, key=rank)
 
 
 def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:

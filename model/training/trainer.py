@@ -23,8 +23,9 @@ from model.alphabet import Alphabet
 from model.heads import HEADS
 from model.model_file import Card
 from model.network import import_keras, jit_compile
+from model.scores import compared, letter_accuracy
 from model.training.curves import draw_curves
-from model.training.run_folder import History, RunFolder
+from model.training.run_folder import History, RunFolder, best
 from model.training.schedule import Schedule
 
 Images: TypeAlias = NDArray[np.uint8]
@@ -133,7 +134,7 @@ def train(
                 with run.averaged_weights():
                     scores, readings = run.validate(validation.stream(0), sheet)
                     history.append(row | scores | speed)
-                    if _best(history) is history[-1]:
+                    if best(history) is history[-1]:
                         model_file.save(network, card, folder.model)
                 folder.save_state(run.variables(), history)
                 folder.write_history(history)
@@ -146,7 +147,8 @@ def train(
     finally:
         # An interrupted training is looked at, too.
         if history:
-            draw_curves(history, _best(history), folder.path / "curves.png")
+            draw_curves(history, best(history), folder.path / "curves.png")
+        folder.end()
     return history
 
 
@@ -219,7 +221,7 @@ class _Run:
         return everything if len(everything) > 1 else inputs
 
     def validate(self, batches: Iterator[tuple[Inputs, Labels]], sheet: Sheet) -> tuple[dict[str, float], Images]:
-        """Loss, exact match, character error rate, part of empty readings; a picture of some readings."""
+        """Loss, exact match, character error rate, letter accuracy, part of empty readings; a picture of some."""
         loss = 0.0
         truths: list[str] = []
         texts: list[str] = []
@@ -235,14 +237,12 @@ class _Run:
             images = inputs[0] if isinstance(inputs, tuple) else inputs
             shown += list(images[: READINGS_SHOWN - len(shown)])
         count = len(truths)
-        captions = [
-            text if text == truth else f"{text or 'nothing'}, not {truth}"
-            for text, truth in zip(texts, truths, strict=True)
-        ]
+        captions = list(map(compared, truths, texts))
         scores = {
             "validation_loss": loss / count,
             "exact_match": sum(map(str.__eq__, texts, truths)) / count,
             "character_error_rate": sum(map(Levenshtein.distance, texts, truths)) / sum(map(len, truths)),
+            "letter_accuracy": letter_accuracy(truths, texts),
             "empty_readings": texts.count("") / count,
         }
         return scores, sheet(shown, captions[: len(shown)])
@@ -287,19 +287,6 @@ def _difficulty(history: History, goal: float) -> float:
         return 0.0
     learnt = history[-1]["character_error_rate"] <= LEARNT
     return min(goal, history[-1]["difficulty"] + (goal / STAGES if learnt else 0.0))
-
-
-def _best(history: History) -> dict[str, float]:
-    """The row of the best epoch: by exact match, then by character error rate, then the later one.
-
-    Not by loss: that of a text read wrong grows with certainty, while the readings still get better. Of a curriculum
-    only epochs of the greatest difficulty count.
-    """
-
-    def rank(row: dict[str, float]) -> tuple[float, ...]:
-        return row.get("difficulty", 0.0), row["exact_match"], -row["character_error_rate"], row["epoch"]
-
-    return max(history, key=rank)
 
 
 def _epochs_without_better(history: History) -> int:

@@ -1,0 +1,70 @@
+"""The models of a run while it trains, for those who score them beside it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from console import UserError, warn
+from model.training.board import Board
+from model.training.run_folder import RunFolder, best
+
+#: Seconds between two looks at the run folder.
+POLL = 1.0
+
+
+def models(run: str) -> Iterator[tuple[int, Path]]:
+    """The model file of the folder `run`, then each one that takes its place: the epoch it is of, and a copy of it.
+
+    A run keeps its best model alone, so not every epoch has one, and epochs that end while one is looked at are
+    passed over but for the best. It is over when the training is, however it ended. Raises UserError for a folder
+    that is no run's, and when a run ends without a model.
+    """
+    folder = RunFolder(Path(run))
+    if not (folder.path / "parameters.json").is_file():
+        raise UserError(f"--follow needs the folder of a run: {run} is none; start the training first, with --run")
+    seen, told = None, False
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch, folder.model.name)
+        while True:
+            # Asked first: what the training leaves at its end is found below.
+            training = folder.is_training()
+            epoch = _copied(folder, copy, training)
+            if epoch not in (None, seen):
+                seen = epoch
+                yield epoch, copy
+            elif training:
+                if seen is None and not told:
+                    warn(f"waiting for the first epoch of {run}")
+                    told = True
+                time.sleep(POLL)
+            elif seen is None:
+                raise UserError(f"{run} has no model and nobody trains there: go on with training.py --resume")
+            else:
+                return
+
+
+def board(run: str, path: str) -> Board:
+    """Where TensorBoard finds the scores on `path` beside the curves of the folder `run`."""
+    name = re.sub(r"[^\w.-]+", "_", Path(path).resolve().stem)
+    return Board(RunFolder(Path(run)).tensorboard / f"evaluation-{name}")
+
+
+def _copied(folder: RunFolder, copy: Path, training: bool) -> int | None:
+    """Copy the model file; the epoch it is of, None when that cannot be told yet, or there is none."""
+    try:
+        model, state = folder.model.stat(), folder.state.stat()
+        history = folder.history()
+        shutil.copyfile(folder.model, copy)
+        now = folder.model.stat()
+    except FileNotFoundError:
+        return None
+    # Model first, then the state with its epoch: a state older than the model does not know it yet.
+    replaced = (now.st_ino, now.st_mtime_ns) != (model.st_ino, model.st_mtime_ns)
+    if replaced or (training and state.st_mtime_ns < model.st_mtime_ns):
+        return None
+    return int(best(history)["epoch"])

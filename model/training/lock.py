@@ -1,0 +1,62 @@
+"""A lock that ends with the process that holds it, however that ends."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+#: Seconds for which :meth:`Lock.take` goes on trying: whoever asks :meth:`Lock.is_taken` holds it for a moment.
+TRYING = 1.0
+
+
+class Lock:
+    """The lock of the file `path`, which is made when it is taken, and stays; it is empty."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def take(self) -> bool:
+        """Take the lock until :meth:`release`; False when another process, or another :class:`Lock`, has it."""
+        due = time.monotonic() + TRYING
+        file = self._path.open("ab")
+        while not _locked(file):
+            if time.monotonic() > due:
+                file.close()
+                return False
+            time.sleep(TRYING / 20)
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Give the lock back, where it was taken."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def is_taken(self) -> bool:
+        """Whether somebody has the lock."""
+        if not self._path.exists():
+            return False
+        with self._path.open("ab") as file:
+            return not _locked(file)
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Lock an open file until it is closed; False where it is locked already."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems have no locks: there nothing is ever taken.
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+    return True

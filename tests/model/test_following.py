@@ -1,0 +1,152 @@
+"""A run folder while somebody trains in it, as others see it. The files of the training are made by hand."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from console import UserError
+from model.training import following
+from model.training.run_folder import RunFolder
+
+ROOT = Path(following.__file__).parents[2]
+LONG = 20.0
+
+
+@pytest.fixture(autouse=True)
+def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "POLL", 0.005)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[RunFolder]:
+    """A run that has begun."""
+    folder = RunFolder(tmp_path / "run")
+    folder.begin("{}", {}, {})
+    yield folder
+    folder.end()
+
+
+def rows(*exact: float) -> list[dict[str, float]]:
+    return [
+        {"epoch": epoch, "exact_match": rate, "character_error_rate": 1 - rate}
+        for epoch, rate in enumerate(exact, start=1)
+    ]
+
+
+def save_model(folder: RunFolder, text: str) -> None:
+    part = folder.path / "part"
+    part.write_text(text)
+    part.replace(folder.model)
+
+
+def save_state(folder: RunFolder, *exact: float) -> None:
+    folder.save_state({"network/0": np.zeros(2)}, rows(*exact))
+
+
+def test_each_better_model_comes_with_its_epoch_until_the_training_ends(folder: RunFolder) -> None:
+    models = following.models(str(folder.path))
+
+    def next_model() -> tuple[int, str] | None:
+        found = next(models, None)
+        return found and (found[0], found[1].read_text())
+
+    save_model(folder, "first")
+    save_state(folder, 0.1)
+    assert next_model() == (1, "first")
+    # The second epoch is no better; it leaves the model as it is.
+    save_state(folder, 0.1, 0.05)
+    save_model(folder, "third")
+    save_state(folder, 0.1, 0.05, 0.3)
+    assert next_model() == (3, "third")
+    save_model(folder, "fourth")
+    save_state(folder, 0.1, 0.05, 0.3, 0.4)
+    folder.end()
+    assert next_model() == (4, "fourth")
+    assert next_model() is None
+    # Of a run that is over, its model is left.
+    assert [epoch for epoch, _ in following.models(str(folder.path))] == [4]
+
+
+def test_waits_for_a_model_and_for_the_epoch_it_is_of(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    found: list[tuple[int, str]] = []
+
+    def follow() -> None:
+        found.extend((epoch, copy.read_text()) for epoch, copy in following.models(str(folder.path)))
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    time.sleep(0.05)
+    save_model(folder, "first")
+    time.sleep(0.05)
+    assert not found
+    save_state(folder, 0.1)
+    until(lambda: found == [(1, "first")])
+    save_model(folder, "second")
+    time.sleep(0.05)
+    assert found == [(1, "first")]
+    save_state(folder, 0.1, 0.2)
+    until(lambda: found == [(1, "first"), (2, "second")])
+    folder.end()
+    thread.join(LONG)
+    assert not thread.is_alive()
+    assert capsys.readouterr().err == f"waiting for the first epoch of {folder.path}\n"
+
+
+def until(condition: object) -> None:
+    assert callable(condition)
+    for _ in itertools.repeat(None, int(LONG / 0.01)):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come")
+
+
+def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    script = (
+        "import pathlib, time\n"
+        "from model.training.run_folder import RunFolder\n"
+        f"folder = RunFolder(pathlib.Path({str(folder.path)!r}))\n"
+        "folder.begin('{}', {}, {})\n"
+        "print('begun', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as training:
+        assert training.stdout and training.stdout.readline() == "begun\n"
+        assert folder.is_training()
+        with pytest.raises(UserError, match=r"another training is at work in .*run"):
+            RunFolder(folder.path).begin("{}", {}, {})
+        training.send_signal(signal.SIGKILL)
+        training.wait(LONG)
+    assert not folder.is_training()
+    save_model(folder, "half an epoch")
+    with pytest.raises(UserError, match=r"has no model and nobody trains there: .* --resume"):
+        next(following.models(str(folder.path)))
+    folder.begin("{}", {}, {})
+    assert folder.is_training()
+    folder.end()
+
+
+@pytest.mark.parametrize("run", ["captcha", "nowhere", "empty"])
+def test_what_is_no_run_is_not_waited_for(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    with pytest.raises(UserError, match=f"--follow needs the folder of a run: {run} is none"):
+        next(following.models(run))
+
+
+def test_a_run_that_an_older_kit_began_keeps_its_table(folder: RunFolder) -> None:
+    old, new = rows(0.1, 0.2)
+    folder.write_history([old, new | {"letter_accuracy": 0.5}])
+    lines = (folder.path / "history.csv").read_text().splitlines()
+    assert lines == ["epoch,exact_match,character_error_rate,letter_accuracy", "1,0.1,0.9,", "2,0.2,0.8,0.5"]
