@@ -60,6 +60,10 @@ class Stored(str):
         stored.container, stored.fetch = container, fetch
         return stored
 
+    def __deepcopy__(self, _: object) -> Self:
+        # A text like others: reports copy what they list, but never the open records that `fetch` reads from.
+        return self
+
 
 def read(source: Path | str | bytes, channels: int) -> Image:
     """Decode a picture: a path, or the bytes of a file.

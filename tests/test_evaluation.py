@@ -14,10 +14,11 @@ import pytest
 
 import console
 import evaluation
+from dataset.convert import convert
 from dataset.tfrecord import records
 from model.reader import Reading
 from model.training.run_folder import RunFolder
-from parameter import EvaluationParameters
+from parameter import ConvertParameters, EvaluationParameters
 from tests.reading import LevelReader, level
 
 ROOT = Path(evaluation.__file__).parent
@@ -142,6 +143,18 @@ def test_follows_a_real_training_to_its_end(tmp_path: Path) -> None:
     assert [int(line.partition(":")[0].split()[1]) for line in printed] == list(steps) == sorted(steps)
     assert float(best["letter_accuracy"]) == float(best["exact_match"])
     assert all(step["exact_match"] == step["letter_accuracy"] for step in steps.values())
+
+
+def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: Path) -> None:
+    level(tmp_path / "in" / "12_a.png", 13)
+    level(tmp_path / "in" / "34_b.png", 34)
+    with pytest.raises(SystemExit):
+        console.run(convert, ConvertParameters, ["in", "records", "--form", "lmdb"])
+    code, _, errors = evaluate("records", "--report", "report", "--json", "scores.json")
+    assert code == 0, errors
+    (worst,) = json.loads((tmp_path / "scores.json").read_text())["worst"]
+    assert (worst["truth"], worst["text"]) == ("12", "13")
+    assert worst["name"] in (tmp_path / "report" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
