@@ -61,7 +61,11 @@ class AttentionDecoder(ExplicitMasks):
         """
         before = ops.pad(texts, ((0, 0), (1, 0)))
         if training:
-            before = ops.cond(self.own > 0, lambda: self._mixed(before, columns, mask), lambda: before)
+            # Drawn whether needed or not: a branch may not change the state of the generator.
+            chances = keras.random.uniform(ops.shape(before), seed=self.seed)
+            before = ops.cond(
+                self.own > 0, lambda: self._mixed(before, chances < self.own, columns, mask), lambda: before
+            )
         return self._logits(before, columns, mask)
 
     def compute_output_spec(self, columns: Any, texts: Any, mask: Any = None, training: bool = False) -> Any:
@@ -103,14 +107,14 @@ class AttentionDecoder(ExplicitMasks):
         _, states = ops.scan(step, self.start(columns), characters)
         return self.classes(ops.transpose(states[0], (1, 0, 2)))
 
-    def _mixed(self, before: Any, columns: Any, mask: Any) -> Any:
-        """The true characters, some replaced by what the decoder would have written itself.
+    def _mixed(self, before: Any, replaced: Any, columns: Any, mask: Any) -> Any:
+        """The true characters, those `replaced` by what the decoder would have written itself.
 
         In two passes over all characters at once (Mihaylova and Martins 2019), the first without gradient.
         """
         written = ops.argmax(ops.stop_gradient(self._logits(before, columns, mask)), -1)
         written = ops.pad(ops.cast(written, before.dtype)[:, :-1], ((0, 0), (1, 0)))
-        return ops.where(keras.random.uniform(ops.shape(before), seed=self.seed) < self.own, written, before)
+        return ops.where(replaced, written, before)
 
 
 @keras.saving.register_keras_serializable(package="crnn_kit")

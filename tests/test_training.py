@@ -159,9 +159,10 @@ def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backend: str) -> None:
+@pytest.mark.parametrize("flags", [[], ["--head", "joint", "--rectify", "tps", "--size", "autox32"]])
+def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backend: str, flags: list[str]) -> None:
     pytest.importorskip(backend)
-    arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL]
+    arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL, *flags]
     script = (
         "import sys; sys.modules['tensorflow'] = None\n"
         "import console, training, keras\n"

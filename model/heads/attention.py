@@ -57,6 +57,12 @@ class Attention:
         return AttentionReader(network, card)
 
 
+def picture_inputs(network: Any) -> Any:
+    """The inputs of a network that reading needs: images, or images and widths."""
+    inputs = [tensor for tensor in network.inputs if tensor.name != "texts"]
+    return inputs if len(inputs) > 1 else inputs[0]
+
+
 class AttentionReader:
     """Writes texts character by character, until every text of the batch has ended or has `card.longest` characters."""
 
@@ -68,7 +74,7 @@ class AttentionReader:
         decoder = network.get_layer(DECODER)
         columns = network.get_layer(COLUMNS).output
         mask = [network.get_layer(MASK).output] if card.width is None else []
-        pictures = [tensor for tensor in network.inputs if tensor.name != "texts"]
+        pictures = picture_inputs(network)
         self._longest = card.longest
         self._encoder = keras.Model(pictures, [columns, decoder.key(columns), *mask])
         self._encoder.compile(jit_compile=jit_compile())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.heads.attention import Attention
+from model.heads.attention import Attention, picture_inputs
 from model.heads.ctc import CTC, CTCDecoder
 
 if TYPE_CHECKING:
@@ -53,5 +53,4 @@ class Joint:
             return self._attention.decoder(network, card)
         import keras
 
-        pictures = [tensor for tensor in network.inputs if tensor.name != "texts"]
-        return CTCDecoder(keras.Model(pictures, network.get_layer("aligned").output))
+        return CTCDecoder(keras.Model(picture_inputs(network), network.get_layer("aligned").output))

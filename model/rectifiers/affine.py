@@ -23,7 +23,7 @@ class AffineSampler(layers.Layer):
         _, rows, columns, _ = ops.shape(maps)
         places = grid(rows, columns, widths)
         terms = ops.concatenate([ops.ones_like(places[..., :1]), places], -1)
-        coefficients = IDENTITY + moves
+        coefficients = ops.convert_to_tensor(IDENTITY) + moves
         if widths is None:
             places = ops.einsum("rct,btp->brcp", terms[0], coefficients)
         else:

@@ -45,11 +45,12 @@ class SplineSampler(layers.Layer):
     def call(self, maps: Any, moves: Any, widths: Any = None) -> Any:
         _, rows, columns, _ = ops.shape(maps)
         places = grid(rows, columns, widths)
-        squares = sum(ops.square(places[..., axis, None] - EDGES[:, axis]) for axis in (0, 1))
+        edges = ops.convert_to_tensor(EDGES)
+        squares = sum(ops.square(places[..., axis, None] - edges[:, axis]) for axis in (0, 1))
         terms = ops.concatenate([_radial(squares, ops), ops.ones_like(places[..., :1]), places], -1)
         # The same for all pictures of one width: the weight of each point in each place.
-        weights = ops.matmul(terms, _solution())
-        points = EDGES + moves
+        weights = ops.matmul(terms, ops.convert_to_tensor(_solution()))
+        points = edges + moves
         if widths is None:
             places = ops.einsum("rck,bkp->brcp", weights[0], points)
         else:
