@@ -36,4 +36,4 @@ class AffineSampler(layers.Layer):
 
 def affine(images: Features) -> Features:
     """Images with the affine transformation undone that a small network finds in each."""
-    return rectified(images, AffineSampler(), len(IDENTITY))
+    return rectified(images, AffineSampler(dtype="float32"), len(IDENTITY))

@@ -22,7 +22,7 @@ def rectified(images: Features, sampler: Callable[..., Any], terms: int) -> Feat
 
     It begins with no moves, which should leave pictures as they are.
     """
-    look = Features(Look()(images.maps, *_widths(images)))
+    look = Features(Look(dtype="float32")(images.maps, *_widths(images)))
     look = look.convolution(16, strides=2).convolution(32, strides=2).convolution(64, strides=2)
     found = layers.Dense(64, activation="relu")(layers.Flatten()(look.maps))
     found = layers.Dense(2 * terms, kernel_initializer="zeros", dtype="float32")(found)

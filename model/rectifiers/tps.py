@@ -63,4 +63,4 @@ class SplineSampler(layers.Layer):
 
 def tps(images: Features) -> Features:
     """Images with the text straightened along two curves that a small network finds in each."""
-    return rectified(images, SplineSampler(), len(EDGES))
+    return rectified(images, SplineSampler(dtype="float32"), len(EDGES))
