@@ -87,7 +87,7 @@ def trained(described: Card, steps: int) -> tuple[Any, NDArray[np.uint8], list[s
     return network, images, texts
 
 
-@pytest.mark.parametrize(("backbone", "sequence", "head", "rectify", "preset"), SMALL + BASE + RECTIFIED)
+@pytest.mark.parametrize(("backbone", "sequence", "head", "rectify", "preset"), [*SMALL, *BASE, *RECTIFIED])
 def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     backbone: str, sequence: str, head: str, rectify: str, preset: str, tmp_path: Path
 ) -> None:
