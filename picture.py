@@ -30,6 +30,9 @@ MOST_PIXELS = 100_000_000
 #: their output, and at least and at most so many.
 WIDTH_STEP, LEAST_WIDTH, MOST_WIDTH = 4, 16, 16_000
 
+#: Up to so many pixels wide they come in full batches, wider ones fewer at a time: memory is bounded by that.
+FULL_BATCH_WIDTH = 512
+
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 
 # Pictures are small and read by several threads of ours; OpenCV's own threads would only get in each other's way.

@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import dataset
 import parameter
 import picture
+from benchmarks.feeding import processor
 from dataset.forms import WRITERS
 from dataset.forms.writing import Picture, Plan
 
@@ -104,13 +105,6 @@ def made(form: str, folder: Path) -> Path:
 
     plan = Plan("train", ROWS, 6, parameter.numbers("0-9", []), shards=10)
     return WRITERS[form].write(folder, pictures(), plan)
-
-
-def processor() -> str:
-    """The processor's name, as Linux tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

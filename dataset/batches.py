@@ -17,9 +17,6 @@ from dataset.contents import in_order
 Batch = tuple[Any, npt.NDArray[np.int32]]
 Places = npt.NDArray[np.int64]
 
-#: Pictures up to so many pixels wide come in full batches; the memory of a step is bounded by that.
-FULL_BATCH_WIDTH = 512
-
 
 class Batches:
     """Some rows of a corpus as `(images, labels)`, batch by batch; safe to ask from several threads.
@@ -127,7 +124,7 @@ def _of_similar_width(widths: npt.NDArray[np.int64], batch_size: int) -> list[Gr
     padded = np.array([picture.padded_width(width) for width in widths.tolist()], np.int64)
     for width in np.unique(padded).tolist():
         waiting += np.flatnonzero(padded == width).tolist()
-        fitting = max(1, min(batch_size, batch_size * FULL_BATCH_WIDTH // width))
+        fitting = max(1, min(batch_size, batch_size * picture.FULL_BATCH_WIDTH // width))
         if len(waiting) >= fitting or width == padded.max():
             groups.append(Group(np.sort(np.array(waiting, np.int64)), fitting))
             waiting = []

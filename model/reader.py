@@ -22,9 +22,8 @@ Source = Path | str | bytes | NDArray[np.uint8]
 
 #: Batches that are prepared ahead of the network: enough to hide a slow file, few enough to hold.
 BATCHES_AHEAD = 4
-#: Batches among which a network of any width looks for pictures of similar width, and how wide a picture
-#: may be, in pixels, for a full batch of them.
-WINDOW, BATCH_WIDTH = 8, 512
+#: Batches among which a network of any width looks for pictures of similar width.
+WINDOW = 8
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Reader:
         start = 0
         for end in range(1, len(order) + 1):
             wider = images[order[end]].shape[1] * (end + 1 - start) if end < len(order) else math.inf
-            if end - start == self._batch_size or wider > self._batch_size * BATCH_WIDTH:
+            if end - start == self._batch_size or wider > self._batch_size * picture.FULL_BATCH_WIDTH:
                 yield order[start:end]
                 start = end
 

@@ -5,11 +5,12 @@ Places are (x, y) from -1 to 1, across the columns that count and down all rows;
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
+from numpy.typing import NDArray
 
 from model.features import Features
 
@@ -17,14 +18,39 @@ from model.features import Features
 LOOK = (32, 64)
 
 
-def rectified(images: Features, sampler: Callable[..., Any], terms: int) -> Features:
-    """`sampler(images, moves, widths)`, with moves, float32 (batch, terms, 2), that a small network finds.
+class Sampler(layers.Layer):
+    """Images, and moves of the `start`, float32 (batch, terms, 2) -> images; without moves they stay as they are.
 
-    It begins with no moves, which should leave pictures as they are.
+    A place is filled from `basis(place) @ (start + moves)`.
     """
+
+    start: NDArray[np.float32]
+
+    def basis(self, places: Any) -> Any:
+        """Places (…, 2) -> their terms (…, terms)."""
+        raise NotImplementedError
+
+    def call(self, maps: Any, moves: Any, widths: Any = None) -> Any:
+        _, rows, columns, _ = ops.shape(maps)
+        terms = self.basis(grid(rows, columns, widths))
+        coefficients = ops.convert_to_tensor(self.start) + moves
+        # The terms are the same for all pictures of one width.
+        if widths is None:
+            places = ops.einsum("rct,btp->brcp", terms[0], coefficients)
+        else:
+            places = ops.einsum("brct,btp->brcp", terms, coefficients)
+        return sample(maps, places, widths)
+
+    def compute_output_spec(self, maps: Any, moves: Any, widths: Any = None) -> Any:
+        return keras.KerasTensor(maps.shape, maps.dtype)
+
+
+def rectified(images: Features, sampler: Sampler) -> Features:
+    """`images` sampled with moves that a small network finds, which begins with none."""
     look = Features(Look(dtype="float32")(images.maps, *_widths(images)))
     look = look.convolution(16, strides=2).convolution(32, strides=2).convolution(64, strides=2)
     found = layers.Dense(64, activation="relu")(layers.Flatten()(look.maps))
+    terms = len(sampler.start)
     found = layers.Dense(2 * terms, kernel_initializer="zeros", dtype="float32")(found)
     moves = layers.Reshape((terms, 2), dtype="float32")(found)
     return Features(sampler(images.maps, moves, *_widths(images)), images.widths)

@@ -10,11 +10,11 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 from numpy.typing import NDArray
 
 from model.features import Features
-from model.rectifiers.spatial import grid, rectified, sample
+from model.rectifiers.spatial import Sampler, rectified
 
 #: Points on each of the two edges.
 POINTS = 10
@@ -38,29 +38,23 @@ def _radial(squares: Any, library: Any) -> Any:
     return squares * library.log(library.maximum(squares, 1e-12))
 
 
-@keras.saving.register_keras_serializable(package="crnn_kit")
-class SplineSampler(layers.Layer):
-    """Images and how far from their edges the points lie in them, (batch, 20, 2) -> images."""
+#: Solved once: a batch asks for it anew wherever a backend runs step by step.
+SOLUTION = _solution()
 
-    def call(self, maps: Any, moves: Any, widths: Any = None) -> Any:
-        _, rows, columns, _ = ops.shape(maps)
-        places = grid(rows, columns, widths)
+
+@keras.saving.register_keras_serializable(package="crnn_kit")
+class SplineSampler(Sampler):
+    """The start is the points on their edges, which the moves take away from there."""
+
+    start = EDGES
+
+    def basis(self, places: Any) -> Any:
         edges = ops.convert_to_tensor(EDGES)
         squares = sum(ops.square(places[..., axis, None] - edges[:, axis]) for axis in (0, 1))
         terms = ops.concatenate([_radial(squares, ops), ops.ones_like(places[..., :1]), places], -1)
-        # The same for all pictures of one width: the weight of each point in each place.
-        weights = ops.matmul(terms, ops.convert_to_tensor(_solution()))
-        points = edges + moves
-        if widths is None:
-            places = ops.einsum("rck,bkp->brcp", weights[0], points)
-        else:
-            places = ops.einsum("brck,bkp->brcp", weights, points)
-        return sample(maps, places, widths)
-
-    def compute_output_spec(self, maps: Any, moves: Any, widths: Any = None) -> Any:
-        return keras.KerasTensor(maps.shape, maps.dtype)
+        return ops.matmul(terms, ops.convert_to_tensor(SOLUTION))
 
 
 def tps(images: Features) -> Features:
     """Images with the text straightened along two curves that a small network finds in each."""
-    return rectified(images, SplineSampler(dtype="float32"), len(EDGES))
+    return rectified(images, SplineSampler(dtype="float32"))

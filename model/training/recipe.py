@@ -30,9 +30,6 @@ GENERAL = "captcha"
 #: Rows that the networks are made for: enough for the strokes of one line of text.
 HEIGHT = 64
 
-#: A column of the networks' output is so many pixels wide (their backbones shrink the width by this).
-PIXELS_PER_STEP = 4
-
 
 def quick(parameters: TrainingParameters) -> tuple[GenerateParameters, TrainingParameters]:
     """The pictures that --quick makes, and the training on them. Raises UserError when other pictures are given."""
@@ -141,7 +138,7 @@ def size(aspect: float, steps_needed: int) -> tuple[int, int]:
     is what CTC reads comfortably, with a blank between any two characters.
     """
     width = min(max(aspect * HEIGHT, 128), 192)
-    width = max(width, 2 * steps_needed * PIXELS_PER_STEP)
+    width = max(width, 2 * steps_needed * picture.WIDTH_STEP)
     return 8 * -(-int(width) // 8), HEIGHT
 
 
