@@ -67,7 +67,8 @@ def main(parameters: TrainingParameters) -> int:
         start = "starting from random weights"
     else:
         start = transfer(parameters.from_, net, card)
-    folder.begin(parameters.to_json(), training.labelled, validation.labelled)
+    split = {"training": training.labelled, "validation": validation.labelled}
+    folder.begin(parameters.to_json(), split | {"contents": [training.contents, validation.contents]})
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
         f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "

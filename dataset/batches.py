@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -46,6 +47,8 @@ class Batches:
         """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off."""
         self.images, self.rows = corpus.images, np.asarray(rows, np.int64)
         self._texts = corpus.names[self.rows], corpus.labels[self.rows]
+        #: A hash of the pictures' bytes, to tell whether they are the same as another time.
+        self.contents = hashlib.sha1(corpus.digests[self.rows].tobytes()).hexdigest()
         self.shuffle, self.augmentation, self.seed = shuffle, augmentation, seed
         encoded = [encode(str(label)) for label in corpus.labels[self.rows]]
         self.longest = max(map(len, encoded), default=0)

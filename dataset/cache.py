@@ -3,7 +3,8 @@
 A cache folder holds, per (data path, size, channels, fit), an index (`KEY.npz`) and the pictures
 (`KEY-TOKEN.pictures`, plain `uint8` rows). The index is renamed into place last and names its pictures file, so
 that a reader finds the old pair or the new one. Rows of files that have not changed since are copied from the old
-pair, which stays alive for processes that have it open.
+pair, which stays alive for processes that have it open. Whoever packs something new removes the pairs that nobody has
+opened for a month.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _FORMAT = 1
 
 #: A pictures file without an index that nobody has written to for so many seconds was left by a killed process.
 _ABANDONED = 3600.0
+#: Seconds after which a pair that nobody has opened makes room: packing again costs minutes, disks fill for good.
+_UNUSED = 30 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,9 @@ def pack(
     same = _unchanged(packed, samples, stamps) if packed else np.full(len(samples), -1)
     if packed is None or len(packed.facts) != len(samples) or not np.array_equal(same, np.arange(len(samples))):
         packed = _write(index, samples, stamps, packed, same, shape, fit)
+    else:
+        with contextlib.suppress(OSError):  # a cache that may only be read
+            os.utime(index)
     return Corpus(*contents(samples, packed.facts, packed.reasons), images=packed.images)
 
 
@@ -232,7 +238,11 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _sweep(index: Path, pictures: Path, old: _Packed | None) -> None:
-    """Remove the earlier pictures of this index, and those that a killed process left without one."""
+    """Remove the earlier pictures of this index, those that a killed process left without one, and unused pairs."""
+    for path in index.parent.glob("*.npz"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _UNUSED:
+                path.unlink()
     for path in index.parent.glob("*.pictures"):
         with contextlib.suppress(OSError):  # Windows keeps what is mapped; it goes the next time
             stem = path.name.partition("-")[0]

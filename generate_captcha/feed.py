@@ -67,6 +67,11 @@ class Drawn:
         """No picture has a name."""
         return {}
 
+    @property
+    def contents(self) -> str:
+        """What is drawn follows from the parameters."""
+        return ""
+
     def __len__(self) -> int:
         """Batches per epoch."""
         return -(-len(self.rows) // self._batch_size)

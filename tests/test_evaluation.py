@@ -89,7 +89,7 @@ def test_following_scores_each_model_for_tensorboard(
     level(tmp_path / "in" / "34_b.png", 35)
     (tmp_path / "in" / "5_c.png").write_bytes(b"junk")
     folder = RunFolder(tmp_path / "run")
-    folder.begin("{}", {}, {})
+    folder.begin("{}", {})
     history: list[dict[str, float]] = []
 
     def epoch(number: int) -> None:

@@ -288,6 +288,11 @@ def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: 
     assert "not those that r began with" in capsys.readouterr().err
     shutil.rmtree(data / "more")
     one = sorted(data.iterdir())[0]
+    before = one.read_bytes()
+    cv2.imwrite(str(one), 255 - picture.read(one, 1))
+    assert run("--resume", "--run", "r") == console.WRONG_USE
+    assert "not those that r began with" in capsys.readouterr().err
+    one.write_bytes(before)
     one.rename(data / f"abcd_{one.name.partition('_')[2]}")
     assert run("--resume", "--run", "r") == console.WRONG_USE
     assert "not those that r began with" in capsys.readouterr().err

@@ -52,15 +52,15 @@ class RunFolder:
         with atomic(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
-    def begin(self, parameters: str, training: dict[str, str], validation: dict[str, str]) -> None:
-        """Write the parameters, and which pictures train and which validate: names and labels.
+    def begin(self, parameters: str, split: Mapping[str, Any]) -> None:
+        """Write the parameters, and which pictures train and which validate: what JSON can hold.
 
         The folder is one's own from then to :meth:`end`. Raises UserError when the run began with other pictures,
         and when another training is at work in it.
         """
         path = self.path / "split.json"
-        split = json.dumps({"training": training, "validation": validation}, indent=0, ensure_ascii=False)
-        if path.is_file() and path.read_text(encoding="utf-8") != split:
+        text = json.dumps(split, indent=0, ensure_ascii=False)
+        if path.is_file() and path.read_text(encoding="utf-8") != text:
             raise UserError(
                 f"the pictures or labels are not those that {self.path} began with: start another --from {self.path}"
             )
@@ -68,7 +68,7 @@ class RunFolder:
         if not self._lock.take():
             raise UserError(f"another training is at work in {self.path}: wait for its end, or choose another --run")
         self.write_text("parameters.json", parameters)
-        self.write_text(path.name, split)
+        self.write_text(path.name, text)
 
     def end(self) -> None:
         """Nothing comes any more, until the run is resumed."""

@@ -55,6 +55,10 @@ class Feed(Protocol):
     def labelled(self) -> dict[str, str]:
         """Names and labels of the pictures that have names."""
 
+    @property
+    def contents(self) -> str:
+        """Another one when a picture is another; "" of pictures that are drawn."""
+
     def __len__(self) -> int:
         """Batches in an epoch."""
 

@@ -213,6 +213,21 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path, write: Maker) -> 
     assert fresh.exists(), "another process may be writing it"
 
 
+def test_what_nobody_has_opened_for_a_month_makes_room(tmp_path: Path, write: Maker) -> None:
+    cache = tmp_path / "cache"
+    for name in ("used", "unused"):
+        pack(write(tmp_path / name, ["a.png"]), cache)
+    long_ago = time.time() - 31 * 86_400
+    for path in cache.iterdir():
+        os.utime(path, (long_ago, long_ago))
+    pack(tmp_path / "used", cache)
+    before = set(cache.iterdir())
+    pack(write(tmp_path / "new", ["a.png"]), cache)
+    gone = before - set(cache.iterdir())
+    assert sorted(path.suffix for path in gone) == [".npz", ".pictures"]
+    assert pack(tmp_path / "used", cache).images.filename not in map(str, gone)
+
+
 def test_survey(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, [f"a{i}.png" for i in range(30)], 60, 20)
     write(tmp_path, ["wide.png"], 300, 20)

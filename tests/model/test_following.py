@@ -31,7 +31,7 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path) -> Iterator[RunFolder]:
     """A run that has begun."""
     folder = RunFolder(tmp_path / "run")
-    folder.begin("{}", {}, {})
+    folder.begin("{}", {})
     yield folder
     folder.end()
 
@@ -117,7 +117,7 @@ def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
         "import pathlib, time\n"
         "from model.training.run_folder import RunFolder\n"
         f"folder = RunFolder(pathlib.Path({str(folder.path)!r}))\n"
-        "folder.begin('{}', {}, {})\n"
+        "folder.begin('{}', {})\n"
         "print('begun', flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -125,14 +125,14 @@ def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
         assert training.stdout and training.stdout.readline() == "begun\n"
         assert folder.is_training()
         with pytest.raises(UserError, match=r"another training is at work in .*run"):
-            RunFolder(folder.path).begin("{}", {}, {})
+            RunFolder(folder.path).begin("{}", {})
         training.send_signal(signal.SIGKILL)
         training.wait(LONG)
     assert not folder.is_training()
     save_model(folder, "half an epoch")
     with pytest.raises(UserError, match=r"has no model and nobody trains there: .* --resume"):
         next(following.models(str(folder.path)))
-    folder.begin("{}", {}, {})
+    folder.begin("{}", {})
     assert folder.is_training()
     folder.end()
 
