@@ -1,0 +1,96 @@
+"""Fields of printed receipts, case folded: generated lines first, then the corpus' own train rows.
+
+    python benchmarks/receipts.py CORPUS [FOLDER]
+
+CORPUS is a folder with `labels.csv` (columns file, label, split). Its train labels are cut into words, and new fields are
+made of them, with other digits and in lower and upper case; 120,000 of these are drawn as lines and trained on, and then
+the train rows. Both networks read the test rows; where the package rapidocr-onnxruntime is installed, its recogniser
+reads them beside ours. Runs go to FOLDER (default runs/receipts) and go on where they were stopped.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import random
+import re
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.feeding import processor
+from benchmarks.small_corpora import described, write_list
+from benchmarks.trials import corpus, trial
+
+FIELDS, PICTURES = 60_000, 120_000
+LINES = f"--style line --size auto32 --length 1-45 --difficulty 0.5 --count {PICTURES} --seed 1"
+TRAINING = "--validation 0.02 --size autox32 --from random --epochs 4 --batch-size 64 --precision mixed_bfloat16"
+
+
+def main() -> None:
+    """Print the figures."""
+    source = Path(sys.argv[1])
+    folder = Path(sys.argv[2] if len(sys.argv) > 2 else "runs/receipts").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    train, test = write_list(source, "train", folder), write_list(source, "test", folder)
+    print(f"{processor()}, {os.cpu_count()} cores", flush=True)
+
+    fields = folder / "fields.txt"
+    fields.write_text("\n".join(invented(labels(train))), encoding="utf-8")
+    drawn = corpus(folder / "drawn", f"{LINES} --text {fields}")
+    folded = folder / "drawn.tsv"
+    folded.write_text("".join(f"{path}\t{label.upper()}\n" for path, label in rows_of(drawn)), encoding="utf-8")
+
+    first, second = folder / "generated", folder / "own"
+    trial("generated lines alone", first, ["--data", str(folded), *TRAINING.split()], test)
+    trial("then its own train rows", second, ["--data", str(train), "--size", "autox32", "--from", str(first)], test)
+    if importlib.util.find_spec("rapidocr_onnxruntime"):
+        rapid(test)
+
+
+def labels(listed: Path) -> list[str]:
+    return [line.split("\t", 1)[1] for line in listed.read_text(encoding="utf-8").splitlines()]
+
+
+def rows_of(drawn: Path) -> list[tuple[str, str]]:
+    from dataset import collect
+
+    return [(str(sample.path), sample.label) for sample in collect(drawn)]
+
+
+def invented(known: list[str]) -> list[str]:
+    """Fields of the words of `known` ones, every digit another, in capitals, as they are, small, or titled."""
+    chance = random.Random(1)
+    words = [word for label in known for word in label.split()]
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    fields = []
+    while len(fields) < FIELDS:
+        chosen = chance.choices(words, k=chance.choice((1, 1, 1, 2, 2, 3, 4, 6)))
+        # As many digits and letters of their own as it takes to learn to read rather than to remember.
+        text = re.sub(r"\d", lambda _: chance.choice("0123456789"), " ".join(chosen))
+        text = re.sub(r"[A-Z]", lambda found: chance.choice((found[0], found[0], chance.choice(letters))), text)
+        fields.append(chance.choice((text, text, text.lower(), text.title())))
+    return fields
+
+
+def rapid(test: Path) -> None:
+    """The same rows read by RapidOCR's recogniser."""
+    import cv2
+    from rapidocr_onnxruntime import RapidOCR
+
+    engine = RapidOCR()
+    started, read = time.monotonic(), []
+    paths = [line.split("\t")[0] for line in test.read_text(encoding="utf-8").splitlines()]
+    for path in paths:
+        result, _ = engine(cv2.imread(path), use_det=False, use_cls=False)
+        read.append(result[0][0] if result else "")
+    seconds = time.monotonic() - started
+    pairs = [(truth, text.upper()) for truth, text in zip(labels(test), read, strict=True)]
+    print(f"RapidOCR: {described(pairs)}, read at {len(paths) / seconds:,.0f} pictures/s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
