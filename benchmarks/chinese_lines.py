@@ -2,10 +2,10 @@
 
     python benchmarks/chinese_lines.py FONTS [FOLDER] [--heads ctc,attention] [--stages 20]
 
-FONTS is a folder with CJK fonts (docs/lines.md says where they come from). Trains the same network with each head, one
-head after the other, by the same pictures: a stage is 20,000, none of which comes twice. Prints the curve, sequences and
-characters read right of 2,000 others after each stage, and at the end what evaluation.py says of 5,000 more. Runs go to
-FOLDER (default runs/chinese_lines) and go on where they were stopped.
+FONTS is a folder with CJK fonts (docs/lines.md says where they come from). Trains the same network with each head,
+one head after the other, by the same pictures: a stage is 20,000, none of which comes twice. Prints the curve,
+sequences and characters read right of 2,000 others after each stage, and at the end what evaluation.py says of 5,000
+more. Runs go to FOLDER (default runs/chinese_lines) and go on where they were stopped.
 """
 
 from __future__ import annotations

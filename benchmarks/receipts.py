@@ -2,15 +2,14 @@
 
     python benchmarks/receipts.py CORPUS [FOLDER]
 
-CORPUS is a folder with `labels.csv` (columns file, label, split). Its train labels are cut into words, and new fields are
-made of them, with other digits and in lower and upper case; 120,000 of these are drawn as lines and trained on, and then
-the train rows. Both networks read the test rows; where the package rapidocr-onnxruntime is installed, its recogniser
-reads them beside ours. Runs go to FOLDER (default runs/receipts) and go on where they were stopped.
+CORPUS is a folder with `labels.csv` (columns file, label, split). Its train labels are cut into words, and new fields
+are made of them, with other digits and in lower and upper case; 120,000 of these are drawn as lines and trained on,
+and then the train rows. Both networks read the test rows; where the package rapidocr-onnxruntime is installed, its
+recogniser reads them beside ours. Runs go to FOLDER (default runs/receipts) and go on where they were stopped.
 """
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import os
 import random
@@ -66,7 +65,7 @@ def invented(known: list[str]) -> list[str]:
     chance = random.Random(1)
     words = [word for label in known for word in label.split()]
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    fields = []
+    fields: list[str] = []
     while len(fields) < FIELDS:
         chosen = chance.choices(words, k=chance.choice((1, 1, 1, 2, 2, 3, 4, 6)))
         # As many digits and letters of their own as it takes to learn to read rather than to remember.
@@ -88,7 +87,7 @@ def rapid(test: Path) -> None:
         result, _ = engine(cv2.imread(path), use_det=False, use_cls=False)
         read.append(result[0][0] if result else "")
     seconds = time.monotonic() - started
-    pairs = [(truth, text.upper()) for truth, text in zip(labels(test), read, strict=True)]
+    pairs: list[tuple[str, ...]] = [(truth, text.upper()) for truth, text in zip(labels(test), read, strict=True)]
     print(f"RapidOCR: {described(pairs)}, read at {len(paths) / seconds:,.0f} pictures/s", flush=True)
 
 

@@ -8,24 +8,34 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 from console import UserError
 from model.alphabet import Alphabet
 from model.model_file import Card
 
+#: What Keras computes with, the first one installed unless KERAS_BACKEND says otherwise.
+BACKENDS = ("tensorflow", "jax", "torch")
+
 #: The layer of a network that has what its head sees: (batch, columns, features).
 COLUMNS = "columns"
 
 
 def import_keras() -> Any:
-    """Keras on the backend that KERAS_BACKEND names, else on the first one installed; TensorFlow before others."""
-    if "KERAS_BACKEND" not in os.environ:
-        from importlib.util import find_spec
+    """Keras on the backend that KERAS_BACKEND names, else on the first one installed; TensorFlow before others.
 
-        present = [name for name in ("tensorflow", "jax", "torch") if find_spec(name)]
-        if present:
-            os.environ["KERAS_BACKEND"] = present[0]
+    Raises UserError when that is not installed.
+    """
+    if "keras" not in sys.modules:
+        present = [name for name in BACKENDS if find_spec(name)]
+        if not present:
+            raise UserError(f"Keras has nothing to compute with: install one of {', '.join(BACKENDS)}")
+        chosen = os.environ.setdefault("KERAS_BACKEND", present[0])
+        if chosen not in present:
+            raise UserError(
+                f"KERAS_BACKEND is {chosen}, which is not installed: unset it, or use {' or '.join(present)}"
+            )
     with _quiet():
         import keras
     return keras

@@ -278,6 +278,14 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
     assert not Path("runs").exists()
 
 
+def test_a_backend_that_is_not_installed_is_named(data: Path) -> None:
+    process = started("--data", "pictures", "--run", "r", KERAS_BACKEND="elsewhere")
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == console.WRONG_USE
+    assert complaint.startswith("error: KERAS_BACKEND is elsewhere, which is not installed: unset it, or use ")
+    assert not Path("r").exists()
+
+
 def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == 0
     kept = (Path("r") / "model.keras").read_bytes()
