@@ -127,6 +127,42 @@ def jpeg(image: Image, quality: int) -> Image:
     return cv2.imdecode(stored, cv2.IMREAD_COLOR)  # type: ignore[return-value]  # it was a picture a moment ago
 
 
+def exposed(image: Image, gains: tuple[float, float, float], offset: float, gamma: float) -> Image:
+    """As a sensor takes it: each channel times its gain, brightened by `offset` levels, bent by `gamma`."""
+    level = np.arange(256)[:, None] / 255
+    table = 255 * (level * np.array(gains) + offset / 255).clip(0, 1) ** gamma
+    return cv2.LUT(image, table.round().astype(np.uint8)[None])
+
+
+def shadowed(image: Image, darkness: float, source: Source) -> Image:
+    """With a shadow's straight and more or less soft edge across it: `darkness` (0 … 1) of the light is missing."""
+    height, width = image.shape[:2]
+    angle, edge = source.random() * 2 * math.pi, source.between(0.02, 0.4) * height
+    x, y = source.between(0.2, 0.8) * width, source.between(0.2, 0.8) * height
+    across = (np.arange(width, dtype=np.float32) - x) * np.float32(math.cos(angle) / edge)
+    down = (np.arange(height, dtype=np.float32) - y) * np.float32(math.sin(angle) / edge)
+    share = (across + down[:, None]).clip(-0.5, 0.5)
+    share += 0.5
+    return cv2.blendLinear(cv2.convertScaleAbs(image, alpha=1 - darkness), image, share, 1 - share)
+
+
+def glared(image: Image, light: float, reach: float, source: Source) -> Image:
+    """With a lamp's reflection on it: up to `light` levels, falling off within `reach` times the height."""
+    height, width = image.shape[:2]
+    x, y = source.random() * width, source.random() * height
+    long = reach * height * source.between(0.6, 2.0)
+    across = np.exp(-(((np.arange(width, dtype=np.float32) - x) / long) ** 2))
+    down = np.exp(-(((np.arange(height, dtype=np.float32) - y) / (reach * height)) ** 2)) * np.float32(light)
+    spot = np.outer(down, across).astype(np.uint8)
+    return cv2.add(image, cv2.merge([spot] * 3))
+
+
+def glowing(image: Image, radius: float, share: float) -> Image:
+    """With `share` of the light of what is brightest spread over its neighbours."""
+    bright = cv2.subtract(image, np.full(4, 120.0))
+    return cv2.addWeighted(image, 1.0, cv2.GaussianBlur(bright, (0, 0), radius), share, 0)
+
+
 def grain(image: Image, amount: float, coloured: bool, source: Source) -> Image:
     """With the sensor's noise: normal, of standard deviation `amount` grey levels."""
     height, width = image.shape[:2]

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
 
 #: Package -> the folder in it that holds fonts: Droid Sans Mono (Apache License 2.0); DejaVu
-#: (Bitstream Vera licence), STIX (its own free licence), Computer Modern (AMS, free).
-FOLDERS = {"captcha": "data", "matplotlib": "mpl-data/fonts/ttf"}
+#: (Bitstream Vera licence), STIX (its own free licence), Computer Modern (AMS, free); Roboto (Apache License 2.0);
+#: Source Sans Pro and Hanken Grotesk (SIL Open Font License 1.1).
+FOLDERS = {
+    "captcha": "data",
+    "matplotlib": "mpl-data/fonts/ttf",
+    "font_roboto": "files",
+    "font_source_sans_pro": "files",
+    "font_hanken_grotesk": "files",
+}
 
 #: Computer Modern was made for TeX and draws some characters as others, `<` as `¡`: what it has right.
 TEX = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#%&'()*+,-./:;=?@[]")
@@ -49,8 +56,8 @@ def choose(folder: str | None, names: Sequence[str], alphabet: str, *, any_: boo
     fonts: list[Font] = []
     lacks: UserError | None = None
     for path in paths:
-        faces = _faces(path)
-        lacking = [[character for character in alphabet if character not in characters] for characters in faces]
+        faces = characters(path)
+        lacking = [[character for character in alphabet if character not in has] for has in faces]
         fonts += [Font(path, face) for face, missing in enumerate(lacking) if not missing]
         if all(lacking):
             missing = min(lacking, key=len)
@@ -90,8 +97,8 @@ def _in_folder(folder: str) -> list[Path]:
     return paths
 
 
-def _faces(path: Path) -> list[set[str]]:
-    """The characters that a font has glyphs for, face by face."""
+def characters(path: Path) -> list[set[str]]:
+    """The characters that a font file has glyphs for, face by face. Raises UserError when it is no font."""
     from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
     try:
@@ -99,10 +106,10 @@ def _faces(path: Path) -> list[set[str]]:
             collection = file.read(4) == b"ttcf"
         with TTCollection(path, lazy=True) if collection else TTFont(path, lazy=True) as opened:
             faces = opened.fonts if collection else [opened]
-            characters = [_characters(face) for face in faces]
+            found = [_characters(face) for face in faces]
     except (TTLibError, AssertionError, KeyError, ValueError, EOFError, struct.error) as error:
         raise UserError(f"{path} is no font that can be read ({error}): remove it or choose another --fonts") from error
-    return [found & TEX for found in characters] if path.name in TEX_FONTS else characters
+    return [has & TEX for has in found] if path.name in TEX_FONTS else found
 
 
 def _characters(face: TTFont) -> set[str]:

@@ -40,6 +40,18 @@ def painted(field: Field, dark: Colour, light: Colour) -> Image:
     return cv2.applyColorMap(field, table)
 
 
+def blended(under: Image, over: Image, mask: Field, opacity: float = 1.0) -> Image:
+    """`over` upon `under` where `mask` is 255, the less the less it is; all of one height and width."""
+    weight = mask.astype(np.float32)
+    weight *= opacity / 255
+    return cv2.blendLinear(over, under, weight, 1 - weight)
+
+
+def lay(image: Image, tone: Colour, mask: Field, opacity: float = 1.0) -> None:
+    """One colour upon `image` where `mask` is 255, in place."""
+    image[:] = blended(image, plain(mask.shape[0], mask.shape[1], tone), mask, opacity)
+
+
 def gradient(height: int, width: int, source: Source) -> Field:
     """Light from one side, at any angle: uint8 (height, width), 0 … 255."""
     along, down = source.between(-1, 1), source.between(-1, 1)

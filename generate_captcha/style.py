@@ -1,4 +1,4 @@
-"""What all styles share: the source of chance, the label, the size, the fonts and the colour."""
+"""What all styles share: the source of chance, the size and the colour; and the label, where any text can be drawn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 Image = NDArray[np.uint8]
 
 #: Flags that decide how a picture looks; `alphabet` and `fonts` are noted by their content.
-NOTED = ("style", "size", "length", "colour", "noise", "distortion", "seed")
+NOTED = ("style", "size", "colour", "noise", "distortion", "seed")
 
 
 def digest(path: Path) -> str:
@@ -62,26 +62,24 @@ class Source(random.Random):
 class Style(ABC):
     """A look. Picture `index` depends on (parameters.seed, index) and the look's parameters alone.
 
-    A style is one subclass in one file: it names its fonts and draws a label. One object serves one
-    thread; each thread or process that draws makes its own.
-
-    Raises UserError when a font is missing, is none, or lacks a character of the alphabet.
+    A style is one subclass in one file. One object serves one thread; each thread or process that draws makes its own.
     """
 
-    #: The fonts of the style, out of those that packages bring (file names; see `fonts.brought`).
-    FONTS: ClassVar[tuple[str, ...]]
-    #: Whether those of them that lack a character of the alphabet are left out, rather than an error.
-    ANY_FONT: ClassVar[bool] = False
     #: The parameters of this style alone that decide how a picture looks.
     OWN: ClassVar[tuple[str, ...]] = ()
+
+    #: All characters of the labels.
+    alphabet: str
+    #: Characters of the shortest and of the longest label.
+    shortest: int
+    longest: int
+    #: The fonts that letters are drawn with.
+    fonts: list[fonts.Font]
 
     def __init__(self, parameters: GenerateParameters) -> None:
         width, self.height = parameter.picture_size(parameters.size)
         #: In pixels; 0 is what the text takes.
         self.width = width or 0
-        self.shortest, self.longest = parameter.length(parameters.length)
-        self.alphabet = self._alphabet(parameters)
-        self.fonts: list[fonts.Font] = fonts.choose(parameters.fonts, self.FONTS, self.alphabet, any_=self.ANY_FONT)
         self.grey = parameters.colour == "grey"
         self.noise = parameters.noise
         self.distortion = parameters.distortion
@@ -97,24 +95,58 @@ class Style(ABC):
     def picture(self, index: int) -> tuple[Image, str]:
         """Picture `index`: uint8 (height, width, 3) in RGB order (equal channels when grey), and its text.
 
-        Raises UserError when the text cannot be drawn so that it can be read (style line).
+        Raises UserError when the text cannot be drawn so that it can be read (styles line and plate).
         """
-        source = self._source(index)
-        label = self._label(source)
-        image = self.draw(label, source)
+        image, label = self._picture(self._source(index))
         if self.grey:
             image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         return image, label
-
-    @abstractmethod
-    def draw(self, label: str, source: Source) -> Image:
-        """Draw `label` by the chances of `source`: uint8 (height, width, 3), RGB order."""
 
     def about(self) -> dict[str, Any]:
         """What decides how the pictures look, for `corpus.json`: flags and their values, files by their content."""
         about = {name: getattr(self._parameters, name) for name in (*NOTED, *self.OWN)}
         files = dict.fromkeys(font.path for font in self.fonts)
         return about | {"alphabet": self.alphabet, "fonts": [f"{path.name} {digest(path)}" for path in files]}
+
+    def _source(self, index: int) -> Source:
+        return Source(f"{self.seed}:{index}")
+
+    @abstractmethod
+    def _label(self, source: Source) -> str:
+        """The text of the picture that the chances of `source` make."""
+
+    @abstractmethod
+    def _picture(self, source: Source) -> tuple[Image, str]:
+        """That picture and its text: uint8 (height, width, 3), RGB order."""
+
+
+class TextStyle(Style):
+    """A look of any text: it names its fonts and draws a label of `--length` characters of `--alphabet`.
+
+    Raises UserError when a font is missing, is none, or lacks a character of the alphabet.
+    """
+
+    #: The fonts of the style, out of those that packages bring (file names; see `fonts.brought`).
+    FONTS: ClassVar[tuple[str, ...]]
+    #: Whether those of them that lack a character of the alphabet are left out, rather than an error.
+    ANY_FONT: ClassVar[bool] = False
+
+    def __init__(self, parameters: GenerateParameters) -> None:
+        super().__init__(parameters)
+        self.shortest, self.longest = parameter.length(parameters.length)
+        self.alphabet = self._alphabet(parameters)
+        self.fonts = fonts.choose(parameters.fonts, self.FONTS, self.alphabet, any_=self.ANY_FONT)
+
+    @abstractmethod
+    def draw(self, label: str, source: Source) -> Image:
+        """Draw `label` by the chances of `source`: uint8 (height, width, 3), RGB order."""
+
+    def about(self) -> dict[str, Any]:
+        return super().about() | {"length": self._parameters.length}
+
+    def _picture(self, source: Source) -> tuple[Image, str]:
+        label = self._label(source)
+        return self.draw(label, source), label
 
     def _alphabet(self, parameters: GenerateParameters) -> str:
         characters = parameter.alphabet(parameters.alphabet or parameter.DEFAULT_ALPHABET)
@@ -127,9 +159,6 @@ class Style(ABC):
                     "or take --style line, which sets whole lines"
                 )
         return characters
-
-    def _source(self, index: int) -> Source:
-        return Source(f"{self.seed}:{index}")
 
     def _label(self, source: Source) -> str:
         length = self.shortest + source.randbelow(self.longest - self.shortest + 1)

@@ -1,4 +1,4 @@
-"""The styles. Each is a file here with one subclass of `Style`, and its name in `parameter.StyleName`."""
+"""The styles. Each is a file here with a subclass of `TextStyle` or `Style`, and its name in `parameter.StyleName`."""
 
 from __future__ import annotations
 

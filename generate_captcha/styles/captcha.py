@@ -17,14 +17,14 @@ from PIL.Image import ImagePointHandler, fromarray, new
 from PIL.ImageDraw import Draw
 from PIL.ImageFont import truetype
 
-from generate_captcha.style import Image, Source, Style
+from generate_captcha.style import Image, Source, TextStyle
 from parameter import GenerateParameters
 
 #: The height that the package's font sizes, its dots and their width are made for.
 PACKAGE_HEIGHT = 60
 
 
-class Captcha(Style):
+class Captcha(TextStyle):
     """The pictures of the `captcha` package (github.com/lepture/captcha)."""
 
     FONTS = ("DroidSansMono.ttf",)
@@ -69,7 +69,7 @@ def _private_copy() -> ModuleType:
     return module
 
 
-def _painter(package: ModuleType, style: Style):  # type: ignore[no-untyped-def]  # a class made from the copy
+def _painter(package: ModuleType, style: TextStyle):  # type: ignore[no-untyped-def]  # a class made from the copy
     """The package's painter with the style's fonts, noise and distortion."""
     # The package's letters are of fixed size: too tall for a low picture, where they shrink with it.
     scale = min(1.0, style.height / PACKAGE_HEIGHT)

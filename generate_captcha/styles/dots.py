@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from generate_captcha.glyphs import FAMILY, glyph, ink, turned
-from generate_captcha.style import Image, Source, Style
+from generate_captcha.style import Image, Source, TextStyle
 
 #: The original's measures, for pictures of 150×40.
 DOTS, LINES, AREA, HEIGHT = 200, 3, 150 * 40, 40
@@ -21,7 +21,7 @@ SIZE_OF_HEIGHT, SIZE_OF_SHARE = 0.75, 1.45
 SHEAR, JUMP, AMPLITUDE = 0.3, 0.12, 0.05
 
 
-class Dots(Style):
+class Dots(TextStyle):
     """The pictures of CRNN-Keras' second captcha generator."""
 
     FONTS = FAMILY

@@ -23,7 +23,7 @@ from generate_captcha import camera, grounds, typesetting
 from generate_captcha.camera import Pose
 from generate_captcha.fonts import Font
 from generate_captcha.grounds import Colour, Pictures
-from generate_captcha.style import Image, Source, Style, digest
+from generate_captcha.style import Image, Source, TextStyle, digest
 from generate_captcha.texts import Texts
 from generate_captcha.typesetting import Mask
 from generate_captcha.visibility import stands_out
@@ -42,7 +42,7 @@ WIDEST = 32_000
 LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
 
 
-class Line(Style):
+class Line(TextStyle):
     """Lines of text, from clean print to what can just be read."""
 
     FONTS = (
@@ -327,7 +327,7 @@ def _relief(
     else:
         under = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
         luma = 255.0 if ink_luma < ground_luma else 0.0
-    image[:] = _blended(image, np.full_like(image, round(luma)), under, source.between(0.5, 1.0))
+    image[:] = grounds.blended(image, np.full_like(image, round(luma)), under, source.between(0.5, 1.0))
 
 
 def _inked(image: Image, mask: Mask, tone: Colour, hard: float, source: Source) -> Image:
@@ -338,13 +338,7 @@ def _inked(image: Image, mask: Mask, tone: Colour, hard: float, source: Source) 
         worn = grounds.texture(height, width, source)
         # From full ink to what is left where it is worn most.
         mask = cv2.multiply(mask, cv2.convertScaleAbs(worn, alpha=-0.6, beta=255 + 0.3 * 128), scale=1 / 255)
-    return _blended(image, grounds.plain(height, width, tone), mask, opacity)
-
-
-def _blended(under: Image, over: Image, mask: Mask, opacity: float) -> Image:
-    weight = mask.astype(np.float32)
-    weight *= opacity / 255
-    return cv2.blendLinear(over, under, weight, 1 - weight)
+    return grounds.blended(image, grounds.plain(height, width, tone), mask, opacity)
 
 
 def _lighter(tone: Colour, by: float) -> Colour:

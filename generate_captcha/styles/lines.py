@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from generate_captcha.glyphs import FAMILY, glyph, ink, turned
-from generate_captcha.style import Image, Source, Style
+from generate_captcha.style import Image, Source, TextStyle
 
 #: The original's measures: a letter's size is this part of the height, and at most this multiple of its share of
 #: the width.
@@ -20,7 +20,7 @@ LINES = 3
 SWAY = 6.0
 
 
-class Lines(Style):
+class Lines(TextStyle):
     """The pictures of CRNN-Keras' first captcha generator."""
 
     FONTS = FAMILY

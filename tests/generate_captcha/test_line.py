@@ -327,7 +327,7 @@ def test_a_collection_takes_part_with_the_faces_that_have_the_alphabet(tmp_path:
 def test_characters_of_a_font_are_those_that_fonttools_finds(name: str) -> None:
     path = fonts.brought(name)
     found = set(map(chr, TTFont(path).getBestCmap()))
-    (ours,) = fonts._faces(path)
+    (ours,) = fonts.characters(path)
     assert ours == (found & fonts.TEX if name in fonts.TEX_FONTS else found)
 
 
