@@ -17,7 +17,7 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import tyro
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -49,8 +49,11 @@ FormName = Literal["folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", 
 GENERATED = "generate:"
 
 #: The styles of generate_captcha, each a file of that name in generate_captcha/styles.
-StyleName = Literal["captcha", "lines", "dots", "line"]
-
+StyleName = Literal["captcha", "lines", "dots", "line", "plate"]
+#: Those whose pictures can be drawn harder, and which can be as wide as their text.
+HARDER = ("line", "plate")
+#: Width and height of a style's pictures where none are asked for.
+SIZES = {"plate": "autox64"}
 
 #: Networks, a backbone of model/backbones and a sequence of model/sequences each; heads, files in model/heads.
 NetworkName = Literal[
@@ -302,7 +305,9 @@ class GenerateParameters(Parameters):
     out: Annotated[str, arg(metavar="DIR")] = Field(TRAIN_FOLDER, description="Folder to fill.")
     count: int = Field(10_000, ge=1, le=100_000_000, description="Pictures in the corpus.")
     style: StyleName = Field("captcha", description="What the pictures look like.")
-    size: PictureSize = Field("128x64", description="Width and height in pixels.")
+    size: Annotated[PictureSize, chosen("WxH|autoxH", f"128x64; plates {SIZES['plate']}")] = Field(
+        "", description="Width and height in pixels; auto is as wide as the text or plate is."
+    )
     length: Length = Field("4", description="Characters per picture, a number or a range.")
     alphabet: Annotated[Alphabet, chosen("CHARS|FILE", f"{DEFAULT_ALPHABET}, or the characters of --text")] = Field(
         None,
@@ -321,15 +326,30 @@ class GenerateParameters(Parameters):
     noise: float = Field(1.0, ge=0, le=5, description="Lines and dots, as a multiple of the style's own.")
     distortion: float = Field(1.0, ge=0, le=3, description="Rotation, shear and warp, likewise.")
     difficulty: float = Field(
-        0.5, ge=0, le=1, description="Style line: from clean print (0) to what can just be read (1)."
+        0.5, ge=0, le=1, description="Styles line and plate: from clean (0) to what can just be read (1)."
     )
+    layouts: Annotated[str | None, chosen("NAMES|FILE|DIR", "all")] = Field(
+        None, description="Style plate: names (kr, de_car), by commas, or layout files of one's own (docs/plates.md)."
+    )
+    keep_separators: bool = Field(False, description="Style plate: labels keep spaces, dashes and dots.")
     seed: int = Field(0, ge=0, description="Picture i depends on (seed, i) alone.")
     workers: Annotated[int | None, chosen("N", "one per core")] = Field(
         None, ge=1, le=1024, description="Processes that draw."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _size_of_the_style(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return values if values.get("size") else values | {"size": SIZES.get(values.get("style", ""), "128x64")}
+
     @model_validator(mode="after")
     def _room_for_the_text(self) -> Self:
+        if self.style == "plate":
+            width, height = picture_size(self.size)
+            if (width is not None and width < 64) or height < 24:
+                enough = "autox24" if width is None else "64x24"
+                raise UserError(f"--size {self.size}: too small to read a plate in; take {enough} or more")
+            return self
         (width, height), (_, longest) = picture_size(self.size), length(self.length)
         needed = max(16, 6 * longest), 12
         if (width is not None and width < needed[0]) or height < needed[1]:
@@ -338,16 +358,25 @@ class GenerateParameters(Parameters):
         return self
 
     @model_validator(mode="after")
-    def _flags_of_style_line(self) -> Self:
-        given = {
-            f"--size {self.size}": picture_size(self.size)[0] is None,
-            f"--text {self.text}": self.text is not None,
-            f"--backgrounds {self.backgrounds}": self.backgrounds is not None,
-            f"--difficulty {self.difficulty}": self.difficulty != type(self).model_fields["difficulty"].default,
-        }
-        for flag, is_given in given.items():
-            if is_given and self.style != "line":
-                raise UserError(f"{flag} is for --style line, not for --style {self.style}: leave it out")
+    def _flags_of_the_style(self) -> Self:
+        default = {name: field.default for name, field in type(self).model_fields.items()}
+        texts = tuple(style for style in get_args(StyleName) if style != "plate")
+        given: tuple[tuple[str, bool, tuple[str, ...]], ...] = (
+            (f"--size {self.size}", picture_size(self.size)[0] is None, HARDER),
+            (f"--text {self.text}", self.text is not None, ("line",)),
+            (f"--backgrounds {self.backgrounds}", self.backgrounds is not None, ("line",)),
+            (f"--difficulty {self.difficulty}", self.difficulty != default["difficulty"], HARDER),
+            (f"--layouts {self.layouts}", self.layouts is not None, ("plate",)),
+            ("--keep-separators", self.keep_separators, ("plate",)),
+            (f"--length {self.length}", self.length != default["length"], texts),
+            (f"--alphabet {self.alphabet}", self.alphabet is not None, texts),
+        )
+        for flag, is_given, styles in given:
+            if is_given and self.style not in styles:
+                if styles == texts:
+                    raise UserError(f"{flag} is not for --style plate, whose texts come from --layouts: leave it out")
+                whose = " and ".join(styles)
+                raise UserError(f"{flag} is for --style {whose}, not for --style {self.style}: leave it out")
         return self
 
 

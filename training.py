@@ -39,7 +39,7 @@ def main(parameters: TrainingParameters) -> int:
     if not parameters.resume:
         folder.refuse_other_files()
     drawn = parameter.generated(parameters.data)
-    if parameters.curriculum and (drawn is None or drawn.style != "line"):
+    if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
         raise UserError("--curriculum needs pictures that can be drawn harder: take --data generate:line")
     if drawn:
         labels, aspect = preview(drawn)

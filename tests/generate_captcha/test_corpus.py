@@ -237,7 +237,7 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
         (["--fonts", "nowhere"], "--fonts nowhere: no such folder"),
         (["--count", "0"], "--count 0: "),
         (["--alphabet", "A B"], "--alphabet: a space cannot stand by itself in style captcha"),
-        (["--size", "autox32"], "--size autox32 is for --style line, not for --style captcha"),
+        (["--size", "autox32"], "--size autox32 is for --style line and plate, not for --style captcha"),
         (["--text", "gone.txt"], "--text gone.txt is for --style line"),
         (["--text", "gone.txt", "--style", "line"], "--text gone.txt: no such file"),
         (["--backgrounds", "gone"], "--backgrounds gone is for --style line"),

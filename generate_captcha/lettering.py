@@ -1,0 +1,162 @@
+"""The lettering of plates: letters of exactly the size asked for, from fonts and from strokes.
+
+A layout names faces by what they look like (:data:`ROLES`), or by file. Whatever the face, capitals and digits
+come as tall as the row, and narrow or wide as the plate has room.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from console import UserError
+from generate_captcha import fonts, glyphs, strokes
+from generate_captcha.fonts import FONT_SUFFIXES, Font
+from generate_captcha.strokes import Drawn
+
+Mask: TypeAlias = NDArray[np.uint8]
+Face: TypeAlias = Font | Drawn
+
+#: Height, in pixels, at which letters are drawn before they are brought to their size.
+MASTER = 96
+
+#: Dies of plate makers: light to heavy, round to square, with one or another form of the letters that differ.
+DIES = tuple(
+    Drawn(weight, round_, forms)
+    for weight, forms in ((0.10, ""), (0.12, "41 61 91"), (0.14, "11 31 71"), (0.16, "A1 I1 12"))
+    for round_ in (0.28, 0.5)
+)
+#: Role -> what has that look: strokes, or files that packages bring.
+ROLES: dict[str, tuple[Drawn | str, ...]] = {
+    "die": DIES,
+    "thin": tuple(face._replace(weight=0.75 * face.weight) for face in DIES),
+    "grotesk": (
+        "Roboto-Medium.ttf", "Roboto-Bold.ttf", "SourceSansPro-Semibold.ttf", "SourceSansPro-Bold.ttf",
+        "HankenGrotesk-SemiBold.otf", "HankenGrotesk-Bold.otf", "DejaVuSans.ttf", "DejaVuSans-Bold.ttf",
+    ),
+    "bold": (
+        "Roboto-Bold.ttf", "Roboto-Black.ttf", "SourceSansPro-Bold.ttf", "SourceSansPro-Black.ttf",
+        "HankenGrotesk-Bold.otf", "DejaVuSans-Bold.ttf",
+    ),
+    "mono": ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DroidSansMono.ttf"),
+    "serif": ("DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "STIXGeneralBol.ttf"),
+    "script": ("DejaVuSerif-BoldItalic.ttf", "STIXGeneralBolIta.ttf", "DejaVuSerif-Italic.ttf"),
+}  # fmt: skip
+
+
+class Script(NamedTuple):
+    """Fonts of letters that no package brings, in the order of preference, and who brings them."""
+
+    files: tuple[tuple[str, int], ...]  #: file name and face within it
+    package: str
+
+
+#: From this code point on, letters are of these scripts.
+FAR_EAST = 0x2E80
+SCRIPTS = {
+    "hangul": Script((("NotoSansCJK-Bold.ttc", 1), ("NotoSansCJK-Regular.ttc", 1)), "fonts-noto-cjk"),
+    "han": Script((("NotoSansCJK-Bold.ttc", 2), ("NotoSansCJK-Regular.ttc", 2)), "fonts-noto-cjk"),
+}
+
+
+class MissingFont(UserError):
+    """A font that this machine lacks; the sentence says who brings it."""
+
+
+def faces(name: str, folder: Path) -> list[Face]:
+    """The faces of the role or font file `name`; files are looked for in `folder`, too.
+
+    Raises MissingFont, or UserError when there is no such role.
+    """
+    if name in ROLES:
+        return [Font(fonts.brought(face)) if isinstance(face, str) else face for face in ROLES[name]]
+    if name in SCRIPTS:
+        found = [Font(path, face) for file, face in SCRIPTS[name].files if (path := _of_system(file))]
+        if found:
+            return list(found)
+        raise MissingFont(
+            f"letters of the kind {name!r} need {SCRIPTS[name].files[0][0]}, which this machine lacks: "
+            f"install the package {SCRIPTS[name].package} (Debian, Ubuntu), or leave such layouts out with --layouts"
+        )
+    if Path(name).suffix.lower() in FONT_SUFFIXES:
+        own = folder / name
+        return [Font(own if own.is_file() else fonts.brought(name))]
+    raise UserError(f"{name!r} is no face: name one of {', '.join((*ROLES, *SCRIPTS))}, or a font file")
+
+
+def lacking(face: Face, characters: Sequence[str]) -> list[str]:
+    """Those of `characters` that `face` cannot draw. Raises UserError for a file that is no font."""
+    has = set(strokes.characters()) if isinstance(face, Drawn) else _characters(face)
+    return [character for character in characters if character not in has]
+
+
+@functools.cache
+def _characters(font: Font) -> set[str]:
+    return fonts.characters(font.path)[font.face]
+
+
+@functools.cache
+def _of_system(file: str) -> Path | None:
+    """A font file of the system or the user, wherever such are kept."""
+    home = Path.home()
+    folders = {
+        "win32": [Path(os.environ.get("WINDIR", "C:/Windows"), "Fonts")],
+        "darwin": [Path("/Library/Fonts"), Path("/System/Library/Fonts"), home / "Library/Fonts"],
+    }.get(sys.platform, [])
+    folders += [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), home / ".local/share/fonts", home / ".fonts"]
+    found = (path for folder in folders if folder.is_dir() for path in sorted(folder.rglob(file)))
+    return next(found, None)
+
+
+def width(face: Face, character: str, weight: int = 0) -> float:
+    """Width / height of a capital or digit as `face` has it."""
+    ink = _master(face, character, weight)
+    return ink.shape[1] / ink.shape[0]
+
+
+# 8,192 letters of 40 × 24 pixels are 8 MB.
+@functools.lru_cache(maxsize=8192)
+def letter(face: Face, character: str, size: tuple[int, int], weight: int = 0) -> Mask:
+    """The ink of `character`, filling `size` (width, height): uint8 (height, width).
+
+    `weight` pixels of :data:`MASTER` are added around the ink, or taken away.
+    """
+    ink = cv2.resize(_master(face, character, weight), size, interpolation=cv2.INTER_AREA)
+    # The cache hands the same array to every picture.
+    ink.setflags(write=False)
+    return ink
+
+
+# 4,096 of 96 × 60 pixels are 24 MB.
+@functools.lru_cache(maxsize=4096)
+def _master(face: Face, character: str, weight: int) -> Mask:
+    """`character` at :data:`MASTER` pixels, cut to its ink."""
+    if isinstance(face, Drawn):
+        return strokes.draw(face._replace(weight=face.weight + weight / MASTER), character, MASTER)
+    ink = np.pad(glyphs.glyph(face, round(1.4 * MASTER), character), 8)
+    if weight:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(weight) + 1,) * 2)
+        ink = (cv2.dilate if weight > 0 else cv2.erode)(ink, kernel)
+    rows, columns = np.flatnonzero(ink.max(axis=1) > 64), np.flatnonzero(ink.max(axis=0) > 64)
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+@functools.lru_cache(maxsize=1024)
+def line(face: Font, text: str, height: int) -> Mask:
+    """Small print: `text` with capitals `height` pixels tall, cut to its ink."""
+    from generate_captcha import typesetting
+
+    setting = typesetting.measure(face, text, 0.0)
+    ink, _, _ = typesetting.draw(face, text, setting, max(4, round(height / 0.72)))
+    pad = typesetting.PAD
+    ink = np.ascontiguousarray(ink[pad:-pad, pad:-pad])
+    ink.setflags(write=False)
+    return ink

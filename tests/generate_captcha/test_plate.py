@@ -1,0 +1,395 @@
+"""Style `plate`: layouts as data, their patterns, two rows, and what is wrong with a layout, in one sentence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from console import UserError
+from generate_captcha import Source, fonts, layouts, lettering, patterns, plates, strokes, style_of, write_corpus
+from generate_captcha.fonts import Font
+from generate_captcha.layouts import Layout
+from generate_captcha.patterns import Part, Pattern, PatternError
+from generate_captcha.strokes import Drawn
+from generate_captcha.styles.plate import Plate
+from parameter import GenerateParameters
+
+FILES = sorted(layouts.FOLDER.glob("*.toml"))
+
+SMALL = """
+title = "Nowhere"
+size = [300, 100]
+patterns = ["AA 99"]
+
+[[paints]]
+ground = ["#ffffff"]
+ink = "#000000"
+
+[[rows]]
+box = [20, 20, 280, 80]
+letter = 40
+gap = 8
+"""
+
+
+def plate(**others: object) -> Plate:
+    made = style_of(GenerateParameters(**{"style": "plate", **others}))  # type: ignore[arg-type]
+    assert isinstance(made, Plate)
+    return made
+
+
+def layout(path: Path) -> Layout:
+    try:
+        return layouts.read(path)
+    except lettering.MissingFont as error:
+        pytest.skip(str(error))
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "own.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+# Every layout
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_layout_is_drawn_and_says_what_its_pattern_says(path: Path) -> None:
+    layout(path)
+    for difficulty, keep in ((0.0, True), (1.0, False)):
+        style = plate(layouts=str(path), size="autox64", difficulty=difficulty, keep_separators=keep)
+        (only,) = style.layouts
+        expression = re.compile(only.expression(keep))
+        for index in range(3):
+            image, label = style.picture(index)
+            assert image.shape[0] == 64 and image.dtype == np.uint8 and image.std() > 5
+            assert expression.fullmatch(label), label
+            assert label == style.label(index)
+            assert set(label) <= set(style.alphabet) and len(label) <= style.longest
+        for index in range(100):
+            assert expression.fullmatch(style.label(index))
+
+
+def test_there_are_the_countries_and_the_kinds_that_there_should_be() -> None:
+    names = {path.stem for path in FILES}
+    groups = {name.split("_")[0] for name in names}
+    assert {
+        "kr",
+        "cn",
+        "us",
+        "de",
+        "pl",
+        "cz",
+        "sk",
+        "hr",
+        "fr",
+        "it",
+        "es",
+        "nl",
+        "gb",
+        "br",
+        "ar",
+        "vn",
+        "in",
+    } <= groups
+    assert {"kr_white_long", "kr_white_short", "kr_yellow_two_rows", "kr_green_two_rows", "kr_new_long"} <= names
+    assert sum(len(layout(path).rows) > 1 for path in FILES if not path.stem.startswith(("kr", "cn"))) >= 12
+
+
+@pytest.mark.parametrize(
+    ("name", "never"),
+    [("de_car", ""), ("cn_blue", "IO"), ("es_car", "AEIOUQ"), ("fr_car", "IOU"), ("cz_car", "GOQW"), ("gb_car", "Q")],
+)
+def test_letters_that_a_country_leaves_out_are_left_out(name: str, never: str) -> None:
+    assert not set(never) & layout(layouts.FOLDER / f"{name}.toml").characters
+
+
+def test_german_plates_have_umlauts() -> None:
+    assert set("ÄÖÜ") <= set(plate(layouts="de").alphabet)
+
+
+# Labels
+
+
+def test_separators_are_in_labels_only_if_they_are_to_stay() -> None:
+    bare, kept = plate(layouts="fr_car"), plate(layouts="fr_car", keep_separators=True)
+    for index in range(20):
+        assert re.fullmatch(r"[A-Z]{2}-\d{3}-[A-Z]{2}", kept.label(index))
+        assert bare.label(index) == kept.label(index).replace("-", "")
+    assert "-" in kept.alphabet and "-" not in bare.alphabet
+    np.testing.assert_array_equal(bare.picture(3)[0], kept.picture(3)[0])
+
+
+def test_the_upper_row_is_read_first() -> None:
+    rows = Pattern("'UP' 99/'LOW'", "A", "7", {}).write(Source(0))
+    assert [[part.text for part in row] for row in rows] == [["UP", " ", "7", "7"], ["LOW"]]
+    assert patterns.label(rows, False) == "UP77LOW"
+    assert patterns.label(rows, True) == "UP 77LOW"
+    style = plate(layouts="es_motorcycle")
+    assert all(re.fullmatch(r"\d{4}[A-Z]{3}", style.label(index)) for index in range(20))
+
+
+def test_the_upper_row_stands_above_the_lower_one() -> None:
+    read = layout(layouts.FOLDER / "es_motorcycle.toml")
+    sheets = [
+        plates.draw(read, [[Part("1"), Part("2")], [Part(low), Part("F")]], 1.0, 0.0, 1.0, Source(5)) for low in "BC"
+    ]
+    differing = np.flatnonzero((sheets[0].ink != sheets[1].ink).any(axis=1))
+    upper = np.flatnonzero(sheets[0].ink.any(axis=1))
+    assert differing[0] > (upper[0] + upper[-1]) / 2
+
+
+# Pictures
+
+
+def test_letters_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ink that the sheet has is in the picture: no letter ends at its edge."""
+    from generate_captcha.styles import plate as module
+
+    seen: list[np.ndarray] = []
+
+    def watched(sheet: plates.Sheet, view: module.View) -> object:
+        image, ink = faithful(sheet, view)
+        seen.append(ink)
+        return image, ink
+
+    faithful = module._seen
+    monkeypatch.setattr(module, "_seen", watched)
+    style = plate(difficulty=1.0, layouts="us,de,gb")
+    for index in range(60):
+        style.picture(index)
+    for ink in seen:
+        assert max(ink[0].max(), ink[-1].max(), ink[:, 0].max(), ink[:, -1].max()) < 128
+
+
+def test_pictures_are_as_large_as_asked_for() -> None:
+    for size in ("160x48", "192x64", "64x24"):
+        width, height = map(int, size.split("x"))
+        style = plate(layouts="de_car,cn_yellow_two_rows,us_vanity", size=size)
+        assert {style.picture(index)[0].shape for index in range(6)} == {(height, width, 3)}
+    style = plate(layouts="de_car", size="autox48", difficulty=0)
+    assert abs(style.picture(0)[0].shape[1] - 48 * 520 / 110) < 4
+    assert plate().height == 64 and plate().width == 0
+
+
+def test_difficulty_makes_pictures_harder() -> None:
+    def at(difficulty: float) -> tuple[float, float]:
+        """How the light differs from picture to picture, and how sharp they are."""
+        style = plate(layouts="pl_car", difficulty=difficulty, size="160x48")
+        images = [style.picture(index)[0].astype(float) for index in range(40)]
+        sharp = [np.abs(np.diff(image, axis=1)).max(axis=1).mean() for image in images]
+        return float(np.std([image.mean() for image in images])), float(np.mean(sharp))
+
+    (even, sharp), (middling, softer), (wild, soft) = at(0.0), at(0.5), at(1.0)
+    assert even < middling < wild
+    assert sharp > softer > soft
+
+
+def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+    for workers in (1, 2):
+        write_corpus(
+            GenerateParameters(style="plate", out=str(tmp_path / str(workers)), count=48, size="96x32", workers=workers)
+        )
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / workers).rglob("*") if path.is_file()}
+        for workers in ("1", "2")
+    )
+    assert one == two and len(one) == 49
+
+
+def test_a_corpus_says_which_layouts_made_it(tmp_path: Path) -> None:
+    one = written(tmp_path, SMALL)
+    before = plate(layouts=one).about()
+    written(tmp_path, SMALL.replace("#ffffff", "#fffff0"))
+    after = plate(layouts=one).about()
+    assert before["layouts"][0].startswith("own sha256:") and before["layouts"] != after["layouts"]
+
+
+def test_own_layouts_and_folders_of_them_are_used(tmp_path: Path) -> None:
+    path = written(tmp_path, SMALL)
+    for names in (path, str(tmp_path)):
+        assert re.fullmatch(r"[A-Z]{2}\d{2}", plate(layouts=names).label(0))
+    several = plate(layouts=f"{path}, de, us_vanity")
+    assert {read.name for read in several.layouts} == {"own", "de_car", "de_two_rows", "us_vanity"}
+
+
+def test_own_fonts_draw_the_letters(tmp_path: Path) -> None:
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    (folder / "Own.ttf").write_bytes(Path(fonts.brought("DejaVuSerif.ttf")).read_bytes())
+    style = plate(layouts=written(tmp_path, SMALL), fonts=str(folder))
+    assert [font.name for font in style.fonts] == ["Own.ttf"]
+
+
+def test_a_plate_that_nobody_could_read_is_an_error_not_a_picture(tmp_path: Path) -> None:
+    path = written(tmp_path, SMALL.replace("#000000", "#f4f4f4"))
+    with pytest.raises(UserError, match=r"own\.toml: '[A-Z]{2}\d\d' cannot be drawn so that it can be read: choose"):
+        plate(layouts=path).picture(0)
+
+
+# Patterns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "labels"),
+    [
+        ("A9", {"X1", "Y1", "X0", "Y0"}),
+        ("1", {"1"}),
+        ("[B-DK]", {"B", "C", "D", "K"}),
+        ("'OST'", {"OST"}),
+        ("<city>", {"U", "UM"}),
+        ("(A|9)?", {"", "X", "Y", "1", "0"}),
+        ("A{2}", {"XX", "XY", "YX", "YY"}),
+        ("'a'{1,3}", {"a", "aa", "aaa"}),
+        ("<city>^ 9", {"U1", "U0", "UM1", "UM0"}),
+        ("('a'|'b'9)/A", {"aX", "aY", "b0X", "b1X", "b0Y", "b1Y"}),
+    ],
+)
+def test_a_pattern_writes_all_that_it_means_and_knows_it_again(pattern: str, labels: set[str]) -> None:
+    made = Pattern(pattern, "XY", "01", {"city": ("U", "UM")})
+    assert {patterns.label(made.write(Source(seed)), False) for seed in range(300)} == labels
+    assert all(re.fullmatch(made.expression(), text) for text in labels)
+    assert not any(re.fullmatch(made.expression(), text + "?") for text in labels)
+    assert max(map(len, labels)) == made.longest()
+    assert set("".join(labels)) == made.characters
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sentence"),
+    [
+        ("AAB", "has 'B', which stands for nothing .*: write 'B' in quotes"),
+        ("<town>", r"the list 'town', which is not there .*\[lists\] \(now: city\)"),
+        ("(A", r"a '\(' that is never closed"),
+        ("A)", r"a '\)' that closes nothing"),
+        ("A{3,2}", r"the number of times \{3,2\}"),
+        ("A{99}", "the number of times"),
+        ("?A", r"a '\?' with nothing before it"),
+        ("[AA]", r"twice the same in \[AA\]"),
+        ("[]", "nothing in"),
+        ("'A", '"\'" that closes|closes'),
+        (" - ", "writes no letter"),
+        ("A(/|9)", "1 or 2 rows"),
+        ("(A9)^", r"a '\^' after a group"),
+    ],
+)
+def test_an_impossible_pattern_is_refused(pattern: str, sentence: str) -> None:
+    with pytest.raises(PatternError, match=sentence):
+        Pattern(pattern, "XY", "01", {"city": ("U", "UM")})
+
+
+# Lettering
+
+
+@pytest.mark.parametrize("face", [Drawn(0.14, 0.5), Drawn(0.1, 0.3, "A1 01 31"), "Roboto-Bold.ttf"])
+def test_letters_fill_the_size_asked_for(face: Drawn | str) -> None:
+    drawn = Font(fonts.brought(face)) if isinstance(face, str) else face
+    for letter in "AQÖ0171":
+        ink = lettering.letter(drawn, letter, (24, 40))
+        assert ink.shape == (40, 24)
+        assert min(ink[:2].max(), ink[-2:].max(), ink[:, :2].max(), ink[:, -2:].max()) > 60
+
+
+def test_letters_differ_from_one_another() -> None:
+    inks = {letter: lettering.letter(Drawn(0.13, 0.5), letter, (24, 40)) for letter in strokes.characters()}
+    for one, ink in inks.items():
+        near = [other for other in inks if other != one and np.abs(ink.astype(int) - inks[other]).mean() < 6]
+        # Plate makers' dies: O and 0 are nearly one.
+        assert set(near) <= set("O0"), (one, near)
+
+
+# What is wrong, in one sentence
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("gap = 8", "gab = 8", r"rows\[0\]\.gap is missing|rows\[0\]\.gab is no field: take it out or mend its name"),
+        ("gap = 8", "", r"rows\[0\]\.gap is missing: add it"),
+        ("gap = 8", "gap = -1", r"rows\[0\]\.gap is '-1': input should be greater than or equal to 0"),
+        ('"#ffffff"', '"white"', r"paints\[0\]\.ground\[0\] is 'white': a colour is #rrggbb"),
+        ("title =", "title ", "it is no TOML file .*line 2"),
+        ('"AA 99"', '"AA 99/A"', r"patterns\[0\]: 'AA 99/A' has 2 rows and the layout 1: write a '/'"),
+        ('"AA 99"', '"AA $"', r"patterns\[0\]: 'AA \$' has '\$', which stands for nothing"),
+        ("box = [20, 20, 280, 80]", "box = [20, 20, 280, 180]", r"rows\[0\]\.box .* does not lie within size"),
+        ("size = ", 'faces = ["comic"]\nsize = ', "faces: 'comic' is no face: name one of die, .*, or a font file"),
+        ("size = ", 'faces = ["None.ttf"]\nsize = ', "faces: the font None.ttf is in none of the packages"),
+        ("size = ", 'faces = ["grotesk"]\nletters = "A-Z語"\nsize = ', None),
+        (
+            "size = ",
+            'letters = "A-ZЖ"\nfaces = ["die"]\nsize = ',
+            r"faces: the font strokes .* lacks the character 'Ж'",
+        ),
+        ("size = ", 'letters = "Z-A"\nsize = ', "letters or digits: the range Z-A runs backwards"),
+        ("[[paints]]", "[lists]\ncity = []\n[[paints]]", r"lists\.city is empty"),
+        (
+            "[[rows]]",
+            '[[prints]]\ntexts = ["X"]\nat = [9, 9]\nheight = 5\nfaces = ["die"]\n[[rows]]',
+            "small print needs a",
+        ),
+        (
+            "[[rows]]",
+            '[[marks]]\nkind = "cat"\nat = "gap"\nsize = [9, 9]\ncolours = []\n[[rows]]',
+            r"marks\[0\]\.kind is",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, sentence: str | None, tmp_path: Path) -> None:
+    path = written(tmp_path, SMALL.replace(old, new, 1))
+    if sentence is None:
+        # Han letters come from a face of their own.
+        layout(Path(path))
+        return
+    with pytest.raises(UserError, match=rf"own\.toml: .*({sentence})") as caught:
+        plate(layouts=path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("others", "sentence"),
+    [
+        (
+            {"layouts": "atlantis"},
+            r"--layouts atlantis: no layout of that name; name some of ar, at, .*a file or a folder",
+        ),
+        ({"layouts": "gone.toml"}, r"--layouts gone\.toml: no such file"),
+        ({"layouts": "tests"}, "no .toml file in there"),
+        ({"layouts": ""}, "no layout of that name"),
+        ({"length": "5"}, "--length 5 is not for --style plate, whose texts come from --layouts"),
+        ({"alphabet": "0-9"}, "--alphabet 0-9 is not for --style plate"),
+        ({"text": "x.txt"}, "--text x.txt is for --style line"),
+        ({"size": "40x40"}, "--size 40x40: too small to read a plate in; take 64x24 or more"),
+        ({"size": "autox12"}, "--size autox12: too small to read a plate in; take autox24"),
+        ({"style": "captcha", "layouts": "de"}, "--layouts de is for --style plate, not for --style captcha"),
+        ({"style": "line", "keep_separators": True}, "--keep-separators is for --style plate, not for --style line"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(others: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        plate(**others)
+
+
+def test_own_fonts_must_have_the_letters(tmp_path: Path) -> None:
+    folder = tmp_path / "fonts"
+    folder.mkdir()
+    (folder / "cmex10.ttf").write_bytes(Path(fonts.brought("cmex10.ttf")).read_bytes())
+    with pytest.raises(UserError, match=r"de_car\.toml: --fonts: the font cmex10\.ttf lacks the character"):
+        plate(layouts="de_car", fonts=str(folder))
+
+
+def test_layouts_whose_fonts_are_missing_are_left_out_of_all_and_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lettering, "_of_system", lambda file: None)
+    layouts._tell.cache_clear()
+    left = {read.name.split("_")[0] for read in plate().layouts}
+    assert "de" in left and not {"cn", "kr"} & left
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1 and "left out cn_black, " in complaint and "fonts-noto-cjk" in complaint
+    with pytest.raises(
+        UserError, match=r"cn_blue\.toml: letters of the kind 'han' need .* install the package fonts-noto"
+    ):
+        plate(layouts="cn_blue")
