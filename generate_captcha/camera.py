@@ -134,6 +134,12 @@ def exposed(image: Image, gains: tuple[float, float, float], offset: float, gamm
     return cv2.LUT(image, table.round().astype(np.uint8)[None])
 
 
+def coloured(image: Image, much: float) -> Image:
+    """With `much` times the colour: 0 is grey, more than 1 is gaudy."""
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, much, grey, 1 - much, 0)
+
+
 def shadowed(image: Image, darkness: float, source: Source) -> Image:
     """With a shadow's straight and more or less soft edge across it: `darkness` (0 … 1) of the light is missing."""
     height, width = image.shape[:2]

@@ -31,13 +31,15 @@ MASTER = 96
 #: Dies of plate makers: light to heavy, round to square, with one or another form of the letters that differ.
 DIES = tuple(
     Drawn(weight, round_, forms)
-    for weight, forms in ((0.10, ""), (0.12, "41 61 91"), (0.14, "11 31 71"), (0.16, "A1 I1 12"))
+    for weight, forms in ((0.09, ""), (0.11, "41 61 91"), (0.13, "11 31 71"), (0.155, "A1 I1"))
     for round_ in (0.28, 0.5)
 )
 #: Role -> what has that look: strokes, or files that packages bring.
 ROLES: dict[str, tuple[Drawn | str, ...]] = {
     "die": DIES,
-    "thin": tuple(face._replace(weight=0.75 * face.weight) for face in DIES),
+    "thin": tuple(face._replace(weight=0.8 * face.weight) for face in DIES),
+    # A 1 that is a mere bar, for plates that leave out the I.
+    "bar": tuple(face._replace(weight=0.9 * face.weight, forms=f"{face.forms} 12") for face in DIES),
     "grotesk": (
         "Roboto-Medium.ttf", "Roboto-Bold.ttf", "SourceSansPro-Semibold.ttf", "SourceSansPro-Bold.ttf",
         "HankenGrotesk-SemiBold.otf", "HankenGrotesk-Bold.otf", "DejaVuSans.ttf", "DejaVuSans-Bold.ttf",
@@ -149,7 +151,8 @@ def _master(face: Face, character: str, weight: int) -> Mask:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-@functools.lru_cache(maxsize=1024)
+# 4,096 lines of 20 × 150 pixels are 12 MB.
+@functools.lru_cache(maxsize=4096)
 def line(face: Font, text: str, height: int) -> Mask:
     """Small print: `text` with capitals `height` pixels tall, cut to its ink."""
     from generate_captcha import typesetting

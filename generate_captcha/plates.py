@@ -76,7 +76,7 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
     mask = np.zeros((height, width), np.uint8)
     face = source.choice(layout.lettering)
     eastern = source.choice(layout.eastern) if layout.eastern else None
-    weight = 0 if source.random() < 0.4 else source.randbelow(3) * 3 - 3
+    weight = 0 if source.random() < 0.4 else source.randbelow(3) * 2 - 2
     embossed = source.random() < layout.relief
     boxes, pitches, gap = [], [], None
     for parts, row in zip(rows, layout.rows, strict=True):
@@ -469,9 +469,7 @@ def _mounted(sheet: Sheet, layout: Layout, scale: float, hard: float, wear: floa
     margin = round(AROUND * height)
     image = _car(height + 2 * margin, width + 2 * margin, source)
     part = image[margin : margin + height, margin : margin + width]
-    corners = _rounded(height, width, 0, round(layout.radius * scale))
-    weight = corners.astype(np.float32) / 255
-    part[:] = cv2.blendLinear(sheet.image, np.ascontiguousarray(part), weight, 1 - weight)
+    _corners(part, sheet.image, round(layout.radius * scale))
     left, top, right, bottom = (side + margin for side in sheet.text)
     plate = (margin, margin, margin + width, margin + height)
     if source.random() < 0.5 * hard:
@@ -482,6 +480,18 @@ def _mounted(sheet: Sheet, layout: Layout, scale: float, hard: float, wear: floa
         plate=plate,
         text=(left, top, right, bottom),
     )
+
+
+def _corners(under: Image, plate: Image, radius: int) -> None:
+    """Lay `plate` on `under`, its corners round, in place."""
+    height, width = plate.shape[:2]
+    kept = under.copy()
+    under[:] = plate
+    weight = _rounded(height, width, 0, radius)
+    for rows in (slice(0, radius), slice(height - radius, height)):
+        for columns in (slice(0, radius), slice(width - radius, width)):
+            corner = np.ascontiguousarray(weight[rows, columns])
+            under[rows, columns] = grounds.blended(kept[rows, columns], plate[rows, columns], corner)
 
 
 def _screws(sheet: Sheet, scale: float, hard: float, source: Source) -> None:

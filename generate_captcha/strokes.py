@@ -106,7 +106,9 @@ def characters() -> str:
 def draw(face: Drawn, character: str, height: int) -> Mask:
     """The ink of `character`, `height` pixels tall, cut to its sides: uint8 (height, width)."""
     umlaut = {"Ä": "A", "Ö": "O", "Ü": "U", "Å": "A"}.get(character)
-    name = next((form for form in face.forms.split() if form[0] == (umlaut or character)), umlaut or character)
+    # The last form named counts.
+    forms = {form[0]: form for form in face.forms.split()}
+    name = forms.get(umlaut or character, umlaut or character)
     thick = max(2, round(face.weight * height))
     span = height - thick
     wide = WIDE * WIDTHS.get(name, 1.0) * span

@@ -131,7 +131,6 @@ class Plate(Style):
 
     def _photographed(self, image: Image, fine: float, hard: float, source: Source) -> Image:
         """What light, lens, sensor and file add to letters whose details are `fine` pixels large."""
-        height = image.shape[0]
         if source.random() < 0.25 * hard:
             image = camera.shadowed(image, source.between(0.15, 0.3 + 0.4 * hard), source)
         if source.random() < 0.2 * hard:
@@ -144,11 +143,13 @@ class Plate(Style):
             image = cv2.GaussianBlur(image, (0, 0), 0.25 + 0.09 * blur * fine)
         if source.random() < 0.3 * hard:
             image = camera.motion(image, 1 + 0.33 * (hard - blur) * fine, source.between(0, 180))
+        if not night and source.random() < 0.6 * hard:
+            image = camera.coloured(image, source.between(1 - 0.7 * hard, 1 + 0.8 * hard))
         if source.random() < 0.9 * hard or night:
             image = _exposed(image, hard, night, source)
         if source.random() < 0.75 * hard:
-            image = camera.grain(image, source.random() ** 2 * 18 * hard * self.noise, source.random() < 0.5, source)
-        if height > 20 and source.random() < 0.15 * hard:
+            image = camera.grain(image, source.random() ** 2 * 15 * hard * self.noise, source.random() < 0.5, source)
+        if source.random() < 0.3 * hard:
             image = _sharpened(image, source)
         if source.random() < 0.6 * hard:
             image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))

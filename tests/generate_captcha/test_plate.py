@@ -18,6 +18,7 @@ from generate_captcha.styles.plate import Plate
 from parameter import GenerateParameters
 
 FILES = sorted(layouts.FOLDER.glob("*.toml"))
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "plates.md"
 
 SMALL = """
 title = "Nowhere"
@@ -110,6 +111,23 @@ def test_letters_that_a_country_leaves_out_are_left_out(name: str, never: str) -
 
 def test_german_plates_have_umlauts() -> None:
     assert set("ÄÖÜ") <= set(plate(layouts="de").alphabet)
+
+
+def test_every_field_is_documented() -> None:
+    page = DOCUMENTATION.read_text(encoding="utf-8")
+    parts = (Layout, layouts.Paint, layouts.Border, layouts.Band, layouts.Row, layouts.Print, layouts.Mark)
+    for part in parts:
+        for name, field in part.model_fields.items():
+            assert f"`{name}`" in page and field.description, (part, name)
+    assert all(f"`{name}`" in page for name in (*lettering.ROLES, *lettering.SCRIPTS))
+
+
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    page = DOCUMENTATION.read_text(encoding="utf-8")
+    example = re.search(r"^    # Norway.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
+    assert example
+    style = plate(layouts=written(tmp_path, re.sub(r"^    ", "", example[0], flags=re.MULTILINE)))
+    assert re.fullmatch(r"[A-Z]{2}\d{5}", style.picture(0)[1])
 
 
 # Labels
@@ -356,7 +374,7 @@ def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, sentence: str | N
             r"--layouts atlantis: no layout of that name; name some of ar, at, .*a file or a folder",
         ),
         ({"layouts": "gone.toml"}, r"--layouts gone\.toml: no such file"),
-        ({"layouts": "tests"}, "no .toml file in there"),
+        ({"layouts": str(Path(__file__).parent)}, "no .toml file in there"),
         ({"layouts": ""}, "no layout of that name"),
         ({"length": "5"}, "--length 5 is not for --style plate, whose texts come from --layouts"),
         ({"alphabet": "0-9"}, "--alphabet 0-9 is not for --style plate"),
