@@ -16,7 +16,7 @@ import numpy as np
 from generate_captcha import fonts, grounds, lettering
 from generate_captcha.fonts import Font
 from generate_captcha.grounds import Colour
-from generate_captcha.layouts import Band, Border, Layout, Mark, Paint, Print, Row
+from generate_captcha.layouts import SMALL_FACE, Band, Border, Layout, Mark, Paint, Print, Row
 from generate_captcha.lettering import FAR_EAST, Face, Mask
 from generate_captcha.patterns import Part, Rows
 from generate_captcha.style import Image, Source
@@ -372,8 +372,7 @@ def _band(image: Image, band: Band, scale: float, source: Source) -> None:
 
 @functools.cache
 def _small_face() -> Font:
-    """Of bands, stickers and frames."""
-    return Font(fonts.brought("Roboto-Bold.ttf"))
+    return Font(fonts.brought(SMALL_FACE))
 
 
 def _print(image: Image, small: Print, faces: tuple[Font, ...], ink: Colour, scale: float, source: Source) -> None:

@@ -18,12 +18,16 @@ import console
 import parameter
 from console import UserError
 from generate_captcha import lettering
-from generate_captcha.fonts import Font
+from generate_captcha.fonts import Font, brought
 from generate_captcha.lettering import FAR_EAST, Face, MissingFont
 from generate_captcha.patterns import Pattern, PatternError
 
 FOLDER = Path(__file__).parent
 SUFFIX = ".toml"
+#: The font of bands, stickers and frames.
+SMALL_FACE = "Roboto-Bold.ttf"
+#: How long a plate may be, as a multiple of its height.
+MOST = 10
 LETTERS, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 
 
@@ -263,12 +267,16 @@ def read(path: Path, fonts: list[Font] | None = None) -> Layout:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    # pydantic names the type that it tried, too, where a field may be of several.
+    place = [part for part in first["loc"] if not str(part).startswith(("tuple[", "literal["))]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     if first["type"] == "extra_forbidden":
         return f"{where} is no field: take it out or mend its name; docs/plates.md lists the fields"
     if first["type"] == "missing":
         return f"{where} is missing: add it; docs/plates.md lists the fields"
-    reason = first["msg"].removeprefix("Value error, ")
+    reason = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list, in [ ]")
+    if isinstance(first["input"], dict):
+        reason = f"write [[{where}]], in double brackets, for each"
     return f"{where} is {str(first['input'])[:80]!r}: {reason[:1].lower()}{reason[1:]}; docs/plates.md lists the fields"
 
 
@@ -277,6 +285,8 @@ def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
     layout._path = path
     layout._patterns = tuple(_compiled(layout))
     width, height = layout.size
+    if not 1 / MOST <= width / height <= MOST:
+        raise UserError(f"size is {list(layout.size)}: one side may be up to {MOST} times the other; mend it")
     for number, row in enumerate(layout.rows):
         left, top, right, bottom = row.box
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
@@ -300,6 +310,11 @@ def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
         )
         for number, small in enumerate(layout.prints)
     )
+    small_face = Font(brought(SMALL_FACE))
+    texts = [(f"bands[{number}]", band.texts) for number, band in enumerate(layout.bands)]
+    texts += [(f"marks[{number}]", mark.texts) for number, mark in enumerate(layout.marks)]
+    for key, shown in texts:
+        _complain(f"{key}.texts", small_face, "".join(shown))
     for number, fonts_of_print in enumerate(layout._prints):
         if not fonts_of_print:
             raise UserError(f"prints[{number}].faces: small print needs a font, not strokes: name grotesk or another")
