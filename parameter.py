@@ -346,8 +346,9 @@ class GenerateParameters(Parameters):
     def _room_for_the_text(self) -> Self:
         if self.style == "plate":
             width, height = picture_size(self.size)
-            if (width is not None and width < 64) or height < 24:
-                enough = "autox24" if width is None else "64x24"
+            # Two rows take the height of one.
+            if height < (40 if width is None else 32) or (width is not None and width < 96):
+                enough = "autox40" if width is None else "96x32"
                 raise UserError(f"--size {self.size}: too small to read a plate in; take {enough} or more")
             return self
         (width, height), (_, longest) = picture_size(self.size), length(self.length)

@@ -185,7 +185,7 @@ def test_letters_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pictures_are_as_large_as_asked_for() -> None:
-    for size in ("160x48", "192x64", "64x24"):
+    for size in ("160x48", "192x64", "96x32"):
         width, height = map(int, size.split("x"))
         style = plate(layouts="de_car,cn_yellow_two_rows,us_vanity", size=size)
         assert {style.picture(index)[0].shape for index in range(6)} == {(height, width, 3)}
@@ -379,8 +379,8 @@ def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, sentence: str | N
         ({"length": "5"}, "--length 5 is not for --style plate, whose texts come from --layouts"),
         ({"alphabet": "0-9"}, "--alphabet 0-9 is not for --style plate"),
         ({"text": "x.txt"}, "--text x.txt is for --style line"),
-        ({"size": "40x40"}, "--size 40x40: too small to read a plate in; take 64x24 or more"),
-        ({"size": "autox12"}, "--size autox12: too small to read a plate in; take autox24"),
+        ({"size": "40x40"}, "--size 40x40: too small to read a plate in; take 96x32 or more"),
+        ({"size": "autox12"}, "--size autox12: too small to read a plate in; take autox40"),
         ({"style": "captcha", "layouts": "de"}, "--layouts de is for --style plate, not for --style captcha"),
         ({"style": "line", "keep_separators": True}, "--keep-separators is for --style plate, not for --style line"),
     ],
