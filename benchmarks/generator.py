@@ -1,4 +1,4 @@
-"""How fast a corpus is written: `python benchmarks/generator.py`, and `python benchmarks/generator.py line [FONTS]`.
+"""How fast a corpus is written: `python benchmarks/generator.py`, and the same with `line [FONTS]` or `plate` after it.
 
 Without a word after it, beside the bare `captcha` package. Three jobs take turns, so that whatever else the machine
 does strikes them alike: `generate_image` of the package in a loop that keeps nothing; our corpus by one worker; and by
@@ -9,12 +9,16 @@ With `line`, style line at its default difficulty: 5 to 22 letters, digits and s
 worker, and at 280x32 by one worker per core; with a folder of Chinese FONTS also 10 of the 6,763 characters of
 GB 2312 at 280x32 by one worker.
 
+With `plate`, style plate with all layouts, by one worker: at 160x48 and 192x64, and as wide as each plate at a height
+of 64, at the default difficulty and at the highest.
+
 The times hold everything from an empty folder on. Rates and their ratios are medians over the turns with their 95 %
 interval.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import random
@@ -51,7 +55,13 @@ def main() -> None:
     )
     # The corpora stay until the end: ext4 makes files five times slower where many were removed just before.
     with tempfile.TemporaryDirectory() as folder:
-        jobs = line_jobs(folder, sys.argv[2:]) if sys.argv[1:2] == ["line"] else captcha_jobs(folder)
+        match sys.argv[1:]:
+            case ["line", *fonts]:
+                jobs = line_jobs(folder, fonts)
+            case ["plate"]:
+                jobs = plate_jobs(folder)
+            case _:
+                jobs = captcha_jobs(folder)
         for job in jobs.values():
             job()
         speeds: dict[str, list[float]] = {name: [] for name in jobs}
@@ -87,6 +97,19 @@ def line_jobs(folder: str, fonts: list[str]) -> dict[str, Job]:
         chinese = {"style": "line", "length": "10", "alphabet": parameter.GB2312, "fonts": fonts[0]}
         jobs["Chinese, 280x32, one worker"] = lambda: write(folder, **chinese, size="280x32", workers=1)
     return jobs
+
+
+def plate_jobs(folder: str) -> dict[str, Job]:
+    """Style plate."""
+    flags: list[dict[str, Any]] = [
+        {"size": "160x48"}, {"size": "192x64"}, {"size": "autox64"}, {"size": "autox64", "difficulty": 1.0},
+    ]  # fmt: skip
+    return {
+        f"{each['size']} at difficulty {each.get('difficulty', 0.5)}, one worker": functools.partial(
+            write, folder, style="plate", workers=1, **each
+        )
+        for each in flags
+    }
 
 
 def ratio(name: str, values: list[float], base: list[float]) -> None:

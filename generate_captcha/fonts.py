@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import struct
 from collections.abc import Sequence
@@ -74,6 +75,7 @@ def choose(folder: str | None, names: Sequence[str], alphabet: str, *, any_: boo
     return fonts
 
 
+@functools.cache  # an import path is searched for each package
 def brought(name: str) -> Path:
     """The path of a font file that a package brings. Raises UserError when it is missing."""
     for package, folder in FOLDERS.items():

@@ -6,6 +6,7 @@ Adding a country is adding a file; docs/plates.md shows one being made.
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import re
 import tomllib
 from collections.abc import Iterator
@@ -218,7 +219,9 @@ def choose(names: str | None, fonts: list[Font] | None = None) -> list[Layout]:
 
 @functools.cache  # once, however many styles are made
 def _tell(names: str, why: str) -> None:
-    console.warn(f"left out {names}: {why}")
+    # Processes that draw for another one would only repeat it.
+    if multiprocessing.parent_process() is None:
+        console.warn(f"left out {names}: {why}")
 
 
 def _named(name: str) -> list[Path]:
