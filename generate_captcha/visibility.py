@@ -14,12 +14,12 @@ LEVELS, DEVIATIONS = 32.0, 1.5
 INK, NONE = 100, 16
 
 
-def stands_out(image: Image, mask: NDArray[np.uint8], em: float) -> bool:
+def stands_out(image: Image, mask: NDArray[np.uint8], em: float, levels: float = LEVELS) -> bool:
     """Whether the ink of `mask` differs from the ground around it, all along the line.
 
     `image` is uint8 (height, width, 3), `mask` uint8 (height, width): the line's ink as it lies in the picture,
-    `em` pixels tall. The line is judged in stretches of an em, so that one letter that melts into
-    its ground is not hidden by the others.
+    `em` pixels tall; `levels` are the grey levels that it must stand out by. The line is judged in stretches of an
+    em, so that one letter that melts into its ground is not hidden by the others.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     reach = 2 * max(2, round(em / 10)) + 1
@@ -50,4 +50,4 @@ def stands_out(image: Image, mask: NDArray[np.uint8], em: float) -> bool:
     ring_mean = ring_sum[judged] / ring_size[judged]
     deviation = np.sqrt(np.maximum(0, ring_squares[judged] / ring_size[judged] - ring_mean**2))
     difference = np.abs(ink_mean - ring_mean)
-    return bool(judged.any() and (difference >= LEVELS).all() and (difference >= DEVIATIONS * deviation).all())
+    return bool(judged.any() and (difference >= levels).all() and (difference >= DEVIATIONS * deviation).all())

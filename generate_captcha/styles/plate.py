@@ -31,6 +31,8 @@ from parameter import GenerateParameters
 AS_ASKED, EASIER = 4, 8
 #: Pixels that letters need to be read: their height, that of Hangul and Han letters, and from one to the next.
 TALL, TALL_EASTERN, PITCH = 9.0, 14.0, 6.5
+#: Grey levels that letters differ by from their ground: in the shade of a car at dusk they are few.
+CONTRAST = 20.0
 #: Pixels of a plate's drawing per pixel of its picture, a side.
 FINER = 1.2
 #: The fewest pixels across a plate.
@@ -85,7 +87,7 @@ class Plate(Style):
             # What blurs a letter is measured by its details.
             fine = view.scale * min(sheet.tall / (4 if layout.eastern else 1.8), sheet.pitch)
             image = self._photographed(image, fine, hard, source)
-            if stands_out(image, ink, sheet.tall * view.scale):
+            if stands_out(image, ink, sheet.tall * view.scale, CONTRAST):
                 return self._sized(image, hard, source), label
         raise UserError(
             f"{layout.path}: {label!r} cannot be drawn so that it can be read: "
@@ -143,16 +145,17 @@ class Plate(Style):
             image = cv2.GaussianBlur(image, (0, 0), 0.25 + 0.09 * blur * fine)
         if source.random() < 0.3 * hard:
             image = camera.motion(image, 1 + 0.33 * (hard - blur) * fine, source.between(0, 180))
+        # Before the exposure: what is dark is no noisier, and can still be read.
+        if source.random() < 0.75 * hard:
+            image = camera.grain(image, source.random() ** 2 * 15 * hard * self.noise, source.random() < 0.5, source)
         if not night and source.random() < 0.6 * hard:
             image = camera.coloured(image, source.between(1 - 0.7 * hard, 1 + 0.8 * hard))
         if source.random() < 0.9 * hard or night:
             image = _exposed(image, hard, night, source)
-        if source.random() < 0.75 * hard:
-            image = camera.grain(image, source.random() ** 2 * 15 * hard * self.noise, source.random() < 0.5, source)
         if source.random() < 0.3 * hard:
             image = _sharpened(image, source)
         if source.random() < 0.6 * hard:
-            image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))
+            image = camera.jpeg(image, int(source.between(95 - 75 * hard, 95)))
         return image
 
     def _sized(self, image: Image, hard: float, source: Source) -> Image:
@@ -246,11 +249,11 @@ def _infrared(image: Image, hard: float, source: Source) -> Image:
 
 def _exposed(image: Image, hard: float, night: bool, source: Source) -> Image:
     """Light or dark, flat or hard, and of the colour of the light."""
-    light = math.exp(source.between(-0.9, 0.45) * hard)
+    light = math.exp(source.between(-1.3, 0.45) * hard)
     tint = 0.0 if night else 0.16 * hard
     red, green, blue = (light * (1 + source.between(-tint, tint)) for _ in range(3))
     # Haze, or a lens in the sun, lifts what is dark.
-    haze = source.random() * 70 * hard if source.random() < 0.3 else 0.0
+    haze = source.random() * 110 * hard if source.random() < 0.35 else 0.0
     flat = 1 - haze / 255
     return camera.exposed(
         image, (red * flat, green * flat, blue * flat), haze, source.between(1 - 0.3 * hard, 1 + 0.4 * hard)
