@@ -64,8 +64,8 @@ class _Choice:
     def longest(self, separators: bool) -> int:
         return max(map(len, self.texts))
 
-    def rows(self) -> set[int]:
-        return {0}
+    def fewest(self) -> list[int]:
+        return [min(map(len, self.texts))]
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class _Separator:
     def longest(self, separators: bool) -> int:
         return int(separators)
 
-    def rows(self) -> set[int]:
-        return {0}
+    def fewest(self) -> list[int]:
+        return [0]
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class _Break:
     def longest(self, separators: bool) -> int:
         return 0
 
-    def rows(self) -> set[int]:
-        return {1}
+    def fewest(self) -> list[int]:
+        return [0, 0]
 
 
 @dataclass(frozen=True)
@@ -128,15 +128,12 @@ class _Either:
     def longest(self, separators: bool) -> int:
         return max(sum(node.longest(separators) for node in sequence) for sequence in self.sequences)
 
-    def rows(self) -> set[int]:
-        """How many rows may end within."""
-        found = set()
-        for sequence in self.sequences:
-            ends = {0}
-            for node in sequence:
-                ends = {one + other for one in ends for other in node.rows()}
-            found |= ends
-        return found
+    def fewest(self) -> list[int]:
+        """The fewest characters of each row that it takes part in; the first and the last it shares with others."""
+        either = [_joined([node.fewest() for node in sequence]) for sequence in self.sequences]
+        if len({len(rows) for rows in either}) > 1:
+            raise PatternError("has now more rows, now fewer: write a pattern for each number of rows")
+        return [min(of_row) for of_row in zip(*either, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -158,8 +155,19 @@ class _Repeat:
     def longest(self, separators: bool) -> int:
         return self.high * self.node.longest(separators)
 
-    def rows(self) -> set[int]:
-        return {times * ends for times in range(self.low, self.high + 1) for ends in self.node.rows()}
+    def fewest(self) -> list[int]:
+        fewest = self.node.fewest()
+        if len(fewest) > 1 and self.low < self.high:
+            raise PatternError("repeats a '/' now more, now fewer times: write a pattern for each number of rows")
+        return _joined([fewest] * self.low)
+
+
+def _joined(parts: list[list[int]]) -> list[int]:
+    """Characters of each row of parts that follow one another: the last row of one is the first of the next."""
+    rows = [0]
+    for first, *others in parts:
+        rows = [*rows[:-1], rows[-1] + first, *others]
+    return rows
 
 
 _Node: TypeAlias = _Choice | _Separator | _Break | _Either | _Repeat
@@ -176,13 +184,15 @@ class Pattern:
         self._root = self._either()
         if self._place < len(text):
             raise self._error("a ')' that closes nothing", "write '(' before it, or take it out")
-        if not self._root.longest(False):
-            raise PatternError(f"{text!r} writes no letter: add some, such as AA 999")
-        rows = self._root.rows()
-        if len(rows) > 1:
-            raise PatternError(f"{text!r} has {' or '.join(str(ends + 1) for ends in sorted(rows))} rows: split it")
+        try:
+            fewest = self._root.fewest()
+        except PatternError as error:
+            raise PatternError(f"{text!r} {error}") from error
+        if not all(fewest):
+            row = f"row {fewest.index(0) + 1} of " if len(fewest) > 1 else ""
+            raise PatternError(f"{row}{text!r} may have no letter at all: let it have one, such as A or 9")
         #: Rows of what it writes.
-        self.rows = rows.pop() + 1
+        self.rows = len(fewest)
         #: Characters of its labels, without separators.
         self.characters = self._root.characters()
         #: What separates in them.
