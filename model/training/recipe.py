@@ -25,7 +25,7 @@ QUICK_EPOCHS = 4
 QUICK_AUGMENTATION = 0.25
 
 #: The shipped weights that trainings start from.
-GENERAL = "captcha"
+GENERAL = "general"
 
 #: Rows that the networks are made for: enough for the strokes of one line of text.
 HEIGHT = 64
