@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,9 @@ from model.model_file import Card
 
 Array: TypeAlias = NDArray[np.floating]
 
+#: What red, green and blue weigh in a grey picture (ITU-R BT.601), as in `picture.convert`.
+LUMA = np.array([0.299, 0.587, 0.114], "float32")
+
 #: Layers that have a class for each character, and the axis of their weights along which classes lie.
 CLASS_AXES = {"classes": -1, "characters": 0}
 
@@ -21,7 +25,8 @@ def transfer(model: str, network: Any, card: Card) -> str:
     """Give `network` the weights of `model`, a file, run folder or shipped name; returns what was kept, in words.
 
     The characters that both alphabets have keep their weights, whatever their order; the class layer
-    of new characters stays as initialised. Width may differ. Raises UserError when the stages differ.
+    of new characters stays as initialised. Width and colour may differ: what saw grey pictures sees coloured ones as
+    grey at first, what saw coloured ones reads grey ones as before. Raises UserError when the stages differ.
     """
     path = model_file.locate(model)
     old_card = model_file.read_card(path)
@@ -31,7 +36,7 @@ def transfer(model: str, network: Any, card: Card) -> str:
     for old, new in zip(old_network.weights, network.weights, strict=True):
         axis = next((axis for name, axis in CLASS_AXES.items() if f"/{name}/" in f"/{new.path}"), None)
         if axis is None:
-            new.assign(old)
+            new.assign(_of_channels(np.array(old), new.shape))
         else:
             new.assign(_known_classes(np.array(old), np.array(new), axis, old_card.alphabet, card.alphabet))
     kept = sum(character in old_card.alphabet for character in card.alphabet)
@@ -40,14 +45,22 @@ def transfer(model: str, network: Any, card: Card) -> str:
 
 def misfit(old_card: Card, new_card: Card) -> str | None:
     """Why weights of one card cannot start a network of another, None when they can."""
-    fields = ["network", "preset", "head", "rectify", "coordinates", "height", "channels"] + ["cell"] * (
-        new_card.head != "ctc"
-    )
+    fields = ["network", "preset", "head", "rectify", "coordinates", "height"]
+    fields += ["cell"] * (new_card.head != "ctc") + ["width"] * new_card.coordinates
     for field in fields:
         old, new = getattr(old_card, field), getattr(new_card, field)
         if old != new:
             return f"{field} {old}, this training asks for {new}"
     return None
+
+
+def _of_channels(weights: Array, shape: Sequence[int]) -> Array:
+    """`weights`, those of a convolution over grey or coloured images made to fit the other, if `shape` asks for it."""
+    if weights.shape == tuple(shape):
+        return weights
+    if weights.shape[-2] == 1:
+        return weights * LUMA[:, np.newaxis]
+    return weights.sum(-2, keepdims=True)
 
 
 def _known_classes(old: Array, new: Array, axis: int, old_alphabet: str, alphabet: str) -> Array:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import picture
 from console import UserError
 from model import model_file
 from model.model_file import Card
@@ -117,6 +118,24 @@ def test_known_characters_keep_their_weights_in_a_larger_alphabet_and_another_wi
     ):
         np.testing.assert_array_equal(after[..., [0, 2, 3, 4]], before[..., [0, 3, 1, 2]])
     np.testing.assert_array_equal(network.layers[2].get_weights()[0], old.layers[2].get_weights()[0])
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1)])
+def test_grey_pictures_read_the_same_after_a_change_of_colour(before: int, after: int, tmp_path: Path) -> None:
+    old_card, new_card = (CARD.model_copy(update={"channels": channels}) for channels in (before, after))
+    old, new = build(old_card), build(new_card)
+    # What a fresh network says depends too little on the picture.
+    old.set_weights([3 * weights for weights in old.get_weights()])
+    rng = np.random.default_rng(0)
+    model_file.save(old, old_card, tmp_path / "old.keras")
+    transfer(str(tmp_path / "old.keras"), new, new_card)
+    colourful = np.zeros((4, HEIGHT, WIDTH, 3), np.uint8)
+    colourful[..., 2] = rng.integers(0, 256, (4, HEIGHT, WIDTH))
+    grey = np.stack([picture.convert(image, 1) for image in colourful])
+    # A network that saw grey pictures takes coloured ones for grey; one that saw coloured ones takes grey for grey.
+    of_old = grey if before == 1 else np.repeat(grey, 3, -1)
+    of_new = grey if after == 1 else colourful
+    np.testing.assert_allclose(old(of_old), new(of_new), atol=0.5)  # Grey values are rounded.
 
 
 def test_weights_of_other_stages_are_refused(written: Path) -> None:
