@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from console import UserError
 from model import model_file
 from model.model_file import Card
+from model.network import COLUMNS
 
 Array: TypeAlias = NDArray[np.floating]
 
@@ -26,32 +27,50 @@ def transfer(model: str, network: Any, card: Card) -> str:
 
     The characters that both alphabets have keep their weights, whatever their order; the class layer
     of new characters stays as initialised. Width and colour may differ: what saw grey pictures sees coloured ones as
-    grey at first, what saw coloured ones reads grey ones as before. Raises UserError when the stages differ.
+    grey at first, what saw coloured ones reads grey ones as before. So may the head, of which the layers that both have
+    are kept, and a rectifier may come in, which begins as the identity. Raises UserError when other stages differ.
     """
     path = model_file.locate(model)
     old_card = model_file.read_card(path)
     if reason := misfit(old_card, card):
         raise UserError(f"{path} has {reason}: use the same, or another --from")
     old_network, _ = model_file.load(path)
-    for old, new in zip(old_network.weights, network.weights, strict=True):
-        axis = next((axis for name, axis in CLASS_AXES.items() if f"/{name}/" in f"/{new.path}"), None)
+    old_head, new_head = _head(old_network), _head(network)
+    # A rectifier stands before everything else: what both have ends alike.
+    old_stages = old_network.weights[: len(old_network.weights) - len(old_head)]
+    new_stages = network.weights[: len(network.weights) - len(new_head)][-len(old_stages) :]
+    for old, new in zip(old_stages, new_stages, strict=True):
+        new.assign(_of_channels(np.array(old), new.shape))
+    kept_head = [weight for weight in new_head if weight in old_head]
+    for name in kept_head:
+        old, new = old_head[name], new_head[name]
+        axis = next((axis for layer, axis in CLASS_AXES.items() if f"/{layer}/" in f"/{name}"), None)
         if axis is None:
-            new.assign(_of_channels(np.array(old), new.shape))
+            new.assign(old)
         else:
             new.assign(_known_classes(np.array(old), np.array(new), axis, old_card.alphabet, card.alphabet))
-    kept = sum(character in old_card.alphabet for character in card.alphabet)
-    return f"starting from {path}: {kept} of {len(card.alphabet)} characters known to it"
+    if not kept_head:
+        return f"starting from {path}, with a new head"
+    known = sum(character in old_card.alphabet for character in card.alphabet)
+    return f"starting from {path}: {known} of {len(card.alphabet)} characters known to it"
 
 
 def misfit(old_card: Card, new_card: Card) -> str | None:
     """Why weights of one card cannot start a network of another, None when they can."""
-    fields = ["network", "preset", "head", "rectify", "coordinates", "height"]
-    fields += ["cell"] * (new_card.head != "ctc") + ["width"] * new_card.coordinates
+    fields = ["network", "preset", "coordinates", "height"]
+    fields += ["rectify"] * (old_card.rectify != "none") + ["width"] * new_card.coordinates
+    fields += ["cell"] * ("ctc" not in (old_card.head, new_card.head))
     for field in fields:
         old, new = getattr(old_card, field), getattr(new_card, field)
         if old != new:
             return f"{field} {old}, this training asks for {new}"
     return None
+
+
+def _head(network: Any) -> dict[str, Any]:
+    """The weights behind the columns, by their paths."""
+    layers = network.layers[network.layers.index(network.get_layer(COLUMNS)) + 1 :]
+    return {weight.path: weight for layer in layers for weight in layer.weights}
 
 
 def _of_channels(weights: Array, shape: Sequence[int]) -> Array:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import picture
 from console import UserError
 from model import model_file
 from model.model_file import Card
-from model.network import build
+from model.network import COLUMNS, build
 from model.training.transfer import transfer
 from tests.model.striped import HEIGHT, WIDTH
 
@@ -136,6 +138,29 @@ def test_grey_pictures_read_the_same_after_a_change_of_colour(before: int, after
     of_old = grey if before == 1 else np.repeat(grey, 3, -1)
     of_new = grey if after == 1 else colourful
     np.testing.assert_allclose(old(of_old), new(of_new), atol=0.5)  # Grey values are rounded.
+
+
+@pytest.mark.parametrize(
+    ("head", "rectify", "kept"),
+    [("attention", "none", "with a new head"), ("joint", "none", "3 of 3 characters"), ("ctc", "tps", "3 of 3")],
+)
+def test_the_columns_stay_the_same_under_another_head_and_behind_a_new_rectifier(
+    head: str, rectify: str, kept: str, written: Path
+) -> None:
+    card = CARD.model_copy(update={"head": head, "rectify": rectify})
+    network = build(card)
+    assert kept in transfer(str(written), network, card)
+    images = np.random.default_rng(0).integers(0, 256, (4, HEIGHT, WIDTH, 1), dtype=np.uint8)
+    before, after = (columns_of(either, images) for either in (model_file.load(written)[0], network))
+    assert before.std() > 0
+    np.testing.assert_allclose(after, before, atol=1e-3 * before.std())
+
+
+def columns_of(network: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import keras
+
+    columns = keras.Model(network.inputs[0], network.get_layer(COLUMNS).output)
+    return np.asarray(columns.predict_on_batch(images))
 
 
 def test_weights_of_other_stages_are_refused(written: Path) -> None:
