@@ -1,9 +1,10 @@
 """Small corpora that are hard to read, to choose the defaults of training.py by: 1,000 to train on, 1,000 to read.
 
     python benchmarks/hard_corpora.py FOLDER
-    python benchmarks/small_corpora.py FOLDER/touching5 FOLDER/dots6 FOLDER/crowded7 FOLDER/long23
+    python benchmarks/small_corpora.py FOLDER/*
 
 touching5: 5 of 23 letters that overlap, one ink, warped, drawn below by code that the generator does not share.
+faint5: the same, hardly darker or lighter than the ground. hues5: the same, as light as the ground, in another hue.
 dots6, crowded7, long23: styles of the generator at settings that no shipped weights were trained with.
 """
 
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -22,6 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.trials import corpus
 
+#: Blue, green and red, 0 … 255.
+Colour: TypeAlias = NDArray[np.floating]
+
 TRAIN, TEST = 1000, 1000
 STYLES = {
     "dots6": "--style dots --size 150x40 --length 6 --alphabet abcdefghkmnpqrstuvwxyz23 --distortion 2.2 --seed 5",
@@ -30,17 +36,20 @@ STYLES = {
 }
 LETTERS, WIDTH, HEIGHT = "abcdefghkmnprstuvwxyz23", 120, 40
 FACES = "DejaVuSerif-BoldItalic.ttf", "DejaVuSansMono-BoldOblique.ttf"
+#: What blue, green and red, as OpenCV orders them, weigh in a grey picture.
+LUMA = np.array([0.114, 0.587, 0.299])
 #: Letters are drawn at three times the size.
 FINE = 3
 
 
 def main() -> None:
-    """Draw the four, and give each a labels.csv."""
+    """Draw them all, and give each a labels.csv."""
     folder = Path(sys.argv[1])
     for name, flags in STYLES.items():
         pictures = corpus((folder / name / "images").resolve(), f"{flags} --count {TRAIN + TEST}")
         listed(folder / name, sorted(pictures.glob("*.png"), key=lambda path: path.stem.rpartition("_")[2]))
-    listed(folder / "touching5", touching(folder / "touching5" / "images"))
+    for name, colours in COLOURS.items():
+        listed(folder / name, touching(folder / name / "images", colours))
 
 
 def listed(folder: Path, pictures: list[Path]) -> None:
@@ -53,7 +62,7 @@ def listed(folder: Path, pictures: list[Path]) -> None:
             table.writerow((path.relative_to(folder).as_posix(), label, "train" if row < TRAIN else "test"))
 
 
-def touching(folder: Path) -> list[Path]:
+def touching(folder: Path, colours: Callable[[np.random.Generator], tuple[Colour, Colour]]) -> list[Path]:
     """Letters that overlap by 10 to 28 per cent, turned by up to 25 degrees, warped, under a thin broken line."""
     import matplotlib
 
@@ -67,11 +76,31 @@ def touching(folder: Path) -> list[Path]:
         points = [(x, HEIGHT / 2 + rng.uniform(-0.3, 0.3) * HEIGHT) for x in range(0, WIDTH + 12, 12)]
         scratch = cv2.polylines(np.zeros_like(ink), [np.array(points, np.int32)], False, 1.0, 1, cv2.LINE_AA)
         cover = np.maximum(ink, scratch)[..., None]
-        dark, light = rng.integers(0, 110, 3), rng.integers(215, 256, 3)
-        picture = light * (1 - cover) + dark * cover + rng.normal(0, 6, (HEIGHT, WIDTH, 3))
+        ink_colour, ground = colours(rng)
+        picture = ground * (1 - cover) + ink_colour * cover + rng.normal(0, 6, (HEIGHT, WIDTH, 3))
         paths.append(folder / f"{text}_{number:06}.jpg")
         cv2.imwrite(str(paths[-1]), picture.clip(0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 80])
     return paths
+
+
+def dark(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    return rng.integers(0, 110, 3), rng.integers(215, 256, 3)
+
+
+def faint(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    ground = rng.uniform(60, 200, 3)
+    return ground + rng.choice([-1, 1]) * rng.uniform(14, 30), ground
+
+
+def another_hue(rng: np.random.Generator) -> tuple[Colour, Colour]:
+    """Both near a grey value of 128, at least 60 from one another in red, green or blue."""
+    while True:
+        ink, ground = (colour + 128 - colour @ LUMA for colour in rng.uniform(0, 255, (2, 3)))
+        if np.abs(ink - ground).max() > 60 and min(ink.min(), ground.min()) > 0 and max(ink.max(), ground.max()) < 255:
+            return ink, ground
+
+
+COLOURS = {"touching5": dark, "faint5": faint, "hues5": another_hue}
 
 
 def line_of(text: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -> NDArray[np.float32]:
