@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.trials import corpus
 
 #: Blue, green and red, 0 … 255.
-Colour: TypeAlias = NDArray[np.floating]
+Colour: TypeAlias = NDArray[np.floating] | NDArray[np.integer]
 
 TRAIN, TEST = 1000, 1000
 STYLES = {
