@@ -483,7 +483,10 @@ class TrainingParameters(Parameters):
     fit: Literal["stretch", "pad"] = Field(
         "stretch", description="How a picture gets to that size; pad keeps its aspect."
     )
-    colour: Literal["grey", "rgb"] = Field("grey", description="What the network sees.")
+    colour: Annotated[
+        Literal["grey", "rgb"] | None,
+        arg(help_behavior_hint="(default: grey, unless letters stand out by their hue)"),
+    ] = Field(None, description="What the network sees.")
     epochs: Annotated[int | None, chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, description="Times every picture is seen."
     )

@@ -42,13 +42,12 @@ def main(parameters: TrainingParameters) -> int:
     if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
         raise UserError("--curriculum needs pictures that can be drawn harder: take --data generate:line")
     if drawn:
-        labels, aspect = preview(drawn)
+        labels, aspect, hues = *preview(drawn), 1.0
     else:
         pictures = dataset.collect(parameters.data, parameters.label_pattern)
-        survey = dataset.survey(pictures)
-        labels, aspect = list(map(str, pictures.labels)), survey.aspect if survey else 1.0
+        labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures)
     count = drawn.count if drawn else len(labels)
-    parameters = recipe.completed(parameters, labels, aspect, count)
+    parameters = recipe.completed(parameters, labels, aspect, hues, count)
     card = recipe.card(parameters)
     network.import_keras().utils.set_random_seed(parameters.seed)
     with network.precision(parameters.precision):

@@ -1,7 +1,7 @@
 """Labelled pictures, whatever their form: found, checked, split, packed, and fed in batches.
 
     pictures = dataset.collect("DB/train")                    # names and labels
-    survey   = dataset.survey(pictures)                       # how large they are
+    aspect, hues = dataset.survey(pictures)                   # what they look like
     corpus   = dataset.pack(pictures, 128, 64, channels=1)    # decoded once, memory-mapped
     dataset.check(corpus, alphabet, too_long)                 # or UserError
     train, validation = dataset.split(corpus.names, corpus.digests, 0.1)

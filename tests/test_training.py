@@ -205,6 +205,17 @@ def test_a_separate_validation_folder_never_shares_a_picture_with_training(data:
     assert len(split["validation"]) == 11
 
 
+def test_sees_colour_where_letters_stand_out_by_their_hue(data: Path) -> None:
+    assert run("--data", "pictures", "--run", "grey", "--epochs", "1", *SMALL) == 0
+    for file in data.iterdir():
+        ink = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE).astype(float)
+        # Blue and green change places, of which grey sees little.
+        cv2.imwrite(str(file), np.stack([ink, 128 + 0.19 * (128 - ink), np.full_like(ink, 90)], -1).astype(np.uint8))
+    assert run("--data", "pictures", "--run", "hues", "--epochs", "1", *SMALL) == 0
+    channels = [model_file.read_card(Path(name) / "model.keras").channels for name in ("grey", "hues")]
+    assert channels == [1, 3]
+
+
 def test_an_unreadable_picture_is_left_out_and_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "abc_broken.png").write_bytes(b"")
     assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == console.SOME_UNREADABLE

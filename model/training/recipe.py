@@ -27,6 +27,9 @@ QUICK_AUGMENTATION = 0.25
 #: The shipped weights that trainings start from.
 GENERAL = "general"
 
+#: Letters that stand out so many times as much in colour as in grey are better read in colour.
+HUES = 2.0
+
 #: Rows that the networks are made for: enough for the strokes of one line of text.
 HEIGHT = 64
 
@@ -45,11 +48,12 @@ def quick(parameters: TrainingParameters) -> tuple[GenerateParameters, TrainingP
 
 
 def completed(
-    parameters: TrainingParameters, labels: Sequence[str], aspect: float, pictures: int
+    parameters: TrainingParameters, labels: Sequence[str], aspect: float, hues: float, pictures: int
 ) -> TrainingParameters:
     """`parameters` with everything that was left to the kit, but for the epochs, which stay a budget.
 
-    `labels` have every character and length of the texts, `aspect` is the median of the pictures' width / height.
+    `labels` have every character and length of the texts, `aspect` is the median of the pictures' width / height,
+    `hues` how many times as much contrast as in grey there is in colour.
     """
     if not any(labels):
         raise UserError(
@@ -62,6 +66,7 @@ def completed(
         update={
             "alphabet": parameters.alphabet or characters(labels),
             "size": parameters.size or f"{width}x{height}",
+            "colour": parameters.colour or ("rgb" if hues > HUES else "grey"),
             "batch_size": parameters.batch_size or batch_size(pictures),
             "longest": parameters.longest or 2 * max(map(len, labels)),
         }
@@ -81,7 +86,7 @@ def card(parameters: TrainingParameters) -> Card:
         alphabet=parameter.alphabet(parameters.alphabet or ""),
         width=width,
         height=height,
-        channels=1 if parameters.colour == "grey" else 3,
+        channels=3 if parameters.colour == "rgb" else 1,
         fit=parameters.fit,
         rectify=parameters.rectify,
         coordinates=parameters.coordinates,

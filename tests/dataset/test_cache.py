@@ -232,12 +232,21 @@ def test_survey(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, [f"a{i}.png" for i in range(30)], 60, 20)
     write(tmp_path, ["wide.png"], 300, 20)
     (tmp_path / "broken.png").touch()
-    survey = dataset.survey(dataset.collect(tmp_path))
-    assert survey is not None
-    assert (survey.width, survey.height, survey.aspect) == (60, 20, 3.0)
-    assert survey.aspects[0] == 3.0
+    assert dataset.survey(dataset.collect(tmp_path)).aspect == 3.0
+
+
+@pytest.mark.parametrize(("ink", "hues"), [((0, 0, 0), (1.0, 1.1)), ((255, 255, 0), (8.0, 10.0))])
+def test_survey_tells_yellow_from_black_on_white(
+    ink: tuple[int, int, int], hues: tuple[float, float], tmp_path: Path
+) -> None:
+    for name in "ab":
+        image = np.full((20, 60, 3), 255, np.uint8)
+        image[5:15, 10:50] = ink
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image[..., ::-1])
+    low, high = hues
+    assert low <= dataset.survey(dataset.collect(tmp_path)).hues <= high
 
 
 def test_survey_of_nothing_readable(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    assert dataset.survey(dataset.collect(tmp_path)) is None
+    assert dataset.survey(dataset.collect(tmp_path)) == (1.0, 1.0)
