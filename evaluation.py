@@ -78,11 +78,17 @@ def scored(
     parameters: EvaluationParameters, labelled: list[Sample], model: str, first: bool
 ) -> tuple[Scores, dict[str, Any]]:
     """The scores of a model file, and other facts; the `first` of several tells what is wrong with the pictures."""
+    from model.constraints import Constraint
     from model.reader import Reader
     from model.scores import score
 
     reader = Reader(
-        model, parameters.decoder, parameters.beam_width, batch_size=parameters.batch_size, head=parameters.head
+        model,
+        parameters.decoder,
+        parameters.beam_width,
+        batch_size=parameters.batch_size,
+        head=parameters.head,
+        constraint=Constraint(parameters.length, parameters.charset, parameters.pattern, parameters.lexicon),
     )
     if first:
         tell_unknown_characters([sample.label for sample in labelled], reader.card.alphabet, parameters.ignore_case)

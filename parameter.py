@@ -259,6 +259,14 @@ Size = Annotated[str, AfterValidator(_checked_size), arg(metavar="WxH")]
 PictureSize = Annotated[str, AfterValidator(_checked_picture_size), arg(metavar="WxH|autoxH")]
 Alphabet = Annotated[str | None, AfterValidator(lambda text: text if text is None else _checked_alphabet(text))]
 Length = Annotated[str, AfterValidator(_checked_length), arg(metavar="N|N-M")]
+Charset = Annotated[
+    str | None,
+    AfterValidator(lambda text: text if text is None else _checked_alphabet(text)),
+    arg(metavar="CHARS|FILE"),
+]
+KnownLength = Annotated[
+    str | None, AfterValidator(lambda text: text if text is None else _checked_length(text)), arg(metavar="N|N-M")
+]
 LabelPattern = Annotated[str | None, AfterValidator(lambda text: text and _checked_pattern(text)), arg(metavar="REGEX")]
 
 
@@ -539,6 +547,14 @@ class PredictionParameters(Parameters):
         None, description="How columns become text."
     )
     beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
+    length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
+    charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
+    pattern: Annotated[str | None, arg(metavar="PATTERN")] = Field(
+        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}'."
+    )
+    lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
+        None, description="Known: a UTF-8 file with all texts that there are, one per line."
+    )
     paths_kept: Annotated[int, arg(name="top")] = Field(1, ge=1, le=100, description="Texts per picture (beam).")
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
 
@@ -564,6 +580,14 @@ class EvaluationParameters(Parameters):
         None, description="How columns become text."
     )
     beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
+    length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
+    charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
+    pattern: Annotated[str | None, arg(metavar="PATTERN")] = Field(
+        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}'."
+    )
+    lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
+        None, description="Known: a UTF-8 file with all texts that there are, one per line."
+    )
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
 
 

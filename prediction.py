@@ -34,6 +34,7 @@ def main(parameters: PredictionParameters) -> int:
     from dataset.gallery import gallery_file
     from dataset.inputs import inputs, some
     from model import tables
+    from model.constraints import Constraint
     from model.reader import Reader
     from model.scores import score
 
@@ -61,7 +62,13 @@ def main(parameters: PredictionParameters) -> int:
             writers.append(open_file(tables.icdar_submission(parameters.icdar)))
         plot = open_file(gallery_file(plotted)) if plotted else None
         reader = Reader(
-            parameters.model, parameters.decoder, parameters.beam_width, top, parameters.batch_size, parameters.head
+            parameters.model,
+            parameters.decoder,
+            parameters.beam_width,
+            top,
+            parameters.batch_size,
+            parameters.head,
+            Constraint(parameters.length, parameters.charset, parameters.pattern, parameters.lexicon),
         )
         # A bar would tear the lines where both are on one terminal.
         advance = None if sys.stdout.isatty() else open_file(console.progress("reading", None))

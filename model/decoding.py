@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.alphabet import BLANK
+from model.constraints import Automaton
+from model.prefix_search import search
 
 LogProbabilities = NDArray[np.floating]
 
@@ -79,6 +81,23 @@ def beam(log_probabilities: LogProbabilities, width: int = 10, top: int = 1) -> 
         results[row].append(Decoded(text, float(np.exp(score))))
     for texts in results:
         texts.sort(key=lambda decoded: -decoded.probability)
+    return results
+
+
+def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: int = 1) -> list[list[Decoded]]:
+    """The `top` most probable texts of each picture that `automaton` accepts; none where no such text fits in.
+
+    Exact, but for the limit of model.prefix_search. Probabilities are those of the texts among all texts, the forbidden
+    ones too.
+    """
+    results = []
+    for row, decoded in zip(log_probabilities, greedy(log_probabilities), strict=True):
+        # A text as probable as all others together needs no search.
+        if top == 1 and decoded.probability > 0.5 and automaton.accepts(decoded.numbers):
+            results.append([decoded])
+        else:
+            texts = search(row, automaton, top).texts
+            results.append([Decoded(text, float(np.exp(score))) for score, text in texts])
     return results
 
 

@@ -16,12 +16,14 @@ from console import UserError
 from model import model_file
 from model.alphabet import Alphabet
 from model.arrivals import arrivals
+from model.constraints import Constraint
 from model.heads import HEADS
 
 Source = Path | str | bytes | NDArray[np.uint8]
 
 #: Batches that are prepared ahead of the network: enough to hide a slow file, few enough to hold.
 BATCHES_AHEAD = 4
+ANY_TEXT = Constraint()
 #: Batches among which a network of any width looks for pictures of similar width.
 WINDOW = 8
 
@@ -42,8 +44,10 @@ class Reader:
     """Reads pictures with a model file: `Reader("captcha").read(["a.png", "b.png"])`.
 
     `model` is a file, a run folder or a shipped name; `decoder` is `greedy` or `beam` (None: as the
-    model file says); with `top` > 1 readings list that many texts. Raises UserError for a file that
-    is no model file of this kit.
+    model file says); with `top` > 1 readings list that many texts. With a `constraint`, such as
+    `Constraint(length="7", pattern="[A-Z]+[0-9]+")`, texts satisfy it; CTC then finds the most probable of them,
+    whatever the decoder, and attention looks for it by beam search. Raises UserError for a file that is no model file
+    of this kit, and for a constraint that no text of the model satisfies.
     """
 
     def __init__(
@@ -54,8 +58,11 @@ class Reader:
         top: int = 1,
         batch_size: int = 64,
         head: str | None = None,
+        constraint: Constraint = ANY_TEXT,
     ) -> None:
         self.path = model_file.locate(model)
+        # First of all, being soon done: what is wrong with it is told before the network is opened.
+        self._allowed = constraint.automaton(model_file.read_card(self.path).alphabet)
         network, self.card = model_file.load(self.path)
         if head not in (None, self.card.head) and self.card.head != "joint":
             raise UserError(f"--head {head}: {self.path} has the head {self.card.head} alone; leave --head out")
@@ -63,7 +70,14 @@ class Reader:
             self.card = self.card.model_copy(update={"reads": head})
         self._decoder = HEADS[self.card.head].decoder(network, self.card)
         self._alphabet = Alphabet(self.card.alphabet)
-        self._decoding = (decoder or self.card.decoder, beam_width, top)
+        fewest = int(self._allowed.fewest[0]) if self._allowed else 0
+        attention = self.card.head == "attention" or (self.card.head == "joint" and self.card.reads == "attention")
+        if attention and fewest > self.card.longest:
+            raise UserError(
+                f"{self.path} writes texts of {self.card.longest} characters at most, and the constraint asks for "
+                f"{fewest} at least: loosen it, or train with --longest {fewest}"
+            )
+        self._decoding = (decoder or ("beam" if self._allowed else self.card.decoder), beam_width, top)
         self._batch_size = batch_size
 
     def read(self, sources: Iterable[Source]) -> Iterator[Reading]:
@@ -100,9 +114,10 @@ class Reader:
         for source, image in prepared:
             if isinstance(image, str):
                 yield Reading(source, error=image)
-            else:
-                found = next(found_texts)
+            elif found := next(found_texts):
                 yield Reading(source, *found[0], alternatives=found)
+            else:
+                yield Reading(source, error="no text that satisfies the constraint fits into this picture")
 
     def _batches(self, images: list[NDArray[np.uint8]]) -> Iterator[list[int]]:
         """The places of images that are read together: narrow ones by the batch, wide ones fewer at a time."""
@@ -126,8 +141,8 @@ class Reader:
         return [part[:count] for part in outputs] if isinstance(outputs, list) else outputs[:count]
 
     def decode(self, outputs: Any) -> list[list[tuple[str, float]]]:
-        """For each picture the texts and their probabilities, the most probable first."""
+        """For each picture the texts and their probabilities, the most probable first; none where none is allowed."""
         return [
             [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
-            for texts in self._decoder.decode(outputs, *self._decoding)
+            for texts in self._decoder.decode(outputs, *self._decoding, self._allowed)
         ]

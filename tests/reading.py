@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 import picture
+from model.constraints import Constraint
 from model.reader import Reading
 
 
@@ -36,6 +37,7 @@ class LevelReader:
         top: int = 1,
         batch_size: int = 64,
         head: str | None = None,
+        constraint: Constraint | None = None,
     ) -> None:
         self.path = Path(model)
         self.card = SimpleNamespace(alphabet="0123456789")

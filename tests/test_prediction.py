@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -305,8 +306,24 @@ def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
         assert camera.wait(60) == console.INTERRUPTED
         assert "interrupted after 3 pictures" in camera.communicate()[1]
 
-    evaluated = command("evaluation.py", "--json", "scores.json", "--report", "report")
+    # Held to what is known of the texts.
+    (tmp_path / "lexicon.txt").write_text("ABBA\nBABA\nAB\n")
+    held = command(
+        "prediction.py", "--length", "3-4", "--charset", "A-C", "--pattern", "B.*|A", "--lexicon", "lexicon.txt"
+    )
+    assert [line.split("\t")[1] for line in held.stdout.splitlines()] == ["BABA"] * 3, held.stderr
+    for script, argv, sentence in (
+        ("prediction.py", ["--pattern", "A("], "error: --pattern A(: a '(' that is never closed at character 2; "),
+        ("evaluation.py", ["--charset", "xyz"], "error: --charset xyz: the model reads none of these characters"),
+        ("evaluation.py", ["--length", "4-3"], "error: --length 4-3: a length is a number or a range"),
+    ):
+        refused = command(script, *argv)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr.startswith(sentence) and len(refused.stderr.splitlines()) == 1
+
+    evaluated = command("evaluation.py", "--json", "scores.json", "--report", "report", "--pattern", "A[AB]")
     assert evaluated.returncode == 1, evaluated.stderr
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert (scores["images"], scores["unreadable"]) == (3, 1)
+    assert all(re.fullmatch("A[AB]", mistake["text"]) for mistake in scores["worst"])
     assert (tmp_path / "report" / "index.html").exists()

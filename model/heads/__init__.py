@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
+from model.constraints import Automaton
 from model.decoding import Decoded
 from model.heads.attention import Attention
 from model.heads.ctc import CTC
@@ -27,8 +28,13 @@ class Decoder(Protocol):
     def outputs(self, inputs: Any) -> Any:
         """What the network says of `inputs`, its pictures (and their widths): NumPy arrays, first axis the batch."""
 
-    def decode(self, outputs: Any, decoder: str, beam_width: int, top: int) -> list[list[Decoded]]:
-        """For each picture up to `top` texts, the most probable first; `decoder` is `greedy` or `beam`."""
+    def decode(
+        self, outputs: Any, decoder: str, beam_width: int, top: int, allowed: Automaton | None = None
+    ) -> list[list[Decoded]]:
+        """For each picture up to `top` texts, the most probable first; `decoder` is `greedy` or `beam`.
+
+        With `allowed`, texts that it accepts alone; none where no such text can be.
+        """
 
 
 class Head(Protocol):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.constraints import Automaton
 from model.decoding import Decoded
 
 if TYPE_CHECKING:
@@ -93,11 +94,19 @@ class AttentionReader:
         """Columns, keys and, where widths differ, the mask, each (batch, steps, …)."""
         return list(self._encoder.predict_on_batch(inputs))
 
-    def decode(self, outputs: list[NDArray[Any]], decoder: str, beam_width: int, top: int) -> list[list[Decoded]]:
+    def decode(
+        self,
+        outputs: list[NDArray[Any]],
+        decoder: str,
+        beam_width: int,
+        top: int,
+        allowed: Automaton | None = None,
+    ) -> list[list[Decoded]]:
         """Beam search over texts; greedy is a beam of one.
 
         Texts are ranked by their mean log-probability per character, the end counted as one, since a sum would favour
         short ones; the probability given is that of the whole text. A text cut off at its longest is made to end there.
+        With `allowed`, characters and ends after which no allowed text is left are impossible.
         """
         width = max(beam_width, top) if decoder == "beam" or top > 1 else 1
         batch = len(outputs[0])
@@ -107,12 +116,18 @@ class AttentionReader:
         texts = np.zeros((batch, width, 0), np.int32)
         scores = np.tile(np.where(np.arange(width) == 0, 0.0, -np.inf), (batch, 1))
         ended, lengths = np.zeros((batch, width), bool), np.zeros((batch, width), int)
-        last = np.zeros(batch * width, np.int32)
+        last, states = np.zeros(batch * width, np.int32), np.zeros((batch, width), np.int32)
         for place in range(self._longest + 1):
             step, state = self._step.predict_on_batch([last, state, encoded, masks])
             step = np.asarray(step, np.float64).reshape(batch, width, -1)
             if place == self._longest:
                 step[..., 1:] = -np.inf
+            if allowed:
+                following = allowed.successors(states.ravel()).reshape(step.shape)
+                # An allowed text must be left in the places that are.
+                fits = (following >= 0) & (allowed.fewest[following] < self._longest - place)
+                fits[..., 0] = allowed.accepting[states]
+                step[~fits] = -np.inf
             # An ended text goes on with its end, at no cost.
             step[ended] = np.where(np.arange(step.shape[2]) == 0, 0.0, -np.inf)
             totals = scores[..., None] + step
@@ -125,6 +140,9 @@ class AttentionReader:
             ended = np.take_along_axis(ended, parents, 1) | (characters == 0)
             texts = np.take_along_axis(texts, parents[..., None], 1)
             texts = np.concatenate([texts, characters[..., None].astype(np.int32)], 2)
+            if allowed:
+                # An ended text needs no state any more.
+                states = np.maximum(np.take_along_axis(following.reshape(batch, -1), best, 1), 0)
             rows = (np.arange(batch)[:, None] * width + parents).ravel()
             state, last = [part[rows] for part in state], characters.ravel().astype(np.int32)
             if ended.all():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from model import decoding
 from model.alphabet import ctc_steps
+from model.constraints import Automaton
 from model.decoding import Decoded
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class CTC:
 
 
 class CTCDecoder:
-    """Reads log-probabilities by their most probable alignment or by prefix beam search."""
+    """Reads log-probabilities by their most probable alignment, by prefix beam search, exactly among allowed ones."""
 
     def __init__(self, network: Any) -> None:
         """`network` maps pictures (and their widths) to log-probabilities."""
@@ -72,7 +73,11 @@ class CTCDecoder:
         outputs: NDArray[np.float32] = self._network.predict_on_batch(inputs)
         return outputs
 
-    def decode(self, outputs: NDArray[Any], decoder: str, beam_width: int, top: int) -> list[list[Decoded]]:
+    def decode(
+        self, outputs: NDArray[Any], decoder: str, beam_width: int, top: int, allowed: Automaton | None = None
+    ) -> list[list[Decoded]]:
+        if allowed:
+            return decoding.constrained(outputs, allowed, top)
         if decoder == "beam" or top > 1:
             return decoding.beam(outputs, beam_width, top)
         return [[decoded] for decoded in decoding.greedy(outputs)]

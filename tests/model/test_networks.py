@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +15,7 @@ import picture
 from console import UserError
 from model import model_file
 from model.backbones import BACKBONES
+from model.constraints import Constraint
 from model.heads import HEADS
 from model.model_file import Card
 from model.network import build, columns, import_keras, jit_compile, precision
@@ -206,6 +208,43 @@ def test_an_attention_beam_finds_what_enumeration_finds() -> None:
     assert {decoded.numbers for decoded in found} == set(texts)
     for decoded in found:
         assert decoded.probability == pytest.approx(chances[decoded.numbers], rel=1e-3)
+
+
+@pytest.mark.parametrize("pattern", ["ab?", "[^a].", "b{3}|aba", "(ab)*a"])
+def test_an_attention_beam_held_to_a_pattern_finds_what_enumeration_finds(pattern: str) -> None:
+    described = card("vgg", "bilstm", "attention", "none", "small").model_copy(update={"longest": 3, "alphabet": "ab"})
+    import_keras().utils.set_random_seed(4)
+    network, image = build(described), wide(1)[0]
+    decoder = HEADS["attention"].decoder(network, described)
+    outputs = decoder.outputs(image)
+    every = {text.numbers: text for text in decoder.decode(outputs, "beam", 15, 15)[0]}
+    assert len(every) == 15
+    allowed = Constraint(pattern=pattern).automaton("ab")
+    assert allowed is not None
+    expected = {numbers: text.probability for numbers, text in every.items() if allowed.accepts(numbers)}
+    found = decoder.decode(outputs, "beam", 15, 15, allowed)[0]
+    assert {text.numbers for text in found} == set(expected)
+    for text in found:
+        assert text.probability == pytest.approx(expected[text.numbers], rel=1e-3)
+    # A beam of one is left with an allowed text, too.
+    (greedy,) = decoder.decode(outputs, "greedy", 10, 1, allowed)[0]
+    assert allowed.accepts(greedy.numbers)
+
+
+def test_a_reader_holds_either_head_to_a_constraint(tmp_path: Path) -> None:
+    described = card("vgg", "bilstm", "joint", "none", "small")
+    model_file.save(build(described), described, tmp_path / "model.keras")
+    known, sources = Constraint("2-3", "b-d"), [np.zeros((32, 96), np.uint8)] * 3
+    for head in ("ctc", "attention"):
+        for reading in Reader(str(tmp_path / "model.keras"), head=head, constraint=known, top=2).read(sources):
+            assert len(reading.alternatives) == 2
+            assert all(re.fullmatch("[b-d]{2,3}", text) and 0 <= p <= 1 for text, p in reading.alternatives)
+    too_long = Constraint(str(described.longest + 1))
+    with pytest.raises(UserError, match=f"{described.longest} characters at most, and the constraint asks for"):
+        Reader(str(tmp_path / "model.keras"), head="attention", constraint=too_long)
+    # More characters than columns.
+    readings = Reader(str(tmp_path / "model.keras"), head="ctc", constraint=Constraint("90")).read(sources)
+    assert {reading.error for reading in readings} == {"no text that satisfies the constraint fits into this picture"}
 
 
 def test_the_flags_offer_what_the_registries_hold() -> None:
