@@ -110,7 +110,15 @@ def scored(
         raise UserError(
             f"none of the {len(labelled):,} pictures in {parameters.path} can be read: see the reasons above"
         )
-    scores = score(truths, texts, probabilities, names, parameters.ignore_case, len(labelled) - len(names))
+    scores = score(
+        truths,
+        texts,
+        probabilities,
+        names,
+        parameters.ignore_case,
+        unreadable=len(labelled) - len(names),
+        min_probability=parameters.min_probability,
+    )
     facts = {"images_per_second": len(names) / seconds, "model": str(reader.path), "path": parameters.path}
     return scores, facts
 

@@ -264,6 +264,7 @@ Charset = Annotated[
     AfterValidator(lambda text: text if text is None else _checked_alphabet(text)),
     arg(metavar="CHARS|FILE"),
 ]
+MinProbability = Annotated[float | None, Field(ge=0, le=1), arg(metavar="P")]
 KnownLength = Annotated[
     str | None, AfterValidator(lambda text: text if text is None else _checked_length(text)), arg(metavar="N|N-M")
 ]
@@ -517,7 +518,7 @@ class TrainingParameters(Parameters):
     resume: bool = Field(False, description="Go on with the run folder where it stopped.")
     from_: Annotated[
         str | None,
-        arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: captcha where it fits, else random)"),
+        arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: general where it fits, else random)"),
     ] = Field(None, description="Start from the weights of a model file, a run folder or a shipped name.")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
@@ -555,6 +556,7 @@ class PredictionParameters(Parameters):
     lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
         None, description="Known: a UTF-8 file with all texts that there are, one per line."
     )
+    min_probability: MinProbability = Field(None, description="Reject readings below it: mark them, count them.")
     paths_kept: Annotated[int, arg(name="top")] = Field(1, ge=1, le=100, description="Texts per picture (beam).")
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
 
@@ -588,6 +590,7 @@ class EvaluationParameters(Parameters):
     lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
         None, description="Known: a UTF-8 file with all texts that there are, one per line."
     )
+    min_probability: MinProbability = Field(None, description="Say what comes of rejecting readings below it.")
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
 
 

@@ -38,6 +38,7 @@ def main(parameters: PredictionParameters) -> int:
     from model.reader import Reader
     from model.scores import score
 
+    least = parameters.min_probability
     samples = inputs(parameters.paths, sys.stdin, parameters.label_pattern)
     labels, top, plotted = parameters.labels, parameters.paths_kept, parameters.plot
     if parameters.demo:
@@ -48,14 +49,14 @@ def main(parameters: PredictionParameters) -> int:
         raise UserError(f"no pictures in {places}: give pictures, or folders or lists that hold some")
 
     rows: list[tables.Row] = []
-    read = unreadable = 0
+    read = unreadable = rejected = 0
     interrupted, heard = False, True
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.
         open_file = files.enter_context
         writers = []
         if parameters.csv:
-            writers.append(open_file(tables.csv_table(parameters.csv, labels, top)))
+            writers.append(open_file(tables.csv_table(parameters.csv, labels, top, least is not None)))
         if parameters.json_:
             writers.append(open_file(tables.json_list(parameters.json_, labels)))
         if parameters.icdar:
@@ -86,8 +87,10 @@ def main(parameters: PredictionParameters) -> int:
                     warn(f"{sample.path}: {reading.error}")
                     unreadable += 1
                     continue
-                row = tables.Row.of(sample.path, reading, sample.label if labels else None, parameters.ignore_case)
+                truth = sample.label if labels else None
+                row = tables.Row.of(sample.path, reading, truth, parameters.ignore_case, least)
                 read += 1
+                rejected += row.accepted is False
                 heard = heard and printed(tables.line(row, labels))
                 if not heard and not (writers or plot):
                     break
@@ -105,11 +108,13 @@ def main(parameters: PredictionParameters) -> int:
 
     if read:
         warn(f"{read:,} picture{'s' * (read != 1)} in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
+    if rejected:
+        warn(f"{rejected:,} of them rejected: nothing read, or with a probability under {least:g}")
     labelled = [row for row in rows if row.truth]
     if labels and labelled:
         truths, names = [row.truth or "" for row in labelled], [row.file for row in labelled]
         texts, probabilities = [row.text for row in labelled], [row.probability for row in labelled]
-        warn(str(score(truths, texts, probabilities, names, parameters.ignore_case)))
+        warn(str(score(truths, texts, probabilities, names, parameters.ignore_case, min_probability=least)))
     if labels and len(labelled) < read:
         warn(f"{read - len(labelled):,} of {read:,} pictures have no label: see --label-pattern")
     if interrupted:

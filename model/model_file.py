@@ -17,7 +17,7 @@ from console import UserError, atomic
 from parameter import KIT_VERSION
 
 #: Raised by one when an older kit could no longer read what this one writes.
-FORMAT = 2
+FORMAT = 3
 CARD_ENTRY = "crnn_kit.json"
 SHIPPED = Path(__file__).parent / "weights"
 
@@ -45,6 +45,8 @@ class Card(BaseModel):
     #: Which part of a joint head reads.
     reads: Literal["ctc", "attention"] = "ctc"
     decoder: Literal["greedy", "beam"] = "greedy"
+    #: By which probabilities are mended; see model.calibration.
+    temperature: float = Field(1.0, gt=0)
     kit_version: str = KIT_VERSION
     format: int = FORMAT
 

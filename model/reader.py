@@ -16,6 +16,7 @@ from console import UserError
 from model import model_file
 from model.alphabet import Alphabet
 from model.arrivals import arrivals
+from model.calibration import calibrated
 from model.constraints import Constraint
 from model.heads import HEADS
 
@@ -66,8 +67,9 @@ class Reader:
         network, self.card = model_file.load(self.path)
         if head not in (None, self.card.head) and self.card.head != "joint":
             raise UserError(f"--head {head}: {self.path} has the head {self.card.head} alone; leave --head out")
-        if head:
-            self.card = self.card.model_copy(update={"reads": head})
+        if self.card.head == "joint" and head not in (None, self.card.reads):
+            # The temperature is that of the part which read in training.
+            self.card = self.card.model_copy(update={"reads": head, "temperature": 1.0})
         self._decoder = HEADS[self.card.head].decoder(network, self.card)
         self._alphabet = Alphabet(self.card.alphabet)
         fewest = int(self._allowed.fewest[0]) if self._allowed else 0
@@ -143,6 +145,9 @@ class Reader:
     def decode(self, outputs: Any) -> list[list[tuple[str, float]]]:
         """For each picture the texts and their probabilities, the most probable first; none where none is allowed."""
         return [
-            [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
+            [
+                (self._alphabet.decode(text.numbers), calibrated(text.probability, self.card.temperature))
+                for text in texts
+            ]
             for texts in self._decoder.decode(outputs, *self._decoding, self._allowed)
         ]

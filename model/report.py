@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console import atomic
-from model.scores import Confusion, Interval, Mistake, Scores
+from model.scores import SURE, Confusion, Interval, Mistake, Scores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +45,7 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
     """
     figures = {
         "reliability": _reliability(scores),
+        "coverage": _coverage(scores),
         "confusions": _confusions(scores),
         "lengths": _lengths(scores),
     }
@@ -83,6 +85,7 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
         ("character error rate", f"{scores.character_error_rate:.2%}"),
         ("letter accuracy", f"{scores.letter_accuracy:.2%}"),
         ("calibration error", f"{scores.calibration_error:.2%}"),
+        *_acceptance(scores).items(),
         *((name.replace("_", " "), _fact(value)) for name, value in facts.items()),
     ):
         summary.add_row(name, value)
@@ -153,6 +156,42 @@ def _reliability(scores: Scores) -> Figure:
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     axes.set_title(f"mean distance {scores.calibration_error:.1%}", loc="right", color=INK, fontsize=9)
     return figure
+
+
+def _coverage(scores: Scores) -> Figure:
+    """How many readings are wrong when only the surest are accepted, over the share that these are."""
+    from matplotlib.ticker import PercentFormatter
+
+    figure, axes = _axes("What comes of rejecting unsure readings", 4.2)
+    if not scores.coverage:
+        return _nothing(figure, axes, "nothing was read")
+    shares = [answered.share for answered in scores.coverage]
+    wrong = [1 - answered.exact_match for answered in scores.coverage]
+    above = [1 - answered.exact_match_interval[0] for answered in scores.coverage]
+    below = [1 - answered.exact_match_interval[1] for answered in scores.coverage]
+    axes.fill_between(shares, below, above, color=QUIET, label="95 % interval")
+    axes.plot(shares, wrong, color=WRONG, label="wrong among the accepted")
+    if scores.sure:
+        axes.plot(scores.sure.share, 1 - scores.sure.exact_match, "o", color=RIGHT, label=f"{SURE:.1%} right")
+    # The interval of the very surest, a handful, would press everything else flat.
+    axes.set(xlim=(0, 1), ylim=(0, 1.3 * max(*wrong, 0.01)), xlabel="accepted, the surest first", ylabel="wrong")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    return figure
+
+
+def _acceptance(scores: Scores) -> dict[str, str]:
+    """What rejecting brings, by names: for SURE of the accepted readings right, and at the probability asked for."""
+    if scores.sure:
+        # Rounded down: it shall not lose the last one.
+        least = math.floor(scores.sure.probability * 1e4) / 1e4
+        found = {f"accepted, {SURE:.1%} right": f"{scores.sure}, with --min-probability {least}"}
+    else:
+        found = {f"accepted, {SURE:.1%} right": "none: not even the surest readings are"}
+    if scores.accepted:
+        found[f"accepted at {scores.accepted.probability:g}"] = str(scores.accepted)
+    return found
 
 
 def _confusions(scores: Scores) -> Figure:
@@ -230,6 +269,7 @@ def _page(scores: Scores, record: Mapping[str, Any], figures: list[str], sheets:
         "Character error rate": f"{scores.character_error_rate:.2%}",
         "Letter accuracy": f"{scores.letter_accuracy:.2%}",
         "Calibration error": f"{scores.calibration_error:.2%}",
+        **{name.capitalize(): _text(value) for name, value in _acceptance(scores).items()},
         "Unreadable pictures": f"{scores.unreadable:,} <small>(left out)</small>",
         **{name.replace("_", " ").capitalize(): _text(_fact(value)) for name, value in facts.items()},
     }

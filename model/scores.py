@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,10 @@ Z_95 = 1.959964
 MOST_LISTED = 48
 
 RELIABILITY_BINS = 10
+#: Points of the curve of coverage.
+MOST_DRAWN = 200
+#: What users of a gate or a form ask for: so many of the accepted readings right.
+SURE = 0.995
 
 Interval = tuple[float, float]
 
@@ -74,6 +78,30 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What comes of it when only readings of at least `probability` are accepted.
+
+    `share` of all pictures that were read are, namely `images`; `exact_match` of those are right.
+    """
+
+    probability: float
+    share: float
+    images: int
+    exact_match: float
+    exact_match_interval: Interval
+
+    def __str__(self) -> str:
+        low, high = self.exact_match_interval
+        return (
+            f"{self.share:.2%} ({self.images:,}) of the pictures, of which {self.exact_match:.2%} are right "
+            f"(95 % interval {low:.2%} to {high:.2%})"
+        )
+
+
+NOTHING = Answered(1.0, 0.0, 0, 0.0, (0.0, 1.0))
+
+
+@dataclass(frozen=True)
 class Scores:
     """Scores of many pictures. All rates lie between 0 and 1, but for a character error rate with many additions."""
 
@@ -100,6 +128,12 @@ class Scores:
     #: The surest first. A sure mistake is often a wrong label.
     surest: tuple[Mistake, ...]
     reliability: tuple[ReliabilityBin, ...]
+    #: From the surest readings alone to all of them: risk against coverage (El-Yaniv and Wiener 2010).
+    coverage: tuple[Answered, ...]
+    #: The most readings of which SURE are right; None where not even the surest are.
+    sure: Answered | None
+    #: At the least probability asked for; None where none is.
+    accepted: Answered | None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON knows it, the shortest names first: `images`, `exact_match`, `character_error_rate`, …"""
@@ -111,6 +145,7 @@ class Scores:
             f"exact match {self.exact_match:.2%} ({self.exact:,} of {self.images:,}; "
             f"95 % interval {low:.2%} to {high:.2%}), "
             f"letter accuracy {self.letter_accuracy:.2%}, character error rate {self.character_error_rate:.2%}"
+            + (f"; accepted {self.accepted}" if self.accepted else "")
         )
 
 
@@ -121,6 +156,7 @@ def score(
     names: Sequence[str],
     ignore_case: bool = False,
     unreadable: int = 0,
+    min_probability: float | None = None,
 ) -> Scores:
     """Compare what was read with what is true, picture by picture; the four sequences have one length.
 
@@ -142,6 +178,8 @@ def score(
         )
 
     reliability = tuple(_reliability(sure, edits == 0))
+    answers = _answers(sure, edits == 0, np.array([bool(text) for text in texts], bool))
+    sure_enough = [answered for answered in answers if answered.exact_match >= SURE]
     promised_and_kept = (bin.images * abs(bin.probability - bin.exact_match) for bin in reliability)
     exact = images - len(wrong)
     return Scores(
@@ -158,12 +196,20 @@ def score(
         worst=mistakes(np.lexsort((-sure[wrong], -edits[wrong] / np.maximum(1, lengths[wrong])))),
         surest=mistakes(np.argsort(-sure[wrong], kind="stable")),
         reliability=reliability,
+        coverage=tuple(answers[:: max(1, len(answers) // MOST_DRAWN)]),
+        sure=max(sure_enough, key=lambda answered: answered.images, default=None),
+        accepted=None if min_probability is None else _at(answers, min_probability),
     )
 
 
 def same(truth: str, text: str, ignore_case: bool = False) -> bool:
     """Whether a text counts as exact match, by the rule of :func:`score`."""
     return _capitals(truth) == _capitals(text) if ignore_case else truth == text
+
+
+def accepts(text: str, probability: float, min_probability: float) -> bool:
+    """Whether a reading is accepted: something was read, with that probability at least."""
+    return bool(text) and probability >= min_probability
 
 
 def compared(truth: str, text: str, ignore_case: bool = False) -> str:
@@ -238,3 +284,26 @@ def _reliability(probabilities: np.ndarray, right: np.ndarray) -> list[Reliabili
         promised = float(probabilities[inside].mean())
         bins.append(ReliabilityBin(float(low), float(high), images, promised, exact / images, wilson(exact, images)))
     return bins
+
+
+def _answers(probabilities: np.ndarray, right: np.ndarray, read: np.ndarray) -> list[Answered]:
+    """What is right when ever less sure readings are accepted; those equally sure together, empty ones never."""
+    order = np.argsort(-np.where(read, probabilities, -1), kind="stable")[: read.sum()]
+    ordered, exact = probabilities[order], np.cumsum(right[order])
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(order) else order
+    return [
+        Answered(
+            float(ordered[row]),
+            (row + 1) / len(probabilities),
+            row + 1,
+            float(exact[row] / (row + 1)),
+            wilson(int(exact[row]), row + 1),
+        )
+        for row in last.tolist()
+    ]
+
+
+def _at(answers: list[Answered], min_probability: float) -> Answered:
+    """What comes of accepting readings of at least `min_probability`."""
+    answered = [answer for answer in answers if answer.probability >= min_probability]
+    return replace(answered[-1] if answered else NOTHING, probability=min_probability)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from console import atomic
-from model.scores import compared, same
+from model.scores import accepts, compared, same
 
 if TYPE_CHECKING:
     from model.reader import Reading
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One picture that was read; `truth` and `correct` only where labels are known and asked for."""
+    """One picture that was read.
+
+    `truth` and `correct` only where labels are known and asked for, `accepted` only where a least probability is.
+    """
 
     file: str
     text: str
     probability: float
+    accepted: bool | None = None
     #: The next most probable texts with their probabilities, the reading itself left out.
     others: tuple[tuple[str, float], ...] = ()
     truth: str | None = None
@@ -32,26 +36,35 @@ class Row:
     caption: str = ""
 
     @classmethod
-    def of(cls, file: str, reading: Reading, truth: str | None, ignore_case: bool) -> Row:
-        """A reading of `file`, compared with its label where there is one."""
-        text, others = reading.text, tuple(reading.alternatives[1:])
-        if not truth:
-            return cls(file, text, reading.probability, others, caption=text)
-        correct, caption = same(truth, text, ignore_case), compared(truth, text, ignore_case)
-        return cls(file, text, reading.probability, others, truth, correct, caption)
+    def of(
+        cls, file: str, reading: Reading, truth: str | None, ignore_case: bool, min_probability: float | None
+    ) -> Row:
+        """A reading of `file`, compared with its label where there is one, and with the least probability."""
+        text, probability = reading.text, reading.probability
+        accepted = None if min_probability is None else accepts(text, probability, min_probability)
+        correct = same(truth, text, ignore_case) if truth else None
+        caption = compared(truth, text, ignore_case) if truth else text
+        if accepted is False:
+            caption += " (rejected)"
+        return cls(file, text, probability, accepted, tuple(reading.alternatives[1:]), truth or None, correct, caption)
 
     @property
     def verdict(self) -> str:
         """`correct`, `wrong`, or `unlabelled` where there is nothing to compare with."""
         return {True: "correct", False: "wrong", None: "unlabelled"}[self.correct]
 
+    @property
+    def status(self) -> list[str]:
+        """`accepted` or `rejected`; nothing where no least probability is asked for."""
+        return [] if self.accepted is None else ["accepted" if self.accepted else "rejected"]
+
 
 def line(row: Row, labels: bool) -> str:
-    """Path, text and probability between tabs, with `labels` truth and verdict, then other texts.
+    """Path, text, probability and status between tabs, with `labels` truth and verdict, then other texts.
 
     A tab or line break in a path or label is written as its escape, so that a line is a line.
     """
-    fields = [row.file, row.text, f"{row.probability:.4f}"]
+    fields = [row.file, row.text, f"{row.probability:.4f}", *row.status]
     if labels:
         fields += [row.truth or "", row.verdict]
     for text, probability in row.others:
@@ -63,13 +76,13 @@ _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @contextlib.contextmanager
-def csv_table(path: str, labels: bool, top: int) -> Iterator[Callable[[Row], None]]:
+def csv_table(path: str, labels: bool, top: int, status: bool) -> Iterator[Callable[[Row], None]]:
     """A CSV file (RFC 4180 quotes, UTF-8) with the columns `file,text,probability`.
 
-    With `labels` come `truth,verdict`, with `top` > 1 `text_2,probability_2` and so on. Yields the function that
-    adds a row; the file is there when the block succeeds.
+    With `status` comes `status`, with `labels` `truth,verdict`, with `top` > 1 `text_2,probability_2` and so on. Yields
+    the function that adds a row; the file is there when the block succeeds.
     """
-    header = ["file", "text", "probability"] + ["truth", "verdict"] * labels
+    header = ["file", "text", "probability"] + ["status"] * status + ["truth", "verdict"] * labels
     header += [f"{name}_{place}" for place in range(2, top + 1) for name in ("text", "probability")]
     # A file name need not be Unicode: its odd bytes are kept as they are.
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -77,7 +90,7 @@ def csv_table(path: str, labels: bool, top: int) -> Iterator[Callable[[Row], Non
         writer.writerow(header)
 
         def add(row: Row) -> None:
-            fields: list[Any] = [row.file, row.text, f"{row.probability:.6f}"]
+            fields: list[Any] = [row.file, row.text, f"{row.probability:.6f}", *row.status]
             if labels:
                 fields += [row.truth, row.verdict]
             for text, probability in row.others:
@@ -91,8 +104,9 @@ def csv_table(path: str, labels: bool, top: int) -> Iterator[Callable[[Row], Non
 def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
     """A JSON file with a list of objects `{"file", "text", "probability"}`, one to a line.
 
-    With `labels` they have `truth` and `correct` (null for an unlabelled picture), and `others` where several texts
-    are asked for. Yields the function that adds a row; the file is there when the block succeeds.
+    They have `accepted` where a least probability is asked for, with `labels` `truth` and `correct` (null for an
+    unlabelled picture), and `others` where several texts are. Yields the function that adds a row; the file is there
+    when the block succeeds.
     """
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as file:
         before = "[\n"
@@ -100,6 +114,8 @@ def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
         def add(row: Row) -> None:
             nonlocal before
             entry: dict[str, Any] = {"file": row.file, "text": row.text, "probability": round(row.probability, 6)}
+            if row.accepted is not None:
+                entry["accepted"] = row.accepted
             if labels:
                 entry |= {"truth": row.truth, "correct": row.correct}
             if row.others:

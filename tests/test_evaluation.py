@@ -45,8 +45,11 @@ def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 def test_table_json_and_report_tell_the_same(evaluate: Evaluate, tmp_path: Path) -> None:
     for name, value in (("1_a.png", 1), ("23_b.png", 23), ("45_c.png", 46), ("7x_d.png", 7)):
         level(tmp_path / "in" / name, value)
-    code, out, errors = evaluate("in", "--json", "deep/scores.json", "--report", "report", "--model", "some.keras")
+    code, out, errors = evaluate(
+        "in", "--json", "deep/scores.json", "--report", "report", "--model", "some.keras", "--min-probability", "0.5"
+    )
     assert code == 0
+    assert "accepted at 0.5" in out
     assert "50.00% (15.00% to 85.00%)" in out
     assert "1 labels have characters that the model cannot read: x" in errors
     scores = json.loads((tmp_path / "deep" / "scores.json").read_text())

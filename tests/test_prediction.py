@@ -115,6 +115,22 @@ def test_labels_add_truth_verdict_and_scores(predict: Predict, tmp_path: Path) -
     assert predict("12_a.png", "--labels", "--label-pattern", "_(?P<label>.)")[1] == ["12_a.png\t12\t0.7500\ta\twrong"]
 
 
+def test_unsure_readings_are_marked_as_rejected(predict: Predict, tmp_path: Path) -> None:
+    level(tmp_path / "12_a.png", 12)
+    level(tmp_path / "21_b.png", 210)
+    code, lines, errors = predict(".", "--labels", "--min-probability", "0.5", "--csv", "o.csv", "--json", "o.json")
+    assert code == 0
+    assert lines == ["12_a.png\t12\t0.7500\taccepted\t12\tcorrect", "21_b.png\t210\t0.2500\trejected\t21\twrong"]
+    assert "1 of them rejected: nothing read, or with a probability under 0.5" in errors
+    assert "accepted 50.00% (1) of the pictures, of which 100.00% are right" in errors
+    assert (tmp_path / "o.csv").read_text().splitlines()[::2] == [
+        "file,text,probability,status,truth,verdict",
+        "21_b.png,210,0.250000,rejected,21,wrong",
+    ]
+    assert [entry["accepted"] for entry in json.loads((tmp_path / "o.json").read_text())] == [True, False]
+    assert predict("12_a.png", "--min-probability", "1.5")[0] == console.WRONG_USE
+
+
 def test_tables_hold_any_file_name(predict: Predict, tmp_path: Path) -> None:
     names = ['tab\there "quoted", comma.png', "line\nbreak.png", os.fsdecode(b"latin-\xe9.png")]
     for value, name in enumerate(names):

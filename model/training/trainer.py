@@ -20,6 +20,7 @@ from rapidfuzz.distance import Levenshtein
 from console import UserError, progress
 from model import model_file
 from model.alphabet import Alphabet
+from model.calibration import temperature
 from model.heads import HEADS
 from model.model_file import Card
 from model.network import import_keras, jit_compile
@@ -139,7 +140,8 @@ def train(
                     scores, readings = run.validate(validation.stream(0), sheet)
                     history.append(row | scores | speed)
                     if best(history) is history[-1]:
-                        model_file.save(network, card, folder.model)
+                        calibrated = card.model_copy(update={"temperature": scores["temperature"]})
+                        model_file.save(network, calibrated, folder.model)
                 folder.save_state(run.variables(), history)
                 folder.write_history(history)
                 folder.write_tensorboard(epoch + 1, history[-1], readings)
@@ -225,10 +227,11 @@ class _Run:
         return everything if len(everything) > 1 else inputs
 
     def validate(self, batches: Iterator[tuple[Inputs, Labels]], sheet: Sheet) -> tuple[dict[str, float], Images]:
-        """Loss, exact match, character error rate, letter accuracy, part of empty readings; a picture of some."""
+        """Scores, among them the temperature of the probabilities, by name; and a picture of some readings."""
         loss = 0.0
         truths: list[str] = []
         texts: list[str] = []
+        probabilities: list[float] = []
         shown: list[Images] = []
         for inputs, labels in batches:
             outputs = read = self._decoder.outputs(inputs)
@@ -238,16 +241,19 @@ class _Run:
             truths += [self._alphabet.decode(row[row > 0].tolist()) for row in labels]
             decoded = self._decoder.decode(read, decoder="greedy", beam_width=1, top=1)
             texts += [self._alphabet.decode(best[0].numbers) for best in decoded]
+            probabilities += [best[0].probability for best in decoded]
             images = inputs[0] if isinstance(inputs, tuple) else inputs
             shown += list(images[: READINGS_SHOWN - len(shown)])
         count = len(truths)
+        right = list(map(str.__eq__, texts, truths))
         captions = list(map(compared, truths, texts))
         scores = {
             "validation_loss": loss / count,
-            "exact_match": sum(map(str.__eq__, texts, truths)) / count,
+            "exact_match": sum(right) / count,
             "character_error_rate": sum(map(Levenshtein.distance, texts, truths)) / sum(map(len, truths)),
             "letter_accuracy": letter_accuracy(truths, texts),
             "empty_readings": texts.count("") / count,
+            "temperature": temperature(probabilities, right),
         }
         return scores, sheet(shown, captions[: len(shown)])
 

@@ -22,7 +22,7 @@ def test_report_ties_figures_sheets_and_json_together(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert "33.33%" in text and "(1 of 3 pictures; 95 % interval 6.15% to 79.23%)" in text
     assert "c&amp;d.png" in text and "<b>Model</b></td><td>captcha" in text and "<td>123" in text
-    for name in ("reliability", "confusions", "lengths", "pictures-1"):
+    for name in ("reliability", "coverage", "confusions", "lengths", "pictures-1"):
         assert f'src="{name}.png"' in text
         assert cv2.imread(str(page.with_name(f"{name}.png"))) is not None
     sheet = cv2.imread(str(page.with_name("pictures-1.png")))

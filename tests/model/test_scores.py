@@ -47,6 +47,26 @@ def test_reliability_says_what_was_promised_and_what_was_kept() -> None:
     assert scores.calibration_error == pytest.approx(0.125)
 
 
+def test_rejecting_unsure_readings_leaves_those_that_are_right() -> None:
+    truths = ["a"] * 6
+    texts = ["a", "a", "b", "a", "", "b"]
+    probabilities = [0.9, 0.8, 0.8, 0.95, 0.99, 0.1]
+    scores = score(truths, texts, probabilities, [""] * 6, min_probability=0.5)
+    # The surest is the empty reading, which is never accepted; the two of 0.8 go together.
+    assert [(point.probability, point.images) for point in scores.coverage] == [(0.95, 1), (0.9, 2), (0.8, 4), (0.1, 5)]
+    assert [point.exact_match for point in scores.coverage] == [1, 1, 0.75, 0.6]
+    assert scores.sure is not None
+    assert (scores.sure.probability, scores.sure.share) == (0.9, pytest.approx(2 / 6))
+    assert scores.accepted is not None
+    assert (scores.accepted.images, scores.accepted.exact_match) == (4, 0.75)
+    assert "accepted 66.67% (4) of the pictures, of which 75.00% are right" in str(scores)
+
+    none = score(truths, ["b"] * 6, probabilities, [""] * 6, min_probability=0.999)
+    assert none.sure is None
+    assert none.accepted is not None
+    assert none.accepted.images == 0
+
+
 @pytest.mark.parametrize(
     ("successes", "trials", "interval"),
     # Published for Wilson's interval: Newcombe 1998, table I; the last by the closed form at 0.
