@@ -91,6 +91,11 @@ class Automaton:
         return fewest
 
     @cached_property
+    def characters(self) -> Integers:
+        """The numbers of all characters in the texts, ascending."""
+        return np.unique(self.numbers)
+
+    @cached_property
     def neighbours(self) -> int:
         """Pairs of a character and one that may follow it, over all states."""
         entries = np.unique(self.targets.astype(np.int64) * self.classes + self.numbers)

@@ -29,6 +29,9 @@ IMPOSSIBLE = -1e30
 FLOOR = -1e4
 #: Beginnings that are looked at before the search gives up the proof and keeps the best text found.
 MOST_PREFIXES = 10_000
+#: Characters less likely than this in all columns together are looked at only where the text found is no more likely;
+#: and what is lost in its sums.
+SEEN, ROUNDING = math.log(1e-3), 1e-6
 #: Beginnings of each length that are followed at once at first, and looked at together later.
 WIDTH, LARGEST_BATCH = 4, 64
 #: Neighbouring characters that bounds look at, in all states together: so many characters are told apart, and not fewer
@@ -78,19 +81,34 @@ def search(log_probabilities: NDArray[np.floating], automaton: Automaton, top: i
 
     None are found where no allowed text fits into the columns.
     """
-    return _Search(np.maximum(log_probabilities.astype(np.float64), FLOOR), automaton, top).run()
+    logs = np.maximum(log_probabilities.astype(np.float64), FLOOR)
+    # A text with a character is no more probable than that the character is in any column.
+    anywhere = np.logaddexp.reduce(logs, axis=0)
+    seen = anywhere > SEEN
+    found = _Search(logs, automaton, top, seen, FLOOR).run()
+    least = max(found.texts[-1][0] - ROUNDING, FLOOR) if len(found.texts) == top else FLOOR
+    needed = anywhere > least
+    if not (needed & ~seen)[automaton.relaxed.characters].any():
+        return found
+    whole = _Search(logs, automaton, top, needed, least).run()
+    # One that gave up may have missed what the first one found.
+    scores = {text: score for score, text in found.texts + whole.texts}
+    texts = sorted(((score, text) for text, score in scores.items()), reverse=True)[:top]
+    return Found(texts, whole.exact, found.prefixes + whole.prefixes)
 
 
 class _Search:
-    def __init__(self, logs: Logs, automaton: Automaton, top: int) -> None:
-        self._logs, self._automaton, self._top = logs, automaton, top
-        self._bounds = _Bounds(logs, automaton.relaxed)
+    """One search among texts of `usable` characters, (classes,), that are more probable than `least`."""
+
+    def __init__(self, logs: Logs, automaton: Automaton, top: int, usable: NDArray[np.bool_], least: float) -> None:
+        self._logs, self._automaton, self._top, self._usable = logs, automaton, top, usable
+        self._bounds = _Bounds(logs, automaton.relaxed, usable)
         # Sums over the columns so far, with an entry before the first.
         self._sums = np.concatenate([np.zeros((1, logs.shape[1])), np.cumsum(logs, axis=0)])
         self._prefixes = _Prefixes()
         self._best: list[tuple[float, tuple[int, ...]]] = []
         #: What a text must be more probable than.
-        self._mark = FLOOR
+        self._mark = least
 
     def run(self) -> Found:
         waiting: list[tuple[float, int, int, _Children]] = []
@@ -179,6 +197,7 @@ class _Search:
         self._prefixes.character += list(character)
 
         rows, edges = self._automaton.edges(states)
+        rows, edges = (part[self._usable[self._automaton.numbers[edges]]] for part in (rows, edges))
         following, targets = self._automaton.numbers[edges], self._automaton.targets[edges]
         totals = np.logaddexp(blank, character)[:, :-1]
         same = following == np.array(numbers)[rows]
@@ -197,7 +216,7 @@ class _Search:
         self._best.sort(key=lambda item: -item[0])
         del self._best[self._top :]
         if len(self._best) == self._top:
-            self._mark = max(self._best[-1][0], FLOOR)
+            self._mark = max(self._best[-1][0], self._mark)
 
 
 class _Bounds:
@@ -206,18 +225,18 @@ class _Bounds:
     The most probable characters are told apart, the rest is one that is as probable in each column as any of them.
     """
 
-    def __init__(self, logs: Logs, automaton: Automaton) -> None:
+    def __init__(self, logs: Logs, automaton: Automaton, usable: NDArray[np.bool_]) -> None:
         self._logs = logs
-        used = np.unique(automaton.numbers)
-        part = min(1.0, math.sqrt(MOST_PAIRS / max(automaton.neighbours, 1)))
-        symbols = min(max(int(part * len(used)), FEWEST_TOLD_APART), len(used))
+        used = automaton.characters[usable[automaton.characters]]
+        part = math.sqrt(MOST_PAIRS / max(automaton.neighbours, 1))
+        symbols = min(max(int(part * len(automaton.characters)), FEWEST_TOLD_APART), len(used))
         ranked = used[np.argsort(-logs[:, used].max(axis=0), kind="stable")]
         self._symbol = np.full(automaton.classes, symbols)
         self._symbol[ranked[:symbols]] = np.arange(symbols)
         rest = ranked[symbols:]
         worst = logs[:, rest].max(axis=1) if len(rest) else np.full(len(logs), IMPOSSIBLE)
         emissions = np.column_stack([logs[:, ranked[:symbols]], worst])
-        self._pair, self._after = _suffixes(emissions, logs[:, BLANK], automaton, self._symbol, symbols)
+        self._pair, self._after = _suffixes(emissions, logs[:, BLANK], automaton, usable, self._symbol, symbols)
 
     def of(self, entered: Logs, numbers: NDArray[np.integer], states: NDArray[np.integer]) -> Logs:
         """Bounds on texts that go on with `numbers` and then from `states`; `entered` is (texts, columns)."""
@@ -229,7 +248,12 @@ class _Bounds:
 
 
 def _suffixes(
-    emissions: Logs, blank: Logs, automaton: Automaton, symbol: NDArray[np.integer], rest: int
+    emissions: Logs,
+    blank: Logs,
+    automaton: Automaton,
+    usable: NDArray[np.bool_],
+    symbol: NDArray[np.integer],
+    rest: int,
 ) -> tuple[NDArray[np.integer], Logs]:
     """For each pair of a state and the symbol by which it was entered, its row; and rows (pairs, columns).
 
@@ -237,9 +261,11 @@ def _suffixes(
     accepting one, with the symbol still there in column t.
     """
     symbols, steps = rest + 1, len(emissions)
-    sources = np.repeat(np.arange(automaton.states), np.diff(automaton.offsets))
+    sources, edges = automaton.edges(np.arange(automaton.states))
+    sources, edges = (part[usable[automaton.numbers]] for part in (sources, edges))
     # Edges with the same symbol between the same states are one.
-    keys = np.unique((sources * symbols + symbol[automaton.numbers]) * automaton.states + automaton.targets)
+    keys = (sources * symbols + symbol[automaton.numbers[edges]]) * automaton.states + automaton.targets[edges]
+    keys = np.unique(keys)
     sources, entries = np.divmod(keys, symbols * automaton.states)
     pairs, edge_pairs = np.unique(entries, return_inverse=True)
     pair_symbols, pair_states = np.divmod(pairs, automaton.states)

@@ -72,9 +72,8 @@ class Reader:
             self.card = self.card.model_copy(update={"reads": head, "temperature": 1.0})
         self._decoder = HEADS[self.card.head].decoder(network, self.card)
         self._alphabet = Alphabet(self.card.alphabet)
-        fewest = int(self._allowed.fewest[0]) if self._allowed else 0
         attention = self.card.head == "attention" or (self.card.head == "joint" and self.card.reads == "attention")
-        if attention and fewest > self.card.longest:
+        if attention and self._allowed and (fewest := self._allowed.fewest[0]) > self.card.longest:
             raise UserError(
                 f"{self.path} writes texts of {self.card.longest} characters at most, and the constraint asks for "
                 f"{fewest} at least: loosen it, or train with --longest {fewest}"
