@@ -7,6 +7,7 @@ collapse to it (Graves et al. 2006, "Connectionist Temporal Classification", equ
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -31,10 +32,7 @@ class Decoded(NamedTuple):
 
 def greedy(log_probabilities: LogProbabilities) -> list[Decoded]:
     """The text of the most probable alignment, with the probability of the text (not of the alignment)."""
-    best = log_probabilities.argmax(axis=-1)
-    previous = np.pad(best, ((0, 0), (1, 0)), constant_values=BLANK)[:, :-1]
-    kept = (best != BLANK) & (best != previous)
-    texts = [tuple(row[keep].tolist()) for row, keep in zip(best, kept, strict=True)]
+    texts = _of_best_alignments(log_probabilities)
     probabilities = np.exp(text_log_probabilities(log_probabilities, texts))
     return [Decoded(text, float(p)) for text, p in zip(texts, probabilities, strict=True)]
 
@@ -90,15 +88,22 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
     Exact, but for the limit of model.prefix_search. Probabilities are those of the texts among all texts, the forbidden
     ones too.
     """
+    texts = _of_best_alignments(log_probabilities)
+    scores = text_log_probabilities(log_probabilities, texts).tolist()
     results = []
-    for row, decoded in zip(log_probabilities, greedy(log_probabilities), strict=True):
-        # A text as probable as all others together needs no search.
-        if top == 1 and decoded.probability > 0.5 and automaton.accepts(decoded.numbers):
-            results.append([decoded])
-        else:
-            texts = search(row, automaton, top).texts
-            results.append([Decoded(text, float(np.exp(score))) for score, text in texts])
+    for row, text, score in zip(log_probabilities, texts, scores, strict=True):
+        known = [(score, text)] if automaton.accepts(text) else []
+        # A text more probable than all others together needs no search.
+        found = known if known and top == 1 and score > math.log(0.5) else search(row, automaton, top, known).texts
+        results.append([Decoded(numbers, float(np.exp(score))) for score, numbers in found])
     return results
+
+
+def _of_best_alignments(log_probabilities: LogProbabilities) -> list[tuple[int, ...]]:
+    best = log_probabilities.argmax(axis=-1)
+    previous = np.pad(best, ((0, 0), (1, 0)), constant_values=BLANK)[:, :-1]
+    kept = (best != BLANK) & (best != previous)
+    return [tuple(row[keep].tolist()) for row, keep in zip(best, kept, strict=True)]
 
 
 def _prefixes(log_probabilities: LogProbabilities, width: int) -> list[tuple[int, ...]]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,22 +28,26 @@ Logs = NDArray[np.float64]
 IMPOSSIBLE = -1e30
 #: The least log-probability of a step that counts, and of a text: what a masked column says of a character.
 FLOOR = -1e4
-#: Beginnings that are looked at before the search gives up the proof and keeps the best text found.
-MOST_PREFIXES = 10_000
+#: Beginnings, times columns, that are looked at before the search gives up the proof and keeps the best text found.
+MOST_LOOKED_AT = 600_000
 #: Characters less likely than this in all columns together are looked at only where the text found is no more likely;
 #: and what is lost in its sums.
 SEEN, ROUNDING = math.log(1e-3), 1e-6
 #: Beginnings of each length that are followed at once at first, and looked at together later.
 WIDTH, LARGEST_BATCH = 4, 64
-#: Neighbouring characters that bounds look at, in all states together: so many characters are told apart, and not fewer
-#: than these.
-MOST_PAIRS, FEWEST_TOLD_APART = 30_000, 4
+#: Neighbouring characters, in all states together, times columns that bounds look at: so many characters are told
+#: apart, and not fewer than these.
+MOST_PAIRS, FEWEST_TOLD_APART = 4_000_000, 4
+
+
+#: A log-probability and the text that has it.
+Scored: TypeAlias = tuple[float, tuple[int, ...]]
 
 
 class Found(NamedTuple):
     """Texts and their log-probabilities, the most probable first; `exact` where this is proven."""
 
-    texts: list[tuple[float, tuple[int, ...]]]
+    texts: list[Scored]
     exact: bool
     #: Beginnings that were looked at.
     prefixes: int
@@ -76,22 +81,27 @@ class _Prefixes:
         return tuple(reversed(found))
 
 
-def search(log_probabilities: NDArray[np.floating], automaton: Automaton, top: int = 1) -> Found:
+def search(
+    log_probabilities: NDArray[np.floating], automaton: Automaton, top: int = 1, known: Sequence[Scored] = ()
+) -> Found:
     """The `top` most probable texts that `automaton` accepts; log_probabilities are (steps, classes).
 
-    None are found where no allowed text fits into the columns.
+    Texts of that kind that are `known` already make it faster. None are found where no allowed text fits into the
+    columns.
     """
     logs = np.maximum(log_probabilities.astype(np.float64), FLOOR)
     # A text with a character is no more probable than that the character is in any column.
     anywhere = np.logaddexp.reduce(logs, axis=0)
-    seen = anywhere > SEEN
-    found = _Search(logs, automaton, top, seen, FLOOR).run()
+    found, seen = Found(list(known), True, 0), np.zeros(logs.shape[1], bool)
+    if len(known) < top:
+        seen = anywhere > SEEN
+        found = _Search(logs, automaton, top, seen, FLOOR).run()
     least = max(found.texts[-1][0] - ROUNDING, FLOOR) if len(found.texts) == top else FLOOR
     needed = anywhere > least
     if not (needed & ~seen)[automaton.relaxed.characters].any():
         return found
     whole = _Search(logs, automaton, top, needed, least).run()
-    # One that gave up may have missed what the first one found.
+    # One that gave up may have missed what was found before.
     scores = {text: score for score, text in found.texts + whole.texts}
     texts = sorted(((score, text) for text, score in scores.items()), reverse=True)[:top]
     return Found(texts, whole.exact, found.prefixes + whole.prefixes)
@@ -106,7 +116,7 @@ class _Search:
         # Sums over the columns so far, with an entry before the first.
         self._sums = np.concatenate([np.zeros((1, logs.shape[1])), np.cumsum(logs, axis=0)])
         self._prefixes = _Prefixes()
-        self._best: list[tuple[float, tuple[int, ...]]] = []
+        self._best: list[Scored] = []
         #: What a text must be more probable than.
         self._mark = least
 
@@ -130,7 +140,8 @@ class _Search:
                 wait(children, count)
             level = self._look_at([(c, p) for c, count in zip(level, followed, strict=True) for p in range(count)])
 
-        while waiting and -waiting[0][0] > self._mark and len(self._prefixes.parents) < MOST_PREFIXES:
+        most = MOST_LOOKED_AT // len(self._logs)
+        while waiting and -waiting[0][0] > self._mark and len(self._prefixes.parents) < most:
             size = min(LARGEST_BATCH, 1 + len(self._prefixes.parents) // 8)
             taken: list[tuple[_Children, int]] = []
             while waiting and len(taken) < size and -waiting[0][0] > self._mark:
@@ -228,7 +239,7 @@ class _Bounds:
     def __init__(self, logs: Logs, automaton: Automaton, usable: NDArray[np.bool_]) -> None:
         self._logs = logs
         used = automaton.characters[usable[automaton.characters]]
-        part = math.sqrt(MOST_PAIRS / max(automaton.neighbours, 1))
+        part = math.sqrt(MOST_PAIRS / (len(logs) * max(automaton.neighbours, 1)))
         symbols = min(max(int(part * len(automaton.characters)), FEWEST_TOLD_APART), len(used))
         ranked = used[np.argsort(-logs[:, used].max(axis=0), kind="stable")]
         self._symbol = np.full(automaton.classes, symbols)
