@@ -551,7 +551,7 @@ class PredictionParameters(Parameters):
     length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
     charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
     pattern: Annotated[str | None, arg(metavar="PATTERN")] = Field(
-        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}'."
+        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
     )
     lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
         None, description="Known: a UTF-8 file with all texts that there are, one per line."
@@ -585,7 +585,7 @@ class EvaluationParameters(Parameters):
     length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
     charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
     pattern: Annotated[str | None, arg(metavar="PATTERN")] = Field(
-        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}'."
+        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
     )
     lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
         None, description="Known: a UTF-8 file with all texts that there are, one per line."

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from console import UserError
-from model import prefix_search
+from model import constraints, prefix_search
 from model.constraints import Constraint
 from model.decoding import constrained, text_log_probabilities
 from model.prefix_search import search
@@ -61,6 +61,22 @@ def accepted(constraint: Constraint) -> set[str]:
 )
 def test_a_pattern_accepts_what_the_regular_expression_matches(pattern: str) -> None:
     assert accepted(Constraint(pattern=pattern)) == {text for text in TEXTS if re.fullmatch(pattern, text)}
+
+
+def test_plates_of_several_countries_are_one_pattern() -> None:
+    """The pattern of docs/reading.md."""
+    pattern = r"[A-Z]{2}\d{5}|[A-HJ-NP-TV-Z]{2}\d{3}[A-HJ-NP-TV-Z]{2}|\d{2,3}[가-힣]\d{4}"
+    assert pattern in (Path(constraints.__file__).parents[1] / "docs" / "reading.md").read_text(encoding="utf-8")
+    alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ가나하허"
+    automaton = Constraint(pattern=pattern).automaton(alphabet)
+    assert automaton is not None
+    for plate in ("AB12345", "IO12345", "AB123CD", "12가3456", "123허4567"):
+        assert automaton.accepts(numbers(plate, alphabet))
+    for other in ("AB1234", "AI123CD", "AB123CI", "1가3456", "12A3456", "12가34567", ""):
+        assert not automaton.accepts(numbers(other, alphabet))
+    # A model without Hangul reads the others.
+    latin = Constraint(pattern=pattern).automaton(alphabet[:36])
+    assert latin is not None and latin.accepts(numbers("AB123CD", alphabet))
 
 
 def test_everything_that_is_known_holds_at_once(tmp_path: Path) -> None:
