@@ -250,6 +250,19 @@ def fraction(text: str) -> float | None:
     return number
 
 
+def parts(text: str) -> list[int]:
+    """`50,100,200` -> [50, 100, 200]. Raises ValueError for what does not rise."""
+    numbers = [int(number) if number.strip().isdecimal() else 0 for number in text.split(",")]
+    if numbers[0] < 1 or any(after <= before for before, after in itertools.pairwise(numbers)):
+        raise ValueError("growing numbers, separated by commas, such as 50,100,200")
+    return numbers
+
+
+def _checked_parts(text: str) -> str:
+    parts(text)
+    return text
+
+
 def _checked_validation(text: str) -> str:
     fraction(text)
     return text
@@ -522,6 +535,35 @@ class TrainingParameters(Parameters):
     ] = Field(None, description="Start from the weights of a model file, a run folder or a shipped name.")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
+
+
+class LearningCurveParameters(Parameters):
+    """Would more pictures help? Train on growing parts of those that are there, read the same others each time."""
+
+    data: Annotated[str, arg(metavar="PATH")] = Field(TRAIN_FOLDER, description="Folder or list of labelled pictures.")
+    test: Annotated[str, AfterValidator(_checked_validation), arg(metavar="FRACTION|PATH")] = Field(
+        "0.2", description="Part that is held out to be read, or other labelled pictures."
+    )
+    parts: Annotated[
+        str | None, AfterValidator(lambda text: text and _checked_parts(text)), chosen("N,N,…", "doubling, up to all")
+    ] = Field(None, description="How many pictures to train on, one number per training.")
+    training: Annotated[str, arg(metavar="FLAGS")] = Field(
+        "", description="Flags of training.py for each: --training='--from plate --size 160x48'."
+    )
+    run: Annotated[str, arg(metavar="DIR")] = Field(
+        f"{RUNS_FOLDER}/learning-curve", description="Folder for the runs and the curve; goes on where it was stopped."
+    )
+    label_pattern: LabelPattern = Field(
+        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
+    )
+
+    @model_validator(mode="after")
+    def _training_has_flags_of_its_own(self) -> Self:
+        flags = from_command_line(TrainingParameters, shlex.split(self.training))
+        for name in ("data", "run", "resume", "quick"):
+            if name in flags.model_fields_set and getattr(flags, name) != type(flags).model_fields[name].default:
+                raise ValueError(f"--training {self.training}: leave out --{name}, which each part has its own")
+        return self
 
 
 class PredictionParameters(Parameters):

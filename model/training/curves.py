@@ -17,7 +17,7 @@ def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     for name, label in (("loss", "training"), ("validation_loss", "validation")):
         left.plot(epochs, [row[name] for row in history], label=label)
-    left.set(xlabel="epoch", ylabel="CTC loss", yscale="log")
+    left.set(xlabel="epoch", ylabel="loss", yscale="log")
     left.legend()
     right.plot(epochs, [100 * row["exact_match"] for row in history], label="exact match")
     right.plot(epochs, [100 * row["character_error_rate"] for row in history], label="character error rate")

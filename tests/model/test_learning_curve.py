@@ -1,0 +1,45 @@
+"""What a learning curve says of more pictures, where that is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+from model.learning_curve import Point, answer, draw, fitted
+
+
+def points(exponent: float, images: int = 100_000) -> list[Point]:
+    """Half of 100 pictures' readings are wrong, and fewer by a power of the pictures."""
+    return [Point(n, round(images * (1 - 0.5 * (n / 100) ** -exponent)), images) for n in (100, 200, 400, 800)]
+
+
+@pytest.mark.parametrize("exponent", [0.3, 1.0])
+def test_the_law_goes_on_as_the_points_do(exponent: float) -> None:
+    law = fitted(points(exponent))
+    assert law.exponent == pytest.approx(exponent, abs=0.01)
+    assert 1 - law.exact_match(1600) == pytest.approx(0.5 * 16**-exponent, rel=0.02)
+    assert law.pictures(law.exact_match(1600)) == pytest.approx(1600)
+
+
+def test_the_answer_names_what_more_pictures_bring() -> None:
+    # 1/16 of the errors at 800, 1/20 at 1,000, 1/100 at 5,000.
+    text = answer(points(1.0))
+    assert "with 800 pictures 93.75% are read right" in text
+    assert "another 200 should bring about 1.2 points, to 95.0%" in text
+    assert "99.0% may take some 5,000 in all" in text
+
+
+def test_the_answer_promises_nothing_where_nothing_grows() -> None:
+    assert "should bring little" in answer([Point(100, 80, 100), Point(200, 79, 100)])
+    assert "more test pictures would tell" in answer([Point(100, 80, 100), Point(200, 100, 100)])
+    # A law that needs millions is no forecast.
+    assert "in all" not in answer(points(0.1))
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    draw(points(0.5), tmp_path / "curve.png")
+    image = cv2.imread(str(tmp_path / "curve.png"))
+    assert image is not None
+    assert image.std() > 10

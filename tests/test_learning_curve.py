@@ -1,0 +1,80 @@
+"""learning_curve.py from the outside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import console
+import learning_curve
+from parameter import LearningCurveParameters
+from tests.model.striped import striped
+
+TRAINING = "--training=--size 48x32 --epochs 1 --augmentation 0 --from random"
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    images, _, texts = striped(40)
+    for number, (image, text) in enumerate(zip(images, texts, strict=True)):
+        image[31, number] = 200
+        path = tmp_path / "pictures" / f"{text}_{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), image)
+    return tmp_path / "pictures"
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stop:
+        console.run(learning_curve.main, LearningCurveParameters, list(arguments))
+    return int(stop.value.code or 0)
+
+
+def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The same picture under another name may not be read by a network that trained on it.
+    for file in sorted(data.iterdir())[:5]:
+        file.with_stem(f"{file.stem}_copy").write_bytes(file.read_bytes())
+    assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == 0
+    out, errors = capsys.readouterr()
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [row[0] for row in rows] == ["10", "20"]
+    points = json.loads(Path("curve/curve.json").read_text())
+    assert [point["pictures"] for point in points] == [10, 20]
+    parts = [Path(f"curve/{name}.tsv").read_text().splitlines() for name in ("000010", "000020")]
+    assert parts[1][:10] == parts[0]
+    assert "with 20 pictures" in errors
+    seen, unseen = (
+        {Path(row.partition("\t")[0]).read_bytes() for row in Path(f"curve/{name}.tsv").read_text().splitlines()}
+        for name in ("000020", "test")
+    )
+    assert not seen & unseen
+    image = cv2.imread("curve/curve.png")
+    assert image is not None
+    assert np.std(image) > 5
+
+    # What is finished is not trained again.
+    before = Path("curve/000010/model.keras").stat().st_mtime_ns
+    assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == 0
+    assert Path("curve/000010/model.keras").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--parts", "20,10"], "--parts 20,10: growing numbers"),
+        (["--parts", "10,100"], "there are 32 pictures beside 8 to test"),
+        (["--training=--run x"], "leave out --run"),
+        (["--training=--epochs none"], "--epochs"),
+        (["--data", "nowhere"], "nowhere does not exist"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(
+    arguments: list[str], sentence: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--data", "pictures", "--run", "curve", *arguments) == console.WRONG_USE
+    assert sentence in capsys.readouterr().err.splitlines()[-1]
