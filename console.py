@@ -80,7 +80,8 @@ def run(
 
 
 def _sentence(error: OSError) -> str | None:
-    where = error.filename or "the output"
+    # Of two names, as in copying, the second is the one that is written.
+    where = error.filename2 or error.filename or "the output"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (
             f"no space left to write {where}: free some space or choose another place; "
@@ -121,6 +122,15 @@ def atomic(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Put the file's name into errors of writing an open file, which come without one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from error
 
 
 @contextlib.contextmanager

@@ -94,6 +94,8 @@ def drawn_feeds(
     part = parameter.fraction(parameters.validation)
     if part is None:
         raise UserError(f"--validation {parameters.validation}: drawn pictures validate themselves; give a part, 0.1")
+    if unknown := sorted(set().union(*labels) - set(card.alphabet)):
+        raise UserError(f"--alphabet lacks {' '.join(unknown)}, which are drawn: add them, or leave the flag out")
     # Where the width follows the text, there is room for it.
     complaints = (recipe.too_long(card, steps)(label, 0, 0) for label in labels if steps is not None)
     if complaint := next(filter(None, complaints), None):

@@ -15,7 +15,7 @@ import os
 import time
 import uuid
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -202,7 +202,7 @@ def _write(
 
     try:
         # Written, not mapped: a full disk is then an error that can be told, where a mapped page kills the process.
-        with _named(pictures), pictures.open("wb") as file:
+        with console.naming(pictures), pictures.open("wb") as file:
             with console.progress("reading pictures", len(samples)) as advance:
                 for rows, results in in_order(task, tasks):
                     for row, (image, fact, reason) in zip(rows, results, strict=True):
@@ -226,15 +226,6 @@ def _write(
         raise
     _sweep(index, pictures, old)
     return _Packed(_joined(samples.names), stamps, facts, reasons, pictures, _mapped(pictures, facts, shape))
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Put the file's name into errors of writing, which come without one."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, error.filename or str(path)) from error
 
 
 def _sweep(index: Path, pictures: Path, old: _Packed | None) -> None:

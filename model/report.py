@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import math
@@ -43,28 +44,33 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
     `record` goes into `report.json` as it is; its plain values that are no scores (model, pictures per second)
     stand at the head of the page. `sheets` are pictures to end with, uint8 RGB (height, width, 3), by their titles.
     """
+    from matplotlib.image import imsave
+
     figures = {
         "reliability": _reliability(scores),
         "coverage": _coverage(scores),
         "confusions": _confusions(scores),
         "lengths": _lengths(scores),
     }
-    for name, figure in figures.items():
-        with atomic(folder / f"{name}.png") as file, warnings.catch_warnings():
-            # A character that no installed font holds is drawn as a box; the page's table has it in text.
-            warnings.filterwarnings("ignore", message="Glyph .* missing")
-            figure.savefig(file, dpi=150)
     names = {title: f"pictures-{number}.png" for number, title in enumerate(sheets, start=1)}
-    for title, name in names.items():
-        _save(folder / name, sheets[title])
-    with atomic(folder / "report.json") as file:
-        file.write_text(
-            json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace"
-        )
-    page = folder / "index.html"
-    with atomic(page) as file:
-        file.write_text(_page(scores, record, list(figures), names), encoding="utf-8", errors="replace")
-    return page
+    # All take their places at the end: an earlier report stays whole where this one fails.
+    with contextlib.ExitStack() as files:
+
+        def file(name: str) -> Path:
+            return files.enter_context(atomic(folder / name))
+
+        for name, figure in figures.items():
+            with warnings.catch_warnings():
+                # A character that no installed font holds is drawn as a box; the page's table has it in text.
+                warnings.filterwarnings("ignore", message="Glyph .* missing")
+                figure.savefig(file(f"{name}.png"), dpi=150)
+        for title, name in names.items():
+            imsave(file(name), sheets[title])
+        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+        file("report.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+        page = _page(scores, record, list(figures), names)
+        file("index.html").write_text(page, encoding="utf-8", errors="replace")
+    return folder / "index.html"
 
 
 def show(scores: Scores, facts: Mapping[str, Any]) -> None:
@@ -114,13 +120,6 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
 def shown(character: str) -> str:
     """A character as people can see it, the missing one too."""
     return {"": "nothing", " ": "space", "\u3000": "wide space"}.get(character, character)
-
-
-def _save(path: Path, image: NDArray[np.uint8]) -> None:
-    from matplotlib.image import imsave
-
-    with atomic(path) as file:
-        imsave(file, image)
 
 
 def _axes(title: str, height: float) -> tuple[Figure, Axes]:

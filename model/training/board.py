@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from console import naming
 
 
 class Board:
@@ -16,20 +18,30 @@ class Board:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writer: Any = None
+        self._file: Path | None = None
 
     def write(self, step: int, scalars: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Add scalars, and RGB pictures, uint8 (height, width, 3), at `step`; on disk when this returns."""
+        """Add scalars, and RGB pictures, uint8 (height, width, 3), at `step`; on disk when this returns.
+
+        Raises OSError when they cannot be written.
+        """
         import cv2
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        if self._writer is None:
-            self._writer = EventFileWriter(str(self._folder))
         values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
         for name, picture in pictures.items():
             png = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
             values.append(Summary.Value(tag=name, image=Summary.Image(encoded_image_string=png)))
-        self._writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
-        self._writer.flush()
+        events = [Event(wall_time=time.time(), step=step, summary=Summary(value=values))]
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # Files are read in the order of their names.
+            self._file = self._folder / f"events.out.tfevents.{time.time():.6f}.{os.getpid()}"
+            events.insert(0, Event(wall_time=time.time(), file_version="brain.Event:2"))
+        # Without TensorBoard's own writer of files: it writes in a thread, whose errors end in tracebacks.
+        with naming(self._file), self._file.open("ab") as file:
+            writer = RecordWriter(file)
+            for event in events:
+                writer.write(event.SerializeToString())

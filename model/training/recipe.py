@@ -5,11 +5,12 @@ How they were found: docs/recipe.md.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import parameter
 import picture
-from console import UserError
+from console import UserError, warn
 from model import model_file
 from model.heads import HEADS
 from model.model_file import Card
@@ -71,6 +72,9 @@ def completed(
             "longest": parameters.longest or 2 * max(map(len, labels)),
         }
     )
+    written_leftwards = any(unicodedata.bidirectional(each) in ("R", "AL") for each in card(filled).alphabet)
+    if written_leftwards and parameters.head != "attention":
+        warn(f"labels run from right to left, and {parameters.head} reads from left to right: try --head attention")
     start = parameters.from_ or start_of(card(filled))
     rate = parameters.learning_rate or learning_rate(parameters.preset, start != RANDOM)
     return filled.model_copy(update={"from_": start, "learning_rate": rate})
@@ -131,8 +135,16 @@ def too_long(card: Card, steps: int | None) -> Callable[[str, int, int], str | N
 
 
 def characters(labels: Sequence[str]) -> str:
-    """The alphabet of labels, sorted; a `-` first, where it does not make a range of its neighbours."""
-    return "".join(sorted(set().union(*labels), key=lambda character: (character != "-", character)))
+    """The alphabet of labels, sorted; a `-` first, where it does not make a range of its neighbours.
+
+    Then what would melt with a letter before it: combining marks, in the order that composition (NFC) leaves as it is.
+    """
+
+    def place(character: str) -> tuple[bool, bool, bool, int, str]:
+        mark, order = unicodedata.category(character)[0] == "M", unicodedata.combining(character)
+        return character != "-", not mark, not order, order, character
+
+    return "".join(sorted(set().union(*labels), key=place))
 
 
 def size(aspect: float, steps_needed: int) -> tuple[int, int]:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import parameter
-from console import UserError, atomic, warn
+from console import UserError, atomic, naming, warn
 from model.training.board import Board
 from model.training.lock import Lock
 from parameter import TrainingParameters
@@ -85,7 +85,8 @@ class RunFolder:
     def log(self, message: str) -> None:
         """Say `message` on stderr and keep it in log.txt."""
         warn(message)
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+        path = self.path / "log.txt"
+        with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
     def write_history(self, history: History) -> None:

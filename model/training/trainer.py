@@ -126,7 +126,7 @@ def train(
                     settings.curriculum.draw_at(difficulty)
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
-                loss, pictures = run.train_epoch(training.stream(epoch), rates, advance)
+                loss, pictures = run.train_epoch(training.stream(epoch), rates, len(training.rows), advance)
                 if not math.isfinite(loss):
                     raise UserError(
                         f"the loss became {loss} in epoch {epoch + 1}: train again with a lower --learning-rate than "
@@ -187,9 +187,16 @@ class _Run:
         return int(self.optimizer.iterations)
 
     def train_epoch(
-        self, batches: Iterator[tuple[Inputs, Labels]], rates: Sequence[float], advance: Callable[[int], None]
+        self,
+        batches: Iterator[tuple[Inputs, Labels]],
+        rates: Sequence[float],
+        rows: int,
+        advance: Callable[[int], None],
     ) -> tuple[float, int]:
-        """Take a step per batch, each with its learning rate; returns the mean loss and the number of pictures."""
+        """Take a step per batch, each with its learning rate; returns the mean loss and the number of pictures.
+
+        That is more than the `rows` of the feed where batches were filled up, but not to `advance`.
+        """
         # Without Keras' fit(): it would leave the weights' average in place of the weights, epoch by epoch.
         total, pictures = 0.0, 0
         for (inputs, labels), rate in zip(batches, rates, strict=True):
@@ -198,9 +205,9 @@ class _Run:
             # The sum comes first where a head has several losses.
             loss = self._network.train_on_batch(self._taught(inputs, labels), self.head.targets(labels))
             total += float(np.ravel(loss)[0]) * len(labels)
-            pictures += len(labels)
             self._update_average()
-            advance(len(labels))
+            advance(min(len(labels), max(0, rows - pictures)))
+            pictures += len(labels)
         return total / pictures, pictures
 
     def _update_average(self) -> None:

@@ -1,0 +1,248 @@
+"""Odd pictures, odd texts and full disks, through the commands: read right, or refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import console
+import evaluation
+import parameter
+import prediction
+import training
+from dataset.__main__ import main as dataset_command
+from model import model_file
+from model.training import recipe
+from model.training.run_folder import RunFolder
+from parameter import DatasetParameters, EvaluationParameters, PredictionParameters, TrainingParameters
+from tests.full_disk import full_disk
+from tests.reading import LevelReader, level
+
+ROOT = Path(training.__file__).parent
+SMALL = ["--size", "48x32", "--batch-size", "8", "--augmentation", "0", "--epochs", "1", "--from", "random"]
+
+COMMANDS: dict[str, tuple[Callable[[Any], int], type[parameter.Parameters]]] = {
+    "dataset": (dataset_command, DatasetParameters),
+    "training": (training.main, TrainingParameters),
+    "prediction": (prediction.main, PredictionParameters),
+    "evaluation": (evaluation.main, EvaluationParameters),
+}
+
+Run = Callable[..., tuple[int, list[str], str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("training", …)` in a folder of its own: exit code, lines of stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *argv: str) -> tuple[int, list[str], str]:
+        with pytest.raises(SystemExit) as stop:
+            console.run(*COMMANDS[name], list(argv))
+        out, errors = capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out.splitlines(), errors
+
+    return run
+
+
+def noise(path: str, width: int = 48, height: int = 32) -> Path:
+    """A picture unlike those of other paths."""
+    file = Path(path)
+    file.parent.mkdir(exist_ok=True)
+    pixels = np.random.default_rng([*os.fsencode(path)]).integers(0, 256, (height, width), np.uint8)
+    file.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    return file
+
+
+def sentence(errors: str) -> str:
+    """The one error of a command."""
+    assert "Traceback" not in errors
+    (error,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+    return error
+
+
+# Texts
+
+
+def test_combining_and_right_to_left_labels_are_stored_composed_and_compared_so(run: Run) -> None:
+    labels = {"cafe\u0301": "café", "q\u0323\u0307": "q\u0323\u0307", "שלום": "שלום", "سلام": "سلام", "नमस्ते": "नमस्ते"}
+    for label in labels:
+        for number in range(4):
+            noise(f"data/{label}_{number}.png")
+    code, _, errors = run("training", "--data", "data", "--run", "r", *SMALL)
+    assert code == console.ALL_DONE, errors
+    assert "labels run from right to left, and ctc reads from left to right: try --head attention" in errors
+    alphabet = model_file.read_card(Path("r/model.keras")).alphabet
+    assert sorted(alphabet) == sorted(set("".join(labels.values())))
+    split = json.loads(Path("r/split.json").read_text())
+    assert set((split["training"] | split["validation"]).values()) == set(labels.values())
+    code, lines, errors = run("prediction", "data", "--labels", "--model", "r")
+    assert (code, {line.split("\t")[3] for line in lines}) == (console.ALL_DONE, set(labels.values()))
+    code, _, errors = run("evaluation", "data", "--model", "r", "--json", "s.json")
+    assert code == console.ALL_DONE
+    assert "cannot read" not in errors
+    worst = json.loads(Path("s.json").read_text())["worst"]
+    assert {mistake["truth"] for mistake in worst} <= set(labels.values())
+
+
+@pytest.mark.parametrize("labels", [["a-c", "cab"], ["e\u0307", "qé\u0323".replace("é", "e")], ["ก็", "กิ่", "ש\u05b8"]])
+def test_the_alphabet_of_any_labels_survives_being_written_as_a_flag(labels: list[str]) -> None:
+    # Sorted, a mark would stand behind a letter that it melts with.
+    assert set(parameter.alphabet(recipe.characters(labels))) == set("".join(labels))
+
+
+@pytest.mark.parametrize("head", ["ctc", "attention", "joint"])
+def test_unknown_characters_are_named_under_each_head(run: Run, head: str) -> None:
+    for number in range(8):
+        noise(f"data/ab_{number}.png")
+    noise("other/aéb_1.png")
+    arguments = ["--data", "data", "--head", head, "--run", "r", *SMALL]
+    code, _, errors = run("training", *arguments, "--alphabet", "b")
+    assert (code, "1 character outside the alphabet: a (ab_0.png" in sentence(errors)) == (console.WRONG_USE, True)
+    code, _, errors = run("training", *arguments, "--validation", "other")
+    assert (code, "1 character outside the alphabet: é (aéb_1.png)" in sentence(errors)) == (console.WRONG_USE, True)
+    drawn = "generate:line --alphabet abc --length 2 --size 48x32 --count 8"
+    code, _, errors = run("training", *arguments, "--data", drawn, "--alphabet", "ab")
+    assert (code, "--alphabet lacks c" in sentence(errors)) == (console.WRONG_USE, True)
+    assert not Path("r").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("l.tsv", "file\tlabel\ndata/ab_1.png\t\ndata/ab_2.png\tab\n"),
+        ("l.csv", "file,label\ndata/ab_1.png,\ndata/ab_2.png,ab\n"),
+        ("l.jsonl", '{"file": "data/ab_1.png", "label": ""}\n{"file": "data/ab_2.png", "label": "ab"}\n'),
+        ("l.txt", "data/ab_1.png\ndata/ab_2.png ab\n"),
+    ],
+)
+def test_an_empty_text_is_no_label(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, content: str) -> None:
+    noise("data/ab_1.png")
+    noise("data/ab_2.png")
+    Path(name).write_text(content)
+    assert run("dataset", name)[0] == console.SOME_UNREADABLE
+    code, _, errors = run("training", "--data", name, "--run", "r", *SMALL)
+    assert (code, "1 picture without a label (data/ab_1.png)" in sentence(errors)) == (console.WRONG_USE, True)
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    assert "1 of 2 pictures have no label and are left out" in run("evaluation", name)[2]
+    code, lines, _ = run("prediction", name, "--labels")
+    assert (code, lines[0].rpartition("\t")[2]) == (console.ALL_DONE, "unlabelled")
+
+
+# Widths
+
+
+@pytest.mark.parametrize("size", ["48x32", "autox32"])
+def test_pictures_of_1_pixel_and_of_100_000(run: Run, size: str) -> None:
+    for number in range(8):
+        noise(f"data/ab_{number}.png")
+    noise("data/ab_thin.png", 1, 40)
+    noise("data/ab_dot.png", 1, 1)
+    noise("data/ab_wide.png", 100_000, 32)
+    too_wide = "ab_wide.png: 100,000 pixels wide at a height of 32, more than 16,000: cut it"
+    code, lines, _ = run("dataset", "data")
+    assert (code, any("(1 to 100000)" in line for line in lines)) == (console.ALL_DONE, True)
+    some = console.SOME_UNREADABLE if size == "autox32" else console.ALL_DONE
+    arguments = ["--data", "data", "--run", "r", "--validation", "0.3", *SMALL]
+    code, _, errors = run("training", *arguments, "--size", size)
+    assert (code, too_wide in errors) == (some, size == "autox32")
+    split = json.loads(Path("r/split.json").read_text())
+    assert len(split["training"] | split["validation"]) == 10 + (size == "48x32")
+    code, lines, errors = run("prediction", "data", "--model", "r")
+    assert (code, too_wide in errors, len(lines)) == (some, size == "autox32", 10 + (size == "48x32"))
+    assert run("evaluation", "data", "--model", "r")[0] == some
+
+
+# Full disks
+
+
+@pytest.mark.parametrize(
+    ("largest", "name"), [(20, "parameters.json"), (50_000, "model.keras"), (5_000_000, "state.npz")]
+)
+def test_training_on_a_full_disk_names_the_file(run: Run, largest: int, name: str) -> None:
+    for number in range(16):
+        level(Path(f"data/{'ab'[number % 2]}_{number}.png"), 15 * number)
+    arguments = ["--data", "data", *SMALL, "--size", "32x32"]
+    # The packed pictures are there before the disk is full.
+    assert run("training", *arguments, "--alphabet", "c")[0] == console.WRONG_USE
+    with full_disk(largest):
+        code, _, errors = run("training", *arguments, "--run", "r")
+    assert code == console.WRONG_USE
+    assert f"no space left to write {Path.cwd()}/r/{name}: " in sentence(errors)
+    assert not [file for file in Path("r").rglob("*") if "partial" in file.name]
+
+
+def test_a_full_disk_leaves_the_epochs_before_untouched(run: Run) -> None:
+    for number in range(16):
+        level(Path(f"data/{'ab'[number % 2]}_{number}.png"), 15 * number)
+    assert run("training", "--data", "data", "--run", "r", *SMALL, "--size", "32x32")[0] == console.ALL_DONE
+    # As if the second epoch had been interrupted.
+    file = Path("r/parameters.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"epochs": 2}))
+    before = {name: Path("r", name).read_bytes() for name in ("model.keras", "state.npz", "history.csv", "split.json")}
+    command = [sys.executable, str(ROOT / "training.py"), "--resume", "--run", "r"]
+    with full_disk(1_000_000):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == console.WRONG_USE
+    assert "no space left to write" in sentence(done.stderr)
+    assert {name: Path("r", name).read_bytes() for name in before} == before
+    assert run("training", "--resume", "--run", "r")[0] == console.ALL_DONE
+    assert len(Path("r/history.csv").read_text().splitlines()) == 3
+
+
+def test_a_full_disk_under_tensorboard_is_told_by_its_name_and_by_no_thread(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    picture = np.zeros((4, 4, 3), np.uint8)
+    folder.write_tensorboard(1, {"loss": 1.0}, picture)
+    (file,) = folder.tensorboard.iterdir()
+    threads = threading.active_count()
+    with full_disk(file.stat().st_size), pytest.raises(OSError, match="large") as stop:
+        folder.write_tensorboard(2, {"loss": 0.5}, picture)
+    assert stop.value.filename == str(file)
+    assert threading.active_count() == threads
+
+
+def test_evaluation_on_a_full_disk_leaves_the_earlier_report_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    for value in range(60):
+        level(Path(f"in/{value}_{value}.png"), value)
+    argv = ["in", "--json", "s.json", "--report"]
+    assert run("evaluation", *argv, "report")[0] == console.ALL_DONE
+    before = {path: path.read_bytes() for path in Path("report").iterdir()}
+    for value in range(60):
+        shutil.move(f"in/{value}_{value}.png", f"in/9{value}_.png")
+    assert run("evaluation", *argv, "other")[0] == console.ALL_DONE
+    sizes = {path.name: path.stat().st_size for path in Path("other").iterdir()}
+    with full_disk(max(sizes.values()) - 1):
+        code, _, errors = run("evaluation", *argv, "report")
+    assert code == console.WRONG_USE
+    assert f"no space left to write {Path.cwd()}/report/{max(sizes, key=sizes.__getitem__)}: " in sentence(errors)
+    assert {path: path.read_bytes() for path in Path("report").iterdir()} == before
+    with full_disk(100):
+        Path("s.json").write_text("earlier")
+        code, _, errors = run("evaluation", *argv, "report")
+    assert (code, Path("s.json").read_text()) == (console.WRONG_USE, "earlier")
+    assert f"no space left to write {Path.cwd()}/s.json: " in sentence(errors)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
+    level(tmp_path / "1.png", 1)
+    command = [sys.executable, "-m", "dataset", str(tmp_path)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert done.returncode == console.WRONG_USE
+    assert "no space left to write the output" in sentence(done.stderr)
+    assert len(done.stderr.splitlines()) == 1
