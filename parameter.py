@@ -39,6 +39,9 @@ GB2312 = "gb2312"
 #: Where the commands take the name of weights: none, the network starts as it is initialised.
 RANDOM = "random"
 
+#: What no text has: control characters, line breaks, halves of surrogate pairs, and what stands for broken text.
+UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd]")
+
 #: The padding in the dictionaries of attention_ocr, no character.
 PADDING = "<nul>"
 
@@ -69,7 +72,7 @@ def size(text: str) -> tuple[int, int]:
     """`128x64` -> (width, height) in pixels. Raises ValueError."""
     match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
     if not match or not all(1 <= int(side) <= 10_000 for side in match.groups()):
-        raise ValueError("a size is WIDTHxHEIGHT in pixels, such as 128x64")
+        raise ValueError("a size is WIDTHxHEIGHT in pixels, each from 1 to 10,000, such as 128x64")
     return int(match[1]), int(match[2])
 
 
@@ -105,9 +108,8 @@ def alphabet(text: str) -> str:
         characters = list(_characters_of_ranges(unicodedata.normalize("NFC", text)))
     if not characters:
         raise ValueError("an alphabet needs at least one character, such as 0-9A-Z")
-    for character in characters:
-        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
-            raise ValueError(f"the control character U+{ord(character):04X} cannot be in an alphabet")
+    for character in filter(UNREADABLE.match, characters):
+        raise ValueError(f"the control character U+{ord(character):04X} cannot be in an alphabet")
     if len(set(characters)) < len(characters):
         double = next(character for character in characters if characters.count(character) > 1)
         raise ValueError(f"the character {double!r} is in the alphabet twice; a character may be there only once")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from console import UserError
 from dataset.contents import Contents
 from dataset.split import copies
+from parameter import UNREADABLE
 
 TooLong = Callable[[str, int, int], str | None]
 
@@ -23,6 +24,7 @@ class Report:
     pictures: int  #: readable ones
     unreadable: list[tuple[str, str]]  #: name, reason
     unlabelled: list[str]  #: names
+    broken: list[str]  #: names of pictures whose labels hold what no text has
     foreign: dict[str, list[str]]  #: character outside the alphabet -> names
     too_long: list[tuple[str, str]]  #: name, why
     conflicts: list[tuple[str, str, str, str]]  #: name, label, other name, other label
@@ -38,6 +40,11 @@ class Report:
             found.append(
                 f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): name files "
                 "LABEL_anything.png, say with --label-pattern where the label is, or see docs/forms.md for other ways"
+            )
+        if self.broken:
+            found.append(
+                f"{_count(self.broken, 'label')} with a tab, line break, control or replacement character "
+                f"({_some(self.broken)}): mend the labels"
             )
         if self.foreign:
             characters = " ".join(map(shown, sorted(self.foreign)))
@@ -68,13 +75,15 @@ def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong |
     `alphabet` holds the characters that are allowed (None: all). `too_long` says of a label and its picture's
     width and height why the network cannot read it, or None when it can.
     """
-    unlabelled, foreign, long = [], dict[str, list[str]](), []
+    unlabelled, broken, foreign, long = [], [], dict[str, list[str]](), []
     allowed = None if alphabet is None else frozenset(alphabet)
     for name, label, size in zip(contents.names, map(str, contents.labels), contents.sizes.tolist(), strict=True):
         if not label:
             unlabelled.append(str(name))
             continue
-        if allowed is not None and not allowed.issuperset(label):
+        if UNREADABLE.search(label):
+            broken.append(str(name))
+        elif allowed is not None and not allowed.issuperset(label):
             for character in dict.fromkeys(label):
                 if character not in allowed:
                     foreign.setdefault(character, []).append(str(name))
@@ -90,7 +99,7 @@ def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong |
                 more += 1
             else:
                 conflicts.append((str(contents.names[first]), one, str(contents.names[row]), other))
-    return Report(len(contents), contents.unreadable, unlabelled, foreign, long, conflicts, more)
+    return Report(len(contents), contents.unreadable, unlabelled, broken, foreign, long, conflicts, more)
 
 
 def check(contents: Contents, alphabet: str, too_long: TooLong) -> Report:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from parameter import UNREADABLE
 from picture import Image, fit
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def contact_sheet(
         sheet.paste(shown, (x + (width - shown.width) // 2, y + (height - shown.height) // 2))
         draw.rectangle((x - 1, y - 1, x + width, y + height), outline="#d0d0d0")
         colour = "#c01818" if index in wrong else "black"
-        text, font = _fitting(caption, width)
+        # One line: of several the layout engine makes none.
+        text, font = _fitting(UNREADABLE.sub("\ufffd", caption), width)
         draw.text((x + width / 2, y + height + _CAPTION / 2), text, fill=colour, font=font, anchor="mm")
     return np.asarray(sheet)
 

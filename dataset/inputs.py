@@ -6,12 +6,11 @@ import hashlib
 import heapq
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from console import UserError
-from dataset.forms import Sample, exists, samples, stem
+from dataset.forms import Sample, composed, exists, samples, stem
 from dataset.tfrecord import is_records
 from picture import PICTURE_SUFFIXES
 
@@ -43,7 +42,8 @@ def some(samples: Iterable[Sample], count: int) -> list[Sample]:
         for pictures, sample in enumerate(samples, start=1):
             if sample.label:
                 # Another hash than the split's, by which these would all come to lie on one side.
-                yield hashlib.blake2b(os.fsencode(sample.name), digest_size=8).digest(), pictures, sample
+                name = sample.name.encode(errors="surrogatepass")
+                yield hashlib.blake2b(name, digest_size=8).digest(), pictures, sample
 
     drawn = heapq.nsmallest(count, labelled())
     if pictures and not drawn:
@@ -66,7 +66,7 @@ def _picture(path: str, label_pattern: str | None) -> Sample:
     name = Path(path).name
     match = re.search(label_pattern, stem(name)) if label_pattern else None
     label = stem(name).partition("_")[0] if label_pattern is None else match["label"] or "" if match else ""
-    return Sample(path, unicodedata.normalize("NFC", label), path)
+    return Sample(path, composed(label), path)
 
 
 def _is_picture(path: str) -> bool:

@@ -52,7 +52,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
             console.run(*COMMANDS[name], list(argv))
         out, errors = capsys.readouterr()
         assert isinstance(stop.value.code, int)
-        return stop.value.code, out.splitlines(), errors
+        return stop.value.code, out.removesuffix("\n").split("\n"), errors
 
     return run
 
@@ -139,6 +139,27 @@ def test_an_empty_text_is_no_label(run: Run, monkeypatch: pytest.MonkeyPatch, na
     assert "1 of 2 pictures have no label and are left out" in run("evaluation", name)[2]
     code, lines, _ = run("prediction", name, "--labels")
     assert (code, lines[0].rpartition("\t")[2]) == (console.ALL_DONE, "unlabelled")
+
+
+@pytest.mark.parametrize("text", ["a\\tb", "a\\nb", "\\u0001", "a\\ud800", "\\u0000", "a\\u2028b", "\ufffd"])
+def test_labels_of_what_is_no_text_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    entries = []
+    for number in range(4):
+        file = noise(f"data/{number}.png")
+        entries.append(f'{{"file": "{file}", "label": "{text if number == 2 else "ab"}"}}\n')
+    Path("l.jsonl").write_text("".join(entries), encoding="utf-8")
+    code, lines, _ = run("dataset", "l.jsonl")
+    expected = "1 label with a tab, line break, control or replacement character (data/2.png): mend the labels"
+    assert (code, lines.count("")) == (console.SOME_UNREADABLE, 0)
+    code, _, errors = run("training", "--data", "l.jsonl", "--run", "r", *SMALL)
+    assert (code, sentence(errors)) == (console.WRONG_USE, f"error: {expected}")
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    # What cannot be read is compared, as any other truth.
+    assert run("evaluation", "l.jsonl", "--json", "s.json", "--report", "report")[0] == console.ALL_DONE
+    for further in ([], ["--demo", "2"]):
+        argv = ["l.jsonl", "--labels", "--csv", "o.csv", "--json", "o.json", *further]
+        code, lines, _ = run("prediction", *argv)
+        assert (code, len(lines)) == (console.ALL_DONE, 2 if further else 4)
 
 
 # Widths

@@ -112,6 +112,10 @@ WRITERS: dict[str, Writer] = {
 }
 
 
+#: Escapes in JSON and damaged names can give them.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
 class Sample(NamedTuple):
     """One labelled picture."""
 
@@ -151,7 +155,7 @@ def _opened(path: Path, label_pattern: str | None) -> tuple[Iterator[tuple[str, 
             if pattern:
                 match = pattern.search(stem(name))
                 label = (match["label"] or "") if match else ""
-            yield name, unicodedata.normalize("NFC", label)
+            yield name, composed(label)
 
     if isinstance(form, RecordForm):
         records = form.open(path)
@@ -159,6 +163,11 @@ def _opened(path: Path, label_pattern: str | None) -> tuple[Iterator[tuple[str, 
             join(name), records.container(name), partial(records.fetch, name)
         )
     return labelled(form.rows(path)), join
+
+
+def composed(label: str) -> str:
+    """A label in Unicode's composed form (NFC); what no file holds as text becomes U+FFFD, which is told of."""
+    return _NO_TEXT.sub("\ufffd", unicodedata.normalize("NFC", label))
 
 
 def stem(name: str) -> str:

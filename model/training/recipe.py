@@ -56,7 +56,8 @@ def completed(
     `labels` have every character and length of the texts, `aspect` is the median of the pictures' width / height,
     `hues` how many times as much contrast as in grey there is in colour.
     """
-    if not any(labels):
+    found = characters(labels)
+    if not found:
         raise UserError(
             f"no picture in {parameters.data} has a label: name files LABEL_anything.png, list them with their labels, "
             "or say with --label-pattern where the label is"
@@ -65,7 +66,7 @@ def completed(
     width, height = size(aspect, needed)
     filled = parameters.model_copy(
         update={
-            "alphabet": parameters.alphabet or characters(labels),
+            "alphabet": parameters.alphabet or found,
             "size": parameters.size or f"{width}x{height}",
             "colour": parameters.colour or ("rgb" if hues > HUES else "grey"),
             "batch_size": parameters.batch_size or batch_size(pictures),
@@ -135,7 +136,7 @@ def too_long(card: Card, steps: int | None) -> Callable[[str, int, int], str | N
 
 
 def characters(labels: Sequence[str]) -> str:
-    """The alphabet of labels, sorted; a `-` first, where it does not make a range of its neighbours.
+    """The alphabet of labels, sorted, without what no alphabet has; a `-` first, where it does not make a range.
 
     Then what would melt with a letter before it: combining marks, in the order that composition (NFC) leaves as it is.
     """
@@ -144,7 +145,7 @@ def characters(labels: Sequence[str]) -> str:
         mark, order = unicodedata.category(character)[0] == "M", unicodedata.combining(character)
         return character != "-", not mark, not order, order, character
 
-    return "".join(sorted(set().union(*labels), key=place))
+    return parameter.UNREADABLE.sub("", "".join(sorted(set().union(*labels), key=place)))
 
 
 def size(aspect: float, steps_needed: int) -> tuple[int, int]:
