@@ -102,9 +102,8 @@ def drawn_feeds(
         raise UserError(complaint)
     fit, encode = Fit(card.width, card.height, card.channels, card.fit), Alphabet(card.alphabet).encode
     batch_size = parameters.batch_size or drawn.count
-    others = drawn.model_copy(update={"count": max(1, round(part * drawn.count)), "seed": drawn.seed + 1})
     training = Drawn(drawn, fit, encode, batch_size)
-    validation = Drawn(others, fit, encode, batch_size, fresh=False)
+    validation = training.unchanging(max(1, round(part * drawn.count)), drawn.seed + 1)
 
     def draw_at(difficulty: float) -> None:
         training.difficulty = validation.difficulty = difficulty

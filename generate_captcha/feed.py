@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import picture
+from console import UserError
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
@@ -36,24 +40,19 @@ class Fit:
 class Drawn:
     """`parameters.count` pictures an epoch as `(images, labels)`, batch by batch, as `dataset.Batches` has them.
 
-    Epoch e has the pictures e·count … (e + 1)·count - 1 of the corpus that `parameters` describe; with `fresh` False
-    every epoch has the first ones. What is in a batch depends on the parameters, epoch, index and `difficulty` alone.
+    Epoch e has the pictures e·count … (e + 1)·count - 1 of the corpus that `parameters` describe. What is in a batch
+    depends on the parameters, epoch, index and `difficulty` alone.
     """
 
     def __init__(
-        self,
-        parameters: GenerateParameters,
-        fit: Fit,
-        encode: Callable[[str], Sequence[int]],
-        batch_size: int,
-        *,
-        fresh: bool = True,
+        self, parameters: GenerateParameters, fit: Fit, encode: Callable[[str], Sequence[int]], batch_size: int
     ) -> None:
         """`encode` turns a label into numbers from 1. Raises UserError for fonts and texts that will not do."""
         style = style_of(parameters)
         self.rows = range(parameters.count)
         self._longest, self._any_width = style.longest, fit.width is None
-        self._encode, self._batch_size, self._fresh = encode, batch_size, fresh
+        self._encode, self._batch_size = encode, batch_size
+        self._seed, self._fresh = parameters.seed, True
         #: 0 … 1; may be changed between epochs, in a style that has difficulties.
         self.difficulty = parameters.difficulty
         self._workers = parameters.workers or os.cpu_count() or 1
@@ -61,6 +60,15 @@ class Drawn:
         self._pool = ProcessPoolExecutor(
             self._workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(parameters, fit)
         )
+
+    def unchanging(self, count: int, seed: int) -> Drawn:
+        """The first `count` pictures of the corpus with another `seed`, in every epoch; the same processes draw them.
+
+        Each process has fonts and letters of its own in memory; those of another group would double it.
+        """
+        others = copy.copy(self)
+        others.rows, others._seed, others._fresh = range(count), seed, False
+        return others
 
     @property
     def labelled(self) -> dict[str, str]:
@@ -79,18 +87,23 @@ class Drawn:
     def stream(self, epoch: int) -> Iterator[tuple[Any, npt.NDArray[np.int32]]]:
         """Batches of an epoch in order, drawn ahead by worker processes.
 
-        Raises UserError for a text that cannot be drawn so that it can be read.
+        Raises UserError for a text that cannot be drawn so that it can be read, and when a process was killed.
         """
         first = epoch * len(self.rows) if self._fresh else 0
         waiting: deque[Future[list[tuple[npt.NDArray[np.uint8], str]]]] = deque()
         try:
             for start in range(0, len(self.rows), self._batch_size):
                 indices = range(first + start, first + min(start + self._batch_size, len(self.rows)))
-                waiting.append(self._pool.submit(_draw, indices, self.difficulty))
+                waiting.append(self._pool.submit(_draw, self._seed, indices, self.difficulty))
                 if len(waiting) > 2 * self._workers:
                     yield self._batch(waiting.popleft().result())
             while waiting:
                 yield self._batch(waiting.popleft().result())
+        except BrokenProcessPool:
+            raise UserError(
+                "a drawing process was killed from outside, perhaps for want of memory: go on with --resume, "
+                "or begin again with fewer --workers"
+            ) from None
         finally:
             for future in waiting:
                 future.cancel()
@@ -120,12 +133,21 @@ def _begin(parameters: GenerateParameters, fit: Fit) -> None:
     global _drawing
     # Ctrl-C goes to the whole group; the parent hears it and ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     _drawing = style_of(parameters), fit
 
 
-def _draw(indices: range, difficulty: float) -> list[tuple[npt.NDArray[np.uint8], str]]:
+def _end_with_the_parent() -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
+def _draw(seed: int, indices: range, difficulty: float) -> list[tuple[npt.NDArray[np.uint8], str]]:
     style, fit = _drawing
-    style.difficulty = difficulty
+    style.seed, style.difficulty = seed, difficulty
     pictures = []
     for index in indices:
         image, label = style.picture(index)

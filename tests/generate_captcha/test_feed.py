@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+import console
 import picture
+from console import UserError
 from generate_captcha.feed import Drawn, Fit, preview
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
@@ -51,13 +60,75 @@ def test_epochs_are_the_corpus_piece_by_piece() -> None:
 
 
 def test_pictures_to_validate_with_stay_the_same_and_follow_the_difficulty() -> None:
-    feed = Drawn(parameters(), Fit(64, 32, 3, "stretch"), encode, 8, fresh=False)
+    training, style = Drawn(parameters(), Fit(64, 32, 3, "stretch"), encode, 8), style_of(parameters(seed=6))
+    feed = training.unchanging(10, 6)
     first, later = (np.concatenate([images for images, _ in feed.stream(epoch)]) for epoch in (0, 3))
     assert (first == later).all()
+    assert (first == np.stack([style.picture(index)[0] for index in range(10)])).all()
     feed.difficulty = 1.0
     harder = np.concatenate([images for images, _ in feed.stream(0)])
     assert harder.shape == first.shape
     assert (harder != first).any()
+
+
+def test_one_group_of_processes_draws_both_and_what_one_asks_leaves_the_other_alone() -> None:
+    training, style = Drawn(parameters(), Fit(64, 32, 3, "stretch"), encode, 2), style_of(parameters())
+    validation = training.unchanging(4, 6)
+    before = set(multiprocessing.active_children())
+    # Side by side, as no training does it.
+    pairs = zip(training.stream(0), validation.stream(0), strict=False)
+    drawn = np.concatenate([images for (images, _), _ in pairs])
+    assert (drawn == np.stack([style.picture(index)[0] for index in range(4)])).all()
+    assert len(set(multiprocessing.active_children()) - before) <= 2
+
+
+DRAWING = """
+import itertools
+import console
+from generate_captcha.feed import Drawn, Fit
+from parameter import GenerateParameters
+
+def draw(parameters):
+    feed = Drawn(parameters, Fit(48, 24, 1, "pad"), lambda label: [1], 2)
+    for epoch in itertools.count():
+        for _, labels in feed.stream(epoch):
+            print(len(labels))
+
+if __name__ == "__main__":
+    console.run(draw, GenerateParameters)
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_the_training(end: signal.Signals, tmp_path: Path) -> None:
+    script = tmp_path / "drawing.py"
+    script.write_text(DRAWING)
+    environment = os.environ | {"PYTHONPATH": str(Path(picture.__file__).parent)}
+    command = [sys.executable, str(script), "--style", "line", "--count", "40", "--workers", "2"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "2\n"
+        # A terminal sends Ctrl-C to the whole group.
+        (os.killpg if end == signal.SIGINT else os.kill)(process.pid, end)
+        # Their end of the pipes is closed when all of them have ended.
+        _, complaint = process.communicate(timeout=60)
+    if end == signal.SIGINT:
+        assert process.returncode == console.INTERRUPTED
+        assert complaint.startswith("interrupted: ")
+        assert complaint.count("\n") == 1
+
+
+def test_a_killed_worker_is_told() -> None:
+    before = set(multiprocessing.active_children())
+    feed = Drawn(parameters(count=1000), Fit(48, 24, 1, "pad"), encode, 2)
+    batches = feed.stream(0)
+    next(batches)
+    for worker in set(multiprocessing.active_children()) - before:
+        worker.kill()
+    with pytest.raises(UserError, match=r"a drawing process was killed .*--resume"):
+        list(batches)
 
 
 def test_pictures_of_any_width_come_with_their_widths() -> None:
