@@ -4,22 +4,21 @@
 
 CORPUS is a folder with `labels.csv` (columns file, label, split). Its train labels are cut into words, and new fields
 are made of them, with other digits and in lower and upper case; 120,000 of these are drawn as lines and trained on,
-and then the train rows. Both networks read the test rows; where the package rapidocr-onnxruntime is installed, its
-recogniser reads them beside ours. Runs go to FOLDER (default runs/receipts) and go on where they were stopped.
+and then the train rows. Both networks read the test rows, and so does RapidOCR's recogniser (benchmarks/rapid.py says
+what that needs). Runs go to FOLDER (default runs/receipts) and go on where they were stopped.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import re
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import rapid
 from benchmarks.feeding import processor
 from benchmarks.small_corpora import described, write_list
 from benchmarks.trials import corpus, trial
@@ -46,8 +45,8 @@ def main() -> None:
     first, second = folder / "generated", folder / "own"
     trial("generated lines alone", first, ["--data", str(folded), *TRAINING.split()], test)
     trial("then its own train rows", second, ["--data", str(train), "--size", "autox32", "--from", str(first)], test)
-    if importlib.util.find_spec("rapidocr_onnxruntime"):
-        rapid(test)
+    pairs, speed = rapid.read(test, folder / "rapid.tsv")
+    print(f"RapidOCR: {described([(truth, text.upper()) for truth, text in pairs])}, read at {speed:,.0f} pictures/s")
 
 
 def labels(listed: Path) -> list[str]:
@@ -73,22 +72,6 @@ def invented(known: list[str]) -> list[str]:
         text = re.sub(r"[A-Z]", lambda found: chance.choice((found[0], found[0], chance.choice(letters))), text)
         fields.append(chance.choice((text, text, text.lower(), text.title())))
     return fields
-
-
-def rapid(test: Path) -> None:
-    """The same rows read by RapidOCR's recogniser."""
-    import cv2
-    from rapidocr_onnxruntime import RapidOCR
-
-    engine = RapidOCR()
-    started, read = time.monotonic(), []
-    paths = [line.split("\t")[0] for line in test.read_text(encoding="utf-8").splitlines()]
-    for path in paths:
-        result, _ = engine(cv2.imread(path), use_det=False, use_cls=False)
-        read.append(result[0][0] if result else "")
-    seconds = time.monotonic() - started
-    pairs: list[tuple[str, ...]] = [(truth, text.upper()) for truth, text in zip(labels(test), read, strict=True)]
-    print(f"RapidOCR: {described(pairs)}, read at {len(paths) / seconds:,.0f} pictures/s", flush=True)
 
 
 if __name__ == "__main__":
