@@ -22,10 +22,19 @@ import parameter
 import prediction
 import training
 from dataset.__main__ import main as dataset_command
+from dataset.convert import convert
+from generate_captcha.__main__ import generate
 from model import model_file
 from model.training import recipe
 from model.training.run_folder import RunFolder
-from parameter import DatasetParameters, EvaluationParameters, PredictionParameters, TrainingParameters
+from parameter import (
+    ConvertParameters,
+    DatasetParameters,
+    EvaluationParameters,
+    GenerateParameters,
+    PredictionParameters,
+    TrainingParameters,
+)
 from tests.full_disk import full_disk
 from tests.reading import LevelReader, level
 
@@ -37,6 +46,8 @@ COMMANDS: dict[str, tuple[Callable[[Any], int], type[parameter.Parameters]]] = {
     "training": (training.main, TrainingParameters),
     "prediction": (prediction.main, PredictionParameters),
     "evaluation": (evaluation.main, EvaluationParameters),
+    "convert": (convert, ConvertParameters),
+    "generate_captcha": (generate, GenerateParameters),
 }
 
 Run = Callable[..., tuple[int, list[str], str]]
@@ -162,6 +173,43 @@ def test_labels_of_what_is_no_text_are_named(run: Run, monkeypatch: pytest.Monke
         assert (code, len(lines)) == (console.ALL_DONE, 2 if further else 4)
 
 
+# Records and pairs
+
+
+@pytest.mark.parametrize("form", ["tfrecord", "fsns", "lmdb"])
+def test_truncated_records_are_named_by_every_command(run: Run, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    for number in range(12):
+        noise(f"data/ab_{number}.png")
+    assert run("convert", "data", "records", "--form", form)[0] == console.ALL_DONE
+    file = max(Path("records").iterdir(), key=lambda path: path.stat().st_size)
+    # Not between two records of the same size: nothing tells of those that would have come.
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2 + 9])
+    Path("o.csv").write_text("earlier")
+    for name, *argv in (
+        ("dataset", "records"),
+        ("training", "--data", "records", "--run", "r", *SMALL),
+        ("evaluation", "records", "--json", "s.json"),
+        ("prediction", "records", "--csv", "o.csv"),
+        ("convert", "records", "copy", "--form", "csv"),
+    ):
+        code, _, errors = run(name, *argv)
+        assert (code, str(file) in sentence(errors), "cut short" in errors) == (console.WRONG_USE, True, True)
+    assert Path("o.csv").read_text() == "earlier"
+    assert not {Path("r"), Path("s.json"), Path("copy")} & set(Path().iterdir())
+
+
+def test_a_picture_without_its_text_and_a_text_without_its_picture_are_named(run: Run) -> None:
+    for number in range(4):
+        noise(f"data/ab_{number}.png")
+    assert run("convert", "data", "pairs", "--form", "sidecar")[0] == console.ALL_DONE
+    Path("pairs/000001.txt").unlink()
+    Path("pairs/000002.png").unlink()
+    code, _, errors = run("training", "--data", "pairs", "--run", "r", *SMALL)
+    assert (code, "1 picture without a label (000001.png)" in sentence(errors)) == (console.WRONG_USE, True)
+    assert "pairs: 1 texts without a picture of the same name: 000002.txt" in errors
+
+
 # Widths
 
 
@@ -213,14 +261,23 @@ def test_a_full_disk_leaves_the_epochs_before_untouched(run: Run) -> None:
     file = Path("r/parameters.json")
     file.write_text(json.dumps(json.loads(file.read_text()) | {"epochs": 2}))
     before = {name: Path("r", name).read_bytes() for name in ("model.keras", "state.npz", "history.csv", "split.json")}
-    command = [sys.executable, str(ROOT / "training.py"), "--resume", "--run", "r"]
     with full_disk(1_000_000):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == console.WRONG_USE
-    assert "no space left to write" in sentence(done.stderr)
+        code, _, errors = run("training", "--resume", "--run", "r")
+    assert (code, "no space left to write" in sentence(errors)) == (console.WRONG_USE, True)
     assert {name: Path("r", name).read_bytes() for name in before} == before
     assert run("training", "--resume", "--run", "r")[0] == console.ALL_DONE
     assert len(Path("r/history.csv").read_text().splitlines()) == 3
+
+
+def test_a_full_disk_under_the_labels_of_a_corpus_leaves_those_that_are_there(run: Run) -> None:
+    argv = ["--out", "c", "--style", "line", "--alphabet", "0-9 ", "--workers", "1", "--count"]
+    assert run("generate_captcha", *argv, "5")[0] == console.ALL_DONE
+    before = {path: path.read_bytes() for path in Path("c").iterdir()}
+    with full_disk(2 * len(before[Path("c/labels.tsv")])):
+        code, _, errors = run("generate_captcha", *argv, "500")
+    assert code == console.WRONG_USE
+    assert f"no space left to write {Path.cwd()}/c/labels.tsv: " in sentence(errors)
+    assert {path: path.read_bytes() for path in Path("c").iterdir()} == before
 
 
 def test_a_full_disk_under_tensorboard_is_told_by_its_name_and_by_no_thread(tmp_path: Path) -> None:
