@@ -79,7 +79,13 @@ def size(text: str) -> tuple[int, int]:
 def picture_size(text: str) -> tuple[int | None, int]:
     """As :func:`size`; `autox32` -> (None, 32), the width that a text takes at that height. Raises ValueError."""
     match = re.fullmatch(r"auto[xX×](\d{1,5})", text)
-    return (None, size(f"1x{match[1]}")[1]) if match else size(text)
+    if not match:
+        return size(text)
+    height = int(match[1])
+    if not 1 <= height <= 1_000:
+        # A line of a hundred characters may well be fifty times as wide as high.
+        raise ValueError("the height after auto is from 1 to 1,000 pixels, such as autox32")
+    return None, height
 
 
 def length(text: str) -> tuple[int, int]:
@@ -494,6 +500,7 @@ class TrainingParameters(Parameters):
     coordinates: bool = Field(
         False, description="Number the columns, one-hot, for what comes after the backbone (as in attention_ocr)."
     )
+    rows: int = Field(1, ge=1, le=4, description="Rows of text in a picture, at the most; read one after the other.")
     size: Annotated[
         str | None,
         AfterValidator(lambda text: text and _checked_picture_size(text)),

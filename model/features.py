@@ -142,6 +142,14 @@ class Features:
             features = features.normalised()
         return features.activated(activation) if activation else features
 
+    def of_rows(self, rows: int) -> Features:
+        """Every column as so many, one per row of text, those of the upper row first; for a network of one width."""
+        _, columns, features = self.maps.shape
+        seen = self.dense(rows * features, normalised=True, activation="relu")
+        maps = layers.Reshape((columns, rows, features))(seen.maps)
+        maps = layers.Permute((2, 1, 3))(maps)
+        return replace(self, maps=layers.Reshape((rows * columns, features))(maps))
+
     def numbered(self) -> Features:
         """The number of each column as further features, in a network of one width."""
         return replace(self, maps=ColumnNumbers()(self.maps))

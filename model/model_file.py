@@ -38,6 +38,8 @@ class Card(BaseModel):
     fit: Literal["stretch", "pad"]
     rectify: Literal["none", "affine", "tps"] = "none"
     coordinates: bool = False
+    #: Of text in a picture, at the most.
+    rows: int = Field(1, ge=1)
     #: Of the attention head: its recurrent cell, label smoothing, and the most characters it writes.
     cell: Literal["gru", "lstm"] = "gru"
     label_smoothing: float = 0.1

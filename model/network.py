@@ -66,7 +66,7 @@ def _quiet() -> Iterator[None]:
 
 
 def build(card: Card) -> Any:
-    """An untrained Keras model, rectifier -> backbone -> sequence -> head.
+    """An untrained Keras model, rectifier -> backbone (-> rows) -> sequence -> head.
 
     Its inputs are `images`, uint8 (batch, height, width, channels); for a card of any width `widths`, int32
     (batch,), how much of each picture's width counts, a multiple of 4; and what the head needs in training. Raises
@@ -90,6 +90,10 @@ def build(card: Card) -> Any:
     except ValueError as error:
         size = f"{card.width}x{card.height}" if card.width else f"autox{card.height}"
         raise UserError(f"{size} is too small for {card.network} {card.preset}: take a larger --size") from error
+    if card.rows > 1:
+        if card.width is None:
+            raise UserError("--rows 2 goes with pictures of one width: take a --size such as 192x64, or leave it out")
+        seen = seen.of_rows(card.rows)
     if card.coordinates:
         if card.width is None:
             raise UserError(

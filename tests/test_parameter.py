@@ -60,6 +60,7 @@ def test_flags_reach_their_parameters() -> None:
     [
         (parameter.GenerateParameters, ["--size", "big"], ["--size big", "128x64"]),
         (parameter.GenerateParameters, ["--size", "0x64"], ["--size 0x64", "WIDTHxHEIGHT"]),
+        (parameter.GenerateParameters, ["--size", "autox10000"], ["--size autox10000", "from 1 to 1,000"]),
         (parameter.GenerateParameters, ["--length", "6-4"], ["--length 6-4", "4-6"]),
         (parameter.GenerateParameters, ["--count", "0"], ["--count 0", "greater"]),
         (parameter.GenerateParameters, ["--style", "nice"], ["style", "nice"]),
@@ -95,7 +96,8 @@ def test_version_is_that_of_the_project() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["prediction.py", "evaluation.py", "training.py", "-m generate_captcha", "-m dataset"]
+    "command",
+    ["prediction.py", "evaluation.py", "training.py", "learning_curve.py", "-m generate_captcha", "-m dataset"],
 )
 def test_help_answers_without_the_heavy_libraries(command: str) -> None:
     result = subprocess.run(

@@ -194,6 +194,16 @@ def test_goes_on_from_earlier_weights_with_more_characters(data: Path, capsys: p
         np.testing.assert_allclose(after[..., :5], before, atol=1e-5)
 
 
+def test_the_network_is_that_of_the_earlier_weights_unless_flags_say_otherwise(data: Path) -> None:
+    settings = ["--network", "vgg_bigru", "--rows", "2", "--colour", "rgb", "--fit", "pad", "--epochs", "1"]
+    assert run("--data", "pictures", "--run", "r", *settings, *SMALL) == 0
+    assert run("--data", "pictures", "--run", "s", "--from", "r", "--epochs", "1", "--fit", "stretch") == 0
+    first, second = (model_file.read_card(Path(name) / "model.keras") for name in ("r", "s"))
+    assert (second.network, second.rows, second.channels, second.width, second.height) == ("vgg_bigru", 2, 3, 48, 32)
+    # What a flag is by default cannot be told from a flag that was left out.
+    assert second.fit == first.fit == "pad"
+
+
 def test_a_separate_validation_folder_never_shares_a_picture_with_training(data: Path, tmp_path: Path) -> None:
     other = drawn(tmp_path / "other", 10, seed=1)
     copied = sorted(data.iterdir())[0]

@@ -56,6 +56,8 @@ def completed(
     `labels` have every character and length of the texts, `aspect` is the median of the pictures' width / height,
     `hues` how many times as much contrast as in grey there is in colour.
     """
+    if not parameters.resume:
+        parameters = as_started(parameters)
     found = characters(labels)
     if not found:
         raise UserError(
@@ -63,7 +65,7 @@ def completed(
             "or say with --label-pattern where the label is"
         )
     needed = max(map(HEADS[parameters.head].steps_needed, labels))
-    width, height = size(aspect, needed)
+    width, height = size(aspect, -(-needed // parameters.rows))
     filled = parameters.model_copy(
         update={
             "alphabet": parameters.alphabet or found,
@@ -81,6 +83,22 @@ def completed(
     return filled.model_copy(update={"from_": start, "learning_rate": rate})
 
 
+def as_started(parameters: TrainingParameters) -> TrainingParameters:
+    """`parameters` with the network of `--from`, where nothing else is asked for than what flags are by default."""
+    if parameters.from_ in (None, RANDOM):
+        return parameters
+    card = model_file.read_card(model_file.locate(parameters.from_))
+    usual = TrainingParameters()
+    same = {
+        name: getattr(card, name) for name in ("network", "preset", "head", "rectify", "coordinates", "rows", "cell")
+    }
+    same |= {"size": f"{card.width or 'auto'}x{card.height}", "fit": card.fit}
+    same |= {"colour": "grey" if card.channels == 1 else "rgb"}
+    return parameters.model_copy(
+        update={name: value for name, value in same.items() if getattr(parameters, name) == getattr(usual, name)}
+    )
+
+
 def card(parameters: TrainingParameters) -> Card:
     """What the model file of completed `parameters` says of itself."""
     width, height = parameter.picture_size(parameters.size or "")
@@ -95,6 +113,7 @@ def card(parameters: TrainingParameters) -> Card:
         fit=parameters.fit,
         rectify=parameters.rectify,
         coordinates=parameters.coordinates,
+        rows=parameters.rows,
         cell=parameters.cell,
         label_smoothing=parameters.label_smoothing,
         longest=parameters.longest or 1,

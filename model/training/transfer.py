@@ -57,7 +57,7 @@ def transfer(model: str, network: Any, card: Card) -> str:
 
 def misfit(old_card: Card, new_card: Card) -> str | None:
     """Why weights of one card cannot start a network of another, None when they can."""
-    fields = ["network", "preset", "coordinates", "height"]
+    fields = ["network", "preset", "coordinates", "rows", "height"]
     fields += ["rectify"] * (old_card.rectify != "none") + ["width"] * new_card.coordinates
     fields += ["cell"] * ("ctc" not in (old_card.head, new_card.head))
     for field in fields:

@@ -67,12 +67,24 @@ def inputs(described: Card, images: NDArray[np.uint8], labels: NDArray[np.int32]
     return everything if len(everything) > 1 else images
 
 
+def two_rows(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[str]]:
+    """Two texts of up to two characters, one above the other, in pictures of the usual height."""
+    images, labels, texts = wide(2 * count)
+    halves = images[:, ::2, :WIDTH]
+    labels = np.concatenate([labels[:count, :2], labels[count:, :2]], 1)
+    return (
+        np.concatenate([halves[:count], halves[count:]], 1),
+        labels,
+        [upper[:2] + lower[:2] for upper, lower in zip(texts[:count], texts[count:], strict=True)],
+    )
+
+
 def trained(described: Card, steps: int) -> tuple[Any, NDArray[np.uint8], list[str]]:
     """A network after so many steps on 32 pictures, its statistics settled; the pictures and texts."""
     keras = import_keras()
     keras.utils.set_random_seed(0)
     network, head = build(described), HEADS[described.head]
-    images, labels, texts = wide(32)
+    images, labels, texts = (wide if described.rows == 1 else two_rows)(32)
     given, targets = inputs(described, images, labels), head.targets(labels)
     optimizer = keras.optimizers.Adam(2e-3)
     network.compile(optimizer, head.loss(described), jit_compile=jit_compile())
@@ -142,6 +154,19 @@ def test_a_picture_reads_the_same_alone_and_among_wider_ones(
             shown = image.shape[1] // picture.WIDTH_STEP
             np.testing.assert_allclose(alone[0, :shown], batch[row, :shown], atol=1e-4, rtol=1e-4)
     assert [r.text for r in reader.read(images)] == [next(reader.read([image])).text for image in images]
+
+
+@pytest.mark.parametrize("head", ["ctc", "attention"])
+def test_the_upper_row_is_read_first(head: str, tmp_path: Path) -> None:
+    described = card("vgg", "bilstm", head, "none", "small", WIDTH).model_copy(update={"rows": 2})
+    one = build(described.model_copy(update={"rows": 1}))
+    network, images, texts = trained(described, steps=60)
+    assert columns(network) == 2 * (columns(one) or 0)
+    model_file.save(network, described, tmp_path / "model.keras")
+    readings = list(Reader(str(tmp_path / "model.keras")).read(images))
+    assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= 30
+    with pytest.raises(UserError, match="--rows 2 goes with pictures of one width"):
+        build(described.model_copy(update={"width": None}))
 
 
 def test_coordinates_number_the_columns_of_one_width() -> None:
