@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
 
 #: Package -> the folder in it that holds fonts: Droid Sans Mono (Apache License 2.0); DejaVu
-#: (Bitstream Vera licence), STIX (its own free licence), Computer Modern (AMS, free); Roboto (Apache License 2.0);
-#: Source Sans Pro and Hanken Grotesk (SIL Open Font License 1.1).
+#: (Bitstream Vera licence), STIX (its own free licence), Computer Modern (AMS, free); Source Sans Pro
+#: and Hanken Grotesk (SIL Open Font License 1.1).
 FOLDERS = {
     "captcha": "data",
     "matplotlib": "mpl-data/fonts/ttf",
-    "font_roboto": "files",
     "font_source_sans_pro": "files",
     "font_hanken_grotesk": "files",
 }

@@ -41,12 +41,11 @@ ROLES: dict[str, tuple[Drawn | str, ...]] = {
     # A 1 that is a mere bar, for plates that leave out the I.
     "bar": tuple(face._replace(weight=0.9 * face.weight, forms=f"{face.forms} 12") for face in DIES),
     "grotesk": (
-        "Roboto-Medium.ttf", "Roboto-Bold.ttf", "SourceSansPro-Semibold.ttf", "SourceSansPro-Bold.ttf",
+        "SourceSansPro-Semibold.ttf", "SourceSansPro-Bold.ttf", "HankenGrotesk-Medium.otf",
         "HankenGrotesk-SemiBold.otf", "HankenGrotesk-Bold.otf", "DejaVuSans.ttf", "DejaVuSans-Bold.ttf",
     ),
     "bold": (
-        "Roboto-Bold.ttf", "Roboto-Black.ttf", "SourceSansPro-Bold.ttf", "SourceSansPro-Black.ttf",
-        "HankenGrotesk-Bold.otf", "DejaVuSans-Bold.ttf",
+        "SourceSansPro-Bold.ttf", "SourceSansPro-Black.ttf", "HankenGrotesk-Bold.otf", "DejaVuSans-Bold.ttf",
     ),
     "mono": ("DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DroidSansMono.ttf"),
     "serif": ("DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "STIXGeneralBol.ttf"),

@@ -26,7 +26,7 @@ from generate_captcha.patterns import Pattern, PatternError
 FOLDER = Path(__file__).parent
 SUFFIX = ".toml"
 #: The font of bands, stickers and frames.
-SMALL_FACE = "Roboto-Bold.ttf"
+SMALL_FACE = "SourceSansPro-Bold.ttf"
 #: How long a plate may be, as a multiple of its height.
 MOST = 10
 LETTERS, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"

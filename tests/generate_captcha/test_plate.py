@@ -306,7 +306,7 @@ def test_an_impossible_pattern_is_refused(pattern: str, sentence: str) -> None:
 # Lettering
 
 
-@pytest.mark.parametrize("face", [Drawn(0.14, 0.5), Drawn(0.1, 0.3, "A1 01 31"), "Roboto-Bold.ttf"])
+@pytest.mark.parametrize("face", [Drawn(0.14, 0.5), Drawn(0.1, 0.3, "A1 01 31"), "SourceSansPro-Bold.ttf"])
 def test_letters_fill_the_size_asked_for(face: Drawn | str) -> None:
     drawn = Font(fonts.brought(face)) if isinstance(face, str) else face
     for letter in "AQÖ0171":
