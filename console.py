@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import parameter
@@ -133,8 +133,14 @@ def naming(path: Path | str) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, error.filename or str(path)) from error
 
 
+class Advance(Protocol):
+    """Says that `count` more units are done, and how many there are when that has changed."""
+
+    def __call__(self, count: int, new_total: int | None = None) -> None: ...
+
+
 @contextlib.contextmanager
-def progress(title: str, total: int | None, unit: str = "pictures") -> Iterator[Callable[[int], None]]:
+def progress(title: str, total: int | None, unit: str = "pictures") -> Iterator[Advance]:
     """Show how far a job of `total` units is, on stderr; yields `advance(count)`.
 
     On a terminal: a bar with rate and time left. In a log: a line every :data:`LOG_INTERVAL` seconds.
@@ -146,9 +152,9 @@ def progress(title: str, total: int | None, unit: str = "pictures") -> Iterator[
     started = last = time.monotonic()
     done = 0
 
-    def advance(count: int) -> None:
-        nonlocal done, last
-        done += count
+    def advance(count: int, new_total: int | None = None) -> None:
+        nonlocal done, last, total
+        done, total = done + count, new_total or total
         now = time.monotonic()
         if now - last >= LOG_INTERVAL:
             last = now
@@ -160,7 +166,7 @@ def progress(title: str, total: int | None, unit: str = "pictures") -> Iterator[
 
 
 @contextlib.contextmanager
-def _bar(title: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+def _bar(title: str, total: int | None, unit: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -175,8 +181,8 @@ def _bar(title: str, total: int | None, unit: str) -> Iterator[Callable[[int], N
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(title, total=total, rate="")
 
-        def advance(count: int) -> None:
-            bar.advance(task, count)
+        def advance(count: int, new_total: int | None = None) -> None:
+            bar.update(task, advance=count, total=new_total or bar.tasks[0].total)
             speed = bar.tasks[0].speed
             bar.update(task, rate=f"{speed:,.0f} {unit}/s" if speed else "")
 

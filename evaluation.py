@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ def main(parameters: EvaluationParameters) -> int:
     from model import report
     from model.scores import compared
     from model.training import following
+    from model.training.run_folder import trained_on
 
     samples = dataset.collect(parameters.path, parameters.label_pattern)
     labelled = [sample for sample in samples if sample.label]
@@ -40,6 +42,10 @@ def main(parameters: EvaluationParameters) -> int:
         raise UserError(f"no picture in {parameters.path} has a label: see --label-pattern, or use prediction.py")
     if len(labelled) < len(samples):
         warn(f"{len(samples) - len(labelled):,} of {len(samples):,} pictures have no label and are left out")
+
+    learnt = trained_on(parameters.model)
+    if known := sum(os.path.realpath(sample.path) in learnt for sample in labelled):
+        warn(f"{known:,} of the {len(labelled):,} pictures were trained on: others will not be read as well")
 
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.

@@ -34,12 +34,13 @@ def main(parameters: LearningCurveParameters) -> int:
     parts = parameter.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):
         raise UserError(
-            f"--parts {parameters.parts}: there are {len(pictures):,} pictures beside {len(test):,} to test"
+            f"--parts {parameters.parts}: there are {len(pictures):,} pictures beside {len(test):,} to test: take fewer"
         )
     folder = Path(parameters.run)
     folder.mkdir(parents=True, exist_ok=True)
     write_list(test, folder / "test.tsv")
     points: list[Point] = []
+    print("pictures\tright\tlow\thigh")
     for number in parts:
         run = folder / f"{number:06}"
         code = trained(pictures[:number], run, parameters.training)

@@ -82,6 +82,8 @@ def convert(parameters: ConvertParameters) -> int:
 
 def _refuse_to_overwrite(out: Path, source: Path) -> None:
     """Raises UserError unless `out` is free, empty, or as an earlier call has left it."""
+    if os.path.lexists(out) and not out.is_dir():
+        raise UserError(f"{out} is a file, which would be replaced by a folder: choose another name")
     if out in (source.absolute(), *source.absolute().parents) and out.is_dir():
         raise UserError(f"{source} is in {out}, which would be replaced: choose another folder")
     if out.is_dir() and any(out.iterdir()) and not _is_untouched(out):

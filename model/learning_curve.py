@@ -71,7 +71,10 @@ def answer(points: Sequence[Point]) -> str:
     if last.right == last.images:
         return f"{reached}: more test pictures would tell whether more to train on bring anything"
     if law.exponent < FLAT:
-        return f"{reached}, and no more than with fewer: more of the same kind should bring little"
+        return (
+            f"{reached}, no more than with fewer: more of the same kind should bring little, as far as {last.images:,} "
+            "test pictures can tell"
+        )
     more = _one_digit(last.pictures / 4)
     # From what was measured, not from where the law passes by it.
     kept = (1 - law.exact_match(last.pictures + more)) / (1 - law.exact_match(last.pictures))
@@ -104,8 +107,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
         pictures, kept, [np.maximum(kept - low, 0), np.maximum(high - kept, 0)], fmt="o-", capsize=3,
         label=f"exact match of {points[-1].images:,} others, 95 % interval",
     )  # fmt: skip
-    if len(points) > 1:
-        law = fitted(points)
+    if len(points) > 1 and (law := fitted(points)).exponent >= FLAT:
         seen = np.geomspace(pictures[0], 4 * pictures[-1], 50)
         axes.plot(seen, [law.exact_match(number) for number in seen], ":", color="grey", label="power law")
     axes.set(xscale="log", xlabel="pictures to train on", ylabel="read right", ylim=(None, 1.02))
@@ -113,6 +115,6 @@ def draw(points: Sequence[Point], path: Path) -> None:
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend()
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120)

@@ -171,9 +171,10 @@ def _coverage(scores: Scores) -> Figure:
     axes.fill_between(shares, below, above, color=QUIET, label="95 % interval")
     axes.plot(shares, wrong, color=WRONG, label="wrong among the accepted")
     if scores.sure:
-        axes.plot(scores.sure.share, 1 - scores.sure.exact_match, "o", color=RIGHT, label=f"{SURE:.1%} right")
+        dot = scores.sure.share, 1 - scores.sure.exact_match
+        axes.plot(*dot, "o", color=RIGHT, label=f"{SURE:.1%} right", clip_on=False)
     # The interval of the very surest, a handful, would press everything else flat.
-    axes.set(xlim=(0, 1), ylim=(0, 1.3 * max(*wrong, 0.01)), xlabel="accepted, the surest first", ylabel="wrong")
+    axes.set(xlim=(0, 1), ylim=(0, 1.1 * max(*wrong, above[-1])), xlabel="accepted, the surest first", ylabel="wrong")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(loc="upper left", frameon=False, fontsize=8)

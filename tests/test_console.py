@@ -156,7 +156,10 @@ def test_progress_in_a_log_is_a_line_now_and_then(
         assert capsys.readouterr().err == ""
         now += console.LOG_INTERVAL + 5
         advance(1990)
-    assert capsys.readouterr().err == "reading: 2,000 of 4,000, 0:20 left, 100 pictures/s\n"
+        assert capsys.readouterr().err == "reading: 2,000 of 4,000, 0:20 left, 100 pictures/s\n"
+        now += console.LOG_INTERVAL + 5
+        advance(0, 3000)
+    assert capsys.readouterr().err == "reading: 2,000 of 3,000, 0:20 left, 50 pictures/s\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

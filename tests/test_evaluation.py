@@ -136,6 +136,8 @@ def test_follows_a_real_training_to_its_end(tmp_path: Path) -> None:
         followed = subprocess.run(follow, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert training.wait(300) == 0
     assert followed.returncode == 0, followed.stderr
+    training_rows = json.loads((tmp_path / "r" / "split.json").read_text())["training"]
+    assert f"{len(training_rows)} of the 24 pictures were trained on" in followed.stderr
     with (tmp_path / "r" / "history.csv").open() as file:
         best = max(
             csv.DictReader(file), key=lambda row: (float(row["exact_match"]), -float(row["character_error_rate"]))

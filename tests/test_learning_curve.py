@@ -42,7 +42,7 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
     assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == 0
     out, errors = capsys.readouterr()
     rows = [line.split("\t") for line in out.splitlines()]
-    assert [row[0] for row in rows] == ["10", "20"]
+    assert [row[0] for row in rows] == ["pictures", "10", "20"]
     points = json.loads(Path("curve/curve.json").read_text())
     assert [point["pictures"] for point in points] == [10, 20]
     parts = [Path(f"curve/{name}.tsv").read_text().splitlines() for name in ("000010", "000020")]

@@ -42,6 +42,11 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
             )
         table = csv.reader((line for _, line in numbered), delimiter=separator, quoting=quoting)
         if file is None:
+            if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():
+                raise UserError(
+                    f"{path}: its first line, {', '.join(header)}, names no columns that are known, and {header[0]} is "
+                    "no picture: name them file and label, or begin with a picture"
+                )
             file, label = 0, 1
             yield header[0], header[1] if len(header) > 1 else ""
         for row in table:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import os
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -143,6 +144,19 @@ def best(history: History) -> dict[str, float]:
         return row.get("difficulty", 0.0), row["exact_match"], -row["character_error_rate"], row["epoch"]
 
     return max(history, key=rank)
+
+
+def trained_on(model: str) -> set[str]:
+    """The real paths of the pictures that a run folder, or a model file in one, was trained on; of others nothing."""
+    run = Path(model) if Path(model).is_dir() else Path(model).parent
+    try:
+        data = Path(json.loads((run / "parameters.json").read_text(encoding="utf-8"))["data"])
+        names = json.loads((run / "split.json").read_text(encoding="utf-8"))["training"]
+    except (OSError, ValueError, KeyError):
+        # Shipped weights, or a model file that was taken out of its run.
+        return set()
+    folder = data if data.is_dir() else data.parent
+    return {os.path.realpath(folder / name) for name in names}
 
 
 def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:

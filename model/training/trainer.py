@@ -108,15 +108,16 @@ def train(
         # The kill may have come between the state and the table.
         folder.write_history(history)
     told_of_silence = False
-    pictures_left = (schedule.epochs - len(history)) * len(training.rows)
+    done_before = len(history)
     try:
-        with progress("training", pictures_left) as advance:
+        with progress("training", None) as advance:
             while True:
                 epoch = len(history)
                 losses = [row["validation_loss"] for row in history]
                 last = schedule.last_epoch(losses)
                 if epoch >= last:
                     break
+                advance(0, (last - done_before) * len(training.rows))
                 if settings.patience and _epochs_without_better(history) >= settings.patience:
                     folder.log(f"stopped early: no better validation for {settings.patience} epochs")
                     break
@@ -150,6 +151,11 @@ def train(
                 if late and scores["empty_readings"] == 1 and not told_of_silence:
                     folder.log(_diagnosis(run.steps(), loss))
                     told_of_silence = True
+        kept = best(history)
+        folder.log(
+            f"the model file is epoch {kept['epoch']:.0f}: exact match {kept['exact_match']:.2%} "
+            f"of {len(validation.rows):,} validation pictures"
+        )
     finally:
         # An interrupted training is looked at, too.
         if history:

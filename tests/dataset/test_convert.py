@@ -286,3 +286,13 @@ def test_the_report_is_what_it_was(convert: Convert, tmp_path: Path, capsys: pyt
         run(["./convert/in.jsonl"])
     assert stop.value.code == 0
     assert "1 readable, 0 unreadable" in capsys.readouterr().out
+
+
+def test_a_file_is_never_replaced_by_a_folder(convert: Convert, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "ab_1.png"), drawn(1))
+    (tmp_path / "precious.txt").write_text("mine")
+    code, errors = convert("in", "precious.txt", "--form", "csv")
+    assert code == 2
+    assert "precious.txt is a file, which would be replaced by a folder: choose another name" in errors
+    assert (tmp_path / "precious.txt").read_text() == "mine"

@@ -306,6 +306,7 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
     ("file", "text", "message"),
     [
         ("l.csv", "label,picture\nx,a.png\n", "none of them is file or path"),
+        ("l.csv", "name,truth\na.png,x\n", "its first line, name, truth, names no columns that are known"),
         ("l.jsonl", '{"file": "a.png"}\n{broken\n', "line 2 is not JSON"),
         ("l.jsonl", '["a.png"]\n', "line 1 names no picture"),
         ("l.jsonl", '{"label": "x"}\n', "line 1 names no picture"),
