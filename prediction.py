@@ -45,7 +45,7 @@ def main(parameters: PredictionParameters) -> int:
         samples, labels, plotted = iter(some(samples, parameters.demo)), True, plotted or DEMO
     first = next(samples, None)
     if first is None:
-        places = ", ".join(parameters.paths)
+        places = ", ".join("what came on stdin" if path == "-" else path for path in parameters.paths)
         raise UserError(f"no pictures in {places}: give pictures, or folders or lists that hold some")
 
     rows: list[tables.Row] = []

@@ -56,6 +56,9 @@ def main() -> int:
     failed = [command for command, code in codes.items() if code]
     if test:
         say("failed: " + "; ".join(f"python {command}" for command in failed) if failed else "all checks passed")
+    elif not failed:
+        activate = r".venv\Scripts\activate" if sys.platform == "win32" else "source .venv/bin/activate"
+        say(f"next: {activate}, then: python training.py --quick")
     return codes[failed[0]] if failed else 0
 
 

@@ -71,7 +71,7 @@ def main(parameters: TrainingParameters) -> int:
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
         f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "
-        f"{'' if parameters.epochs else 'up to '}{settings.schedule.epochs} epochs, {start}; in {path}"
+        f"epochs: {'' if parameters.epochs else 'up to '}{settings.schedule.epochs}, {start}; in {path}"
     )
     try:
         train(net, card, training, validation, settings, folder, dataset.contact_sheet)

@@ -214,7 +214,7 @@ def test_plot_is_a_picture_of_what_was_read(predict: Predict, tmp_path: Path) ->
         ([], "nothing to read: give pictures"),
         (["nowhere"], "nowhere does not exist"),
         (["empty"], "no pictures in empty"),
-        (["empty", "-"], "no pictures in empty, -"),
+        (["empty", "-"], "no pictures in empty, what came on stdin"),
         (["in", "--csv", "folder"], "folder is in the way"),
         (["in", "--json", "in/1.png/o.json"], "is in the way"),
         (["in", "--csv", "/dev/full"], "no space left to write"),

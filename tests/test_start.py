@@ -56,6 +56,7 @@ def test_sets_up_once_reads_the_samples_and_hands_on_the_exit_code(clone: Path) 
     first = start(clone)
     assert (first.returncode, first.stdout) == (0, "read DB/samples --labels\n"), first.stderr
     assert "installing requirements.txt into .venv" in first.stderr
+    assert "python training.py --quick" in first.stderr.splitlines()[-1]
 
     again = start(clone, PIP_FIND_LINKS="file:///nowhere")
     assert (again.returncode, again.stdout) == (0, "read DB/samples --labels\n")

@@ -83,7 +83,7 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     labels = split["training"] | split["validation"]
     assert labels == {file.name: file.name.partition("_")[0] for file in data.iterdir()}
     assert not split["training"].keys() & split["validation"].keys()
-    assert "2 epochs" in (folder / "log.txt").read_text()
+    assert "epochs: 2," in (folder / "log.txt").read_text()
     readings = list(Reader("r").read(sorted(data.iterdir())))
     assert len(readings) == 40
     assert all(reading.error is None for reading in readings)
@@ -257,6 +257,7 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "pictures", "--alphabet", "ab"], r"outside the alphabet: c d .*--alphabet"),
         (["--data", "pictures", "--size", "8x32"], r"too long for the network.*--size"),
         (["--data", "pictures", "--run", "taken"], r"taken holds something already"),
+        (["--data", "pictures", "--run", "taken/mine.txt"], r"taken/mine\.txt is a file: choose a folder"),
         (["--resume", "--run", "taken"], r"taken holds no run to resume"),
         (["--resume"], r"no run to resume"),
         (["--data", "pictures", "--from", "nothing"], r"no model file nothing"),

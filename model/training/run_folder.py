@@ -45,7 +45,9 @@ class RunFolder:
 
     def refuse_other_files(self) -> None:
         """Raise UserError when a new run would stand among files that are there already."""
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path} is a file: choose a folder for --run")
+        if self.path.is_dir() and any(self.path.iterdir()):
             raise UserError(f"{self.path} holds something already: go on with --resume, or choose another --run")
 
     def write_text(self, name: str, text: str) -> None:
