@@ -139,6 +139,9 @@ def _claim(out: Path, style: Style) -> None:
     if (out / ABOUT).exists():
         earlier = _read_about(out / ABOUT)
         differing = [name for name in about if earlier.get(name) != about[name]]
+        if "style" in differing:
+            # The rest follows from it.
+            differing = ["style"]
         if differing:
             were = ", ".join(f"--{name} ({_short(earlier.get(name))}, now {_short(about[name])})" for name in differing)
             raise UserError(f"{out} holds a corpus made with another {were}: give the same flags or another --out")
@@ -161,7 +164,7 @@ def _read_about(path: Path) -> dict[str, Any]:
 
 def _short(value: Any) -> str:
     if isinstance(value, list):
-        return " ".join(str(font).split(" sha256:")[0] for font in value)
+        value = " ".join(str(font).split(" sha256:")[0] for font in value)
     text = str(value)
     return text if len(text) <= 80 else text[:77] + "…"
 
