@@ -26,7 +26,7 @@ QUICK_EPOCHS = 4
 QUICK_AUGMENTATION = 0.25
 
 #: The shipped weights that trainings start from.
-GENERAL = "general"
+GENERAL = "captcha"
 
 #: Letters that stand out so many times as much in colour as in grey are better read in colour.
 HUES = 2.0
