@@ -163,6 +163,12 @@ def columns_of(network: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(columns.predict_on_batch(images))
 
 
+@pytest.mark.parametrize("name", [file.stem for file in model_file.SHIPPED.glob("*.keras")])
+def test_trainings_start_from_all_shipped_weights(name: str) -> None:
+    card = model_file.read_card(model_file.SHIPPED / f"{name}.keras").model_copy(update={"head": "joint", "width": 160})
+    assert f"{len(card.alphabet)} of {len(card.alphabet)} characters known" in transfer(name, build(card), card)
+
+
 def test_weights_of_other_stages_are_refused(written: Path) -> None:
     card = CARD.model_copy(update={"network": "vgg_bigru"})
     with pytest.raises(UserError, match="has network vgg_bilstm, this training asks for vgg_bigru"):
