@@ -39,7 +39,7 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
     if strength <= 0:
         return image
     # Drawn at once, and always as many: one call costs as much as one number.
-    u = rng.random(32).tolist()
+    u = rng.random(31).tolist()
     often = min(1.0, strength)
     shape = image.shape
 
@@ -53,8 +53,8 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
     if u[11] < 0.25 * often:
         image = _coarse(image, u[12], u[13], strength)
     image = image.reshape(shape)
-    if u[14] < 0.45 * often:
-        image = _stroke(image, [*u[15:21], u[31]])
+    if u[14] < 0.2 * often:
+        image = _stroke(image, u[15:21])
     if u[21] < 0.9 * often:
         image = _light(image, u[22:28], strength)
     if u[28] < 0.5 * often:
@@ -127,13 +127,13 @@ def _coarse(image: Image, kind: float, amount: float, strength: float) -> Image:
 
 
 def _stroke(image: Image, u: list[float]) -> Image:
-    """A line across some part of the picture, thinner than letters, in a colour that occurs in it."""
+    """A thin line across some part of the picture, in a colour that occurs in it."""
     height, width = image.shape[:2]
     colour = image[int(u[0] * height), int(u[1] * width)].tolist()
     x, y = int(u[2] * width), int(u[3] * height)
     reach = (0.2 + 0.8 * u[4]) * width / 2
     rise = (u[5] - 0.5) * height
-    thickness = max(1, round(height / 64 * (0.6 + 2.2 * u[6])))
+    thickness = max(1, round(height / 64))
     ends = (int(x - reach), int(y - rise)), (int(x + reach), int(y + rise))
     return cv2.line(image.copy(), *ends, colour, thickness, cv2.LINE_AA)
 
