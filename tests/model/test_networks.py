@@ -156,7 +156,7 @@ def test_a_picture_reads_the_same_alone_and_among_wider_ones(
     assert [r.text for r in reader.read(images)] == [next(reader.read([image])).text for image in images]
 
 
-@pytest.mark.parametrize("head", ["ctc", "attention"])
+@pytest.mark.parametrize("head", ["ctc", pytest.param("attention", marks=pytest.mark.slow)])
 def test_the_upper_row_is_read_first(head: str, tmp_path: Path) -> None:
     described = card("vgg", "bilstm", head, "none", "small", WIDTH).model_copy(update={"rows": 2})
     one = build(described.model_copy(update={"rows": 1}))
