@@ -15,13 +15,18 @@ def split(names: np.ndarray, digests: npt.NDArray[np.uint64], fraction: float) -
 
     `names` are relative paths, `digests` the pictures' content hashes, row by row. A picture is validation when the
     SHA-1 of its name falls into the lowest `fraction`; copies of one picture follow the smallest of their names, so
-    that the same bytes are never on both sides.
+    that the same bytes are never on both sides. Where that leaves a side empty, as it may with a dozen pictures, the
+    picture closest to the border changes sides.
     """
     leaders = _leaders(names, digests)
-    limit = fraction * 2**64
-    drawn = np.fromiter(
-        (int.from_bytes(hashlib.sha1(names[row].encode()).digest()[:8]) < limit for row in leaders), bool, len(leaders)
+    places = np.fromiter(
+        (int.from_bytes(hashlib.sha1(names[row].encode()).digest()[:8]) for row in leaders), np.uint64, len(leaders)
     )
+    drawn = places < fraction * 2**64
+    if drawn.size and not drawn.any():
+        drawn = places == places.min()
+    elif drawn.all():
+        drawn = places != places.max(initial=0)
     return np.flatnonzero(~drawn), np.flatnonzero(drawn)
 
 

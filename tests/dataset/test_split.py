@@ -53,6 +53,15 @@ def test_nothing_to_split() -> None:
     assert sides([], [], 0.1) == (set(), set())
 
 
+def test_two_different_pictures_are_enough_for_two_sides() -> None:
+    for fraction in (1e-9, 1 - 1e-9):
+        for names, digests in ((["abc", "a"], [1, 2]), (["abc", "a", "copy"], [1, 2, 1])):
+            train, validation = sides(names, digests, fraction)
+            assert train and validation
+            assert {"abc", "copy"} & set(names) <= train or {"abc", "copy"} & set(names) <= validation
+    assert set() in sides(["a", "abc"], [1, 1], 0.1)
+
+
 def test_apart_drops_what_the_other_side_has() -> None:
     train, validation = np.array([5, 6, 7, 5], np.uint64), np.array([7, 9], np.uint64)
     assert dataset.apart(train, validation).tolist() == [0, 1, 3]
