@@ -428,7 +428,9 @@ class DatasetParameters(Parameters):
     `python -m dataset convert` writes labelled pictures in another form, `python -m dataset unpack` unpacks an archive.
     """
 
-    path: Positional[str] = Field(TRAIN_FOLDER, description="Folder or list of labelled pictures.")
+    path: Annotated[Positional[str], arg(metavar="PATH")] = Field(
+        TRAIN_FOLDER, description="Folder or list of labelled pictures."
+    )
     label_pattern: LabelPattern = Field(
         None, description="Regular expression with a group `label`, searched in the file name without its suffix."
     )
@@ -516,7 +518,7 @@ class TrainingParameters(Parameters):
     )
     colour: Annotated[
         Literal["grey", "rgb"] | None,
-        arg(help_behavior_hint="(default: grey, unless letters stand out by their hue)"),
+        arg(metavar="{grey,rgb}", help_behavior_hint="(default: grey, unless letters stand out by their hue)"),
     ] = Field(None, description="What the network sees.")
     epochs: Annotated[int | None, chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, description="Times every picture is seen."
@@ -578,7 +580,9 @@ class LearningCurveParameters(Parameters):
 class PredictionParameters(Parameters):
     """Read pictures: model file and pictures in, one line per picture out."""
 
-    paths: Positional[tuple[str, ...]] = Field((), description="Pictures, folders, list files, or - for stdin.")
+    paths: Annotated[Positional[tuple[str, ...]], arg(metavar="[PATH…]", help_behavior_hint="")] = Field(
+        (), description="Pictures, folders, list files, or - for stdin."
+    )
     model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
     csv: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a CSV table.")
     json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write JSON.")
@@ -615,7 +619,9 @@ class PredictionParameters(Parameters):
 class EvaluationParameters(Parameters):
     """Score a model file on labelled pictures, with its uncertainty."""
 
-    path: Positional[str] = Field(TEST_FOLDER, description="Folder or list of labelled pictures.")
+    path: Annotated[Positional[str], arg(metavar="PATH")] = Field(
+        TEST_FOLDER, description="Folder or list of labelled pictures."
+    )
     model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
     json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write the scores as JSON.")
     report: Annotated[str | None, arg(metavar="DIR")] = Field(None, description="Write a report to look at.")

@@ -116,7 +116,8 @@ def _bars(lengths: dict[int, int]) -> dict[str, int]:
     bars: Counter[str] = Counter()
     for length, count in lengths.items():
         low = (length - 1) // step * step + 1
-        bars[str(length) if step == 1 else f"{low}-{low + step - 1}"] += count
+        high = min(low + step - 1, max(lengths))
+        bars[str(low) if low == high else f"{low}-{high}"] += count
     return bars
 
 

@@ -118,6 +118,17 @@ def test_command_names_what_is_broken(tmp_path: Path, write: Maker, capsys: pyte
     assert "training.py" not in out
 
 
+def test_bars_of_many_lengths_end_with_the_longest(
+    tmp_path: Path, write: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, [f"{'a' * length}_{length}.png" for length in range(20, 26)])
+    _, out, _ = run(tmp_path, capsys=capsys)
+    assert " 19-20 " in out
+    assert " 23-24 " in out
+    assert " 25 " in out
+    assert "26" not in out
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
