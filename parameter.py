@@ -542,7 +542,7 @@ class TrainingParameters(Parameters):
     resume: bool = Field(False, description="Go on with the run folder where it stopped.")
     from_: Annotated[
         str | None,
-        arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: captcha where it fits, else random)"),
+        arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: general where it fits, else random)"),
     ] = Field(None, description="Start from the weights of a model file, a run folder or a shipped name.")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")

@@ -26,7 +26,7 @@ QUICK_EPOCHS = 4
 QUICK_AUGMENTATION = 0.25
 
 #: The shipped weights that trainings start from.
-GENERAL = "captcha"
+GENERAL = "general"
 
 #: Letters that stand out so many times as much in colour as in grey are better read in colour.
 HUES = 2.0
@@ -124,7 +124,7 @@ def settings(parameters: TrainingParameters, pictures: int, curriculum: Curricul
     """How the trainer trains with completed `parameters` on so many pictures."""
     schedule = Schedule(
         peak=parameters.learning_rate or 0.0,
-        epochs=parameters.epochs or epochs(pictures),
+        epochs=parameters.epochs or epochs(pictures, parameters.from_ != RANDOM),
         warmup=parameters.warmup,
         # What grows harder has no validation loss that could settle.
         settle=parameters.epochs is None and curriculum is None,
@@ -179,9 +179,12 @@ def size(aspect: float, steps_needed: int) -> tuple[int, int]:
     return 8 * -(-int(width) // 8), HEIGHT
 
 
-def epochs(pictures: int) -> int:
-    """Passes over a corpus at the most: many over a small one, few over a large one, more steps for the larger."""
-    return max(3, round(120 * (1000 / pictures) ** 0.5))
+def epochs(pictures: int, from_weights: bool) -> int:
+    """Passes over a corpus at the most: many over a small one, few over a large one, more steps for the larger.
+
+    Half as many where what strokes look like is known.
+    """
+    return max(3, round((60 if from_weights else 120) * (1000 / pictures) ** 0.5))
 
 
 def batch_size(pictures: int) -> int:

@@ -16,7 +16,7 @@ BETTER = 0.01
 #: Settled is what got no better for so many epochs, and for this part of all epochs.
 SETTLED_EPOCHS, SETTLED_PART = 10, 0.3
 #: The end takes this part of the epochs before it, or so many epochs if that is more.
-END_PART, END_EPOCHS = 0.4, 5
+END_PART, END_EPOCHS = 0.5, 10
 #: The learning rate ends at this part of its peak.
 FINAL = 0.01
 
@@ -58,8 +58,10 @@ class Schedule:
         """The number of epochs after which the validation loss had settled, None when it has not."""
         if not self.settle:
             return None
-        best, best_epoch = math.inf, 0
-        for epoch, loss in enumerate(validation_losses, start=1):
+        # While the rate still rises, weights from elsewhere are at their best, and lose it again at the peak.
+        rising = round(self.warmup * self.epochs)
+        best, best_epoch = math.inf, rising
+        for epoch, loss in enumerate(validation_losses[rising:], start=rising + 1):
             if loss < best - BETTER:
                 best, best_epoch = loss, epoch
             if epoch - best_epoch >= max(SETTLED_EPOCHS, SETTLED_PART * epoch):

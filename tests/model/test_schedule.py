@@ -30,10 +30,10 @@ def test_ends_soon_after_the_validation_loss_has_settled() -> None:
     schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=True)
     losses = [*FALLING[:20], *[0.5] * 30]
     ends = [schedule.last_epoch(losses[:done]) for done in range(31)]
-    # Ten epochs no better than the twentieth, then two fifths of the thirty to come to rest.
-    assert ends == [100] * 30 + [42]
-    assert schedule.last_epoch(losses[:42]) == 42
-    rates = [schedule.rate(30 + part / 4, losses[:30]) for part in range(49)]
+    # Ten epochs no better than the twentieth, then half of the thirty to come to rest.
+    assert ends == [100] * 30 + [45]
+    assert schedule.last_epoch(losses[:45]) == 45
+    rates = [schedule.rate(30 + part / 4, losses[:30]) for part in range(61)]
     assert rates[0] == pytest.approx(schedule.rate(30, losses[:29]))
     assert all(later < earlier for earlier, later in pairwise(rates))
     assert rates[-1] < rates[0] / 50
@@ -42,7 +42,13 @@ def test_ends_soon_after_the_validation_loss_has_settled() -> None:
 def test_a_better_validation_later_does_not_bring_a_settled_run_back() -> None:
     schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=True)
     losses = [*FALLING[:20], *[0.5] * 10, 0.01, 0.001]
-    assert schedule.last_epoch(losses) == 42
+    assert schedule.last_epoch(losses) == 45
+
+
+def test_what_was_better_in_the_warm_up_does_not_settle_a_run() -> None:
+    schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=True)
+    losses = [*[0.1] * 10, *FALLING]
+    assert [schedule.last_epoch(losses[:done]) for done in range(41)] == [100] * 41
 
 
 def test_epochs_that_were_asked_for_are_all_taken() -> None:
@@ -58,9 +64,10 @@ def test_the_width_follows_pictures_and_labels(aspect: float, steps: int, expect
     assert recipe.size(aspect, steps) == expected
 
 
-def test_larger_corpora_take_fewer_epochs_and_more_steps() -> None:
+@pytest.mark.parametrize("from_weights", [False, True])
+def test_larger_corpora_take_fewer_epochs_and_more_steps(from_weights: bool) -> None:
     sizes = [300, 1_000, 3_000, 10_000, 100_000, 1_000_000]
-    epochs = [recipe.epochs(size) for size in sizes]
+    epochs = [recipe.epochs(size, from_weights) for size in sizes]
     assert epochs == sorted(epochs, reverse=True)
     seen = [size * times for size, times in zip(sizes, epochs, strict=True)]
     assert seen == sorted(seen)
