@@ -52,6 +52,10 @@ NetworkName = Literal[
 ]  # fmt: skip
 HeadName = Literal["ctc", "attention", "joint"]
 
+#: What export.py writes, each a file in model/export, and how the names of such files end; a SavedModel is a folder.
+FileForm = Literal["onnx", "litert", "savedmodel"]
+FILE_FORMS: dict[FileForm, str] = {"onnx": ".onnx", "litert": ".tflite", "savedmodel": ""}
+
 
 def _checked_size(text: str) -> str:
     return "x".join(map(str, notation.size(text)))
@@ -465,6 +469,30 @@ class EvaluationParameters(Parameters):
     )
     min_probability: MinProbability = Field(None, description="Say what comes of rejecting readings below it.")
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+
+
+class ExportParameters(Parameters):
+    """Write a model file for another runtime. It is read back there and compared with Keras, or not written."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")] = Field(description="Model file or shipped name.")
+    form: FileForm = Field("onnx", description="onnx is read by this kit without Keras; docs/export.md has the others.")
+    out: Annotated[str, arg(metavar="F")] = Field(description="File to write: .onnx, .tflite, or a folder.")
+    int8: Annotated[str | None, arg(metavar="PATH")] = Field(
+        None, description="In integers of 8 bits, their ranges and the loss found on these labelled pictures (onnx)."
+    )
+    label_pattern: LabelPattern = Field(
+        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
+    )
+
+    @model_validator(mode="after")
+    def _file_of_the_form(self) -> Self:
+        suffix = FILE_FORMS[self.form]
+        if Path(self.out).suffix != suffix:
+            wanted = f"a name that ends in {suffix}" if suffix else "the name of a folder, without a suffix"
+            raise UserError(f"--out {self.out}: --form {self.form} takes {wanted}")
+        if self.int8 and self.form != "onnx":
+            raise UserError(f"--int8 goes with --form onnx, not {self.form}: leave it out")
+        return self
 
 
 AnyParameters = TypeVar("AnyParameters", bound=Parameters)

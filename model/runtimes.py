@@ -36,6 +36,25 @@ def pictures(inputs: Any) -> dict[str, NDArray[Any]]:
     return dict(zip((IMAGES, WIDTHS), inputs if isinstance(inputs, tuple) else (inputs,), strict=False))
 
 
+def merged(parts: Sequence[Part]) -> list[Part]:
+    """Parts cut from one network, with those as one that have the same inputs."""
+    import keras
+
+    found: dict[tuple[str, ...], list[Part]] = {}
+    for part in parts:
+        found.setdefault(part.inputs, []).append(part)
+    return [
+        same[0]
+        if len(same) == 1
+        else Part(
+            keras.Model(same[0].network.input, [output for part in same for output in part.network.outputs]),
+            inputs,
+            tuple(name for part in same for name in part.outputs),
+        )
+        for inputs, same in found.items()
+    ]
+
+
 def of_keras(parts: Sequence[Part]) -> Runtime:
     """Keras, on any of its backends."""
     from model.network import jit_compile

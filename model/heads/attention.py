@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #: Names of layers in a network.
 DECODER, MASK = "attention", "mask"
 
-#: What the encoder gives and each step takes, with the mask where widths differ.
-COLUMNS, KEYS = "columns", "keys"
+#: What the encoder gives, with the mask where widths differ; each step takes it under a name that begins with ENCODED.
+COLUMNS, KEYS, ENCODED = "columns", "keys", "encoded_"
 #: A step: the last characters, the parts of the state before and after by cell; what comes next, where it looked.
 CHARACTERS, NEXT, WEIGHTS = "characters", "next_log_probabilities", "weights"
 STATES = {"gru": ("state",), "lstm": ("state", "carry")}
@@ -78,10 +78,9 @@ class Attention:
         after, weights = decoder.step(characters, states, *encoded, masks[0] if masks else None)
         following = keras.ops.log_softmax(decoder.classes(after[0]))
         step = keras.Model([characters, *states, *encoded, *masks], [following, weights, *after])
-        taken = _encoded(card)
         return [
-            Part(encoder, (IMAGES,) if card.width else (IMAGES, WIDTHS), taken),
-            Part(step, (CHARACTERS, *STATES[card.cell], *taken), (NEXT, WEIGHTS, *_after(card))),
+            Part(encoder, (IMAGES,) if card.width else (IMAGES, WIDTHS), _encoded(card)),
+            Part(step, (CHARACTERS, *STATES[card.cell], *_taken(card)), (NEXT, WEIGHTS, *_after(card))),
         ]
 
     def decoder(self, run: Runtime, card: Card) -> AttentionReader:
@@ -90,6 +89,10 @@ class Attention:
 
 def _encoded(card: Card) -> tuple[str, ...]:
     return (COLUMNS, KEYS) if card.width else (COLUMNS, KEYS, MASK)
+
+
+def _taken(card: Card) -> tuple[str, ...]:
+    return tuple(ENCODED + name for name in _encoded(card))
 
 
 def _after(card: Card) -> tuple[str, ...]:
@@ -107,7 +110,8 @@ class AttentionReader:
 
     def __init__(self, run: Runtime, card: Card) -> None:
         self._run, self._longest = run, card.longest
-        self._encoded, self._states, self._after = _encoded(card), STATES[card.cell], _after(card)
+        self._encoded, self._taken = _encoded(card), _taken(card)
+        self._states, self._after = STATES[card.cell], _after(card)
 
     def outputs(self, inputs: Any) -> list[NDArray[Any]]:
         """Columns, keys and, where widths differ, the mask, each (batch, steps, …)."""
@@ -132,7 +136,7 @@ class AttentionReader:
         # Every picture has `width` texts side by side; all but the first begin impossible, being the same.
         encoded = {
             name: np.repeat(part, width, 0) if width > 1 else part
-            for name, part in zip(self._encoded, outputs, strict=True)
+            for name, part in zip(self._taken, outputs, strict=True)
         }
         state = [np.zeros((batch * width, UNITS), np.float32) for _ in self._states]
         texts = np.zeros((batch, width, 0), np.int32)
