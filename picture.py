@@ -256,8 +256,11 @@ def _decode_plain(data: bytes, flag: int) -> npt.NDArray[Any] | None:
 
 
 def _decode_odd(data: bytes) -> Image:
-    from PIL import Image as pillow
-    from PIL import ImageOps, UnidentifiedImageError
+    try:
+        from PIL import Image as pillow
+        from PIL import ImageOps, UnidentifiedImageError
+    except ImportError:
+        raise UnreadablePicture("no plain PNG or JPEG, and Pillow, which reads others, is not installed") from None
 
     try:
         with pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:

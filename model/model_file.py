@@ -112,6 +112,8 @@ def locate(name_or_file: str, forms: Sequence[str] = FORMS) -> Path:
             f"no model file {name_or_file}: give a {' or '.join(reversed(forms))} file, a run folder, or a shipped "
             f"name ({names})"
         )
+    if path.suffix in FORMS and path.suffix not in forms:
+        raise UserError(f"{path} is made to be read with alone: give the .keras file that it was exported from")
     return path
 
 
@@ -172,8 +174,6 @@ def load(path: Path) -> tuple[Any, Card]:
     from model.network import import_keras
 
     card = read_card(path)
-    if path.suffix not in TRAINED:
-        raise UserError(f"{path} is made to be read with alone: give the .keras file that it was exported from")
     keras = import_keras()
     # Layers of our own are known to Keras once they are imported.
     import model.attention

@@ -158,7 +158,7 @@ def some_pictures(card: Card, count: int = COMPARED) -> list[picture.Image]:
         text = "".join(rng.choice(list("0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"), rng.integers(1, 8)))
         ink, thickness, face = rng.integers(0, 120, 3).tolist(), max(1, height // 24), cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(image, text, (height // 8, height * 3 // 4), face, height / 40, ink, thickness, cv2.LINE_AA)
-        for ends in rng.integers(0, [width, height], (2, 2, 2)).tolist():
-            cv2.line(image, *ends, ink, thickness, cv2.LINE_AA)
+        for start, end in rng.integers(0, [width, height], (2, 2, 2)).tolist():
+            cv2.line(image, start, end, ink, thickness, cv2.LINE_AA)
         pictures.append(picture.fit(image, card.width, card.height, card.fit))
     return pictures

@@ -506,6 +506,8 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "Multiply": _both("Mul"),
     "OnesLike": _ones_like,
     "Permute": _permute,
+    # In files of earlier kits.
+    "ReLU": _each("Relu"),
     "Reshape": _reshape,
     "Sampler": _sampler,
     "Softmax": _along_last("Softmax"),

@@ -1,7 +1,7 @@
-"""Form savedmodel: a folder for TensorFlow and TensorFlow Serving, with a signature `encoder`, and `step` for attention.
+"""Form savedmodel: a folder for TensorFlow and its Serving, with a signature `encoder`, and `step` for attention.
 
-Inputs and outputs have the names that they have in an ONNX file. The card lies in `assets.extra`, which TensorFlow leaves
-to others.
+Inputs and outputs have the names that they have in an ONNX file. The card lies in `assets.extra`, which TensorFlow
+leaves to others.
 """
 
 from __future__ import annotations
