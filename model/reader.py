@@ -112,6 +112,10 @@ class Reader:
         is run in another thread, and is ahead of the readings by a few batches.
         Arrays are uint8 (height, width) or (height, width, channels), of any size.
         """
+        if isinstance(sources, Sequence) and len(sources) == 1:
+            # A picture alone is read sooner than a thread is started.
+            yield from self._read_chunk([(sources[0], self._prepare(sources[0]))])
+            return
         # Pictures of similar width are read together: a network of any width looks through several batches for them.
         size, ahead = (self._batch_size, BATCHES_AHEAD) if self.card.width else (self._batch_size * WINDOW, 2)
         for prepared in arrivals(sources, self._prepare, size, ahead):

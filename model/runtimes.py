@@ -89,7 +89,11 @@ def of_onnx(path: Path) -> Runtime:
         raise UserError(f"the network in {path} cannot be opened ({reason}): export it again") from error
 
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        found: list[NDArray[Any]] = session.run(list(outputs), dict(inputs))
+        try:
+            found: list[NDArray[Any]] = session.run(list(outputs), dict(inputs))
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"the network in {path} is not as its card says ({reason}): export it again") from error
         return found
 
     return run

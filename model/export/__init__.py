@@ -26,6 +26,7 @@ from model import model_file
 from model.decoding import Decoded
 from model.heads import HEADS
 from model.model_file import Card
+from model.network import import_keras
 from model.runtimes import Runtime, of_keras
 from model.runtimes import pictures as as_inputs
 
@@ -86,12 +87,15 @@ def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> None:
 
 def module(name: str) -> Any:
     """A file of this package. Raises UserError where a package that it needs is missing."""
+    # First of all, since it chooses the backend, and quietly.
+    import_keras()
     try:
         return import_module(f"model.export.{name}")
     except ImportError as error:
+        extra = "tensorflow" if error.name == "tensorflow" else "export"
         raise UserError(
-            f"--form {name} needs the package {error.name}, which is not installed: pip install '.[export]' at the top "
-            "of the clone"
+            f"export.py needs the package {error.name} for this, which is not installed: pip install '.[{extra}]' at "
+            "the top of the clone"
         ) from error
 
 

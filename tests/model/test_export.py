@@ -357,6 +357,9 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     refuses("was written by crnn-kit 9.1 in format 99, this kit reads up to")
     with_entry(folder, model, json.dumps(asdict(CARD) | {"width": -1}))
     refuses(f"the {CARD_ENTRY} in {model} is damaged (width is -1)")
+    for other in ({"width": 96}, {"width": None}, {"height": 16}, {"channels": 3}, {"head": "attention"}):
+        with_entry(folder, model, json.dumps(asdict(CARD) | other))
+        refuses(f"the network in {model} is not as its card says (")
     with_entry(folder, model, "{")
     refuses("model.onnx is not a model file, or damaged (")
     # The card is whole, and the network is not.
@@ -383,7 +386,7 @@ def test_an_export_that_fails_leaves_nothing(
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "onnx", None)
         patch.delitem(sys.modules, "model.export.onnx", raising=False)
-        missing = "needs the package onnx, which is not installed: pip install '.[export]'"
+        missing = "needs the package onnx for this, which is not installed: pip install '.[export]'"
         refused(run, missing, export, model, "--out", out)
     refused(run, "--form onnx takes a name that ends in .onnx", export, model, "--out", tmp_path / "model")
     refused(run, "takes the name of a folder", export, model, "--form", "savedmodel", "--out", out)
