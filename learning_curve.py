@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import console
-import parameter
+import notation
 from console import UserError, atomic, warn
 from parameter import LearningCurveParameters
 
@@ -31,7 +31,7 @@ def main(parameters: LearningCurveParameters) -> int:
     from model import learning_curve
 
     pictures, test = held_out(parameters)
-    parts = parameter.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
+    parts = notation.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):
         raise UserError(
             f"--parts {parameters.parts}: there are {len(pictures):,} pictures beside {len(test):,} to test: take fewer"
@@ -68,7 +68,7 @@ def held_out(parameters: LearningCurveParameters) -> tuple[list[Sample], list[Sa
             raise UserError(f"{path} holds records: write files with `python -m dataset convert {path} OUT --form tsv`")
         return sorted(samples, key=lambda sample: digest(sample.path))
 
-    samples, part = labelled(parameters.data), parameter.fraction(parameters.test)
+    samples, part = labelled(parameters.data), notation.fraction(parameters.test)
     if part is None:
         return samples, labelled(parameters.test)
     border = round(part * len(samples))

@@ -7,15 +7,11 @@ The flags of the commands (:func:`from_command_line`) and the `parameters.json` 
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import itertools
 import json
-import os
 import re
 import shlex
-import unicodedata
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
@@ -23,27 +19,16 @@ import tyro
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from tyro.conf import Positional, arg
 
-from console import WRONG_USE, UserError, warn
-
-#: Stands in every model file; equal to the version in pyproject.toml.
-KIT_VERSION = "0.1.0"
+import notation
+from console import WRONG_USE, UserError
 
 #: Where the commands look when no path is given, relative to the clone.
 TRAIN_FOLDER, TEST_FOLDER, RUNS_FOLDER = "DB/train", "DB/test", "runs"
 
 DEFAULT_ALPHABET = "0-9A-Z"
 
-#: An alphabet by name: the 6,763 ideographs of GB 2312, 3,755 common ones by their sound, then 3,008 by their radicals.
-GB2312 = "gb2312"
-
 #: Where the commands take the name of weights: none, the network starts as it is initialised.
 RANDOM = "random"
-
-#: What no text has: control characters, line breaks, halves of surrogate pairs, and what stands for broken text.
-UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd]")
-
-#: The padding in the dictionaries of attention_ocr, no character.
-PADDING = "<nul>"
 
 #: The forms that `python -m dataset convert` writes, each a line in dataset.forms.WRITERS.
 FormName = Literal["folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", "fsns", "lmdb"]
@@ -67,173 +52,27 @@ NetworkName = Literal[
 ]  # fmt: skip
 HeadName = Literal["ctc", "attention", "joint"]
 
-
-def size(text: str) -> tuple[int, int]:
-    """`128x64` -> (width, height) in pixels. Raises ValueError."""
-    match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
-    if not match or not all(1 <= int(side) <= 10_000 for side in match.groups()):
-        raise ValueError("a size is WIDTHxHEIGHT in pixels, each from 1 to 10,000, such as 128x64")
-    return int(match[1]), int(match[2])
-
-
-def picture_size(text: str) -> tuple[int | None, int]:
-    """As :func:`size`; `autox32` -> (None, 32), the width that a text takes at that height. Raises ValueError."""
-    match = re.fullmatch(r"auto[xX×](\d{1,5})", text)
-    if not match:
-        return size(text)
-    height = int(match[1])
-    if not 1 <= height <= 1_000:
-        # A line of a hundred characters may well be fifty times as wide as high.
-        raise ValueError("the height after auto is from 1 to 1,000 pixels, such as autox32")
-    return None, height
-
-
-def length(text: str) -> tuple[int, int]:
-    """`4` -> (4, 4), `4-6` -> (4, 6): the fewest and the most characters. Raises ValueError."""
-    match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", text)
-    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not 1 <= low <= high:
-        raise ValueError("a length is a number or a range, such as 4 or 4-6")
-    return low, high
-
-
-def alphabet(text: str) -> str:
-    """The characters that `text` stands for, each once, in order, composed (NFC).
-
-    `text` is the path of a UTF-8 file with a character per line, alone or as `id<TAB>character`; or `gb2312`; or the
-    characters themselves, where `0-9` is a range and a `-` that is not between two characters is itself. Raises
-    ValueError.
-    """
-    if os.path.isfile(text):
-        characters = _characters_of_file(Path(text))
-    elif text == GB2312:
-        characters = _characters_of_gb2312()
-    elif text.lower().endswith((".txt", ".tsv")):
-        raise ValueError("no such file; give a file with one character per line, or the characters themselves")
-    else:
-        characters = list(_characters_of_ranges(unicodedata.normalize("NFC", text)))
-    if not characters:
-        raise ValueError("an alphabet needs at least one character, such as 0-9A-Z")
-    for character in filter(UNREADABLE.match, characters):
-        raise ValueError(f"the control character U+{ord(character):04X} cannot be in an alphabet")
-    if len(set(characters)) < len(characters):
-        double = next(character for character in characters if characters.count(character) > 1)
-        raise ValueError(f"the character {double!r} is in the alphabet twice; a character may be there only once")
-    return "".join(characters)
-
-
-def _characters_of_gb2312() -> list[str]:
-    rows, cells = range(0xB0, 0xF8), range(0xA1, 0xFF)
-    # The last five cells of row D7, where the common ones end, are empty.
-    codes = (bytes([row, cell]) for row in rows for cell in cells if row != 0xD7 or cell < 0xFA)
-    return [code.decode("gb2312") for code in codes]
-
-
-def _characters_of_ranges(text: str) -> Iterator[str]:
-    position = 0
-    while position < len(text):
-        first, dash, last = list((text[position : position + 3] + "\0\0")[:3])
-        if dash == "-" and last != "\0":
-            if first > last:
-                raise ValueError(f"the range {first}-{last} runs backwards; write {last}-{first}")
-            yield from map(chr, range(ord(first), ord(last) + 1))
-            position += 3
-        else:
-            yield first
-            position += 1
-
-
-def _characters_of_file(path: Path) -> list[str]:
-    return [character for _, character in _entries(path)]
-
-
-def dictionary(path: Path) -> dict[int, str]:
-    """The characters of a file with `id<TAB>character` on each line, by id; the padding `<nul>` is the empty text.
-
-    Raises ValueError for a file of another kind. A character may have several ids, an id has one character.
-    """
-    entries = list(_entries(path, padding=True))
-    if not entries or any(number is None for number, _ in entries):
-        raise ValueError("a dictionary has id<TAB>character on each line")
-    return {number: character for number, character in entries if number is not None}
-
-
-def numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
-    """The characters that `text` stands for, as :func:`alphabet` reads it, with their numbers from 0.
-
-    A dictionary file says the numbers itself, that of its padding too; without `text` the characters are those of
-    `labels`, sorted. Raises UserError for a label with another character.
-    """
-    used = set[str]().union(*labels)
-    if text is None:
-        found = {character: number for number, character in enumerate(sorted(used))}
-    else:
-        found = {character: number for number, character in enumerate(alphabet(text))}
-        with contextlib.suppress(ValueError, OSError):
-            found = {character or PADDING: number for number, character in dictionary(Path(text)).items()}
-    if outside := sorted(used - found.keys()):
-        raise UserError(f"labels hold {' '.join(outside)}, which --alphabet {text} does not: add or mend them")
-    return {**found, PADDING: found.get(PADDING, max(found.values(), default=-1) + 1)}
-
-
-def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, str]]:
-    """The ids and characters of a file, without ids where it has none; warns of gaps in the ids."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError("the file is not UTF-8 text; save it as UTF-8 with one character per line") from error
-    lines_of_ids: dict[int, int] = {}
-    for line_number, line in enumerate(lines, start=1):
-        left, tab, right = line.rpartition("\t")
-        character = unicodedata.normalize("NFC", right)
-        if character == "":
-            continue
-        number = int(left) if tab and left.isdecimal() else None
-        if number is not None:
-            if number in lines_of_ids:
-                raise ValueError(
-                    f"the id {number} stands in lines {lines_of_ids[number]} and {line_number} of the file; "
-                    "each character needs its own"
-                )
-            lines_of_ids[number] = line_number
-        if character == PADDING:
-            if padding:
-                yield number, ""
-            continue
-        if len(character) > 1:
-            raise ValueError(
-                f"line {line_number} of the file is {character!r}; an alphabet file has one character per line"
-            )
-        yield number, character
-    if lines_of_ids:
-        _tell_gaps(str(path), tuple(sorted(lines_of_ids)))
-
-
-@functools.cache  # once, however often the file is read
-def _tell_gaps(path: str, ids: tuple[int, ...]) -> None:
-    gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(ids) if after - before > 1]
-    if gaps:
-        ranges = [f"{first}-{last}" if last > first else f"{first}" for first, last in gaps[:3]]
-        more = ", …" if len(gaps) > 3 else ""
-        warn(f"{path}: no characters for the ids {', '.join(ranges)}{more}; is a line missing?")
+#: What export.py writes, each a file in model/export, and how the names of such files end; a SavedModel is a folder.
+FileForm = Literal["onnx", "litert", "savedmodel"]
+FILE_FORMS: dict[FileForm, str] = {"onnx": ".onnx", "litert": ".tflite", "savedmodel": ""}
 
 
 def _checked_size(text: str) -> str:
-    return "x".join(map(str, size(text)))
+    return "x".join(map(str, notation.size(text)))
 
 
 def _checked_picture_size(text: str) -> str:
-    width, height = picture_size(text)
+    width, height = notation.picture_size(text)
     return f"{width or 'auto'}x{height}"
 
 
 def _checked_length(text: str) -> str:
-    length(text)
+    notation.length(text)
     return text
 
 
 def _checked_alphabet(text: str) -> str:
-    alphabet(text)
+    notation.alphabet(text)
     return text
 
 
@@ -247,32 +86,13 @@ def _checked_pattern(text: str) -> str:
     return text
 
 
-def fraction(text: str) -> float | None:
-    """`0.1` -> 0.1; None for what is no number, a path. Raises ValueError outside 0…1."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    if not 0 < number < 1:
-        raise ValueError("a fraction lies between 0 and 1; or give a folder or a list")
-    return number
-
-
-def parts(text: str) -> list[int]:
-    """`50,100,200` -> [50, 100, 200]. Raises ValueError for what does not rise."""
-    numbers = [int(number) if number.strip().isdecimal() else 0 for number in text.split(",")]
-    if numbers[0] < 1 or any(after <= before for before, after in itertools.pairwise(numbers)):
-        raise ValueError("growing numbers, separated by commas, such as 50,100,200")
-    return numbers
-
-
 def _checked_parts(text: str) -> str:
-    parts(text)
+    notation.parts(text)
     return text
 
 
 def _checked_validation(text: str) -> str:
-    fraction(text)
+    notation.fraction(text)
     return text
 
 
@@ -375,13 +195,13 @@ class GenerateParameters(Parameters):
     @model_validator(mode="after")
     def _room_for_the_text(self) -> Self:
         if self.style == "plate":
-            width, height = picture_size(self.size)
+            width, height = notation.picture_size(self.size)
             # Two rows take the height of one.
             if height < (40 if width is None else 32) or (width is not None and width < 96):
                 enough = "autox40" if width is None else "96x32"
                 raise UserError(f"--size {self.size}: too small to read a plate in; take {enough} or more")
             return self
-        (width, height), (_, longest) = picture_size(self.size), length(self.length)
+        (width, height), (_, longest) = notation.picture_size(self.size), notation.length(self.length)
         needed = max(16, 6 * longest), 12
         if (width is not None and width < needed[0]) or height < needed[1]:
             enough = f"{'auto' if width is None else needed[0]}x{needed[1]}"
@@ -393,7 +213,7 @@ class GenerateParameters(Parameters):
         default = {name: field.default for name, field in type(self).model_fields.items()}
         texts = tuple(style for style in get_args(StyleName) if style != "plate")
         given: tuple[tuple[str, bool, tuple[str, ...]], ...] = (
-            (f"--size {self.size}", picture_size(self.size)[0] is None, HARDER),
+            (f"--size {self.size}", notation.picture_size(self.size)[0] is None, HARDER),
             (f"--text {self.text}", self.text is not None, ("line",)),
             (f"--backgrounds {self.backgrounds}", self.backgrounds is not None, ("line",)),
             (f"--difficulty {self.difficulty}", self.difficulty != default["difficulty"], HARDER),
@@ -649,6 +469,30 @@ class EvaluationParameters(Parameters):
     )
     min_probability: MinProbability = Field(None, description="Say what comes of rejecting readings below it.")
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+
+
+class ExportParameters(Parameters):
+    """Write a model file for another runtime. It is read back there and compared with Keras, or not written."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")] = Field(description="Model file or shipped name.")
+    form: FileForm = Field("onnx", description="onnx is read by this kit without Keras; docs/export.md has the others.")
+    out: Annotated[str, arg(metavar="F")] = Field(description="File to write: .onnx, .tflite, or a folder.")
+    int8: Annotated[str | None, arg(metavar="PATH")] = Field(
+        None, description="In integers of 8 bits, their ranges and the loss found on these labelled pictures (onnx)."
+    )
+    label_pattern: LabelPattern = Field(
+        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
+    )
+
+    @model_validator(mode="after")
+    def _file_of_the_form(self) -> Self:
+        suffix = FILE_FORMS[self.form]
+        if Path(self.out).suffix != suffix:
+            wanted = f"a name that ends in {suffix}" if suffix else "the name of a folder, without a suffix"
+            raise UserError(f"--out {self.out}: --form {self.form} takes {wanted}")
+        if self.int8 and self.form != "onnx":
+            raise UserError(f"--int8 goes with --form onnx, not {self.form}: leave it out")
+        return self
 
 
 AnyParameters = TypeVar("AnyParameters", bound=Parameters)

@@ -123,8 +123,8 @@ def fit(image: Image, width: int | None, height: int, how: Literal["stretch", "p
         return _resize(image, width, height)
     if how == "stretch":
         return _resize(image, width, height)
-    scale = min(width / image.shape[1], height / image.shape[0])
-    inner_width = min(width, max(1, round(image.shape[1] * scale)))
+    scale = _scale(image.shape[1], image.shape[0], width, height)
+    inner_width = shown_width(image.shape[1], image.shape[0], width, height, how)
     inner_height = min(height, max(1, round(image.shape[0] * scale)))
     border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
     fitted = np.empty((height, width, image.shape[2]), np.uint8)
@@ -132,6 +132,19 @@ def fit(image: Image, width: int | None, height: int, how: Literal["stretch", "p
     top = (height - inner_height) // 2
     fitted[top : top + inner_height, :inner_width] = _resize(image, inner_width, inner_height)
     return fitted
+
+
+def shown_width(own_width: int, own_height: int, width: int | None, height: int, how: Literal["stretch", "pad"]) -> int:
+    """How many columns, from the left, a picture of such a size takes where :func:`fit` brings it to the other size."""
+    if width is None:
+        return width_at(height, own_width, own_height)
+    if how == "stretch":
+        return width
+    return min(width, max(1, round(own_width * _scale(own_width, own_height, width, height))))
+
+
+def _scale(own_width: int, own_height: int, width: int, height: int) -> float:
+    return min(width / own_width, height / own_height)
 
 
 def width_at(height: int, width: int, own_height: int) -> int:
@@ -243,8 +256,11 @@ def _decode_plain(data: bytes, flag: int) -> npt.NDArray[Any] | None:
 
 
 def _decode_odd(data: bytes) -> Image:
-    from PIL import Image as pillow
-    from PIL import ImageOps, UnidentifiedImageError
+    try:
+        from PIL import Image as pillow
+        from PIL import ImageOps, UnidentifiedImageError
+    except ImportError:
+        raise UnreadablePicture("no plain PNG or JPEG, and Pillow, which reads others, is not installed") from None
 
     try:
         with pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:

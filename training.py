@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import console
+import notation
 import parameter
 from console import UserError
 from parameter import RANDOM, GenerateParameters, TrainingParameters
@@ -91,7 +92,7 @@ def drawn_feeds(
     from model.training import recipe
     from model.training.trainer import Curriculum
 
-    part = parameter.fraction(parameters.validation)
+    part = notation.fraction(parameters.validation)
     if part is None:
         raise UserError(f"--validation {parameters.validation}: drawn pictures validate themselves; give a part, 0.1")
     if unknown := sorted(set().union(*labels) - set(card.alphabet)):
@@ -131,7 +132,7 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
         return corpus
 
     corpus = packed(pictures)
-    part = parameter.fraction(parameters.validation)
+    part = notation.fraction(parameters.validation)
     if part:
         held_out = corpus
         rows, held_out_rows = dataset.split(corpus.names, corpus.digests, part)

@@ -27,7 +27,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dataset
-import parameter
+import notation
 import picture
 from benchmarks.feeding import processor
 from dataset.forms import WRITERS
@@ -103,7 +103,7 @@ def made(form: str, folder: Path) -> Path:
         for row in range(ROWS):
             yield Picture(f"pictures/{row // 10_000:04}/{row:06}.jpg", f"{row:06}", data, ".jpg", 12)
 
-    plan = Plan("train", ROWS, 6, parameter.numbers("0-9", []), shards=10)
+    plan = Plan("train", ROWS, 6, notation.numbers("0-9", []), shards=10)
     return WRITERS[form].write(folder, pictures(), plan)
 
 

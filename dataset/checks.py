@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from console import UserError
 from dataset.contents import Contents
 from dataset.split import copies
-from parameter import UNREADABLE
+from notation import UNREADABLE
 
 TooLong = Callable[[str, int, int], str | None]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from parameter import UNREADABLE
+from notation import UNREADABLE
 from picture import Image, fit
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import console
-import parameter
+import notation
 import picture
 from console import UserError, warn
 from dataset.contents import Contents, examine, in_order
@@ -55,7 +55,7 @@ def convert(parameters: ConvertParameters) -> int:
             f"none of the {len(samples):,} pictures in {parameters.source} can be read: see the reasons above"
         )
     _refuse_labels(contents, writer, parameters.form)
-    numbers = parameter.numbers(parameters.alphabet, map(str, contents.labels))
+    numbers = notation.numbers(parameters.alphabet, map(str, contents.labels))
     parts = _parts(contents, parameters)
 
     unreadable = {name for name, _ in contents.unreadable}

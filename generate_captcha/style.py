@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import notation
 import parameter
 from console import UserError
 from generate_captcha import fonts
@@ -77,7 +78,7 @@ class Style(ABC):
     fonts: list[fonts.Font]
 
     def __init__(self, parameters: GenerateParameters) -> None:
-        width, self.height = parameter.picture_size(parameters.size)
+        width, self.height = notation.picture_size(parameters.size)
         #: In pixels; 0 is what the text takes.
         self.width = width or 0
         self.grey = parameters.colour == "grey"
@@ -133,7 +134,7 @@ class TextStyle(Style):
 
     def __init__(self, parameters: GenerateParameters) -> None:
         super().__init__(parameters)
-        self.shortest, self.longest = parameter.length(parameters.length)
+        self.shortest, self.longest = notation.length(parameters.length)
         self.alphabet = self._alphabet(parameters)
         self.fonts = fonts.choose(parameters.fonts, self.FONTS, self.alphabet, any_=self.ANY_FONT)
 
@@ -149,7 +150,7 @@ class TextStyle(Style):
         return self.draw(label, source), label
 
     def _alphabet(self, parameters: GenerateParameters) -> str:
-        characters = parameter.alphabet(parameters.alphabet or parameter.DEFAULT_ALPHABET)
+        characters = notation.alphabet(parameters.alphabet or parameter.DEFAULT_ALPHABET)
         for character in characters:
             # Letters are set one by one here: a space would not be seen, a combining mark have nothing to stand on.
             if character.isspace() or not character.isprintable() or unicodedata.combining(character):

@@ -6,7 +6,9 @@ sequences/      columns -> columns that know each other (registry SEQUENCES)
 heads/          columns -> text                         (registry HEADS)
 network.py      the stages joined
 decoding.py     log-probabilities -> texts with probabilities (NumPy alone)
-model_file.py   one `.keras` file with everything needed to read
+model_file.py   one file with everything needed to read: `.keras`, or `.onnx` without Keras
+runtimes.py     what reading runs of a network, by Keras or by onnxruntime
+export/         model files -> ONNX, LiteRT, SavedModel
 reader.py       files or arrays -> texts, in batches, decoding beside the network
 training/       what turns labelled batches into weights
 weights/        the weights we ship

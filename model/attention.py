@@ -83,25 +83,28 @@ class AttentionDecoder(ExplicitMasks):
         size = self.cell.state_size
         return list(size) if isinstance(size, (list, tuple)) else [size]
 
-    def step(self, characters: Any, state: list[Any], columns: Any, keys: Any, mask: Any) -> list[Any]:
-        """The next state after the last characters, int32 (batch,), with `keys = key(columns)`."""
+    def step(self, characters: Any, state: list[Any], columns: Any, keys: Any, mask: Any) -> tuple[list[Any], Any]:
+        """The next state after the last characters, int32 (batch,), with `keys = key(columns)`.
+
+        And the weights of the columns that were looked at for it, (batch, steps), which add up to 1.
+        """
         return self._next(self.characters(characters), state, columns, keys, mask)
 
-    def _next(self, character: Any, state: list[Any], columns: Any, keys: Any, mask: Any) -> list[Any]:
+    def _next(self, character: Any, state: list[Any], columns: Any, keys: Any, mask: Any) -> tuple[list[Any], Any]:
         query = ops.expand_dims(self.query(state[0]), 1)
         scores = ops.cast(self.score(ops.tanh(keys + query)), "float32")[..., 0]
         if mask is not None:
             scores = ops.where(mask, scores, IMPOSSIBLE)
         weights = ops.cast(ops.softmax(scores), columns.dtype)
         seen = ops.einsum("bt,btf->bf", weights, columns)
-        return list(self.cell(ops.concatenate([character, seen], -1), state)[1])
+        return list(self.cell(ops.concatenate([character, seen], -1), state)[1]), weights
 
     def _logits(self, before: Any, columns: Any, mask: Any) -> Any:
         keys = self.key(columns)
         characters = ops.transpose(self.characters(before), (1, 0, 2))
 
         def step(state: list[Any], character: Any) -> tuple[list[Any], list[Any]]:
-            state = self._next(character, state, columns, keys, mask)
+            state, _ = self._next(character, state, columns, keys, mask)
             return state, state
 
         _, states = ops.scan(step, self.start(columns), characters)

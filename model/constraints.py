@@ -22,7 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-import parameter
+import notation
 from console import UserError
 
 #: Patterns that need more are refused: parts with repeats written out, then states, edges; nested brackets, repeats.
@@ -134,7 +134,7 @@ class Automaton:
 class Constraint:
     """What texts may be; what is None is not known. A text satisfies everything that is given.
 
-    `length` is `7` or `5-8`; `charset` as :func:`parameter.alphabet` reads it; `pattern` as above; `lexicon` a UTF-8
+    `length` is `7` or `5-8`; `charset` as :func:`notation.alphabet` reads it; `pattern` as above; `lexicon` a UTF-8
     file with an allowed text per line.
     """
 
@@ -163,13 +163,13 @@ class Constraint:
         if self.charset is None:
             return alphabet
         try:
-            return parameter.alphabet(self.charset)
+            return notation.alphabet(self.charset)
         except ValueError as error:
             raise UserError(f"--charset {self.charset}: {error}") from error
 
     def _lengths(self) -> tuple[int, int] | None:
         try:
-            return None if self.length is None else parameter.length(self.length)
+            return None if self.length is None else notation.length(self.length)
         except ValueError as error:
             raise UserError(f"--length {self.length}: {error}") from error
 

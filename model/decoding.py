@@ -7,6 +7,7 @@ collapse to it (Graves et al. 2006, "Connectionist Temporal Classification", equ
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -23,44 +24,99 @@ LogProbabilities = NDArray[np.floating]
 IMPOSSIBLE = -1e30
 
 
+class Place(NamedTuple):
+    """Where a character was read: its probability there, and the columns from `start` to `end`."""
+
+    probability: float
+    start: float
+    end: float
+
+
 class Decoded(NamedTuple):
     """One reading: the class numbers of a text (1…N) and the probability of that whole text."""
 
     numbers: tuple[int, ...]
     probability: float
+    #: One for each character, of the most probable text alone.
+    places: tuple[Place, ...] = ()
 
 
 def greedy(log_probabilities: LogProbabilities) -> list[Decoded]:
     """The text of the most probable alignment, with the probability of the text (not of the alignment)."""
-    texts = _of_best_alignments(log_probabilities)
-    probabilities = np.exp(text_log_probabilities(log_probabilities, texts))
-    return [Decoded(text, float(p)) for text, p in zip(texts, probabilities, strict=True)]
+    texts, found = _of_best_alignments(log_probabilities)
+    probabilities = np.exp(text_log_probabilities(log_probabilities, texts)).tolist()
+    return [Decoded(*decoded) for decoded in zip(texts, probabilities, found, strict=True)]
 
 
 def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> NDArray[np.float64]:
     """Log-probability of each row's text, float64 (batch,): the forward variables of CTC, all rows at once."""
-    batch, steps, _ = log_probabilities.shape
-    longest = max(map(len, texts), default=0)
-    # Blanks around and between the characters; what lies behind a shorter text is never read.
-    states = np.full((batch, 2 * longest + 1), BLANK)
-    for row, text in enumerate(texts):
-        states[row, 1 : 2 * len(text) : 2] = text
-    # A state may be reached from two states back when a blank lies between two different characters.
-    skips = np.zeros(states.shape, bool)
-    skips[:, 2:] = (states[:, 2:] != BLANK) & (states[:, 2:] != states[:, :-2])
-
-    emissions = np.take_along_axis(log_probabilities.astype(np.float64), states[:, None, :], axis=2)
-    forward = np.full(states.shape, IMPOSSIBLE)
+    emissions, skips = _states(log_probabilities, texts)
+    forward = np.full(skips.shape, IMPOSSIBLE)
     forward[:, :2] = emissions[:, 0, :2]
-    for step in range(1, steps):
-        one_back = np.pad(forward, ((0, 0), (1, 0)), constant_values=IMPOSSIBLE)[:, :-1]
-        two_back = np.pad(forward, ((0, 0), (2, 0)), constant_values=IMPOSSIBLE)[:, : states.shape[1]]
-        two_back = np.where(skips, two_back, IMPOSSIBLE)
-        forward = np.logaddexp(np.logaddexp(forward, one_back), two_back) + emissions[:, step]
-    rows, lengths = np.arange(batch), np.array([len(text) for text in texts], int)
+    for step in range(1, emissions.shape[1]):
+        forward = np.logaddexp.reduce(_came_from(forward, skips)) + emissions[:, step]
+    rows, lengths = np.arange(len(texts)), np.array([len(text) for text in texts], int)
     last_blank = forward[rows, 2 * lengths]
     last_character = np.where(lengths > 0, forward[rows, np.maximum(2 * lengths - 1, 0)], IMPOSSIBLE)
     return np.minimum(np.logaddexp(last_blank, last_character), 0.0)
+
+
+def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> list[tuple[Place, ...]]:
+    """Where the characters of each row's text are in its most probable alignment (Viterbi).
+
+    A character's probability is the highest of its columns.
+    """
+    emissions, skips = _states(log_probabilities, texts)
+    batch, steps, _ = emissions.shape
+    best = np.full(skips.shape, IMPOSSIBLE)
+    best[:, :2] = emissions[:, 0, :2]
+    back = np.zeros(emissions.shape, np.int8)
+    for step in range(1, steps):
+        before = _came_from(best, skips)
+        back[:, step] = before.argmax(0)
+        best = before.max(0) + emissions[:, step]
+    rows, lengths = np.arange(batch), np.array([len(text) for text in texts], int)
+    # The last state is the blank behind the text, or its last character.
+    state = 2 * lengths - ((lengths > 0) & (best[rows, np.maximum(2 * lengths - 1, 0)] > best[rows, 2 * lengths]))
+    path = np.zeros((batch, steps), int)
+    for step in range(steps - 1, -1, -1):
+        path[:, step] = state
+        state = state - back[rows, step, state]
+    found = []
+    for row, text in enumerate(texts):
+        columns = [np.flatnonzero(path[row] == 2 * place + 1) for place in range(len(text))]
+        found.append(
+            tuple(
+                Place(math.exp(emissions[row, where, 2 * place + 1].max()), where[0].item(), where[-1].item() + 1)
+                for place, where in enumerate(columns)
+            )
+        )
+    return found
+
+
+def _states(
+    log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The states of each row's alignments, blanks around and between the characters: what they emit, and skip.
+
+    Log-probabilities (batch, steps, states), and which states (batch, states) may be reached from two states back:
+    those before which a blank lies between two different characters. What lies behind a shorter text is never read.
+    """
+    longest = max(map(len, texts), default=0)
+    states = np.full((len(texts), 2 * longest + 1), BLANK)
+    for row, text in enumerate(texts):
+        states[row, 1 : 2 * len(text) : 2] = text
+    skips = np.zeros(states.shape, bool)
+    skips[:, 2:] = (states[:, 2:] != BLANK) & (states[:, 2:] != states[:, :-2])
+    return np.take_along_axis(log_probabilities.astype(np.float64), states[:, None, :], axis=2), skips
+
+
+def _came_from(scores: NDArray[np.float64], skips: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What each state has of the step before: its own score, that of one state back, and of two; (3, batch, states)."""
+    found = np.full((3, *scores.shape), IMPOSSIBLE)
+    found[0], found[1, :, 1:] = scores, scores[:, :-1]
+    found[2, :, 2:] = np.where(skips[:, 2:], scores[:, :-2], IMPOSSIBLE)
+    return found
 
 
 def beam(log_probabilities: LogProbabilities, width: int = 10, top: int = 1) -> list[list[Decoded]]:
@@ -79,7 +135,7 @@ def beam(log_probabilities: LogProbabilities, width: int = 10, top: int = 1) -> 
         results[row].append(Decoded(text, float(np.exp(score))))
     for texts in results:
         texts.sort(key=lambda decoded: -decoded.probability)
-    return results
+    return _with_places(log_probabilities, results)
 
 
 def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: int = 1) -> list[list[Decoded]]:
@@ -88,7 +144,7 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
     Exact, but for the limit of model.prefix_search. Probabilities are those of the texts among all texts, the forbidden
     ones too.
     """
-    texts = _of_best_alignments(log_probabilities)
+    texts, _ = _of_best_alignments(log_probabilities)
     scores = text_log_probabilities(log_probabilities, texts).tolist()
     results = []
     for row, text, score in zip(log_probabilities, texts, scores, strict=True):
@@ -96,14 +152,43 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
         # A text more probable than all others together needs no search.
         found = known if known and top == 1 and score > math.log(0.5) else search(row, automaton, top, known).texts
         results.append([Decoded(numbers, float(np.exp(score))) for score, numbers in found])
-    return results
+    return _with_places(log_probabilities, results)
 
 
-def _of_best_alignments(log_probabilities: LogProbabilities) -> list[tuple[int, ...]]:
+def _of_best_alignments(
+    log_probabilities: LogProbabilities,
+) -> tuple[list[tuple[int, ...]], list[tuple[Place, ...]]]:
+    """The text of each row's most probable alignment, and its characters' places in it."""
+    batch, steps, _ = log_probabilities.shape
     best = log_probabilities.argmax(axis=-1)
-    previous = np.pad(best, ((0, 0), (1, 0)), constant_values=BLANK)[:, :-1]
-    kept = (best != BLANK) & (best != previous)
-    return [tuple(row[keep].tolist()) for row, keep in zip(best, kept, strict=True)]
+    # Runs of columns that say the same, all rows in one line.
+    begins = np.ones(best.shape, bool)
+    begins[:, 1:] = best[:, 1:] != best[:, :-1]
+    starts = np.flatnonzero(begins)
+    lengths = np.diff(starts, append=best.size)
+    numbers = best.ravel()[starts]
+    probabilities = np.exp(np.maximum.reduceat(log_probabilities.max(axis=-1).ravel(), starts))
+    kept = numbers != BLANK
+    starts, lengths, numbers, probabilities = starts[kept], lengths[kept], numbers[kept], probabilities[kept]
+    columns = starts % steps
+    found = list(map(Place, probabilities.tolist(), columns.tolist(), (columns + lengths).tolist()))
+    texts, bounds = numbers.tolist(), np.searchsorted(starts, np.arange(batch + 1) * steps).tolist()
+    spans = [slice(*span) for span in itertools.pairwise(bounds)]
+    return [tuple(texts[span]) for span in spans], [tuple(found[span]) for span in spans]
+
+
+def _with_places(log_probabilities: LogProbabilities, results: list[list[Decoded]]) -> list[list[Decoded]]:
+    """The first text of each picture with the places of its characters."""
+    texts, found = _of_best_alignments(log_probabilities)
+    # Mostly it is the text of the most probable alignment, which needs no search.
+    rows = [row for row, decoded in enumerate(results) if decoded and decoded[0].numbers != texts[row]]
+    others = places(log_probabilities[rows], [results[row][0].numbers for row in rows]) if rows else []
+    for row, other in zip(rows, others, strict=True):
+        found[row] = other
+    return [
+        [decoded[0]._replace(places=where), *decoded[1:]] if decoded else []
+        for decoded, where in zip(results, found, strict=True)
+    ]
 
 
 def _prefixes(log_probabilities: LogProbabilities, width: int) -> list[tuple[int, ...]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from model.alphabet import Alphabet
 from model.arrivals import arrivals
 from model.calibration import calibrated
 from model.constraints import Constraint
+from model.decoding import Decoded
 from model.heads import HEADS
 
 Source = Path | str | bytes | NDArray[np.uint8]
@@ -30,6 +31,20 @@ WINDOW = 8
 
 
 @dataclass(frozen=True)
+class Character:
+    """One character of a reading: its probability, and the columns of pixels `left` to `right` where it was read.
+
+    They are those of the picture as it is shown, `right` itself no longer among them. CTC reads a character in the
+    columns of the most probable alignment, often just one near its middle; attention looks around a centre.
+    """
+
+    character: str
+    probability: float
+    left: int
+    right: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """What was read from one source; `error` says why nothing was."""
 
@@ -39,16 +54,25 @@ class Reading:
     #: (text, probability) of the most probable texts, the first of which is the reading.
     alternatives: list[tuple[str, float]] = field(default_factory=list)
     error: str | None = None
+    characters: list[Character] = field(default_factory=list)
+
+
+class _Fitted(NamedTuple):
+    """A picture as the network sees it, and how many pixels of its own each column of that shows."""
+
+    image: NDArray[np.uint8]
+    scale: float
+    own_width: int
 
 
 class Reader:
     """Reads pictures with a model file: `Reader("captcha").read(["a.png", "b.png"])`.
 
-    `model` is a file, a run folder or a shipped name; `decoder` is `greedy` or `beam` (None: as the
-    model file says); with `top` > 1 readings list that many texts. With a `constraint`, such as
-    `Constraint(length="7", pattern="[A-Z]+[0-9]+")`, texts satisfy it; CTC then finds the most probable of them,
-    whatever the decoder, and attention looks for it by beam search. Raises UserError for a file that is no model file
-    of this kit, and for a constraint that no text of the model satisfies.
+    `model` is a file (`.keras`, or `.onnx`, which needs no Keras), a run folder or a shipped name; `decoder` is
+    `greedy` or `beam` (None: as the model file says); with `top` > 1 readings list that many texts. With a
+    `constraint`, such as `Constraint(length="7", pattern="[A-Z]+[0-9]+")`, texts satisfy it; CTC then finds the most
+    probable of them, whatever the decoder, and attention looks for it by beam search. Raises UserError for a file that
+    is no model file of this kit, and for a constraint that no text of the model satisfies.
     """
 
     def __init__(
@@ -58,19 +82,19 @@ class Reader:
         beam_width: int = 10,
         top: int = 1,
         batch_size: int = 64,
-        head: str | None = None,
+        head: Literal["ctc", "attention"] | None = None,
         constraint: Constraint = ANY_TEXT,
     ) -> None:
         self.path = model_file.locate(model)
         # First of all, being soon done: what is wrong with it is told before the network is opened.
         self._allowed = constraint.automaton(model_file.read_card(self.path).alphabet)
-        network, self.card = model_file.load(self.path)
+        run, self.card = model_file.opened(self.path)
         if head not in (None, self.card.head) and self.card.head != "joint":
             raise UserError(f"--head {head}: {self.path} has the head {self.card.head} alone; leave --head out")
         if self.card.head == "joint" and head not in (None, self.card.reads):
             # The temperature is that of the part which read in training.
-            self.card = self.card.model_copy(update={"reads": head, "temperature": 1.0})
-        self._decoder = HEADS[self.card.head].decoder(network, self.card)
+            self.card = replace(self.card, reads=head, temperature=1.0)
+        self._decoder = HEADS[self.card.head].decoder(run, self.card)
         self._alphabet = Alphabet(self.card.alphabet)
         attention = self.card.head == "attention" or (self.card.head == "joint" and self.card.reads == "attention")
         if attention and self._allowed and (fewest := self._allowed.fewest[0]) > self.card.longest:
@@ -88,37 +112,61 @@ class Reader:
         is run in another thread, and is ahead of the readings by a few batches.
         Arrays are uint8 (height, width) or (height, width, channels), of any size.
         """
+        if isinstance(sources, Sequence) and len(sources) == 1:
+            # A picture alone is read sooner than a thread is started.
+            yield from self._read_chunk([(sources[0], self._prepare(sources[0]))])
+            return
         # Pictures of similar width are read together: a network of any width looks through several batches for them.
         size, ahead = (self._batch_size, BATCHES_AHEAD) if self.card.width else (self._batch_size * WINDOW, 2)
         for prepared in arrivals(sources, self._prepare, size, ahead):
             yield from self._read_chunk(prepared)
 
-    def _prepare(self, source: Source) -> NDArray[np.uint8] | str:
+    def _prepare(self, source: Source) -> _Fitted | str:
         """The picture as the network sees it, or the reason why it cannot be read."""
+        card = self.card
         try:
             if isinstance(source, np.ndarray):
-                image = picture.convert(source, self.card.channels)
+                image = picture.convert(source, card.channels)
             else:
-                image = picture.read(source, self.card.channels)
-            return picture.fit(image, self.card.width, self.card.height, self.card.fit)
+                image = picture.read(source, card.channels)
+            height, width, _ = image.shape
+            fitted = picture.fit(image, card.width, card.height, card.fit)
+            return _Fitted(fitted, width / picture.shown_width(width, height, card.width, card.height, card.fit), width)
         except picture.UnreadablePicture as error:
             return str(error)
 
-    def _read_chunk(self, prepared: list[tuple[Source, NDArray[np.uint8] | str]]) -> Iterator[Reading]:
-        images = [image for _, image in prepared if not isinstance(image, str)]
-        texts: list[list[tuple[str, float]]] = [[]] * len(images)
+    def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> Iterator[Reading]:
+        images = [fitted.image for _, fitted in prepared if not isinstance(fitted, str)]
+        decoded: list[tuple[list[Decoded], int]] = [([], 0)] * len(images)
         for places in self._batches(images):
-            decoded = self.decode(self.outputs([images[place] for place in places]))
-            for place, found in zip(places, decoded, strict=True):
-                texts[place] = found
-        found_texts = iter(texts)
-        for source, image in prepared:
-            if isinstance(image, str):
-                yield Reading(source, error=image)
-            elif found := next(found_texts):
-                yield Reading(source, *found[0], alternatives=found)
+            outputs = self.outputs([images[place] for place in places])
+            steps = (outputs[0] if isinstance(outputs, list) else outputs).shape[1]
+            for place, texts in zip(places, self.decode(outputs), strict=True):
+                decoded[place] = texts, steps
+        remaining = iter(decoded)
+        for source, fitted in prepared:
+            if isinstance(fitted, str):
+                yield Reading(source, error=fitted)
+                continue
+            texts, steps = next(remaining)
+            if texts:
+                found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
+                yield Reading(source, *found[0], found, characters=self._characters(texts[0], fitted, steps))
             else:
                 yield Reading(source, error="no text that satisfies the constraint fits into this picture")
+
+    def _characters(self, text: Decoded, fitted: _Fitted, steps: int) -> list[Character]:
+        """The characters of a text with their places in the picture itself; `steps` are the columns of the network."""
+        # Rows of text lie one after the other.
+        columns = steps // self.card.rows
+        pixels = fitted.scale * (self.card.width / columns if self.card.width else picture.WIDTH_STEP)
+        characters = []
+        for number, place in zip(text.numbers, text.places, strict=True):
+            start, end = place.start % columns, place.start % columns + place.end - place.start
+            left = min(math.floor(start * pixels), fitted.own_width - 1)
+            right = min(max(math.ceil(end * pixels), left + 1), fitted.own_width)
+            characters.append(Character(self._alphabet.decode([number]), place.probability, left, right))
+        return characters
 
     def _batches(self, images: list[NDArray[np.uint8]]) -> Iterator[list[int]]:
         """The places of images that are read together: narrow ones by the batch, wide ones fewer at a time."""
@@ -141,12 +189,18 @@ class Reader:
         outputs = self._decoder.outputs(inputs)
         return [part[:count] for part in outputs] if isinstance(outputs, list) else outputs[:count]
 
-    def decode(self, outputs: Any) -> list[list[tuple[str, float]]]:
-        """For each picture the texts and their probabilities, the most probable first; none where none is allowed."""
-        return [
-            [
-                (self._alphabet.decode(text.numbers), calibrated(text.probability, self.card.temperature))
-                for text in texts
-            ]
-            for texts in self._decoder.decode(outputs, *self._decoding, self._allowed)
-        ]
+    def decode(self, outputs: Any) -> list[list[Decoded]]:
+        """For each picture the texts, the most probable first, calibrated; none where none is allowed.
+
+        Probabilities of single characters are mended alike: what is their product before is their product after.
+        """
+
+        def mended(text: Decoded) -> Decoded:
+            places = tuple(place._replace(probability=self._calibrated(place.probability)) for place in text.places)
+            return Decoded(text.numbers, self._calibrated(text.probability), places)
+
+        texts_of_pictures = self._decoder.decode(outputs, *self._decoding, self._allowed)
+        return [[mended(text) for text in texts] for texts in texts_of_pictures]
+
+    def _calibrated(self, probability: float) -> float:
+        return calibrated(probability, self.card.temperature)

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
 #: Quantile of the normal distribution for intervals that hold the true value 95 times in 100.
 Z_95 = 1.959964
@@ -163,6 +162,8 @@ def score(
     With `ignore_case` both sides are compared, and shown among the confusions, in capitals. Without any
     picture all rates are 0 and the intervals are the whole of 0 to 1.
     """
+    from rapidfuzz.distance import Levenshtein
+
     images = len(truths)
     if ignore_case:
         truths, texts = [_capitals(text) for text in truths], [_capitals(text) for text in texts]
@@ -259,6 +260,8 @@ def _per_length(lengths: np.ndarray, edits: np.ndarray) -> list[LengthScore]:
 
 
 def _confusions(truths: Sequence[str], wrong: list[tuple[str, str]]) -> tuple[Confusion, ...]:
+    from rapidfuzz.distance import Levenshtein
+
     occurrences: Counter[str] = Counter()
     for truth in truths:
         occurrences.update(truth)

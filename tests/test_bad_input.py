@@ -18,6 +18,7 @@ import pytest
 
 import console
 import evaluation
+import notation
 import parameter
 import prediction
 import training
@@ -111,7 +112,7 @@ def test_combining_and_right_to_left_labels_are_stored_composed_and_compared_so(
 @pytest.mark.parametrize("labels", [["a-c", "cab"], ["e\u0307", "qé\u0323".replace("é", "e")], ["ก็", "กิ่", "ש\u05b8"]])
 def test_the_alphabet_of_any_labels_survives_being_written_as_a_flag(labels: list[str]) -> None:
     # Sorted, a mark would stand behind a letter that it melts with.
-    assert set(parameter.alphabet(recipe.characters(labels))) == set("".join(labels))
+    assert set(notation.alphabet(recipe.characters(labels))) == set("".join(labels))
 
 
 @pytest.mark.parametrize("head", ["ctc", "attention", "joint"])

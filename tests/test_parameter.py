@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import notation
 import parameter
 from console import UserError
+from model import model_file
 
 ROOT = Path(parameter.__file__).parent
 
@@ -92,7 +94,7 @@ def test_a_file_that_is_no_parameter_file_is_refused(text: str, tmp_path: Path) 
 
 def test_version_is_that_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == parameter.KIT_VERSION
+    assert project["version"] == model_file.KIT_VERSION
 
 
 @pytest.mark.parametrize(
@@ -115,14 +117,14 @@ def test_help_answers_without_the_heavy_libraries(command: str) -> None:
 def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "dic.txt"
     path.write_text("2\t<nul>\r\n0\t \r\n1\té\r\n", encoding="utf-8")
-    assert parameter.dictionary(path) == {2: "", 0: " ", 1: "é"}
-    assert parameter.alphabet(str(path)) == " é"
-    assert parameter.numbers(str(path), ["é"]) == {" ": 0, "é": 1, "<nul>": 2}
-    assert parameter.numbers(None, ["ba", "b"]) == {"a": 0, "b": 1, "<nul>": 2}
-    assert parameter.numbers("bxa", ["ba"]) == {"b": 0, "x": 1, "a": 2, "<nul>": 3}
+    assert notation.dictionary(path) == {2: "", 0: " ", 1: "é"}
+    assert notation.alphabet(str(path)) == " é"
+    assert notation.numbers(str(path), ["é"]) == {" ": 0, "é": 1, "<nul>": 2}
+    assert notation.numbers(None, ["ba", "b"]) == {"a": 0, "b": 1, "<nul>": 2}
+    assert notation.numbers("bxa", ["ba"]) == {"b": 0, "x": 1, "a": 2, "<nul>": 3}
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match=r"labels hold c, which --alphabet a-b does not"):
-        parameter.numbers("a-b", ["abc"])
+        notation.numbers("a-b", ["abc"])
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.Capt
 def test_a_dictionary_that_is_none(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "dic.txt").write_text(text)
     with pytest.raises(ValueError, match=message):
-        parameter.dictionary(tmp_path / "dic.txt")
+        notation.dictionary(tmp_path / "dic.txt")
 
 
 def test_gaps_in_a_dictionary_are_told_once_and_double_ids_refused(
@@ -146,11 +148,11 @@ def test_gaps_in_a_dictionary_are_told_once_and_double_ids_refused(
     path = tmp_path / "dic.txt"
     path.write_text("0\ta\n2\tb\n6\tc\n")
     for _ in range(2):
-        assert parameter.alphabet(str(path)) == "abc"
+        assert notation.alphabet(str(path)) == "abc"
     assert capsys.readouterr().err == f"{path}: no characters for the ids 1, 3-5; is a line missing?\n"
     path.write_text("0\ta\n0\tb\n")
     with pytest.raises(UserError, match=r"--alphabet .*the id 0 stands in lines 1 and 2"):
         parameter.from_command_line(parameter.ConvertParameters, ["a", "b", "--form", "fsns", "--alphabet", str(path)])
     path.write_text("0\ta\n1\ta\n")
     with pytest.raises(ValueError, match="'a' is in the alphabet twice"):
-        parameter.alphabet(str(path))
+        notation.alphabet(str(path))

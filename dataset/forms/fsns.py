@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 
-import parameter
+import notation
 from console import UserError
 from dataset import tfrecord
 from dataset.forms.writing import Picture, Plan, write_shards
@@ -54,7 +54,7 @@ def _characters(path: Path) -> dict[int, str]:
     if file is None:
         raise UserError(f"{path} has no image/text in its records: put their dictionary, {DICTIONARY}, beside it")
     try:
-        return parameter.dictionary(file)
+        return notation.dictionary(file)
     except ValueError as error:
         raise UserError(f"{file}: {error}") from None
 
@@ -64,7 +64,7 @@ def cannot_hold(label: str) -> str | None:
 
 
 def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
-    numbers, padding = plan.numbers, plan.numbers[parameter.PADDING]
+    numbers, padding = plan.numbers, plan.numbers[notation.PADDING]
     lines = [f"{number}\t{character}\n" for character, number in sorted(numbers.items(), key=itemgetter(1))]
     (folder / DICTIONARY).write_text("".join(lines), encoding="utf-8", newline="\n")
     padded = max(PADDED, plan.longest)

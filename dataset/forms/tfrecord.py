@@ -13,7 +13,7 @@ from pathlib import Path
 from console import UserError
 from dataset import tfrecord
 from dataset.forms.writing import Picture, Plan, write_shards
-from parameter import PADDING
+from notation import PADDING
 
 MAP = "char_map.json"
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 import console
-import parameter
+import notation
 from console import UserError
 from generate_captcha import lettering
 from generate_captcha.fonts import Font, brought
@@ -329,7 +329,7 @@ def _compiled(layout: Layout) -> Iterator[Pattern]:
         if not texts or not all(texts):
             raise UserError(f"lists.{name} is empty or has an empty text: add texts or take it out")
     try:
-        letters, digits = parameter.alphabet(layout.letters), parameter.alphabet(layout.digits)
+        letters, digits = notation.alphabet(layout.letters), notation.alphabet(layout.digits)
     except ValueError as error:
         raise UserError(f"letters or digits: {error}") from error
     for number, text in enumerate(layout.patterns):

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+import notation
 import parameter
 from console import UserError
 from generate_captcha import camera, grounds, typesetting
@@ -91,11 +92,11 @@ class Line(TextStyle):
         return about
 
     def _alphabet(self, parameters: GenerateParameters) -> str:
-        given = None if parameters.alphabet is None else parameter.alphabet(parameters.alphabet)
+        given = None if parameters.alphabet is None else notation.alphabet(parameters.alphabet)
         if parameters.text is not None:
             self._texts = Texts(parameters.text, self.shortest, self.longest, given)
             return self._texts.characters
-        characters = given or parameter.alphabet(parameter.DEFAULT_ALPHABET)
+        characters = given or notation.alphabet(parameter.DEFAULT_ALPHABET)
         for character in characters:
             if unicodedata.combining(character) or not (character == " " or character.isprintable()):
                 raise UserError(

@@ -14,6 +14,7 @@ from model.decoding import Decoded
 from model.heads.attention import Attention
 from model.heads.ctc import CTC
 from model.heads.joint import Joint
+from model.runtimes import Part, Runtime
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,17 +24,21 @@ if TYPE_CHECKING:
 
 
 class Decoder(Protocol):
-    """Reads with a network: first what the network makes of a batch of pictures, then the texts."""
+    """Reads with a network: first what the network makes of a batch of pictures, then the texts; with NumPy alone."""
 
     def outputs(self, inputs: Any) -> Any:
-        """What the network says of `inputs`, its pictures (and their widths): NumPy arrays, first axis the batch."""
+        """What the network says of `inputs`, its pictures (and their widths): an array or a list of them.
+
+        The first two axes of the first one are the batch and the columns.
+        """
 
     def decode(
         self, outputs: Any, decoder: str, beam_width: int, top: int, allowed: Automaton | None = None
     ) -> list[list[Decoded]]:
         """For each picture up to `top` texts, the most probable first; `decoder` is `greedy` or `beam`.
 
-        With `allowed`, texts that it accepts alone; none where no such text can be.
+        With `allowed`, texts that it accepts alone; none where no such text can be. The first text has the places of
+        its characters.
         """
 
 
@@ -61,8 +66,11 @@ class Head(Protocol):
     def steps_needed(self, text: str) -> int:
         """Columns without which `text` cannot be learnt."""
 
-    def decoder(self, network: Any, card: Card) -> Decoder:
-        """Reads with a network that has this head."""
+    def parts(self, network: Any, card: Card) -> list[Part]:
+        """What reading runs of a Keras network that has this head."""
+
+    def decoder(self, run: Runtime, card: Card) -> Decoder:
+        """Reads with what runs these parts."""
 
 
 HEADS: dict[str, Head] = {"ctc": CTC(), "attention": Attention(), "joint": Joint()}

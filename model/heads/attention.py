@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.constraints import Automaton
-from model.decoding import Decoded
+from model.decoding import Decoded, Place
+from model.runtimes import IMAGES, WIDTHS, Part, Runtime, pictures
 
 if TYPE_CHECKING:
     from model.features import Features
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 #: Names of layers in a network.
 DECODER, MASK = "attention", "mask"
+
+#: What the encoder gives, with the mask where widths differ; each step takes it under a name that begins with ENCODED.
+COLUMNS, KEYS, ENCODED = "columns", "keys", "encoded_"
+#: A step: the last characters, the parts of the state before and after by cell; what comes next, where it looked.
+CHARACTERS, NEXT, WEIGHTS = "characters", "next_log_probabilities", "weights"
+STATES = {"gru": ("state",), "lstm": ("state", "carry")}
+#: Features of each part of a state.
+UNITS = 256
 
 #: Of the characters fed back in training, the part that the decoder wrote itself rises to this.
 OWN_READINGS = 0.25
@@ -33,7 +42,7 @@ class Attention:
         if mask is not None:
             # Named, so that the network can be cut here for reading.
             mask = keras.layers.Identity(name=MASK, dtype="bool")(mask)
-        decoder = AttentionDecoder(classes, card.cell, name=DECODER)
+        decoder = AttentionDecoder(classes, card.cell, UNITS, name=DECODER)
         return [texts], decoder(columns.maps, texts, mask=mask)
 
     def loss(self, card: Card) -> Any:
@@ -54,8 +63,40 @@ class Attention:
     def steps_needed(self, text: str) -> int:
         return 1
 
-    def decoder(self, network: Any, card: Card) -> AttentionReader:
-        return AttentionReader(network, card)
+    def parts(self, network: Any, card: Card) -> list[Part]:
+        import keras
+
+        decoder = network.get_layer(DECODER)
+        columns = network.get_layer(COLUMNS).output
+        mask = [] if card.width else [network.get_layer(MASK).output]
+        encoder = keras.Model(picture_inputs(network), [columns, decoder.key(columns), *mask])
+
+        characters = keras.Input((), dtype="int32")
+        states = [keras.Input((UNITS,)) for _ in STATES[card.cell]]
+        encoded = [keras.Input((None, tensor.shape[-1])) for tensor in (columns, decoder.key(columns))]
+        masks = [keras.Input((None,), dtype="bool") for _ in mask]
+        after, weights = decoder.step(characters, states, *encoded, masks[0] if masks else None)
+        following = keras.ops.log_softmax(decoder.classes(after[0]))
+        step = keras.Model([characters, *states, *encoded, *masks], [following, weights, *after])
+        return [
+            Part(encoder, (IMAGES,) if card.width else (IMAGES, WIDTHS), _encoded(card)),
+            Part(step, (CHARACTERS, *STATES[card.cell], *_taken(card)), (NEXT, WEIGHTS, *_after(card))),
+        ]
+
+    def decoder(self, run: Runtime, card: Card) -> AttentionReader:
+        return AttentionReader(run, card)
+
+
+def _encoded(card: Card) -> tuple[str, ...]:
+    return (COLUMNS, KEYS) if card.width else (COLUMNS, KEYS, MASK)
+
+
+def _taken(card: Card) -> tuple[str, ...]:
+    return tuple(ENCODED + name for name in _encoded(card))
+
+
+def _after(card: Card) -> tuple[str, ...]:
+    return tuple(f"next_{name}" for name in STATES[card.cell])
 
 
 def picture_inputs(network: Any) -> Any:
@@ -67,32 +108,14 @@ def picture_inputs(network: Any) -> Any:
 class AttentionReader:
     """Writes texts character by character, until every text of the batch has ended or has `card.longest` characters."""
 
-    def __init__(self, network: Any, card: Card) -> None:
-        import keras
-
-        from model.network import COLUMNS, jit_compile
-
-        decoder = network.get_layer(DECODER)
-        columns = network.get_layer(COLUMNS).output
-        mask = [network.get_layer(MASK).output] if card.width is None else []
-        pictures = picture_inputs(network)
-        self._longest = card.longest
-        self._encoder = keras.Model(pictures, [columns, decoder.key(columns), *mask])
-        self._encoder.compile(jit_compile=jit_compile())
-
-        characters = keras.Input((), dtype="int32")
-        state = [keras.Input((size,)) for size in decoder.state_sizes()]
-        encoded = [keras.Input((None, tensor.shape[-1])) for tensor in (columns, decoder.key(columns))]
-        masks = [keras.Input((None,), dtype="bool") for _ in mask]
-        after = decoder.step(characters, state, *encoded, masks[0] if masks else None)
-        probabilities = keras.ops.log_softmax(decoder.classes(after[0]))
-        self._step = keras.Model([characters, state, encoded, masks], [probabilities, after])
-        self._step.compile(jit_compile=jit_compile())
-        self._sizes = decoder.state_sizes()
+    def __init__(self, run: Runtime, card: Card) -> None:
+        self._run, self._longest = run, card.longest
+        self._encoded, self._taken = _encoded(card), _taken(card)
+        self._states, self._after = STATES[card.cell], _after(card)
 
     def outputs(self, inputs: Any) -> list[NDArray[Any]]:
         """Columns, keys and, where widths differ, the mask, each (batch, steps, …)."""
-        return list(self._encoder.predict_on_batch(inputs))
+        return self._run(pictures(inputs), self._encoded)
 
     def decode(
         self,
@@ -111,15 +134,23 @@ class AttentionReader:
         width = max(beam_width, top) if decoder == "beam" or top > 1 else 1
         batch = len(outputs[0])
         # Every picture has `width` texts side by side; all but the first begin impossible, being the same.
-        encoded, masks = ([np.repeat(part, width, 0) for part in parts] for parts in (outputs[:2], outputs[2:]))
-        state = [np.zeros((batch * width, size), np.float32) for size in self._sizes]
+        encoded = {
+            name: np.repeat(part, width, 0) if width > 1 else part
+            for name, part in zip(self._taken, outputs, strict=True)
+        }
+        state = [np.zeros((batch * width, UNITS), np.float32) for _ in self._states]
         texts = np.zeros((batch, width, 0), np.int32)
+        # Of each character: its log-probability, and the centre of what was looked at, in columns.
+        places = np.zeros((batch, width, 0, 2))
+        numbers = np.arange(outputs[0].shape[1])
         scores = np.tile(np.where(np.arange(width) == 0, 0.0, -np.inf), (batch, 1))
         ended, lengths = np.zeros((batch, width), bool), np.zeros((batch, width), int)
         last, states = np.zeros(batch * width, np.int32), np.zeros((batch, width), np.int32)
         for place in range(self._longest + 1):
-            step, state = self._step.predict_on_batch([last, state, encoded, masks])
+            given = {CHARACTERS: last, **dict(zip(self._states, state, strict=True)), **encoded}
+            step, weights, *state = self._run(given, [NEXT, WEIGHTS, *self._after])
             step = np.asarray(step, np.float64).reshape(batch, width, -1)
+            centres = (weights @ numbers).reshape(batch, width)
             if place == self._longest:
                 step[..., 1:] = -np.inf
             if allowed:
@@ -135,11 +166,15 @@ class AttentionReader:
             ranked = (totals / counted).reshape(batch, -1)
             best = np.argsort(-ranked, axis=1, kind="stable")[:, :width]
             parents, characters = np.divmod(best, step.shape[2])
+            chosen = np.take_along_axis(step.reshape(batch, -1), best, 1)
             scores = np.take_along_axis(totals.reshape(batch, -1), best, 1)
             lengths = np.take_along_axis(lengths + ~ended, parents, 1)
             ended = np.take_along_axis(ended, parents, 1) | (characters == 0)
             texts = np.take_along_axis(texts, parents[..., None], 1)
             texts = np.concatenate([texts, characters[..., None].astype(np.int32)], 2)
+            looked = np.stack([chosen, np.take_along_axis(centres, parents, 1)], -1)
+            places = np.take_along_axis(places, parents[..., None, None], 1)
+            places = np.concatenate([places, looked[:, :, None]], 2)
             if allowed:
                 # An ended text needs no state any more.
                 states = np.maximum(np.take_along_axis(following.reshape(batch, -1), best, 1), 0)
@@ -149,8 +184,12 @@ class AttentionReader:
                 break
         return [
             [
-                Decoded(tuple(text[text > 0].tolist()), float(np.exp(min(score, 0.0))))
-                for text, score in zip(texts[row, :top], scores[row], strict=False)
+                Decoded(
+                    tuple(text[text > 0].tolist()),
+                    float(np.exp(min(score, 0.0))),
+                    tuple(Place(float(np.exp(log)), centre, centre + 1) for log, centre in seen[text > 0].tolist()),
+                )
+                for text, score, seen in zip(texts[row, :top], scores[row], places[row], strict=False)
                 if np.isfinite(score)
             ]
             for row in range(batch)

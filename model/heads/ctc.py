@@ -11,6 +11,7 @@ from model import decoding
 from model.alphabet import ctc_steps
 from model.constraints import Automaton
 from model.decoding import Decoded
+from model.runtimes import IMAGES, WIDTHS, Part, Runtime, pictures
 
 if TYPE_CHECKING:
     from model.features import Features
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Stands for log(0) where a column is beyond the picture: no reading goes through it.
 IMPOSSIBLE = -1e4
+
+LOG_PROBABILITIES = "log_probabilities"
 
 
 class CTC:
@@ -54,24 +57,21 @@ class CTC:
     def steps_needed(self, text: str) -> int:
         return ctc_steps(text)
 
-    def decoder(self, network: Any, card: Card) -> CTCDecoder:
-        return CTCDecoder(network)
+    def parts(self, network: Any, card: Card) -> list[Part]:
+        return [Part(network, (IMAGES,) if card.width else (IMAGES, WIDTHS), (LOG_PROBABILITIES,))]
+
+    def decoder(self, run: Runtime, card: Card) -> CTCDecoder:
+        return CTCDecoder(run)
 
 
 class CTCDecoder:
     """Reads log-probabilities by their most probable alignment, by prefix beam search, exactly among allowed ones."""
 
-    def __init__(self, network: Any) -> None:
-        """`network` maps pictures (and their widths) to log-probabilities."""
-        from model.network import jit_compile
-
-        self._network = network
-        if not network.compiled:
-            network.compile(jit_compile=jit_compile())
+    def __init__(self, run: Runtime) -> None:
+        self._run = run
 
     def outputs(self, inputs: Any) -> NDArray[np.float32]:
-        outputs: NDArray[np.float32] = self._network.predict_on_batch(inputs)
-        return outputs
+        return self._run(pictures(inputs), [LOG_PROBABILITIES])[0]
 
     def decode(
         self, outputs: NDArray[Any], decoder: str, beam_width: int, top: int, allowed: Automaton | None = None

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.heads.attention import Attention, picture_inputs
-from model.heads.ctc import CTC, CTCDecoder
+from model.heads.ctc import CTC
+from model.runtimes import Part, Runtime
 
 if TYPE_CHECKING:
     from model.features import Features
@@ -48,9 +49,11 @@ class Joint:
     def steps_needed(self, text: str) -> int:
         return self._ctc.steps_needed(text)
 
-    def decoder(self, network: Any, card: Card) -> Decoder:
-        if card.reads == "attention":
-            return self._attention.decoder(network, card)
+    def parts(self, network: Any, card: Card) -> list[Part]:
         import keras
 
-        return CTCDecoder(keras.Model(picture_inputs(network), network.get_layer("aligned").output))
+        aligned = keras.Model(picture_inputs(network), network.get_layer("aligned").output)
+        return self._ctc.parts(aligned, card) + self._attention.parts(network, card)
+
+    def decoder(self, run: Runtime, card: Card) -> Decoder:
+        return (self._attention if card.reads == "attention" else self._ctc).decoder(run, card)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 
-import parameter
+import notation
 import picture
 from console import UserError, warn
 from model import model_file
@@ -87,7 +87,7 @@ def as_started(parameters: TrainingParameters) -> TrainingParameters:
     """`parameters` with the network of `--from`, where nothing else is asked for than what flags are by default."""
     if parameters.from_ in (None, RANDOM):
         return parameters
-    card = model_file.read_card(model_file.locate(parameters.from_))
+    card = model_file.read_card(model_file.locate(parameters.from_, model_file.TRAINED))
     usual = TrainingParameters()
     same = {
         name: getattr(card, name) for name in ("network", "preset", "head", "rectify", "coordinates", "rows", "cell")
@@ -101,12 +101,12 @@ def as_started(parameters: TrainingParameters) -> TrainingParameters:
 
 def card(parameters: TrainingParameters) -> Card:
     """What the model file of completed `parameters` says of itself."""
-    width, height = parameter.picture_size(parameters.size or "")
+    width, height = notation.picture_size(parameters.size or "")
     return Card(
         network=parameters.network,
         preset=parameters.preset,
         head=parameters.head,
-        alphabet=parameter.alphabet(parameters.alphabet or ""),
+        alphabet=notation.alphabet(parameters.alphabet or ""),
         width=width,
         height=height,
         channels=3 if parameters.colour == "rgb" else 1,
@@ -164,7 +164,7 @@ def characters(labels: Sequence[str]) -> str:
         mark, order = unicodedata.category(character)[0] == "M", unicodedata.combining(character)
         return character != "-", not mark, not order, order, character
 
-    return parameter.UNREADABLE.sub("", "".join(sorted(set().union(*labels), key=place)))
+    return notation.UNREADABLE.sub("", "".join(sorted(set().union(*labels), key=place)))
 
 
 def size(aspect: float, steps_needed: int) -> tuple[int, int]:

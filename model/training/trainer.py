@@ -10,7 +10,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -24,6 +24,7 @@ from model.calibration import temperature
 from model.heads import HEADS
 from model.model_file import Card
 from model.network import import_keras, jit_compile
+from model.runtimes import of_keras
 from model.scores import compared, letter_accuracy
 from model.training.curves import draw_curves
 from model.training.run_folder import History, RunFolder, best
@@ -141,7 +142,7 @@ def train(
                     scores, readings = run.validate(validation.stream(0), sheet)
                     history.append(row | scores | speed)
                     if best(history) is history[-1]:
-                        calibrated = card.model_copy(update={"temperature": scores["temperature"]})
+                        calibrated = replace(card, temperature=scores["temperature"])
                         model_file.save(network, calibrated, folder.model)
                 folder.save_state(run.variables(), history)
                 folder.write_history(history)
@@ -179,7 +180,7 @@ class _Run:
         self._loss = self.head.loss(card)
         self._alphabet = Alphabet(card.alphabet)
         network.compile(optimizer, self._loss, jit_compile=jit_compile())
-        self._decoder = self.head.decoder(network, card)
+        self._decoder = self.head.decoder(of_keras(self.head.parts(network, card)), card)
         # Not the same object where Keras scales the loss for float16.
         self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)

@@ -30,7 +30,7 @@ def transfer(model: str, network: Any, card: Card) -> str:
     grey at first, what saw coloured ones reads grey ones as before. So may the head, of which the layers that both have
     are kept, and a rectifier may come in, which begins as the identity. Raises UserError when other stages differ.
     """
-    path = model_file.locate(model)
+    path = model_file.locate(model, model_file.TRAINED)
     old_card = model_file.read_card(path)
     if reason := misfit(old_card, card):
         raise UserError(f"{path} has {reason}: use the same, or another --from")

@@ -16,7 +16,7 @@ import pytest
 
 import console
 import dataset
-import parameter
+import notation
 import picture
 from dataset import tfrecord
 from dataset.__main__ import run
@@ -186,7 +186,7 @@ def test_a_dictionary_gives_the_numbers(convert: Convert, tmp_path: Path) -> Non
     assert convert(source, "out", "--form", "fsns", "--alphabet", "dic.txt")[0] == 0
     ((_, data),) = tfrecord.records(next((tmp_path / "out").glob("*.tfrecord")))
     assert tfrecord.Example(data).integers("image/class") == [4, 9] + [0] * 35
-    assert parameter.dictionary(tmp_path / "out" / "dic.txt") == {9: "a", 0: "", 4: "b", 5: "c"}
+    assert notation.dictionary(tmp_path / "out" / "dic.txt") == {9: "a", 0: "", 4: "b", 5: "c"}
     assert convert(source, "more", "--form", "tfrecord", "--alphabet", "xba")[0] == 0
     assert json.loads((tmp_path / "more" / "char_map.json").read_text()) == {"x": 0, "b": 1, "a": 2}
     code, err = convert(source, "less", "--form", "tfrecord", "--alphabet", "a")

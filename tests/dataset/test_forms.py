@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 
 import dataset
+import notation
 import parameter
 from console import UserError
 from dataset.forms import FORMS, WRITERS
@@ -83,7 +84,7 @@ def written(form: str) -> Callable[[Path], Path]:
     """A corpus by the form's own writer; tests/dataset/test_records.py compares that with others' writers."""
 
     def write(folder: Path) -> Path:
-        numbers = parameter.numbers(None, LABELS.values())
+        numbers = notation.numbers(None, LABELS.values())
         plan = Plan("train", len(LABELS), max(map(len, LABELS.values())), numbers, shards=2)
         pictures = (Picture(name, label, name.encode(), ".png", 40) for name, label in LABELS.items())
         return WRITERS[form].write(folder, pictures, plan)

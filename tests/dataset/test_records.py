@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import dataset
-import parameter
+import notation
 import picture
 from console import UserError
 from dataset import tfrecord
@@ -35,7 +35,7 @@ def write(form: str, folder: Path, texts: Iterable[str] = TEXTS, shards: int = 1
     """A set of records in a new folder."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = list(texts)
-    plan = Plan(title, len(texts), max(map(len, texts)), parameter.numbers(None, texts), shards)
+    plan = Plan(title, len(texts), max(map(len, texts)), notation.numbers(None, texts), shards)
     return WRITERS[form].write(folder, (Picture(f"{i}.png", t, png(i), ".png", 40) for i, t in enumerate(texts)), plan)
 
 
@@ -234,7 +234,7 @@ def test_tensorflow_reads_what_we_write_and_we_read_what_it_writes(tmp_path: Pat
         "image/unpadded_class": tf.io.VarLenFeature(tf.int64),
     }
     parsed = tf.io.parse_single_example(data, fixed)
-    dictionary = parameter.dictionary(tmp_path / "ours" / "dic.txt")
+    dictionary = notation.dictionary(tmp_path / "ours" / "dic.txt")
     assert "".join(dictionary[number] for number in parsed["image/class"].numpy()) == TEXTS[-1]
 
     (tmp_path / "theirs").mkdir()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import parameter
+import notation
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ import parameter
     ],
 )
 def test_ranges_and_characters(text: str, characters: str) -> None:
-    assert parameter.alphabet(text) == characters
+    assert notation.alphabet(text) == characters
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_ranges_and_characters(text: str, characters: str) -> None:
 def test_files(content: bytes, characters: str, tmp_path: Path) -> None:
     path = tmp_path / "characters.txt"
     path.write_bytes(content)
-    assert parameter.alphabet(str(path)) == characters
+    assert notation.alphabet(str(path)) == characters
 
 
 def test_the_ideographs_of_gb2312() -> None:
-    characters = parameter.alphabet("gb2312")
+    characters = notation.alphabet("gb2312")
     assert len(set(characters)) == len(characters) == 6763
     assert characters.startswith("啊阿埃")
     assert characters[3754:3756] == "座亍"
@@ -68,7 +68,7 @@ def test_the_ideographs_of_gb2312() -> None:
 )
 def test_texts_that_are_no_alphabet(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        parameter.alphabet(text)
+        notation.alphabet(text)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Pat
     path = tmp_path / "characters"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=sentence):
-        parameter.alphabet(str(path))
+        notation.alphabet(str(path))

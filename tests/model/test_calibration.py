@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_readings_have_the_probability_that_the_model_file_s_temperature_makes(t
     found = {}
     for degrees in (1.0, 2.0):
         path = tmp_path / f"{degrees}.keras"
-        model_file.save(network, card.model_copy(update={"temperature": degrees}), path)
+        model_file.save(network, replace(card, temperature=degrees), path)
         found[degrees] = list(Reader(str(path)).read(images))
     for plain, mended in zip(found[1.0], found[2.0], strict=True):
         assert mended.text == plain.text

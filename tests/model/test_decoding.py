@@ -8,7 +8,8 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from model.decoding import beam, greedy, text_log_probabilities
+from model.constraints import Constraint
+from model.decoding import beam, constrained, greedy, places, text_log_probabilities
 
 
 def outputs(seed: int, batch: int = 3, steps: int = 5, classes: int = 3, sharpness: float = 1.0) -> np.ndarray:
@@ -81,5 +82,33 @@ def test_a_repeated_character_needs_a_blank_between() -> None:
 def test_certain_outputs_with_impossible_classes_stay_numbers() -> None:
     with np.errstate(divide="ignore"):
         batch = np.log(np.eye(3, dtype=np.float32)[[[1, 0, 2, 2]]])
-    assert greedy(batch)[0] == ((1, 2), 1.0)
-    assert beam(batch, top=5)[0][0] == ((1, 2), 1.0)
+    assert greedy(batch)[0][:2] == ((1, 2), 1.0)
+    assert beam(batch, top=5)[0][0][:2] == ((1, 2), 1.0)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_characters_lie_where_the_most_probable_alignment_has_them(seed: int) -> None:
+    batch = outputs(seed)
+    texts = [(1,), (1, 2), (1, 1)]
+    for row, text, found in zip(batch, texts, places(batch, texts), strict=True):
+        alignments = [a for a in itertools.product(range(3), repeat=len(row)) if collapsed(a) == text]
+        best = max(alignments, key=lambda a: sum(row[step, number] for step, number in enumerate(a)))
+        runs = [(number, list(steps)) for number, steps in itertools.groupby(range(len(row)), best.__getitem__)]
+        expected = [
+            (float(np.exp(max(row[step, number] for step in steps))), steps[0], steps[-1] + 1)
+            for number, steps in runs
+            if number
+        ]
+        assert [(start, end) for _, start, end in found] == [(start, end) for _, start, end in expected]
+        assert [p for p, _, _ in found] == pytest.approx([p for p, _, _ in expected])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_decoder_gives_the_places_of_its_first_text(seed: int) -> None:
+    batch = outputs(seed)
+    automaton = Constraint(length="2", charset="ab").automaton("ab")
+    assert automaton is not None
+    for decoded in ([[text] for text in greedy(batch)], beam(batch, top=2), constrained(batch, automaton, 2)):
+        firsts = [texts[0] for texts in decoded]
+        for first, expected in zip(firsts, places(batch, [first.numbers for first in firsts]), strict=True):
+            assert [place[1:] for place in first.places] == [place[1:] for place in expected]

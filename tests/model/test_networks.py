@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,11 +17,12 @@ from console import UserError
 from model import model_file
 from model.backbones import BACKBONES
 from model.constraints import Constraint
-from model.heads import HEADS
+from model.heads import HEADS, Decoder
 from model.model_file import Card
 from model.network import build, columns, import_keras, jit_compile, precision
 from model.reader import Reader
 from model.rectifiers import RECTIFIERS
+from model.runtimes import of_keras
 from model.sequences import SEQUENCES
 from parameter import TrainingParameters
 from tests.model.striped import ALPHABET, HEIGHT, WIDTH, striped
@@ -117,9 +119,14 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= 30
     assert all(0 < reading.probability <= 1 for reading in readings)
 
-    kept, opened = HEADS[head].decoder(network, described).outputs(images), reader.outputs(images)
+    kept, opened = decoder_of(network, described).outputs(images), reader.outputs(images)
     for before, after in zip(parts(kept), parts(opened), strict=True):
         np.testing.assert_allclose(before, after, atol=1e-4, rtol=1e-4, err_msg="reads differently")
+
+
+def decoder_of(network: Any, described: Card) -> Decoder:
+    head = HEADS[described.head]
+    return head.decoder(of_keras(head.parts(network, described)), described)
 
 
 def parts(outputs: Any) -> list[NDArray[Any]]:
@@ -158,19 +165,19 @@ def test_a_picture_reads_the_same_alone_and_among_wider_ones(
 
 @pytest.mark.parametrize("head", ["ctc", pytest.param("attention", marks=pytest.mark.slow)])
 def test_the_upper_row_is_read_first(head: str, tmp_path: Path) -> None:
-    described = card("vgg", "bilstm", head, "none", "small", WIDTH).model_copy(update={"rows": 2})
-    one = build(described.model_copy(update={"rows": 1}))
+    described = replace(card("vgg", "bilstm", head, "none", "small", WIDTH), rows=2)
+    one = build(replace(described, rows=1))
     network, images, texts = trained(described, steps=60)
     assert columns(network) == 2 * (columns(one) or 0)
     model_file.save(network, described, tmp_path / "model.keras")
     readings = list(Reader(str(tmp_path / "model.keras")).read(images))
     assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= 30
     with pytest.raises(UserError, match="--rows 2 goes with pictures of one width"):
-        build(described.model_copy(update={"width": None}))
+        build(replace(described, width=None))
 
 
 def test_coordinates_number_the_columns_of_one_width() -> None:
-    described = card("inception", "bigru", "attention", "none", "small").model_copy(update={"coordinates": True})
+    described = replace(card("inception", "bigru", "attention", "none", "small"), coordinates=True)
     plain = build(card("inception", "bigru", "attention", "none", "small"))
     numbered = build(described)
     steps = columns(numbered)
@@ -178,7 +185,7 @@ def test_coordinates_number_the_columns_of_one_width() -> None:
     # A weight from each number to each gate of both directions.
     assert numbered.count_params() - plain.count_params() == steps * 2 * 3 * 128
     with pytest.raises(UserError, match=r"--coordinates number the columns of one width"):
-        build(card("vgg", "bigru", "ctc", "none", "small", width=None).model_copy(update={"coordinates": True}))
+        build(replace(card("vgg", "bigru", "ctc", "none", "small", width=None), coordinates=True))
 
 
 def test_inception_has_one_width() -> None:
@@ -215,7 +222,7 @@ def test_an_attention_text_that_never_ends_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_an_attention_beam_finds_what_enumeration_finds() -> None:
-    described = card("vgg", "bilstm", "attention", "none", "small").model_copy(update={"longest": 2, "alphabet": "ab"})
+    described = replace(card("vgg", "bilstm", "attention", "none", "small"), longest=2, alphabet="ab")
     import_keras().utils.set_random_seed(3)
     network = build(described)
     image = wide(1)[0]
@@ -228,7 +235,7 @@ def test_an_attention_beam_finds_what_enumeration_finds() -> None:
         text: np.exp(sum(row[place, c] for place, c in enumerate([*text, 0])))
         for text, row in zip(texts, logs, strict=True)
     }
-    decoder = HEADS["attention"].decoder(network, described)
+    decoder = decoder_of(network, described)
     found = decoder.decode(decoder.outputs(image), "beam", 7, 7)[0]
     assert {decoded.numbers for decoded in found} == set(texts)
     for decoded in found:
@@ -237,10 +244,10 @@ def test_an_attention_beam_finds_what_enumeration_finds() -> None:
 
 @pytest.mark.parametrize("pattern", ["ab?", "[^a].", "b{3}|aba", "(ab)*a"])
 def test_an_attention_beam_held_to_a_pattern_finds_what_enumeration_finds(pattern: str) -> None:
-    described = card("vgg", "bilstm", "attention", "none", "small").model_copy(update={"longest": 3, "alphabet": "ab"})
+    described = replace(card("vgg", "bilstm", "attention", "none", "small"), longest=3, alphabet="ab")
     import_keras().utils.set_random_seed(4)
     network, image = build(described), wide(1)[0]
-    decoder = HEADS["attention"].decoder(network, described)
+    decoder = decoder_of(network, described)
     outputs = decoder.outputs(image)
     every = {text.numbers: text for text in decoder.decode(outputs, "beam", 15, 15)[0]}
     assert len(every) == 15
@@ -301,7 +308,7 @@ def test_base_is_the_published_network(
     backbone, sequence = network.split("_")
     alphabet = "".join(map(chr, range(ord("!"), ord("!") + classes - 1)))
     described = card(backbone, sequence, "ctc", "none", "base")
-    net = build(described.model_copy(update={"width": size[0], "height": size[1], "alphabet": alphabet}))
+    net = build(replace(described, width=size[0], height=size[1], alphabet=alphabet))
     assert columns(net) == steps
     assert net.output_shape == (None, steps, classes)
     if millions is not None:

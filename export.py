@@ -1,0 +1,76 @@
+"""Write a model file for another runtime; it is read back there and compared with Keras, or not written.
+
+python export.py runs/mine --out mine.onnx
+python export.py captcha --out captcha.onnx --int8 DB/test
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import console
+from console import UserError
+from parameter import ExportParameters
+
+if TYPE_CHECKING:
+    from dataset import Sample
+    from model.scores import Scores
+
+#: Labelled pictures that --int8 finds ranges with, at the most: every other one. The loss is measured on the rest.
+CALIBRATING = 200
+
+
+def main(parameters: ExportParameters) -> int:
+    """The whole story; returns the exit code."""
+    from model import export, model_file
+
+    model, out = model_file.locate(parameters.model, model_file.TRAINED), Path(parameters.out)
+    if parameters.int8:
+        return export_int8(model, out, parameters.int8, parameters.label_pattern)
+    comparison = export.export(model, parameters.form, out)
+    print(f"{out}: {comparison}")
+    return console.ALL_DONE
+
+
+def export_int8(model: Path, out: Path, path: str, label_pattern: str | None) -> int:
+    """Export exactly and in integers, keep the second, and print what both read."""
+    import dataset
+    from model import export
+
+    labelled = [sample for sample in dataset.collect(path, label_pattern) if sample.label]
+    if len(labelled) < 2:
+        raise UserError(f"{path} has {len(labelled)} pictures with a label, --int8 needs two: see --label-pattern")
+    calibrating = labelled[: 2 * CALIBRATING : 2]
+    others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
+    with tempfile.TemporaryDirectory() as folder:
+        exact = Path(folder) / "exact.onnx"
+        print(f"float32: {export.export(model, 'onnx', exact)}")
+        print(f"float32: {scored(exact, others)}, {exact.stat().st_size / 1e6:.1f} MB")
+    export.export_int8(model, out, [sample.path for sample in calibrating])
+    scores = scored(out, others)
+    print(f"int8: {scores}, {out.stat().st_size / 1e6:.1f} MB, ranges found with {len(calibrating):,} other pictures")
+    return console.SOME_UNREADABLE if scores.unreadable else console.ALL_DONE
+
+
+def scored(file: Path, labelled: list[Sample]) -> Scores:
+    """What a model file reads of labelled pictures."""
+    from model.reader import Reader
+    from model.scores import score
+
+    readings = Reader(str(file)).read(sample.path for sample in labelled)
+    read = [(sample, found) for sample, found in zip(labelled, readings, strict=True) if found.error is None]
+    if not read:
+        raise UserError(f"none of the {len(labelled):,} pictures can be read: give others to --int8")
+    return score(
+        [sample.label for sample, _ in read],
+        [found.text for _, found in read],
+        [found.probability for _, found in read],
+        [sample.path for sample, _ in read],
+        unreadable=len(labelled) - len(read),
+    )
+
+
+if __name__ == "__main__":
+    console.run(main, ExportParameters)

@@ -1,0 +1,69 @@
+"""Form litert: a file for phones and small boards (TensorFlow Lite), with the signatures of form savedmodel.
+
+The card is appended as a zip archive, as TensorFlow Lite's own metadata has its files.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from console import UserError
+from model.export import savedmodel
+from model.model_file import CARD_ENTRY, Card
+from model.runtimes import Part, Runtime
+
+
+def write(path: Path, parts: Sequence[Part], card: Card) -> None:
+    """Write the `parts` of a network and its `card` to `path`. Raises UserError for what the form cannot hold."""
+    if card.width is None:
+        raise UserError("--form litert holds networks of one width, and this one takes any: choose --form onnx")
+    for part in parts:
+        _unroll(part.network)
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "saved"
+        savedmodel.write(saved, parts, card)
+        keys = list(savedmodel.SIGNATURES[: 1 + (card.head != "ctc")])
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=keys)
+        try:
+            path.write_bytes(converter.convert())
+        except Exception as error:  # The converter raises whatever its C++ code says.
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"--form litert cannot hold this network ({reason}): choose --form onnx") from error
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(CARD_ENTRY, card.to_json())
+
+
+def _unroll(network: Any) -> None:
+    """Have recurrent layers computed column by column: a loop over columns is nothing that the form can hold."""
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Bidirectional):
+            layer.forward_layer.unroll = layer.backward_layer.unroll = True
+
+
+def opened(path: Path) -> Runtime:
+    """What runs the parts in such a file."""
+    with warnings.catch_warnings():
+        # That it will move to a package of its own is nothing for whoever exports.
+        warnings.simplefilter("ignore")
+        # As they are, not as this machine would speed them up.
+        kinds = tf.lite.experimental.OpResolverType
+        interpreter = tf.lite.Interpreter(
+            str(path), experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
+    runners = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
+
+    def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        signature = next(runner for runner in runners.values() if set(outputs) <= set(runner.get_output_details()))
+        found = signature(**inputs)
+        return [found[name] for name in outputs]
+
+    return run

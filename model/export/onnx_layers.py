@@ -1,0 +1,520 @@
+"""Keras models -> ONNX operations, layer by layer, from their weights; on any backend, TensorFlow is not needed.
+
+Feature maps of pictures, (batch, height, width, channels) in Keras, have their channels second here, as ONNX has them:
+they are turned once where they come in and once where they become columns. Masks of columns, which Keras has for every
+row of a map, are bool (batch, columns) throughout. A new layer needs a function here, with its line in LAYERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import tree
+from numpy.typing import ArrayLike, NDArray
+
+from console import UserError
+from model.rectifiers.spatial import LOOK, grid
+
+#: Where Keras' axes of a map lie when its channels are second.
+CHANNELS_SECOND = (0, 2, 3, 1)
+
+
+@dataclass(frozen=True)
+class Value:
+    """What stands for a tensor of Keras: its name in the graph; `shape` and `dtype` as Keras has them."""
+
+    name: str
+    channels_second: bool = False
+    shape: tuple[int | None, ...] = ()
+    dtype: str = "float32"
+
+
+@dataclass
+class Graph:
+    """Nodes and constants, as they are added; all names begin with `prefix`."""
+
+    prefix: str = ""
+    nodes: list[Any] = field(default_factory=list)
+    constants: dict[tuple[str, tuple[int, ...], bytes], tuple[str, NDArray[Any]]] = field(default_factory=dict)
+    _done: dict[Any, list[str]] = field(default_factory=dict)
+
+    def constant(self, value: ArrayLike, dtype: str = "float32") -> str:
+        """The name of an array, the same one for equal arrays."""
+        array = np.ascontiguousarray(np.asarray(value, dtype)).reshape(np.shape(value))
+        key = dtype, array.shape, array.tobytes()
+        if key not in self.constants:
+            self.constants[key] = f"{self.prefix}constant_{len(self.constants)}", array
+        return self.constants[key][0]
+
+    def add(self, operation: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
+        """Add a node; the name of its first output, the same one where the same is asked for again."""
+        return self.add_all(operation, *inputs, outputs=outputs, **attributes)[0]
+
+    def add_all(self, operation: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        """As :meth:`add`; the names of all outputs."""
+        from onnx import helper
+
+        key = operation, inputs, repr(sorted(attributes.items()))
+        if key not in self._done:
+            first = f"{self.prefix}{operation.lower()}_{len(self.nodes)}"
+            names = [first, *(f"{first}_{place}" for place in range(1, outputs))]
+            self.nodes.append(helper.make_node(operation, inputs, names, first, **attributes))
+            self._done[key] = names
+        return self._done[key]
+
+    def add_as(self, name: str, value: str) -> None:
+        """Give a value another name: an output has its own, also where it is an input or another output as well."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node("Identity", [value], [name], name))
+
+    def proto(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        """The whole as GraphProto, without what no output needs; `inputs` and `outputs` are ValueInfoProtos."""
+        from onnx import helper, numpy_helper
+
+        needed, kept = {output.name for output in outputs}, []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+                kept.append(node)
+        constants = [numpy_helper.from_array(array, name) for name, array in self.constants.values() if name in needed]
+        return helper.make_graph(kept[::-1], name, inputs, outputs, constants)
+
+    # What several layers need.
+
+    def plain(self, value: Value) -> str:
+        """A value with its axes in Keras' order."""
+        return self.add("Transpose", value.name, perm=CHANNELS_SECOND) if value.channels_second else value.name
+
+    def turned(self, value: Value) -> str:
+        """Feature maps with their channels second."""
+        return value.name if value.channels_second else self.add("Transpose", value.name, perm=(0, 3, 1, 2))
+
+    def of(self, value: Any, like: Value) -> str:
+        """A tensor, or a number or array as a constant of the type of `like`."""
+        return self.plain(value) if isinstance(value, Value) else self.constant(np.asarray(value), like.dtype)
+
+    def cast(self, name: str, dtype: str) -> str:
+        from onnx import helper
+
+        return self.add("Cast", name, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def size(self, name: str, axis: int) -> str:
+        """The length of an axis, int64 (1,)."""
+        return self.add("Shape", name, start=axis, end=axis + 1)
+
+    def integers(self, *values: int) -> str:
+        return self.constant(values, "int64")
+
+    def reshaped(self, name: str, *shape: int) -> str:
+        """0 keeps a length, -1 is what is left."""
+        return self.add("Reshape", name, self.integers(*shape))
+
+    def with_axes(self, name: str, *axes: int) -> str:
+        return self.add("Unsqueeze", name, self.integers(*axes))
+
+    def activated(self, name: str, activation: Any) -> str:
+        """An activation function of Keras."""
+        operation = ACTIVATIONS.get(activation.__name__)
+        if operation is None:
+            raise UserError(f"--form onnx does not know the activation {activation.__name__}: choose another form")
+        return self.add(operation, name) if operation else name
+
+
+ACTIVATIONS = {"linear": "", "relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
+
+
+def convert(model: Any, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
+    """Add a functional Keras model to `graph`; what stands for its outputs. Raises UserError for an unknown layer."""
+    known = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
+
+    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
+        tensors = operation(*args, **kwargs)
+        given, given_by_name = tree.map_structure(lambda x: known.get(id(x), x), (args, kwargs))
+        found = _converter(operation)(graph, operation, *given, **given_by_name)
+        values = found if isinstance(found, list) else [found]
+        for tensor, value in zip(tree.flatten(tensors), values, strict=True):
+            known[id(tensor)] = replace(value, shape=tuple(tensor.shape), dtype=tensor.dtype)
+            # An id is only its own as long as the tensor is there.
+            alive.append(tensor)
+        return tensors
+
+    alive: list[Any] = []
+    same = keras.models.clone_model(
+        model, input_tensors=model.input, clone_function=lambda layer: layer, call_function=call
+    )
+    return [known[id(tensor)] for tensor in same.outputs]
+
+
+def _converter(operation: Any) -> Callable[..., Any]:
+    for kind in type(operation).__mro__:
+        if kind.__name__ in LAYERS:
+            return LAYERS[kind.__name__]
+    raise UserError(
+        f"--form onnx has no operation for the layer {operation.name} ({type(operation).__name__}): choose another form"
+    )
+
+
+# Layers of pictures.
+
+
+def _convolution(graph: Graph, layer: Any, x: Value) -> Value:
+    inputs = [graph.turned(x), graph.constant(np.asarray(layer.kernel).transpose(3, 2, 0, 1))]
+    if layer.use_bias:
+        inputs.append(graph.constant(layer.bias))
+    name = graph.add(
+        "Conv",
+        *inputs,
+        kernel_shape=layer.kernel_size,
+        strides=layer.strides,
+        dilations=layer.dilation_rate,
+        group=layer.groups,
+        auto_pad=PADDING[layer.padding],
+    )
+    return Value(graph.activated(name, layer.activation), True)
+
+
+#: Keras' names of it, which all backends take as TensorFlow does.
+PADDING = {"same": "SAME_UPPER", "valid": "VALID"}
+
+
+def _pooling(operation: str) -> Callable[..., Value]:
+    def pool(graph: Graph, layer: Any, x: Value) -> Value:
+        name = graph.add(
+            operation,
+            graph.turned(x),
+            kernel_shape=layer.pool_size,
+            strides=layer.strides,
+            auto_pad=PADDING[layer.padding],
+        )
+        return Value(name, True)
+
+    return pool
+
+
+def _zero_padding(graph: Graph, layer: Any, x: Value) -> Value:
+    (top, bottom), (left, right) = layer.padding
+    pads = graph.integers(0, 0, top, left, 0, 0, bottom, right)
+    return Value(graph.add("Pad", graph.turned(x), pads), True)
+
+
+def _batch_normalization(graph: Graph, layer: Any, x: Value, mask: Value | None = None) -> Value:
+    variance, mean = np.asarray(layer.moving_variance), np.asarray(layer.moving_mean)
+    scale = np.asarray(layer.gamma) if layer.scale else np.ones_like(mean)
+    shift = np.asarray(layer.beta) if layer.center else np.zeros_like(mean)
+    if x.channels_second:
+        statistics = [graph.constant(array) for array in (scale, shift, mean, variance)]
+        return Value(graph.add("BatchNormalization", x.name, *statistics, epsilon=layer.epsilon), True)
+    factor = scale / np.sqrt(variance + layer.epsilon)
+    scaled = graph.add("Mul", x.name, graph.constant(factor))
+    return Value(graph.add("Add", scaled, graph.constant(shift - factor * mean)))
+
+
+def _column_mask(graph: Graph, layer: Any, maps: Value, widths: Value) -> Value:
+    axis = 3 if maps.channels_second else len(maps.shape) - 2
+    count = graph.add("Squeeze", graph.size(maps.name, axis))
+    numbers = graph.add("Range", graph.constant(0, "int64"), count, graph.constant(1, "int64"))
+    return Value(graph.add("Less", numbers, graph.with_axes(graph.cast(widths.name, "int64"), 1)))
+
+
+def _hide_columns(graph: Graph, layer: Any, maps: Value, mask: Value) -> Value:
+    shown = graph.cast(mask.name, "float32")
+    if len(maps.shape) == 3:
+        return Value(graph.add("Mul", maps.name, graph.with_axes(shown, 2)))
+    return Value(graph.add("Mul", graph.turned(maps), graph.with_axes(shown, 1, 2)), True)
+
+
+# Rectifiers.
+
+
+def _look(graph: Graph, layer: Any, maps: Value, widths: Value | None = None) -> Value:
+    image = graph.turned(maps)
+    shape = graph.add("Concat", graph.size(image, 0), graph.integers(*LOOK, 2), axis=0)
+    places = graph.add("Expand", graph.constant(np.asarray(grid(*LOOK))), shape)
+    return _sampled(graph, image, places, widths)
+
+
+def _sampler(graph: Graph, layer: Any, maps: Value, moves: Value, widths: Value | None = None) -> Value:
+    image, (_, rows, columns, _) = graph.turned(maps), maps.shape
+    coefficients = graph.add("Add", graph.constant(layer.start), moves.name)
+    if widths is None:
+        # The same for all pictures, so they are part of the file.
+        terms = np.asarray(layer.basis(grid(rows, columns)))
+        basis = graph.constant(terms.reshape(1, -1, terms.shape[-1]))
+    else:
+        places = keras.Input((rows, None, 2))
+        network = keras.Model(places, layer.basis(places))
+        (value,) = convert(network, graph, [Value(_grid(graph, image, rows or 0, widths), shape=(None, rows, None, 2))])
+        basis = graph.reshaped(value.name, 0, -1, int(value.shape[-1] or 0))
+    filled = graph.add("MatMul", basis, coefficients)
+    return _sampled(graph, image, graph.reshaped(filled, 0, rows or 0, -1, 2), widths)
+
+
+def _grid(graph: Graph, image: str, rows: int, widths: Value) -> str:
+    """As model.rectifiers.spatial.grid with widths: the places of all pixels of each picture."""
+    one, two = graph.constant(1), graph.constant(2)
+    count = graph.add("Squeeze", graph.cast(graph.size(image, 3), "float32"))
+    odd = graph.add("Add", graph.add("Mul", graph.add("Range", graph.constant(0), count, one), two), one)
+    x = graph.add("Sub", graph.add("Div", odd, graph.with_axes(graph.cast(widths.name, "float32"), 1)), one)
+    x = graph.with_axes(x, 1, 3)
+    y = graph.constant(((2 * np.arange(rows) + 1) / rows - 1).reshape(1, rows, 1, 1))
+    none = graph.constant(0)
+    # Each is repeated along the axis of the other.
+    both = [graph.add("Add", a, graph.add("Mul", b, none)) for a, b in ((x, y), (y, x))]
+    return graph.add("Concat", *both, axis=-1)
+
+
+def _sampled(graph: Graph, image: str, places: str, widths: Value | None) -> Value:
+    """As model.rectifiers.spatial.sample; ONNX takes places across all columns, those that do not count included."""
+    if widths is not None:
+        one, two = graph.constant(1), graph.constant(2)
+        total = graph.cast(graph.size(image, 3), "float32")
+        counts = graph.reshaped(graph.cast(widths.name, "float32"), -1, 1, 1, 1)
+        x, y = graph.add_all("Split", places, graph.integers(1, 1), axis=-1, outputs=2)
+        x = graph.add("Sub", graph.add("Div", graph.add("Mul", graph.add("Add", x, one), counts), total), one)
+        # Beyond the last column that counts, it goes on.
+        last = graph.add("Sub", graph.add("Div", graph.add("Sub", graph.add("Mul", counts, two), one), total), one)
+        places = graph.add("Concat", graph.add("Min", x, last), y, axis=-1)
+    sampled = graph.add("GridSample", image, places, mode="bilinear", padding_mode="border", align_corners=0)
+    return Value(sampled, True)
+
+
+# Columns.
+
+
+def _permute(graph: Graph, layer: Any, x: Value) -> Value:
+    axes = (0, *layer.dims)
+    if x.channels_second:
+        axes = tuple(CHANNELS_SECOND[axis] for axis in axes)
+    return Value(graph.add("Transpose", x.name, perm=axes))
+
+
+def _reshape(graph: Graph, layer: Any, x: Value) -> Value:
+    return Value(graph.reshaped(graph.plain(x), 0, *layer.target_shape))
+
+
+def _flatten(graph: Graph, layer: Any, x: Value) -> Value:
+    return Value(graph.add("Flatten", graph.plain(x)))
+
+
+def _dense(graph: Graph, layer: Any, x: Value) -> Value:
+    name = graph.add("MatMul", graph.plain(x), graph.constant(layer.kernel))
+    if layer.use_bias:
+        name = graph.add("Add", name, graph.constant(layer.bias))
+    return Value(graph.activated(name, layer.activation))
+
+
+def _column_numbers(graph: Graph, layer: Any, columns: Value) -> Value:
+    steps = int(columns.shape[1] or 0)
+    shape = graph.add("Concat", graph.size(columns.name, 0), graph.integers(steps, steps), axis=0)
+    return Value(graph.add("Concat", columns.name, graph.add("Expand", graph.constant(np.eye(steps)), shape), axis=-1))
+
+
+def _bidirectional(graph: Graph, layer: Any, x: Value, mask: Value | None = None) -> Value:
+    cells = [layer.forward_layer.cell, layer.backward_layer.cell]
+    lengths = ""
+    if mask is not None:
+        lengths = graph.add("ReduceSum", graph.cast(mask.name, "int32"), graph.integers(1), keepdims=0)
+    columns_first = graph.add("Transpose", x.name, perm=(1, 0, 2))
+    outputs = _recurrent(graph, cells, columns_first, lengths)[0]
+    if layer.merge_mode == "sum":
+        summed = graph.add("ReduceSum", outputs, graph.integers(1), keepdims=0)
+        return Value(graph.add("Transpose", summed, perm=(1, 0, 2)))
+    side_by_side = graph.add("Transpose", outputs, perm=(2, 0, 1, 3))
+    return Value(graph.reshaped(side_by_side, 0, 0, 2 * cells[0].units))
+
+
+def _cell(graph: Graph, cell: Any, x: Value, state: Sequence[Value]) -> list[Value]:
+    """One step: the output, and the parts of the state."""
+    before = [graph.with_axes(part.name, 0) for part in state]
+    after = _recurrent(graph, [cell], graph.with_axes(x.name, 0), "", *before)[1:]
+    names = [graph.add("Squeeze", name, graph.integers(0)) for name in after]
+    return [Value(name) for name in (names[0], *names)]
+
+
+def _recurrent(graph: Graph, cells: Sequence[Any], x: str, lengths: str, *state: str) -> list[str]:
+    """Outputs (columns, directions, batch, units), and the parts of the last state, (directions, batch, units)."""
+    kind = {"LSTMCell": "LSTM", "GRUCell": "GRU"}[type(cells[0]).__name__]
+    for cell in cells:
+        if (cell.activation.__name__, cell.recurrent_activation.__name__) != ("tanh", "sigmoid"):
+            raise UserError(f"--form onnx knows the recurrent layer {cell.name} with tanh and sigmoid alone")
+    # Keras: input, forget, cell, output; ONNX: input, output, forget, cell. Gates of a GRU have one order.
+    order = (0, 3, 1, 2) if kind == "LSTM" else (0, 1, 2)
+
+    def gates(weights: Any) -> NDArray[Any]:
+        parts = np.split(np.asarray(weights), len(order), axis=-1)
+        return np.concatenate([parts[place] for place in order], axis=-1)
+
+    def biases(cell: Any) -> NDArray[Any]:
+        # An LSTM has one bias, ONNX adds two.
+        rows = np.asarray(cell.bias).reshape(-1, len(order) * cell.units)
+        rows = np.concatenate([rows, np.zeros((2 - len(rows), rows.shape[1]))])
+        return np.concatenate([gates(row) for row in rows])
+
+    arrays = (
+        np.stack([gates(cell.kernel).T for cell in cells]),
+        np.stack([gates(cell.recurrent_kernel).T for cell in cells]),
+        np.stack([biases(cell) for cell in cells]),
+    )
+    attributes = {"linear_before_reset": 1} if kind == "GRU" else {}
+    return graph.add_all(
+        kind,
+        x,
+        *map(graph.constant, arrays),
+        lengths,
+        *state,
+        outputs=3 if kind == "LSTM" else 2,
+        hidden_size=cells[0].units,
+        direction="bidirectional" if len(cells) > 1 else "forward",
+        **attributes,
+    )
+
+
+def _embedding(graph: Graph, layer: Any, x: Value) -> Value:
+    return Value(graph.add("Gather", graph.constant(layer.embeddings), x.name))
+
+
+# Small operations.
+
+
+def _same(graph: Graph, layer: Any, x: Value, **_: Any) -> Value:
+    return x
+
+
+def _inner(graph: Graph, model: Any, *inputs: Value, mask: Any = None) -> list[Value]:
+    """A model as a layer of another one."""
+    return convert(model, graph, inputs)
+
+
+def _activation(graph: Graph, layer: Any, x: Value) -> Value:
+    return Value(graph.activated(x.name, layer.activation), x.channels_second)
+
+
+def _each(operation: str) -> Callable[..., Value]:
+    """An operation on each number of one tensor."""
+    return lambda graph, layer, x: Value(graph.add(operation, x.name), x.channels_second)
+
+
+def _both(operation: str) -> Callable[..., Value]:
+    """An operation on two tensors, or on a tensor and a number or array."""
+
+    def combine(graph: Graph, layer: Any, *operands: Any) -> Value:
+        first, second = operands[0] if len(operands) == 1 else operands
+        like = first if isinstance(first, Value) else second
+        if isinstance(first, Value) and isinstance(second, Value) and (first.channels_second or second.channels_second):
+            return Value(graph.add(operation, graph.turned(first), graph.turned(second)), True)
+        return Value(graph.add(operation, graph.of(first, like), graph.of(second, like)))
+
+    return combine
+
+
+def _floor_divide(graph: Graph, layer: Any, x: Value, by: int) -> Value:
+    # ONNX's division of integers rounds towards zero.
+    quotient = graph.add("Div", graph.cast(x.name, "float32"), graph.constant(by))
+    return Value(graph.cast(graph.add("Floor", quotient), x.dtype))
+
+
+def _concatenate(graph: Graph, layer: Any, parts: Sequence[Value]) -> Value:
+    if any(part.channels_second for part in parts):
+        axis = CHANNELS_SECOND[layer.axis % 4]
+        return Value(graph.add("Concat", *map(graph.turned, parts), axis=axis), True)
+    return Value(graph.add("Concat", *(part.name for part in parts), axis=layer.axis))
+
+
+def _cast(graph: Graph, operation: Any, x: Value) -> Value:
+    return x if x.dtype == operation.dtype else Value(graph.cast(x.name, operation.dtype), x.channels_second)
+
+
+def _expand_dims(graph: Graph, operation: Any, x: Value) -> Value:
+    return Value(graph.with_axes(graph.plain(x), operation.axis))
+
+
+def _get_item(graph: Graph, operation: Any, x: Value, key: Any) -> Value:
+    """`x[..., a, b]` with numbers, slices and new axes."""
+    name, items = graph.plain(x), key[1:]
+    left = sum(item is not None for item in items)
+    for item in items:
+        if item is None:
+            name = graph.with_axes(name, -left - 1)
+            continue
+        if isinstance(item, slice):
+            bounds = [graph.integers(value) for value in (item.start or 0, item.stop)]
+            name = graph.add("Slice", name, *bounds, graph.integers(-left))
+        else:
+            name = graph.add("Gather", name, graph.constant(item, "int64"), axis=-left)
+        left -= 1
+    return Value(name)
+
+
+def _where(graph: Graph, operation: Any, condition: Value, yes: Any, no: Any) -> Value:
+    like = yes if isinstance(yes, Value) else no
+    return Value(graph.add("Where", condition.name, graph.of(yes, like), graph.of(no, like)))
+
+
+def _einsum(graph: Graph, operation: Any, *operands: Value) -> Value:
+    return Value(graph.add("Einsum", *map(graph.plain, operands), equation=operation.subscripts))
+
+
+def _along_last(name: str) -> Callable[..., Value]:
+    return lambda graph, operation, x: Value(graph.add(name, graph.plain(x), axis=operation.axis))
+
+
+def _ones_like(graph: Graph, operation: Any, x: Value) -> Value:
+    zeros = graph.add("Mul", graph.plain(x), graph.constant(0))
+    return Value(graph.add("Add", zeros, graph.constant(1)))
+
+
+def _square(graph: Graph, operation: Any, x: Value) -> Value:
+    return Value(graph.add("Mul", x.name, x.name), x.channels_second)
+
+
+#: By the name of the class of a layer or operation, or of one that it is made from.
+LAYERS: dict[str, Callable[..., Any]] = {
+    "Activation": _activation,
+    "Add": _both("Add"),
+    "AveragePooling2D": _pooling("AveragePool"),
+    "BatchNormalization": _batch_normalization,
+    "Bidirectional": _bidirectional,
+    "Cast": _cast,
+    "ColumnMask": _column_mask,
+    "ColumnNumbers": _column_numbers,
+    "Concatenate": _concatenate,
+    "Conv2D": _convolution,
+    "Dense": _dense,
+    "Dropout": _same,
+    "Einsum": _einsum,
+    "Embedding": _embedding,
+    "ExpandDims": _expand_dims,
+    "Flatten": _flatten,
+    "FloorDivide": _floor_divide,
+    "Functional": _inner,
+    "GRUCell": _cell,
+    "GetItem": _get_item,
+    "HideColumns": _hide_columns,
+    "Identity": _same,
+    "LSTMCell": _cell,
+    "Log": _each("Log"),
+    "LogSoftmax": _along_last("LogSoftmax"),
+    "Look": _look,
+    "Matmul": _both("MatMul"),
+    "MaxPooling2D": _pooling("MaxPool"),
+    "Maximum": _both("Max"),
+    "Multiply": _both("Mul"),
+    "OnesLike": _ones_like,
+    "Permute": _permute,
+    # In files of earlier kits.
+    "ReLU": _each("Relu"),
+    "Reshape": _reshape,
+    "Sampler": _sampler,
+    "Softmax": _along_last("Softmax"),
+    "Square": _square,
+    "Subtract": _both("Sub"),
+    "Tanh": _each("Tanh"),
+    "TrueDivide": _both("Div"),
+    "Where": _where,
+    "ZeroPadding2D": _zero_padding,
+}

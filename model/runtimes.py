@@ -1,0 +1,99 @@
+"""What reading runs of a network, and who computes it: Keras, or onnxruntime where the model is an ONNX file.
+
+A network is read in parts, each from arrays by name to arrays by name: from pictures to log-probabilities, say. What
+follows, texts, is NumPy's work and the same for all (the heads' decoders).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from console import UserError
+
+#: Inputs of a network: pictures, uint8 (batch, height, width, channels); where they differ in width, int32 (batch,).
+IMAGES, WIDTHS = "images", "widths"
+
+#: Computes the outputs named from the inputs of the part that has them; first axis of all is the batch.
+Runtime: TypeAlias = Callable[[Mapping[str, NDArray[Any]], Sequence[str]], list[NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Keras model, and the names of its inputs and outputs in their order."""
+
+    network: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def pictures(inputs: Any) -> dict[str, NDArray[Any]]:
+    """Pictures, or pictures and widths, as the inputs of a part."""
+    return dict(zip((IMAGES, WIDTHS), inputs if isinstance(inputs, tuple) else (inputs,), strict=False))
+
+
+def merged(parts: Sequence[Part]) -> list[Part]:
+    """Parts cut from one network, with those as one that have the same inputs."""
+    import keras
+
+    found: dict[tuple[str, ...], list[Part]] = {}
+    for part in parts:
+        found.setdefault(part.inputs, []).append(part)
+    return [
+        same[0]
+        if len(same) == 1
+        else Part(
+            keras.Model(same[0].network.input, [output for part in same for output in part.network.outputs]),
+            inputs,
+            tuple(name for part in same for name in part.outputs),
+        )
+        for inputs, same in found.items()
+    ]
+
+
+def of_keras(parts: Sequence[Part]) -> Runtime:
+    """Keras, on any of its backends."""
+    from model.network import jit_compile
+
+    for part in parts:
+        if not part.network.compiled:
+            part.network.compile(jit_compile=jit_compile())
+
+    def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        part = next(part for part in parts if set(outputs) <= set(part.outputs))
+        given = [inputs[name] for name in part.inputs]
+        found = part.network.predict_on_batch(given if len(given) > 1 else given[0])
+        by_name = dict(zip(part.outputs, found if isinstance(found, (list, tuple)) else [found], strict=True))
+        return [by_name[name] for name in outputs]
+
+    return run
+
+
+def of_onnx(path: Path) -> Runtime:
+    """onnxruntime, on the processor. Raises UserError for a file that it cannot run, and where it is not installed."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(f"{path} is read by onnxruntime, which is not installed: pip install onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    # Errors are exceptions; of all else users need not hear.
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no base of their own.
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"the network in {path} cannot be opened ({reason}): export it again") from error
+
+    def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        try:
+            found: list[NDArray[Any]] = session.run(list(outputs), dict(inputs))
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"the network in {path} is not as its card says ({reason}): export it again") from error
+        return found
+
+    return run

@@ -1,0 +1,192 @@
+"""How people write sizes, lengths, alphabets and parts, and what that means; with the standard library alone."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import os
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from console import UserError, warn
+
+#: An alphabet by name: the 6,763 ideographs of GB 2312, 3,755 common ones by their sound, then 3,008 by their radicals.
+GB2312 = "gb2312"
+
+#: What no text has: control characters, line breaks, halves of surrogate pairs, and what stands for broken text.
+UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd]")
+
+#: The padding in the dictionaries of attention_ocr, no character.
+PADDING = "<nul>"
+
+
+def size(text: str) -> tuple[int, int]:
+    """`128x64` -> (width, height) in pixels. Raises ValueError."""
+    match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
+    if not match or not all(1 <= int(side) <= 10_000 for side in match.groups()):
+        raise ValueError("a size is WIDTHxHEIGHT in pixels, each from 1 to 10,000, such as 128x64")
+    return int(match[1]), int(match[2])
+
+
+def picture_size(text: str) -> tuple[int | None, int]:
+    """As :func:`size`; `autox32` -> (None, 32), the width that a text takes at that height. Raises ValueError."""
+    match = re.fullmatch(r"auto[xX×](\d{1,5})", text)
+    if not match:
+        return size(text)
+    height = int(match[1])
+    if not 1 <= height <= 1_000:
+        # A line of a hundred characters may well be fifty times as wide as high.
+        raise ValueError("the height after auto is from 1 to 1,000 pixels, such as autox32")
+    return None, height
+
+
+def length(text: str) -> tuple[int, int]:
+    """`4` -> (4, 4), `4-6` -> (4, 6): the fewest and the most characters. Raises ValueError."""
+    match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", text)
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 1 <= low <= high:
+        raise ValueError("a length is a number or a range, such as 4 or 4-6")
+    return low, high
+
+
+def alphabet(text: str) -> str:
+    """The characters that `text` stands for, each once, in order, composed (NFC).
+
+    `text` is the path of a UTF-8 file with a character per line, alone or as `id<TAB>character`; or `gb2312`; or the
+    characters themselves, where `0-9` is a range and a `-` that is not between two characters is itself. Raises
+    ValueError.
+    """
+    if os.path.isfile(text):
+        characters = _characters_of_file(Path(text))
+    elif text == GB2312:
+        characters = _characters_of_gb2312()
+    elif text.lower().endswith((".txt", ".tsv")):
+        raise ValueError("no such file; give a file with one character per line, or the characters themselves")
+    else:
+        characters = list(_characters_of_ranges(unicodedata.normalize("NFC", text)))
+    if not characters:
+        raise ValueError("an alphabet needs at least one character, such as 0-9A-Z")
+    for character in filter(UNREADABLE.match, characters):
+        raise ValueError(f"the control character U+{ord(character):04X} cannot be in an alphabet")
+    if len(set(characters)) < len(characters):
+        double = next(character for character in characters if characters.count(character) > 1)
+        raise ValueError(f"the character {double!r} is in the alphabet twice; a character may be there only once")
+    return "".join(characters)
+
+
+def _characters_of_gb2312() -> list[str]:
+    rows, cells = range(0xB0, 0xF8), range(0xA1, 0xFF)
+    # The last five cells of row D7, where the common ones end, are empty.
+    codes = (bytes([row, cell]) for row in rows for cell in cells if row != 0xD7 or cell < 0xFA)
+    return [code.decode("gb2312") for code in codes]
+
+
+def _characters_of_ranges(text: str) -> Iterator[str]:
+    position = 0
+    while position < len(text):
+        first, dash, last = list((text[position : position + 3] + "\0\0")[:3])
+        if dash == "-" and last != "\0":
+            if first > last:
+                raise ValueError(f"the range {first}-{last} runs backwards; write {last}-{first}")
+            yield from map(chr, range(ord(first), ord(last) + 1))
+            position += 3
+        else:
+            yield first
+            position += 1
+
+
+def _characters_of_file(path: Path) -> list[str]:
+    return [character for _, character in _entries(path)]
+
+
+def dictionary(path: Path) -> dict[int, str]:
+    """The characters of a file with `id<TAB>character` on each line, by id; the padding `<nul>` is the empty text.
+
+    Raises ValueError for a file of another kind. A character may have several ids, an id has one character.
+    """
+    entries = list(_entries(path, padding=True))
+    if not entries or any(number is None for number, _ in entries):
+        raise ValueError("a dictionary has id<TAB>character on each line")
+    return {number: character for number, character in entries if number is not None}
+
+
+def numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
+    """The characters that `text` stands for, as :func:`alphabet` reads it, with their numbers from 0.
+
+    A dictionary file says the numbers itself, that of its padding too; without `text` the characters are those of
+    `labels`, sorted. Raises UserError for a label with another character.
+    """
+    used = set[str]().union(*labels)
+    if text is None:
+        found = {character: number for number, character in enumerate(sorted(used))}
+    else:
+        found = {character: number for number, character in enumerate(alphabet(text))}
+        with contextlib.suppress(ValueError, OSError):
+            found = {character or PADDING: number for number, character in dictionary(Path(text)).items()}
+    if outside := sorted(used - found.keys()):
+        raise UserError(f"labels hold {' '.join(outside)}, which --alphabet {text} does not: add or mend them")
+    return {**found, PADDING: found.get(PADDING, max(found.values(), default=-1) + 1)}
+
+
+def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, str]]:
+    """The ids and characters of a file, without ids where it has none; warns of gaps in the ids."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError("the file is not UTF-8 text; save it as UTF-8 with one character per line") from error
+    lines_of_ids: dict[int, int] = {}
+    for line_number, line in enumerate(lines, start=1):
+        left, tab, right = line.rpartition("\t")
+        character = unicodedata.normalize("NFC", right)
+        if character == "":
+            continue
+        number = int(left) if tab and left.isdecimal() else None
+        if number is not None:
+            if number in lines_of_ids:
+                raise ValueError(
+                    f"the id {number} stands in lines {lines_of_ids[number]} and {line_number} of the file; "
+                    "each character needs its own"
+                )
+            lines_of_ids[number] = line_number
+        if character == PADDING:
+            if padding:
+                yield number, ""
+            continue
+        if len(character) > 1:
+            raise ValueError(
+                f"line {line_number} of the file is {character!r}; an alphabet file has one character per line"
+            )
+        yield number, character
+    if lines_of_ids:
+        _tell_gaps(str(path), tuple(sorted(lines_of_ids)))
+
+
+@functools.cache  # once, however often the file is read
+def _tell_gaps(path: str, ids: tuple[int, ...]) -> None:
+    gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(ids) if after - before > 1]
+    if gaps:
+        ranges = [f"{first}-{last}" if last > first else f"{first}" for first, last in gaps[:3]]
+        more = ", …" if len(gaps) > 3 else ""
+        warn(f"{path}: no characters for the ids {', '.join(ranges)}{more}; is a line missing?")
+
+
+def fraction(text: str) -> float | None:
+    """`0.1` -> 0.1; None for what is no number, a path. Raises ValueError outside 0…1."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not 0 < number < 1:
+        raise ValueError("a fraction lies between 0 and 1; or give a folder or a list")
+    return number
+
+
+def parts(text: str) -> list[int]:
+    """`50,100,200` -> [50, 100, 200]. Raises ValueError for what does not rise."""
+    numbers = [int(number) if number.strip().isdecimal() else 0 for number in text.split(",")]
+    if numbers[0] < 1 or any(after <= before for before, after in itertools.pairwise(numbers)):
+        raise ValueError("growing numbers, separated by commas, such as 50,100,200")
+    return numbers

@@ -1,0 +1,403 @@
+"""export.py and what reads its files: the same texts as Keras, in an environment without it, or a sentence."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+import console
+import export
+import prediction
+import training
+from model import model_file
+from model.backbones import BACKBONES
+from model.constraints import Constraint
+from model.export import onnx_layers, some_pictures
+from model.heads import HEADS
+from model.model_file import CARD_ENTRY, Card
+from model.network import build, import_keras
+from model.reader import Reader, Reading
+from model.rectifiers import RECTIFIERS
+from model.sequences import SEQUENCES
+from parameter import FILE_FORMS, ExportParameters, FileForm, PredictionParameters, TrainingParameters
+
+ROOT = Path(export.__file__).parent
+CARD = Card(
+    network="vgg_bilstm",
+    preset="small",
+    head="ctc",
+    alphabet="abcd",
+    width=48,
+    height=32,
+    channels=1,
+    fit="pad",
+    longest=5,
+    temperature=1.5,
+)
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run(export, …)`: exit code, stdout, stderr."""
+
+    def run(command: Any, *argv: str | Path) -> tuple[int, str, str]:
+        parameters = {export: ExportParameters, prediction: PredictionParameters, training: TrainingParameters}[command]
+        with pytest.raises(SystemExit) as stop:
+            console.run(command.main, parameters, list(map(str, argv)))
+        out, errors = capsys.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, out, errors
+
+    return run
+
+
+def saved(card: Card, path: Path, factor: float = 2.5) -> Path:
+    """A model file whose network, fresh weights times a factor, says different things of different pictures.
+
+    A deep network wants a smaller one: rounding grows from layer to layer.
+    """
+    import_keras().utils.set_random_seed(1)
+    network = build(card)
+    network.set_weights([factor * weights for weights in network.get_weights()])
+    model_file.save(network, card, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model files of all heads, and `any.keras` of any width with a rectifier, each with its .onnx."""
+    folder = tmp_path_factory.mktemp("models")
+    cards = {head: replace(CARD, head=head) for head in HEADS}
+    cards["any"] = replace(CARD, head="joint", cell="lstm", network="vgg_bigru", width=None, rectify="tps")
+    for name, card in cards.items():
+        saved(card, folder / f"{name}.keras")
+        flags = [str(folder / f"{name}.keras"), "--out", str(folder / f"{name}.onnx")]
+        with pytest.raises(SystemExit) as stop:
+            console.run(export.main, ExportParameters, flags)
+        assert stop.value.code == 0
+    return folder
+
+
+def pictures(count: int = 12) -> list[NDArray[np.uint8]]:
+    """Of several sizes, as they come from a camera."""
+    shapes = itertools.cycle([(32, 48), (40, 100), (64, 70)])
+    large = some_pictures(replace(CARD, width=120, height=80, fit="stretch"), count)
+    return [image[: shape[0], : shape[1]] for image, shape in zip(large, shapes, strict=False)]
+
+
+def same(ours: list[Reading], theirs: list[Reading]) -> None:
+    """Readings of two runtimes, to the rounding of single floats."""
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.text, one.error) == (other.text, other.error)
+        assert one.probability == pytest.approx(other.probability, abs=1e-4)
+        assert [text for text, _ in one.alternatives] == [text for text, _ in other.alternatives]
+        for mine, yours in zip(one.characters, other.characters, strict=True):
+            assert mine.character == yours.character
+            assert mine.probability == pytest.approx(yours.probability, abs=1e-4)
+            # Where attention looks is rounded to pixels.
+            assert abs(mine.left - yours.left) <= 1 and abs(mine.right - yours.right) <= 1
+
+
+BEAM, HELD = {"decoder": "beam", "beam_width": 4, "top": 3}, {"constraint": Constraint(length="2-3", charset="b-d")}
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "all_settings"),
+    [
+        ("ctc", None, [{}, BEAM, HELD]),
+        ("attention", None, [{}, BEAM, HELD]),
+        ("joint", "ctc", [{}]),
+        ("joint", "attention", [{}]),
+        ("any", "ctc", [{}, {**BEAM, **HELD}]),
+        ("any", "attention", [{**BEAM, **HELD}]),
+    ],
+)
+def test_both_runtimes_read_the_same(name: str, head: Any, all_settings: list[Any], folder: Path) -> None:
+    sources = pictures()
+    for settings in all_settings:
+        readers = [Reader(str(folder / f"{name}{suffix}"), head=head, **settings) for suffix in (".keras", ".onnx")]
+        ours, theirs = (list(reader.read(sources)) for reader in readers)
+        same(ours, theirs)
+        assert readers[0].card == readers[1].card
+        for reading, source in zip(theirs, sources, strict=True):
+            assert "".join(character.character for character in reading.characters) == reading.text
+            assert all(0 <= c.left < c.right <= source.shape[1] for c in reading.characters)
+            assert all(0 < c.probability <= 1 for c in reading.characters)
+    assert len({reading.text for reading in ours}) > 1, "says the same of every picture"
+
+
+EVERY = [
+    *itertools.product(BACKBONES, SEQUENCES, HEADS, ["none"], ["small"], [192], [{}]),
+    *itertools.product(sorted(BACKBONES.keys() - {"inception"}), ["bigru"], HEADS, RECTIFIERS, ["small"], [None], [{}]),
+    *itertools.product(BACKBONES, ["bilstm"], ["ctc"], ["none"], ["base"], [192], [{}]),
+    *itertools.product(["vgg"], ["bilstm"], HEADS, RECTIFIERS, ["small"], [192], [{"rows": 2}, {"coordinates": True}]),
+    *itertools.product(["vgg"], ["bigru"], HEADS, RECTIFIERS, ["small"], [192], [{"channels": 3, "cell": "lstm"}]),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backbone", "sequence", "head", "rectify", "preset", "width", "further"), EVERY)
+def test_every_network_can_be_exported(
+    backbone: str,
+    sequence: str,
+    head: str,
+    rectify: Any,
+    preset: str,
+    width: int | None,
+    further: dict[str, Any],
+    tmp_path: Path,
+    run: Run,
+) -> None:
+    card = replace(CARD, network=f"{backbone}_{sequence}", head=head, rectify=rectify, preset=preset, width=width)
+    file = saved(replace(card, **further), tmp_path / "model.keras", factor=1.2)
+    code, out, errors = run(export, file, "--out", tmp_path / "model.onnx")
+    assert (code, errors) == (0, "")
+    assert "the same texts as Keras" in out
+
+
+def test_the_card_is_in_the_file(folder: Path) -> None:
+    """By its own reader, and by the package for such files."""
+    card = model_file.read_card(folder / "joint.onnx")
+    assert card == model_file.read_card(folder / "joint.keras") == replace(CARD, head="joint")
+    (entry,) = onnx.load(folder / "joint.onnx").metadata_props
+    assert (entry.key, json.loads(entry.value)) == (CARD_ENTRY, asdict(card))
+
+
+#: What reading may need: these, and what onnxruntime itself asks for.
+READING = {"numpy", "cv2", "onnxruntime", "flatbuffers", "google", "packaging"}
+#: What the commands need beside that.
+COMMANDS = {"annotated_types", "docstring_parser", "pydantic", "pydantic_core", "rich", "tyro", "typeguard"}
+COMMANDS |= {"typing_extensions", "typing_inspection", "markdown_it", "mdurl", "pygments"}
+
+#: In a process of its own: no package can be imported but those named first.
+WITHOUT = """
+import sys
+from importlib.metadata import packages_distributions
+
+banned = packages_distributions().keys() - set(sys.argv.pop(1).split(","))
+
+class Banned:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in banned:
+            raise ModuleNotFoundError(f"{name} is banned here")
+
+sys.meta_path.insert(0, Banned())
+for name in ("keras", "tensorflow", "scipy", "onnx"):
+    try:
+        __import__(name)
+    except ModuleNotFoundError:
+        continue
+    raise AssertionError(name)
+"""
+
+
+def without(packages: set[str], program: str, *argv: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT + program, ",".join(packages), *map(str, argv)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+READINGS = """
+from model.constraints import Constraint
+from model.reader import Reader
+
+def tell(folder, *files):
+    for name, head in (("ctc", None), ("any", "attention")):
+        known = Constraint(length="1-4", charset="a-c", pattern="[ab].*")
+        for settings in ({}, {"decoder": "beam", "top": 2}, {"constraint": known}):
+            for reading in Reader(f"{folder}/{name}.onnx", head=head, **settings).read(files):
+                print(reading.text, f"{reading.probability:.3g}", len(reading.characters))
+"""
+
+
+def test_a_reader_needs_numpy_opencv_and_onnxruntime_alone(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for number, image in enumerate(pictures(4)):
+        files.append(tmp_path / f"{number}.png")
+        cv2.imwrite(str(files[-1]), image)
+    done = without(READING, READINGS + "tell(*sys.argv[1:])", folder, *files)
+    assert done.returncode == 0, done.stderr
+    # What Keras reads, with all these settings, is compared above.
+    told: dict[str, Any] = {}
+    exec(READINGS, told)
+    told["tell"](folder, *files)
+    here = capsys.readouterr().out
+    assert done.stdout == here
+    assert len(here.splitlines()) == 2 * 3 * 4
+
+
+def test_the_command_reads_without_keras(folder: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), pictures(1)[0])
+    (tmp_path / "broken.png").write_bytes(b"junk")
+    script = str(ROOT / "prediction.py")
+    program = f"import runpy; sys.argv[0] = {script!r}; runpy.run_path({script!r}, run_name='__main__')"
+    flags: list[str | Path] = [
+        "--model",
+        folder / "ctc.onnx",
+        "--csv",
+        tmp_path / "texts.csv",
+        "--min-probability",
+        "0.5",
+    ]
+    done = without(READING | COMMANDS, program, tmp_path, *flags)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "broken.png: " in done.stderr
+    (reading,) = Reader(str(folder / "ctc.keras")).read([str(tmp_path / "1.png")])
+    name, text, probability, status = done.stdout.splitlines()[0].split("\t")
+    assert (name, text) == (str(tmp_path / "1.png"), reading.text)
+    assert float(probability) == pytest.approx(reading.probability, abs=1e-3)
+    assert status == ("accepted" if reading.probability >= 0.5 else "rejected")
+    assert len((tmp_path / "texts.csv").read_text().splitlines()) == 2
+
+
+def test_a_shipped_name_is_read_from_its_onnx_file_where_it_is_there(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_file, "SHIPPED", tmp_path)
+    (tmp_path / "mine.keras").write_bytes((folder / "ctc.keras").read_bytes())
+    assert Reader("mine").path == tmp_path / "mine.keras"
+    (tmp_path / "mine.onnx").write_bytes((folder / "ctc.onnx").read_bytes())
+    assert Reader("mine").path == tmp_path / "mine.onnx"
+    assert model_file.locate("mine", model_file.TRAINED) == tmp_path / "mine.keras"
+
+
+def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> None:
+    reader = Reader(str(folder / "attention.onnx"))
+    for number, image in enumerate(pictures(12)):
+        (reading,) = reader.read([image])
+        cv2.imwrite(str(tmp_path / f"{reading.text or 'a'}_{number}.png"), image)
+    code, out, errors = run(export, folder / "attention.keras", "--out", tmp_path / "small.onnx", "--int8", tmp_path)
+    assert (code, errors) == (0, "")
+    compared, before, after = out.splitlines()
+    assert "the same texts as Keras" in compared
+    assert "float32: exact match" in before and "of 6;" in before
+    assert "int8: exact match" in after and "ranges found with 6 other pictures" in after
+    assert (tmp_path / "small.onnx").stat().st_size < 0.9 * (folder / "attention.onnx").stat().st_size
+    assert len(list(Reader(str(tmp_path / "small.onnx")).read(pictures(3)))) == 3
+    (tmp_path / "none").mkdir()
+    for argv, sentence in (
+        (["--int8", str(tmp_path / "none")], "none"),
+        (["--int8", "x", "--form", "savedmodel", "--out", "folder"], "--int8 goes with --form onnx, not savedmodel"),
+    ):
+        code, out, errors = run(export, folder / "ctc.keras", "--out", tmp_path / "other.onnx", *argv)
+        assert (code, out) == (2, "") and sentence in errors and errors.count("\n") == 1
+    assert not (tmp_path / "other.onnx").exists()
+
+
+@pytest.mark.parametrize("form", ["savedmodel", pytest.param("litert", marks=pytest.mark.slow)])
+def test_forms_of_tensorflow(form: FileForm, folder: Path, tmp_path: Path, run: Run) -> None:
+    if import_keras().backend.backend() != "tensorflow":
+        pytest.skip("written with TensorFlow alone")
+    out = tmp_path / f"model{FILE_FORMS[form]}"
+    for name in ("ctc",) if form == "savedmodel" else ("ctc", "attention", "joint"):
+        code, said, errors = run(export, folder / f"{name}.keras", "--form", form, "--out", out)
+        assert code == 0, errors
+        assert "the same texts as Keras" in said
+    if form == "savedmodel":
+        assert json.loads((out / "assets.extra" / CARD_ENTRY).read_text()) == asdict(replace(CARD, head="ctc"))
+        code, _, errors = run(export, folder / "ctc.keras", "--form", form, "--out", out)
+        assert code == 2 and "model is in the way" in errors
+
+
+# What is refused.
+
+
+def refused(run: Run, sentence: str, *argv: Any) -> None:
+    code, out, errors = run(*argv)
+    assert (code, out) == (2, "")
+    assert sentence in errors
+    assert errors.startswith("error: ") and errors.count("\n") == 1
+
+
+def with_entry(folder: Path, path: Path, entry: str | None) -> Path:
+    """A copy of ctc.onnx with another card, or none."""
+    whole = onnx.load(folder / "ctc.onnx")
+    del whole.metadata_props[:]
+    if entry is not None:
+        onnx.helper.set_model_props(whole, {CARD_ENTRY: entry})
+    onnx.save(whole, path)
+    return path
+
+
+def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_path: Path, run: Run) -> None:
+    cv2.imwrite(str(tmp_path / "1.png"), pictures(1)[0])
+    whole = (folder / "ctc.onnx").read_bytes()
+    model = tmp_path / "model.onnx"
+
+    def refuses(sentence: str, content: bytes | None = None) -> None:
+        if content is not None:
+            model.write_bytes(content)
+        refused(run, sentence, prediction, tmp_path / "1.png", "--model", model)
+        refused(run, sentence, prediction, tmp_path / "1.png", "--model", model, "--length", "3")
+
+    for length in (0, 1, 7, 100, len(whole) // 2, len(whole) - 1):
+        refuses("model.onnx is not a model file, or damaged (", whole[:length])
+    refuses("model.onnx is not a model file, or damaged (", (tmp_path / "1.png").read_bytes())
+    refuses("model.onnx is not a model file, or damaged (", (folder / "ctc.keras").read_bytes())
+    with_entry(folder, model, None)
+    refuses(f"model.onnx was not written by this kit (it holds no {CARD_ENTRY})")
+    with_entry(folder, model, json.dumps(asdict(CARD) | {"format": 99, "kit_version": "9.1", "unheard_of": 1}))
+    refuses("was written by crnn-kit 9.1 in format 99, this kit reads up to")
+    with_entry(folder, model, json.dumps(asdict(CARD) | {"width": -1}))
+    refuses(f"the {CARD_ENTRY} in {model} is damaged (width is -1)")
+    for other in ({"width": 96}, {"width": None}, {"height": 16}, {"channels": 3}, {"head": "attention"}):
+        with_entry(folder, model, json.dumps(asdict(CARD) | other))
+        refuses(f"the network in {model} is not as its card says (")
+    with_entry(folder, model, "{")
+    refuses("model.onnx is not a model file, or damaged (")
+    # The card is whole, and the network is not.
+    refuses(f"the network in {model} cannot be opened (", whole.replace(b"MaxPool", b"MinPool"))
+
+    for number, image in enumerate(pictures(12)):
+        cv2.imwrite(str(tmp_path / f"ab_{number}.png"), image)
+    flags = ["--data", tmp_path, "--run", tmp_path / "run", "--from", folder / "ctc.onnx"]
+    refused(run, "is made to be read with alone", training, *flags)
+    assert not (tmp_path / "run").exists()
+    refused(run, "is made to be read with alone", export, folder / "ctc.onnx", "--out", tmp_path / "again.onnx")
+
+
+def test_an_export_that_fails_leaves_nothing(
+    folder: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, out = folder / "ctc.keras", tmp_path / "model.onnx"
+    with monkeypatch.context() as patch:
+        patch.delitem(onnx_layers.LAYERS, "MaxPooling2D")
+        refused(run, "--form onnx has no operation for the layer max_pooling2d", export, model, "--out", out)
+    with monkeypatch.context() as patch:
+        patch.setitem(onnx_layers.LAYERS, "Activation", onnx_layers.LAYERS["Identity"])
+        refused(run, "model.onnx would not read as Keras does and is not written (", export, model, "--out", out)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "onnx", None)
+        patch.delitem(sys.modules, "model.export.onnx", raising=False)
+        missing = "needs the package onnx for this, which is not installed: pip install '.[export]'"
+        refused(run, missing, export, model, "--out", out)
+    refused(run, "--form onnx takes a name that ends in .onnx", export, model, "--out", tmp_path / "model")
+    refused(run, "takes the name of a folder", export, model, "--form", "savedmodel", "--out", out)
+    refused(run, "no model file nowhere: give a .keras file, a run folder", export, "nowhere", "--out", out)
+    if import_keras().backend.backend() == "tensorflow":
+        flags = ["--form", "litert", "--out", tmp_path / "model.tflite"]
+        refused(run, "--form litert holds networks of one width", export, folder / "any.keras", *flags)
+    assert list(tmp_path.iterdir()) == []
+    out.write_bytes(b"earlier")
+    with monkeypatch.context() as patch:
+        patch.setitem(onnx_layers.LAYERS, "Activation", onnx_layers.LAYERS["Identity"])
+        refused(run, "would not read as Keras does", export, model, "--out", out)
+    assert out.read_bytes() == b"earlier"
+    assert list(tmp_path.iterdir()) == [out]

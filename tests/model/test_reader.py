@@ -1,0 +1,59 @@
+"""Where the characters of a reading are, in pixels of the picture itself, with a network that says what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model import model_file
+from model.model_file import Card
+from model.reader import Reader
+
+#: Columns of the network, every fourth pixel of 48, and those in which it says a, a and b.
+STEPS, SAID = 12, {1: 1, 2: 1, 4: 1, 10: 2}
+
+
+def told(**settings: Any) -> Card:
+    usual: dict[str, Any] = {"width": 48, "height": 32, "channels": 1, "fit": "stretch", "temperature": 2.0}
+    return Card(network="vgg_bilstm", preset="small", head="ctc", alphabet="ab", **{**usual, **settings})
+
+
+@pytest.mark.parametrize(
+    ("card", "shape", "expected"),
+    [
+        # As it is; twice as wide and high; both, squeezed.
+        (told(), (32, 48), [(4, 12), (16, 20), (40, 44)]),
+        (told(), (64, 96), [(8, 24), (32, 40), (80, 88)]),
+        (told(), (32, 96), [(8, 24), (32, 40), (80, 88)]),
+        # Fitted by its width, then by its height: half of the columns lie beyond the picture.
+        (told(fit="pad"), (32, 96), [(8, 24), (32, 40), (80, 88)]),
+        (told(fit="pad"), (64, 48), [(8, 24), (32, 40), (47, 48)]),
+        # Of any width: a column is four pixels.
+        (told(width=None), (64, 96), [(8, 24), (32, 40), (80, 88)]),
+        # Two rows of six columns, each of eight pixels.
+        (told(rows=2), (32, 48), [(8, 24), (32, 40), (32, 40)]),
+    ],
+)
+def test_characters_lie_in_the_picture_itself(
+    card: Card, shape: tuple[int, int], expected: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        chances = np.full((len(inputs["images"]), STEPS, 3), 0.05, np.float32)
+        for step in range(STEPS):
+            chances[:, step, SAID.get(step, 0)] = 0.9
+        return [np.log(chances)]
+
+    monkeypatch.setattr(model_file, "locate", lambda name: Path(name))
+    monkeypatch.setattr(model_file, "read_card", lambda path: card)
+    monkeypatch.setattr(model_file, "opened", lambda path: (run, card))
+    (reading,) = Reader("told").read([np.zeros(shape, np.uint8)])
+    assert reading.text == "aab"
+    assert [character.character for character in reading.characters] == ["a", "a", "b"]
+    assert [(character.left, character.right) for character in reading.characters] == expected
+    # Mended as the probability of the text is.
+    assert [character.probability for character in reading.characters] == pytest.approx([0.9**0.5] * 3)
