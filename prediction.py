@@ -49,7 +49,7 @@ def main(parameters: PredictionParameters) -> int:
         raise UserError(f"no pictures in {places}: give pictures, or folders or lists that hold some")
 
     rows: list[tables.Row] = []
-    read = unreadable = rejected = 0
+    read = unreadable = rejected = unproven = 0
     interrupted, heard = False, True
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.
@@ -91,6 +91,7 @@ def main(parameters: PredictionParameters) -> int:
                 row = tables.Row.of(sample.path, reading, truth, parameters.ignore_case, least)
                 read += 1
                 rejected += row.accepted is False
+                unproven += row.proven is False
                 heard = heard and printed(tables.line(row, labels))
                 if not heard and not (writers or plot):
                     break
@@ -110,6 +111,8 @@ def main(parameters: PredictionParameters) -> int:
         warn(f"{read:,} picture{'s' * (read != 1)} in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
     if rejected:
         warn(f"{rejected:,} of them rejected: nothing read, or with a probability under {least:g}")
+    if unproven:
+        warn(f"{unproven:,} of them are not proven to be the most probable allowed text (docs/reading.md says why)")
     labelled = [row for row in rows if row.truth]
     if labels and labelled:
         truths, names = [row.truth or "" for row in labelled], [row.file for row in labelled]

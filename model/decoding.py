@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from model.alphabet import BLANK
 from model.constraints import Automaton
-from model.prefix_search import search
+from model.prefix_search import Found, search
 
 LogProbabilities = NDArray[np.floating]
 
@@ -39,6 +39,8 @@ class Decoded(NamedTuple):
     probability: float
     #: One for each character, of the most probable text alone.
     places: tuple[Place, ...] = ()
+    #: Of texts under a constraint: False where a more probable one may have been missed; None where nobody looked.
+    proven: bool | None = None
 
 
 def greedy(log_probabilities: LogProbabilities) -> list[Decoded]:
@@ -150,8 +152,10 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
     for row, text, score in zip(log_probabilities, texts, scores, strict=True):
         known = [(score, text)] if automaton.accepts(text) else []
         # A text more probable than all others together needs no search.
-        found = known if known and top == 1 and score > math.log(0.5) else search(row, automaton, top, known).texts
-        results.append([Decoded(numbers, float(np.exp(score))) for score, numbers in found])
+        found = Found(known, True, 0)
+        if not known or top > 1 or score <= math.log(0.5):
+            found = search(row, automaton, top, known)
+        results.append([Decoded(numbers, float(np.exp(score)), (), found.exact) for score, numbers in found.texts])
     return _with_places(log_probabilities, results)
 
 

@@ -55,6 +55,9 @@ class Reading:
     alternatives: list[tuple[str, float]] = field(default_factory=list)
     error: str | None = None
     characters: list[Character] = field(default_factory=list)
+    #: Under a constraint: whether no allowed text is more probable, as far as it was proven. None where nobody looked:
+    #: without a constraint, and with attention, whose beam proves nothing.
+    proven: bool | None = None
 
 
 class _Fitted(NamedTuple):
@@ -151,7 +154,8 @@ class Reader:
             texts, steps = next(remaining)
             if texts:
                 found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
-                yield Reading(source, *found[0], found, characters=self._characters(texts[0], fitted, steps))
+                characters = self._characters(texts[0], fitted, steps)
+                yield Reading(source, *found[0], found, characters=characters, proven=texts[0].proven)
             else:
                 yield Reading(source, error="no text that satisfies the constraint fits into this picture")
 
@@ -197,7 +201,7 @@ class Reader:
 
         def mended(text: Decoded) -> Decoded:
             places = tuple(place._replace(probability=self._calibrated(place.probability)) for place in text.places)
-            return Decoded(text.numbers, self._calibrated(text.probability), places)
+            return text._replace(probability=self._calibrated(text.probability), places=places)
 
         texts_of_pictures = self._decoder.decode(outputs, *self._decoding, self._allowed)
         return [[mended(text) for text in texts] for texts in texts_of_pictures]

@@ -14,7 +14,7 @@ from console import atomic
 from model.scores import accepts, compared, same
 
 if TYPE_CHECKING:
-    from model.reader import Reading
+    from model.reader import Character, Reading
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Row:
     correct: bool | None = None
     #: The text, and what it should be where it is wrong.
     caption: str = ""
+    characters: tuple[Character, ...] = ()
+    #: As of the reading.
+    proven: bool | None = None
 
     @classmethod
     def of(
@@ -46,7 +49,9 @@ class Row:
         caption = compared(truth, text, ignore_case) if truth else text
         if accepted is False:
             caption += " (rejected)"
-        return cls(file, text, probability, accepted, tuple(reading.alternatives[1:]), truth or None, correct, caption)
+        others, characters = tuple(reading.alternatives[1:]), tuple(reading.characters)
+        told = (others, truth or None, correct, caption, characters, reading.proven)
+        return cls(file, text, probability, accepted, *told)
 
     @property
     def verdict(self) -> str:
@@ -102,11 +107,12 @@ def csv_table(path: str, labels: bool, top: int, status: bool) -> Iterator[Calla
 
 @contextlib.contextmanager
 def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
-    """A JSON file with a list of objects `{"file", "text", "probability"}`, one to a line.
+    """A JSON file with a list of objects `{"file", "text", "probability", "characters"}`, one to a line.
 
     They have `accepted` where a least probability is asked for, with `labels` `truth` and `correct` (null for an
-    unlabelled picture), and `others` where several texts are. Yields the function that adds a row; the file is there
-    when the block succeeds.
+    unlabelled picture), `others` where several texts are, and `proven` under a constraint that CTC searched for. The
+    characters are objects `{"character", "probability", "left", "right"}`, the last two in pixels. Yields the function
+    that adds a row; the file is there when the block succeeds.
     """
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as file:
         before = "[\n"
@@ -118,6 +124,17 @@ def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
                 entry["accepted"] = row.accepted
             if labels:
                 entry |= {"truth": row.truth, "correct": row.correct}
+            if row.proven is not None:
+                entry["proven"] = row.proven
+            entry["characters"] = [
+                {
+                    "character": each.character,
+                    "probability": round(each.probability, 6),
+                    "left": each.left,
+                    "right": each.right,
+                }
+                for each in row.characters
+            ]
             if row.others:
                 entry["others"] = [{"text": text, "probability": round(p, 6)} for text, p in row.others]
             file.write(before + json.dumps(entry, ensure_ascii=False))

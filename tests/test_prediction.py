@@ -21,7 +21,7 @@ import pytest
 
 import console
 import prediction
-from model.reader import Reading
+from model.reader import Character, Reading
 from parameter import PredictionParameters
 from tests.reading import LevelReader, level
 
@@ -107,7 +107,14 @@ def test_labels_add_truth_verdict_and_scores(predict: Predict, tmp_path: Path) -
         "12_a.png,12,0.750000,12,correct",
     ]
     entries = json.loads((tmp_path / "o.json").read_text())
-    assert entries[1] == {"file": "34_b.png", "text": "35", "probability": 0.75, "truth": "34", "correct": False}
+    assert entries[1] == {
+        "file": "34_b.png",
+        "text": "35",
+        "probability": 0.75,
+        "truth": "34",
+        "correct": False,
+        "characters": [],
+    }
     assert entries[2]["correct"] is None
 
     (tmp_path / "list.tsv").write_text("12_a.png\t12\n34_b.png\t35\n")
@@ -129,6 +136,25 @@ def test_unsure_readings_are_marked_as_rejected(predict: Predict, tmp_path: Path
     ]
     assert [entry["accepted"] for entry in json.loads((tmp_path / "o.json").read_text())] == [True, False]
     assert predict("12_a.png", "--min-probability", "1.5")[0] == console.WRONG_USE
+
+
+def test_places_of_characters_and_what_is_not_proven_are_told(
+    predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = LevelReader.read
+
+    def reading(self: LevelReader, sources: Iterable[str]) -> Iterator[Reading]:
+        for found in real(self, sources):
+            yield replace(found, characters=[Character(found.text, 0.9, 3, 7)], proven=found.text == "1")
+
+    monkeypatch.setattr(LevelReader, "read", reading)
+    level(tmp_path / "in" / "1.png", 1)
+    level(tmp_path / "in" / "2.png", 2)
+    _, _, errors = predict("in", "--json", "o.json")
+    assert "1 of them are not proven to be the most probable allowed text" in errors
+    entries = json.loads((tmp_path / "o.json").read_text())
+    assert [entry["proven"] for entry in entries] == [True, False]
+    assert entries[1]["characters"] == [{"character": "2", "probability": 0.9, "left": 3, "right": 7}]
 
 
 def test_tables_hold_any_file_name(predict: Predict, tmp_path: Path) -> None:

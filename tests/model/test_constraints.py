@@ -205,6 +205,9 @@ def test_a_search_cut_short_still_keeps_to_the_constraint(monkeypatch: pytest.Mo
     found = search(row, automaton)
     assert not found.exact
     assert automaton.accepts(found.texts[0][1])
+    assert constrained(row[None], automaton)[0][0].proven is False
+    monkeypatch.undo()
+    assert constrained(row[None, :4], automaton)[0][0].proven is True
 
 
 def test_constrained_decoding_of_a_batch() -> None:
