@@ -278,6 +278,14 @@ def test_a_shipped_name_is_read_from_its_onnx_file_where_it_is_there(
     assert model_file.locate("mine", model_file.TRAINED) == tmp_path / "mine.keras"
 
 
+@pytest.mark.parametrize("name", [file.stem for file in model_file.SHIPPED.glob("*.onnx")])
+def test_shipped_weights_read_the_same_in_both_forms(name: str) -> None:
+    samples = sorted(map(str, (Path(export.__file__).parent / "DB" / "samples").glob("*.png")))
+    read = [list(Reader(str(model_file.SHIPPED / f"{name}{form}")).read(samples)) for form in (".keras", ".onnx")]
+    assert [reading.text for reading in read[0]] == [reading.text for reading in read[1]]
+    assert [r.probability for r in read[0]] == pytest.approx([r.probability for r in read[1]], abs=1e-4)
+
+
 def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> None:
     reader = Reader(str(folder / "attention.onnx"))
     for number, image in enumerate(pictures(12)):
