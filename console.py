@@ -14,6 +14,7 @@ import contextlib
 import errno
 import io
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -131,6 +132,23 @@ def naming(path: Path | str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, error.filename or str(path)) from error
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """A context in which Ctrl-C waits, and in which processes are started that never hear it, not even at their start.
+
+    Ctrl-C goes to a whole group of processes; the one that the user started hears it and ends the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield  # Windows.
+        return
+    # Unlike a handler, what is blocked stays so in a new program, and what comes meanwhile is not lost.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Advance(Protocol):

@@ -28,7 +28,7 @@ from typing import Any, cast
 import cv2
 
 import console
-from console import UserError
+from console import UserError, interrupts_held
 from generate_captcha.style import Image, Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
@@ -228,7 +228,8 @@ def _drawing(style: Style, parameters: GenerateParameters, there: bytearray, wor
                 args=(style if quick else None, parameters, there, position, stop, sender, os.getpid()),
                 daemon=True,
             )
-            worker.start()
+            with interrupts_held():
+                worker.start()
             # Only the worker holds the sending end, so that its death reads as the end of its reports.
             sender.close()
             team[reports] = worker
@@ -272,7 +273,7 @@ def _work(
     parent: int,
 ) -> None:
     """What a worker process does: take chunks and report each; an error is its last report."""
-    # Ctrl-C goes to the whole group; the parent hears it and ends the workers between two chunks.
+    # Where it could not be held back: the parent hears it and ends the workers between two chunks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     try:

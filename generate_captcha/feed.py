@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import picture
-from console import UserError
+from console import UserError, interrupts_held
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
@@ -94,7 +94,9 @@ class Drawn:
         try:
             for start in range(0, len(self.rows), self._batch_size):
                 indices = range(first + start, first + min(start + self._batch_size, len(self.rows)))
-                waiting.append(self._pool.submit(_draw, self._seed, indices, self.difficulty))
+                # The first ones start the processes.
+                with interrupts_held():
+                    waiting.append(self._pool.submit(_draw, self._seed, indices, self.difficulty))
                 if len(waiting) > 2 * self._workers:
                     yield self._batch(waiting.popleft().result())
             while waiting:
@@ -131,7 +133,7 @@ _drawing: tuple[Style, Fit]
 def _begin(parameters: GenerateParameters, fit: Fit) -> None:
     """What a worker process does first."""
     global _drawing
-    # Ctrl-C goes to the whole group; the parent hears it and ends the workers.
+    # Where it could not be held back.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     _drawing = style_of(parameters), fit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -178,3 +179,17 @@ def test_a_pipe_is_written_to_and_not_replaced() -> None:
     script = "import console\nwith console.atomic('/dev/stdout') as path: path.write_text('table')\n"
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT, check=True)
     assert done.stdout == b"table"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows cannot hold signals back")
+def test_an_interrupt_waits_and_processes_started_meanwhile_never_hear_it() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        with console.interrupts_held():
+            with subprocess.Popen(
+                [sys.executable, "-c", "import json; print('done')"], stdout=subprocess.PIPE
+            ) as child:
+                child.send_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+                assert child.stdout is not None
+                assert child.stdout.read() == b"done\n"
+    assert child.returncode == 0

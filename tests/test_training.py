@@ -262,7 +262,7 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--resume"], r"no run to resume"),
         (["--data", "pictures", "--from", "nothing"], r"no model file nothing"),
         (["--data", "pictures", "--validation", "1.5"], r"--validation 1.5.*between 0 and 1"),
-        (["--data", "pictures", "--validation", "0.0001"], r"0 to validate"),
+        (["--data", "single"], r"1 pictures leave \d to train on and \d to validate"),
         (["--data", "pictures", "--network", "vgg"], r"invalid choice 'vgg'"),
         (["--data", "twice"], r"two labels for the same picture"),
         (["--data", "unlabelled"], r"no picture in unlabelled has a label.*--label-pattern"),
@@ -288,6 +288,7 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
     Path("taken/mine.txt").write_text("mine")
     twice = drawn(Path("twice"), 4)
     (twice / "abc_copy.png").write_bytes(sorted(twice.iterdir())[0].read_bytes())
+    drawn(Path("single"), 1)
     Path("unlabelled").mkdir()
     shutil.copy(sorted(data.iterdir())[0], "unlabelled/_1.png")
     before = sorted(Path().rglob("*.[jtk]*"))
