@@ -6,7 +6,9 @@ be given as `./convert`.
 
 from __future__ import annotations
 
+import difflib
 import json
+import os
 import shlex
 import sys
 from collections import Counter
@@ -128,6 +130,10 @@ def run(argv: list[str]) -> NoReturn:
         console.run(convert, ConvertParameters, rest, prog="python -m dataset convert")
     if name == "unpack":
         console.run(unpack, UnpackParameters, rest, prog="python -m dataset unpack")
+    meant = difflib.get_close_matches(name, ["convert", "unpack"], 1)
+    if meant and not os.path.exists(name):
+        console.warn(f"error: {name} does not exist: did you mean `python -m dataset {meant[0]}`?")
+        sys.exit(console.WRONG_USE)
     console.run(main, DatasetParameters, argv, prog="python -m dataset")
 
 

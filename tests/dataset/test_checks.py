@@ -14,6 +14,7 @@ import pytest
 import console
 import dataset
 from console import UserError
+from dataset import __main__ as command_line
 from dataset.__main__ import main
 from parameter import DatasetParameters
 
@@ -116,6 +117,13 @@ def test_command_names_what_is_broken(tmp_path: Path, write: Maker, capsys: pyte
     assert "two labels for the same picture" in out
     assert "[ ] a b d" in out
     assert "training.py" not in out
+
+
+def test_a_misspelt_command_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(["conver", "in", "out", "--form", "tsv"])
+    assert stop.value.code == console.WRONG_USE
+    assert capsys.readouterr().err == "error: conver does not exist: did you mean `python -m dataset convert`?\n"
 
 
 def test_bars_of_many_lengths_end_with_the_longest(
