@@ -269,7 +269,8 @@ def read(path: Path, fonts: list[Font] | None = None) -> Layout:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A field that is unknown is often the misspelt name of one that is missing.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     # pydantic names the type that it tried, too, where a field may be of several.
     place = [part for part in first["loc"] if not str(part).startswith(("tuple[", "literal["))]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
