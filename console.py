@@ -14,6 +14,7 @@ import contextlib
 import errno
 import io
 import os
+import shutil
 import signal
 import sys
 import time
@@ -103,7 +104,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
     Whoever reads `path` sees the old file or the new one, whole; a failing block leaves the old one.
     The temporary name keeps the suffix, which libraries read the format from. A link stays, and its
-    target is replaced; a device or pipe cannot be replaced and is handed out itself.
+    target is replaced; a device or pipe cannot be replaced and is handed out itself. The block may make
+    a folder instead of a file; a folder that is there already is never replaced.
     """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         yield Path(path)
@@ -122,6 +124,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
         temporary.unlink(missing_ok=True)
 
 

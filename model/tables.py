@@ -49,9 +49,18 @@ class Row:
         caption = compared(truth, text, ignore_case) if truth else text
         if accepted is False:
             caption += " (rejected)"
-        others, characters = tuple(reading.alternatives[1:]), tuple(reading.characters)
-        told = (others, truth or None, correct, caption, characters, reading.proven)
-        return cls(file, text, probability, accepted, *told)
+        return cls(
+            file,
+            text,
+            probability,
+            accepted,
+            others=tuple(reading.alternatives[1:]),
+            truth=truth or None,
+            correct=correct,
+            caption=caption,
+            characters=tuple(reading.characters),
+            proven=reading.proven,
+        )
 
     @property
     def verdict(self) -> str:

@@ -140,6 +140,20 @@ def test_atomic_keeps_links_and_refuses_folders(tmp_path: Path) -> None:
         pytest.fail("the block must not start")
 
 
+def test_atomic_makes_folders_whole(tmp_path: Path) -> None:
+    def make(name: str) -> None:
+        with console.atomic(tmp_path / "out") as part:
+            part.mkdir()
+            (part / name).touch()
+            (part / name).rename(part / "all")
+
+    with pytest.raises(OSError, match="File name too long"):
+        make(300 * "x")
+    assert list(tmp_path.iterdir()) == []
+    make("some")
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["out", "all"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="devices are files on POSIX systems only")
 def test_atomic_leaves_devices_in_place() -> None:
     with console.atomic(os.devnull) as part:

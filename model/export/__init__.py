@@ -7,9 +7,6 @@ parts in such a file; its line is in parameter.FILE_FORMS.
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -56,7 +53,7 @@ def export(model: Path, form: str, out: Path) -> Comparison:
     written = module(form)
     network, card = model_file.load(model)
     parts = HEADS[card.head].parts(network, card)
-    with whole(out) as temporary:
+    with atomic(out) as temporary:
         written.write(temporary, parts, card)
         comparison = compare(of_keras(parts), written.opened(temporary), card)
         if comparison.difference > TOLERANCE or comparison.other_texts:
@@ -81,7 +78,7 @@ def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> None:
             pictures.append(picture.fit(picture.read(file, card.channels), card.width, card.height, card.fit))
     if not pictures:
         raise UserError("none of the pictures that ranges are found with can be read: give others to --int8")
-    with whole(out) as temporary:
+    with atomic(out) as temporary:
         written.write(temporary, parts, card, lambda encoder: quantisation.int8(encoder, batches(pictures, card)))
 
 
@@ -97,24 +94,6 @@ def module(name: str) -> Any:
             f"export.py needs the package {error.name} for this, which is not installed: pip install '.[{extra}]' at "
             "the top of the clone"
         ) from error
-
-
-@contextlib.contextmanager
-def whole(out: Path) -> Iterator[Path]:
-    """As console.atomic, for a folder, too; one must not be there already."""
-    if out.suffix:
-        with atomic(out) as temporary:
-            yield temporary
-        return
-    if out.exists():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(out))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        os.replace(temporary, out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def compare(ours: Runtime, other: Runtime, card: Card) -> Comparison:

@@ -134,7 +134,7 @@ def test_grey_pictures_read_the_same_after_a_change_of_colour(
     model_file.save(old, old_card, tmp_path / "old.keras")
     transfer(str(tmp_path / "old.keras"), new, new_card)
     # Blues whose grey (0.114 of them) is nearly a whole number: rounding it must not blur what is compared.
-    blues = np.uint8([0, 35, 79, 114, 149, 193, 228])
+    blues = np.array([0, 35, 79, 114, 149, 193, 228], np.uint8)
     colourful = np.zeros((4, HEIGHT, WIDTH, 3), np.uint8)
     colourful[..., 2] = np.random.default_rng(0).choice(blues, (4, HEIGHT, WIDTH))
     grey = np.stack([picture.convert(image, 1) for image in colourful])
