@@ -74,8 +74,7 @@ def convert(parameters: ConvertParameters) -> int:
 
     counts = " and ".join(f"{len(rows):,} in {title}" for title, rows in parts.items() if parameters.validation)
     warn(f"{parameters.out}: {len(contents):,} pictures" + (f", {counts}" if counts else ""))
-    shortest = {title: shlex.quote(os.path.relpath(path)) for title, path in made.items()}
-    data, *validation = shortest.values()
+    data, *validation = (shlex.quote(min(os.path.relpath(path), str(path), key=len)) for path in made.values())
     warn(f"next: python training.py --data {data}" + "".join(f" --validation {path}" for path in validation))
     return console.SOME_UNREADABLE if contents.unreadable else console.ALL_DONE
 
