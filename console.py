@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     import parameter
 
 Parameters = TypeVar("Parameters", bound="parameter.Parameters")
@@ -55,6 +57,10 @@ def run(
     """
     import parameter
 
+    # Whoever ends us politely (a time limit, a container that stops) may have what was done so far, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed with the process)
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             # File names need not be Unicode, and whoever reads our lines gets each one as soon as it is known.
@@ -93,6 +99,8 @@ def _sentence(error: OSError) -> str | None:
         return f"no permission for {where}: change its permissions or choose another place"
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR) and error.filename:
         return f"{where} is in the way ({os.strerror(error.errno)}): remove it or choose another path"
+    if error.errno == errno.ENOENT and error.filename:
+        return f"{where} does not exist, or cannot be made there: check the path"
     if error.errno == errno.ENAMETOOLONG:
         return f"the name {where} is too long for this file system: choose a shorter one"
     return None
@@ -153,6 +161,18 @@ def interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def tables() -> Console:
+    """What prints rich's tables on stdout; what stands in them is shown as it is."""
+    from rich.console import Console
+
+    class Out(Console):
+        def on_broken_pipe(self) -> None:
+            # Left alone, rich would exit with 1; :func:`run` knows better.
+            raise
+
+    return Out(markup=False, emoji=False, highlight=False)
 
 
 class Advance(Protocol):

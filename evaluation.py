@@ -31,11 +31,13 @@ def main(parameters: EvaluationParameters) -> int:
     """The whole story; returns the exit code."""
     import dataset
     from dataset.gallery import gallery
+    from dataset.inputs import keep_apart
     from model import report
     from model.scores import compared
     from model.training import following
     from model.training.run_folder import trained_on
 
+    keep_apart([parameters.path], {"--json": parameters.json_})
     samples = dataset.collect(parameters.path, parameters.label_pattern)
     labelled = [sample for sample in samples if sample.label]
     if not labelled:

@@ -117,6 +117,11 @@ def chosen(metavar: str, how: str) -> Any:
     return arg(metavar=metavar, help_behavior_hint=f"(default: {how})")
 
 
+def _flag(name: str) -> str:
+    """A field's flag: its name with dashes (`from_` only dodges the keyword)."""
+    return "--" + name.rstrip("_").replace("_", "-")
+
+
 class Parameters(BaseModel):
     """What all commands' parameters share: frozen, no unknown names, one-sentence errors."""
 
@@ -125,13 +130,14 @@ class Parameters(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _explain(cls, values: Any, handler: Any) -> Self:
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if value == "" and name in cls.model_fields and cls.model_fields[name].default != "":
+                raise UserError(f"{_flag(name)} is empty: give a value, or leave it out")
         try:
             return handler(values)
         except ValidationError as error:
             first = error.errors()[0]
-            # A field's flag is its name with dashes (`from_` only dodges the keyword).
-            name = str(first["loc"][0]) if first["loc"] else ""
-            flag = "--" + name.rstrip("_").replace("_", "-")
+            flag = _flag(str(first["loc"][0]) if first["loc"] else "")
             reason = first["msg"].removeprefix("Value error, ")
             reason = reason[:1].lower() + reason[1:]
             raise UserError(f"{flag} {first['input']}: {reason}; see --help") from error
@@ -432,7 +438,7 @@ class PredictionParameters(Parameters):
         None, description="Known: a UTF-8 file with all texts that there are, one per line."
     )
     min_probability: MinProbability = Field(None, description="Reject readings below it: mark them, count them.")
-    paths_kept: Annotated[int, arg(name="top")] = Field(1, ge=1, le=100, description="Texts per picture (beam).")
+    top: int = Field(1, ge=1, le=100, description="Texts per picture (beam).")
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
 
 
@@ -498,6 +504,14 @@ class ExportParameters(Parameters):
 AnyParameters = TypeVar("AnyParameters", bound=Parameters)
 
 
+_FAULTS = {
+    r"^Error parsing (\S+): invalid literal for int\(\) with base 10: '(.*)'$": r"\1 \2: give a whole number",
+    r"^Error parsing (\S+): could not convert string to float: '(.*)'$": r"\1 \2: give a number",
+    r"^Missing from .+?: (\S+) .*$": r"\1 is missing",
+    r"^Missing value for argument '(\S+)'\..*$": r"\1 is given without a value",
+}
+
+
 def from_command_line(
     parameters: type[AnyParameters], argv: list[str] | None = None, prog: str | None = None
 ) -> AnyParameters:
@@ -514,4 +528,14 @@ def from_command_line(
     lines = [line.strip("│ ") for line in text.splitlines()[1:]]
     paragraphs = itertools.groupby(lines, lambda line: re.fullmatch(r"[-─╰╯]*", line) is None)
     fault = next((" ".join(paragraph) for is_text, paragraph in paragraphs if is_text), text)
-    raise UserError(f"{fault.strip().rstrip('.')}; see --help")
+    raise UserError(f"{_plainly(fault.strip().rstrip('.'))}; see --help")
+
+
+def _plainly(fault: str) -> str:
+    """What tyro says is wrong, in the words of whoever typed it."""
+    if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", fault):
+        choices = sorted(set(re.findall(r"'([^']+)'", choice[3])) - {"None"})
+        return f"{choice[2]} {choice[1]}: give one of {', '.join(choices)}"
+    for said, plain in _FAULTS.items():
+        fault = re.sub(said, plain, fault)
+    return fault

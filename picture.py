@@ -7,6 +7,8 @@ network. OpenCV decodes the plain PNG and JPEG files that corpora are made of, P
 from __future__ import annotations
 
 import io
+import os
+import stat
 import struct
 import warnings
 import zlib
@@ -20,8 +22,25 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
 
-#: Suffixes by which pictures are found in a folder; what a file holds is decided by its content alone.
-PICTURE_SUFFIXES = frozenset(".png .jpg .jpeg .jpe .jfif .bmp .dib .webp .gif .tif .tiff .ppm .pgm .pbm .pnm".split())
+#: Suffixes by which pictures are found in a folder; what a file holds is decided by its content alone. The last ones
+#: are of formats that are not read: whoever has such pictures is told so.
+PICTURE_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .bmp .dib .webp .gif .tif .tiff .ppm .pgm .pbm .pnm "
+    ".heic .heif .avif .jp2 .j2k .jxl .svg".split()
+)
+#: What the bytes of those begin with, from a place on.
+_NOT_READ = (
+    (4, b"ftypavi", "AVIF"),
+    (4, b"ftyp", "HEIC"),
+    (4, b"jP  ", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (4, b"JXL ", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\0\0\1\0", "ICO"),
+    (0, b"%PDF", "PDF"),
+    (0, b"<svg", "SVG"),
+    (0, b"<?xml", "SVG"),
+)
 
 #: A file that claims more is not decoded: its pixels alone would fill the memory.
 MOST_PIXELS = 100_000_000
@@ -96,7 +115,10 @@ def load(path: Path | str) -> bytes:
     try:
         if isinstance(path, Stored):
             return path.fetch()
-        with open(path, "rb") as file:
+        # A pipe that nobody writes to would be waited for, for ever.
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UnreadablePicture("a pipe or device, no file")
             return file.read()
     except FileNotFoundError:
         raise UnreadablePicture("no such file") from None
@@ -104,6 +126,10 @@ def load(path: Path | str) -> bytes:
         raise UnreadablePicture((error.strerror or str(error)).lower()) from None
     except ValueError:  # a NUL in the name
         raise UnreadablePicture("no such file") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def fit(image: Image, width: int | None, height: int, how: Literal["stretch", "pad"] = "stretch") -> Image:
@@ -275,7 +301,8 @@ def _decode_odd(data: bytes) -> Image:
     except (UnreadablePicture, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise UnreadablePicture("not a picture") from None
+        name = next((name for place, start, name in _NOT_READ if data.startswith(start, place)), None)
+        raise UnreadablePicture(f"{name} is not read: convert it to PNG or JPEG" if name else "not a picture") from None
     except pillow.DecompressionBombError:
         raise UnreadablePicture(f"claims more than {MOST_PIXELS // 1_000_000} million pixels") from None
     except Exception as error:  # broken bytes make decoders raise whatever they like

@@ -32,17 +32,20 @@ DEMO = "demo.png"
 def main(parameters: PredictionParameters) -> int:
     """The whole story; returns the exit code."""
     from dataset.gallery import gallery_file
-    from dataset.inputs import inputs, some
+    from dataset.inputs import inputs, keep_apart, some
     from model import tables
     from model.constraints import Constraint
     from model.reader import Reader
     from model.scores import score
 
     least = parameters.min_probability
+    plotted = parameters.plot or (DEMO if parameters.demo else None)
+    tables_asked = {"--csv": parameters.csv, "--json": parameters.json_, "--icdar": parameters.icdar}
+    keep_apart(parameters.paths, tables_asked | {"--plot": plotted})
     samples = inputs(parameters.paths, sys.stdin, parameters.label_pattern)
-    labels, top, plotted = parameters.labels, parameters.paths_kept, parameters.plot
+    labels, top = parameters.labels, parameters.top
     if parameters.demo:
-        samples, labels, plotted = iter(some(samples, parameters.demo)), True, plotted or DEMO
+        samples, labels = iter(some(samples, parameters.demo)), True
     first = next(samples, None)
     if first is None:
         places = ", ".join("what came on stdin" if path == "-" else path for path in parameters.paths)

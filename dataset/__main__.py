@@ -21,6 +21,7 @@ import console
 import dataset
 from dataset.checks import shown
 from dataset.convert import convert
+from dataset.inputs import keep_apart
 from dataset.unpack import unpack
 from parameter import ConvertParameters, DatasetParameters, UnpackParameters
 
@@ -35,6 +36,7 @@ _BAR = 40
 
 def main(parameters: DatasetParameters) -> int:
     """Look at every picture, print the report, return the exit code."""
+    keep_apart([parameters.path], {"--json": parameters.json_})
     contents = dataset.examine(dataset.collect(parameters.path, parameters.label_pattern))
     report = dataset.inspect(contents)
     for name, reason in contents.unreadable:
@@ -75,8 +77,6 @@ def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any
 
 
 def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[str]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2))
@@ -84,7 +84,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
     table.add_column(overflow="fold")
 
     def row(head: str, text: str) -> None:
-        table.add_row(head, escape(text))
+        table.add_row(head, text)
 
     row("pictures", f"{found['pictures']:,} readable, {len(found['unreadable']):,} unreadable")
     row("labels", f"{found['labels']:,} different ones")
@@ -106,7 +106,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         row("", f"and {len(found['unreadable']) - _LISTED:,} more, on stderr")
     for error in errors:
         row("to mend", error)
-    Console(highlight=False).print(table)
+    console.tables().print(table)
     if not errors:
         pattern = f" --label-pattern {shlex.quote(parameters.label_pattern)}" if parameters.label_pattern else ""
         print(f"\nNext: python training.py --data {shlex.quote(parameters.path)}{pattern}")

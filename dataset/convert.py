@@ -85,6 +85,8 @@ def _refuse_to_overwrite(out: Path, source: Path) -> None:
         raise UserError(f"{out} is a file, which would be replaced by a folder: choose another name")
     if out in (source.absolute(), *source.absolute().parents) and out.is_dir():
         raise UserError(f"{source} is in {out}, which would be replaced: choose another folder")
+    if source.is_dir() and source.absolute() in out.parents:
+        raise UserError(f"{out} is in {source}, whose pictures would be joined by their copies: choose another folder")
     if out.is_dir() and any(out.iterdir()) and not _is_untouched(out):
         raise UserError(f"{out} is not empty, and not as convert has left it: choose another folder, or remove it")
 

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from console import UserError
@@ -25,9 +25,29 @@ def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None
     if not paths:
         raise UserError("nothing to read: give pictures, folders or list files, or - for paths on stdin")
     for path in paths:
+        if not path:
+            raise UserError("one of the paths to read is empty: give a picture, a folder or a list of pictures")
         if path != "-" and not exists(Path(path)):
             raise UserError(f"{path} does not exist: give a picture, a folder or a list of pictures")
     return _inputs(paths, stdin, label_pattern)
+
+
+def keep_apart(paths: Iterable[str], outputs: Mapping[str, str | None]) -> None:
+    """Raise UserError where an output, by its flag, is one of the `paths` that are read, another output or a picture.
+
+    A flag without its value, `--csv *.png`, would replace a picture.
+    """
+    taken = {os.path.realpath(path): f"what is read, {path}" for path in paths if os.path.isfile(path)}
+    for flag, output in outputs.items():
+        if output is None:
+            continue
+        if (place := os.path.realpath(output)) in taken:
+            raise UserError(f"{flag} {output} would replace {taken[place]}: give it another name")
+        if os.path.splitext(output)[1].lower() in PICTURE_SUFFIXES and flag != "--plot":
+            raise UserError(
+                f"{flag} {output}: that is the name of a picture, and {flag} writes text: give the file first"
+            )
+        taken[place] = f"what {flag} writes"
 
 
 def some(samples: Iterable[Sample], count: int) -> list[Sample]:

@@ -7,7 +7,9 @@ file is refused before a framework is loaded.
 
 from __future__ import annotations
 
+import errno
 import json
+import tempfile
 import types
 import zipfile
 from collections.abc import Sequence
@@ -112,7 +114,9 @@ def locate(name_or_file: str, forms: Sequence[str] = FORMS) -> Path:
             f"no model file {name_or_file}: give a {' or '.join(reversed(forms))} file, a run folder, or a shipped "
             f"name ({names})"
         )
-    if path.suffix in FORMS and path.suffix not in forms:
+    if path.suffix not in FORMS:
+        raise UserError(f"{path} is no model file that this kit reads: {REMEDY}")
+    if path.suffix not in forms:
         raise UserError(f"{path} is made to be read with alone: give the .keras file that it was exported from")
     return path
 
@@ -183,6 +187,9 @@ def load(path: Path) -> tuple[Any, Card]:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True), card
     except Exception as error:  # Keras raises whatever a damaged archive or HDF5 file makes it stumble over.
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            # Keras unpacks the weights there.
+            raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"the network in {path} cannot be opened ({reason}): train again or take another copy"

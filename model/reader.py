@@ -113,8 +113,11 @@ class Reader:
 
         They are taken by the batch where they come fast, and read as they come where they come slowly. The iterator
         is run in another thread, and is ahead of the readings by a few batches.
-        Arrays are uint8 (height, width) or (height, width, channels), of any size.
+        Arrays are uint8 (height, width) or (height, width, channels), of any size. Raises TypeError for one source in
+        place of several.
         """
+        if isinstance(sources, (str, bytes, Path, np.ndarray)):
+            raise TypeError(f"sources is a {type(sources).__name__}: give a list, such as [source]")
         if isinstance(sources, Sequence) and len(sources) == 1:
             # A picture alone is read sooner than a thread is started.
             yield from self._read_chunk([(sources[0], self._prepare(sources[0]))])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console import atomic
+from console import atomic, tables
 from model.scores import SURE, Confusion, Interval, Mistake, Scores
 
 if TYPE_CHECKING:
@@ -75,11 +75,9 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
 
 def show(scores: Scores, facts: Mapping[str, Any]) -> None:
     """Print the scores as tables on stdout; `facts` as :func:`write` has them in its record."""
-    from rich.console import Console
     from rich.table import Table
 
-    # Labels may look like markup or be the name of an emoji.
-    out = Console(markup=False, emoji=False, highlight=False)
+    out = tables()
     low, high = scores.exact_match_interval
     summary = Table(show_header=False, box=None)
     for name, value in (

@@ -317,6 +317,28 @@ def test_evaluation_on_a_full_disk_leaves_the_earlier_report_whole(run: Run, mon
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["-m dataset {}", "evaluation.py {}"])
+def test_nobody_need_read_the_tables_to_their_end(tmp_path: Path, command: str) -> None:
+    level(tmp_path / "1_a.png", 1)
+    whole = [sys.executable, *command.format(tmp_path).split()]
+    with subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.wait() == console.ALL_DONE
+
+
+@pytest.mark.parametrize(
+    ("name", "argv"), [("dataset", ["l.csv", "--json", "l.csv"]), ("evaluation", ["l.csv", "--json", "l.csv"])]
+)
+def test_a_list_is_not_replaced_by_what_is_said_of_it(run: Run, name: str, argv: list[str]) -> None:
+    noise("a.png")
+    Path("l.csv").write_text("file,label\na.png,a\n")
+    code, _, errors = run(name, *argv)
+    assert code == console.WRONG_USE
+    assert "--json l.csv would replace what is read, l.csv" in errors
+    assert Path("l.csv").read_text() == "file,label\na.png,a\n"
+
+
 def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
     level(tmp_path / "1.png", 1)
     command = [sys.executable, "-m", "dataset", str(tmp_path)]

@@ -54,7 +54,7 @@ def test_flags_reach_their_parameters() -> None:
     prediction = parameter.from_command_line(
         parameter.PredictionParameters, ["a.png", "-", "--top", "3", "--json", "o.json"]
     )
-    assert (prediction.paths, prediction.paths_kept, prediction.json_) == (("a.png", "-"), 3, "o.json")
+    assert (prediction.paths, prediction.top, prediction.json_) == (("a.png", "-"), 3, "o.json")
 
 
 @pytest.mark.parametrize(

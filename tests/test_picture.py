@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -197,6 +198,10 @@ def test_a_damaged_png_is_unreadable() -> None:
         (b"GIF89a", "not a picture"),
         (b"II*\0", "not a picture|damaged|truncated"),
         (b"hello, I am a text", "not a picture"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC is not read: convert it to PNG or JPEG"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF is not read"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000 is not read"),
+        (b"%PDF-1.4\n", "PDF is not read"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
         (bytes(range(256)) * 9, "not a picture"),
     ],
@@ -246,6 +251,13 @@ def test_paths_that_cannot_be_opened(tmp_path: Path) -> None:
         picture.read(tmp_path, 1)
     with pytest.raises(UnreadablePicture, match="no such file"):
         picture.read("a\0b", 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX only")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UnreadablePicture, match="a pipe or device, no file"):
+        picture.read(tmp_path / "pipe.png", 1)
 
 
 def test_broken_files_leave_stderr_empty(tmp_path: Path) -> None:

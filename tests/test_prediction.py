@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -245,6 +246,16 @@ def test_plot_is_a_picture_of_what_was_read(predict: Predict, tmp_path: Path) ->
         (["in", "--json", "in/1.png/o.json"], "is in the way"),
         (["in", "--csv", "/dev/full"], "no space left to write"),
         (["in", "--plot", "sheet"], "sheet has no suffix of a picture"),
+        (["in", "", "--csv", "o.csv"], "one of the paths to read is empty"),
+        (["in", "--csv", ""], "--csv is empty"),
+        (["list.csv", "--csv", "list.csv"], "--csv list.csv would replace what is read, list.csv"),
+        (["in/1.png", "--plot", "./in/1.png"], "--plot ./in/1.png would replace what is read, in/1.png"),
+        (["in", "--csv", "o", "--json", "o"], "--json o would replace what --csv writes"),
+        (["--csv", "in/1.png"], "--csv in/1.png: that is the name of a picture"),
+        (["in", "--top", "0"], "--top 0: "),
+        (["in", "--top", "x"], "--top x: give a whole number"),
+        (["in", "--top"], "--top is given without a value"),
+        (["in", "--decoder", "x"], "--decoder x: give one of beam, greedy;"),
         (["in", "--label-pattern", "("], "--label-pattern (: not a regular expression"),
     ],
 )
@@ -252,8 +263,11 @@ def test_mistakes_end_in_one_sentence(predict: Predict, tmp_path: Path, argv: li
     level(tmp_path / "in" / "1.png", 1)
     (tmp_path / "empty").mkdir()
     (tmp_path / "folder").mkdir()
+    (tmp_path / "list.csv").write_text("file\nin/1.png\n")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     code, _, errors = predict(*argv)
     assert code == 2
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
     assert sentence in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert not list(tmp_path.rglob(".*"))
@@ -272,6 +286,25 @@ def test_a_failure_leaves_earlier_results_untouched(
     assert predict("1.png", "--csv", "o.csv")[0] == 130
     assert (tmp_path / "o.csv").read_text() == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png", "o.csv"]
+
+
+def test_an_end_from_outside_keeps_what_was_read(
+    predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        level(tmp_path / f"{number}.png", number)
+    whole = LevelReader.read
+
+    def ended(self: LevelReader, sources: Iterable[Any]) -> Iterator[Any]:
+        yield next(whole(self, sources))
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield from ()
+
+    monkeypatch.setattr(LevelReader, "read", ended)
+    code, lines, _ = predict("1.png", "2.png", "--csv", "o.csv")
+    assert code == console.INTERRUPTED
+    assert len(lines) == 1
+    assert (tmp_path / "o.csv").read_text() == "file,text,probability\n1.png,1,0.750000\n"
 
 
 def test_first_lines_come_before_the_last_paths_are_known(predict: Predict, tmp_path: Path) -> None:

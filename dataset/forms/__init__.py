@@ -147,7 +147,7 @@ def _opened(path: Path, label_pattern: str | None) -> tuple[Iterator[tuple[str, 
     form = next(form for form in FORMS.values() if form.matches(path))
     # What lies in the current folder is named without it.
     root = str(path if path.is_dir() else path.parent)
-    join = partial(os.path.join, "" if root == os.curdir else root)
+    join = partial(_joined, "" if root == os.curdir else root)
     pattern = re.compile(label_pattern) if label_pattern else None
 
     def labelled(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -163,6 +163,14 @@ def _opened(path: Path, label_pattern: str | None) -> tuple[Iterator[tuple[str, 
             join(name), records.container(name), partial(records.fetch, name)
         )
     return labelled(form.rows(path)), join
+
+
+def _joined(root: str, name: str) -> str:
+    path = os.path.join(root, name)
+    # A list may come from Windows.
+    if os.sep == "/" and "\\" in name and not os.path.exists(path):
+        path = os.path.join(root, name.replace("\\", "/"))
+    return path
 
 
 def composed(label: str) -> str:
@@ -181,10 +189,13 @@ class Samples(Sequence[Sample]):
     def __init__(self, source: Path, rows: Iterable[tuple[str, str]], place: Callable[[str], str]) -> None:
         """`rows` are names and labels, `place` gives the path that opens a name."""
         self.source, self._place = source, place
+        # Names that are not UTF-8, which numpy cannot hold, by the ones that stand for them.
+        self._odd: dict[str, str] = {}
         names, labels = [strings([])], [strings([])]
         iterator = iter(rows)
         while chunk := list(islice(iterator, 4096)):
             names.append(strings([name for name, _ in chunk]))
+            self._odd |= {str(held): name for held, (name, _) in zip(names[-1], chunk, strict=True) if held != name}
             labels.append(strings([label for _, label in chunk]))
         self.names, self.labels = np.concatenate(names), np.concatenate(labels)
 
@@ -199,12 +210,12 @@ class Samples(Sequence[Sample]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         name = str(self.names[index])
-        return Sample(name, str(self.labels[index]), self._place(name))
+        return Sample(name, str(self.labels[index]), self._place(self._odd.get(name, name)))
 
 
 def strings(texts: Iterable[str]) -> np.ndarray:
     """Texts in numpy's packed form of variable width."""
-    # A name that is not UTF-8 has no place there; it becomes one that does not exist, and is reported as that.
+    # What is not UTF-8 has no place there.
     clean = [text.replace("\0", "?").encode(errors="replace").decode() for text in texts]
     return np.array(clean, dtype=np.dtypes.StringDType())
 

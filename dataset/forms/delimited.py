@@ -1,5 +1,5 @@
-"""CSV or TSV. With a header, the columns `file` (or path, image, filename) and `label` (or text) count, others are
-ignored; without one, the first column is the path and the second the label. Quotes as in RFC 4180 in CSV; TSV has none.
+"""CSV or TSV. With a header, the columns `file` and `label` count, or what else such columns are often called; others
+are ignored. Without one, the first column is the path and the second the label. CSV has quotes (RFC 4180), TSV none.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from console import UserError
+from console import UserError, warn
 from dataset.forms.text import FILE_KEYS, LABEL_KEYS, lines, one_line
 from dataset.forms.writing import Picture, Plan, lines_of
 
@@ -35,11 +35,13 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
         heads = [head.strip().lower() for head in header]
         file = next((heads.index(key) for key in FILE_KEYS if key in heads), None)
         label = next((heads.index(key) for key in LABEL_KEYS if key in heads), None)
-        if file is None and label is not None:
+        if file is None and label is not None and not Path(header[0]).suffix:
             raise UserError(
                 f"{path}: its first line names the columns {', '.join(header)}, but none of them is "
                 f"{' or '.join(FILE_KEYS)}: rename the column that holds the path"
             )
+        if file is not None and label is None and len(header) > 1:
+            warn(f"{path}: none of its columns ({', '.join(header)}) is {' or '.join(LABEL_KEYS)}: it has no labels")
         table = csv.reader((line for _, line in numbered), delimiter=separator, quoting=quoting)
         if file is None:
             if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():

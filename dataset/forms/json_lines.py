@@ -1,4 +1,4 @@
-"""JSON lines: on each line an object with `file` (or path, image, filename) and `label` (or text)."""
+"""JSON lines: on each line an object with `file` and `label`, or as columns of a CSV are called."""
 
 from __future__ import annotations
 

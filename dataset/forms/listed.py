@@ -1,5 +1,7 @@
-"""A folder that says in `labels.tsv` what its pictures read, as `python -m generate_captcha` leaves it where labels
-cannot stand in file names. Pictures that are not in the list are no part of it.
+"""A folder that says in a list of its own, `labels.tsv`, `labels.csv` or `labels.jsonl`, what its pictures read.
+
+`python -m dataset convert` leaves such folders, and `python -m generate_captcha` where labels cannot stand in file
+names. Pictures that are not in the list are no part of it.
 """
 
 from __future__ import annotations
@@ -7,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataset.forms import delimited
+from console import UserError
+from dataset.forms import delimited, json_lines
 
-LIST = "labels.tsv"
+LISTS = {"labels.tsv": delimited, "labels.csv": delimited, "labels.jsonl": json_lines}
+
+
+def _found(path: Path) -> list[str]:
+    return [name for name in LISTS if (path / name).is_file()]
 
 
 def matches(path: Path) -> bool:
-    return (path / LIST).is_file()
+    return bool(_found(path))
 
 
 def rows(path: Path) -> Iterator[tuple[str, str]]:
-    return delimited.rows(path / LIST)
+    name, *others = _found(path)
+    if others:
+        raise UserError(f"{path} has {name} and {others[0]}: give the one that is meant, or remove the other")
+    return LISTS[name].rows(path / name)

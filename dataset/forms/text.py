@@ -8,8 +8,8 @@ from pathlib import Path
 from console import UserError
 
 #: How lists call the column of the picture, and that of its label.
-FILE_KEYS = ("file", "path", "image", "filename")
-LABEL_KEYS = ("label", "text")
+FILE_KEYS = ("file", "path", "image", "filename", "file_name", "image_path", "image_name", "img")
+LABEL_KEYS = ("label", "text", "plate_text", "captcha", "code", "plate", "words", "transcription")
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

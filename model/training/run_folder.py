@@ -34,6 +34,8 @@ from parameter import TrainingParameters
 
 History = list[dict[str, float]]
 
+LOCK = "training.lock"
+
 
 class RunFolder:
     """The files of one run; every one is replaced whole."""
@@ -41,13 +43,14 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.model, self.state, self.tensorboard = path / "model.keras", path / "state.npz", path / "tensorboard"
-        self._board, self._lock = Board(self.tensorboard), Lock(path / "training.lock")
+        self._board, self._lock = Board(self.tensorboard), Lock(path / LOCK)
 
     def refuse_other_files(self) -> None:
         """Raise UserError when a new run would stand among files that are there already."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file: choose a folder for --run")
-        if self.path.is_dir() and any(self.path.iterdir()):
+        # A lock alone is what a training leaves for which there was no space.
+        if self.path.is_dir() and any(file.name != LOCK for file in self.path.iterdir()):
             raise UserError(f"{self.path} holds something already: go on with --resume, or choose another --run")
 
     def write_text(self, name: str, text: str) -> None:

@@ -112,6 +112,14 @@ def test_labels_that_a_form_cannot_hold(form: str, name: str, convert: Convert, 
     assert not (tmp_path / "out").exists()
 
 
+def test_pictures_are_not_joined_by_their_copies(convert: Convert, tmp_path: Path) -> None:
+    corpus(tmp_path / "in", ["ab"])
+    code, err = convert("in", "in/out", "--form", "csv")
+    assert code == 2
+    assert "out is in in, whose pictures would be joined by their copies" in err.replace(f"{tmp_path}/", "")
+    assert not (tmp_path / "in" / "out").exists()
+
+
 @pytest.mark.parametrize("form", WRITERS)
 def test_every_form_to_every_other(form: str, convert: Convert, tmp_path: Path) -> None:
     """Names of records are no file names, and go into other forms all the same."""

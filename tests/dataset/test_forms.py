@@ -17,6 +17,7 @@ import parameter
 from console import UserError
 from dataset.forms import FORMS, WRITERS
 from dataset.forms.writing import Picture, Plan
+from tests.reading import level
 
 LABELS = {"a/one.png": "Ab1", "two words.png": "x y", "three.png": "é粤"}
 
@@ -215,12 +216,16 @@ def test_labels_are_composed(tmp_path: Path) -> None:
         ("l.txt", "a b.png\tone two\n", [("a b.png", "one two")]),
         ("l.txt", "a.png\nb.png\n", [("a.png", ""), ("b.png", "")]),
         ("list", "a.png x\n", [("a.png", "x")]),
+        ("l.txt", "an image.PNG one two\nb.png \n", [("an image.PNG", "one two"), ("b.png", "")]),
+        ("l.txt", "a.png.x y\n", [("a.png.x", "y")]),
         ("l.tsv", 'a b.png\tone\nc.png\t"q"\n', [("a b.png", "one"), ("c.png", '"q"')]),
         ("l.tsv", "label\tpath\nx\ta.png\n", [("a.png", "x")]),
         ("l.csv", "a.png,x\nb.png,y\n", [("a.png", "x"), ("b.png", "y")]),
         ("l.csv", 'filename,text\na.png,"1,2 ""3"""\n', [("a.png", '1,2 "3"')]),
         ("l.csv", "File;Label\na.png;x,y\n", [("a.png", "x,y")]),
         ("l.csv", "image,width\na.png,9\n", [("a.png", "")]),
+        ("l.csv", "image_path,plate_text\na.png,x\n", [("a.png", "x")]),
+        ("l.csv", "a.png,words\nb.png,code\n", [("a.png", "words"), ("b.png", "code")]),
         ("l.csv", "file,label\na.png\n\n,x\n", [("a.png", "")]),
         ("l.jsonl", '{"image": "a.png", "text": 42}\n', [("a.png", "42")]),
         ("l.ndjson", '{"path": "a.png"}\n{"path": "b.png", "label": null}\n', [("a.png", ""), ("b.png", "")]),
@@ -312,6 +317,9 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
         ("l.jsonl", '["a.png"]\n', "line 1 names no picture"),
         ("l.jsonl", '{"label": "x"}\n', "line 1 names no picture"),
         ("l.png", "x", "is a picture: give its folder"),
+        ("l.xlsx", "x", "is no picture and no list of pictures: save the sheet as CSV"),
+        ("l.pdf", "x", "is no picture and no list of pictures"),
+        ("l.json", "[]", "write JSON lines"),
     ],
 )
 def test_lists_that_cannot_be_understood(file: str, text: str, message: str, tmp_path: Path) -> None:
@@ -321,6 +329,30 @@ def test_lists_that_cannot_be_understood(file: str, text: str, message: str, tmp
         pairs(path)
 
 
+def test_columns_without_labels_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "l.csv").write_text("id,Filename,Solution\n1,a.png,x\n")
+    assert pairs(tmp_path / "l.csv") == [("a.png", "")]
+    assert "none of its columns (id, Filename, Solution) is label or text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "text"), [("labels.csv", "file,label\n1_x.png,b\n"), ("labels.tsv", "1_x.png\tb\n")])
+def test_a_list_in_a_folder_says_what_its_pictures_read(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "1_x.png").touch()
+    (tmp_path / name).write_text(text)
+    assert pairs(tmp_path) == [("1_x.png", "b")]
+    (tmp_path / "labels.jsonl").touch()
+    with pytest.raises(UserError, match=rf"has {name} and labels.jsonl: give the one that is meant"):
+        pairs(tmp_path)
+
+
+@pytest.mark.skipif(os.sep != "/", reason="a backslash separates folders there")
+def test_lists_from_windows_find_their_pictures(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").touch()
+    (tmp_path / "l.csv").write_text("file,label\nin\\a.png,x\n")
+    assert [Path(sample.path) for sample in dataset.collect(tmp_path / "l.csv")] == [tmp_path / "in" / "a.png"]
+
+
 def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere does not exist: give a folder"):
         dataset.collect(tmp_path / "nowhere")
@@ -328,11 +360,11 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         dataset.collect(tmp_path)
 
 
-def test_names_that_are_no_text_are_reported_as_unreadable(tmp_path: Path) -> None:
+def test_pictures_whose_names_are_no_text_are_read(tmp_path: Path) -> None:
     try:
-        (tmp_path / os.fsdecode(b"\xff_1.png")).write_bytes(b"x")
+        level(tmp_path / os.fsdecode(b"a_\xff.png"), 1)
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     contents = dataset.examine(dataset.collect(tmp_path))
-    assert len(contents) == 0
-    assert [reason for _, reason in contents.unreadable] == ["no such file"]
+    assert list(contents.labels) == ["a"]
+    assert not contents.unreadable

@@ -57,3 +57,9 @@ def test_characters_lie_in_the_picture_itself(
     assert [(character.left, character.right) for character in reading.characters] == expected
     # Mended as the probability of the text is.
     assert [character.probability for character in reading.characters] == pytest.approx([0.9**0.5] * 3)
+
+
+@pytest.mark.parametrize("source", ["a.png", b"bytes", Path("a.png"), np.zeros((32, 48), np.uint8)])
+def test_one_source_in_place_of_several_is_refused(source: Any) -> None:
+    with pytest.raises(TypeError, match="give a list"):
+        next(Reader("captcha").read(source))
