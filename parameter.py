@@ -359,7 +359,9 @@ class TrainingParameters(Parameters):
     warmup: float = Field(0.05, ge=0, lt=1, description="Part of the steps in which the learning rate rises.")
     clip_norm: float = Field(5.0, gt=0, description="Gradients are clipped to this global norm.")
     ema: float = Field(0.0, ge=0, lt=1, description="Decay of an average of the weights, e.g. 0.999; 0 is off.")
-    augmentation: float = Field(1.0, ge=0, le=3, description="Strength of the augmentation; 0 is off.")
+    augmentation: Annotated[float | None, Field(ge=0, le=3), chosen("S", "as learning calls for")] = Field(
+        None, description="Strength of the augmentation; 0 is off, 1 is usual."
+    )
     patience: Annotated[int | None, chosen("N", "no early stopping")] = Field(
         None, ge=1, description="Stop after so many epochs without a better validation."
     )

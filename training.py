@@ -13,10 +13,11 @@ from parameter import RANDOM, GenerateParameters, TrainingParameters
 if TYPE_CHECKING:
     from dataset import Corpus, Samples
     from model.model_file import Card
-    from model.training.trainer import Curriculum, Feed
+    from model.training.adaptation import Adaptation
+    from model.training.trainer import Feed
 
-    #: To train on, to validate with, how many pictures could not be read, and how they grow harder.
-    Feeds = tuple[Feed, Feed, int, Curriculum | None]
+    #: To train on, to validate with, how many pictures could not be read, and what changes from epoch to epoch.
+    Feeds = tuple[Feed, Feed, int, Adaptation | None]
 
 
 def main(parameters: TrainingParameters) -> int:
@@ -54,12 +55,12 @@ def main(parameters: TrainingParameters) -> int:
     with network.precision(parameters.precision):
         net = network.build(card)
     if drawn:
-        training, validation, unreadable, curriculum = drawn_feeds(
+        training, validation, unreadable, adaptation = drawn_feeds(
             parameters, card, drawn, labels, network.columns(net)
         )
     else:
-        training, validation, unreadable, curriculum = feeds(parameters, card, pictures, network.columns(net))
-    settings = recipe.settings(parameters, len(training.rows), curriculum)
+        training, validation, unreadable, adaptation = feeds(parameters, card, pictures, network.columns(net))
+    settings = recipe.settings(parameters, len(training.rows), adaptation)
 
     if folder.has_state():
         start = "going on"
@@ -90,11 +91,13 @@ def drawn_feeds(
     from generate_captcha.feed import Drawn, Fit
     from model.alphabet import Alphabet
     from model.training import recipe
-    from model.training.trainer import Curriculum
+    from model.training.adaptation import Curriculum
 
     part = notation.fraction(parameters.validation)
     if part is None:
         raise UserError(f"--validation {parameters.validation}: drawn pictures validate themselves; give a part, 0.1")
+    if parameters.augmentation and not parameters.resume:
+        raise UserError(f"--augmentation {parameters.augmentation:g}: drawn pictures vary by themselves; leave it out")
     if unknown := sorted(set().union(*labels) - set(card.alphabet)):
         raise UserError(f"--alphabet lacks {' '.join(unknown)}, which are drawn: add them, or leave the flag out")
     # Where the width follows the text, there is room for it.
@@ -109,7 +112,7 @@ def drawn_feeds(
     def draw_at(difficulty: float) -> None:
         training.difficulty = validation.difficulty = difficulty
 
-    curriculum = Curriculum(drawn.difficulty, draw_at) if parameters.curriculum else None
+    curriculum = Curriculum(draw_at, drawn.difficulty) if parameters.curriculum else None
     return training, validation, 0, curriculum
 
 
@@ -123,6 +126,7 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
     import dataset
     from model.alphabet import Alphabet
     from model.training import recipe
+    from model.training.adaptation import Augmentation
 
     def packed(samples: Samples) -> Corpus:
         corpus = dataset.pack(samples, card.width, card.height, card.channels, card.fit)
@@ -145,11 +149,17 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
             "add pictures, or give others with --validation"
         )
     encode, batch_size = Alphabet(card.alphabet).encode, parameters.batch_size or len(rows)
+    strength = parameters.augmentation
     training = dataset.Batches(
-        corpus, rows, encode, batch_size, shuffle=True, augmentation=parameters.augmentation, seed=parameters.seed
+        corpus, rows, encode, batch_size, shuffle=True, augmentation=strength or 0.0, seed=parameters.seed
     )
+
+    def strengthen(strength: float) -> None:
+        training.augmentation = strength
+
+    adaptation = Augmentation(strengthen, recipe.first_augmentation(len(rows))) if strength is None else None
     unreadable = {*corpus.unreadable, *held_out.unreadable}
-    return training, dataset.Batches(held_out, held_out_rows, encode, batch_size), len(unreadable), None
+    return training, dataset.Batches(held_out, held_out_rows, encode, batch_size), len(unreadable), adaptation
 
 
 if __name__ == "__main__":

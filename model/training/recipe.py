@@ -15,8 +15,9 @@ from model import model_file
 from model.heads import HEADS
 from model.model_file import Card
 from model.training import transfer
+from model.training.adaptation import Adaptation
 from model.training.schedule import Schedule
-from model.training.trainer import Curriculum, Settings
+from model.training.trainer import Settings
 from parameter import RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters
 
 #: What --quick trains on: enough to read most captchas within five minutes on two cores.
@@ -43,7 +44,7 @@ def quick(parameters: TrainingParameters) -> tuple[GenerateParameters, TrainingP
         "data": QUICK.out,
         "epochs": parameters.epochs or QUICK_EPOCHS,
         "from_": parameters.from_ or RANDOM,
-        "augmentation": min(parameters.augmentation, QUICK_AUGMENTATION),
+        "augmentation": QUICK_AUGMENTATION if parameters.augmentation is None else parameters.augmentation,
     }
     return QUICK, parameters.model_copy(update=own)
 
@@ -120,18 +121,23 @@ def card(parameters: TrainingParameters) -> Card:
     )
 
 
-def settings(parameters: TrainingParameters, pictures: int, curriculum: Curriculum | None = None) -> Settings:
+def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptation | None = None) -> Settings:
     """How the trainer trains with completed `parameters` on so many pictures."""
     schedule = Schedule(
         peak=parameters.learning_rate or 0.0,
         epochs=parameters.epochs or epochs(pictures, parameters.from_ != RANDOM),
         warmup=parameters.warmup,
         # What grows harder has no validation loss that could settle.
-        settle=parameters.epochs is None and curriculum is None,
+        settle=parameters.epochs is None and not parameters.curriculum,
     )
     return Settings(
-        schedule, parameters.weight_decay, parameters.clip_norm, parameters.ema, parameters.patience, curriculum
+        schedule, parameters.weight_decay, parameters.clip_norm, parameters.ema, parameters.patience, adaptation
     )
+
+
+def first_augmentation(pictures: int) -> float:
+    """Strength of the augmentation in the first epoch, where it is adapted: many pictures vary enough by themselves."""
+    return min(1.0, (1000 / pictures) ** 0.3)
 
 
 def too_long(card: Card, steps: int | None) -> Callable[[str, int, int], str | None]:

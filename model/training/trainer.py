@@ -26,6 +26,7 @@ from model.model_file import Card
 from model.network import import_keras, jit_compile
 from model.runtimes import of_keras
 from model.scores import compared, letter_accuracy
+from model.training.adaptation import Adaptation
 from model.training.curves import draw_curves
 from model.training.run_folder import History, RunFolder, best
 from model.training.schedule import Schedule
@@ -39,8 +40,6 @@ Sheet: TypeAlias = Callable[[Sequence[Images], Sequence[str]], Images]
 #: A network that still reads nothing after so many steps and epochs will hardly begin to.
 SILENT_STEPS, SILENT_EPOCHS = 1000, 5
 READINGS_SHOWN = 12
-#: A difficulty is learnt when so few characters are read wrong; a curriculum has so many.
-LEARNT, STAGES = 0.05, 10
 
 
 class Feed(Protocol):
@@ -69,14 +68,6 @@ class Feed(Protocol):
 
 
 @dataclass(frozen=True)
-class Curriculum:
-    """Pictures that grow harder: up to the difficulty `goal`; `draw_at` sets it for those of the next epoch."""
-
-    goal: float
-    draw_at: Callable[[float], None]
-
-
-@dataclass(frozen=True)
 class Settings:
     """How to train; see `parameter.TrainingParameters`, whose defaults `recipe.py` completes."""
 
@@ -85,7 +76,7 @@ class Settings:
     clip_norm: float
     ema: float
     patience: int | None
-    curriculum: Curriculum | None = None
+    adaptation: Adaptation | None = None
 
 
 def train(
@@ -123,9 +114,10 @@ def train(
                     folder.log(f"stopped early: no better validation for {settings.patience} epochs")
                     break
                 run.head.schedule(network, epoch / schedule.epochs)
-                if settings.curriculum:
-                    difficulty = _difficulty(history, settings.curriculum.goal)
-                    settings.curriculum.draw_at(difficulty)
+                adapted = {}
+                if settings.adaptation:
+                    adapted = {settings.adaptation.name: settings.adaptation.following(history)}
+                    settings.adaptation.apply(adapted[settings.adaptation.name])
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
                 loss, pictures = run.train_epoch(training.stream(epoch), rates, len(training.rows), advance)
@@ -134,9 +126,7 @@ def train(
                         f"the loss became {loss} in epoch {epoch + 1}: train again with a lower --learning-rate than "
                         f"{schedule.peak:g}"
                     )
-                row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1]}
-                if settings.curriculum:
-                    row["difficulty"] = difficulty
+                row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1], **adapted}
                 speed = {"pictures_per_second": pictures / (time.monotonic() - started)}
                 with run.averaged_weights():
                     scores, readings = run.validate(validation.stream(0), sheet)
@@ -300,17 +290,6 @@ def _array(variable: Any) -> NDArray[Any]:
     from keras import ops
 
     return np.array(ops.convert_to_numpy(variable))
-
-
-def _difficulty(history: History, goal: float) -> float:
-    """A curriculum's next difficulty: clean pictures first, harder ones whenever nearly all characters are read.
-
-    After Bengio et al. 2009. A function of the epochs before, so that a resumed run goes on with it.
-    """
-    if not history:
-        return 0.0
-    learnt = history[-1]["character_error_rate"] <= LEARNT
-    return min(goal, history[-1]["difficulty"] + (goal / STAGES if learnt else 0.0))
 
 
 def _epochs_without_better(history: History) -> int:
