@@ -409,7 +409,7 @@ class PredictionParameters(Parameters):
     """Read pictures: model file and pictures in, one line per picture out."""
 
     paths: Annotated[Positional[tuple[str, ...]], arg(metavar="[PATH…]", help_behavior_hint="")] = Field(
-        (), description="Pictures, folders, list files, or - for stdin."
+        (), description="Pictures, folders, lists, or - for paths on stdin, a line each."
     )
     model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
     csv: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a CSV table.")
