@@ -55,7 +55,7 @@ def main(parameters: EvaluationParameters) -> int:
         if scores_file:
             scores_file.touch()
         if parameters.report:
-            Path(parameters.report).mkdir(parents=True, exist_ok=True)
+            report.begin(Path(parameters.report))
         if parameters.follow:
             board, facts = following.board(parameters.model, parameters.path), dict[str, Any]()
             for epoch, file in following.models(parameters.model):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console import atomic, tables
+from console import UserError, atomic, tables
 from model.scores import SURE, Confusion, Interval, Mistake, Scores
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+#: The scores as JSON; by it a folder is known as a report.
+RECORD = "report.json"
 
 INK, RIGHT, WRONG, QUIET = "#22313f", "#2a78b8", "#c8452f", "#c9d2da"
 
@@ -36,6 +39,13 @@ OTHER_SCRIPTS = (
     "Malgun Gothic",
     "Arial Unicode MS",
 )
+
+
+def begin(folder: Path) -> None:
+    """Make the folder of a report. Raises UserError for one that holds anything but an earlier report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / RECORD).is_file():
+        raise UserError(f"{folder} holds something else than a report: choose a folder of its own")
 
 
 def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mapping[str, NDArray[np.uint8]]) -> Path:
@@ -67,7 +77,7 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
         for title, name in names.items():
             imsave(file(name), sheets[title])
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        file("report.json").write_text(text, encoding="utf-8", errors="backslashreplace")
+        file(RECORD).write_text(text, encoding="utf-8", errors="backslashreplace")
         page = _page(scores, record, list(figures), names)
         file("index.html").write_text(page, encoding="utf-8", errors="replace")
     return folder / "index.html"

@@ -172,6 +172,7 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
         (["in", "--json", "empty"], "empty is in the way"),
         (["in", "--follow"], "--follow needs the folder of a run: captcha is none; start the training first"),
         (["in", "--report", "in/1.png"], "in/1.png is in the way"),
+        (["in", "--report", "in"], "in holds something else than a report: choose a folder of its own"),
     ],
 )
 def test_mistakes_end_in_one_sentence(evaluate: Evaluate, tmp_path: Path, argv: list[str], sentence: str) -> None:
