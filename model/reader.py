@@ -116,7 +116,7 @@ class Reader:
         Arrays are uint8 (height, width) or (height, width, channels), of any size. Raises TypeError for one source in
         place of several.
         """
-        if isinstance(sources, (str, bytes, Path, np.ndarray)):
+        if isinstance(sources, (str, bytes, Path)) or (isinstance(sources, np.ndarray) and sources.ndim == 2):
             raise TypeError(f"sources is a {type(sources).__name__}: give a list, such as [source]")
         if isinstance(sources, Sequence) and len(sources) == 1:
             # A picture alone is read sooner than a thread is started.

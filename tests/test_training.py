@@ -22,7 +22,7 @@ import picture
 import training
 from model import model_file
 from model.reader import Reader
-from model.training import trainer
+from model.training import adaptation, trainer
 from parameter import TrainingParameters
 from tests.model.striped import striped
 
@@ -153,7 +153,7 @@ def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(trainer, "LEARNT", 2.0)
+    monkeypatch.setattr(adaptation, "LEARNT", 2.0)
     lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 16 --difficulty 0.5 --workers 1"
     arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
     assert run(*arguments, "--epochs", "3") == console.ALL_DONE
@@ -267,13 +267,13 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "pictures", "--from", "nothing"], r"no model file nothing"),
         (["--data", "pictures", "--validation", "1.5"], r"--validation 1.5.*between 0 and 1"),
         (["--data", "single"], r"1 pictures leave \d to train on and \d to validate"),
-        (["--data", "pictures", "--network", "vgg"], r"invalid choice 'vgg'"),
+        (["--data", "pictures", "--network", "vgg"], r"--network vgg: give one of crnn_bigru, "),
         (["--data", "twice"], r"two labels for the same picture"),
         (["--data", "unlabelled"], r"no picture in unlabelled has a label.*--label-pattern"),
         (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm small.*--size"),
         (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
         (["--quick", "--data", "pictures"], r"--quick makes its own pictures"),
-        (["--data", "generate:lime"], r"invalid choice 'lime' for argument '--style'"),
+        (["--data", "generate:lime"], r"--style lime: give one of captcha, "),
         (["--data", "generate:line --out x"], r"drawn pictures go to no folder; leave out --out"),
         (
             ["--data", "generate:line --length 12 --size 96x32", "--size", "32x32"],

@@ -379,7 +379,7 @@ def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, sentence: str | N
         ),
         ({"layouts": "gone.toml"}, r"--layouts gone\.toml: no such file"),
         ({"layouts": str(Path(__file__).parent)}, "no .toml file in there"),
-        ({"layouts": ""}, "no layout of that name"),
+        ({"layouts": ""}, "--layouts is empty"),
         ({"length": "5"}, "--length 5 is not for --style plate, whose texts come from --layouts"),
         ({"alphabet": "0-9"}, "--alphabet 0-9 is not for --style plate"),
         ({"text": "x.txt"}, "--text x.txt is for --style line"),
