@@ -19,6 +19,9 @@ GB2312 = "gb2312"
 #: What no text has: control characters, line breaks, halves of surrogate pairs, and what stands for broken text.
 UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd]")
 
+#: A line of an alphabet file that says how often its character comes.
+FREQUENCY = re.compile(r"(.)\t *([0-9]+(?:\.[0-9]+)?) *")
+
 #: The padding in the dictionaries of attention_ocr, no character.
 PADDING = "<nul>"
 
@@ -55,9 +58,9 @@ def length(text: str) -> tuple[int, int]:
 def alphabet(text: str) -> str:
     """The characters that `text` stands for, each once, in order, composed (NFC).
 
-    `text` is the path of a UTF-8 file with a character per line, alone or as `id<TAB>character`; or `gb2312`; or the
-    characters themselves, where `0-9` is a range and a `-` that is not between two characters is itself. Raises
-    ValueError.
+    `text` is the path of a UTF-8 file with a character per line, alone, as `id<TAB>character`, or as
+    `character<TAB>frequency`; or `gb2312`; or the characters themselves, where `0-9` is a range and a `-` that is not
+    between two characters is itself. Raises ValueError.
     """
     if os.path.isfile(text):
         characters = _characters_of_file(Path(text))
@@ -75,6 +78,15 @@ def alphabet(text: str) -> str:
         double = next(character for character in characters if characters.count(character) > 1)
         raise ValueError(f"the character {double!r} is in the alphabet twice; a character may be there only once")
     return "".join(characters)
+
+
+def frequencies(text: str) -> list[float] | None:
+    """How often each character of :func:`alphabet` comes, in any unit, where `text` is a file that says so, else None.
+
+    Raises ValueError.
+    """
+    counted = _counted(_lines(Path(text))) if os.path.isfile(text) else None
+    return counted and [frequency for _, frequency in counted]
 
 
 def _characters_of_gb2312() -> list[str]:
@@ -131,16 +143,43 @@ def numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
     return {**found, PADDING: found.get(PADDING, max(found.values(), default=-1) + 1)}
 
 
-def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, str]]:
-    """The ids and characters of a file, without ids where it has none; warns of gaps in the ids."""
+def _lines(path: Path) -> list[str]:
+    """The lines of a file, composed (NFC)."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        return unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig")).split("\n")
     except UnicodeDecodeError as error:
         raise ValueError("the file is not UTF-8 text; save it as UTF-8 with one character per line") from error
+
+
+def _counted(lines: list[str]) -> list[tuple[str, float]] | None:
+    """Characters and frequencies of lines with `character<TAB>frequency`; None for lines of another kind.
+
+    Ids tell a dictionary, so lines that begin with a number each are one.
+    """
+    rows = [(number, line) for number, line in enumerate(lines, start=1) if line.strip("\t")]
+    if all(not tab or left.isdecimal() for left, tab, _ in (line.rpartition("\t") for _, line in rows)):
+        return None
+    counted = []
+    for line_number, line in rows:
+        found = FREQUENCY.fullmatch(line)
+        if not found or not float(found[2]):
+            raise ValueError(
+                f"line {line_number} of the file is {line!r}; where frequencies are given, each line is a character, "
+                "a tab and a number above 0"
+            )
+        counted.append((found[1], float(found[2])))
+    return counted
+
+
+def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, str]]:
+    """The ids and characters of a file, without ids where it has none; warns of gaps in the ids."""
+    lines = _lines(path)
+    if counted := _counted(lines):
+        yield from ((None, character) for character, _ in counted)
+        return
     lines_of_ids: dict[int, int] = {}
     for line_number, line in enumerate(lines, start=1):
-        left, tab, right = line.rpartition("\t")
-        character = unicodedata.normalize("NFC", right)
+        left, tab, character = line.rpartition("\t")
         if character == "":
             continue
         number = int(left) if tab and left.isdecimal() else None

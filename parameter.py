@@ -167,7 +167,8 @@ class GenerateParameters(Parameters):
     length: Length = Field("4", description="Characters per picture, a number or a range.")
     alphabet: Annotated[Alphabet, chosen("CHARS|FILE", f"{DEFAULT_ALPHABET}, or the characters of --text")] = Field(
         None,
-        description="Ranges (0-9A-Z), a literal, a file with one character per line, or gb2312 (6,763 Chinese ones).",
+        description="Ranges (0-9A-Z), a literal, a file with one character per line (and its frequency, after a tab), "
+        "or gb2312 (6,763 Chinese ones).",
     )
     text: Annotated[str | None, chosen("FILE", "random characters")] = Field(
         None, description="Style line: a UTF-8 file of which the pictures show pieces, cut at spaces."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
+import itertools
 import random
 import unicodedata
 from abc import ABC, abstractmethod
@@ -136,6 +138,8 @@ class TextStyle(Style):
         super().__init__(parameters)
         self.shortest, self.longest = notation.length(parameters.length)
         self.alphabet = self._alphabet(parameters)
+        #: Of each character of the alphabet, the share of all that come before it and its own; None: all the same.
+        self._shares = self._cumulated(parameters)
         self.fonts = fonts.choose(parameters.fonts, self.FONTS, self.alphabet, any_=self.ANY_FONT)
 
     @abstractmethod
@@ -143,7 +147,10 @@ class TextStyle(Style):
         """Draw `label` by the chances of `source`: uint8 (height, width, 3), RGB order."""
 
     def about(self) -> dict[str, Any]:
-        return super().about() | {"length": self._parameters.length}
+        about = super().about() | {"length": self._parameters.length}
+        if self._shares:
+            about["frequencies"] = self._shares
+        return about
 
     def _picture(self, source: Source) -> tuple[Image, str]:
         label = self._label(source)
@@ -163,4 +170,19 @@ class TextStyle(Style):
 
     def _label(self, source: Source) -> str:
         length = self.shortest + source.randbelow(self.longest - self.shortest + 1)
-        return "".join(source.choice(self.alphabet) for _ in range(length))
+        return "".join(self._character(source) for _ in range(length))
+
+    def _character(self, source: Source) -> str:
+        """A character of the alphabet, as often as its frequency says."""
+        if not self._shares:
+            return source.choice(self.alphabet)
+        return self.alphabet[bisect.bisect_right(self._shares, source.random())]
+
+    @staticmethod
+    def _cumulated(parameters: GenerateParameters) -> list[float] | None:
+        frequencies = notation.frequencies(parameters.alphabet or "")
+        if not frequencies:
+            return None
+        sums = list(itertools.accumulate(frequencies))
+        # The last is 1 exactly, above every chance.
+        return [total / sums[-1] for total in sums]

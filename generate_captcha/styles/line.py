@@ -113,10 +113,10 @@ class Line(TextStyle):
         length = self.shortest + source.randbelow(self.longest - self.shortest + 1)
         label = ""
         for place in range(length):
-            character = source.choice(self.alphabet)
+            character = self._character(source)
             # A space is seen between two others alone.
             while character.isspace() and (place in (0, length - 1) or label[-1].isspace()):
-                character = source.choice(self.alphabet)
+                character = self._character(source)
             label += character
         return label
 

@@ -39,6 +39,7 @@ def test_ranges_and_characters(text: str, characters: str) -> None:
         (b"a\n \nb\n", "a b"),
         ("u\u0308\n".encode(), "ü"),
         (b"-\n0\n", "-0"),
+        ("u\u0308\t7\n0\t0.5\n \t3\n".encode(), "ü0 "),
     ],
 )
 def test_files(content: bytes, characters: str, tmp_path: Path) -> None:
@@ -78,6 +79,9 @@ def test_texts_that_are_no_alphabet(text: str, sentence: str) -> None:
         (b"a\nbc\n", "line 2 of the file is 'bc'"),
         (b"a\na\n", "'a' is in the alphabet twice"),
         (b"\xff\xfe\x00", "not UTF-8"),
+        (b"a\t7\nb\n", "line 2 of the file is 'b'; where frequencies are given"),
+        (b"a\t7\nb\t0\n", "line 2 of the file is 'b.t0'; where frequencies are given"),
+        (b"a\t7\nb\tmany\n", "a tab and a number above 0"),
     ],
 )
 def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Path) -> None:
@@ -85,3 +89,15 @@ def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Pat
     path.write_bytes(content)
     with pytest.raises(ValueError, match=sentence):
         notation.alphabet(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "frequencies"), [("的\t500\n0\t0.5\n", [500, 0.5]), ("0\t1\n1\t2\n", None), ("a\nb\n", None)]
+)
+def test_files_say_how_often_their_characters_come(
+    content: str, frequencies: list[float] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "characters.txt"
+    path.write_text(content, encoding="utf-8")
+    assert notation.frequencies(str(path)) == frequencies
+    assert notation.frequencies("0-9") is None

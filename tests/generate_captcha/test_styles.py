@@ -198,3 +198,15 @@ def test_a_folder_without_usable_fonts_is_refused(
             (folder / name).write_bytes(content)
     with pytest.raises(UserError, match=sentence):
         style_of(parameters("lines", fonts=str(folder)))
+
+
+@pytest.mark.parametrize("style", ["captcha", "line"])
+def test_characters_are_as_frequent_as_their_file_says(style: str, tmp_path: Path) -> None:
+    file = tmp_path / "characters.txt"
+    file.write_text("A\t600\nB\t300\nC\t100\n", encoding="utf-8")
+    drawn = style_of(parameters(style, alphabet=str(file), length="5"))
+    text = "".join(drawn.label(index) for index in range(600))
+    # Three thousand characters: a share is within 0.03 of what it ought to be, more than three times its deviation.
+    assert [text.count(character) / len(text) for character in "ABC"] == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
+    file.write_text("A\t1\nB\t1\nC\t1\n", encoding="utf-8")
+    assert style_of(parameters(style, alphabet=str(file), length="5")).about() != drawn.about()
