@@ -86,7 +86,7 @@ def frequencies(text: str) -> list[float] | None:
     Raises ValueError.
     """
     counted = _counted(_lines(Path(text))) if os.path.isfile(text) else None
-    return counted and [frequency for _, frequency in counted]
+    return [frequency for _, frequency in counted] if counted else None
 
 
 def _characters_of_gb2312() -> list[str]:
