@@ -1,12 +1,13 @@
 """Keras models -> ONNX operations, layer by layer, from their weights; on any backend, TensorFlow is not needed.
 
 Feature maps of pictures, (batch, height, width, channels) in Keras, have their channels second here, as ONNX has them:
-they are turned once where they come in and once where they become columns. Masks of columns, which Keras has for every
+they are turned where they come in and where they become columns. Masks of columns, which Keras has for every
 row of a map, are bool (batch, columns) throughout. A new layer needs a function here, with its line in LAYERS.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,10 +26,14 @@ CHANNELS_SECOND = (0, 2, 3, 1)
 
 @dataclass(frozen=True)
 class Value:
-    """What stands for a tensor of Keras: its name in the graph; `shape` and `dtype` as Keras has them."""
+    """What stands for a tensor of Keras: its name in the graph; `shape` and `dtype` as Keras has them.
+
+    Of columns that are whole maps, `maps` are those.
+    """
 
     name: str
     channels_second: bool = False
+    maps: Value | None = None
     shape: tuple[int | None, ...] = ()
     dtype: str = "float32"
 
@@ -288,13 +293,16 @@ def _sampled(graph: Graph, image: str, places: str, widths: Value | None) -> Val
 
 def _permute(graph: Graph, layer: Any, x: Value) -> Value:
     axes = (0, *layer.dims)
+    maps = x if x.channels_second and layer.dims == (2, 1, 3) else None
     if x.channels_second:
         axes = tuple(CHANNELS_SECOND[axis] for axis in axes)
-    return Value(graph.add("Transpose", x.name, perm=axes))
+    return Value(graph.add("Transpose", x.name, perm=axes), maps=maps)
 
 
 def _reshape(graph: Graph, layer: Any, x: Value) -> Value:
-    return Value(graph.reshaped(graph.plain(x), 0, *layer.target_shape))
+    # Rows and channels of each column put into one.
+    whole = len(layer.target_shape) == 2 and layer.target_shape[1] == math.prod(length or 0 for length in x.shape[2:])
+    return Value(graph.reshaped(graph.plain(x), 0, *layer.target_shape), maps=x.maps if whole else None)
 
 
 def _flatten(graph: Graph, layer: Any, x: Value) -> Value:
@@ -302,10 +310,21 @@ def _flatten(graph: Graph, layer: Any, x: Value) -> Value:
 
 
 def _dense(graph: Graph, layer: Any, x: Value) -> Value:
-    name = graph.add("MatMul", graph.plain(x), graph.constant(layer.kernel))
+    if x.maps:
+        name = _dense_of_maps(graph, x.maps, np.asarray(layer.kernel))
+    else:
+        name = graph.add("MatMul", graph.plain(x), graph.constant(layer.kernel))
     if layer.use_bias:
         name = graph.add("Add", name, graph.constant(layer.bias))
     return Value(graph.activated(name, layer.activation))
+
+
+def _dense_of_maps(graph: Graph, maps: Value, kernel: NDArray[Any]) -> str:
+    """A dense layer of columns as a convolution over all rows; to put the columns together first takes far longer."""
+    rows, channels = int(maps.shape[1] or 0), int(maps.shape[3] or 0)
+    weights = kernel.reshape(rows, channels, -1).transpose(2, 1, 0)[..., None]
+    columns = graph.add("Conv", maps.name, graph.constant(weights), kernel_shape=(rows, 1))
+    return graph.add("Transpose", graph.add("Squeeze", columns, graph.integers(2)), perm=(0, 2, 1))
 
 
 def _column_numbers(graph: Graph, layer: Any, columns: Value) -> Value:
@@ -407,6 +426,9 @@ def _both(operation: str) -> Callable[..., Value]:
         like = first if isinstance(first, Value) else second
         if isinstance(first, Value) and isinstance(second, Value) and (first.channels_second or second.channels_second):
             return Value(graph.add(operation, graph.turned(first), graph.turned(second)), True)
+        if like.channels_second and np.ndim(second if like is first else first) == 0:
+            names = [x.name if isinstance(x, Value) else graph.constant(x, like.dtype) for x in (first, second)]
+            return Value(graph.add(operation, *names), True)
         return Value(graph.add(operation, graph.of(first, like), graph.of(second, like)))
 
     return combine
