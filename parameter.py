@@ -321,7 +321,9 @@ class TrainingParameters(Parameters):
         None, description="Characters the network can read."
     )
     network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence.")
-    preset: Literal["small", "base"] = Field("small", description="small for a CPU; base as it was published.")
+    preset: Literal["lite", "small", "base"] = Field(
+        "small", description="small for a CPU; lite of a quarter of its work (vgg alone); base as it was published."
+    )
     head: HeadName = Field("ctc", description="How columns become text; joint has both, which share the rest.")
     rectify: Literal["none", "affine", "tps"] = Field(
         "none", description="Straighten pictures first: a spatial transformer, affine or with thin-plate splines."

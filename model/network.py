@@ -84,6 +84,8 @@ def build(card: Card) -> Any:
     inputs = [keras.Input((card.height, card.width, card.channels), dtype="uint8", name="images")]
     if card.width is None:
         inputs.append(keras.Input((), dtype="int32", name="widths"))
+    if card.preset not in backbone.presets:
+        raise UserError(f"--preset {card.preset}: {name} has {' and '.join(backbone.presets)} alone; take one of them")
     try:
         features = RECTIFIERS[card.rectify](Features.of_images(*inputs))
         seen = backbone.build(features, card.preset)

@@ -17,14 +17,15 @@ from model.features import Features
 
 
 class Backbone(NamedTuple):
-    """How to build a backbone, and the recurrent layers of preset `base` (see `sequences/recurrent.py`)."""
+    """How to build a backbone, the recurrent layers of preset `base` (see `sequences/recurrent.py`), its presets."""
 
     build: Callable[[Features, str], Features]
     recurrent: str
+    presets: tuple[str, ...] = ("small", "base")
 
 
 BACKBONES: dict[str, Backbone] = {
-    "vgg": Backbone(vgg, "summed"),
+    "vgg": Backbone(vgg, "summed", ("lite", "small", "base")),
     "crnn": Backbone(crnn, "projected"),
     "resnet": Backbone(resnet, "projected"),
     "inception": Backbone(inception, "projected"),

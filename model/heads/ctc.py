@@ -42,8 +42,11 @@ class CTC:
     def loss(self, card: Card) -> Any:
         import keras
 
-        # Its own softmax leaves log-probabilities as they are.
-        return keras.losses.CTC()
+        from model.ctc import AlignmentLoss
+
+        # PyTorch's own, which Keras takes there, is faster than one that goes step by step; Keras' softmax leaves
+        # log-probabilities as they are.
+        return keras.losses.CTC() if keras.backend.backend() == "torch" else AlignmentLoss()
 
     def targets(self, labels: NDArray[np.int32]) -> Any:
         return labels

@@ -145,6 +145,7 @@ EVERY = [
     *itertools.product(BACKBONES, SEQUENCES, HEADS, ["none"], ["small"], [192], [{}]),
     *itertools.product(sorted(BACKBONES.keys() - {"inception"}), ["bigru"], HEADS, RECTIFIERS, ["small"], [None], [{}]),
     *itertools.product(BACKBONES, ["bilstm"], ["ctc"], ["none"], ["base"], [192], [{}]),
+    *itertools.product(["vgg"], SEQUENCES, HEADS, ["none"], ["lite"], [192, None], [{}]),
     *itertools.product(["vgg"], ["bilstm"], HEADS, RECTIFIERS, ["small"], [192], [{"rows": 2}, {"coordinates": True}]),
     *itertools.product(["vgg"], ["bigru"], HEADS, RECTIFIERS, ["small"], [192], [{"channels": 3, "cell": "lstm"}]),
 ]

@@ -37,7 +37,7 @@ SMALL = [
     pytest.param(*stages, "none", "small", marks=[] if stages in QUICK else [pytest.mark.slow])
     for stages in itertools.product(BACKBONES, SEQUENCES, HEADS)
 ]
-BASE = [("vgg", "bilstm", "ctc", "none", "base")]
+OTHERS = [("vgg", "bilstm", "ctc", "none", "base"), ("vgg", "bilstm", "ctc", "none", "lite")]
 RECTIFIED = [("vgg", "bilstm", "ctc", rectifier, "small") for rectifier in RECTIFIERS if rectifier != "none"]
 
 
@@ -103,7 +103,7 @@ def trained(described: Card, steps: int) -> tuple[Any, NDArray[np.uint8], list[s
     return network, images, texts
 
 
-@pytest.mark.parametrize(("backbone", "sequence", "head", "rectify", "preset"), [*SMALL, *BASE, *RECTIFIED])
+@pytest.mark.parametrize(("backbone", "sequence", "head", "rectify", "preset"), [*SMALL, *OTHERS, *RECTIFIED])
 def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     backbone: str, sequence: str, head: str, rectify: str, preset: str, tmp_path: Path
 ) -> None:
@@ -186,6 +186,11 @@ def test_coordinates_number_the_columns_of_one_width() -> None:
     assert numbered.count_params() - plain.count_params() == steps * 2 * 3 * 128
     with pytest.raises(UserError, match=r"--coordinates number the columns of one width"):
         build(replace(card("vgg", "bigru", "ctc", "none", "small", width=None), coordinates=True))
+
+
+def test_lite_is_vggs_alone() -> None:
+    with pytest.raises(UserError, match="--preset lite: crnn has small and base alone; take one of them"):
+        build(card("crnn", "bilstm", "ctc", "none", "lite"))
 
 
 def test_inception_has_one_width() -> None:

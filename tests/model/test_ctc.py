@@ -1,0 +1,59 @@
+"""The loss of CTC against the sum over all alignments."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from model.network import import_keras
+
+keras = import_keras()
+
+from model.ctc import AlignmentLoss  # noqa: E402
+
+STEPS, CLASSES = 5, 3
+
+
+def text_of(alignment: tuple[int, ...]) -> tuple[int, ...]:
+    """What an alignment reads: neighbours that are the same are one, then blanks go."""
+    return tuple(number for number, _ in itertools.groupby(alignment) if number)
+
+
+def test_the_loss_is_that_of_all_alignments_together() -> None:
+    rng = np.random.default_rng(0)
+    texts = [text for length in range(4) for text in itertools.product((1, 2), repeat=length)]
+    labels = np.array([(*text, *[0] * (3 - len(text))) for text in texts], np.int32)
+    logits = rng.normal(0, 2, (len(texts), STEPS, CLASSES)).astype(np.float32)
+    log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    losses = np.asarray(AlignmentLoss().call(labels, log_probabilities))
+    for text, emitted, loss in zip(texts, log_probabilities, losses, strict=True):
+        alignments = [a for a in itertools.product(range(CLASSES), repeat=STEPS) if text_of(a) == text]
+        probability = sum(np.exp(emitted[range(STEPS), list(alignment)].sum()) for alignment in alignments)
+        assert loss == pytest.approx(-np.log(probability), abs=1e-4)
+
+
+def test_a_text_that_has_no_alignment_has_a_loss_beyond_all_others() -> None:
+    even = np.full((2, 3, CLASSES), -np.log(CLASSES), np.float32)
+    fits, does_not = np.asarray(AlignmentLoss().call(np.array([[1, 2], [1, 1]], np.int32), even))
+    assert fits < 10 and does_not < 10
+    short = np.asarray(AlignmentLoss().call(np.array([[1, 1]], np.int32), even[:1, :2]))
+    assert short > 1e29
+
+
+def test_its_gradient_is_that_of_keras() -> None:
+    """By one step of plain gradient descent, which leaves what was there less the gradient."""
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 1, (4, 12, 6)).astype(np.float32)
+    labels = np.array([[1, 2, 2, 3], [5, 0, 0, 0], [4, 4, 0, 0], [1, 2, 3, 4]], np.int32)
+    after = []
+    for loss in (AlignmentLoss(), keras.losses.CTC()):
+        given = keras.Input((12, 6))
+        shifted = keras.layers.EinsumDense("btc,tc->btc", (12, 6), kernel_initializer="ones")
+        network = keras.Model(given, keras.ops.log_softmax(shifted(given)))
+        network.compile(keras.optimizers.SGD(1.0), loss, jit_compile=False)
+        network.train_on_batch(logits, labels)
+        after.append(np.asarray(shifted.kernel))
+    assert np.abs(after[0] - 1).max() > 0.01, "nothing was learnt"
+    np.testing.assert_allclose(after[0], after[1], atol=1e-4)
