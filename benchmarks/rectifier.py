@@ -56,7 +56,7 @@ def bent(straight: Path, folder: Path, seed: int) -> Path:
 
 
 def bend(line: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A straight line along an arc, turned, as large as fits in: uint8 (HEIGHT, WIDTH, 3), its corners' colour around it.
+    """A straight line along an arc, turned, as large as fits in, on its corners' colour: uint8 (HEIGHT, WIDTH, 3).
 
     A place of the line, (u, v) from its middle, goes to ((r - v) sin(u / r), r - (r - v) cos(u / r)) on an arc of
     radius r, which is below zero where the arc opens upwards.
