@@ -50,8 +50,8 @@ def bent(straight: Path, folder: Path, seed: int) -> Path:
     # Chance of its own for each, so that those which are there already change nothing.
     for number, path in enumerate(paths):
         if not (folder / path.name).is_file():
-            picture = bend(cv2.imread(str(path)), np.random.default_rng((seed, number)))
-            cv2.imwrite(str(folder / path.name), picture)
+            line = np.asarray(cv2.imread(str(path)), np.uint8)
+            cv2.imwrite(str(folder / path.name), bend(line, np.random.default_rng((seed, number))))
     return folder
 
 
@@ -77,9 +77,9 @@ def bend(line: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]
     side = np.sign(radius)
     u = radius * np.arctan2(side * x, side * (radius - y)) + width / 2
     v = radius - side * np.hypot(x, radius - y) + height / 2
-    places = (found.reshape(HEIGHT, WIDTH).astype(np.float32) for found in (u, v))
+    along, across = (found.reshape(HEIGHT, WIDTH).astype(np.float32) for found in (u, v))
     ground = np.median(line[[0, 0, -1, -1], [0, -1, 0, -1]], axis=0).tolist()
-    bent = cv2.remap(line, *places, cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=ground)
+    bent = cv2.remap(line, along, across, cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=ground)
     return np.asarray(bent, np.uint8)
 
 
