@@ -70,6 +70,11 @@ def stride_4(images: Features) -> Features:
     return images.convolution(48, kernel=6, strides=4).convolution(96, strides=(2, 1)).convolution(160, strides=(2, 1))
 
 
+def plain_stem(images: Features) -> Features:
+    """Batch normalisation is slow where maps are large."""
+    return images.convolution(32, kernel=5, strides=2, normalised=False)
+
+
 def steps_of_8(images: Features) -> Features:
     maps = images.convolution(32, kernel=5, strides=2).convolution(48, strides=2)
     maps = maps.convolution(96, strides=2).convolution(160, strides=(2, 1))
@@ -127,6 +132,7 @@ VARIANTS: dict[str, tuple[Layers, Layers] | None] = {
     "wider": (convolutions(32, 64, 128, 192, dense=128), recurrent("LSTM", 128)),
     "narrower": (convolutions(16, 32, 64, 128, dense=64), recurrent("LSTM", 64)),
     "separable": (separable, BILSTM),
+    "plain stem": (convolutions(32, 48, 96, 160, stem=plain_stem), BILSTM),
     "steps of 8": (steps_of_8, BILSTM),
     "BiGRU": (LITE, recurrent("GRU", 96)),
     "convolved": (LITE, convolved),
