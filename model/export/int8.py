@@ -33,7 +33,7 @@ def int8(model: Any, batches: Iterator[dict[str, NDArray[Any]]]) -> Any:
             model,
             path,
             _Inputs(batches),
-            op_types_to_quantize=["Conv", "MatMul"],
+            op_types_to_quantize=["Conv", "MatMul", "MaxPool", "Relu"],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,

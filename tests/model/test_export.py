@@ -171,6 +171,25 @@ def test_every_network_can_be_exported(
     assert "the same texts as Keras" in out
 
 
+@pytest.mark.parametrize("least", [0.5, -1.0])
+def test_normalised_maps_are_the_same_whatever_the_sign_of_their_factors(
+    least: float, tmp_path: Path, run: Run
+) -> None:
+    """Only what grows with the maps can change places with the greatest of them."""
+    keras, rng = import_keras(), np.random.default_rng(0)
+    network = build(CARD)
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            size = layer.gamma.shape
+            layer.set_weights(
+                [rng.uniform(least, 1.5, size), *rng.normal(0, 0.3, (2, *size)), rng.uniform(0.5, 2, size)]
+            )
+    model_file.save(network, CARD, tmp_path / "model.keras")
+    code, out, errors = run(export, tmp_path / "model.keras", "--out", tmp_path / "model.onnx")
+    assert (code, errors) == (0, "")
+    assert "the same texts as Keras" in out
+
+
 def test_the_card_is_in_the_file(folder: Path) -> None:
     """By its own reader, and by the package for such files."""
     card = model_file.read_card(folder / "joint.onnx")
