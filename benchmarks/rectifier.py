@@ -3,8 +3,8 @@
     python benchmarks/rectifier.py [FOLDER]
 
 Draws 30,000 straight lines to train on and 2,000 others to read into FOLDER (default runs/rectifier), bends each along
-an arc of 5 to 130 degrees, upwards or downwards, and turns it by up to 30, with code that the generator does not share.
-Trains the same network three times, by the same number of pictures. Goes on where it was stopped.
+an arc of up to 100 degrees, up or down, and turns it by up to 25, with code that the generator does not share.
+Trains the same network three times from the same weights, by the same number of pictures. Goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from benchmarks.feeding import processor
 from benchmarks.trials import corpus, trial
 
 LINES = "--style line --length 5-8 --size 128x24 --distortion 0 --noise 0.5 --difficulty 0.3"
-TRAINING = "--from random --size 128x96 --epochs 6 --batch-size 64 --augmentation 0 --precision mixed_bfloat16"
+TRAINING = "--from general --size 128x64 --epochs 4 --batch-size 64 --augmentation 0 --precision mixed_bfloat16"
 TRAIN, TEST = 30_000, 2_000
-WIDTH, HEIGHT = 128, 96
+WIDTH, HEIGHT = 128, 64
 #: In degrees: the arc that a line takes, and how far it is turned.
-BENT, TURNED = 130, 30
+BENT, TURNED = 100, 25
 
 
 def main() -> None:
@@ -46,9 +46,8 @@ def main() -> None:
 def bent(straight: Path, folder: Path, seed: int) -> Path:
     """`folder` with all pictures of `straight`, by their names, bent and turned."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = sorted(straight.glob("*.png"))
     # Chance of its own for each, so that those which are there already change nothing.
-    for number, path in enumerate(paths):
+    for number, path in enumerate(sorted(straight.rglob("*.png"))):
         if not (folder / path.name).is_file():
             line = np.asarray(cv2.imread(str(path)), np.uint8)
             cv2.imwrite(str(folder / path.name), bend(line, np.random.default_rng((seed, number))))
@@ -62,7 +61,7 @@ def bend(line: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]
     radius r, which is below zero where the arc opens upwards.
     """
     height, width, _ = line.shape
-    angle = np.radians(rng.uniform(5, BENT)) * rng.choice((-1, 1))
+    angle = np.radians(rng.uniform(1, BENT)) * rng.choice((-1, 1))
     turn, radius = np.radians(rng.uniform(-TURNED, TURNED)), width / angle
     turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     u, v = np.meshgrid(np.linspace(-width / 2, width / 2, 33), (-height / 2, height / 2))
