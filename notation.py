@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import os
 import re
 import unicodedata
@@ -16,11 +17,11 @@ from console import UserError, warn
 #: An alphabet by name: the 6,763 ideographs of GB 2312, 3,755 common ones by their sound, then 3,008 by their radicals.
 GB2312 = "gb2312"
 
-#: What no text has: control characters, line breaks, halves of surrogate pairs, and what stands for broken text.
-UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffd]")
-
-#: A line of an alphabet file that says how often its character comes.
-FREQUENCY = re.compile(r"(.)\t *([0-9]+(?:\.[0-9]+)?) *")
+#: What no text has: control characters, line breaks, halves of surrogate pairs, what stands for broken text, and what
+#: nobody sees, such as marks of direction; but not the joiners, which shape their neighbours.
+UNREADABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff\ufffd]"
+)
 
 #: The padding in the dictionaries of attention_ocr, no character.
 PADDING = "<nul>"
@@ -154,21 +155,29 @@ def _lines(path: Path) -> list[str]:
 def _counted(lines: list[str]) -> list[tuple[str, float]] | None:
     """Characters and frequencies of lines with `character<TAB>frequency`; None for lines of another kind.
 
-    Ids tell a dictionary, so lines that begin with a number each are one.
+    Lines that begin with a number each are a dictionary, unless they end in what is no character.
     """
-    rows = [(number, line) for number, line in enumerate(lines, start=1) if line.strip("\t")]
-    if all(not tab or left.isdecimal() for left, tab, _ in (line.rpartition("\t") for _, line in rows)):
+    rows = [(number, line, *line.rpartition("\t")[::2]) for number, line in enumerate(lines, 1) if line.strip("\t")]
+    odd = [(number, line) for number, line, left, right in rows if len(left) != 1 or not _positive(right)]
+    ids = all(not left or left.isdecimal() for _, _, left, _ in rows)
+    if ids and (odd or all(len(right) == 1 for *_, right in rows)):
         return None
-    counted = []
-    for line_number, line in rows:
-        found = FREQUENCY.fullmatch(line)
-        if not found or not float(found[2]):
-            raise ValueError(
-                f"line {line_number} of the file is {line!r}; where frequencies are given, each line is a character, "
-                "a tab and a number above 0"
-            )
-        counted.append((found[1], float(found[2])))
-    return counted
+    if odd:
+        number, line = odd[0]
+        raise ValueError(
+            f"line {number} of the file is {line!r}; where frequencies are given, each line is a character, a tab and "
+            "a number above 0"
+        )
+    return [(left, _positive(right)) for _, _, left, right in rows]
+
+
+def _positive(text: str) -> float:
+    """A number above 0; 0 for anything else."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 0.0
+    return number if 0 < number < math.inf else 0.0
 
 
 def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, str]]:
@@ -195,9 +204,7 @@ def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, st
                 yield number, ""
             continue
         if len(character) > 1:
-            raise ValueError(
-                f"line {line_number} of the file is {character!r}; an alphabet file has one character per line"
-            )
+            raise ValueError(f"line {line_number} of the file is {line!r}; an alphabet file has one character per line")
         yield number, character
     if lines_of_ids:
         _tell_gaps(str(path), tuple(sorted(lines_of_ids)))

@@ -1,7 +1,8 @@
 """Pieces of a text file: what the lines of style `line` say.
 
-A piece is a run of the file's characters within one of its lines, cut where a line can be broken: at spaces, and
-anywhere in scripts that are written without them (Chinese, Japanese, Thai and their neighbours).
+A piece is a run of the file's characters within one of its lines, cut where a line can be broken: at spaces, and in
+scripts that are written without them (Chinese, Japanese, Thai and their neighbours) between any two characters, but for
+those that belong to the one before or behind them (Unicode's line breaking, UAX 14).
 """
 
 from __future__ import annotations
@@ -19,6 +20,16 @@ from generate_captcha.style import Source
 UNSPACED = (
     "CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN",
 )  # fmt: skip
+#: Vowels of Thai and Lao that stand before the consonant they are spoken after; those that stand behind it.
+LEADING_VOWELS = "เแโใไເແໂໃໄ"
+TRAILING_VOWELS = "ะาำๅๆฯະາຳຽໆ"
+#: Punctuation that no line begins with, and that no line ends with.
+CLOSING = (
+    "。．，、！？：；…）］｝〉》」』】〕〗’”%℃‰·ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ.,!?:;)]}»"
+)
+OPENING = "（［｛〈《「『【〔〖‘“([{«"
+#: Characters that are looked at together.
+PART = 1 << 20
 #: Invisible characters that shape their neighbours; others of their kind are left out.
 JOINERS = "\u200c\u200d"
 
@@ -32,24 +43,22 @@ class Texts:
     def __init__(self, path: str, shortest: int, longest: int, alphabet: str | None) -> None:
         self._shortest, self._longest = shortest, longest
         self._text = _read(path)
-        points = np.frombuffer(self._text.encode("utf-32-le"), np.uint32)
-        space, barrier, unspaced, mark = _kinds(points, alphabet)
+        if not self._text.strip():
+            raise UserError(f"--text {path}: it holds no text; give a UTF-8 text file with a line of text per line")
         #: The file's characters, those of `alphabet` if it was given; sorted.
         self.characters = alphabet or "".join(sorted(set(self._text) - {"\n"}))
 
-        inside = ~(space | barrier)
-        gap = space | (points == ord("\n"))
+        gap, self._barrier, unspaced, clings, holds = _kinds(self._text, alphabet)
+        inside = ~(gap | self._barrier)
         # A place between two characters; the text begins and ends with a line feed.
-        breakable = np.zeros(len(points), bool)
-        breakable[1:] = gap[1:] | gap[:-1] | ((unspaced[1:] | unspaced[:-1]) & ~mark[1:])
-        self._ends = np.zeros(len(points), bool)
+        breakable = np.zeros(len(gap), bool)
+        breakable[1:] = gap[1:] | gap[:-1] | ((unspaced[1:] | unspaced[:-1]) & ~clings[1:] & ~holds[:-1])
+        self._ends = np.zeros(len(gap), bool)
         self._ends[1:] = breakable[1:] & inside[:-1]
-        self._barrier = barrier
-        next_end, next_barrier = _next(self._ends), _next(barrier)
-        starts = np.flatnonzero(breakable & inside)
-        starts = starts[starts + shortest < len(points)]
-        reach = np.minimum(starts + longest, next_barrier[starts])
-        self._starts = starts[next_end[starts + shortest] <= reach].astype(np.int32)
+        starts = np.flatnonzero(breakable & inside).astype(np.int32)
+        starts = starts[starts + shortest < len(gap)]
+        reach = np.minimum(starts + longest, _next(self._barrier, starts))
+        self._starts = starts[_next(self._ends, starts + shortest) <= reach]
         if not len(self._starts):
             asked = str(shortest) if shortest == longest else f"{shortest} to {longest}"
             raise UserError(
@@ -87,23 +96,29 @@ def _read(path: str) -> str:
     return text.translate(dict.fromkeys(map(ord, invisible)))
 
 
-def _kinds(points: NDArray[np.uint32], alphabet: str | None) -> tuple[NDArray[np.bool_], ...]:
-    """For each character: is it a space, an end of what may be shown, of an unspaced script, part of the one before?"""
-    there = np.zeros(0x110000, bool)
-    there[points] = True
-    tables = np.zeros((4, 0x110000), bool)
-    for point in np.flatnonzero(there).tolist():
-        character = chr(point)
-        tables[:, point] = (
-            character == " ",
+def _kinds(text: str, alphabet: str | None) -> list[NDArray[np.bool_]]:
+    """For each character: is it a gap between words, an end of what may be shown, of an unspaced script; does it belong
+    to the one before it, or to the one behind it?
+    """
+    table = np.zeros(0x110000, np.uint8)
+    for character in set(text):
+        bits = (
+            character in " \n",
             character == "\n" or (alphabet is not None and character not in alphabet),
             unicodedata.name(character, "").startswith(UNSPACED),
-            unicodedata.category(character)[0] == "M" or character in JOINERS,
+            unicodedata.category(character)[0] == "M" or character in JOINERS + TRAILING_VOWELS + CLOSING,
+            character in LEADING_VOWELS + OPENING,
         )
-    return tuple(table[points] for table in tables)
+        table[ord(character)] = sum(bit << place for place, bit in enumerate(bits))
+    kinds = np.empty(len(text), np.uint8)
+    # By parts: as numbers, a large text would take eight times its size.
+    for start in range(0, len(text), PART):
+        part = text[start : start + PART].encode("utf-32-le")
+        kinds[start : start + PART] = table[np.frombuffer(part, np.uint32)]
+    return [kinds & (1 << place) > 0 for place in range(5)]
 
 
-def _next(where: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each place, the first at or after it where `where` holds; the length of `where` if there is none."""
-    places = np.where(where, np.arange(len(where)), len(where))
-    return np.minimum.accumulate(places[::-1])[::-1]
+def _next(where: NDArray[np.bool_], at: NDArray[np.int32]) -> NDArray[np.int32]:
+    """For each of the places `at`, the first at or after it where `where` holds; the length of `where` if none is."""
+    places = np.append(np.flatnonzero(where), len(where)).astype(np.int32)
+    return places[np.searchsorted(places, at)]

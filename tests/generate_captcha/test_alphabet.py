@@ -82,6 +82,8 @@ def test_texts_that_are_no_alphabet(text: str, sentence: str) -> None:
         (b"a\t7\nb\n", "line 2 of the file is 'b'; where frequencies are given"),
         (b"a\t7\nb\t0\n", "line 2 of the file is 'b.t0'; where frequencies are given"),
         (b"a\t7\nb\tmany\n", "a tab and a number above 0"),
+        (b"a\t7\nb\tinf\n", "a tab and a number above 0"),
+        (b"1\ta\n2\tbc\n", "line 2 of the file is '2.tbc'; an alphabet file has one"),
     ],
 )
 def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Path) -> None:
@@ -92,7 +94,15 @@ def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("content", "frequencies"), [("的\t500\n0\t0.5\n", [500, 0.5]), ("0\t1\n1\t2\n", None), ("a\nb\n", None)]
+    ("content", "frequencies"),
+    [
+        ("的\t500\n0\t0.5\n", [500, 0.5]),
+        ("a\t0.9\nb\t3.2e-05\n", [0.9, 3.2e-05]),
+        ("0\t50\n1\t3\n", [50, 3]),
+        ("0\t1\n1\t2\n", None),
+        ("0\ta\n1\tb\n", None),
+        ("a\nb\n", None),
+    ],
 )
 def test_files_say_how_often_their_characters_come(
     content: str, frequencies: list[float] | None, tmp_path: Path

@@ -62,6 +62,14 @@ def test_scripts_without_spaces_are_cut_anywhere_but_within_a_character(tmp_path
     assert thai == {"ที่", "นี่"}
 
 
+def test_no_piece_begins_with_what_belongs_to_the_character_before(tmp_path: Path) -> None:
+    text = written(tmp_path / "text.txt", "น้ำตกเทศะ\n光临，人民币《红楼梦》。")
+    pieces = Texts(text, 2, 6, None)
+    found = {pieces.piece(Source(seed)) for seed in range(600)}
+    assert {"น้ำ", "น้ำตก", "เทศะ", "光临，", "《红楼梦》。"} <= found
+    assert not {piece for piece in found if piece[0] in "ำะ้，》。" or piece[-1] in "เ《" or piece == "น้"}
+
+
 def test_the_alphabet_says_which_pieces_may_be_shown(tmp_path: Path) -> None:
     text = written(tmp_path / "text.txt", "pay 12.50 at 5€ or 7 9 now")
     assert labels(line(text=text, length="1-5", alphabet="0-9. ")) == {"12.50", "7", "9", "7 9"}
@@ -77,7 +85,8 @@ def test_frequent_words_are_frequent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "others", "sentence"),
     [
-        (b"", {}, "no 4 characters of it can be cut out at spaces"),
+        (b"", {}, "it holds no text; give a UTF-8 text file"),
+        (b" \n\n", {}, "it holds no text; give a UTF-8 text file"),
         (b"longer words", {}, "no 4 characters of it"),
         (b"four five", {"alphabet": "five "}, None),
         (b"four", {"alphabet": "0-9"}, "no 4 characters of it that are all of --alphabet"),
