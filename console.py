@@ -18,7 +18,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 
@@ -34,6 +34,9 @@ ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 #: Seconds between two progress lines when stderr is a log file rather than a terminal.
 LOG_INTERVAL = 15.0
 
+#: Things of one kind that are told of one by one.
+TOLD = 100
+
 
 class UserError(Exception):
     """A mistake that the user can mend, told in one sentence: the thing, what was found, what to do."""
@@ -42,6 +45,14 @@ class UserError(Exception):
 def warn(message: str) -> None:
     """Tell the user something on stderr; stdout belongs to results."""
     print(message, file=sys.stderr, flush=True)
+
+
+def warn_of_each(messages: Sequence[str]) -> None:
+    """Tell of many things of one kind: of the first hundred, and how many more there are."""
+    for message in messages[:TOLD]:
+        warn(message)
+    if len(messages) > TOLD:
+        warn(f"… and {len(messages) - TOLD:,} more like these")
 
 
 def run(

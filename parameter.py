@@ -378,6 +378,23 @@ class TrainingParameters(Parameters):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
 
+    @model_validator(mode="after")
+    def _what_goes_together(self) -> Self:
+        # Networks refuse these themselves; here it is told before a million pictures are looked at.
+        if self.size and notation.picture_size(self.size)[0] is None:
+            for flag, given in (
+                ("--rows", self.rows > 1),
+                ("--coordinates", self.coordinates),
+                (f"--network {self.network}", self.network.startswith("inception")),
+            ):
+                if given:
+                    raise UserError(
+                        f"{flag} goes with pictures of one width, not with --size {self.size}: take one such as 128x64"
+                    )
+        if self.preset == "lite" and not self.network.startswith("vgg"):
+            raise UserError(f"--preset lite is vgg's alone, not {self.network}'s: take --preset small")
+        return self
+
 
 class LearningCurveParameters(Parameters):
     """Would more pictures help? Train on growing parts of those that are there, read the same others each time."""

@@ -130,8 +130,7 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
 
     def packed(samples: Samples) -> Corpus:
         corpus = dataset.pack(samples, card.width, card.height, card.channels, card.fit)
-        for name, reason in corpus.unreadable:
-            console.warn(f"left out {name}: {reason}")
+        console.warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable])
         dataset.check(corpus, card.alphabet, recipe.too_long(card, steps))
         return corpus
 

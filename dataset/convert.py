@@ -16,7 +16,7 @@ import numpy.typing as npt
 import console
 import notation
 import picture
-from console import UserError, warn
+from console import UserError, warn, warn_of_each
 from dataset.contents import Contents, examine, in_order
 from dataset.forms import WRITERS, Samples, Writer, collect
 from dataset.forms.writing import Picture, Plan
@@ -48,8 +48,7 @@ def convert(parameters: ConvertParameters) -> int:
     writer = WRITERS[parameters.form]
     samples = collect(parameters.source, parameters.label_pattern)
     contents = examine(samples)
-    for name, reason in contents.unreadable:
-        warn(f"left out {name}: {reason}")
+    warn_of_each([f"left out {name}: {reason}" for name, reason in contents.unreadable])
     if not len(contents):
         raise UserError(
             f"none of the {len(samples):,} pictures in {parameters.source} can be read: see the reasons above"

@@ -133,7 +133,7 @@ def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.Capt
         ("0\ta\n1\tb\n0\tc\n", "the id 0 stands in lines 1 and 3 of the file; each character needs its own"),
         ("a\nb\n", "id<TAB>character"),
         ("", "id<TAB>character"),
-        ("0\tab\n", "line 1 of the file is 'ab'"),
+        ("0\tab\n", r"line 1 of the file is '0..ab'"),
     ],
 )
 def test_a_dictionary_that_is_none(text: str, message: str, tmp_path: Path) -> None:

@@ -282,7 +282,19 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "generate:captcha", "--curriculum"], r"--curriculum needs pictures that can be drawn harder"),
         (["--data", "generate:captcha --size 48x32", "--augmentation", "2"], r"--augmentation 2: drawn pictures vary"),
         (["--data", "generate:captcha", "--validation", "pictures"], r"drawn pictures validate themselves"),
-        (["--data", "pictures", "--network", "inception_bilstm", "--size", "autox80"], r"inception.*needs one width"),
+        (
+            ["--data", "pictures", "--network", "inception_bilstm", "--size", "autox80"],
+            r"inception.*pictures of one width",
+        ),
+        (
+            ["--data", "pictures", "--coordinates", "--size", "autox32"],
+            r"--coordinates goes with pictures of one width",
+        ),
+        (["--data", "pictures", "--rows", "2", "--size", "autox32"], r"--rows goes with pictures of one width"),
+        (["--data", "pictures", "--network", "crnn_bilstm", "--preset", "lite"], r"--preset lite is vgg's alone"),
+        (["--data", "pictures", "--cell", "lstm"], r"--cell lstm is for --head attention and joint, not for ctc"),
+        (["--data", "pictures", "--label-smoothing", "0"], r"--label-smoothing 0.0 is for --head attention"),
+        (["--data", "pictures", "--head", "joint", "--longest", "2"], r"--longest 2 is less than the 4 characters"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(

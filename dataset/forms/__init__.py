@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol, overload, runtime_checkable
 import numpy as np
 
 from console import UserError
-from dataset.forms import delimited, folder, fsns, json_lines, listed, lmdb, mjsynth, plain, sidecar, tfrecord
+from dataset.forms import delimited, folder, fsns, icdar, json_lines, listed, lmdb, mjsynth, plain, sidecar, tfrecord
 from dataset.forms.writing import Picture, Plan
 from dataset.tfrecord import is_records
 from picture import Stored
@@ -96,6 +96,7 @@ FORMS: dict[str, Form | RecordForm] = {
     "folder": folder,
     "delimited": delimited,
     "json_lines": json_lines,
+    "icdar": icdar,
     "plain": plain,
 }
 
@@ -225,6 +226,17 @@ def collect(path: Path | str, label_pattern: str | None = None) -> Samples:
     path = Path(path)
     found = Samples(path, *_opened(path, label_pattern))
     if not found:
+        others = [each for each in sorted(path.iterdir()) if _holds_pictures(each)] if path.is_dir() else []
+        if others:
+            raise UserError(
+                f"no pictures in {path} itself, but in {', '.join(each.name for each in others)} there: "
+                f"give {' or '.join(map(str, others[:2]))}"
+            )
         what = f"no pictures in {path}" if path.is_dir() else f"{path} lists no pictures"
         raise UserError(f"{what}: name pictures LABEL_anything.png there, or make some with python -m generate_captcha")
     return found
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether `path` is a folder of a form that says so of itself."""
+    return path.is_dir() and any(form.matches(path) for name, form in FORMS.items() if name not in ("folder", "plain"))

@@ -14,7 +14,8 @@ from console import UserError, warn
 from dataset.forms.text import FILE_KEYS, LABEL_KEYS, lines, one_line
 from dataset.forms.writing import Picture, Plan, lines_of
 
-_SUFFIXES = {".csv": ",;\t", ".tsv": "\t", ".tab": "\t"}
+TAB = "\t"
+_SUFFIXES = {".csv": f",;{TAB}", ".tsv": TAB, ".tab": TAB}
 
 
 def matches(path: Path) -> bool:
@@ -29,7 +30,7 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
         return
     # Spreadsheets write `;` in half of Europe; the separator is the one that the first line is made of.
     separator = max(_SUFFIXES[path.suffix.lower()], key=first.count)
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == TAB else csv.QUOTE_MINIMAL
     try:
         header = next(csv.reader([first], delimiter=separator, quoting=quoting))
         heads = [head.strip().lower() for head in header]
@@ -42,7 +43,15 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
             )
         if file is not None and label is None and len(header) > 1:
             warn(f"{path}: none of its columns ({', '.join(header)}) is {' or '.join(LABEL_KEYS)}: it has no labels")
-        table = csv.reader((line for _, line in numbered), delimiter=separator, quoting=quoting)
+        at = 1
+
+        def further() -> Iterator[str]:
+            nonlocal at
+            for number, line in numbered:
+                at = number
+                yield line
+
+        table = csv.reader(further(), delimiter=separator, quoting=quoting)
         if file is None:
             if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():
                 raise UserError(
@@ -52,6 +61,11 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
             file, label = 0, 1
             yield header[0], header[1] if len(header) > 1 else ""
         for row in table:
+            if any(row[len(header) :]):
+                raise UserError(
+                    f"{path}, line {at}: {len(row)} cells where the first line has {len(header)}: put a label that "
+                    f"holds {'a tab' if separator == TAB else separator} between quotes, in a file that ends in .csv"
+                )
             if len(row) > file and row[file]:
                 yield row[file], row[label] if label is not None and len(row) > label else ""
     except csv.Error as error:

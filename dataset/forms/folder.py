@@ -1,4 +1,7 @@
-"""A folder, searched recursively; the label is the file name up to its first `_`: `aB3x_000017.png` reads `aB3x`."""
+"""A folder, searched recursively; the label is the file name up to its first `_`: `aB3x_000017.png` reads `aB3x`.
+
+A folder in it that has a list of its own is read by that.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from dataset.forms import listed
 from dataset.forms.writing import Picture, Plan, place, write_file
 from picture import PICTURE_SUFFIXES
 
@@ -21,8 +25,22 @@ def matches(path: Path) -> bool:
 
 
 def rows(path: Path) -> Iterator[tuple[str, str]]:
+    #: Of each folder in it: the one, itself or above, that has a list; none is the empty text.
+    lists, read = {"": ""}, set[str]()
+
+    def list_of(folder: str) -> str:
+        if folder not in lists:
+            above = list_of(folder.rpartition("/")[0])
+            lists[folder] = above or (folder if listed.matches(path / folder) else "")
+        return lists[folder]
+
     for name in names(path, PICTURE_SUFFIXES):
-        yield name, os.path.splitext(name.rpartition("/")[2])[0].partition("_")[0]
+        folder, _, file = name.rpartition("/")
+        if not (own := list_of(folder)):
+            yield name, os.path.splitext(file)[0].partition("_")[0]
+        elif own not in read:
+            read.add(own)
+            yield from ((f"{own}/{other}", label) for other, label in listed.rows(path / own))
 
 
 def names(path: Path, suffixes: Collection[str]) -> Iterator[str]:

@@ -39,4 +39,9 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
             name, label = match[1], match[2] or ""
         else:
             name, _, label = line.partition("\t") if "\t" in line else line.strip().partition(" ")
+        if label.lstrip().startswith(("[{", '{"')):
+            raise UserError(
+                f"{path}: what stands behind {name} is no text but JSON, as lists for finding words have it: cut the "
+                "words out first, and list the pieces with their texts"
+            )
         yield name, label.strip()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console import UserError, warn
+from model import model_file
 from model.training.board import Board
 from model.training.run_folder import RunFolder, best
 
@@ -21,12 +22,12 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
     """The model file of the folder `run`, then each one that takes its place: the epoch it is of, and a copy of it.
 
     A run keeps its best model alone, so not every epoch has one, and epochs that end while one is looked at are
-    passed over but for the best. It is over when the training is, however it ended. Raises UserError for a folder
-    that is no run's, and when a run ends without a model.
+    passed over but for the best. It is over when the training is, however it ended. A folder that is empty, or not
+    there yet, is waited for: a training makes it when it has seen its pictures. Raises UserError for a folder that
+    holds something else, and when a run ends without a model.
     """
     folder = RunFolder(Path(run))
-    if not (folder.path / "parameters.json").is_file():
-        raise UserError(f"--follow needs the folder of a run: {run} is none; start the training first, with --run")
+    _wait_for_the_beginning(folder)
     seen, told = None, False
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch, folder.model.name)
@@ -46,6 +47,20 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
                 raise UserError(f"{run} has no model and nobody trains there: go on with training.py --resume")
             else:
                 return
+
+
+def _wait_for_the_beginning(folder: RunFolder) -> None:
+    told = False
+    while not folder.has_begun():
+        shipped = (model_file.SHIPPED / f"{folder.path}.keras").is_file()
+        if shipped or (folder.path.exists() and not folder.is_free()):
+            raise UserError(
+                f"--follow needs the folder of a run: {folder.path} is none; name that of --run in training"
+            )
+        if not told:
+            warn(f"waiting for a training to begin in {folder.path}")
+            told = True
+        time.sleep(POLL)
 
 
 def board(run: str, path: str) -> Board:

@@ -57,14 +57,18 @@ def completed(
     `labels` have every character and length of the texts, `aspect` is the median of the pictures' width / height,
     `hues` how many times as much contrast as in grey there is in colour.
     """
-    if not parameters.resume:
-        parameters = as_started(parameters)
+    given = parameters
+    if not given.resume:
+        parameters = as_started(given)
     found = characters(labels)
     if not found:
         raise UserError(
             f"no picture in {parameters.data} has a label: name files LABEL_anything.png, list them with their labels, "
             "or say with --label-pattern where the label is"
         )
+    longest = max(map(len, labels))
+    if not given.resume:
+        refuse_idle_flags(given, parameters.head, longest)
     needed = max(map(HEADS[parameters.head].steps_needed, labels))
     width, height = size(aspect, -(-needed // parameters.rows))
     filled = parameters.model_copy(
@@ -73,7 +77,7 @@ def completed(
             "size": parameters.size or f"{width}x{height}",
             "colour": parameters.colour or ("rgb" if hues > HUES else "grey"),
             "batch_size": parameters.batch_size or batch_size(pictures),
-            "longest": parameters.longest or 2 * max(map(len, labels)),
+            "longest": parameters.longest or 2 * longest,
         }
     )
     written_leftwards = any(unicodedata.bidirectional(each) in ("R", "AL") for each in card(filled).alphabet)
@@ -82,6 +86,22 @@ def completed(
     start = parameters.from_ or start_of(card(filled))
     rate = parameters.learning_rate or learning_rate(parameters.preset, start != RANDOM)
     return filled.model_copy(update={"from_": start, "learning_rate": rate})
+
+
+def refuse_idle_flags(given: TrainingParameters, head: str, longest: int) -> None:
+    """Raise UserError for flags of the attention head where it is not, and for texts that it could not write."""
+    usual = TrainingParameters()
+    for name in ("cell", "label_smoothing", "longest"):
+        value = getattr(given, name)
+        if head == "ctc" and value != getattr(usual, name):
+            raise UserError(
+                f"--{name.replace('_', '-')} {value} is for --head attention and joint, not for ctc: leave it out"
+            )
+    if given.longest and given.longest < longest:
+        raise UserError(
+            f"--longest {given.longest} is less than the {longest} characters of the longest label: leave it out, or "
+            f"take {longest} or more"
+        )
 
 
 def as_started(parameters: TrainingParameters) -> TrainingParameters:

@@ -49,9 +49,16 @@ class RunFolder:
         """Raise UserError when a new run would stand among files that are there already."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file: choose a folder for --run")
-        # A lock alone is what a training leaves for which there was no space.
-        if self.path.is_dir() and any(file.name != LOCK for file in self.path.iterdir()):
+        if self.path.is_dir() and not self.is_free():
             raise UserError(f"{self.path} holds something already: go on with --resume, or choose another --run")
+
+    def is_free(self) -> bool:
+        """Whether it is there and holds nothing, or a lock: what a training leaves for which there was no space."""
+        return self.path.is_dir() and all(file.name == LOCK for file in self.path.iterdir())
+
+    def has_begun(self) -> bool:
+        """Whether it is the folder of a run."""
+        return (self.path / "parameters.json").is_file()
 
     def write_text(self, name: str, text: str) -> None:
         """Replace the file `name` by `text`."""

@@ -54,6 +54,12 @@ def plain_form(folder: Path) -> Path:
     return path
 
 
+def icdar_form(folder: Path) -> Path:
+    path = folder / "gt.txt"
+    path.write_text("".join(f'{name}, "{label}"\n' for name, label in LABELS.items()), encoding="utf-8")
+    return path
+
+
 def listed_form(folder: Path) -> Path:
     rows = [f"{name}\t{label}\n" for name, label in LABELS.items()]
     (folder / "labels.tsv").write_text("".join(["file\tlabel\n", *rows]), encoding="utf-8")
@@ -104,11 +110,12 @@ MAKERS = {
     "folder": folder_form,
     "delimited": delimited_form,
     "json_lines": json_lines_form,
+    "icdar": icdar_form,
     "plain": plain_form,
 }
 
 
-LISTS = ["delimited", "json_lines", "plain"]
+LISTS = ["delimited", "json_lines", "icdar", "plain"]
 
 #: Labels that a form cannot hold.
 LACKING = {"mjsynth": {"x y"}}
@@ -227,6 +234,8 @@ def test_labels_are_composed(tmp_path: Path) -> None:
         ("l.csv", "image_path,plate_text\na.png,x\n", [("a.png", "x")]),
         ("l.csv", "a.png,words\nb.png,code\n", [("a.png", "words"), ("b.png", "code")]),
         ("l.csv", "file,label\na.png\n\n,x\n", [("a.png", "")]),
+        ("l.csv", "file,label\na.png,x,\n", [("a.png", "x")]),
+        ("l.txt", 'a.png, "say \\\\ \\"x\\""\nb.png,one, two\n', [("a.png", 'say \\ "x"'), ("b.png", "one, two")]),
         ("l.jsonl", '{"image": "a.png", "text": 42}\n', [("a.png", "42")]),
         ("l.ndjson", '{"path": "a.png"}\n{"path": "b.png", "label": null}\n', [("a.png", ""), ("b.png", "")]),
     ],
@@ -320,6 +329,15 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
         ("l.xlsx", "x", "is no picture and no list of pictures: save the sheet as CSV"),
         ("l.pdf", "x", "is no picture and no list of pictures"),
         ("l.json", "[]", "write JSON lines"),
+        (
+            "l.csv",
+            "file,label\na.png,x\nb.png,TAMAN DAYA, JOHOR\n",
+            r"l\.csv, line 3: 3 cells .* holds , between quotes",
+        ),
+        ("l.csv", "a.png,x\n\nb.png,one, two\n", r"l\.csv, line 3: 3 cells where the first line has 2"),
+        ("l.tsv", "file\tlabel\na.png\tx\ty\n", r"l\.tsv, line 2: .* holds a tab between quotes"),
+        ("l.txt", 'a.png\t[{"transcription": "abc", "points": []}]\n', "is no text but JSON"),
+        ("l.txt", 'a.png, "abc"\nsomething else\n', r"l\.txt, line 2 is not like word_1\.png"),
     ],
 )
 def test_lists_that_cannot_be_understood(file: str, text: str, message: str, tmp_path: Path) -> None:
@@ -343,6 +361,23 @@ def test_a_list_in_a_folder_says_what_its_pictures_read(name: str, text: str, tm
     (tmp_path / "labels.jsonl").touch()
     with pytest.raises(UserError, match=rf"has {name} and labels.jsonl: give the one that is meant"):
         pairs(tmp_path)
+
+
+def test_folders_with_lists_of_their_own_are_read_by_them(tmp_path: Path) -> None:
+    for name in ("a_1.png", "train/000.png", "train/0001/001.png", "z/b_1.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train" / "labels.csv").write_text("file,label\n0001/001.png,one\n000.png,two\n")
+    found = [("a_1.png", "a"), ("train/0001/001.png", "one"), ("train/000.png", "two"), ("z/b_1.png", "b")]
+    assert pairs(tmp_path) == found
+
+
+def test_a_folder_above_others_names_those(tmp_path: Path) -> None:
+    for part in ("train", "validation"):
+        (tmp_path / part).mkdir()
+        written("tfrecord")(tmp_path / part)
+    with pytest.raises(UserError, match=r"but in train, validation there: give .*train or .*validation"):
+        dataset.collect(tmp_path)
 
 
 @pytest.mark.skipif(os.sep != "/", reason="a backslash separates folders there")

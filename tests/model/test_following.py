@@ -137,10 +137,27 @@ def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
     folder.end()
 
 
-@pytest.mark.parametrize("run", ["captcha", "nowhere", "empty"])
+def test_a_run_that_is_still_to_begin_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, found = RunFolder(tmp_path / "run"), list[int]()
+    thread = threading.Thread(target=lambda: found.extend(epoch for epoch, _ in following.models(str(folder.path))))
+    thread.start()
+    time.sleep(0.05)
+    folder.begin("{}", {})
+    save_model(folder, "first")
+    save_state(folder, 0.1)
+    until(lambda: found == [1])
+    folder.end()
+    thread.join(LONG)
+    assert not thread.is_alive()
+    assert capsys.readouterr().err.startswith(f"waiting for a training to begin in {folder.path}\n")
+
+
+@pytest.mark.parametrize("run", ["captcha", "a_file", "pictures"])
 def test_what_is_no_run_is_not_waited_for(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("empty").mkdir()
+    Path("a_file").touch()
+    Path("pictures").mkdir()
+    Path("pictures", "a_1.png").touch()
     with pytest.raises(UserError, match=f"--follow needs the folder of a run: {run} is none"):
         next(following.models(run))
 

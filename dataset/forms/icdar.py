@@ -1,0 +1,38 @@
+r"""A list of ICDAR's word recognition: `word_1.png, "JOD"` on each line, as its ground truth and submissions have it.
+
+Quotes and backslashes of a text have a backslash before them. Lists without quotes are read as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from console import UserError
+from dataset.forms.text import lines
+from picture import PICTURE_SUFFIXES
+
+_SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))
+_LINE = re.compile(rf"(?P<file>[^,\t]+?\.(?:{_SUFFIXES})),(?P<label>.*)", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def matches(path: Path) -> bool:
+    if path.is_dir() or path.suffix.lower() != ".txt":
+        return False
+    try:
+        return any(_LINE.fullmatch(line.strip()) for _, line in [next(lines(path), (0, ""))])
+    except UserError:
+        return False
+
+
+def rows(path: Path) -> Iterator[tuple[str, str]]:
+    for number, line in lines(path):
+        match = _LINE.fullmatch(line.strip())
+        if match is None:
+            raise UserError(f'{path}, line {number} is not like word_1.png, "JOD", as the first one is: mend it')
+        label = match["label"].strip()
+        if len(label) > 1 and label[0] == label[-1] == '"':
+            label = _ESCAPED.sub(r"\1", label[1:-1])
+        yield match["file"], label
