@@ -17,6 +17,9 @@ from model.features import Features
 #: Rows and columns of what the localisation network sees: text lines are bent in the large, not in the small.
 LOOK = (32, 64)
 
+#: How far a step of training moves it, against what it would without.
+PACE = 0.1
+
 
 class Sampler(layers.Layer):
     """Images, and moves of the `start`, float32 (batch, terms, 2) -> images; without moves they stay as they are.
@@ -52,7 +55,8 @@ def rectified(images: Features, sampler: Sampler) -> Features:
     found = layers.Dense(64, activation="relu")(layers.Flatten()(look.maps))
     terms = len(sampler.start)
     found = layers.Dense(2 * terms, kernel_initializer="zeros", dtype="float32")(found)
-    moves = layers.Reshape((terms, 2), dtype="float32")(found)
+    # Slowly, and never far: a picture that was once moved out of sight would have no gradient to come back by.
+    moves = ops.tanh(PACE * layers.Reshape((terms, 2), dtype="float32")(found))
     return Features(sampler(images.maps, moves, *_widths(images)), images.widths)
 
 
