@@ -64,7 +64,8 @@ def choose(folder: str | None, names: Sequence[str], alphabet: str, *, any_: boo
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             error = UserError(
                 f"the font {path.name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}){more} "
-                "of the alphabet: take it out of --alphabet, or give a folder of fonts that have it with --fonts"
+                "of the alphabet: take it out of --alphabet, or give a folder of fonts that have it with --fonts "
+                "(docs/lines.md says where they are found)"
             )
             if not any_ or folder is not None:
                 raise error
