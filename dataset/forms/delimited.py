@@ -61,7 +61,7 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
             file, label = 0, 1
             yield header[0], header[1] if len(header) > 1 else ""
         for row in table:
-            if any(row[len(header) :]):
+            if label is not None and any(row[len(header) :]):
                 raise UserError(
                     f"{path}, line {at}: {len(row)} cells where the first line has {len(header)}: put a label that "
                     f"holds {'a tab' if separator == TAB else separator} between quotes, in a file that ends in .csv"
