@@ -31,7 +31,7 @@ def main() -> None:
     for length in (10, 100):
         for count in map(int, sys.argv[1:] or ["400", "1600"]):
             with tempfile.TemporaryDirectory() as folder:
-                flags = f"--style line --size auto32 --length {length} --count {count} --seed 1"
+                flags = f"--style line --size autox32 --length {length} --count {count} --seed 1"
                 pictures, run = corpus(Path(folder) / "pictures", flags), Path(folder) / "run"
                 widest = int(dataset.examine(dataset.collect(str(pictures))).sizes[:, 0].max())
                 training = measured("training.py", "--data", str(pictures), "--run", str(run), *TRAINING.split())

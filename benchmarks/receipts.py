@@ -24,7 +24,7 @@ from benchmarks.small_corpora import described, write_list
 from benchmarks.trials import corpus, trial
 
 FIELDS, PICTURES = 60_000, 120_000
-LINES = f"--style line --size auto32 --length 1-45 --difficulty 0.5 --count {PICTURES} --seed 1"
+LINES = f"--style line --size autox32 --length 1-45 --difficulty 0.5 --count {PICTURES} --seed 1"
 TRAINING = "--validation 0.02 --size autox32 --from random --epochs 4 --batch-size 64 --precision mixed_bfloat16"
 
 
