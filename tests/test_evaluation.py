@@ -170,7 +170,7 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
         (["unlabelled"], "no picture in unlabelled has a label"),
         (["broken"], "none of the 1 pictures in broken can be read"),
         (["in", "--json", "empty"], "empty is in the way"),
-        (["in", "--follow"], "--follow needs the folder of a run: captcha is none; start the training first"),
+        (["in", "--follow"], "--follow needs the folder of a run: captcha is none; name that of --run"),
         (["in", "--report", "in/1.png"], "in/1.png is in the way"),
         (["in", "--report", "in"], "in holds something else than a report: choose a folder of its own"),
     ],
