@@ -32,7 +32,7 @@ from model.model_file import Card
 from model.network import build, import_keras, jit_compile, precision
 from parameter import GenerateParameters
 
-PICTURES, BATCH, ROUNDS, STEPS = 6_400, 64, 9, {"small": 12, "base": 3}
+PICTURES, BATCH, ROUNDS, STEPS = 6_400, 64, 9, {"lite": 20, "small": 12, "base": 3}
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
