@@ -34,7 +34,7 @@ ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 #: Seconds between two progress lines when stderr is a log file rather than a terminal.
 LOG_INTERVAL = 15.0
 
-#: Things of one kind that are told of one by one.
+#: Of a set that cannot be read at all, what is told of one by one.
 TOLD = 100
 
 
@@ -47,11 +47,14 @@ def warn(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def warn_of_each(messages: Sequence[str]) -> None:
-    """Tell of many things of one kind: of the first hundred, and how many more there are."""
-    for message in messages[:TOLD]:
+def warn_of_each(messages: Sequence[str], nothing_left: bool) -> None:
+    """Tell of each thing that is left out; where nothing is left, of the first hundred, and how many more there are.
+
+    Whoever goes on without some must know which; a wrong folder is seen from a few.
+    """
+    for message in messages[: TOLD if nothing_left else None]:
         warn(message)
-    if len(messages) > TOLD:
+    if nothing_left and len(messages) > TOLD:
         warn(f"… and {len(messages) - TOLD:,} more like these")
 
 

@@ -130,7 +130,7 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: 
 
     def packed(samples: Samples) -> Corpus:
         corpus = dataset.pack(samples, card.width, card.height, card.channels, card.fit)
-        console.warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable])
+        console.warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
         dataset.check(corpus, card.alphabet, recipe.too_long(card, steps))
         return corpus
 

@@ -118,6 +118,9 @@ def looking(columns: Features) -> Features:
     return replace(columns, maps=keras.layers.Concatenate()([maps, seen])).dropout(0.2)
 
 
+#: What the kit itself builds.
+KIT = backbones.BACKBONES["vgg"], sequences.SEQUENCES["bilstm"]
+
 LITE = convolutions(32, 48, 96, 160)
 BILSTM = recurrent("LSTM", 96)
 #: The two that are in the kit are built by it.
@@ -212,15 +215,13 @@ def train_or_read(name: str, command: list[str]) -> None:
 
 
 def in_place(name: str) -> None:
+    """Have the kit build this variant for `vgg_bilstm`, whatever the preset; of its own presets, themselves."""
     variant = VARIANTS[name]
     backbones.BACKBONES["vgg"], sequences.SEQUENCES["bilstm"] = KIT
     if variant:
         backbone, sequence = variant
         backbones.BACKBONES["vgg"] = Backbone(lambda images, _: backbone(images), "summed")
         sequences.SEQUENCES["bilstm"] = lambda columns, *_: sequence(columns)
-
-
-KIT = backbones.BACKBONES["vgg"], sequences.SEQUENCES["bilstm"]
 
 
 def rates(variants: list[str], folder: Path) -> tuple[dict[str, list[float]], dict[str, list[float]]]:

@@ -39,7 +39,7 @@ def main(parameters: DatasetParameters) -> int:
     keep_apart([parameters.path], {"--json": parameters.json_})
     contents = dataset.examine(dataset.collect(parameters.path, parameters.label_pattern))
     report = dataset.inspect(contents)
-    console.warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable])
+    console.warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
     if not report.pictures:
         raise console.UserError(report.errors()[0])
     found = summary(contents, report)
@@ -102,7 +102,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
     for entry in found["unreadable"][:_LISTED]:
         row("unreadable", f"{entry['file']}: {entry['reason']}")
     if len(found["unreadable"]) > _LISTED:
-        row("", f"and {len(found['unreadable']) - _LISTED:,} more")
+        row("", f"and {len(found['unreadable']) - _LISTED:,} more, on stderr")
     for error in errors:
         row("to mend", error)
     console.tables().print(table)

@@ -48,7 +48,7 @@ def convert(parameters: ConvertParameters) -> int:
     writer = WRITERS[parameters.form]
     samples = collect(parameters.source, parameters.label_pattern)
     contents = examine(samples)
-    warn_of_each([f"left out {name}: {reason}" for name, reason in contents.unreadable])
+    warn_of_each([f"left out {name}: {reason}" for name, reason in contents.unreadable], not len(contents))
     if not len(contents):
         raise UserError(
             f"none of the {len(samples):,} pictures in {parameters.source} can be read: see the reasons above"

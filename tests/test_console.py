@@ -212,8 +212,9 @@ def test_an_interrupt_waits_and_processes_started_meanwhile_never_hear_it() -> N
     assert said == ["done\n"]
 
 
-def test_of_many_things_alike_a_hundred_are_told_and_the_others_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    console.warn_of_each([f"{number}.png: no such file" for number in range(1_250)])
-    told = capsys.readouterr().err.splitlines()
-    assert told[:2] == ["0.png: no such file", "1.png: no such file"]
-    assert told[99:] == ["99.png: no such file", "… and 1,150 more like these"]
+def test_what_is_left_out_is_told_one_by_one_unless_nothing_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    messages = [f"{number}.png: no such file" for number in range(1_250)]
+    console.warn_of_each(messages, nothing_left=False)
+    assert capsys.readouterr().err.splitlines() == messages
+    console.warn_of_each(messages, nothing_left=True)
+    assert capsys.readouterr().err.splitlines() == [*messages[:100], "… and 1,150 more like these"]

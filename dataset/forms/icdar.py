@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console import UserError
-from dataset.forms.text import lines
-from picture import PICTURE_SUFFIXES
+from dataset.forms.text import SUFFIXES, lines
 
-_SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))
-_LINE = re.compile(rf"(?P<file>[^,\t]+?\.(?:{_SUFFIXES})),(?P<label>.*)", re.IGNORECASE)
+_LINE = re.compile(rf"(?P<file>[^,\t]+?\.(?:{SUFFIXES})),(?P<label>.*)", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)")
 
 

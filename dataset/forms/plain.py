@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console import UserError
-from dataset.forms.text import lines
+from dataset.forms.text import SUFFIXES, lines
 from picture import PICTURE_SUFFIXES
 
 #: What is no list of any form, and what to do with it.
@@ -20,8 +20,7 @@ _OTHERS |= dict.fromkeys((".json",), "write JSON lines, an object per line, to a
 _OTHERS |= dict.fromkeys((".pdf", ".xml", ".html", ".docx", ".py", ".keras", ".onnx"), "give a picture, folder or list")
 _OTHERS |= dict.fromkeys((".zip", ".tar", ".gz", ".tgz"), "take it apart with python -m dataset unpack first")
 
-_SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))
-_PICTURE = re.compile(rf"(.+?\.(?:{_SUFFIXES}))(?: +(.*))?", re.IGNORECASE)
+_PICTURE = re.compile(rf"(.+?\.(?:{SUFFIXES}))(?: +(.*))?", re.IGNORECASE)
 
 
 def matches(path: Path) -> bool:

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from console import UserError
+from picture import PICTURE_SUFFIXES
 
 #: How lists call the column of the picture, and that of its label.
 FILE_KEYS = ("file", "path", "image", "filename", "file_name", "image_path", "image_name", "img")
 LABEL_KEYS = ("label", "text", "plate_text", "captcha", "code", "plate", "words", "transcription")
+
+#: The suffixes of pictures, without their dots, as alternatives of a regular expression.
+SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
