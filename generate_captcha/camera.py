@@ -177,6 +177,15 @@ def grain(image: Image, amount: float, coloured: bool, source: Source) -> Image:
     return cv2.addWeighted(image, 1.0, noise, strength, -128 * strength)
 
 
+def thresholded(image: Image, amount: float, source: Source) -> Image:
+    """In black and white, as fax machines and receipts' scanners store it, after :func:`grain` of `amount`.
+
+    The threshold is Otsu's (1979), which leaves the least variance on either side.
+    """
+    grey = cv2.cvtColor(grain(image, amount, False, source), cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1], cv2.COLOR_GRAY2RGB)
+
+
 #: Standard deviation of the stored grain.
 GRAIN = 32
 

@@ -3,7 +3,8 @@
 One number, `difficulty`, raises everything together: at 0 a line is clean print in the middle of plain paper, at 1 it
 is as hard as a person can still just read. What an effect may reach grows with it; what a picture gets is chance,
 so that hard corpora hold easy lines as well. `noise` multiplies marks and grain, `distortion` the bending of the line.
-A rendering that is cut off, or does not stand out from its ground, is thrown away and drawn again.
+As lines are cut out of documents, some are cut closely, and some show a part of the line above or below them. A
+rendering that loses more than a trace of its letters, or does not stand out from its ground, is drawn again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import itertools
 import math
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,7 +27,7 @@ from generate_captcha.fonts import Font
 from generate_captcha.grounds import Colour, Pictures
 from generate_captcha.style import Image, Source, TextStyle, digest
 from generate_captcha.texts import Texts
-from generate_captcha.typesetting import Mask
+from generate_captcha.typesetting import Mask, Setting
 from generate_captcha.visibility import stands_out
 from parameter import GenerateParameters
 
@@ -41,6 +42,19 @@ STEPS, STEPS_IDEOGRAPHS = (4, 1), (8, 4)
 WIDEST = 32_000
 #: Pixels per em that letters need, and those that ideographs need, to be read after all that is done to them.
 LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
+#: Em of its ink that a line which is cut closely may lose at each side: less than half of a full stop.
+TRACE = 0.04
+#: The part of its own height that the line above or below may show.
+NEIGHBOUR = 0.35
+
+
+class Written(NamedTuple):
+    """A line where it will be in the picture, each mask with :data:`MARGIN` pixels around it."""
+
+    ink: Mask
+    neighbour: Mask | None  #: the ink of the line above or below
+    em: float  #: pixels
+    closely: bool  #: cut out without room around it
 
 
 class Line(TextStyle):
@@ -70,13 +84,14 @@ class Line(TextStyle):
     def draw(self, label: str, source: Source) -> Image:
         for attempt in range(AS_ASKED + EASIER + 1):
             hard = self.difficulty * min(1.0, 1 - (attempt - AS_ASKED) / EASIER)
-            mask, em = self._written(label, hard, source)
-            inner = mask[MARGIN:-MARGIN, MARGIN:-MARGIN]
-            if (mask > CUT).sum() > (inner > CUT).sum():
+            written = self._written(label, hard, source)
+            mask = _inner(written.ink)
+            if not written.closely and (written.ink > CUT).sum() > (mask > CUT).sum():
                 continue
+            ink = mask if written.neighbour is None else np.maximum(mask, _inner(written.neighbour))
             # What blurs a letter is measured by its details, of which ideographs have more.
-            image = self._pictured(np.ascontiguousarray(inner), em * LEGIBLE / self._legible, hard, source)
-            if stands_out(image, inner, em):
+            image = self._pictured(np.ascontiguousarray(ink), written.em * LEGIBLE / self._legible, hard, source)
+            if stands_out(image, mask, written.em):
                 return image
         raise UserError(
             f"--size {self.width or 'auto'}x{self.height}: {label!r} cannot be drawn in it so that it can be read: "
@@ -127,21 +142,26 @@ class Line(TextStyle):
 
     # The line
 
-    def _written(self, label: str, hard: float, source: Source) -> tuple[Mask, float]:
-        """The ink of `label` where it will be in the picture, with :data:`MARGIN` pixels around; and pixels per em."""
+    def _written(self, label: str, hard: float, source: Source) -> Written:
         font = source.choice(source.choice(self._files))
         setting = typesetting.measure(font, label, _spacing(hard, source))
         # Between the line's own ink and what any line of this alphabet might take.
-        own, low, high = source.random() * hard, *self._boxes[font]
+        closely = source.random() < 0.5 * hard
+        own, low, high = 1.0 if closely else source.random() * hard, *self._boxes[font]
         top, bottom = setting.top * own + low * (1 - own), setting.bottom * own + high * (1 - own)
         top, bottom = min(top, setting.top), max(bottom, setting.bottom)
         width, height = max(0.1, setting.right - setting.left), max(0.1, bottom - top)
 
         most = source.between(0.7 - 0.25 * hard, 0.7 + 0.3 * hard)
         beside = source.between(0.12 * (1 - hard), 0.25) * self.height
+        room = -source.between(-0.15, TRACE)
+        if closely:
+            most, beside = 1.0, 0.0
         # A line whose pose would leave its letters too little room lies straight.
         for pose in (_pose(width, height, hard, self.distortion, source), Pose()):
             matrix, (left, upper, right, lower) = camera.extent(pose, width, height)
+            if closely:
+                left, upper, right, lower = left - room, upper - room, right + room, lower + room
             part = min(1.0, max(most, self._legible * (lower - upper) / self.height))
             em = part * self.height / (lower - upper)
             picture_width = self.width or min(WIDEST, math.ceil(em * (right - left) + 2 * beside))
@@ -166,15 +186,28 @@ class Line(TextStyle):
             )
             @ matrix
         )
-        ink, x, y = typesetting.draw(font, label, setting, size)
         middle = (setting.left + setting.right) / 2, (top + bottom) / 2
-        to_mask = np.array([[size, 0, x + middle[0] * size], [0, size, y + middle[1] * size], [0, 0, 1]])
         whole = picture_width + 2 * MARGIN, self.height + 2 * MARGIN
-        if straight:
-            mask = _placed(ink, round(to_picture[0, 2] - to_mask[0, 2]), round(to_picture[1, 2] - to_mask[1, 2]), whole)
-        else:
-            mask = camera.project(ink, pose, width, to_picture, to_mask, whole)
-        return _stroke(mask, em * LEGIBLE / self._legible, hard, source), em
+
+        def laid(text: str, its: Setting, down: float) -> Mask:
+            """A line's ink in the picture, `down` em below its place."""
+            ink, x, y = typesetting.draw(font, text, its, size)
+            to_mask = np.array([[size, 0, x + middle[0] * size], [0, size, y + (middle[1] - down) * size], [0, 0, 1.0]])
+            if not straight:
+                return camera.project(ink, pose, width, to_picture, to_mask, whole)
+            return _placed(ink, round(to_picture[0, 2] - to_mask[0, 2]), round(to_picture[1, 2] - to_mask[1, 2]), whole)
+
+        neighbour = None
+        if source.random() < 0.3 * hard:
+            text = self._label(source)
+            its = typesetting.measure(font, text, 0.0)
+            above = source.random() < 0.5
+            # So far away that it does not touch the line, and shows no more than a part of itself.
+            seen = free_y * (off_y if above else 1 - off_y) / em - NEIGHBOUR * (its.bottom - its.top)
+            away = max(source.between(0.05, 0.6), seen)
+            neighbour = laid(text, its, top - its.bottom - away if above else bottom - its.top + away)
+        mask = _stroke(laid(label, setting, 0.0), em * LEGIBLE / self._legible, hard, source)
+        return Written(mask, neighbour, em, closely)
 
     # The picture
 
@@ -260,6 +293,8 @@ class Line(TextStyle):
                 image = camera.coarse(image, source.between(least, 1))
         if source.random() < 0.7 * hard:
             image = camera.grain(image, source.random() * 17 * hard * self.noise, source.random() < 0.5, source)
+        if source.random() < 0.15 * hard:
+            image = camera.thresholded(image, source.random() * 40 * hard * self.noise, source)
         if source.random() < 0.6 * hard:
             image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))
         return image
@@ -276,7 +311,7 @@ def _pose(width: float, height: float, hard: float, distortion: float, source: S
     much = hard * distortion
     if source.random() > min(1.0, 1.4 * hard):
         return Pose()
-    stretch = source.between(1 - 0.25 * hard, 1 + 0.3 * hard)
+    stretch = source.between(1 - 0.4 * hard, 1 + 0.3 * hard)
     # A long line that turns takes height, and its letters shrink: it turns less.
     most = min(14.0, math.degrees(math.atan(0.7 * height / width)))
     rotation = source.between(-most, most) * much if source.random() < 0.6 else 0.0
@@ -293,11 +328,15 @@ def _pose(width: float, height: float, hard: float, distortion: float, source: S
     return Pose(rotation, shear, stretch, tilt, arc, wave)
 
 
+def _inner(mask: Mask) -> Mask:
+    return mask[MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
 def _placed(ink: Mask, left: int, top: int, size: tuple[int, int]) -> Mask:
     """`ink` with its corner at (left, top) of a mask of `size` (width, height)."""
     mask = np.zeros(size[::-1], np.uint8)
     x, y = max(0, left), max(0, top)
-    part = ink[y - top : size[1] - top, x - left : size[0] - left]
+    part = ink[y - top : max(0, size[1] - top), x - left : max(0, size[0] - left)]
     mask[y : y + part.shape[0], x : x + part.shape[1]] = part
     return mask
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 from console import UserError
 from generate_captcha import Source, fonts, style_of, typesetting
 from generate_captcha.fonts import Font
-from generate_captcha.styles.line import Line
+from generate_captcha.styles.line import Line, Written
 from generate_captcha.texts import Texts
 from generate_captcha.visibility import stands_out
 from parameter import GenerateParameters
@@ -170,12 +170,12 @@ def test_a_rendering_that_is_cut_off_is_drawn_again(monkeypatch: pytest.MonkeyPa
     faithful = Line._written
     masks: list[np.ndarray] = []
 
-    def pushed(style: Line, label: str, hard: float, source: Source) -> tuple[np.ndarray, float]:
-        mask, em = faithful(style, label, hard, source)
-        columns = np.flatnonzero(mask.max(axis=0) > 64)
+    def pushed(style: Line, label: str, hard: float, source: Source) -> Written:
+        written = faithful(style, label, hard, source)
+        columns = np.flatnonzero(written.ink.max(axis=0) > 64)
         # The first is moved until half its ink is beyond the left edge.
-        masks.append(np.roll(mask, -int(columns.mean()), axis=1) if not masks else mask)
-        return masks[-1], em
+        masks.append(np.roll(written.ink, -int(columns.mean()), axis=1) if not masks else written.ink)
+        return written._replace(ink=masks[-1])
 
     monkeypatch.setattr(Line, "_written", pushed)
     assert line(difficulty=0).picture(0)[0].shape == (64, 128, 3)
@@ -206,6 +206,35 @@ def test_lines_stay_inside_and_legible(difficulty: float) -> None:
         style.picture(index)
     # Most renderings are good at once.
     assert 60 <= checked < 120
+
+
+def test_lines_are_cut_out_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    style = line(difficulty=0.8, size="autox32", length="3-14", alphabet="0-9A-Za-z ")
+    faithful = style._written
+    drawn: list[Written] = []
+
+    def watched(label: str, hard: float, source: Source) -> Written:
+        drawn.append(faithful(label, hard, source))
+        return drawn[-1]
+
+    monkeypatch.setattr(style, "_written", watched)
+    for index in range(80):
+        style.picture(index)
+    closely = [written for written in drawn if written.closely]
+    assert 20 < len(closely) < 60
+    for written in closely:
+        inside = written.ink[2:-2, 2:-2]
+        # Ink from edge to edge, and hardly any beyond it.
+        rows, columns = np.flatnonzero(inside.max(axis=1) > 64), np.flatnonzero(inside.max(axis=0) > 64)
+        assert np.ptp(rows) > 0.6 * inside.shape[0]
+        assert np.ptp(columns) > inside.shape[1] - 0.6 * written.em
+        assert inside.sum() > 0.8 * written.ink.sum(dtype=int)
+    neighbours = [written for written in drawn if written.neighbour is not None and written.neighbour[2:-2].any()]
+    assert 3 < len(neighbours) < 40
+    for written in neighbours:
+        assert written.neighbour is not None
+        assert (written.neighbour[2:-2] > 64).sum() < 0.6 * (written.ink > 64).sum()
+        assert not (np.minimum(written.neighbour, written.ink) > 64).any(), "the lines touch"
 
 
 # Looks
