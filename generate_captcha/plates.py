@@ -153,10 +153,7 @@ def _set(
             middles.append(centre)
         else:
             of = eastern if ord(part.text) >= FAR_EAST and eastern else face
-            # Hangul and Han letters have many strokes, which grow together when they grow.
-            ink = lettering.letter(
-                of, part.text, (max(2, round(wide)), tall), min(weight, 0) if of is eastern else weight
-            )
+            ink = lettering.letter(of, part.text, (max(2, round(wide)), tall), weight)
             letters.append(_Letter(ink, round(centre - wide / 2), y))
             middles.append(centre)
         pen += room + after * squeeze

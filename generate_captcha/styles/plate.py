@@ -149,7 +149,7 @@ class Plate(Style):
         if source.random() < 0.75 * hard:
             image = camera.grain(image, source.random() ** 2 * 15 * hard * self.noise, source.random() < 0.5, source)
         if not night and source.random() < 0.6 * hard:
-            image = camera.coloured(image, source.between(1 - 0.7 * hard, 1 + 0.8 * hard))
+            image = camera.coloured(image, source.between(1 - 0.7 * hard, 1 + 1.6 * hard))
         if source.random() < 0.9 * hard or night:
             image = _exposed(image, hard, night, source)
         if source.random() < 0.3 * hard:
@@ -178,8 +178,8 @@ def _pose(aspect: float, hard: float, distortion: float, source: Source) -> Pose
     # A long plate that turns leaves its crop: it turns less.
     most = min(14.0, 40.0 / aspect)
     return Pose(
-        rotation=source.between(-most, most) * much * source.random(),
-        shear=source.between(-0.3, 0.3) * much * source.random(),
+        rotation=source.between(-most, most) * much * math.sqrt(source.random()),
+        shear=source.between(-0.3, 0.3) * much * math.sqrt(source.random()),
         stretch=source.between(1 - 0.3 * much, 1 + 0.1 * much),
         tilt=(source.between(-0.35, 0.35) * much, source.between(-0.2, 0.2) * much),
     )
@@ -249,14 +249,19 @@ def _infrared(image: Image, hard: float, source: Source) -> Image:
 
 def _exposed(image: Image, hard: float, night: bool, source: Source) -> Image:
     """Light or dark, flat or hard, and of the colour of the light."""
-    light = math.exp(source.between(-1.3, 0.45) * hard)
+    light = math.exp(source.between(-1.3, 0.7) * hard)
     tint = 0.0 if night else 0.16 * hard
     red, green, blue = (light * (1 + source.between(-tint, tint)) for _ in range(3))
-    # Haze, or a lens in the sun, lifts what is dark.
-    haze = source.random() * 110 * hard if source.random() < 0.35 else 0.0
-    flat = 1 - haze / 255
+    # Haze, or a lens in the sun, lifts what is dark; cameras that raise the contrast lose it in black.
+    offset, steep = 0.0, 1.0
+    if (chance := source.random()) < 0.35:
+        offset = source.random() * 110 * hard
+        steep = 1 - offset / 255
+    elif chance < 0.65:
+        offset = -source.random() * 100 * hard
+        steep = 1 - 1.7 * offset / 255
     return camera.exposed(
-        image, (red * flat, green * flat, blue * flat), haze, source.between(1 - 0.3 * hard, 1 + 0.4 * hard)
+        image, (red * steep, green * steep, blue * steep), offset, source.between(1 - 0.3 * hard, 1 + 0.4 * hard)
     )
 
 
