@@ -68,6 +68,11 @@ def set_up(lock: Path) -> None:
     if version is None or not OLDEST <= version <= NEWEST:
         if ENVIRONMENT.exists():
             found = "Python %d.%d" % version if version else "no Python that runs"  # noqa: UP031 (old Pythons read this)
+            ours = LOG.exists() or (version is None and (ENVIRONMENT / "pyvenv.cfg").exists())
+            if not ours and any(ENVIRONMENT.iterdir()):
+                raise SetUpError(
+                    f"{ENVIRONMENT} holds {found} and was not made by this script: move it away, then run it again"
+                )
             say(f"{ENVIRONMENT.name} holds {found}: making it anew")
         make_environment()
     wanted = requirements(lock)

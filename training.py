@@ -107,7 +107,7 @@ def drawn_feeds(
     fit, encode = Fit(card.width, card.height, card.channels, card.fit), Alphabet(card.alphabet).encode
     batch_size = parameters.batch_size or drawn.count
     training = Drawn(drawn, fit, encode, batch_size)
-    validation = training.unchanging(max(1, round(part * drawn.count)), drawn.seed + 1)
+    validation = training.unchanging(max(1, round(part * drawn.count)))
 
     def draw_at(difficulty: float) -> None:
         training.difficulty = validation.difficulty = difficulty

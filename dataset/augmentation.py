@@ -16,8 +16,13 @@ import numpy.typing as npt
 
 from picture import Image
 
-#: Part of the picture's sides that the geometry may push out of the frame: text may reach close to the border.
+#: Part of the picture's sides that the geometry may push out of the frame: text may reach close to the border. Of the
+#: width, no more than twice as many pixels as of the height.
 _MARGIN = 0.04
+
+#: Degrees a picture is turned by at strength 1; a long one, whose ends would take its height, until they rise by this
+#: part of it.
+_TURN, _RISE = 6.0, 0.35
 
 #: Standard deviation below which contrast is not lowered, in grey levels.
 _FAINTEST = 15.0
@@ -65,7 +70,7 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
 def _warp(u: list[float], strength: float, width: int, height: int) -> npt.NDArray[np.float64]:
     """Rotation, shear, scale, shift and perspective in one matrix, centred on the picture."""
     rotation, shear, grow, aspect, right, down, tilt, swing = (strength * (2 * x - 1) for x in u[:8])
-    angle, slant = math.radians(6 * rotation), 0.2 * shear
+    angle, slant = rotation * min(math.radians(_TURN), math.atan(_RISE * height / width)), 0.2 * shear
     scale_x = math.exp(0.12 * grow + 0.1 * aspect)
     scale_y = math.exp(0.12 * grow - 0.1 * aspect)
     cos, sin = math.cos(angle), math.sin(angle)
@@ -74,7 +79,7 @@ def _warp(u: list[float], strength: float, width: int, height: int) -> npt.NDArr
     a, b = scale_x * cos, scale_x * (slant * cos - sin)
     c, d = scale_y * sin, scale_y * (slant * sin + cos)
     g, h = 0.12 * tilt * height / width, 0.12 * swing
-    edge_x, edge_y = (1 - 2 * _MARGIN) * width / height, 1 - 2 * _MARGIN
+    edge_x, edge_y = width / height - 2 * _MARGIN * min(width / height, 2), 1 - 2 * _MARGIN
     xs, ys = [], []
     for x, y in ((-edge_x, -edge_y), (edge_x, -edge_y), (edge_x, edge_y), (-edge_x, edge_y)):
         w = 1 + g * x + h * y

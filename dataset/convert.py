@@ -37,6 +37,8 @@ _SIGNATURES = (
     (b"BM", ".bmp"),
     (b"II*\0", ".tif"),
     (b"MM\0*", ".tif"),
+    (b"II+\0", ".tif"),
+    (b"MM\0+", ".tif"),
     (b"P", ".ppm"),
 )
 

@@ -38,9 +38,11 @@ def unpack(parameters: UnpackParameters) -> int:
         raise UserError(f"{archive} does not exist: give an archive, such as mjsynth.tar.gz")
     new = there = 0
     parents: set[Path] = set()
-    members = _zip if zipfile.is_zipfile(archive) else _tar
     try:
         with archive.open("rb") as file, console.progress("unpacking", None, "files") as advance:
+            # By how it begins: that it ends as a zip does is true of a tar whose last file is one.
+            members = _zip if file.read(2) == b"PK" else _tar
+            file.seek(0)
             for member in members(file):
                 target = out / _inside(archive, member.name)
                 if target.parent not in parents:

@@ -114,12 +114,18 @@ def _in_names(style: Style) -> bool:
 
 
 def _list_labels(out: Path, style: Style, count: int) -> None:
-    """Write the list of pictures 0 … count - 1 and their labels, unless there is one that names as many."""
+    """Write the list of pictures 0 … count - 1 and of those beyond that are there, unless there is one that names them.
+
+    Of a corpus that was interrupted when it was to be larger, what is missing is not asked for any more.
+    """
     path = out / LIST
     if path.exists():
         with path.open("rb") as file:
-            if sum(1 for _ in file) > count:
-                return
+            listed = sum(1 for _ in file) - 1
+        made = next((index for index in range(listed, count, -1) if picture_path(out, None, index - 1).exists()), count)
+        if listed == made:
+            return
+        count = made
     # Before the pictures: whoever reads a corpus that was interrupted finds pictures missing, not labels.
     with console.atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write("file\tlabel\n")

@@ -25,6 +25,8 @@ from parameter import GenerateParameters
 
 #: Labels by which the longest one is guessed.
 PREVIEWED = 1000
+#: Added to a seed, it gives one that nobody gives to another corpus, such as that which the network is tested by.
+UNUSED = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,13 @@ class Drawn:
             self._workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(parameters, fit)
         )
 
-    def unchanging(self, count: int, seed: int) -> Drawn:
-        """The first `count` pictures of the corpus with another `seed`, in every epoch; the same processes draw them.
+    def unchanging(self, count: int) -> Drawn:
+        """`count` pictures with a seed that no other corpus has, the same in every epoch; the same processes draw them.
 
         Each process has fonts and letters of its own in memory; those of another group would double it.
         """
         others = copy.copy(self)
-        others.rows, others._seed, others._fresh = range(count), seed, False
+        others.rows, others._seed, others._fresh = range(count), self._seed + UNUSED, False
         return others
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as pillow
 
 from console import UserError
 from generate_captcha.camera import Bank
@@ -97,7 +98,13 @@ class Pictures:
             raise UserError(f"--backgrounds {folder}: no pictures in there; put some in or choose another folder")
 
     def digest(self) -> str:
-        """Which pictures these are: their number, names and sizes in a word."""
+        """Which pictures these are: their number, names and sizes in a word. Raises UserError for what is none."""
+        for path in self.paths:
+            try:
+                # How it begins: of pictures that are damaged further on, drawing tells.
+                pillow.open(path).close()
+            except OSError as error:
+                raise UserError(f"--backgrounds: {path} is no picture: remove it") from error
         files = "\n".join(f"{path.name} {path.stat().st_size}" for path in self.paths)
         return f"{len(self.paths)} pictures sha256:{hashlib.sha256(files.encode()).hexdigest()}"
 

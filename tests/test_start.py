@@ -77,6 +77,16 @@ def test_sets_up_once_reads_the_samples_and_hands_on_the_exit_code(clone: Path) 
     assert "making it anew" in repaired.stderr
 
 
+def test_an_environment_of_somebody_else_is_left_alone(clone: Path) -> None:
+    kept = clone / ".venv" / "notes.txt"
+    kept.parent.mkdir()
+    kept.write_text("mine")
+    result = start(clone)
+    assert result.returncode == 2
+    assert ".venv holds no Python that runs and was not made by this script: move it away" in result.stderr
+    assert kept.read_text() == "mine"
+
+
 def test_requirements_that_cannot_be_had_end_in_one_sentence(clone: Path) -> None:
     (clone / "requirements.txt").write_text("greeting==9.9\n")
     result = start(clone)

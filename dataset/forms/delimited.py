@@ -32,7 +32,7 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
     separator = max(_SUFFIXES[path.suffix.lower()], key=first.count)
     quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == TAB else csv.QUOTE_MINIMAL
     try:
-        header = next(csv.reader([first], delimiter=separator, quoting=quoting))
+        header = next(csv.reader([first], delimiter=separator, quoting=quoting, skipinitialspace=separator != TAB))
         heads = [head.strip().lower() for head in header]
         file = next((heads.index(key) for key in FILE_KEYS if key in heads), None)
         label = next((heads.index(key) for key in LABEL_KEYS if key in heads), None)
@@ -51,7 +51,8 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
                 at = number
                 yield line
 
-        table = csv.reader(further(), delimiter=separator, quoting=quoting)
+        # What people type after a comma is no part of the label, unless they put it between quotes.
+        table = csv.reader(further(), delimiter=separator, quoting=quoting, skipinitialspace=separator != TAB)
         if file is None:
             if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():
                 raise UserError(
@@ -86,7 +87,8 @@ class Table:
         path = folder / f"labels{self.suffix}"
         with path.open("w", encoding="utf-8", newline="") as file:
             if self.suffix == ".csv":
-                write = csv.writer(file, lineterminator="\n").writerow
+                # All between quotes: a label may begin with a space.
+                write = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow
             else:
                 # No quotes: what csv would have to escape is not there.
                 write = lambda row: file.write("\t".join(row) + "\n")  # noqa: E731

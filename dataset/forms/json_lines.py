@@ -27,6 +27,9 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
         if not isinstance(file, str):
             raise UserError(f'{path}, line {number} names no picture: write {{"file": …, "label": …}}')
         label = next((entry[key] for key in LABEL_KEYS if entry.get(key) is not None), "")
+        # 007 and 12.50 come back from JSON as other texts, lists and objects as none.
+        if not isinstance(label, str) and type(label) is not int:
+            raise UserError(f"{path}, line {number}: the label {json.dumps(label)} is no text: put it between quotes")
         yield file, str(label)
 
 

@@ -42,6 +42,8 @@ STEPS, STEPS_IDEOGRAPHS = (4, 1), (8, 4)
 WIDEST = 32_000
 #: Pixels per em that letters need, and those that ideographs need, to be read after all that is done to them.
 LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
+#: The least from one letter to the next, as a part of these, if the picture has room.
+PITCH = 0.4
 #: Em of its ink that a line which is cut closely may lose at each side: less than half of a full stop.
 TRACE = 0.04
 #: The part of its own height that the line above or below may show.
@@ -166,7 +168,7 @@ class Line(TextStyle):
             em = part * self.height / (lower - upper)
             picture_width = self.width or min(WIDEST, math.ceil(em * (right - left) + 2 * beside))
             em = min(em, max(picture_width - 2 * beside, 0.9 * picture_width) / (right - left))
-            if em > self._legible:
+            if em > self._legible and em * (right - left) > PITCH * self._legible * len(label):
                 break
         # Small letters are drawn larger and projected: a whole number of pixels would be far from their size.
         straight = pose == Pose() and em > self._legible
@@ -192,6 +194,8 @@ class Line(TextStyle):
         def laid(text: str, its: Setting, down: float) -> Mask:
             """A line's ink in the picture, `down` em below its place."""
             ink, x, y = typesetting.draw(font, text, its, size)
+            # A neighbour is no longer than the line: poses are made for the line's own length.
+            ink[:, max(0, round(x + setting.right * size)) :] = 0
             to_mask = np.array([[size, 0, x + middle[0] * size], [0, size, y + (middle[1] - down) * size], [0, 0, 1.0]])
             if not straight:
                 return camera.project(ink, pose, width, to_picture, to_mask, whole)
@@ -206,6 +210,8 @@ class Line(TextStyle):
             seen = free_y * (off_y if above else 1 - off_y) / em - NEIGHBOUR * (its.bottom - its.top)
             away = max(source.between(0.05, 0.6), seen)
             neighbour = laid(text, its, top - its.bottom - away if above else bottom - its.top + away)
+            if _tallest(_inner(neighbour)) > 1.2 * NEIGHBOUR * (its.bottom - its.top) * em:
+                neighbour = None
         mask = _stroke(laid(label, setting, 0.0), em * LEGIBLE / self._legible, hard, source)
         return Written(mask, neighbour, em, closely)
 
@@ -330,6 +336,13 @@ def _pose(width: float, height: float, hard: float, distortion: float, source: S
 
 def _inner(mask: Mask) -> Mask:
     return mask[MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+def _tallest(mask: Mask) -> int:
+    """The most rows from the first to the last that has ink in any column."""
+    ink = mask > CUT
+    between = len(ink) - ink.argmax(axis=0) - ink[::-1].argmax(axis=0)
+    return int((between * ink.any(axis=0)).max())
 
 
 def _placed(ink: Mask, left: int, top: int, size: tuple[int, int]) -> Mask:

@@ -123,7 +123,11 @@ class Plate(Style):
         if self.width:
             most = max(most, 1.1 * self.width / (crop[2] - crop[0]))
         eastern = any(ord(letter) >= FAR_EAST for row in rows for part in row for letter in part.text)
-        least = height * max((TALL_EASTERN if eastern else TALL) / sheet.tall, PITCH / sheet.pitch, NARROWEST / width)
+        least = height * max(
+            (TALL_EASTERN if eastern else TALL) / sheet.tall,
+            PITCH / sheet.pitch / min(1, pose.stretch),
+            NARROWEST / width,
+        )
         least = min(most, least * (1 + 2.5 * (1 - hard) ** 2))
         pixels = math.exp(source.between(math.log(least), math.log(most))) if source.random() < 0.75 * hard else most
         size = max(8, round(pixels * (crop[2] - crop[0]))), max(8, round(pixels * (crop[3] - crop[1])))

@@ -85,6 +85,24 @@ def test_text_stays_in_the_frame(strength: float) -> None:
         assert min(quarter.sum() for quarter in quarters) > 8, number
 
 
+def test_long_lines_keep_their_letters() -> None:
+    """Of a line that fills its picture, nearly all ink stays, and so do the letters at both ends."""
+    line, ends = (np.full((32, 640, 1), 255, np.uint8) for _ in range(2))
+    for x in range(4, 640, 12):
+        line[4:28, x : x + 6] = 0
+    ends[4:28, 4:16] = ends[4:28, -16:-4] = 0
+    kept = []
+    for number in range(150):
+        shares = []
+        for image, parts in ((line, [slice(None)]), (ends, [slice(320), slice(320, 640)])):
+            changed = cv2.GaussianBlur(dataset.augment(image, generator(number), 1.0), (0, 0), 1)
+            dark = cv2.threshold(changed, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)[1]
+            shares += [dark[:, part].sum() / (image[:, part] == 0).sum() for part in parts]
+        kept.append(shares)
+    worst = np.quantile(kept, 0.02, axis=0)
+    assert (worst > (0.5, 0.35, 0.35)).all(), worst
+
+
 def test_strength_grows_the_change() -> None:
     image = text(1)
     means = [

@@ -134,7 +134,7 @@ def test_bars_of_many_lengths_end_with_the_longest(
     assert " 19-20 " in out
     assert " 23-24 " in out
     assert " 25 " in out
-    assert "26" not in out
+    assert "25-26" not in out
 
 
 @pytest.mark.parametrize(

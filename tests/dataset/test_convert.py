@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as pillow
 
 import console
 import dataset
@@ -172,6 +173,7 @@ def test_pictures_that_a_form_does_not_take_are_converted_and_others_kept(conver
     (tmp_path / "in").mkdir()
     for suffix in ("jpg", "png", "bmp", "webp", "tiff", "ppm"):
         cv2.imwrite(str(tmp_path / "in" / f"{suffix}_1.{suffix}"), image)
+    pillow.fromarray(image).save(tmp_path / "in" / "bigtiff_1.tif", big_tiff=True)
     (tmp_path / "in" / "misnamed_1.bmp").write_bytes((tmp_path / "in" / "jpg_1.jpg").read_bytes())
     kept = {"tfrecord": {"jpg", "misnamed"}, "fsns": {"jpg", "misnamed", "png"}}
     for form, same in kept.items():
@@ -184,7 +186,7 @@ def test_pictures_that_a_form_does_not_take_are_converted_and_others_kept(conver
             assert difference.max() <= (0 if form == "fsns" else 6)
     assert convert("in", "sidecar", "--form", "sidecar")[0] == 0
     assert sorted(path.suffix for path in Path("sidecar").glob("0*") if path.suffix != ".txt") == sorted(
-        [".bmp", ".jpg", ".jpg", ".png", ".ppm", ".tif", ".webp"]
+        [".bmp", ".jpg", ".jpg", ".png", ".ppm", ".tif", ".tif", ".webp"]
     )
 
 

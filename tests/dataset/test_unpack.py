@@ -81,6 +81,15 @@ def test_archives_are_unpacked_and_gone_on_with(kind: str, unpack: Unpack, tmp_p
     assert content() == {name.removeprefix("./"): data for name, data in FILES.items()}
 
 
+def test_a_tar_that_ends_with_a_zip_is_a_tar(unpack: Unpack, tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("inside.txt", "x")
+    path = tar(tmp_path / "a.tar", member("b.txt", b"b"), member("c.zip", inner.getvalue()), mode="w:")
+    assert unpack(path)[0] == 0
+    assert content() == {"b.txt": b"b", "c.zip": inner.getvalue()}
+
+
 @pytest.mark.parametrize(
     "name", ["/etc/evil", "../evil", "a/../../evil", "..", "..\\evil", "\\evil", "C:\\evil", "c:evil", "a/.."]
 )

@@ -189,6 +189,10 @@ def test_a_listed_corpus_is_the_same_however_it_came_about(tmp_path: Path, monke
     assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
     assert write_corpus(parameters(tmp_path / "whole", **listed, count=5)).drawn == 0
     assert (tmp_path / "whole" / "labels.tsv").read_text().count("\n") == 71, "what is there stays listed"
+    for index in range(40, 70):
+        generate_captcha.corpus.picture_path(tmp_path / "whole", None, index).unlink()
+    assert write_corpus(parameters(tmp_path / "whole", **listed, count=5)).drawn == 0
+    assert (tmp_path / "whole" / "labels.tsv").read_text().count("\n") == 41, "what never came to be does not"
 
 
 def test_the_list_is_there_before_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +246,7 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
         (["--text", "gone.txt", "--style", "line"], "--text gone.txt: no such file"),
         (["--backgrounds", "gone"], "--backgrounds gone is for --style line"),
         (["--backgrounds", "gone", "--style", "line"], "--backgrounds gone: no such folder"),
+        (["--backgrounds", "grounds", "--style", "line"], "broken.png is no picture: remove it"),
         (["--difficulty", "1"], "--difficulty 1.0 is for --style line"),
         (["--difficulty", "2", "--style", "line"], "--difficulty 2"),
         (["--noise", "-1"], "--noise"),
@@ -256,6 +261,8 @@ def test_a_mistake_ends_in_one_sentence_and_2(
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    (tmp_path / "grounds").mkdir()
+    (tmp_path / "grounds" / "broken.png").write_bytes(b"nothing")
     with pytest.raises(SystemExit) as stop:
         console.run(generate, GenerateParameters, ["--count", "2", *flags])
     assert stop.value.code == 2

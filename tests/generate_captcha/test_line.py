@@ -145,6 +145,15 @@ def test_each_letter_must_stand_out() -> None:
     assert not stands_out(image, np.zeros_like(mask), 32), "nothing was written"
 
 
+def test_each_half_of_a_letter_must_stand_out() -> None:
+    image, mask = scene(20, 230)
+    image[16:] = 230
+    assert not stands_out(image, mask, 16), "the lower halves are gone"
+    image, mask = scene(20, 230)
+    image[16:, 46:50] = 230
+    assert not stands_out(image, mask, 16), "that of the second bar is gone"
+
+
 def test_a_rendering_that_cannot_be_read_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[np.ndarray] = []
     faithful = Line._pictured
@@ -234,6 +243,9 @@ def test_lines_are_cut_out_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> No
     for written in neighbours:
         assert written.neighbour is not None
         assert (written.neighbour[2:-2] > 64).sum() < 0.6 * (written.ink > 64).sum()
+        # Nowhere a whole letter, such as beside the line's end.
+        seen = written.neighbour[2:-2] > 64
+        assert max(np.ptp(rows) if len(rows := np.flatnonzero(column)) else 0 for column in seen.T) < 0.5 * written.em
         assert not (np.minimum(written.neighbour, written.ink) > 64).any(), "the lines touch"
 
 
