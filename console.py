@@ -73,8 +73,9 @@ def run(
 
     # Whoever ends us politely (a time limit, a container that stops) may have what was done so far, as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed with the process)
+    # Closed by whoever started us.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed with the process)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             # File names need not be Unicode, and whoever reads our lines gets each one as soon as it is known.

@@ -37,7 +37,9 @@ def main(parameters: EvaluationParameters) -> int:
     from model.training import following
     from model.training.run_folder import trained_on
 
-    keep_apart([parameters.path], {"--json": parameters.json_})
+    keep_apart(
+        [parameters.path, parameters.model, parameters.lexicon, parameters.charset], {"--json": parameters.json_}
+    )
     samples = dataset.collect(parameters.path, parameters.label_pattern)
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
@@ -49,6 +51,7 @@ def main(parameters: EvaluationParameters) -> int:
     if known := sum(os.path.realpath(sample.path) in learnt for sample in labelled):
         warn(f"{known:,} of the {len(labelled):,} pictures were trained on: others will not be read as well")
 
+    interrupted = False
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.
         scores_file = files.enter_context(atomic(parameters.json_)) if parameters.json_ else None
@@ -58,11 +61,17 @@ def main(parameters: EvaluationParameters) -> int:
             report.begin(Path(parameters.report))
         if parameters.follow:
             board, facts = following.board(parameters.model, parameters.path), dict[str, Any]()
-            for epoch, file in following.models(parameters.model):
-                scores, facts = scored(parameters, labelled, str(file), first=not facts)
-                facts |= {"model": parameters.model, "epoch": epoch}
-                print(f"epoch {epoch}: {scores}")
-                board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
+            try:
+                for epoch, file in following.models(parameters.model):
+                    scores, facts = scored(parameters, labelled, str(file), first=not facts)
+                    facts |= {"model": parameters.model, "epoch": epoch}
+                    print(f"epoch {epoch}: {scores}")
+                    board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
+            except KeyboardInterrupt:
+                # Enough has been seen; what was found goes where it was asked for.
+                if not facts:
+                    raise
+                interrupted = True
         else:
             scores, facts = scored(parameters, labelled, parameters.model, first=True)
         report.show(scores, facts)
@@ -79,6 +88,8 @@ def main(parameters: EvaluationParameters) -> int:
             if mistakes
         }
         warn(f"report: {report.write(Path(parameters.report), scores, record, sheets)}")
+    if interrupted:
+        return console.INTERRUPTED
     return console.SOME_UNREADABLE if scores.unreadable else console.ALL_DONE
 
 
@@ -100,6 +111,9 @@ def scored(
     )
     if first:
         tell_unknown_characters([sample.label for sample in labelled], reader.card.alphabet, parameters.ignore_case)
+        forbidden = [sample.label for sample in labelled if not reader.allows(sample.label)]
+        if forbidden:
+            warn(f"{len(forbidden):,} labels are not allowed by what is said to be known, such as {forbidden[0]}")
     truths, texts, probabilities, names = [], [], [], []
     started = time.perf_counter()
     with console.progress("reading", len(labelled)) as advance:
@@ -136,7 +150,7 @@ def tell_unknown_characters(labels: list[str], alphabet: str, ignore_case: bool)
     known = set(alphabet + alphabet.upper() + alphabet.lower() if ignore_case else alphabet)
     hopeless = [set(label) - known for label in labels if not known.issuperset(label)]
     if hopeless:
-        unknown = " ".join(sorted(set().union(*hopeless)))
+        unknown = " ".join("space" if each == " " else each for each in sorted(set().union(*hopeless)))
         warn(f"{len(hopeless):,} labels have characters that the model cannot read: {unknown}")
 
 

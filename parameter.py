@@ -12,6 +12,7 @@ import itertools
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
@@ -125,7 +126,7 @@ def _flag(name: str) -> str:
 class Parameters(BaseModel):
     """What all commands' parameters share: frozen, no unknown names, one-sentence errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -238,11 +239,19 @@ class GenerateParameters(Parameters):
         return self
 
 
+def split_flags(flag: str, text: str) -> list[str]:
+    """Flags within a flag, as a shell would split them. Raises UserError for a quote that is not closed."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{flag} {text}: {str(error).lower()}") from None
+
+
 def generated(data: str) -> GenerateParameters | None:
     """`generate:line --length 10` -> the parameters of generate_captcha; None for what is a path. Raises UserError."""
     if not data.startswith(GENERATED):
         return None
-    style, *flags = shlex.split(data.removeprefix(GENERATED)) or [""]
+    style, *flags = split_flags(f"--data {GENERATED}", data.removeprefix(GENERATED)) or [""]
     parameters = from_command_line(GenerateParameters, ["--style", style, *flags])
     if parameters.out != TRAIN_FOLDER:
         raise UserError(f"--data {data}: drawn pictures go to no folder; leave out --out")
@@ -418,10 +427,10 @@ class LearningCurveParameters(Parameters):
 
     @model_validator(mode="after")
     def _training_has_flags_of_its_own(self) -> Self:
-        flags = from_command_line(TrainingParameters, shlex.split(self.training))
+        flags = from_command_line(TrainingParameters, split_flags("--training", self.training))
         for name in ("data", "run", "resume", "quick"):
-            if name in flags.model_fields_set and getattr(flags, name) != type(flags).model_fields[name].default:
-                raise ValueError(f"--training {self.training}: leave out --{name}, which each part has its own")
+            if name in flags.model_fields_set:
+                raise UserError(f"--training {self.training}: leave out --{name}, which each part has its own")
         return self
 
 
@@ -500,7 +509,10 @@ class EvaluationParameters(Parameters):
 
 
 class ExportParameters(Parameters):
-    """Write a model file for another runtime. It is read back there and compared with Keras, or not written."""
+    """Write a model file for another runtime. It is read back there and compared with Keras, or not written.
+
+    In integers it may read otherwise; how many fewer pictures come out right is printed.
+    """
 
     model: Annotated[Positional[str], arg(metavar="MODEL")] = Field(description="Model file or shipped name.")
     form: FileForm = Field("onnx", description="onnx is read by this kit without Keras; docs/export.md has the others.")
@@ -529,6 +541,8 @@ AnyParameters = TypeVar("AnyParameters", bound=Parameters)
 _FAULTS = {
     r"^Error parsing (\S+): invalid literal for int\(\) with base 10: '(.*)'$": r"\1 \2: give a whole number",
     r"^Error parsing (\S+): could not convert string to float: '(.*)'$": r"\1 \2: give a number",
+    r"^Error parsing (\S+): no type matching .*INT could be .* from \['(.*)'\]$": r"\1 \2: give a whole number",
+    r"^Error parsing (\S+): no type matching .*FLOAT could be .* from \['(.*)'\]$": r"\1 \2: give a number",
     r"^Missing from .+?: (\S+) .*$": r"\1 is missing",
     r"^Missing value for argument '(\S+)'\..*$": r"\1 is given without a value",
 }
@@ -541,7 +555,12 @@ def from_command_line(
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(parameters, args=argv, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+            found = tyro.cli(parameters, args=argv, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+        typed = {word.split("=")[0].replace("_", "-") for word in (sys.argv[1:] if argv is None else argv)}
+        fields = type(found).model_fields
+        # What was typed is set, be it the default or not: another run, or other weights, may have another value.
+        given = {name for name in fields if _flag(name) in typed or getattr(found, name) != fields[name].default}
+        return parameters(**{name: getattr(found, name) for name in given})
     except SystemExit as stop:
         if stop.code != WRONG_USE:
             raise

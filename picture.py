@@ -31,7 +31,11 @@ PICTURE_SUFFIXES = frozenset(
 #: What the bytes of those begin with, from a place on.
 _NOT_READ = (
     (4, b"ftypavi", "AVIF"),
-    (4, b"ftyp", "HEIC"),
+    (4, b"ftyphe", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"),
+    (4, b"ftyp", "an MP4 video"),
+    (8, b"AVI ", "an AVI video"),
     (4, b"jP  ", "JPEG 2000"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
     (4, b"JXL ", "JPEG XL"),
@@ -312,7 +316,7 @@ def _decode_odd(data: bytes) -> Image:
 def _rgb(image: npt.NDArray[Any]) -> Image:
     """OpenCV's `uint8` or `uint16`, grey, BGR or BGRA -> `uint8`, grey or RGB."""
     if image.dtype == np.uint16:
-        image = cv2.convertScaleAbs(image, alpha=1 / 257)
+        image = _eight_bits(image)
     if image.ndim == 2:
         return image
     if image.shape[2] == 4:
@@ -320,10 +324,30 @@ def _rgb(image: npt.NDArray[Any]) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def _eight_bits(image: npt.NDArray[np.uint16]) -> Image:
+    return np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257), np.uint8).reshape(image.shape)
+
+
 def _on_white(image: Image) -> Image:
     """`uint8 (h, w, 4)`, straight alpha -> `uint8 (h, w, 3)`."""
     alpha = image[..., 3:].astype(np.uint16)
     return ((image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def checked(image: npt.NDArray[Any]) -> Image:
+    """An array that somebody gives as a picture, as `uint8 (height, width)` or `(height, width, 1 or 3)`.
+
+    It may be `uint16`, and have a fourth channel, opacity, which is laid on white. Raises UnreadablePicture for others.
+    """
+    shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4))
+    if not shaped or not image.size or image.dtype not in (np.uint8, np.uint16):
+        raise UnreadablePicture(
+            f"an array of {image.dtype} {image.shape} is no picture: give uint8 (height, width), or (height, width, "
+            "channels) with 1, 3 or 4 of them"
+        )
+    if image.dtype == np.uint16:
+        image = _eight_bits(image)
+    return _on_white(image) if image.ndim == 3 and image.shape[2] == 4 else image
 
 
 def convert(image: npt.NDArray[np.uint8], channels: int) -> Image:

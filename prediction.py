@@ -14,6 +14,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import console
@@ -41,7 +42,8 @@ def main(parameters: PredictionParameters) -> int:
     least = parameters.min_probability
     plotted = parameters.plot or (DEMO if parameters.demo else None)
     tables_asked = {"--csv": parameters.csv, "--json": parameters.json_, "--icdar": parameters.icdar}
-    keep_apart(parameters.paths, tables_asked | {"--plot": plotted})
+    used = (parameters.model, parameters.lexicon, parameters.charset)
+    keep_apart([*parameters.paths, *used], tables_asked | {"--plot": plotted})
     samples = inputs(parameters.paths, sys.stdin, parameters.label_pattern)
     labels, top = parameters.labels, parameters.top
     if parameters.demo:
@@ -52,7 +54,7 @@ def main(parameters: PredictionParameters) -> int:
         raise UserError(f"no pictures in {places}: give pictures, or folders or lists that hold some")
 
     rows: list[tables.Row] = []
-    read = unreadable = rejected = unproven = 0
+    read = unreadable = empty = rejected = unproven = 0
     interrupted, heard = False, True
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.
@@ -93,6 +95,7 @@ def main(parameters: PredictionParameters) -> int:
                 truth = sample.label if labels else None
                 row = tables.Row.of(sample.path, reading, truth, parameters.ignore_case, least)
                 read += 1
+                empty += not row.text
                 rejected += row.accepted is False
                 unproven += row.proven is False
                 heard = heard and printed(tables.line(row, labels))
@@ -101,7 +104,8 @@ def main(parameters: PredictionParameters) -> int:
                 for write in writers:
                     write(row)
                 if labels or (plot and read <= PLOTTED):
-                    rows.append(row)
+                    # A million of them are kept: without what only the tables need.
+                    rows.append(replace(row, others=(), characters=()))
         except KeyboardInterrupt:
             interrupted = True
         seconds = time.perf_counter() - started
@@ -112,6 +116,8 @@ def main(parameters: PredictionParameters) -> int:
 
     if read:
         warn(f"{read:,} picture{'s' * (read != 1)} in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
+    if empty:
+        warn(f"{empty:,} of them came out empty: no text was found in them")
     if rejected:
         warn(f"{rejected:,} of them rejected: nothing read, or with a probability under {least:g}")
     if unproven:

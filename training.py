@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import console
@@ -25,6 +26,9 @@ def main(parameters: TrainingParameters) -> int:
     from model.training import recipe, run_folder
 
     path, parameters = run_folder.start_or_resume(parameters)
+    folder = run_folder.RunFolder(path)
+    if not parameters.resume:
+        folder.refuse_other_files()
     if parameters.quick:
         from generate_captcha.corpus import write_corpus
 
@@ -37,9 +41,6 @@ def main(parameters: TrainingParameters) -> int:
     from model.training.trainer import train
     from model.training.transfer import transfer
 
-    folder = run_folder.RunFolder(path)
-    if not parameters.resume:
-        folder.refuse_other_files()
     drawn = parameter.generated(parameters.data)
     if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
         raise UserError("--curriculum needs pictures that can be drawn harder: take --data generate:line")
@@ -69,7 +70,8 @@ def main(parameters: TrainingParameters) -> int:
     else:
         start = transfer(parameters.from_, net, card)
     split = {"training": training.labelled, "validation": validation.labelled}
-    folder.begin(parameters.to_json(), split | {"contents": [training.contents, validation.contents]})
+    contents = {"contents": [training.contents, validation.contents], "alphabet": card.alphabet}
+    folder.begin(parameters.to_json(), split | contents)
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
         f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "
@@ -78,9 +80,9 @@ def main(parameters: TrainingParameters) -> int:
     try:
         train(net, card, training, validation, settings, folder, dataset.contact_sheet)
     except KeyboardInterrupt:
-        console.warn(f"interrupted; go on with: python training.py --resume --run {path}")
+        console.warn(f"interrupted; go on with: python training.py --resume --run {shlex.quote(str(path))}")
         return console.INTERRUPTED
-    folder.log(f"next: python prediction.py FOLDER --model {path}")
+    folder.log(f"next: python prediction.py FOLDER --model {shlex.quote(str(path))}")
     return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
 
 

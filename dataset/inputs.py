@@ -11,8 +11,12 @@ from pathlib import Path
 
 from console import UserError
 from dataset.forms import Sample, composed, exists, samples, stem
+from dataset.forms.listed import LISTS
 from dataset.tfrecord import is_records
 from picture import PICTURE_SUFFIXES
+
+#: What says how the pictures of a folder were made; see generate_captcha.corpus.
+ABOUT = "corpus.json"
 
 
 def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None = None) -> Iterator[Sample]:
@@ -32,12 +36,14 @@ def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None
     return _inputs(paths, stdin, label_pattern)
 
 
-def keep_apart(paths: Iterable[str], outputs: Mapping[str, str | None]) -> None:
+def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -> None:
     """Raise UserError where an output, by its flag, is one of the `paths` that are read, another output or a picture.
 
-    A flag without its value, `--csv *.png`, would replace a picture.
+    Of a folder, its lists are read. A flag without its value, `--csv *.png`, would replace a picture.
     """
-    taken = {os.path.realpath(path): f"what is read, {path}" for path in paths if os.path.isfile(path)}
+    lists = (os.path.join(path, name) for path in paths if path and os.path.isdir(path) for name in (*LISTS, ABOUT))
+    files = (path for path in (*filter(None, paths), *lists) if os.path.isfile(path))
+    taken = {os.path.realpath(path): f"what is read, {path}" for path in files}
     for flag, output in outputs.items():
         if output is None:
             continue

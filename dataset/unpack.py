@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import os
 import re
+import shlex
 import shutil
 import stat
 import tarfile
@@ -63,7 +64,7 @@ def unpack(parameters: UnpackParameters) -> int:
     if not new + there:
         raise UserError(f"{archive} holds no files: is it the archive that was meant?")
     warn(f"{out}: {new:,} files unpacked" + (f"; {there:,} were there" if there else ""))
-    warn(f"next: python -m dataset {_content(out)}")
+    warn(f"next: python -m dataset {shlex.quote(str(_content(out)))}")
     return console.ALL_DONE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def generate(parameters: GenerateParameters) -> int:
     there = f"; {written.there:,} were there" if written.there else ""
     made = f"made {written.drawn:,} pictures in {seconds:,.1f} s, {written.drawn / seconds:,.0f} pictures/s"
     console.warn(f"{parameters.out}: {made if written.drawn else 'nothing to make'}{there}")
-    data = "" if Path(parameters.out) == Path(TRAIN_FOLDER) else f" --data {parameters.out}"
+    data = "" if Path(parameters.out) == Path(TRAIN_FOLDER) else f" --data {shlex.quote(parameters.out)}"
     console.warn(f"next: python training.py{data}")
     return console.ALL_DONE
 

@@ -75,13 +75,17 @@ def write_corpus(parameters: GenerateParameters) -> Written:
     there = _there(out, parameters.count)
     missing = parameters.count - sum(there)
     workers = min(parameters.workers or _cores(), -(-missing // CHUNK))
-    # The processes start before the progress bar, which starts a thread.
-    with (
-        _drawing(style, parameters, there, workers) as work,
-        console.progress(f"making {parameters.out}", missing) as advance,
-    ):
-        for drawn in work:
-            advance(drawn)
+    try:
+        # The processes start before the progress bar, which starts a thread.
+        with (
+            _drawing(style, parameters, there, workers) as work,
+            console.progress(f"making {parameters.out}", missing) as advance,
+        ):
+            for drawn in work:
+                advance(drawn)
+    except BaseException:
+        _leave_whole(out, parameters.count)
+        raise
     return Written(missing, parameters.count - missing)
 
 
@@ -137,6 +141,17 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
                 advance(len(indices))
 
 
+def _leave_whole(out: Path, count: int) -> None:
+    """Of a corpus that was interrupted, list what is there; one without any picture is none."""
+    if not any(_there(out, count)):
+        for name in (ABOUT, LIST):
+            (out / name).unlink(missing_ok=True)
+    elif (out / LIST).exists():
+        lines = (out / LIST).read_text(encoding="utf-8").splitlines(keepends=True)
+        with console.atomic(out / LIST) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(line for line in lines if line == lines[0] or (out / line.split("\t")[0]).exists())
+
+
 def _claim(out: Path, style: Style) -> None:
     """See to it that `out` is a corpus of these parameters: new, or begun by them earlier."""
     about = style.about()
@@ -149,7 +164,7 @@ def _claim(out: Path, style: Style) -> None:
             # The rest follows from it.
             differing = ["style"]
         if differing:
-            were = ", ".join(f"--{name} ({_short(earlier.get(name))}, now {_short(about[name])})" for name in differing)
+            were = ", ".join(f"--{name} ({_differing(earlier.get(name), about[name])})" for name in differing)
             raise UserError(f"{out} holds a corpus made with another {were}: give the same flags or another --out")
     elif out.is_dir() and _holds_files(out):
         raise UserError(
@@ -166,6 +181,12 @@ def _read_about(path: Path) -> dict[str, Any]:
         if isinstance(about, dict):
             return about
     raise UserError(f"{path} does not say how the corpus was made: remove the folder or choose another --out")
+
+
+def _differing(before: Any, now: Any) -> str:
+    """What was, and what is now; files of the same name have changed."""
+    before, now = _short(before), _short(now)
+    return f"{now}, changed since" if before == now else f"{before}, now {now}"
 
 
 def _short(value: Any) -> str:

@@ -134,11 +134,11 @@ class Automaton:
 class Constraint:
     """What texts may be; what is None is not known. A text satisfies everything that is given.
 
-    `length` is `7` or `5-8`; `charset` as :func:`notation.alphabet` reads it; `pattern` as above; `lexicon` a UTF-8
+    `length` is 7 or "5-8"; `charset` as :func:`notation.alphabet` reads it; `pattern` as above; `lexicon` a UTF-8
     file with an allowed text per line.
     """
 
-    length: str | None = None
+    length: str | int | None = None
     charset: str | None = None
     pattern: str | None = None
     lexicon: str | Path | None = None
@@ -169,7 +169,7 @@ class Constraint:
 
     def _lengths(self) -> tuple[int, int] | None:
         try:
-            return None if self.length is None else notation.length(self.length)
+            return None if self.length is None else notation.length(str(self.length))
         except ValueError as error:
             raise UserError(f"--length {self.length}: {error}") from error
 

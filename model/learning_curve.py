@@ -12,6 +12,8 @@ import numpy as np
 from console import atomic
 from model.scores import Interval, wilson
 
+#: Below this, no share of test pictures that may be read right says how it will grow.
+LEARNT = 0.1
 #: Of an exponent below this nobody can say that more pictures help.
 FLAT = 0.05
 
@@ -63,13 +65,17 @@ def fitted(points: Sequence[Point]) -> PowerLaw:
 
 def answer(points: Sequence[Point]) -> str:
     """What more pictures should bring, in words."""
-    last, law = points[-1], fitted(points)
+    last = points[-1]
     low, high = last.interval
     reached = (
         f"with {last.pictures:,} pictures {last.exact_match:.2%} are read right (95 % interval {low:.2%} to {high:.2%})"
     )
     if last.right == last.images:
         return f"{reached}: more test pictures would tell whether more to train on bring anything"
+    learnt = [point for point in points if point.interval[1] >= LEARNT]
+    if len(learnt) < 2:
+        return f"{reached}: too little is learnt to tell what more would bring; try more pictures, or more --epochs"
+    law = fitted(learnt)
     if law.exponent < FLAT:
         return (
             f"{reached}, no more than with fewer: more of the same kind should bring little, as far as {last.images:,} "

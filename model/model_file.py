@@ -114,6 +114,8 @@ def locate(name_or_file: str, forms: Sequence[str] = FORMS) -> Path:
             f"no model file {name_or_file}: give a {' or '.join(reversed(forms))} file, a run folder, or a shipped "
             f"name ({names})"
         )
+    if path.suffix == ".tflite":
+        raise UserError(f"{path} is for LiteRT, with which this kit does not read: give the .keras or .onnx file")
     if path.suffix not in FORMS:
         raise UserError(f"{path} is no model file that this kit reads: {REMEDY}")
     if path.suffix not in forms:

@@ -113,10 +113,14 @@ class Reader:
 
         They are taken by the batch where they come fast, and read as they come where they come slowly. The iterator
         is run in another thread, and is ahead of the readings by a few batches.
-        Arrays are uint8 (height, width) or (height, width, channels), of any size. Raises TypeError for one source in
-        place of several.
+        Arrays are uint8 or uint16 of any size: (height, width), or (height, width, channels) in the order RGB or RGBA;
+        what cv2.imread gives is BGR, and becomes RGB by `[..., ::-1]`. Raises TypeError for one source in place of
+        several.
         """
-        if isinstance(sources, (str, bytes, Path)) or (isinstance(sources, np.ndarray) and sources.ndim == 2):
+        one = isinstance(sources, np.ndarray) and (
+            sources.ndim == 2 or (sources.ndim == 3 and sources.shape[2] in (1, 3, 4))
+        )
+        if isinstance(sources, (str, bytes, Path)) or one:
             raise TypeError(f"sources is a {type(sources).__name__}: give a list, such as [source]")
         if isinstance(sources, Sequence) and len(sources) == 1:
             # A picture alone is read sooner than a thread is started.
@@ -132,7 +136,9 @@ class Reader:
         card = self.card
         try:
             if isinstance(source, np.ndarray):
-                image = picture.convert(source, card.channels)
+                image = picture.convert(picture.checked(source), card.channels)
+            elif not isinstance(source, (str, bytes, Path)):
+                return f"a {type(source).__name__} is no picture: give a path, the bytes of a file or an array"
             else:
                 image = picture.read(source, card.channels)
             height, width, _ = image.shape
@@ -184,6 +190,12 @@ class Reader:
             if end - start == self._batch_size or wider > self._batch_size * picture.FULL_BATCH_WIDTH:
                 yield order[start:end]
                 start = end
+
+    def allows(self, text: str) -> bool:
+        """Whether the constraint allows `text`."""
+        if self._allowed is None:
+            return True
+        return set(text) <= set(self.card.alphabet) and self._allowed.accepts(tuple(self._alphabet.encode(text)))
 
     def outputs(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Any:
         """What the network says of fitted images, uint8 (height, width, channels), no more than the batch size."""

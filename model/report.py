@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import html
 import json
-import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -192,9 +191,7 @@ def _coverage(scores: Scores) -> Figure:
 def _acceptance(scores: Scores) -> dict[str, str]:
     """What rejecting brings, by names: for SURE of the accepted readings right, and at the probability asked for."""
     if scores.sure:
-        # Rounded down: it shall not lose the last one.
-        least = math.floor(scores.sure.probability * 1e4) / 1e4
-        found = {f"accepted, {SURE:.1%} right": f"{scores.sure}, with --min-probability {least}"}
+        found = {f"accepted, {SURE:.1%} right": f"{scores.sure}, with --min-probability {scores.sure.probability}"}
     else:
         found = {f"accepted, {SURE:.1%} right": "none: not even the surest readings are"}
     if scores.accepted:

@@ -90,6 +90,8 @@ class Answered:
     exact_match_interval: Interval
 
     def __str__(self) -> str:
+        if not self.images:
+            return "none of the pictures"
         low, high = self.exact_match_interval
         return (
             f"{self.share:.2%} ({self.images:,}) of the pictures, of which {self.exact_match:.2%} are right "
@@ -129,7 +131,7 @@ class Scores:
     reliability: tuple[ReliabilityBin, ...]
     #: From the surest readings alone to all of them: risk against coverage (El-Yaniv and Wiener 2010).
     coverage: tuple[Answered, ...]
-    #: The most readings of which SURE are right; None where not even the surest are.
+    #: The most readings of which SURE are right, its probability rounded down; None where not even the surest are.
     sure: Answered | None
     #: At the least probability asked for; None where none is.
     accepted: Answered | None
@@ -197,8 +199,8 @@ def score(
         worst=mistakes(np.lexsort((-sure[wrong], -edits[wrong] / np.maximum(1, lengths[wrong])))),
         surest=mistakes(np.argsort(-sure[wrong], kind="stable")),
         reliability=reliability,
-        coverage=tuple(answers[:: max(1, len(answers) // MOST_DRAWN)]),
-        sure=max(sure_enough, key=lambda answered: answered.images, default=None),
+        coverage=tuple(answers[::-1][:: max(1, len(answers) // MOST_DRAWN)][::-1]),
+        sure=_rounded(answers, max(sure_enough, key=lambda answered: answered.images, default=None)),
         accepted=None if min_probability is None else _at(answers, min_probability),
     )
 
@@ -304,6 +306,17 @@ def _answers(probabilities: np.ndarray, right: np.ndarray, read: np.ndarray) -> 
         )
         for row in last.tolist()
     ]
+
+
+def _rounded(answers: list[Answered], one: Answered | None) -> Answered | None:
+    """`one` of `answers` with the shortest probability that accepts the same readings: people type it."""
+    if one is None:
+        return None
+    below = max((answer.probability for answer in answers if answer.probability < one.probability), default=-1.0)
+    least = (math.floor(one.probability * 10**digits) / 10**digits for digits in range(2, 16))
+    return replace(
+        one, probability=next((short for short in least if below < short <= one.probability), one.probability)
+    )
 
 
 def _at(answers: list[Answered], min_probability: float) -> Answered:

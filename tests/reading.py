@@ -42,6 +42,10 @@ class LevelReader:
         self.path = Path(model)
         self.card = SimpleNamespace(alphabet="0123456789")
         self.top = top
+        self.allowed = (constraint or Constraint()).automaton(self.card.alphabet)
+
+    def allows(self, text: str) -> bool:
+        return self.allowed is None or self.allowed.accepts(tuple(self.card.alphabet.index(each) + 1 for each in text))
 
     def read(self, sources: Iterable[str]) -> Iterator[Reading]:
         for source in sources:

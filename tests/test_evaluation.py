@@ -123,6 +123,34 @@ def test_following_scores_each_model_for_tensorboard(
     assert (record["epoch"], record["model"], record["images"]) == (3, "run", 2)
 
 
+def test_following_that_is_interrupted_leaves_what_was_found(
+    evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.training.following.POLL", 0.01)
+    level(tmp_path / "in" / "12_a.png", 12)
+    folder = RunFolder(tmp_path / "run")
+    folder.begin("{}", {})
+    folder.model.write_bytes(b"1")
+    folder.save_state({}, [{"epoch": 1, "exact_match": 0.1, "character_error_rate": 0}])
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("model.training.following.time.sleep", interrupted)
+    arguments = ("in", "--follow", "--model", "run", "--json", "scores.json", "--report", "report")
+    assert evaluate(*arguments)[0] == console.INTERRUPTED
+    assert json.loads((tmp_path / "scores.json").read_text())["epoch"] == 1
+    assert (tmp_path / "report" / "index.html").is_file()
+    folder.end()
+
+
+def test_labels_that_a_constraint_forbids_are_told(evaluate: Evaluate, tmp_path: Path) -> None:
+    for name, value in (("12_a.png", 12), ("3_b.png", 3)):
+        level(tmp_path / "in" / name, value)
+    _, _, errors = evaluate("in", "--length", "2")
+    assert "1 labels are not allowed by what is said to be known, such as 3" in errors
+
+
 def test_follows_a_real_training_to_its_end(tmp_path: Path) -> None:
     for number in range(24):
         level(tmp_path / "in" / f"{'AB'[number % 2]}_{number}.png", 10 * number)

@@ -11,6 +11,7 @@ import pytest
 
 import console
 import learning_curve
+from model import model_file
 from parameter import LearningCurveParameters
 from tests.model.striped import striped
 
@@ -57,10 +58,35 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
     assert image is not None
     assert np.std(image) > 5
 
-    # What is finished is not trained again.
+    # What is finished is not trained again, and what differs is not taken for it.
     before = Path("curve/000010/model.keras").stat().st_mtime_ns
     assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == 0
     assert Path("curve/000010/model.keras").stat().st_mtime_ns == before
+    for changed, sentence in (([], "with other flags for --training"), ([TRAINING], "of other pictures")):
+        assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", *changed) == console.WRONG_USE
+        assert f"curve holds a curve {sentence}: choose another --run" in capsys.readouterr().err
+        next(data.iterdir()).unlink()
+    assert Path("curve/000010/model.keras").stat().st_mtime_ns == before
+
+
+def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "others").mkdir()
+    files = sorted(data.iterdir())
+    for file in files[:6]:
+        (tmp_path / "others" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "others" / "abc_broken.png").write_bytes(b"nothing")
+    (data / "abcd_broken.png").write_bytes(b"nothing")
+    arguments = ["--data", "pictures", "--test", "others", "--parts", "10,34", "--run", "curve", TRAINING]
+    assert run(*arguments) == console.SOME_UNREADABLE
+    errors = capsys.readouterr().err
+    assert "6 pictures of --data are in --test, too: they are not trained on" in errors
+    assert "left out abc_broken.png: not a picture" in errors
+    assert [point["images"] for point in json.loads(Path("curve/curve.json").read_text())] == [6, 6]
+    # Each part can write all characters, whatever it happens to hold.
+    cards = [model_file.read_card(Path(f"curve/{name}/model.keras")) for name in ("000010", "000034")]
+    assert cards[0].alphabet == cards[1].alphabet == "abcd"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +94,9 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
     [
         (["--parts", "20,10"], "--parts 20,10: growing numbers"),
         (["--parts", "10,100"], "there are 32 pictures beside 8 to test"),
-        (["--training=--run x"], "leave out --run"),
+        (["--training=--run x"], "error: --training --run x: leave out --run"),
+        (["--training=--data DB/train"], "leave out --data"),
+        (["--training=--from 'x"], "--training --from 'x: no closing quotation"),
         (["--training=--epochs none"], "--epochs"),
         (["--data", "nowhere"], "nowhere does not exist"),
     ],

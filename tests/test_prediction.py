@@ -250,6 +250,14 @@ def test_plot_is_a_picture_of_what_was_read(predict: Predict, tmp_path: Path) ->
         (["in", "--csv", ""], "--csv is empty"),
         (["list.csv", "--csv", "list.csv"], "--csv list.csv would replace what is read, list.csv"),
         (["in/1.png", "--plot", "./in/1.png"], "--plot ./in/1.png would replace what is read, in/1.png"),
+        (
+            ["folder", "--csv", "folder/labels.csv"],
+            "--csv folder/labels.csv would replace what is read, folder/labels.",
+        ),
+        (["folder", "--json", "folder/corpus.json"], "--json folder/corpus.json would replace what is read"),
+        (["in", "--lexicon", "list.csv", "--csv", "list.csv"], "--csv list.csv would replace what is read, list.csv"),
+        (["in", "--model", "list.csv", "--json", "list.csv"], "--json list.csv would replace what is read, list.csv"),
+        (["in", "--min-probability", "90%"], "--min-probability 90%: give a number"),
         (["in", "--csv", "o", "--json", "o"], "--json o would replace what --csv writes"),
         (["--csv", "in/1.png"], "--csv in/1.png: that is the name of a picture"),
         (["in", "--top", "0"], "--top 0: "),
@@ -263,7 +271,8 @@ def test_mistakes_end_in_one_sentence(predict: Predict, tmp_path: Path, argv: li
     level(tmp_path / "in" / "1.png", 1)
     (tmp_path / "empty").mkdir()
     (tmp_path / "folder").mkdir()
-    (tmp_path / "list.csv").write_text("file\nin/1.png\n")
+    for name in ("list.csv", "folder/labels.csv", "folder/corpus.json"):
+        (tmp_path / name).write_text("file\nin/1.png\n")
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     code, _, errors = predict(*argv)
     assert code == 2

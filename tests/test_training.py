@@ -204,8 +204,16 @@ def test_the_network_is_that_of_the_earlier_weights_unless_flags_say_otherwise(d
     assert run("--data", "pictures", "--run", "s", "--from", "r", "--epochs", "1", "--fit", "stretch") == 0
     first, second = (model_file.read_card(Path(name) / "model.keras") for name in ("r", "s"))
     assert (second.network, second.rows, second.channels, second.width, second.height) == ("vgg_bigru", 2, 3, 48, 32)
-    # What a flag is by default cannot be told from a flag that was left out.
-    assert second.fit == first.fit == "pad"
+    # A flag that is typed counts, be its value the default.
+    assert (first.fit, second.fit) == ("pad", "stretch")
+
+
+def test_characters_of_the_earlier_weights_are_kept(data: Path) -> None:
+    assert run("--data", "pictures", "--run", "r", "--epochs", "1", "--alphabet", "a-f", *SMALL) == 0
+    assert run("--data", "pictures", "--run", "s", "--from", "r", "--epochs", "1") == 0
+    assert model_file.read_card(Path("s/model.keras")).alphabet == "abcdef"
+    assert run("--data", "pictures", "--run", "t", "--from", "r", "--epochs", "1", "--alphabet", "a-d") == 0
+    assert model_file.read_card(Path("t/model.keras")).alphabet == "abcd"
 
 
 def test_a_separate_validation_folder_never_shares_a_picture_with_training(data: Path, tmp_path: Path) -> None:
@@ -273,6 +281,14 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm small.*--size"),
         (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
         (["--quick", "--data", "pictures"], r"--quick makes its own pictures"),
+        (["--data", "generate:line --text 'x"], r"--data generate: line --text .x: no closing quotation"),
+        (["--data", "pictures", "--clip-norm", "inf"], r"--clip-norm inf: input should be a finite number"),
+        (["--data", "pictures", "--epochs", "two"], r"--epochs two: give a whole number"),
+        (["--data", "pictures", "--run", "taken", "--quick"], r"taken holds something already"),
+        (
+            ["--data", "pictures", "--validation", "long", "--head", "attention", "--longest", "4"],
+            r"too long .* abcdabcd is longer than the 4 .*--longest 8",
+        ),
         (["--data", "generate:lime"], r"--style lime: give one of captcha, "),
         (["--data", "generate:line --out x"], r"drawn pictures go to no folder; leave out --out"),
         (
@@ -307,6 +323,8 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
     (twice / "abc_copy.png").write_bytes(sorted(twice.iterdir())[0].read_bytes())
     drawn(Path("single"), 1)
     Path("unlabelled").mkdir()
+    Path("long").mkdir()
+    shutil.copy(sorted(data.iterdir())[0], "long/abcdabcd_1.png")
     shutil.copy(sorted(data.iterdir())[0], "unlabelled/_1.png")
     before = sorted(Path().rglob("*.[jtk]*"))
     capsys.readouterr()
@@ -331,6 +349,15 @@ def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: 
     kept = (Path("r") / "model.keras").read_bytes()
     assert run("--resume", "--run", "r", "--epochs", "5") == console.WRONG_USE
     assert "--epochs 5 is not what the run in r began with (1)" in capsys.readouterr().err
+    assert run("--resume", "--run", "r", "--batch-size", "16", "--ema", "0") == 0
+    assert run("--data", "pictures", "--run", "e", "--epochs", "1", "--ema", "0.9", *SMALL) == 0
+    assert run("--resume", "--run", "e", "--ema", "0") == console.WRONG_USE
+    assert "--ema 0.0 is not what the run in e began with (0.9)" in capsys.readouterr().err
+    Path("letters.txt").write_text("a\nb\nc\nd\n")
+    assert run("--data", "pictures", "--run", "a", "--epochs", "1", "--alphabet", "letters.txt", *SMALL) == 0
+    Path("letters.txt").write_text("d\na\nb\nc\n")
+    assert run("--resume", "--run", "a") == console.WRONG_USE
+    assert "the pictures, labels or alphabet are not those that a began with" in capsys.readouterr().err
     drawn(data / "more", 5, seed=2)
     assert run("--resume", "--run", "r") == console.WRONG_USE
     assert "not those that r began with" in capsys.readouterr().err

@@ -91,7 +91,8 @@ class Plate(Style):
                 return self._sized(image, hard, source), label
         raise UserError(
             f"{layout.path}: {label!r} cannot be drawn so that it can be read: "
-            "choose inks and grounds that differ more, or ask for a larger --size"
+            "choose inks and grounds that differ more, keep the boxes of rows off bands and marks, or ask for a larger "
+            "--size"
         )
 
     def _written(self, source: Source) -> tuple[Layout, Rows]:

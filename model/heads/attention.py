@@ -26,6 +26,9 @@ STATES = {"gru": ("state",), "lstm": ("state", "carry")}
 #: Features of each part of a state.
 UNITS = 256
 
+#: Memory that the texts of a beam may take, side by side.
+BEAM_BYTES = 512 << 20
+
 #: Of the characters fed back in training, the part that the decoder wrote itself rises to this.
 OWN_READINGS = 0.25
 
@@ -109,7 +112,7 @@ class AttentionReader:
     """Writes texts character by character, until every text of the batch has ended or has `card.longest` characters."""
 
     def __init__(self, run: Runtime, card: Card) -> None:
-        self._run, self._longest = run, card.longest
+        self._run, self._longest, self._classes = run, card.longest, len(card.alphabet) + 1
         self._encoded, self._taken = _encoded(card), _taken(card)
         self._states, self._after = STATES[card.cell], _after(card)
 
@@ -133,6 +136,11 @@ class AttentionReader:
         """
         width = max(beam_width, top) if decoder == "beam" or top > 1 else 1
         batch = len(outputs[0])
+        # What each picture takes, with probabilities of all characters in float64, several times over.
+        each = 4 * width * (sum(part[0].size for part in outputs) + 8 * (self._classes + UNITS))
+        if batch > (most := max(1, BEAM_BYTES // each)):
+            parts = ([part[start : start + most] for part in outputs] for start in range(0, batch, most))
+            return [text for part in parts for text in self.decode(part, decoder, beam_width, top, allowed)]
         # Every picture has `width` texts side by side; all but the first begin impossible, being the same.
         encoded = {
             name: np.repeat(part, width, 0) if width > 1 else part

@@ -32,6 +32,9 @@ GENERAL = "general"
 #: Letters that stand out so many times as much in colour as in grey are better read in colour.
 HUES = 2.0
 
+#: Pixels across a column, of networks that have wider ones than the others.
+WIDE_COLUMNS = {"inception": 8}
+
 #: Rows that the networks are made for: enough for the strokes of one line of text.
 HEIGHT = 64
 
@@ -57,9 +60,11 @@ def completed(
     `labels` have every character and length of the texts, `aspect` is the median of the pictures' width / height,
     `hues` how many times as much contrast as in grey there is in colour.
     """
-    given = parameters
-    if not given.resume:
-        parameters = as_started(given)
+    given, known = parameters, ""
+    if not given.resume and given.from_ not in (None, RANDOM):
+        weights = model_file.read_card(model_file.locate(given.from_, model_file.TRAINED))
+        # Few pictures do not have all characters: those that the weights can read stay.
+        parameters, known = as_started(given, weights), weights.alphabet
     found = characters(labels)
     if not found:
         raise UserError(
@@ -70,10 +75,11 @@ def completed(
     if not given.resume:
         refuse_idle_flags(given, parameters.head, longest)
     needed = max(map(HEADS[parameters.head].steps_needed, labels))
-    width, height = size(aspect, -(-needed // parameters.rows))
+    column = WIDE_COLUMNS.get(parameters.network.split("_")[0], picture.WIDTH_STEP)
+    width, height = size(aspect, -(-needed // parameters.rows), column)
     filled = parameters.model_copy(
         update={
-            "alphabet": parameters.alphabet or found,
+            "alphabet": parameters.alphabet or characters([found, known]),
             "size": parameters.size or f"{width}x{height}",
             "colour": parameters.colour or ("rgb" if hues > HUES else "grey"),
             "batch_size": parameters.batch_size or batch_size(pictures),
@@ -104,19 +110,15 @@ def refuse_idle_flags(given: TrainingParameters, head: str, longest: int) -> Non
         )
 
 
-def as_started(parameters: TrainingParameters) -> TrainingParameters:
-    """`parameters` with the network of `--from`, where nothing else is asked for than what flags are by default."""
-    if parameters.from_ in (None, RANDOM):
-        return parameters
-    card = model_file.read_card(model_file.locate(parameters.from_, model_file.TRAINED))
-    usual = TrainingParameters()
+def as_started(parameters: TrainingParameters, card: Card) -> TrainingParameters:
+    """`parameters` with the network of `--from`, as far as no flags ask for another."""
     same = {
         name: getattr(card, name) for name in ("network", "preset", "head", "rectify", "coordinates", "rows", "cell")
     }
     same |= {"size": f"{card.width or 'auto'}x{card.height}", "fit": card.fit}
     same |= {"colour": "grey" if card.channels == 1 else "rgb"}
     return parameters.model_copy(
-        update={name: value for name, value in same.items() if getattr(parameters, name) == getattr(usual, name)}
+        update={name: value for name, value in same.items() if name not in parameters.model_fields_set}
     )
 
 
@@ -161,12 +163,15 @@ def first_augmentation(pictures: int) -> float:
 
 
 def too_long(card: Card, steps: int | None) -> Callable[[str, int, int], str | None]:
-    """A function that says of a label and its picture's width and height why a network of so many steps cannot read it.
+    """A function that says of a label and its picture's width and height why a network of so many steps cannot write
+    it.
 
     `steps` is None where the picture's width decides; None is said of what can be read.
     """
 
     def reason(label: str, width: int, height: int) -> str | None:
+        if card.head != "ctc" and len(label) > card.longest:
+            return f"{label} is longer than the {card.longest} that the head writes: train with --longest {len(label)}"
         columns = picture.width_at(card.height, width, height) // picture.WIDTH_STEP if steps is None else steps
         needed = HEADS[card.head].steps_needed(label)
         if needed <= columns:
@@ -193,15 +198,16 @@ def characters(labels: Sequence[str]) -> str:
     return notation.UNREADABLE.sub("", "".join(sorted(set().union(*labels), key=place)))
 
 
-def size(aspect: float, steps_needed: int) -> tuple[int, int]:
-    """Width and height for pictures of a median `aspect` (width / height) and labels that need so many steps.
+def size(aspect: float, steps_needed: int, column: int = picture.WIDTH_STEP) -> tuple[int, int]:
+    """Width and height for pictures of a median `aspect` (width / height) and labels that need so many steps, each of
+    which is `column` pixels wide.
 
     The width follows the pictures, within limits: narrower ones have too few columns to tell
     neighbours apart, wider ones cost time in proportion. Twice the steps that the longest label needs
     is what CTC reads comfortably, with a blank between any two characters.
     """
     width = min(max(aspect * HEIGHT, 128), 192)
-    width = max(width, 2 * steps_needed * picture.WIDTH_STEP)
+    width = max(width, 2 * steps_needed * column)
     return 8 * -(-int(width) // 8), HEIGHT
 
 

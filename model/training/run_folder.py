@@ -73,10 +73,14 @@ class RunFolder:
         """
         path = self.path / "split.json"
         text = json.dumps(split, indent=0, ensure_ascii=False)
-        if path.is_file() and path.read_text(encoding="utf-8") != text:
-            raise UserError(
-                f"the pictures or labels are not those that {self.path} began with: start another --from {self.path}"
-            )
+        if path.is_file():
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+            # What an older kit did not note cannot differ.
+            if any(earlier.get(name, value) != value for name, value in json.loads(text).items()):
+                raise UserError(
+                    f"the pictures, labels or alphabet are not those that {self.path} began with: "
+                    f"start another --from {self.path}"
+                )
         self.path.mkdir(parents=True, exist_ok=True)
         if not self._lock.take():
             raise UserError(f"another training is at work in {self.path}: wait for its end, or choose another --run")
@@ -186,7 +190,8 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
     if not file.is_file():
         raise UserError(f"{path} holds no run to resume (no {file.name}): name the folder of a run with --run")
     kept = TrainingParameters.from_json(file)
-    for name, value in parameters.model_dump(exclude={"run", "resume"}, exclude_defaults=True).items():
+    for name in sorted(parameters.model_fields_set - {"run", "resume"}):
+        value = getattr(parameters, name)
         if value != getattr(kept, name):
             raise UserError(
                 f"--{name.rstrip('_').replace('_', '-')} {value} is not what the run in {path} began with "

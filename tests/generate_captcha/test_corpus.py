@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,6 +71,33 @@ def test_files_hold_the_pictures_and_names_the_labels(colour: str, tmp_path: Pat
 def test_names_differ_where_case_does_not_count(tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path, alphabet="aA", length="1", count=40))
     assert len({name.lower() for name in contents(tmp_path)}) == 41
+
+
+@pytest.mark.parametrize("after", [0, 5])
+def test_a_listed_corpus_that_is_stopped_lists_what_is_there(
+    after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = {"style": "line", "alphabet": "0-9 .", "size": "120x24", "count": 20, "workers": 1}
+    encode, encoded = generate_captcha.corpus.encode, list[int]()
+
+    def stopped(*arguments: Any) -> bytes:
+        if len(encoded) == after:
+            raise KeyboardInterrupt
+        encoded.append(1)
+        return encode(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generate_captcha.corpus, "encode", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            write_corpus(parameters(tmp_path / "stopped", **listed))
+    if after:
+        assert (tmp_path / "stopped" / "labels.tsv").read_text().count("\n") == 1 + after
+    else:
+        # Nothing that other flags would not go with.
+        assert not any((tmp_path / "stopped").iterdir())
+    write_corpus(parameters(tmp_path / "stopped", **listed))
+    write_corpus(parameters(tmp_path / "whole", **listed))
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,13 +224,15 @@ def test_a_listed_corpus_is_the_same_however_it_came_about(tmp_path: Path, monke
 
 
 def test_the_list_is_there_before_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> bytes:
-        raise KeyboardInterrupt
+    encode, listed = generate_captcha.corpus.encode, list[int]()
 
-    monkeypatch.setattr(generate_captcha.corpus, "encode", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_corpus(parameters(tmp_path, style="line", alphabet="A ", count=4))
-    assert contents(tmp_path).keys() == {"corpus.json", "labels.tsv"}
+    def watched(*arguments: Any) -> bytes:
+        listed.append((tmp_path / "labels.tsv").read_text().count("\n"))
+        return encode(*arguments)
+
+    monkeypatch.setattr(generate_captcha.corpus, "encode", watched)
+    write_corpus(parameters(tmp_path, style="line", alphabet="A ", count=4, workers=1))
+    assert listed == [5] * 4
 
 
 def test_workers_start_after_pictures_were_drawn_here(tmp_path: Path) -> None:
@@ -287,7 +317,7 @@ def test_a_full_disk_ends_in_one_sentence_and_2(workers: str, tmp_path: Path) ->
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("error: no space left to write ")
     assert done.stderr.count("\n") == 1
-    assert os.listdir(tmp_path / "out") == ["corpus.json"]
+    assert os.listdir(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])

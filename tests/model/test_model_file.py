@@ -53,9 +53,10 @@ def test_a_file_is_found_by_path_run_folder_or_shipped_name(
     assert model_file.locate("mine") == tmp_path / "mine.keras"
     with pytest.raises(UserError, match=r"no model file thine: .*\(mine\)"):
         model_file.locate("thine")
-    (tmp_path / "mine.tflite").touch()
-    with pytest.raises(UserError, match=r"mine\.tflite is no model file that this kit reads"):
-        model_file.locate(str(tmp_path / "mine.tflite"))
+    for name, sentence in (("mine.tflite", "is for LiteRT"), ("mine.h5", "is no model file that this kit reads")):
+        (tmp_path / name).touch()
+        with pytest.raises(UserError, match=f"{name} {sentence}"):
+            model_file.locate(str(tmp_path / name))
 
 
 def test_a_full_temporary_folder_is_no_damaged_file(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -268,6 +268,25 @@ def test_an_attention_beam_held_to_a_pattern_finds_what_enumeration_finds(patter
     assert allowed.accepts(greedy.numbers)
 
 
+def test_an_attention_beam_that_takes_much_memory_is_cut_into_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = replace(card("vgg", "bilstm", "attention", "none", "small"), longest=3)
+    decoder, most = decoder_of(build(described), described), list[int]()
+    outputs = decoder.outputs(np.concatenate([wide(number)[0] for number in range(5)]))
+    whole = decoder.decode(outputs, "beam", 4, 2)
+    run = getattr(decoder, "_run")  # noqa: B009
+
+    def watched(inputs: dict[str, Any], names: list[str]) -> Any:
+        most.append(len(inputs["characters"]))
+        return run(inputs, names)
+
+    monkeypatch.setattr(decoder, "_run", watched)
+    monkeypatch.setattr("model.heads.attention.BEAM_BYTES", 1)
+    parts = decoder.decode(outputs, "beam", 4, 2)
+    assert set(most) == {4}, "the texts of one picture at a time"
+    for cut, together in zip(parts, whole, strict=True):
+        assert [text.numbers for text in cut] == [text.numbers for text in together]
+
+
 def test_a_reader_holds_either_head_to_a_constraint(tmp_path: Path) -> None:
     described = card("vgg", "bilstm", "joint", "none", "small")
     model_file.save(build(described), described, tmp_path / "model.keras")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import picture
 from model import model_file
 from model.model_file import Card
 from model.reader import Reader
@@ -59,7 +60,30 @@ def test_characters_lie_in_the_picture_itself(
     assert [character.probability for character in reading.characters] == pytest.approx([0.9**0.5] * 3)
 
 
-@pytest.mark.parametrize("source", ["a.png", b"bytes", Path("a.png"), np.zeros((32, 48), np.uint8)])
+def test_arrays_are_read_as_files_are() -> None:
+    """Of the same plate: colours, opacity, sixteen bits; and what is no picture spoils no other."""
+    path = next((Path(__file__).parents[2] / "DB" / "samples").rglob("*.png"))
+    image = picture.read(path, 3)
+    ink = np.dstack([np.zeros_like(image), 255 - image.mean(axis=2).astype(np.uint8)])
+    images: list[Any] = [
+        image,
+        image.astype(np.uint16) * 257,
+        ink,
+        None,
+        image.astype(float),
+        image[:, :, :2],
+        image[:0],
+    ]
+    first, deep, transparent, *wrong = Reader("captcha").read(images)
+    assert first.text == deep.text == transparent.text == next(Reader("captcha").read([path])).text
+    assert [reading.text for reading in wrong] == [""] * 4
+    assert wrong[0].error == "a NoneType is no picture: give a path, the bytes of a file or an array"
+    assert all("is no picture: give uint8 (height, width)" in str(reading.error) for reading in wrong[1:])
+
+
+@pytest.mark.parametrize(
+    "source", ["a.png", b"bytes", Path("a.png"), np.zeros((32, 48), np.uint8), np.zeros((32, 48, 3), np.uint8)]
+)
 def test_one_source_in_place_of_several_is_refused(source: Any) -> None:
     with pytest.raises(TypeError, match="give a list"):
         next(Reader("captcha").read(source))

@@ -61,10 +61,22 @@ def test_rejecting_unsure_readings_leaves_those_that_are_right() -> None:
     assert (scores.accepted.images, scores.accepted.exact_match) == (4, 0.75)
     assert "accepted 66.67% (4) of the pictures, of which 75.00% are right" in str(scores)
 
+    # The probability that is named leaves out what is all but as sure.
+    near = score(["a"] * 1100, ["a"] * 1050 + ["b"] * 50, [0.99999] * 1000 + [0.99993] * 100, [""] * 1100)
+    assert near.sure is not None
+    assert (near.sure.probability, near.sure.images) == (0.99999, 1000)
+    short = score(["a"] * 3, ["a", "a", "b"], [0.987654, 0.981234, 0.3], [""] * 3)
+    assert short.sure is not None
+    assert short.sure.probability == 0.98
+    # However many are drawn, the last point of the curve is that of all.
+    many = score(["a"] * 450, ["a"] * 450, [1 - place / 1000 for place in range(450)], [""] * 450)
+    assert many.coverage[-1].share == 1
+
     none = score(truths, ["b"] * 6, probabilities, [""] * 6, min_probability=0.999)
     assert none.sure is None
     assert none.accepted is not None
     assert none.accepted.images == 0
+    assert "accepted none of the pictures" in str(none)
 
 
 @pytest.mark.parametrize(
