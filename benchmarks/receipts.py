@@ -5,7 +5,8 @@
 CORPUS is a folder with `labels.csv` (columns file, label, split). Its train labels are cut into words, and new fields
 are made of them, with other digits and in lower and upper case; 120,000 of these are drawn as lines and trained on,
 and then the train rows. Both networks read the test rows, and so does RapidOCR's recogniser (benchmarks/rapid.py says
-what that needs). Runs go to FOLDER (default runs/receipts) and go on where they were stopped.
+what that needs), which leaves out spaces: so texts are also compared without them. Runs go to FOLDER (default
+runs/receipts) and go on where they were stopped.
 """
 
 from __future__ import annotations
@@ -45,8 +46,27 @@ def main() -> None:
     first, second = folder / "generated", folder / "own"
     trial("generated lines alone", first, ["--data", str(folded), *TRAINING.split()], test)
     trial("then its own train rows", second, ["--data", str(train), "--size", "autox32", "--from", str(first)], test)
+    show("generated lines alone", texts(first, test))
+    show("then its own train rows", texts(second, test))
     pairs, speed = rapid.read(test, folder / "rapid.tsv")
-    print(f"RapidOCR: {described([(truth, text.upper()) for truth, text in pairs])}, read at {speed:,.0f} pictures/s")
+    show(f"RapidOCR, read at {speed:,.0f} pictures/s", pairs)
+
+
+def show(name: str, pairs: list[tuple[str, str]]) -> None:
+    """Print how many texts are their truths, case folded, with spaces and without."""
+    folded = [(truth, text.upper()) for truth, text in pairs]
+    bare = [(truth.replace(" ", ""), text.replace(" ", "")) for truth, text in folded]
+    print(f"{name}: {described(folded)}; without spaces {described(bare)}", flush=True)
+
+
+def texts(run: Path, test: Path) -> list[tuple[str, str]]:
+    """Truth and text of each row of the list `test`, read with the model of `run`."""
+    from dataset import collect
+    from model.reader import Reader
+
+    samples = list(collect(test))
+    readings = Reader(str(run)).read(sample.path for sample in samples)
+    return [(sample.label, reading.text) for sample, reading in zip(samples, readings, strict=True)]
 
 
 def labels(listed: Path) -> list[str]:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -81,7 +82,7 @@ def peer_scores(texts: Path) -> str:
     return described([tuple(line.split("\t")) for line in texts.read_text(encoding="utf-8").splitlines()])
 
 
-def described(pairs: list[tuple[str, ...]]) -> str:
+def described(pairs: Sequence[tuple[str, ...]]) -> str:
     from model.scores import wilson
 
     right = sum(truth == text for truth, text in pairs)
