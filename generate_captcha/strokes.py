@@ -93,10 +93,6 @@ class Drawn(NamedTuple):
     round: float  #: radius of bowls, as a part of the letter's width
     forms: str = ""  #: second forms that it has: `01 41`
 
-    @property
-    def name(self) -> str:
-        return f"strokes {self.weight} {self.round} {self.forms}"
-
 
 def characters() -> str:
     """What can be drawn by strokes."""

@@ -300,10 +300,9 @@ def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
             )
     latin = "".join(sorted(character for character in layout.characters if ord(character) < FAR_EAST))
     eastern = "".join(sorted(character for character in layout.characters if ord(character) >= FAR_EAST))
-    given: list[Face] = list(fonts or ())
-    layout._faces = tuple(given or _checked("faces", layout.faces, latin, path))
-    for face in given:
-        _complain("--fonts", face, latin)
+    layout._faces = tuple(fonts or _checked("faces", layout.faces, latin, path))
+    for face in fonts or ():
+        _complain("--fonts", face.name, face, latin)
     if eastern:
         layout._far_east = tuple(_checked("far_east", (layout.far_east,), eastern, path))
     layout._prints = tuple(
@@ -318,7 +317,7 @@ def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
     texts = [(f"bands[{number}]", band.texts) for number, band in enumerate(layout.bands)]
     texts += [(f"marks[{number}]", mark.texts) for number, mark in enumerate(layout.marks)]
     for key, shown in texts:
-        _complain(f"{key}.texts", small_face, "".join(shown))
+        _complain(f"{key}.texts", small_face.name, small_face, "".join(shown))
     for number, fonts_of_print in enumerate(layout._prints):
         if not fonts_of_print:
             raise UserError(f"prints[{number}].faces: small print needs a font, not strokes: name grotesk or another")
@@ -364,15 +363,15 @@ def _checked(key: str, names: tuple[str, ...], needed: str, path: Path) -> list[
             raise UserError(f"{key}: {error}") from error
         able = [face for face in of_name if not lettering.lacking(face, needed)]
         if not able:
-            _complain(key, of_name[0], needed)
+            _complain(key, name, of_name[0], needed)
         found += able
     return found
 
 
-def _complain(key: str, face: Face, needed: str) -> None:
+def _complain(key: str, name: str, face: Face, needed: str) -> None:
     missing: list[Any] = lettering.lacking(face, needed)
     if missing:
         raise UserError(
-            f"{key}: the font {face.name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}): "
+            f"{key}: the face {name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}): "
             "name another face or take the character out of the patterns"
         )

@@ -343,7 +343,7 @@ def test_letters_differ_from_one_another() -> None:
         (
             "size = ",
             'letters = "A-ZЖ"\nfaces = ["die"]\nsize = ',
-            r"faces: the font strokes .* lacks the character 'Ж'",
+            r"faces: the face die lacks the character 'Ж'",
         ),
         ("size = ", 'letters = "Z-A"\nsize = ', "letters or digits: the range Z-A runs backwards"),
         ("[[paints]]", "[lists]\ncity = []\n[[paints]]", r"lists\.city is empty"),
@@ -398,7 +398,7 @@ def test_own_fonts_must_have_the_letters(tmp_path: Path) -> None:
     folder = tmp_path / "fonts"
     folder.mkdir()
     (folder / "cmex10.ttf").write_bytes(Path(fonts.brought("cmex10.ttf")).read_bytes())
-    with pytest.raises(UserError, match=r"de_car\.toml: --fonts: the font cmex10\.ttf lacks the character"):
+    with pytest.raises(UserError, match=r"de_car\.toml: --fonts: the face cmex10\.ttf lacks the character"):
         plate(layouts="de_car", fonts=str(folder))
 
 
