@@ -297,6 +297,9 @@ def _decode_odd(data: bytes) -> Image:
             _check_size(*opened.size)
             opened.load()
             image = ImageOps.exif_transpose(opened)
+        if image.mode == "F":
+            # Nothing says what is white.
+            raise UnreadablePicture("its samples are fractions: save it with 8 or 16 bits")
         if image.mode.startswith("I"):
             return _rgb(np.asarray(image).clip(0, 65535).astype(np.uint16))
         if image.has_transparency_data:

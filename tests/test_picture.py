@@ -125,6 +125,12 @@ def test_transparent_palette_colours_are_laid_on_white(kind: str) -> None:
     assert tuple(image[8, 32]) == WHITE
 
 
+def test_samples_that_are_fractions_are_unreadable(tmp_path: Path) -> None:
+    pillow.fromarray(np.linspace(0, 1, 200, dtype=np.float32).reshape(10, 20)).save(tmp_path / "a.tif")
+    with pytest.raises(picture.UnreadablePicture, match="its samples are fractions: save it with 8 or 16 bits"):
+        picture.read(tmp_path / "a.tif", 1)
+
+
 @pytest.mark.parametrize(("mode", "transparent"), [("L", 76), ("RGB", BLUE)])
 def test_a_transparent_colour_without_palette_is_laid_on_white(mode: str, transparent: Any) -> None:
     source = pillow.new(mode, (6, 4), transparent)
