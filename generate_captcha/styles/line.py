@@ -46,8 +46,8 @@ LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
 PITCH = 0.4
 #: Em of its ink that a line which is cut closely may lose at each side: less than half of a full stop.
 TRACE = 0.04
-#: The part of its own height that the line above or below may show.
-NEIGHBOUR = 0.35
+#: The part of its own height that the line above or below may show, and the em that are left between the two.
+NEIGHBOUR, GAP = 0.35, 0.05
 
 
 class Written(NamedTuple):
@@ -156,14 +156,14 @@ class Line(TextStyle):
 
         most = source.between(0.7 - 0.25 * hard, 0.7 + 0.3 * hard)
         beside = source.between(0.12 * (1 - hard), 0.25) * self.height
-        room = -source.between(-0.15, TRACE)
+        around = -source.between(-0.15, TRACE)
         if closely:
             most, beside = 1.0, 0.0
         # A line whose pose would leave its letters too little room lies straight.
         for pose in (_pose(width, height, hard, self.distortion, source), Pose()):
             matrix, (left, upper, right, lower) = camera.extent(pose, width, height)
             if closely:
-                left, upper, right, lower = left - room, upper - room, right + room, lower + room
+                left, upper, right, lower = left - around, upper - around, right + around, lower + around
             part = min(1.0, max(most, self._legible * (lower - upper) / self.height))
             em = part * self.height / (lower - upper)
             picture_width = self.width or min(WIDEST, math.ceil(em * (right - left) + 2 * beside))
@@ -201,14 +201,13 @@ class Line(TextStyle):
                 return camera.project(ink, pose, width, to_picture, to_mask, whole)
             return _placed(ink, round(to_picture[0, 2] - to_mask[0, 2]), round(to_picture[1, 2] - to_mask[1, 2]), whole)
 
-        neighbour = None
-        if source.random() < 0.3 * hard:
+        neighbour, above = None, source.random() < 0.5
+        room = free_y * (off_y if above else 1 - off_y) / em
+        if source.random() < 0.3 * hard and room > GAP:
             text = self._label(source)
             its = typesetting.measure(font, text, 0.0)
-            above = source.random() < 0.5
             # So far away that it does not touch the line, and shows no more than a part of itself.
-            seen = free_y * (off_y if above else 1 - off_y) / em - NEIGHBOUR * (its.bottom - its.top)
-            away = max(source.between(0.05, 0.6), seen)
+            away = max(source.between(GAP, room), room - NEIGHBOUR * (its.bottom - its.top))
             neighbour = laid(text, its, top - its.bottom - away if above else bottom - its.top + away)
             if _tallest(_inner(neighbour)) > 1.2 * NEIGHBOUR * (its.bottom - its.top) * em:
                 neighbour = None
@@ -299,8 +298,8 @@ class Line(TextStyle):
                 image = camera.coarse(image, source.between(least, 1))
         if source.random() < 0.7 * hard:
             image = camera.grain(image, source.random() * 17 * hard * self.noise, source.random() < 0.5, source)
-        if source.random() < 0.15 * hard:
-            image = camera.thresholded(image, source.random() * 40 * hard * self.noise, source)
+        if source.random() < 0.1 * hard:
+            image = camera.thresholded(image, source.random() * 30 * hard * self.noise, source)
         if source.random() < 0.6 * hard:
             image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))
         return image
