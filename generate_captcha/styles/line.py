@@ -42,6 +42,8 @@ STEPS, STEPS_IDEOGRAPHS = (4, 1), (8, 4)
 WIDEST = 32_000
 #: Pixels per em that letters need, and those that ideographs need, to be read after all that is done to them.
 LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
+#: So many times as large letters must be to be read in black and white.
+BINARY = 1.4
 #: The least from one letter to the next, as a part of these, if the picture has room.
 PITCH = 0.4
 #: Em of its ink that a line which is cut closely may lose at each side: less than half of a full stop.
@@ -298,7 +300,7 @@ class Line(TextStyle):
                 image = camera.coarse(image, source.between(least, 1))
         if source.random() < 0.7 * hard:
             image = camera.grain(image, source.random() * 17 * hard * self.noise, source.random() < 0.5, source)
-        if source.random() < 0.1 * hard:
+        if source.random() < 0.15 * hard and em > BINARY * LEGIBLE:
             image = camera.thresholded(image, source.random() * 30 * hard * self.noise, source)
         if source.random() < 0.6 * hard:
             image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))
