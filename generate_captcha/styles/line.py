@@ -44,6 +44,10 @@ WIDEST = 32_000
 LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
 #: So many times as large letters must be to be read in black and white.
 BINARY = 1.4
+#: Rows of a printer's dots that letters need, per em.
+DOTS = 10
+#: The part of a line's ink that may lie elsewhere when it is printed so.
+LOST = 0.55
 #: The least from one letter to the next, as a part of these, if the picture has room.
 PITCH = 0.4
 #: Em of its ink that a line which is cut closely may lose at each side: less than half of a full stop.
@@ -71,6 +75,9 @@ class Line(TextStyle):
         "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "DejaVuSerif-Italic.ttf", "DejaVuSerif-BoldItalic.ttf",
         "STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "STIXGeneralBolIta.ttf",
         "cmr10.ttf", "cmb10.ttf", "cmss10.ttf", "cmti10.ttf", "cmtt10.ttf",
+        "HankenGrotesk-Regular.otf", "HankenGrotesk-Italic.otf", "HankenGrotesk-Bold.otf",
+        "SourceSansPro-Light.ttf", "SourceSansPro-Regular.ttf", "SourceSansPro-It.ttf", "SourceSansPro-Bold.ttf",
+        "SourceSansPro-Black.ttf",
     )  # fmt: skip
     ANY_FONT = True
     OWN = ("difficulty",)
@@ -213,7 +220,8 @@ class Line(TextStyle):
             neighbour = laid(text, its, top - its.bottom - away if above else bottom - its.top + away)
             if _tallest(_inner(neighbour)) > 1.2 * NEIGHBOUR * (its.bottom - its.top) * em:
                 neighbour = None
-        mask = _stroke(laid(label, setting, 0.0), em * LEGIBLE / self._legible, hard, source)
+        fine = em * LEGIBLE / self._legible
+        mask = _rastered(_stroke(laid(label, setting, 0.0), fine, hard, source), fine, hard, source)
         return Written(mask, neighbour, em, closely)
 
     # The picture
@@ -318,7 +326,7 @@ def _pose(width: float, height: float, hard: float, distortion: float, source: S
     much = hard * distortion
     if source.random() > min(1.0, 1.4 * hard):
         return Pose()
-    stretch = source.between(1 - 0.4 * hard, 1 + 0.3 * hard)
+    stretch = source.between(1 - 0.6 * hard, 1 + 0.3 * hard)
     # A long line that turns takes height, and its letters shrink: it turns less.
     most = min(14.0, math.degrees(math.atan(0.7 * height / width)))
     rotation = source.between(-most, most) * much if source.random() < 0.6 else 0.0
@@ -365,6 +373,27 @@ def _stroke(mask: Mask, em: float, hard: float, source: Source) -> Mask:
     changed = (cv2.dilate if fatter else cv2.erode)(mask, np.ones((2, 2) if em < 30 else (3, 3), np.uint8))
     share = source.between(0.2, 0.8 if fatter else 0.5)
     return cv2.addWeighted(mask, 1 - share, changed, share, 0)
+
+
+def _rastered(mask: Mask, em: float, hard: float, source: Source) -> Mask:
+    """Now and then as receipts are printed: in few dots, which touch or do not."""
+    size = min(3, int(em / DOTS))
+    if size < 2 or source.random() > 0.5 * hard:
+        return mask
+    size = 2 + source.randbelow(size - 1)
+    height, width = mask.shape
+    cells = cv2.resize(mask, (-(-width // size), -(-height // size)), interpolation=cv2.INTER_AREA)
+    dots = cv2.threshold(cells, source.between(70, 130), 255, cv2.THRESH_BINARY)[1]
+    if source.random() < 0.5:
+        printed = cv2.resize(dots, (dots.shape[1] * size, dots.shape[0] * size), interpolation=cv2.INTER_LINEAR)
+    else:
+        # Each cell is full in its middle, and less so where it meets its neighbours.
+        tile = np.full((size, size), 1 - source.between(0.1, 0.6))
+        tile[: size - 1, : size - 1] = 1
+        printed = (np.kron(dots, np.ones((size, size), np.uint8)) * np.tile(tile, dots.shape)).astype(np.uint8)
+    printed = printed[:height, :width]
+    # Thin or tangled strokes are lost in so few dots.
+    return printed if cv2.norm(printed, mask, cv2.NORM_L1) < LOST * cv2.norm(mask, cv2.NORM_L1) else mask
 
 
 def _relief(
