@@ -23,7 +23,7 @@ from benchmarks.trials import corpus, trial
 
 STAGE, VALIDATION, TEST = 20_000, 2_000, 5_000
 LINES = "--style line --size 280x32 --length 10 --alphabet gb2312 --difficulty 0.4"
-TRAINING = "--from random --size 280x32 --longest 12 --batch-size 64 --augmentation 0 --precision mixed_bfloat16"
+TRAINING = "--from random --size 280x32 --batch-size 64 --augmentation 0 --precision mixed_bfloat16"
 
 
 def main() -> None:
