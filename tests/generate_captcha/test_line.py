@@ -11,6 +11,7 @@ import pytest
 from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image, ImageDraw, ImageFont, features
 
+import generate_captcha.styles.line
 from console import UserError
 from generate_captcha import Source, fonts, style_of, typesetting
 from generate_captcha.fonts import Font
@@ -247,6 +248,25 @@ def test_lines_are_cut_out_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> No
         seen = written.neighbour[2:-2] > 64
         assert max(np.ptp(rows) if len(rows := np.flatnonzero(column)) else 0 for column in seen.T) < 0.5 * written.em
         assert not (np.minimum(written.neighbour, written.ink) > 64).any(), "the lines touch"
+
+
+def test_some_lines_are_printed_in_few_dots_and_stay_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    faithful = generate_captcha.styles.line._rastered
+    inks: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def watched(mask: np.ndarray, em: float, hard: float, source: Source) -> np.ndarray:
+        inks.append((mask.astype(int), faithful(mask, em, hard, source).astype(int)))
+        return inks[-1][1].astype(np.uint8)
+
+    monkeypatch.setattr(generate_captcha.styles.line, "_rastered", watched)
+    style = line(difficulty=0.8, size="autox40", length="3-8", alphabet="0-9A-Z")
+    for index in range(80):
+        style.picture(index)
+    printed = [(before, after) for before, after in inks if (before != after).any()]
+    assert 5 < len(printed) < len(inks) / 2
+    for before, after in printed:
+        assert before.shape == after.shape
+        assert np.abs(before - after).sum() < 0.55 * before.sum()
 
 
 # Looks
