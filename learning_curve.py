@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import console
 import notation
@@ -21,20 +19,20 @@ from console import UserError, atomic, warn
 from parameter import LearningCurveParameters
 
 if TYPE_CHECKING:
+    from dataset.held_out import Picture
     from model.learning_curve import Point
 
-#: What no line of a list can hold of a name: breaks, and bytes that are no UTF-8.
-NO_TEXT = re.compile(r"[\t\r\n\ud800-\udfff]")
 #: The smallest part, unless --parts says otherwise.
 SMALLEST = 50
 
 
 def main(parameters: LearningCurveParameters) -> int:
     """The whole story; returns the exit code."""
+    from dataset.held_out import held_out
     from model import learning_curve
     from model.training import recipe
 
-    pictures, test, unreadable = held_out(parameters)
+    pictures, test, unreadable = held_out(parameters.data, parameters.test, parameters.label_pattern)
     parts = notation.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):
         raise UserError(
@@ -58,62 +56,6 @@ def main(parameters: LearningCurveParameters) -> int:
         warn(learning_curve.answer(points))
     warn(f"drawn in {folder / 'curve.png'}")
     return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
-
-
-class Picture(NamedTuple):
-    """A labelled picture that can be read."""
-
-    digest: int  #: of its bytes
-    path: str
-    label: str
-
-
-def held_out(parameters: LearningCurveParameters) -> tuple[list[Picture], list[Picture], int]:
-    """Pictures to train on and others to test with, each in an order that their contents alone decide; and how many
-    were left out because they cannot be read.
-    """
-    pictures, unreadable = labelled(parameters.data, parameters.label_pattern)
-    part = notation.fraction(parameters.test)
-    if part is None:
-        test, more_unreadable = labelled(parameters.test, parameters.label_pattern)
-        tested = {picture.digest for picture in test}
-        others = [picture for picture in pictures if picture.digest not in tested]
-        if len(others) < len(pictures):
-            warn(f"{len(pictures) - len(others):,} pictures of --data are in --test, too: they are not trained on")
-        if not others:
-            raise UserError(f"all pictures in {parameters.data} are in {parameters.test}, too: give others to one flag")
-        return others, test, unreadable + more_unreadable
-    border = round(part * len(pictures))
-    # The same picture twice does not stand on both sides.
-    while 0 < border < len(pictures) and pictures[border].digest == pictures[border - 1].digest:
-        border += 1
-    if not 0 < border < len(pictures) - 1:
-        raise UserError(f"{parameters.data} has {len(pictures)} pictures with labels: too few to hold some of them out")
-    return pictures[border:], pictures[:border], unreadable
-
-
-def labelled(path: str, label_pattern: str | None) -> tuple[list[Picture], int]:
-    """The labelled pictures of `path` in the order of their digests, and how many cannot be read."""
-    import dataset
-    from picture import Stored
-
-    samples = dataset.collect(path, label_pattern)
-    contents = dataset.examine(samples)
-    reasons = dict(contents.unreadable)
-    readable = [sample for sample in samples if sample.name not in reasons]
-    if any(isinstance(sample.path, Stored) for sample in readable[:1]):
-        raise UserError(f"{path} holds records: write files with `python -m dataset convert {path} OUT --form tsv`")
-    # The lists that are trained by are text.
-    reasons |= {sample.name: "its name is no text: rename it" for sample in readable if NO_TEXT.search(sample.path)}
-    console.warn_of_each([f"left out {name}: {reason}" for name, reason in reasons.items()], not readable)
-    pictures = sorted(
-        Picture(int(digest), os.path.realpath(sample.path), sample.label)
-        for sample, digest in zip(readable, contents.digests, strict=True)
-        if sample.label and sample.name not in reasons
-    )
-    if not pictures:
-        raise UserError(f"no picture in {path} has a label and can be read: see --label-pattern")
-    return pictures, len(reasons)
 
 
 def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Picture], test: list[Picture]) -> None:

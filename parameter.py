@@ -26,6 +26,9 @@ from console import WRONG_USE, UserError
 #: Where the commands look when no path is given, relative to the clone.
 TRAIN_FOLDER, TEST_FOLDER, RUNS_FOLDER = "DB/train", "DB/test", "runs"
 
+#: What says of a folder how its pictures were made.
+CORPUS_RECORD = "corpus.json"
+
 DEFAULT_ALPHABET = "0-9A-Z"
 
 #: Where the commands take the name of weights: none, the network starts as it is initialised.

@@ -13,10 +13,8 @@ from console import UserError
 from dataset.forms import Sample, composed, exists, samples, stem
 from dataset.forms.listed import LISTS
 from dataset.tfrecord import is_records
+from parameter import CORPUS_RECORD
 from picture import PICTURE_SUFFIXES
-
-#: What says how the pictures of a folder were made; see generate_captcha.corpus.
-ABOUT = "corpus.json"
 
 
 def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None = None) -> Iterator[Sample]:
@@ -41,7 +39,9 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
 
     Of a folder, its lists are read. A flag without its value, `--csv *.png`, would replace a picture.
     """
-    lists = (os.path.join(path, name) for path in paths if path and os.path.isdir(path) for name in (*LISTS, ABOUT))
+    lists = (
+        os.path.join(path, name) for path in paths if path and os.path.isdir(path) for name in (*LISTS, CORPUS_RECORD)
+    )
     files = (path for path in (*filter(None, paths), *lists) if os.path.isfile(path))
     taken = {os.path.realpath(path): f"what is read, {path}" for path in files}
     for flag, output in outputs.items():

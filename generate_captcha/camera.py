@@ -177,7 +177,7 @@ def grain(image: Image, amount: float, coloured: bool, source: Source) -> Image:
     return cv2.addWeighted(image, 1.0, noise, strength, -128 * strength)
 
 
-def thresholded(image: Image, amount: float, source: Source) -> Image:
+def binarised(image: Image, amount: float, source: Source) -> Image:
     """In black and white, as fax machines and receipts' scanners store it, after :func:`grain` of `amount`.
 
     The threshold is Otsu's (1979), which leaves the least variance on either side.

@@ -31,12 +31,11 @@ import console
 from console import UserError, interrupts_held
 from generate_captcha.style import Image, Style
 from generate_captcha.styles import style_of
-from parameter import GenerateParameters
+from parameter import CORPUS_RECORD, GenerateParameters
 
 FOLDER_SIZE = 10_000
 #: Pictures that a worker takes at a time; what it draws between two reports.
 CHUNK = 32
-ABOUT = "corpus.json"
 #: The list of a corpus whose labels cannot stand in file names.
 LIST = "labels.tsv"
 
@@ -84,7 +83,7 @@ def write_corpus(parameters: GenerateParameters) -> Written:
             for drawn in work:
                 advance(drawn)
     except BaseException:
-        _leave_whole(out, parameters.count)
+        _leave_whole(out)
         raise
     return Written(missing, parameters.count - missing)
 
@@ -141,13 +140,14 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
                 advance(len(indices))
 
 
-def _leave_whole(out: Path, count: int) -> None:
+def _leave_whole(out: Path) -> None:
     """Of a corpus that was interrupted, list what is there; one without any picture is none."""
-    if not any(_there(out, count)):
-        for name in (ABOUT, LIST):
+    if not any(out.rglob("*.png")):
+        for name in (CORPUS_RECORD, LIST):
             (out / name).unlink(missing_ok=True)
     elif (out / LIST).exists():
-        lines = (out / LIST).read_text(encoding="utf-8").splitlines(keepends=True)
+        with (out / LIST).open(encoding="utf-8") as file:
+            lines = list(file)
         with console.atomic(out / LIST) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(line for line in lines if line == lines[0] or (out / line.split("\t")[0]).exists())
 
@@ -157,8 +157,8 @@ def _claim(out: Path, style: Style) -> None:
     about = style.about()
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file: give a folder")
-    if (out / ABOUT).exists():
-        earlier = _read_about(out / ABOUT)
+    if (out / CORPUS_RECORD).exists():
+        earlier = _read_about(out / CORPUS_RECORD)
         differing = [name for name in about if earlier.get(name) != about[name]]
         if "style" in differing:
             # The rest follows from it.
@@ -168,10 +168,11 @@ def _claim(out: Path, style: Style) -> None:
             raise UserError(f"{out} holds a corpus made with another {were}: give the same flags or another --out")
     elif out.is_dir() and _holds_files(out):
         raise UserError(
-            f"{out} holds files but no {ABOUT}, so they are not of this command: empty it or choose another --out"
+            f"{out} holds files but no {CORPUS_RECORD}, so they are not of this command: "
+            "empty it or choose another --out"
         )
     else:
-        with console.atomic(out / ABOUT) as temporary:
+        with console.atomic(out / CORPUS_RECORD) as temporary:
             temporary.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

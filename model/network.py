@@ -109,6 +109,14 @@ def build(card: Card) -> Any:
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=card.network)
 
 
+def column_width(name: str) -> int:
+    """Pixels across a column of the network that `--network` calls `name`."""
+    import_keras()
+    from model.backbones import BACKBONES
+
+    return BACKBONES[name.split("_")[0]].column
+
+
 def columns(network: Any) -> int | None:
     """How many columns the head of `network` sees, None where that depends on the picture."""
     steps: int | None = network.get_layer(COLUMNS).output.shape[1]

@@ -165,7 +165,7 @@ class Line(TextStyle):
 
         most = source.between(0.7 - 0.25 * hard, 0.7 + 0.3 * hard)
         beside = source.between(0.12 * (1 - hard), 0.25) * self.height
-        around = -source.between(-0.15, TRACE)
+        around = source.between(-TRACE, 0.15)
         if closely:
             most, beside = 1.0, 0.0
         # A line whose pose would leave its letters too little room lies straight.
@@ -309,7 +309,7 @@ class Line(TextStyle):
         if source.random() < 0.7 * hard:
             image = camera.grain(image, source.random() * 17 * hard * self.noise, source.random() < 0.5, source)
         if source.random() < 0.15 * hard and em > BINARY * LEGIBLE:
-            image = camera.thresholded(image, source.random() * 30 * hard * self.noise, source)
+            image = camera.binarised(image, source.random() * 30 * hard * self.noise, source)
         if source.random() < 0.6 * hard:
             image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))
         return image

@@ -14,6 +14,7 @@ from model.backbones.inception import inception
 from model.backbones.resnet import resnet
 from model.backbones.vgg import vgg
 from model.features import Features
+from picture import WIDTH_STEP
 
 
 class Backbone(NamedTuple):
@@ -22,11 +23,12 @@ class Backbone(NamedTuple):
     build: Callable[[Features, str], Features]
     recurrent: str
     presets: tuple[str, ...] = ("small", "base")
+    column: int = WIDTH_STEP  #: pixels across each
 
 
 BACKBONES: dict[str, Backbone] = {
     "vgg": Backbone(vgg, "summed", ("lite", "small", "base")),
     "crnn": Backbone(crnn, "projected"),
     "resnet": Backbone(resnet, "projected"),
-    "inception": Backbone(inception, "projected"),
+    "inception": Backbone(inception, "projected", column=8),
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import notation
 import picture
 from console import UserError, warn
-from model import model_file
+from model import model_file, network
 from model.heads import HEADS
 from model.model_file import Card
 from model.training import transfer
@@ -31,9 +31,6 @@ GENERAL = "general"
 
 #: Letters that stand out so many times as much in colour as in grey are better read in colour.
 HUES = 2.0
-
-#: Pixels across a column, of networks that have wider ones than the others.
-WIDE_COLUMNS = {"inception": 8}
 
 #: Rows that the networks are made for: enough for the strokes of one line of text.
 HEIGHT = 64
@@ -75,8 +72,7 @@ def completed(
     if not given.resume:
         refuse_idle_flags(given, parameters.head, longest)
     needed = max(map(HEADS[parameters.head].steps_needed, labels))
-    column = WIDE_COLUMNS.get(parameters.network.split("_")[0], picture.WIDTH_STEP)
-    width, height = size(aspect, -(-needed // parameters.rows), column)
+    width, height = size(aspect, -(-needed // parameters.rows), network.column_width(parameters.network))
     filled = parameters.model_copy(
         update={
             "alphabet": parameters.alphabet or characters([found, known]),
