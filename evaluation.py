@@ -97,6 +97,7 @@ def scored(
     parameters: EvaluationParameters, labelled: list[Sample], model: str, first: bool
 ) -> tuple[Scores, dict[str, Any]]:
     """The scores of a model file, and other facts; the `first` of several tells what is wrong with the pictures."""
+    from model.alphabet import told_unknown
     from model.constraints import Constraint
     from model.reader import Reader
     from model.scores import score
@@ -110,8 +111,10 @@ def scored(
         constraint=Constraint(parameters.length, parameters.charset, parameters.pattern, parameters.lexicon),
     )
     if first:
-        tell_unknown_characters([sample.label for sample in labelled], reader.card.alphabet, parameters.ignore_case)
-        forbidden = [sample.label for sample in labelled if not reader.allows(sample.label)]
+        labels = [sample.label for sample in labelled]
+        if hopeless := told_unknown(labels, reader.card.alphabet, parameters.ignore_case):
+            warn(hopeless)
+        forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
             warn(f"{len(forbidden):,} labels are not allowed by what is said to be known, such as {forbidden[0]}")
     truths, texts, probabilities, names = [], [], [], []
@@ -143,15 +146,6 @@ def scored(
     )
     facts = {"images_per_second": len(names) / seconds, "model": str(reader.path), "path": parameters.path}
     return scores, facts
-
-
-def tell_unknown_characters(labels: list[str], alphabet: str, ignore_case: bool) -> None:
-    """Warn of pictures that cannot come out right, because the network has never heard of a character."""
-    known = set(alphabet + alphabet.upper() + alphabet.lower() if ignore_case else alphabet)
-    hopeless = [set(label) - known for label in labels if not known.issuperset(label)]
-    if hopeless:
-        unknown = " ".join("space" if each == " " else each for each in sorted(set().union(*hopeless)))
-        warn(f"{len(hopeless):,} labels have characters that the model cannot read: {unknown}")
 
 
 if __name__ == "__main__":

@@ -37,11 +37,14 @@ def main(parameters: ExportParameters) -> int:
 def export_int8(model: Path, out: Path, path: str, label_pattern: str | None) -> int:
     """Export exactly and in integers, keep the second, and print what both read."""
     import dataset
-    from model import export
+    from model import export, model_file
+    from model.alphabet import told_unknown
 
     labelled = [sample for sample in dataset.collect(path, label_pattern) if sample.label]
     if len(labelled) < 2:
         raise UserError(f"{path} has {len(labelled)} pictures with a label, --int8 needs two: see --label-pattern")
+    if hopeless := told_unknown([sample.label for sample in labelled], model_file.read_card(model).alphabet):
+        console.warn(hopeless)
     calibrating = labelled[: 2 * CALIBRATING : 2]
     others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
     with tempfile.TemporaryDirectory() as folder:

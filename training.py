@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
 import console
-import notation
 import parameter
 from console import UserError
-from parameter import RANDOM, GenerateParameters, TrainingParameters
-
-if TYPE_CHECKING:
-    from dataset import Corpus, Samples
-    from model.model_file import Card
-    from model.training.adaptation import Adaptation
-    from model.training.trainer import Feed
-
-    #: To train on, to validate with, how many pictures could not be read, and what changes from epoch to epoch.
-    Feeds = tuple[Feed, Feed, int, Adaptation | None]
+from parameter import RANDOM, TrainingParameters
 
 
 def main(parameters: TrainingParameters) -> int:
@@ -38,6 +27,7 @@ def main(parameters: TrainingParameters) -> int:
     import dataset
     from generate_captcha.feed import preview
     from model import network
+    from model.training import feeds
     from model.training.trainer import train
     from model.training.transfer import transfer
 
@@ -55,13 +45,13 @@ def main(parameters: TrainingParameters) -> int:
     network.import_keras().utils.set_random_seed(parameters.seed)
     with network.precision(parameters.precision):
         net = network.build(card)
+    too_long = recipe.too_long(card, network.columns(net))
     if drawn:
-        training, validation, unreadable, adaptation = drawn_feeds(
-            parameters, card, drawn, labels, network.columns(net)
-        )
+        found = feeds.of_drawn(parameters, card, drawn, labels, too_long)
     else:
-        training, validation, unreadable, adaptation = feeds(parameters, card, pictures, network.columns(net))
-    settings = recipe.settings(parameters, len(training.rows), adaptation)
+        found = feeds.of_pictures(parameters, card, pictures, too_long)
+    training, validation = found.training, found.validation
+    settings = recipe.settings(parameters, len(training.rows), found.adaptation)
 
     if folder.has_state():
         start = "going on"
@@ -83,84 +73,7 @@ def main(parameters: TrainingParameters) -> int:
         console.warn(f"interrupted; go on with: python training.py --resume --run {shlex.quote(str(path))}")
         return console.INTERRUPTED
     folder.log(f"next: python prediction.py FOLDER --model {shlex.quote(str(path))}")
-    return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
-
-
-def drawn_feeds(
-    parameters: TrainingParameters, card: Card, drawn: GenerateParameters, labels: list[str], steps: int | None
-) -> Feeds:
-    """Fresh pictures for every epoch, and others, always the same, to validate with; `labels` are some of theirs."""
-    from generate_captcha.feed import Drawn, Fit
-    from model.alphabet import Alphabet
-    from model.training import recipe
-    from model.training.adaptation import Curriculum
-
-    part = notation.fraction(parameters.validation)
-    if part is None:
-        raise UserError(f"--validation {parameters.validation}: drawn pictures validate themselves; give a part, 0.1")
-    if parameters.augmentation and not parameters.resume:
-        raise UserError(f"--augmentation {parameters.augmentation:g}: drawn pictures vary by themselves; leave it out")
-    if unknown := sorted(set().union(*labels) - set(card.alphabet)):
-        raise UserError(f"--alphabet lacks {' '.join(unknown)}, which are drawn: add them, or leave the flag out")
-    # Where the width follows the text, there is room for it.
-    complaints = (recipe.too_long(card, steps)(label, 0, 0) for label in labels if steps is not None)
-    if complaint := next(filter(None, complaints), None):
-        raise UserError(complaint)
-    fit, encode = Fit(card.width, card.height, card.channels, card.fit), Alphabet(card.alphabet).encode
-    batch_size = parameters.batch_size or drawn.count
-    training = Drawn(drawn, fit, encode, batch_size)
-    validation = training.unchanging(max(1, round(part * drawn.count)))
-
-    def draw_at(difficulty: float) -> None:
-        training.difficulty = validation.difficulty = difficulty
-
-    curriculum = Curriculum(draw_at, drawn.difficulty) if parameters.curriculum else None
-    return training, validation, 0, curriculum
-
-
-def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, steps: int | None) -> Feeds:
-    """Batches to train on and to validate with, and how many pictures could not be read.
-
-    Decoded once, checked before the first step, never the same picture on both sides.
-    """
-    import numpy as np
-
-    import dataset
-    from model.alphabet import Alphabet
-    from model.training import recipe
-    from model.training.adaptation import Augmentation
-
-    def packed(samples: Samples) -> Corpus:
-        corpus = dataset.pack(samples, card.width, card.height, card.channels, card.fit)
-        console.warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
-        dataset.check(corpus, card.alphabet, recipe.too_long(card, steps))
-        return corpus
-
-    corpus = packed(pictures)
-    part = notation.fraction(parameters.validation)
-    if part:
-        held_out = corpus
-        rows, held_out_rows = dataset.split(corpus.names, corpus.digests, part)
-    else:
-        held_out = packed(dataset.collect(parameters.validation, parameters.label_pattern))
-        rows, held_out_rows = dataset.apart(corpus.digests, held_out.digests), np.arange(len(held_out))
-    if not len(rows) or not len(held_out_rows):
-        raise UserError(
-            f"{len(corpus)} pictures leave {len(rows)} to train on and {len(held_out_rows)} to validate: "
-            "add pictures, or give others with --validation"
-        )
-    encode, batch_size = Alphabet(card.alphabet).encode, parameters.batch_size or len(rows)
-    strength = parameters.augmentation
-    training = dataset.Batches(
-        corpus, rows, encode, batch_size, shuffle=True, augmentation=strength or 0.0, seed=parameters.seed
-    )
-
-    def strengthen(strength: float) -> None:
-        training.augmentation = strength
-
-    adaptation = Augmentation(strengthen, recipe.first_augmentation(len(rows))) if strength is None else None
-    unreadable = {*corpus.unreadable, *held_out.unreadable}
-    return training, dataset.Batches(held_out, held_out_rows, encode, batch_size), len(unreadable), adaptation
+    return console.SOME_UNREADABLE if found.unreadable else console.ALL_DONE
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 #: CTC's blank and the padding of labels; characters are 1…N.
@@ -38,3 +38,13 @@ class Alphabet:
 def ctc_steps(text: str) -> int:
     """Time steps that CTC needs for `text`: one per character and a blank between equal neighbours."""
     return len(text) + sum(left == right for left, right in pairwise(text))
+
+
+def told_unknown(labels: Sequence[str], alphabet: str, ignore_case: bool = False) -> str | None:
+    """A sentence on labels that have characters which `alphabet` lacks; None where all can be read."""
+    known = set(alphabet + alphabet.upper() + alphabet.lower() if ignore_case else alphabet)
+    hopeless = [set(label) - known for label in labels if not known.issuperset(label)]
+    if not hopeless:
+        return None
+    unknown = " ".join("space" if each == " " else each for each in sorted(set().union(*hopeless)))
+    return f"{len(hopeless):,} labels have characters that the model cannot read: {unknown}"

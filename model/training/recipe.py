@@ -20,6 +20,9 @@ from model.training.schedule import Schedule
 from model.training.trainer import Settings
 from parameter import RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters
 
+#: Says of a label and its picture's width and height why a network cannot write it, None of one that it can.
+TooLong = Callable[[str, int, int], str | None]
+
 #: What --quick trains on: enough to read most captchas within five minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
 QUICK_EPOCHS = 4
@@ -158,7 +161,7 @@ def first_augmentation(pictures: int) -> float:
     return min(1.0, (1000 / pictures) ** 0.3)
 
 
-def too_long(card: Card, steps: int | None) -> Callable[[str, int, int], str | None]:
+def too_long(card: Card, steps: int | None) -> TooLong:
     """A function that says of a label and its picture's width and height why a network of so many steps cannot write
     it.
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.alphabet import Alphabet, ctc_steps
+from model.alphabet import Alphabet, ctc_steps, told_unknown
 
 
 def test_numbers_start_at_one_and_come_back() -> None:
@@ -21,3 +21,8 @@ def test_an_alphabet_has_each_character_once(characters: str) -> None:
 @pytest.mark.parametrize(("text", "steps"), [("", 0), ("A", 1), ("ABA", 3), ("AAB", 4), ("1111", 7)])
 def test_ctc_needs_a_blank_between_equal_neighbours(text: str, steps: int) -> None:
     assert ctc_steps(text) == steps
+
+
+def test_labels_that_cannot_be_read_are_told_with_what_is_unknown_in_them() -> None:
+    assert told_unknown(["A1", "B 2", "Ab"], "AB12") == "2 labels have characters that the model cannot read: space b"
+    assert told_unknown(["A1", "Ab"], "AB12", ignore_case=True) is None

@@ -311,12 +311,13 @@ def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> No
     for number, image in enumerate(pictures(12)):
         (reading,) = reader.read([image])
         cv2.imwrite(str(tmp_path / f"{reading.text or 'a'}_{number}.png"), image)
+    cv2.imwrite(str(tmp_path / "é_12.png"), image)
     code, out, errors = run(export, folder / "attention.keras", "--out", tmp_path / "small.onnx", "--int8", tmp_path)
-    assert (code, errors) == (0, "")
+    assert (code, errors) == (0, "1 labels have characters that the model cannot read: é\n")
     compared, before, after = out.splitlines()
     assert "the same texts as Keras" in compared
     assert "float32: exact match" in before and "of 6;" in before
-    assert "int8: exact match" in after and "ranges found with 6 other pictures" in after
+    assert "int8: exact match" in after and "ranges found with 7 other pictures" in after
     assert (tmp_path / "small.onnx").stat().st_size < 0.9 * (folder / "attention.onnx").stat().st_size
     assert len(list(Reader(str(tmp_path / "small.onnx")).read(pictures(3)))) == 3
     (tmp_path / "none").mkdir()
