@@ -23,6 +23,9 @@ LogProbabilities = NDArray[np.floating]
 #: Stands for log(0): small enough to vanish in every sum, and free of the NaN of (-inf) - (-inf).
 IMPOSSIBLE = -1e30
 
+#: Steps after which the forward variables, which shrink from step to step, are brought back to 1.
+RESCALED = 8
+
 
 class Place(NamedTuple):
     """Where a character was read: its probability there, and the columns from `start` to `end`."""
@@ -51,16 +54,30 @@ def greedy(log_probabilities: LogProbabilities) -> list[Decoded]:
 
 
 def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> NDArray[np.float64]:
-    """Log-probability of each row's text, float64 (batch,): the forward variables of CTC, all rows at once."""
+    """Log-probability of each row's text, float64 (batch,): the forward variables of CTC, all rows at once.
+
+    A text whose probability vanishes in float64 beside that of what lies before it has -inf.
+    """
     emissions, skips = _states(log_probabilities, texts)
-    forward = np.full(skips.shape, IMPOSSIBLE)
-    forward[:, :2] = emissions[:, 0, :2]
-    for step in range(1, emissions.shape[1]):
-        forward = np.logaddexp.reduce(_came_from(forward, skips)) + emissions[:, step]
+    emitted, skips = np.exp(emissions).transpose(1, 0, 2), skips.astype(np.float64)
+    # Two impossible states stand before the first, so that every one has two before it.
+    padded = np.zeros((len(skips), skips.shape[1] + 2))
+    forward, one_back, two_back = padded[:, 2:], padded[:, 1:-1], padded[:, :-2]
+    forward[:, :2] = emitted[0, :, :2]
+    logarithms = np.zeros(len(texts))
+    for step in range(1, len(emitted)):
+        reached = two_back * skips
+        reached += one_back
+        reached += forward
+        np.multiply(reached, emitted[step], out=forward)
+        if step % RESCALED == 0:
+            greatest = np.maximum(forward.max(1), np.finfo(np.float64).tiny)
+            forward /= greatest[:, np.newaxis]
+            logarithms += np.log(greatest)
     rows, lengths = np.arange(len(texts)), np.array([len(text) for text in texts], int)
-    last_blank = forward[rows, 2 * lengths]
-    last_character = np.where(lengths > 0, forward[rows, np.maximum(2 * lengths - 1, 0)], IMPOSSIBLE)
-    return np.minimum(np.logaddexp(last_blank, last_character), 0.0)
+    last_character = np.where(lengths > 0, forward[rows, np.maximum(2 * lengths - 1, 0)], 0.0)
+    with np.errstate(divide="ignore"):
+        return np.minimum(np.log(forward[rows, 2 * lengths] + last_character) + logarithms, 0.0)
 
 
 def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> list[tuple[Place, ...]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import sys
 from collections import defaultdict
 
 import numpy as np
@@ -43,6 +45,16 @@ def test_probabilities_of_all_texts_sum_to_one() -> None:
     texts = list(enumerated(batch[0]))
     total = np.exp(text_log_probabilities(np.repeat(batch, len(texts), axis=0), texts)).sum()
     assert total == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_long_text_has_a_probability_too_small_for_a_number() -> None:
+    steps, classes, text = 800, 5, (1, 2, 3, 4) * 25
+    even = np.full((1, steps, classes), -np.log(classes), np.float32)
+    # Where no character follows itself, each has a run of steps, and there may be blanks around and between them.
+    alignments = math.comb(steps + len(text), 2 * len(text))
+    expected = math.log(alignments) - steps * math.log(classes)
+    assert text_log_probabilities(even, [text])[0] == pytest.approx(expected, rel=1e-6)
+    assert expected < math.log(sys.float_info.min), "a number would have done"
 
 
 @pytest.mark.parametrize("seed", range(20))
