@@ -10,22 +10,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-#: Seconds for which a batch waits to be filled, once there is something in it. A small batch costs more
-#: per picture, so this is longer than any list takes, and short for somebody who waits for one picture.
-PATIENCE = 0.1
-
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 
 
 def arrivals(
-    items: Iterable[Item], prepare: Callable[[Item], Prepared], size: int, ahead: int
+    items: Iterable[Item], prepare: Callable[[Item], Prepared], size: int, ahead: int, patience: float
 ) -> Generator[list[tuple[Item, Prepared]]]:
     """The `items` in their order, each with what `prepare` makes of it, up to `size` at a time and never none.
 
-    Items are taken in a thread of its own, which may wait for the next one for as long as it likes, and prepared in
-    several others; no more than `ahead` batches are held beside the one that was handed out. What the iterator or
-    `prepare` raises is raised here, the iterator's after all items that came before.
+    Once there is one, a batch waits for `patience` seconds to be filled; with none, it is what has come since the one
+    before was asked for: the longer that took, the more. Items are taken in a thread of its own, which may wait for
+    the next one for as long as it likes, and prepared in several others; no more than `ahead` batches are held beside
+    the one that was handed out. What the iterator or `prepare` raises is raised here, the iterator's after all items
+    that came before.
     """
     arrived: SimpleQueue[tuple[Item, Future[Prepared]] | BaseException | None] = SimpleQueue()
     room = threading.Semaphore(size * ahead)
@@ -54,7 +52,7 @@ def arrivals(
         while True:
             batch = []
             entry = arrived.get()
-            due = time.monotonic() + PATIENCE
+            due = time.monotonic() + patience
             while isinstance(entry, tuple):
                 batch.append(entry)
                 room.release()

@@ -168,6 +168,10 @@ def opened(path: Path) -> tuple[Runtime, Card]:
     """What runs the parts of the network in a model file, and its card. Raises UserError as :func:`load` does."""
     if path.suffix == ".onnx":
         card = read_card(path)
+        try:
+            onnx_metadata.check(path)
+        except ValueError as error:
+            raise UserError(f"{path} is damaged ({error}): export it again or take another copy") from error
         return runtimes.of_onnx(path), card
     from model.heads import HEADS
 

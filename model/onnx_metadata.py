@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+#: The entry with the checksum of the network: nothing else in a file tells of a bit that has flipped.
+CHECKSUM_ENTRY = "crnn_kit.crc32"
 #: Fields of ModelProto, and of the entries of its metadata (onnx.proto, StringStringEntryProto).
 GRAPH, METADATA, KEY, VALUE = 7, 14, 1, 2
 #: Kinds of fields: a number; 8 bytes; a length and so many bytes; 4 bytes.
@@ -27,6 +30,20 @@ def read(path: Path) -> dict[str, str]:
     if GRAPH not in fields:
         raise ValueError("it has no network")
     return dict(_entry(value) for value in fields.get(METADATA, []))
+
+
+def checksum(whole: bytes) -> str:
+    """The CRC-32 of the network in the content of a file, eight hexadecimal digits."""
+    network = dict(_fields(io.BytesIO(whole), len(whole)))[GRAPH]
+    return f"{zlib.crc32(network):08x}"
+
+
+def check(path: Path) -> None:
+    """Raise ValueError for a file whose network is not the one that was written."""
+    written = read(path).get(CHECKSUM_ENTRY)
+    # Files of earlier kits have none.
+    if written not in (None, checksum(path.read_bytes())):
+        raise ValueError("its network has changed since it was written")
 
 
 def _entry(value: bytes) -> tuple[str, str]:

@@ -23,6 +23,9 @@ from model.heads import HEADS
 
 Source = Path | str | bytes | NDArray[np.uint8]
 
+#: Seconds for which a batch waits to be filled, once there is something in it, where a small one costs much per
+#: picture: longer than any list takes, and short for somebody who waits for one picture.
+PATIENCE = 0.1
 #: Batches that are prepared ahead of the network: enough to hide a slow file, few enough to hold.
 BATCHES_AHEAD = 4
 ANY_TEXT = Constraint()
@@ -107,6 +110,8 @@ class Reader:
             )
         self._decoding = (decoder or ("beam" if self._allowed else self.card.decoder), beam_width, top)
         self._batch_size = batch_size
+        #: Keras compiles the network for every shape of a batch that it has not met before; onnxruntime does not.
+        self._compiles = self.path.suffix != ".onnx"
 
     def read(self, sources: Iterable[Source]) -> Iterator[Reading]:
         """Read any number of sources, in their order; an unreadable one gives a reading with an error.
@@ -128,7 +133,7 @@ class Reader:
             return
         # Pictures of similar width are read together: a network of any width looks through several batches for them.
         size, ahead = (self._batch_size, BATCHES_AHEAD) if self.card.width else (self._batch_size * WINDOW, 2)
-        for prepared in arrivals(sources, self._prepare, size, ahead):
+        for prepared in arrivals(sources, self._prepare, size, ahead, PATIENCE if self._compiles else 0.0):
             yield from self._read_chunk(prepared)
 
     def _prepare(self, source: Source) -> _Fitted | str:
@@ -200,10 +205,12 @@ class Reader:
     def outputs(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Any:
         """What the network says of fitted images, uint8 (height, width, channels), no more than the batch size."""
         batch, widths = picture.side_by_side(images) if self.card.width is None else (np.asarray(images), None)
-        count = len(batch)
-        # A shape not met before has the network compiled again, at the cost of many batches; with powers
-        # of two there are few shapes, and a single picture does not pay for a full batch.
-        padded = np.minimum(np.arange(min(1 << (count - 1).bit_length(), self._batch_size)), count - 1)
+        count = filled = len(batch)
+        if self._compiles:
+            # A shape not met before costs as much as many batches; with powers of two there are few shapes, and a
+            # single picture does not pay for a full batch.
+            filled = min(1 << (count - 1).bit_length(), self._batch_size)
+        padded = np.minimum(np.arange(filled), count - 1)
         inputs = batch[padded] if widths is None else (batch[padded], widths[padded])
         outputs = self._decoder.outputs(inputs)
         return [part[:count] for part in outputs] if isinstance(outputs, list) else outputs[:count]

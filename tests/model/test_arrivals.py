@@ -20,11 +20,11 @@ def doubled(number: int) -> int:
 
 
 def test_what_comes_fast_comes_in_full_batches_and_in_order() -> None:
-    batches = list(arrivals(range(70), doubled, size=16, ahead=2))
+    batches = list(arrivals(range(70), doubled, size=16, ahead=2, patience=0.1))
     assert [len(batch) for batch in batches] == [16, 16, 16, 16, 6]
     assert list(itertools.chain(*batches)) == [(number, 2 * number) for number in range(70)]
-    assert list(arrivals([], doubled, size=16, ahead=2)) == []
-    assert [len(batch) for batch in arrivals(range(32), doubled, size=16, ahead=2)] == [16, 16]
+    assert list(arrivals([], doubled, size=16, ahead=2, patience=0.1)) == []
+    assert [len(batch) for batch in arrivals(range(32), doubled, size=16, ahead=2, patience=0.1)] == [16, 16]
 
 
 def test_what_comes_slowly_is_there_before_the_next_one_comes() -> None:
@@ -36,10 +36,26 @@ def test_what_comes_slowly_is_there_before_the_next_one_comes() -> None:
             assert answered.acquire(timeout=LONG), "waited for a second item before the first was handed out"
 
     batches = []
-    for batch in arrivals(slow(), doubled, size=64, ahead=4):
+    for batch in arrivals(slow(), doubled, size=64, ahead=4, patience=0.1):
         batches.append(batch)
         answered.release()
     assert batches == [[(0, 0)], [(1, 2)], [(2, 4)]]
+
+
+def test_without_patience_a_batch_is_what_has_come() -> None:
+    more, taken = threading.Event(), threading.Event()
+
+    def first_one_then_others() -> Iterator[int]:
+        yield 0
+        assert more.wait(LONG)
+        yield from range(1, 6)
+        taken.set()
+
+    batches = arrivals(first_one_then_others(), doubled, size=4, ahead=4, patience=0.0)
+    assert next(batches) == [(0, 0)]
+    more.set()
+    assert taken.wait(LONG)
+    assert [[number for number, _ in batch] for batch in batches] == [[1, 2, 3, 4], [5]]
 
 
 def test_takes_no_more_than_it_may_hold() -> None:
@@ -51,7 +67,7 @@ def test_takes_no_more_than_it_may_hold() -> None:
             taken = number
             yield number
 
-    batches = arrivals(endless(), doubled, size=8, ahead=2)
+    batches = arrivals(endless(), doubled, size=8, ahead=2, patience=0.1)
     most = 0
     for batch in itertools.islice(batches, 50):
         time.sleep(0.002)
@@ -65,7 +81,7 @@ def test_an_error_of_the_iterator_comes_after_what_came_before_it() -> None:
         yield from range(20)
         raise ValueError("line 21 is damaged")
 
-    batches = arrivals(broken(), doubled, size=16, ahead=2)
+    batches = arrivals(broken(), doubled, size=16, ahead=2, patience=0.1)
     assert [number for number, _ in [*next(batches), *next(batches)]] == list(range(20))
     with pytest.raises(ValueError, match="line 21"):
         next(batches)
@@ -73,7 +89,7 @@ def test_an_error_of_the_iterator_comes_after_what_came_before_it() -> None:
 
 def test_an_error_in_preparing_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
-        list(arrivals([2, 1, 0], lambda number: 1 // number, size=2, ahead=2))
+        list(arrivals([2, 1, 0], lambda number: 1 // number, size=2, ahead=2, patience=0.1))
 
 
 def test_one_may_leave_while_the_iterator_waits_and_it_is_not_asked_again() -> None:
@@ -85,7 +101,7 @@ def test_one_may_leave_while_the_iterator_waits_and_it_is_not_asked_again() -> N
             yield number
             goes_on.wait(LONG)
 
-    batches = arrivals(stuck(), doubled, size=4, ahead=2)
+    batches = arrivals(stuck(), doubled, size=4, ahead=2, patience=0.1)
     assert next(batches) == [(0, 0)]
     threads = [thread for thread in threading.enumerate() if thread.name == "arrivals"]
     assert len(threads) == 1 and threads[0].daemon
