@@ -475,6 +475,12 @@ class PredictionParameters(Parameters):
     top: int = Field(1, ge=1, le=100, description="Texts per picture (beam).")
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
 
+    @model_validator(mode="after")
+    def _beam_has_a_use(self) -> Self:
+        if self.top == 1:
+            _refuse_idle_beam(self)
+        return self
+
 
 class EvaluationParameters(Parameters):
     """Score a model file on labelled pictures, with its uncertainty."""
@@ -509,6 +515,18 @@ class EvaluationParameters(Parameters):
     )
     min_probability: MinProbability = Field(None, description="Say what comes of rejecting readings below it.")
     batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+
+    @model_validator(mode="after")
+    def _beam_has_a_use(self) -> Self:
+        _refuse_idle_beam(self)
+        return self
+
+
+def _refuse_idle_beam(given: PredictionParameters | EvaluationParameters) -> None:
+    """Raise UserError for a --beam-width without a beam; texts that are known in part are looked for by one."""
+    known = (given.length, given.charset, given.pattern, given.lexicon)
+    if "beam_width" in given.model_fields_set and given.decoder != "beam" and not any(known):
+        raise UserError(f"--beam-width {given.beam_width} is for --decoder beam: add that, or leave it out")
 
 
 class ExportParameters(Parameters):

@@ -156,3 +156,11 @@ def test_gaps_in_a_dictionary_are_told_once_and_double_ids_refused(
     path.write_text("0\ta\n1\ta\n")
     with pytest.raises(ValueError, match="'a' is in the alphabet twice"):
         notation.alphabet(str(path))
+
+
+@pytest.mark.parametrize("parameters", [parameter.PredictionParameters, parameter.EvaluationParameters])
+def test_a_beam_width_without_a_beam_is_refused(parameters: type[parameter.Parameters]) -> None:
+    with pytest.raises(UserError, match="--beam-width 20 is for --decoder beam"):
+        parameter.from_command_line(parameters, ["DB/samples", "--beam-width", "20"])
+    for use in (["--decoder", "beam"], ["--length", "4"]):
+        parameter.from_command_line(parameters, ["DB/samples", "--beam-width", "20", *use])
