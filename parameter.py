@@ -525,7 +525,8 @@ class EvaluationParameters(Parameters):
 def _refuse_idle_beam(given: PredictionParameters | EvaluationParameters) -> None:
     """Raise UserError for a --beam-width without a beam; texts that are known in part are looked for by one."""
     known = (given.length, given.charset, given.pattern, given.lexicon)
-    if "beam_width" in given.model_fields_set and given.decoder != "beam" and not any(known):
+    usual = type(given).model_fields["beam_width"].default
+    if given.beam_width != usual and given.decoder != "beam" and not any(known):
         raise UserError(f"--beam-width {given.beam_width} is for --decoder beam: add that, or leave it out")
 
 
