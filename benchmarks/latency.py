@@ -3,16 +3,15 @@
     python benchmarks/latency.py [--model captcha] [--pictures 5000] [--rounds 6] [--without-peers]
 
 Captchas of 128x64 are generated, and the same files are read by all in turns, each time in a process of its own: this
-kit by its .keras file and by what export.py makes of it. Measured are
+kit by its .keras file and by what export.py makes of it, in floats and in integers of 8 bits. Measured are
 
     first     seconds from the start of the process to its first text, one picture
     one       milliseconds from a file's name to its text, one picture after the other in a warm process: p50 and p99
     folder    pictures/s of a whole folder, from the start of the process to its end, texts written to a file
     memory    the peak of that process, MB
 
-Medians over the rounds with the least and the greatest (of six rounds a 97 % interval). Peers may be in an environment
-of their own, with ddddocr and rapidocr-onnxruntime: PEER_PYTHON names its interpreter. One that is not there is left
-out.
+Medians over the rounds with the least and the greatest (of six rounds a 97 % interval). All start from compiled
+bytecode, as what was once started does. benchmarks/peers.py says where peers may be; one that is not there is left out.
 """
 
 from __future__ import annotations
@@ -27,10 +26,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-HOUSE = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(HOUSE))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-PEERS = {"ddddocr": "ddddocr", "RapidOCR": "rapidocr_onnxruntime"}
+from benchmarks import peers
+
+HOUSE = Path(__file__).resolve().parents[1]
 #: Pictures read before a process counts as warm, and those measured one by one.
 WARMING, ONE_BY_ONE = 50, 1_000
 
@@ -56,65 +56,67 @@ def main() -> None:
 
     print(f"{processor()}, {os.cpu_count()} cores; {flags.pictures:,} pictures, {flags.rounds} rounds", flush=True)
     with tempfile.TemporaryDirectory() as place:
-        folder, exported = Path(place) / "pictures", Path(place) / "model.onnx"
+        folder, floats, integers = (Path(place) / name for name in ("pictures", "floats.onnx", "integers.onnx"))
         write_corpus(GenerateParameters(out=str(folder), count=flags.pictures, seed=9))
         keras = model_file.locate(flags.model, model_file.TRAINED)
-        command = [sys.executable, "export.py", str(keras), "--out", str(exported)]
-        subprocess.run(command, cwd=HOUSE, check=True, stdout=subprocess.DEVNULL)
-        readers = [str(keras.resolve()), str(exported)]
-        readers += [] if flags.without_peers else [name for name in PEERS if is_there(name)]
+        for flags_of_export in (["--out", str(floats)], ["--out", str(integers), "--int8", str(folder)]):
+            command = [sys.executable, "export.py", str(keras), *flags_of_export]
+            subprocess.run(command, cwd=HOUSE, check=True, stdout=subprocess.DEVNULL)
+        readers = [str(keras.resolve()), str(floats), str(integers)]
+        readers += [] if flags.without_peers else peers.are_there()
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(place) / "bytecode")
+        for reader in readers:
+            first(reader, folder)
         found: dict[tuple[str, str], list[float]] = {}
         for _ in range(flags.rounds):
             for reader in readers:
                 for figure, value in measured(reader, folder, Path(place) / "texts.csv").items():
                     found.setdefault((reader, figure), []).append(value)
     for (reader, figure), values in found.items():
-        name = f"crnn-kit {Path(reader).suffix}" if Path(reader).suffix else reader
+        name = reader if reader in peers.PEERS else f"crnn-kit {Path(reader).name}"
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"{name}  {figure}: {middle:,.2f} ({low:,.2f} to {high:,.2f})")
 
 
-def is_there(peer: str) -> bool:
-    command = [os.environ.get("PEER_PYTHON", sys.executable), "-c", f"import {PEERS[peer]}"]
-    there = subprocess.run(command, capture_output=True).returncode == 0
-    if not there:
-        print(f"{peer} is not installed (PEER_PYTHON): left out")
-    return there
-
-
 def measured(reader: str, folder: Path, texts: Path) -> dict[str, float]:
     """All figures of one reader, once."""
-    files = sorted(folder.glob("*.png"))
-    ours = reader not in PEERS
-    python = sys.executable if ours else os.environ.get("PEER_PYTHON", sys.executable)
+    python, ours = (peers.PYTHON, False) if reader in peers.PEERS else (sys.executable, True)
     again = [python, __file__, "--be", reader]
-    kit = [python, "prediction.py", "--model", reader]
-
-    started = time.perf_counter()
-    command = [*kit, str(files[0])] if ours else [*again, "first", str(folder)]
-    with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout and process.stdout.readline(), f"{reader} read nothing"
-        first = time.perf_counter() - started
+    to_first_text = first(reader, folder)
 
     # The last line: peers print advertisements.
     done = subprocess.run([*again, "one", str(folder)], cwd=HOUSE, check=True, capture_output=True, text=True)
     p50, p99 = map(float, done.stdout.splitlines()[-1].split())
 
     started = time.perf_counter()
-    command = [*kit, str(folder), "--csv", str(texts)] if ours else [*again, "folder", str(folder)]
+    kit = [python, "prediction.py", "--model", reader, str(folder), "--csv", str(texts)]
+    command = kit if ours else [*again, "folder", str(folder)]
     with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         # Of this child alone.
         _, code, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(code)
     assert process.returncode == 0, f"{reader} ended with {process.returncode}"
-    speed = len(files) / (time.perf_counter() - started)
+    speed = len(list(folder.glob("*.png"))) / (time.perf_counter() - started)
     return {
-        "first, s": first,
+        "first, s": to_first_text,
         "one, p50 ms": p50,
         "one, p99 ms": p99,
         "folder, pictures/s": speed,
         "memory, MB": usage.ru_maxrss * 1024 / 1e6,
     }
+
+
+def first(reader: str, folder: Path) -> float:
+    """Seconds from the start of a process to the first text that it prints."""
+    file = str(next(folder.glob("*.png")))
+    kit = [sys.executable, "prediction.py", "--model", reader, file]
+    peer = [peers.PYTHON, __file__, "--be", reader, "first", str(folder)]
+    started = time.perf_counter()
+    command = peer if reader in peers.PEERS else kit
+    with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout and process.stdout.readline(), f"{reader} read nothing"
+        return time.perf_counter() - started
 
 
 def be(reader: str, what: str, folder: Path) -> None:
@@ -138,22 +140,8 @@ def be(reader: str, what: str, folder: Path) -> None:
 
 def reading(reader: str) -> Callable[[Path], str]:
     """From a file's name to its text."""
-    if reader == "ddddocr":
-        import ddddocr
-
-        engine = ddddocr.DdddOcr(show_ad=False)
-        return lambda file: str(engine.classification(file.read_bytes()))
-    if reader == "RapidOCR":
-        import cv2
-        from rapidocr_onnxruntime import RapidOCR
-
-        line_reader = RapidOCR()
-
-        def read(file: Path) -> str:
-            found, _ = line_reader(cv2.imread(str(file)), use_det=False, use_cls=False)
-            return str(found[0][0]) if found else ""
-
-        return read
+    if reader in peers.PEERS:
+        return peers.reading(reader)
     from model.reader import Reader
 
     ours = Reader(reader)

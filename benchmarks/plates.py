@@ -4,7 +4,7 @@
 
 CORPUS is a folder with `labels.csv` (columns file, label, split), all rows of which are read unless --rows says which.
 Only letters and digits count, in capitals; in a corpus whose name begins with plate_us, O counts as 0. Prints exact
-match with its Wilson interval and pictures/s; benchmarks/rapid.py says what RapidOCR needs.
+match with its Wilson interval and pictures/s; benchmarks/peers.py says what RapidOCR needs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import rapid
+from benchmarks import peers
 from benchmarks.feeding import processor
 from benchmarks.small_corpora import described
 
@@ -46,7 +46,7 @@ def main() -> None:
             truths = [label for _, label in rows]
             tell(corpus.name, "crnn-kit", list(zip(truths, texts, strict=True)), speed)
             if not arguments.without_peer:
-                tell(corpus.name, "RapidOCR", *rapid.read(listed, Path(folder) / "texts.tsv"))
+                tell(corpus.name, "RapidOCR", *peers.texts_of("RapidOCR", listed, Path(folder) / "texts.tsv"))
 
 
 def write_rows(corpus: Path, splits: list[str], path: Path) -> list[tuple[str, str]]:

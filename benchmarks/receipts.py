@@ -4,7 +4,7 @@
 
 CORPUS is a folder with `labels.csv` (columns file, label, split). Its train labels are cut into words, and new fields
 are made of them, with other digits and in lower and upper case; 120,000 of these are drawn as lines and trained on,
-and then the train rows. Both networks read the test rows, and so does RapidOCR's recogniser (benchmarks/rapid.py says
+and then the train rows. Both networks read the test rows, and so does RapidOCR's recogniser (benchmarks/peers.py says
 what that needs), which leaves out spaces: so texts are also compared without them. Runs go to FOLDER (default
 runs/receipts) and go on where they were stopped.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import rapid
+from benchmarks import peers
 from benchmarks.feeding import processor
 from benchmarks.small_corpora import described, write_list
 from benchmarks.trials import corpus, trial
@@ -48,7 +48,7 @@ def main() -> None:
     trial("then its own train rows", second, ["--data", str(train), "--size", "autox32", "--from", str(first)], test)
     show("generated lines alone", texts(first, test))
     show("then its own train rows", texts(second, test))
-    pairs, speed = rapid.read(test, folder / "rapid.tsv")
+    pairs, speed = peers.texts_of("RapidOCR", test, folder / "rapid.tsv")
     show(f"RapidOCR, read at {speed:,.0f} pictures/s", pairs)
 
 
