@@ -29,8 +29,8 @@ from model.runtimes import pictures as as_inputs
 
 #: So many pictures are read by both, and so far apart may their probabilities be.
 COMPARED, TOLERANCE = 64, 1e-4
-#: Pictures in a batch of those.
-BATCH = 16
+#: Pictures in a batch of those: the last one is alone, and batches of any size are to read the same.
+BATCH = 21
 
 
 class Comparison(NamedTuple):
