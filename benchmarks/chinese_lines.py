@@ -4,8 +4,8 @@
 
 FONTS is a folder with CJK fonts (docs/lines.md says where they come from). With all characters at once, a network from
 random weights had learnt nothing after 55,000 pictures, so it begins with 500 of them, by CTC, for three stages. From
-there it is trained with each head, `ctc`, `attention` and `joint` as they are asked for, by the same pictures: a stage is
-20,000, none of which comes twice. Prints the curve, sequences and characters read right of 2,000 others after each
+there it is trained with each head, `ctc`, `attention` and `joint` as they are asked for, by the same pictures: a stage
+is 20,000, none of which comes twice. Prints the curve, sequences and characters read right of 2,000 others after each
 stage, and at the end what evaluation.py says of 5,000 more. A joint head is read by CTC and by attention, the latter
 along the curve by `evaluation.py --follow` on 1,000 of the 5,000. Runs go to FOLDER (default runs/chinese_lines) and go
 on where they were stopped.
