@@ -150,16 +150,30 @@ def test_lines_of_any_width_train_and_read_the_same_alone_and_together(
 
 
 def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(adaptation, "LEARNT", 2.0)
     lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 16 --difficulty 0.5 --workers 1"
     arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
-    assert run(*arguments, "--epochs", "3") == console.ALL_DONE
-    assert [row["difficulty"] for row in rows(Path("r"))] == pytest.approx([0.0, 0.05, 0.1])
+    assert run(*arguments, "--epochs", "4") == console.ALL_DONE
+    assert [row["difficulty"] for row in rows(Path("r"))] == [0.0, 0.25, 0.5, 0.5]
+    told = capsys.readouterr().err
+    assert re.findall(r"epoch \d/4  difficulty (\S+) ", told) == ["0", "0.25", "0.5", "0.5"]
+    assert re.search(r"the model file is epoch [34]", told)
+    assert "reached difficulty" not in told
     assert model_file.read_card(Path("r/model.keras")).alphabet == "abc"
     assert not [path for path in tmp_path.iterdir() if path.name != "r"], "drawn pictures touch no disk"
+
+
+def test_says_when_pictures_did_not_become_as_hard_as_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 8 --difficulty 0.4 --workers 1"
+    arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
+    assert run(*arguments, "--epochs", "1") == console.ALL_DONE
+    assert "reached difficulty 0 of 0.4: train with more --epochs" in Path("r/log.txt").read_text()
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

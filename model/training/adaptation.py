@@ -12,8 +12,8 @@ from typing import Protocol
 
 from model.training.run_folder import History
 
-#: A difficulty is learnt when so few characters are read wrong; a curriculum has so many.
-LEARNT, STAGES = 0.05, 10
+#: A difficulty is learnt when so few characters are read wrong; a curriculum has at most so many steps.
+LEARNT, STEPS = 0.05, 10
 #: The loss of augmented pictures should be at least and at most so many times that of those to validate with, as far
 #: back as so many epochs.
 EASIEST, HARDEST, EPOCHS = 0.6, 1.25, 4
@@ -35,23 +35,37 @@ class Adaptation(Protocol):
     def following(self, history: History) -> float:
         """That of the epoch after those of the `history`."""
 
+    def remark(self, history: History) -> str:
+        """What the user should know at the end; "" where there is nothing."""
+
 
 @dataclass(frozen=True)
 class Curriculum:
     """Difficulty of drawn pictures up to a `goal`: clean ones first, harder ones when nearly all characters are read.
 
-    After Bengio et al. 2009, "Curriculum Learning".
+    Few `epochs` make large steps, or the goal would be out of their reach. After Bengio et al. 2009, "Curriculum
+    Learning".
     """
 
     apply: Callable[[float], None]
     goal: float
+    epochs: int
     name = "difficulty"
 
     def following(self, history: History) -> float:
-        if not history:
-            return 0.0
-        learnt = history[-1]["character_error_rate"] <= LEARNT
-        return min(self.goal, history[-1][self.name] + (self.goal / STAGES if learnt else 0.0))
+        learnt = sum(row["character_error_rate"] <= LEARNT for row in history)
+        # At most one an epoch: half of the epochs must be enough.
+        steps = min(STEPS, max(1, self.epochs // 2))
+        return self.goal * min(1.0, learnt / steps)
+
+    def remark(self, history: History) -> str:
+        reached = history[-1][self.name]
+        if reached == self.goal:
+            return ""
+        return (
+            f"reached difficulty {reached:.2g} of {self.goal:g}: train with more --epochs, or draw with a lower "
+            "--difficulty"
+        )
 
 
 @dataclass(frozen=True)
@@ -76,3 +90,6 @@ class Augmentation:
         plain = sum(before["validation_loss"] + after["validation_loss"] for before, after in pairwise(recent)) / 2
         change = STEP if loss > HARDEST * plain else 1 / STEP if loss < EASIEST * plain else 1.0
         return min(max(change * history[-1][self.name], WEAKEST), STRONGEST)
+
+    def remark(self, history: History) -> str:
+        return ""

@@ -9,7 +9,10 @@ from model.training.run_folder import History
 
 
 def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
-    """Loss, exact match and character error rate over the epochs, the `best` one named, as a PNG at `path`."""
+    """Loss, exact match and character error rate over the epochs, the `best` one named, as a PNG at `path`.
+
+    And the difficulty of the pictures, where it grew.
+    """
     from matplotlib.figure import Figure
 
     epochs = [row["epoch"] for row in history]
@@ -21,6 +24,8 @@ def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
     left.legend()
     right.plot(epochs, [100 * row["exact_match"] for row in history], label="exact match")
     right.plot(epochs, [100 * row["character_error_rate"] for row in history], label="character error rate")
+    if "difficulty" in best:
+        right.plot(epochs, [100 * row["difficulty"] for row in history], ":", label="difficulty, of 100")
     right.set(xlabel="epoch", ylabel="% of the validation pictures", ylim=(-2, 102))
     right.set_title(f"the model file: epoch {best['epoch']:.0f}, {best['exact_match']:.2%}", fontsize="medium")
     right.legend()

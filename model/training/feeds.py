@@ -15,7 +15,7 @@ from generate_captcha.feed import Drawn, Fit
 from model.alphabet import Alphabet
 from model.model_file import Card
 from model.training.adaptation import Adaptation, Augmentation, Curriculum
-from model.training.recipe import TooLong, first_augmentation
+from model.training.recipe import TooLong, budget, first_augmentation
 from model.training.trainer import Feed
 from parameter import GenerateParameters, TrainingParameters
 
@@ -50,8 +50,8 @@ def of_drawn(
     def draw_at(difficulty: float) -> None:
         training.difficulty = validation.difficulty = difficulty
 
-    curriculum = Curriculum(draw_at, drawn.difficulty) if parameters.curriculum else None
-    return Feeds(training, validation, 0, curriculum)
+    curriculum = Curriculum(draw_at, drawn.difficulty, budget(parameters, drawn.count))
+    return Feeds(training, validation, 0, curriculum if parameters.curriculum else None)
 
 
 def of_pictures(parameters: TrainingParameters, card: Card, pictures: Samples, too_long: TooLong) -> Feeds:

@@ -146,7 +146,7 @@ def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptati
     """How the trainer trains with completed `parameters` on so many pictures."""
     schedule = Schedule(
         peak=parameters.learning_rate or 0.0,
-        epochs=parameters.epochs or epochs(pictures, parameters.from_ != RANDOM),
+        epochs=budget(parameters, pictures),
         warmup=parameters.warmup,
         # What grows harder has no validation loss that could settle.
         settle=parameters.epochs is None and not parameters.curriculum,
@@ -154,6 +154,11 @@ def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptati
     return Settings(
         schedule, parameters.weight_decay, parameters.clip_norm, parameters.ema, parameters.patience, adaptation
     )
+
+
+def budget(parameters: TrainingParameters, pictures: int) -> int:
+    """Passes over so many pictures, at the most, with completed `parameters`."""
+    return parameters.epochs or epochs(pictures, parameters.from_ != RANDOM)
 
 
 def first_augmentation(pictures: int) -> float:

@@ -147,6 +147,8 @@ def train(
             f"the model file is epoch {kept['epoch']:.0f}: exact match {kept['exact_match']:.2%} "
             f"of {len(validation.rows):,} validation pictures"
         )
+        if settings.adaptation and (remark := settings.adaptation.remark(history)):
+            folder.log(remark)
     finally:
         # An interrupted training is looked at, too.
         if history:
@@ -299,10 +301,12 @@ def _epochs_without_better(history: History) -> int:
 
 
 def _line(row: dict[str, float], epochs: int) -> str:
+    difficulty = f"difficulty {row['difficulty']:.2g}  " if "difficulty" in row else ""
     return (
-        f"epoch {row['epoch']:.0f}/{epochs}  loss {row['loss']:.4f}  validation: loss {row['validation_loss']:.4f}, "
-        f"exact match {row['exact_match']:.2%}, CER {row['character_error_rate']:.2%}  "
-        f"lr {row['learning_rate']:.2g}  {row['pictures_per_second']:,.0f} pictures/s"
+        f"epoch {row['epoch']:.0f}/{epochs}  {difficulty}loss {row['loss']:.4f}  "
+        f"validation: loss {row['validation_loss']:.4f}, exact match {row['exact_match']:.2%}, "
+        f"CER {row['character_error_rate']:.2%}  lr {row['learning_rate']:.2g}  "
+        f"{row['pictures_per_second']:,.0f} pictures/s"
     )
 
 

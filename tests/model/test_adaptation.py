@@ -37,9 +37,27 @@ def test_a_loss_that_falls_fast_is_not_taken_for_augmentation() -> None:
     assert strengths([(8.0, 4.0), (3.0, 2.0), (1.5, 1.0), (0.75, 0.5)]) == [1.0] * 4
 
 
+def difficulties(error_rates: list[float], epochs: int, goal: float = 0.5) -> list[float]:
+    """The difficulty of each epoch, given the character error rates of those before."""
+    curriculum, history = Curriculum(lambda difficulty: None, goal, epochs), list[dict[str, float]]()
+    for rate in error_rates:
+        history.append({"difficulty": curriculum.following(history), "character_error_rate": rate})
+    return [row["difficulty"] for row in history]
+
+
 def test_a_curriculum_grows_harder_only_when_its_difficulty_is_learnt() -> None:
-    curriculum = Curriculum(lambda difficulty: None, goal=0.5)
-    assert curriculum.following([]) == 0
-    assert curriculum.following([{"difficulty": 0.2, "character_error_rate": 0.04}]) == pytest.approx(0.25)
-    assert curriculum.following([{"difficulty": 0.2, "character_error_rate": 0.06}]) == pytest.approx(0.2)
-    assert curriculum.following([{"difficulty": 0.5, "character_error_rate": 0.0}]) == pytest.approx(0.5)
+    assert difficulties([0.06, 0.04, 0.06, 0.05, 0.0], epochs=40) == pytest.approx([0.0, 0.0, 0.05, 0.05, 0.1])
+    assert difficulties([0.0] * 14, epochs=40)[9:] == pytest.approx([0.45, 0.5, 0.5, 0.5, 0.5])
+
+
+@pytest.mark.parametrize("epochs", range(2, 30))
+def test_a_curriculum_reaches_its_goal_in_half_of_its_epochs(epochs: int) -> None:
+    found = difficulties([0.0] * epochs, epochs, goal=0.7)
+    assert found[0] == 0
+    assert found[-(epochs // 2) :] == [0.7] * (epochs // 2)
+
+
+def test_a_curriculum_says_when_its_goal_was_missed() -> None:
+    curriculum = Curriculum(lambda difficulty: None, goal=0.5, epochs=8)
+    assert curriculum.remark([{"difficulty": 0.15}]).startswith("reached difficulty 0.15 of 0.5: ")
+    assert not curriculum.remark([{"difficulty": 0.5}])
