@@ -1,6 +1,6 @@
 """A folder, searched recursively; the label is the file name up to its first `_`: `aB3x_000017.png` reads `aB3x`.
 
-A folder in it that has a list of its own is read by that.
+A folder in it that has a list of its own, or that of MJSynth, is read by that.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from dataset.forms import listed
+from dataset.forms import listed, mjsynth
 from dataset.forms.writing import Picture, Plan, place, write_file
 from picture import PICTURE_SUFFIXES
 
@@ -25,22 +25,23 @@ def matches(path: Path) -> bool:
 
 
 def rows(path: Path) -> Iterator[tuple[str, str]]:
-    #: Of each folder in it: the one, itself or above, that has a list; none is the empty text.
-    lists, read = {"": ""}, set[str]()
+    #: Of each folder in it: the one, itself or above, that has a list, and the rows of that; none is the empty text.
+    lists: dict[str, tuple[str, Iterator[tuple[str, str]]]] = {"": ("", iter(()))}
 
-    def list_of(folder: str) -> str:
+    def list_of(folder: str) -> tuple[str, Iterator[tuple[str, str]]]:
         if folder not in lists:
-            above = list_of(folder.rpartition("/")[0])
-            lists[folder] = above or (folder if listed.matches(path / folder) else "")
+            own, own_rows = list_of(folder.rpartition("/")[0])
+            form = None if own else next((form for form in (listed, mjsynth) if form.matches(path / folder)), None)
+            lists[folder] = (folder, form.rows(path / folder)) if form else (own, own_rows)
         return lists[folder]
 
     for name in names(path, PICTURE_SUFFIXES):
         folder, _, file = name.rpartition("/")
-        if not (own := list_of(folder)):
+        own, own_rows = list_of(folder)
+        if not own:
             yield name, os.path.splitext(file)[0].partition("_")[0]
-        elif own not in read:
-            read.add(own)
-            yield from ((f"{own}/{other}", label) for other, label in listed.rows(path / own))
+        # Once, at the first of its pictures: afterwards there are no rows left.
+        yield from ((f"{own}/{other}", label) for other, label in own_rows)
 
 
 def names(path: Path, suffixes: Collection[str]) -> Iterator[str]:

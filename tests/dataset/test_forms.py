@@ -381,6 +381,17 @@ def test_folders_with_lists_of_their_own_are_read_by_them(tmp_path: Path) -> Non
     assert pairs(tmp_path) == found
 
 
+def test_a_folder_above_mjsynth_is_read_by_its_annotations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    inner = tmp_path / "mjsynth/mnt/ramdisk/max/90kDICT32px"
+    for name in ("2425/1/1_Lube_45484.jpg", "1/2/2_coley_14845.jpg"):
+        (inner / name).parent.mkdir(parents=True)
+        (inner / name).touch()
+    (inner / "annotation_train.txt").write_text("./2425/1/1_Lube_45484.jpg 45484\n")
+    (inner / "annotation_val.txt").write_text("./1/2/2_coley_14845.jpg 14845\n")
+    assert pairs(tmp_path) == [("mjsynth/mnt/ramdisk/max/90kDICT32px/2425/1/1_Lube_45484.jpg", "Lube")]
+    assert f"{inner}: reading annotation_train.txt" in capsys.readouterr().err
+
+
 def test_a_folder_above_others_names_those(tmp_path: Path) -> None:
     for part in ("train", "validation"):
         (tmp_path / part).mkdir()
