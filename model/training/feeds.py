@@ -50,8 +50,10 @@ def of_drawn(
     def draw_at(difficulty: float) -> None:
         training.difficulty = validation.difficulty = difficulty
 
-    curriculum = Curriculum(draw_at, drawn.difficulty, budget(parameters, drawn.count))
-    return Feeds(training, validation, 0, curriculum if parameters.curriculum else None)
+    curriculum = None
+    if parameters.curriculum:
+        curriculum = Curriculum(draw_at, drawn.difficulty, budget(parameters, drawn.count))
+    return Feeds(training, validation, 0, curriculum)
 
 
 def of_pictures(parameters: TrainingParameters, card: Card, pictures: Samples, too_long: TooLong) -> Feeds:
