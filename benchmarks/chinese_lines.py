@@ -1,14 +1,13 @@
 """Chinese lines: 10 of the 6,763 characters of GB 2312 in 280x32, drawn while the network learns from them.
 
-    python benchmarks/chinese_lines.py FONTS [FOLDER] [--heads ctc] [--stages 15]
+    python benchmarks/chinese_lines.py FONTS [FOLDER] [--heads ctc] [--stages 16]
 
-FONTS is a folder with CJK fonts (docs/lines.md says where they come from). With all characters at once, a network from
-random weights had learnt nothing after 55,000 pictures, so it begins with 500 of them, by CTC, for three stages. From
-there it is trained with each head, `ctc`, `attention` and `joint` as they are asked for, by the same pictures: a stage
-is 20,000, none of which comes twice. Prints the curve, sequences and characters read right of 2,000 others after each
-stage, and at the end what evaluation.py says of 5,000 more. A joint head is read by CTC and by attention, the latter
-along the curve by `evaluation.py --follow` on 1,000 of the 5,000. Runs go to FOLDER (default runs/chinese_lines) and go
-on where they were stopped.
+FONTS is a folder with CJK fonts (docs/lines.md says where they come from). Trains the same network with each head,
+`ctc`, `attention` and `joint` as asked for, by the same pictures: a stage is 20,000, none of which comes twice.
+It starts from the shipped `lines`: from random weights, nothing was learnt of 55,000. Prints the curve, sequences and
+characters read right of 2,000 others after each stage, and at the end what evaluation.py says of 5,000 more. A joint
+head is read by CTC and by attention, the latter along the curve by `evaluation.py --follow` on 1,000 of the 5,000. Runs
+go to FOLDER (default runs/chinese_lines) and go on where they were stopped.
 """
 
 from __future__ import annotations
@@ -25,16 +24,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import notation
 from benchmarks.feeding import processor
 from benchmarks.trials import HOUSE, corpus, trial
 from dataset import collect
 
 STAGE, VALIDATION, TEST, FOLLOWED = 20_000, 2_000, 5_000, 1_000
-LINES = "--style line --size 280x32 --length 10 --difficulty 0.4"
-TRAINING = "--size 280x32 --batch-size 64 --augmentation 0 --precision mixed_bfloat16"
-#: Characters to begin with, and stages.
-FEW, FEW_STAGES = 500, 3
+LINES = "--style line --size 280x32 --length 10 --alphabet gb2312 --difficulty 0.4"
+TRAINING = "--from lines --size 280x32 --batch-size 64 --augmentation 0 --precision mixed_bfloat16"
 
 
 def main() -> None:
@@ -43,23 +39,19 @@ def main() -> None:
     parser.add_argument("fonts", type=Path)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs/chinese_lines"))
     parser.add_argument("--heads", default="ctc")
-    parser.add_argument("--stages", type=int, default=15)
+    parser.add_argument("--stages", type=int, default=16)
     arguments = parser.parse_args()
     folder, lines = arguments.folder.resolve(), f"{LINES} --fonts {arguments.fonts.resolve()}"
     print(f"{processor()}, {os.cpu_count()} cores", flush=True)
-    test = corpus(folder / "test", f"{lines} --alphabet gb2312 --count {TEST} --seed 1000")
+    test = corpus(folder / "test", f"{lines} --count {TEST} --seed 1000")
     followed = folder / "followed.tsv"
     rows = [f"{sample.path}\t{sample.label}\n" for sample in itertools.islice(collect(test), FOLLOWED)]
     followed.write_text("".join(rows), encoding="utf-8")
-    few = folder / "few.txt"
-    few.write_text("\n".join(notation.alphabet("gb2312")[:FEW]), encoding="utf-8")
-    begun = ["--from", "random", "--epochs", str(FEW_STAGES)]
-    test_of_few = corpus(folder / "test_of_few", f"{lines} --alphabet {few} --count {VALIDATION} --seed 1001")
-    trial(f"{FEW} characters", folder / "few", [*drawn(lines, str(few), 2), *begun], test_of_few)
     for head in arguments.heads.split(","):
         run = folder / head
-        flags = [*drawn(lines, "gb2312", 1), "--from", str(folder / "few"), "--head", head]
-        flags += ["--epochs", str(arguments.stages)]
+        data = f"generate:{lines.removeprefix('--style ')} --count {STAGE} --seed 1"
+        flags = ["--data", data, "--validation", str(VALIDATION / STAGE), "--head", head]
+        flags += [*TRAINING.split(), "--epochs", str(arguments.stages)]
         if head == "joint":
             with followed_by_attention(run, followed):
                 trial("joint read by ctc", run, flags, test, ("--head", "ctc"))
@@ -71,12 +63,6 @@ def main() -> None:
                 seen, sequences = int(row["epoch"]) * STAGE, float(row["exact_match"])
                 characters = 1 - float(row["character_error_rate"])
                 print(f"  {seen:,} pictures: sequences {sequences:.2%}, 1 - CER {characters:.2%}", flush=True)
-
-
-def drawn(lines: str, alphabet: str, seed: int) -> list[str]:
-    """The flags of a training on lines of an alphabet."""
-    data = f"generate:{lines.removeprefix('--style ')} --alphabet {alphabet} --count {STAGE} --seed {seed}"
-    return ["--data", data, "--validation", str(VALIDATION / STAGE), *TRAINING.split()]
 
 
 @contextmanager
