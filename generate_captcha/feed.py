@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import picture
-from console import UserError, interrupts_held
+from console import UserError, interrupts_held, warn
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
@@ -27,6 +27,13 @@ from parameter import GenerateParameters
 PREVIEWED = 1000
 #: Added to a seed, it gives one that nobody gives to another corpus, such as that which the network is tested by.
 UNUSED = 1 << 40
+#: So many other pictures are tried in place of one that has no room for its text.
+ATTEMPTS = 10
+
+#: Says of a label and its picture's width and height why a network cannot write it, None of one that it can.
+TooLong = Callable[[str, int, int], str | None]
+#: Pictures as a network sees them, and their texts.
+Pairs = list[tuple[npt.NDArray[np.uint8], str]]
 
 
 @dataclass(frozen=True)
@@ -42,18 +49,24 @@ class Fit:
 class Drawn:
     """`parameters.count` pictures an epoch as `(images, labels)`, batch by batch, as `dataset.Batches` has them.
 
-    Epoch e has the pictures e·count … (e + 1)·count - 1 of the corpus that `parameters` describe. What is in a batch
-    depends on the parameters, epoch, index and `difficulty` alone.
+    Epoch e has the pictures e·count … (e + 1)·count - 1 of the corpus that `parameters` describe, others in place of
+    those that are `too_long`. What is in a batch depends on the parameters, epoch, index and `difficulty` alone.
     """
 
     def __init__(
-        self, parameters: GenerateParameters, fit: Fit, encode: Callable[[str], Sequence[int]], batch_size: int
+        self,
+        parameters: GenerateParameters,
+        fit: Fit,
+        encode: Callable[[str], Sequence[int]],
+        batch_size: int,
+        too_long: TooLong = lambda label, width, height: None,
     ) -> None:
         """`encode` turns a label into numbers from 1. Raises UserError for fonts and texts that will not do."""
         style = style_of(parameters)
         self.rows = range(parameters.count)
         self._longest, self._any_width = style.longest, fit.width is None
         self._encode, self._batch_size = encode, batch_size
+        self._too_long, self._told = too_long, False
         self._seed, self._fresh = parameters.seed, True
         #: 0 … 1; may be changed between epochs, in a style that has difficulties.
         self.difficulty = parameters.difficulty
@@ -89,30 +102,56 @@ class Drawn:
     def stream(self, epoch: int) -> Iterator[tuple[Any, npt.NDArray[np.int32]]]:
         """Batches of an epoch in order, drawn ahead by worker processes.
 
-        Raises UserError for a text that cannot be drawn so that it can be read, and when a process was killed.
+        Raises UserError for a text that cannot be drawn so that it can be read, when pictures have no room for their
+        texts time and again, and when a process was killed.
         """
         first = epoch * len(self.rows) if self._fresh else 0
-        waiting: deque[Future[list[tuple[npt.NDArray[np.uint8], str]]]] = deque()
+        waiting: deque[tuple[range, Future[Pairs]]] = deque()
         try:
             for start in range(0, len(self.rows), self._batch_size):
                 indices = range(first + start, first + min(start + self._batch_size, len(self.rows)))
-                # The first ones start the processes.
-                with interrupts_held():
-                    waiting.append(self._pool.submit(_draw, self._seed, indices, self.difficulty))
+                waiting.append((indices, self._drawing(indices)))
                 if len(waiting) > 2 * self._workers:
-                    yield self._batch(waiting.popleft().result())
+                    yield self._batch(*waiting.popleft())
             while waiting:
-                yield self._batch(waiting.popleft().result())
+                yield self._batch(*waiting.popleft())
         except BrokenProcessPool:
             raise UserError(
                 "a drawing process was killed from outside, perhaps for want of memory: go on with --resume, "
                 "or begin again with fewer --workers"
             ) from None
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
 
-    def _batch(self, drawn: list[tuple[npt.NDArray[np.uint8], str]]) -> tuple[Any, npt.NDArray[np.int32]]:
+    def _drawing(self, indices: Sequence[int]) -> Future[Pairs]:
+        # The first ones start the processes.
+        with interrupts_held():
+            return self._pool.submit(_draw, self._seed, indices, self.difficulty)
+
+    def _with_room(self, indices: range, drawn: Pairs) -> Pairs:
+        """What was `drawn`, but another picture wherever one has no room for its text: CTC has no loss for it."""
+        attempt = 0
+        while reasons := self._reasons(drawn):
+            first = next(iter(reasons.values()))
+            if not self._told:
+                warn(f"drawn anew, like all others that do not fit: {first}")
+                self._told = True
+            if attempt == ATTEMPTS:
+                raise UserError(first)
+            attempt += 1
+            others = self._drawing([indices[row] + attempt * UNUSED for row in reasons]).result()
+            for row, other in zip(reasons, others, strict=True):
+                drawn[row] = other
+        return drawn
+
+    def _reasons(self, drawn: Pairs) -> dict[int, str]:
+        """Why pictures have no room for their texts, by their places in the batch."""
+        reasons = (self._too_long(label, image.shape[1], image.shape[0]) for image, label in drawn)
+        return {row: reason for row, reason in enumerate(reasons) if reason}
+
+    def _batch(self, indices: range, future: Future[Pairs]) -> tuple[Any, npt.NDArray[np.int32]]:
+        drawn = self._with_room(indices, future.result())
         labels = np.zeros((len(drawn), self._longest), np.int32)
         for row, (_, label) in zip(labels, drawn, strict=True):
             numbers = self._encode(label)
@@ -149,7 +188,7 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-def _draw(seed: int, indices: range, difficulty: float) -> list[tuple[npt.NDArray[np.uint8], str]]:
+def _draw(seed: int, indices: Sequence[int], difficulty: float) -> Pairs:
     style, fit = _drawing
     style.seed, style.difficulty = seed, difficulty
     pictures = []

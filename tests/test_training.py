@@ -166,6 +166,18 @@ def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
     assert not [path for path in tmp_path.iterdir() if path.name != "r"], "drawn pictures touch no disk"
 
 
+def test_drawn_texts_that_no_picture_has_room_for_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = "generate:line --alphabet l --length 60 --size autox32 --difficulty 0 --count 4 --workers 1"
+    arguments = ["--data", lines, "--size", "autox16", "--batch-size", "4", "--run", "r", "--epochs", "1"]
+    assert run(*arguments) == console.WRONG_USE
+    assert re.search(
+        r"l{60} needs 119 columns, its picture has \d+: train with --size autox\d", capsys.readouterr().err
+    )
+
+
 def test_says_when_pictures_did_not_become_as_hard_as_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,13 +38,13 @@ def of_drawn(
         raise UserError(f"--augmentation {parameters.augmentation:g}: drawn pictures vary by themselves; leave it out")
     if unknown := sorted(set().union(*labels) - set(card.alphabet)):
         raise UserError(f"--alphabet lacks {' '.join(unknown)}, which are drawn: add them, or leave the flag out")
-    # Where the width follows the text, there is room for it.
+    # Where the width follows the text, each picture is asked as it is drawn; so are the texts that are not known yet.
     complaints = (too_long(label, 0, 0) for label in labels if card.width is not None)
     if complaint := next(filter(None, complaints), None):
         raise UserError(complaint)
     fit, encode = Fit(card.width, card.height, card.channels, card.fit), Alphabet(card.alphabet).encode
     batch_size = parameters.batch_size or drawn.count
-    training = Drawn(drawn, fit, encode, batch_size)
+    training = Drawn(drawn, fit, encode, batch_size, too_long)
     validation = training.unchanging(max(1, round(part * drawn.count)))
 
     def draw_at(difficulty: float) -> None:

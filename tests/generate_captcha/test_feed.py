@@ -135,6 +135,26 @@ def test_a_killed_worker_is_told() -> None:
         list(batches)
 
 
+def test_texts_that_their_pictures_have_no_room_for_give_way_to_others(capsys: pytest.CaptureFixture[str]) -> None:
+    def too_long(label: str, width: int, height: int) -> str | None:
+        assert (width, height) == (48, 24)
+        return f"{label} is too long" if len(label) > 3 else None
+
+    drawn = parameters()
+    feed, style = Drawn(drawn, Fit(48, 24, 1, "pad"), encode, 4, too_long), style_of(drawn)
+    first, again = (np.concatenate([labels for _, labels in feed.stream(1)]) for _ in range(2))
+    assert (first == again).all()
+    expected = [style.label(index) for index in range(10, 20)]
+    assert 0 < sum(len(label) > 3 for label in expected) < 10
+    for label, row in zip(expected, first, strict=True):
+        assert (row[row > 0].tolist() == encode(label)) == (len(label) <= 3)
+        assert np.count_nonzero(row) <= 3
+    assert capsys.readouterr().err.count("is too long") == 1
+    feed = Drawn(drawn, Fit(48, 24, 1, "pad"), encode, 4, lambda label, width, height: f"{label} is always too long")
+    with pytest.raises(UserError, match=r"[a-d]+ is always too long"):
+        next(feed.stream(0))
+
+
 def test_pictures_of_any_width_come_with_their_widths() -> None:
     feed = Drawn(parameters(size="autox32", length="1-9"), Fit(None, 32, 1, "stretch"), encode, 10)
     ((images, widths), labels), *others = feed.stream(0)
