@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
+#: Says of a label and its picture's width and height why a network cannot write it, None of one that it can.
+TooLong = Callable[[str, int, int], str | None]
 
 #: Suffixes by which pictures are found in a folder; what a file holds is decided by its content alone. The last ones
 #: are of formats that are not read: whoever has such pictures is told so.

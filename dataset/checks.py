@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sized
+from collections.abc import Sized
 from dataclasses import dataclass
 
 from console import UserError
 from dataset.contents import Contents
 from dataset.split import copies
 from notation import UNREADABLE
-
-TooLong = Callable[[str, int, int], str | None]
+from picture import TooLong
 
 #: File names that one sentence lists.
 _LISTED = 3

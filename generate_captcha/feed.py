@@ -22,6 +22,7 @@ from console import UserError, interrupts_held, warn
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
+from picture import TooLong
 
 #: Labels by which the longest one is guessed.
 PREVIEWED = 1000
@@ -30,8 +31,6 @@ UNUSED = 1 << 40
 #: So many other pictures are tried in place of one that has no room for its text.
 ATTEMPTS = 10
 
-#: Says of a label and its picture's width and height why a network cannot write it, None of one that it can.
-TooLong = Callable[[str, int, int], str | None]
 #: Pictures as a network sees them, and their texts.
 Pairs = list[tuple[npt.NDArray[np.uint8], str]]
 

@@ -15,9 +15,10 @@ from generate_captcha.feed import Drawn, Fit
 from model.alphabet import Alphabet
 from model.model_file import Card
 from model.training.adaptation import Adaptation, Augmentation, Curriculum
-from model.training.recipe import TooLong, budget, first_augmentation
+from model.training.recipe import budget, first_augmentation
 from model.training.trainer import Feed
 from parameter import GenerateParameters, TrainingParameters
+from picture import TooLong
 
 
 class Feeds(NamedTuple):

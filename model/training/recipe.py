@@ -6,7 +6,7 @@ How they were found: docs/recipe.md.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import notation
 import picture
@@ -19,9 +19,7 @@ from model.training.adaptation import Adaptation
 from model.training.schedule import Schedule
 from model.training.trainer import Settings
 from parameter import RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters
-
-#: Says of a label and its picture's width and height why a network cannot write it, None of one that it can.
-TooLong = Callable[[str, int, int], str | None]
+from picture import TooLong
 
 #: What --quick trains on: enough to read most captchas within five minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
