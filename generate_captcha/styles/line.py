@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ import numpy as np
 
 import notation
 import parameter
+import picture
 from console import UserError
 from generate_captcha import camera, grounds, typesetting
 from generate_captcha.camera import Pose
@@ -38,10 +40,14 @@ MARGIN, CUT = 2, 64
 #: Steps of the size, in pixels per em, at which letters are drawn that are then projected, and that stand straight.
 #: Of few sizes, drawn letters and opened fonts can be kept; fonts of ideographs take megabytes for each size.
 STEPS, STEPS_IDEOGRAPHS = (4, 1), (8, 4)
-#: OpenCV maps pictures of up to 32,767 pixels a side.
-WIDEST = 32_000
+#: A line that is projected is at most so wide before: OpenCV takes 32,767 pixels, and small letters are drawn larger.
+PROJECTED = 24_000
+#: The height at which lines are commonly read. Lower ones grow to it, and must not become too wide to be read.
+READ = 32
 #: Pixels per em that letters need, and those that ideographs need, to be read after all that is done to them.
 LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
+#: Those below which neither is read, not even in clean print.
+LEAST, LEAST_IDEOGRAPHS = 7, 10
 #: So many times as large letters must be to be read in black and white.
 BINARY = 1.4
 #: Rows of a printer's dots that letters need, per em.
@@ -88,14 +94,18 @@ class Line(TextStyle):
         self._pictures = Pictures(parameters.backgrounds) if parameters.backgrounds is not None else None
         self._boxes = {font: self._box(font) for font in self.fonts}
         self._files = [list(faces) for _, faces in itertools.groupby(self.fonts, key=lambda font: font.path)]
-        wide = any(ord(character) >= typesetting.FAR_EAST for character in self.alphabet)
+        wide = _wide(self.alphabet)
         self._legible = LEGIBLE_IDEOGRAPHS if wide else LEGIBLE
         self._steps = STEPS_IDEOGRAPHS if wide else STEPS
+        self._widest = picture.MOST_WIDTH * min(self.height, READ) // READ
 
     def draw(self, label: str, source: Source) -> Image:
+        least = LEAST_IDEOGRAPHS if _wide(label) else LEAST
         for attempt in range(AS_ASKED + EASIER + 1):
             hard = self.difficulty * min(1.0, 1 - (attempt - AS_ASKED) / EASIER)
             written = self._written(label, hard, source)
+            if written.em < least:
+                continue
             mask = _inner(written.ink)
             if not written.closely and (written.ink > CUT).sum() > (mask > CUT).sum():
                 continue
@@ -104,9 +114,10 @@ class Line(TextStyle):
             image = self._pictured(np.ascontiguousarray(ink), written.em * LEGIBLE / self._legible, hard, source)
             if stands_out(image, mask, written.em):
                 return image
+        shown = label if len(label) <= 60 else f"{label[:60]}… ({len(label):,} characters)"
         raise UserError(
-            f"--size {self.width or 'auto'}x{self.height}: {label!r} cannot be drawn in it so that it can be read: "
-            "ask for a larger size, or leave such texts out"
+            f"--size {self.width or 'auto'}x{self.height}: {shown!r} cannot be drawn in it so that it can be read: "
+            "ask for a larger size or shorter texts, or leave such texts out"
         )
 
     def about(self) -> dict[str, Any]:
@@ -175,9 +186,10 @@ class Line(TextStyle):
                 left, upper, right, lower = left - around, upper - around, right + around, lower + around
             part = min(1.0, max(most, self._legible * (lower - upper) / self.height))
             em = part * self.height / (lower - upper)
-            picture_width = self.width or min(WIDEST, math.ceil(em * (right - left) + 2 * beside))
+            picture_width = self.width or min(self._widest, math.ceil(em * (right - left) + 2 * beside))
             em = min(em, max(picture_width - 2 * beside, 0.9 * picture_width) / (right - left))
-            if em > self._legible and em * (right - left) > PITCH * self._legible * len(label):
+            roomy = em > self._legible and em * (right - left) > PITCH * self._legible * len(label)
+            if roomy and em * width < PROJECTED:
                 break
         # Small letters are drawn larger and projected: a whole number of pixels would be far from their size.
         straight = pose == Pose() and em > self._legible
@@ -204,7 +216,7 @@ class Line(TextStyle):
             """A line's ink in the picture, `down` em below its place."""
             ink, x, y = typesetting.draw(font, text, its, size)
             # A neighbour is no longer than the line: poses are made for the line's own length.
-            ink[:, max(0, round(x + setting.right * size)) :] = 0
+            ink = ink[:, : max(1, round(x + setting.right * size))]
             to_mask = np.array([[size, 0, x + middle[0] * size], [0, size, y + (middle[1] - down) * size], [0, 0, 1.0]])
             if not straight:
                 return camera.project(ink, pose, width, to_picture, to_mask, whole)
@@ -313,6 +325,10 @@ class Line(TextStyle):
         if source.random() < 0.6 * hard:
             image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))
         return image
+
+
+def _wide(characters: Iterable[str]) -> bool:
+    return any(ord(character) >= typesetting.FAR_EAST for character in characters)
 
 
 def _spacing(hard: float, source: Source) -> float:

@@ -12,6 +12,7 @@ from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image, ImageDraw, ImageFont, features
 
 import generate_captcha.styles.line
+import picture
 from console import UserError
 from generate_captcha import Source, fonts, style_of, typesetting
 from generate_captcha.fonts import Font
@@ -360,11 +361,37 @@ def test_a_long_line_shrinks_into_a_fixed_width() -> None:
         assert np.ptp(columns) > 120
 
 
-def test_a_very_long_line_has_a_width_that_opencv_can_draw() -> None:
-    image, label = line(size="autox32", length="3000", difficulty=1).picture(1)
-    assert len(label) == 3000
-    assert image.shape[0] == 32
-    assert 15_000 < image.shape[1] <= 32_000
+@pytest.mark.parametrize(("height", "widest"), [(16, 8_000), (32, 16_000), (48, 16_000)])
+def test_a_very_long_line_is_no_wider_than_can_be_read(height: int, widest: int) -> None:
+    style = line(size=f"autox{height}", length=str(widest // 6), difficulty=1)
+    for index in range(3):
+        image, label = style.picture(index)
+        assert len(label) == widest // 6
+        assert image.shape[0] == height
+        assert widest * 0.7 < image.shape[1] <= widest
+        fitted = picture.fit(image, None, max(32, height))
+        assert fitted.shape[1] <= picture.MOST_WIDTH
+
+
+@pytest.mark.parametrize(
+    ("size", "length", "alphabet"),
+    [
+        ("autox32", "9999", "0-9A-Z"),
+        # Hexagrams, the densest signs that a font of ours has.
+        ("64x12", "10", "䷀-䷿"),
+    ],
+)
+def test_letters_too_small_to_be_read_are_an_error(size: str, length: str, alphabet: str) -> None:
+    style = line(size=size, length=length, alphabet=alphabet, difficulty=0)
+    with pytest.raises(UserError, match=rf"^--size {size}: '.{{10,90}}' cannot be drawn in it .*shorter texts"):
+        style.picture(0)
+
+
+@pytest.mark.parametrize(("size", "alphabet"), [("64x12", "0-9A-Z"), ("120x16", "䷀-䷿")])
+def test_small_letters_that_can_be_read_are_drawn(size: str, alphabet: str) -> None:
+    style = line(size=size, length="10", alphabet=alphabet)
+    for index in range(20):
+        assert len(style.picture(index)[1]) == 10
 
 
 # Fonts and scripts
