@@ -9,9 +9,10 @@ import functools
 import multiprocessing
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
@@ -29,6 +30,9 @@ SUFFIX = ".toml"
 SMALL_FACE = "SourceSansPro-Bold.ttf"
 #: How long a plate may be, as a multiple of its height.
 MOST = 10
+#: Keys of tables, numbers of what stands in lists.
+Place: TypeAlias = tuple[str | int, ...]
+
 LETTERS, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 
 
@@ -38,12 +42,25 @@ def _colour(text: str) -> str:
     return text
 
 
+class _Wrong(UserError):
+    """What is wrong at a place in a layout, ("rows", 0, "gap"): `found` goes on with the place's name."""
+
+    def __init__(self, place: Place, found: str, value: object = None) -> None:
+        """`value` is the text that is wrong, where the place holds several."""
+        super().__init__(f"{_named_place(place)}{found}")
+        self.place, self.value = place, value
+
+
+def _named_place(place: Place) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+
+
 Colour = Annotated[str, AfterValidator(_colour)]
 Colours = Annotated[tuple[Colour, ...], Field(min_length=1)]
 Texts = Annotated[tuple[str, ...], Field(min_length=1)]
 Chance = Annotated[float, Field(ge=0, le=1)]
 Length = Annotated[float, Field(gt=0, le=3000)]
-Place = tuple[float, float]
+Point = tuple[float, float]
 Side = Literal["left", "right", "top", "bottom"]
 
 
@@ -105,7 +122,7 @@ class Print(Part):
     """Small print, no part of the label."""
 
     texts: Texts = Field(description="One of these.")
-    at: Place = Field(description="Its middle.")
+    at: Point = Field(description="Its middle.")
     height: Length = Field(description="Of capitals.")
     width: Length = Field(400.0, description="The most that it takes.")
     inks: tuple[Colour, ...] = Field((), description="One of these; the letters' where there is none.")
@@ -120,7 +137,7 @@ class Mark(Part):
     kind: Literal["seal", "sticker", "disc", "dot", "star", "shield", "figure", "stripes", "dash"] = Field(
         description="What it is."
     )
-    at: Place | Literal["gap"] = Field(description="Its middle; `gap` is the first separator of the first row.")
+    at: Point | Literal["gap"] = Field(description="Its middle; `gap` is the first separator of the first row.")
     offset: float = Field(0.0, description="How far below the middle of the gap.")
     size: tuple[Length, Length] = Field(description="Width and height.")
     colours: Colours = Field(description="One of these; stripes: all of them, from the left.")
@@ -249,18 +266,22 @@ def _files(folder: Path) -> list[Path]:
 
 def read(path: Path, fonts: list[Font] | None = None) -> Layout:
     """The layout of a file. Raises UserError, in one sentence, for whatever is wrong with it."""
+    text = ""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        layout = Layout(**tomllib.loads(text))
+        _complete(layout, path, fonts)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: it is no TOML file ({str(error)[:200]}): mend it there") from error
-    try:
-        layout = Layout(**values)
+        reason, _, place = str(error)[:200].partition(" (at line ")
+        where = f", line {place.partition(',')[0]}" if place else ""
+        raise UserError(f"{path}{where}: it is no TOML file ({reason}): mend it there") from error
     except ValidationError as error:
-        raise UserError(f"{path}: {_sentence(error)}") from error
+        wrong = _explained(error)
+        raise UserError(f"{path}{_line(text, wrong)}: {wrong}") from error
+    except _Wrong as wrong:
+        raise UserError(f"{path}{_line(text, wrong)}: {wrong}") from wrong
     except TypeError as error:
         raise UserError(f"{path}: {error}: mend it there") from error
-    try:
-        _complete(layout, path, fonts)
     except MissingFont as error:
         raise MissingFont(f"{path}: {error}") from error
     except UserError as error:
@@ -268,20 +289,44 @@ def read(path: Path, fonts: list[Font] | None = None) -> Layout:
     return layout
 
 
-def _sentence(error: ValidationError) -> str:
+def _explained(error: ValidationError) -> _Wrong:
     # A field that is unknown is often the misspelt name of one that is missing.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     # pydantic names the type that it tried, too, where a field may be of several.
-    place = [part for part in first["loc"] if not str(part).startswith(("tuple[", "literal["))]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    place = tuple(part for part in first["loc"] if not str(part).startswith(("tuple[", "literal[")))
     if first["type"] == "extra_forbidden":
-        return f"{where} is no field: take it out or mend its name; docs/plates.md lists the fields"
+        return _Wrong(place, " is no field: take it out or mend its name; docs/plates.md lists the fields")
     if first["type"] == "missing":
-        return f"{where} is missing: add it; docs/plates.md lists the fields"
+        return _Wrong(place, " is missing: add it; docs/plates.md lists the fields")
     reason = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list, in [ ]")
     if isinstance(first["input"], dict):
-        reason = f"write [[{where}]], in double brackets, for each"
-    return f"{where} is {str(first['input'])[:80]!r}: {reason[:1].lower()}{reason[1:]}; docs/plates.md lists the fields"
+        reason = f"write [[{_named_place(place)}]], in double brackets, for each"
+    found = f" is {str(first['input'])[:80]!r}: {reason[:1].lower()}{reason[1:]}; docs/plates.md lists the fields"
+    return _Wrong(place, found, first["input"])
+
+
+def _line(text: str, wrong: _Wrong) -> str:
+    """`, line 12`: where `text`, a layout's TOML, has what is wrong, or the table that it is in; nothing if nowhere."""
+    lines = text.splitlines()
+    table: Place = ()
+    tables, deepest, found = Counter[str](), 0, 0
+    for number, line in enumerate(lines, 1):
+        if header := re.match(r"\s*(\[\[?)\s*([\w.-]+)\s*\]", line):
+            name = header[2]
+            table = (name, tables[name]) if header[1] == "[[" else tuple(name.split("."))
+            tables[name] += 1
+            place = table
+        elif key := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line):
+            place = (*table, *key[1].split("."))
+        else:
+            continue
+        if len(place) > deepest and place == wrong.place[: len(place)]:
+            deepest, found = len(place), number
+    if found and deepest < len(wrong.place) and isinstance(wrong.value, str):
+        # A list may take many lines.
+        quoted = (f'"{wrong.value}"', f"'{wrong.value}'")
+        found = next((n for n, line in enumerate(lines[found - 1 :], found) if any(q in line for q in quoted)), found)
+    return f", line {found}" if found else ""
 
 
 def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
@@ -290,65 +335,75 @@ def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
     layout._patterns = tuple(_compiled(layout))
     width, height = layout.size
     if not 1 / MOST <= width / height <= MOST:
-        raise UserError(f"size is {list(layout.size)}: one side may be up to {MOST} times the other; mend it")
+        raise _Wrong(("size",), f" is {list(layout.size)}: one side may be up to {MOST} times the other; mend it")
     for number, row in enumerate(layout.rows):
         left, top, right, bottom = row.box
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-            raise UserError(
-                f"rows[{number}].box is {list(row.box)}, which does not lie within size {list(layout.size)}: "
-                "give left, top, right, bottom in millimetres"
+            raise _Wrong(
+                ("rows", number, "box"),
+                f" is {list(row.box)}, which does not lie within size {list(layout.size)}: "
+                "give left, top, right, bottom in millimetres",
             )
     latin = "".join(sorted(character for character in layout.characters if ord(character) < FAR_EAST))
     eastern = "".join(sorted(character for character in layout.characters if ord(character) >= FAR_EAST))
-    layout._faces = tuple(fonts or _checked("faces", layout.faces, latin, path))
+    layout._faces = tuple(fonts or _checked(("faces",), layout.faces, latin, path))
     for face in fonts or ():
-        _complain("--fonts", face.name, face, latin)
+        _complain(("--fonts",), face.name, face, latin)
     if eastern:
-        layout._far_east = tuple(_checked("far_east", (layout.far_east,), eastern, path))
+        layout._far_east = tuple(_checked(("far_east",), (layout.far_east,), eastern, path))
     layout._prints = tuple(
         tuple(
             face
-            for face in _checked(f"prints[{number}].faces", small.faces, "".join(small.texts), path)
+            for face in _checked(("prints", number, "faces"), small.faces, "".join(small.texts), path)
             if isinstance(face, Font)
         )
         for number, small in enumerate(layout.prints)
     )
     small_face = Font(brought(SMALL_FACE))
-    texts = [(f"bands[{number}]", band.texts) for number, band in enumerate(layout.bands)]
-    texts += [(f"marks[{number}]", mark.texts) for number, mark in enumerate(layout.marks)]
-    for key, shown in texts:
-        _complain(f"{key}.texts", small_face.name, small_face, "".join(shown))
+    texts = [("bands", number, band.texts) for number, band in enumerate(layout.bands)]
+    texts += [("marks", number, mark.texts) for number, mark in enumerate(layout.marks)]
+    for part, number, shown in texts:
+        _complain((part, number, "texts"), small_face.name, small_face, "".join(shown))
     for number, fonts_of_print in enumerate(layout._prints):
         if not fonts_of_print:
-            raise UserError(f"prints[{number}].faces: small print needs a font, not strokes: name grotesk or another")
+            raise _Wrong(
+                ("prints", number, "faces"), ": small print needs a font, not strokes: name grotesk or another"
+            )
 
 
 def _compiled(layout: Layout) -> Iterator[Pattern]:
     lists = {name: tuple(texts) for name, texts in layout.lists.items()}
     for name, texts in lists.items():
         if not texts or not all(texts):
-            raise UserError(f"lists.{name} is empty or has an empty text: add texts or take it out")
-    try:
-        letters, digits = notation.alphabet(layout.letters), notation.alphabet(layout.digits)
-    except ValueError as error:
-        raise UserError(f"letters or digits: {error}") from error
+            raise _Wrong(("lists", name), " is empty or has an empty text: add texts or take it out")
+    letters, digits = _alphabet("letters", layout.letters), _alphabet("digits", layout.digits)
     for number, text in enumerate(layout.patterns):
+        place = ("patterns", number)
         try:
             pattern = Pattern(text, letters, digits, lists)
         except PatternError as error:
-            raise UserError(f"patterns[{number}]: {error}") from error
+            raise _Wrong(place, f": {error}", text) from error
         if pattern.rows != len(layout.rows):
-            raise UserError(
-                f"patterns[{number}]: {text!r} has {pattern.rows} rows and the layout {len(layout.rows)}: "
-                "write a '/' where a lower row begins, and a [[rows]] for each"
+            raise _Wrong(
+                place,
+                f": {text!r} has {pattern.rows} rows and the layout {len(layout.rows)}: "
+                "write a '/' where a lower row begins, and a [[rows]] for each",
+                text,
             )
         for character in sorted(pattern.characters):
             if character.isspace() or not character.isprintable() or character in "_/":
-                raise UserError(f"patterns[{number}]: {character!r} cannot be in a label: take it out")
+                raise _Wrong(place, f": {character!r} cannot be in a label: take it out", text)
         yield pattern
 
 
-def _checked(key: str, names: tuple[str, ...], needed: str, path: Path) -> list[Face]:
+def _alphabet(key: str, text: str) -> str:
+    try:
+        return notation.alphabet(text)
+    except ValueError as error:
+        raise _Wrong((key,), f": {error}") from error
+
+
+def _checked(key: Place, names: tuple[str, ...], needed: str, path: Path) -> list[Face]:
     """The faces of `names` that have the characters `needed`.
 
     Of a role, those that lack some are left out as long as one is left. Raises UserError.
@@ -357,21 +412,22 @@ def _checked(key: str, names: tuple[str, ...], needed: str, path: Path) -> list[
     for name in names:
         try:
             of_name = lettering.faces(name, path.parent)
+            able = [face for face in of_name if not lettering.lacking(face, needed)]
         except MissingFont:
             raise
         except UserError as error:
-            raise UserError(f"{key}: {error}") from error
-        able = [face for face in of_name if not lettering.lacking(face, needed)]
+            raise _Wrong(key, f": {error}", name) from error
         if not able:
             _complain(key, name, of_name[0], needed)
         found += able
     return found
 
 
-def _complain(key: str, name: str, face: Face, needed: str) -> None:
+def _complain(key: Place, name: str, face: Face, needed: str) -> None:
     missing: list[Any] = lettering.lacking(face, needed)
     if missing:
-        raise UserError(
-            f"{key}: the face {name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}): "
-            "name another face or take the character out of the patterns"
+        raise _Wrong(
+            key,
+            f": the face {name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}): "
+            "name another face or take the character out of the patterns",
         )

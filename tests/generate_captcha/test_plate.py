@@ -327,47 +327,53 @@ def test_letters_differ_from_one_another() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "sentence"),
+    ("old", "new", "line", "sentence"),
     [
-        ("gap = 8", "gab = 8", r"rows\[0\]\.gab is no field: take it out or mend its name"),
-        ("gap = 8", "", r"rows\[0\]\.gap is missing: add it"),
-        ("gap = 8", "gap = -1", r"rows\[0\]\.gap is '-1': input should be greater than or equal to 0"),
-        ('"#ffffff"', '"white"', r"paints\[0\]\.ground\[0\] is 'white': a colour is #rrggbb"),
-        ("title =", "title ", "it is no TOML file .*line 2"),
-        ('"AA 99"', '"AA 99/A"', r"patterns\[0\]: 'AA 99/A' has 2 rows and the layout 1: write a '/'"),
-        ('"AA 99"', '"AA $"', r"patterns\[0\]: 'AA \$' has '\$', which stands for nothing"),
-        ("box = [20, 20, 280, 80]", "box = [20, 20, 280, 180]", r"rows\[0\]\.box .* does not lie within size"),
-        ("size = ", 'faces = ["comic"]\nsize = ', "faces: 'comic' is no face: name one of die, .*, or a font file"),
-        ("size = ", 'faces = ["None.ttf"]\nsize = ', "faces: the font None.ttf is in none of the packages"),
-        ("size = ", 'faces = ["grotesk"]\nletters = "A-Z語"\nsize = ', None),
-        (
-            "size = ",
-            'letters = "A-ZЖ"\nfaces = ["die"]\nsize = ',
-            r"faces: the face die lacks the character 'Ж'",
-        ),
-        ("size = ", 'letters = "Z-A"\nsize = ', "letters or digits: the range Z-A runs backwards"),
-        ("[[paints]]", "[lists]\ncity = []\n[[paints]]", r"lists\.city is empty"),
+        ("gap = 8", "gab = 8", 13, r"rows\[0\]\.gab is no field: take it out or mend its name"),
+        ("gap = 8", "", 10, r"rows\[0\]\.gap is missing: add it"),
+        ("gap = 8", "gap = -1", 13, r"rows\[0\]\.gap is '-1': input should be greater than or equal to 0"),
+        ('"#ffffff"', '"white"', 7, r"paints\[0\]\.ground\[0\] is 'white': a colour is #rrggbb"),
+        ('["#ffffff"]', "[\n  \"#ffffff\",\n  'white',\n]", 9, r"paints\[0\]\.ground\[1\] is 'white'"),
+        ("title =", "title ", 2, r"it is no TOML file \(Expected '=' .*\): mend it there"),
+        ('"AA 99"', '"AA 99/A"', 4, r"patterns\[0\]: 'AA 99/A' has 2 rows and the layout 1: write a '/'"),
+        ('["AA 99"]', '[\n  "AA 99",\n  "AA $",\n]', 6, r"patterns\[1\]: 'AA \$' has '\$', which stands for nothing"),
+        ("box = [20, 20, 280, 80]", "box = [20, 20, 280, 180]", 11, r"rows\[0\]\.box .* does not lie within size"),
+        ("size = [300", "size = [3000", 3, r"size is \[3000\.0, 100\.0\]: one side may be up to 10 times"),
+        ("size = ", 'faces = ["comic"]\nsize = ', 3, "faces: 'comic' is no face: name one of die, .*, or a font file"),
+        ("size = ", 'faces = ["None.ttf"]\nsize = ', 3, "faces: the font None.ttf is in none of the packages"),
+        ("size = ", 'letters = "A-ZЖ"\nfaces = ["die"]\nsize = ', 4, "faces: the face die lacks the character 'Ж'"),
+        ("size = ", 'letters = "Z-A"\nsize = ', 3, "letters: the range Z-A runs backwards"),
+        ("[[paints]]", "[lists]\ncity = []\n[[paints]]", 7, r"lists\.city is empty"),
+        ("[[paints]]", "lists.city = []\n[[paints]]", 6, r"lists\.city is empty"),
+        ("[[paints]]", "[border]\nwidth = 3\ninset = -1\n[[paints]]", 8, r"border\.inset is '-1'"),
         (
             "[[rows]]",
             '[[prints]]\ntexts = ["X"]\nat = [9, 9]\nheight = 5\nfaces = ["die"]\n[[rows]]',
-            "small print needs a",
+            14,
+            r"prints\[0\]\.faces: small print needs",
         ),
         (
             "[[rows]]",
+            '[[marks]]\nkind = "dot"\nat = "gap"\nsize = [9, 9]\ncolours = ["#ff0000"]\n'
             '[[marks]]\nkind = "cat"\nat = "gap"\nsize = [9, 9]\ncolours = []\n[[rows]]',
-            r"marks\[0\]\.kind is",
+            16,
+            r"marks\[1\]\.kind is",
         ),
     ],
 )
-def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, sentence: str | None, tmp_path: Path) -> None:
-    path = written(tmp_path, SMALL.replace(old, new, 1))
-    if sentence is None:
-        # Han letters come from a face of their own.
-        layout(Path(path))
-        return
-    with pytest.raises(UserError, match=rf"own\.toml: .*({sentence})") as caught:
-        plate(layouts=path)
+def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, line: int, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"own\.toml, line {line}: {sentence}") as caught:
+        plate(layouts=written(tmp_path, SMALL.replace(old, new, 1)))
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_nowhere_in_a_layout_has_no_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"own\.toml: title is missing: add it"):
+        plate(layouts=written(tmp_path, SMALL.replace('title = "Nowhere"', "")))
+
+
+def test_han_letters_come_from_a_face_of_their_own(tmp_path: Path) -> None:
+    layout(Path(written(tmp_path, SMALL.replace("size = ", 'faces = ["grotesk"]\nletters = "A-Z語"\nsize = '))))
 
 
 @pytest.mark.parametrize(
