@@ -18,8 +18,8 @@ from typing import NamedTuple, TypeAlias
 from generate_captcha.style import Source
 
 SEPARATORS = " -·."
-#: Repeats are for the few characters of a plate.
-MOST = 12
+#: Repeats are for the few characters of a plate, and so are brackets in one another.
+MOST, DEEPEST = 12, 50
 
 
 class PatternError(ValueError):
@@ -180,7 +180,7 @@ class Pattern:
         """`letters` and `digits` are what `A` and `9` stand for, `lists` what the names in `<>` do."""
         self.text = text
         self._letters, self._digits, self._lists = tuple(letters), tuple(digits), lists
-        self._place = 0
+        self._place = self._depth = 0
         self._root = self._either()
         if self._place < len(text):
             raise self._error("a ')' that closes nothing", "write '(' before it, or take it out")
@@ -255,7 +255,11 @@ class Pattern:
                     return _Choice((text,))
                 raise self._error("the empty text ''", "take it out")
             case "(":
+                self._depth += 1
+                if self._depth > DEEPEST:
+                    raise self._error(f"more than {DEEPEST} brackets in one another", "write it flatter")
                 inner = self._either()
+                self._depth -= 1
                 if self._peek() != ")":
                     raise self._error("a '(' that is never closed", "write ')' behind the group")
                 self._place += 1
@@ -298,4 +302,5 @@ class Pattern:
         return self.text[self._place : self._place + 1]
 
     def _error(self, found: str, remedy: str) -> PatternError:
-        return PatternError(f"{self.text!r} has {found} (at character {self._place}): {remedy}")
+        shown = self.text if len(self.text) <= 80 else f"{self.text[:80]}…"
+        return PatternError(f"{shown!r} has {found} (at character {self._place}): {remedy}")

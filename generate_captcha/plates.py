@@ -483,6 +483,8 @@ def _corners(under: Image, plate: Image, radius: int) -> None:
     height, width = plate.shape[:2]
     kept = under.copy()
     under[:] = plate
+    if not radius:
+        return
     weight = _rounded(height, width, 0, radius)
     for rows in (slice(0, radius), slice(height - radius, height)):
         for columns in (slice(0, radius), slice(width - radius, width)):

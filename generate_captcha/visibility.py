@@ -39,6 +39,9 @@ def stands_out(image: Image, mask: NDArray[np.uint8], em: float, levels: float =
     edges = np.linspace(rows[0], rows[-1] + 1, bands + 1).round().astype(int)
     # With the ring above and below.
     edges[[0, -1]] = 0, len(mask)
+    # Letters of a pixel or two have no halves.
+    if not np.diff(edges).all():
+        return False
     # Of each band of rows and stretch of columns: pixels, their sum and the sum of their squares, of ink and of ring.
     of_ink, of_ring = (
         np.stack([_sums(grey[low:high], where[low:high], starts) for low, high in itertools.pairwise(edges)])

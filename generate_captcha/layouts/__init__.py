@@ -28,8 +28,10 @@ FOLDER = Path(__file__).parent
 SUFFIX = ".toml"
 #: The font of bands, stickers and frames.
 SMALL_FACE = "SourceSansPro-Bold.ttf"
-#: How long a plate may be, as a multiple of its height.
-MOST = 10
+#: How long a plate may be, as a multiple of its height, and how low a row, as a part of it.
+MOST, LOWEST = 10, 0.1
+#: The most that a length or a place may be, in millimetres.
+FARTHEST = 3000
 #: Keys of tables, numbers of what stands in lists.
 Place: TypeAlias = tuple[str | int, ...]
 
@@ -59,15 +61,17 @@ Colour = Annotated[str, AfterValidator(_colour)]
 Colours = Annotated[tuple[Colour, ...], Field(min_length=1)]
 Texts = Annotated[tuple[str, ...], Field(min_length=1)]
 Chance = Annotated[float, Field(ge=0, le=1)]
-Length = Annotated[float, Field(gt=0, le=3000)]
-Point = tuple[float, float]
+Length = Annotated[float, Field(gt=0, le=FARTHEST)]
+Distance = Annotated[float, Field(ge=0, le=FARTHEST)]
+Shift = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
+Point = tuple[Shift, Shift]
 Side = Literal["left", "right", "top", "bottom"]
 
 
 class Part(BaseModel):
     """What all parts of a layout share: frozen, and no unknown names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Paint(Part):
@@ -87,8 +91,8 @@ class Border(Part):
     """A line around the plate."""
 
     width: Length = Field(description="Of the line.")
-    inset: float = Field(0.0, ge=0, description="From the plate's edge to the line.")
-    radius: float = Field(8.0, ge=0, description="Of its corners.")
+    inset: Distance = Field(0.0, description="From the plate's edge to the line.")
+    radius: Distance = Field(8.0, description="Of its corners.")
 
 
 class Band(Part):
@@ -110,7 +114,7 @@ class Row(Part):
     box: tuple[float, float, float, float] = Field(description="Left, top, right, bottom; letters are as tall as it.")
     letter: Length = Field(description="Width of the widest letter, or of all when fixed.")
     far_east: Length | None = Field(None, description="Width of Hangul and Han letters, where it differs.")
-    gap: float = Field(ge=0, description="Between two letters.")
+    gap: Distance = Field(description="Between two letters.")
     space: Length = Field(20.0, description="What a separator takes, instead of a gap.")
     fixed: bool = Field(False, description="Whether narrow letters (I, 1) take the room of wide ones.")
     spread: Chance = Field(0.0, description="How much of the room that is left goes between the letters, at most.")
@@ -138,7 +142,7 @@ class Mark(Part):
         description="What it is."
     )
     at: Point | Literal["gap"] = Field(description="Its middle; `gap` is the first separator of the first row.")
-    offset: float = Field(0.0, description="How far below the middle of the gap.")
+    offset: Shift = Field(0.0, description="How far below the middle of the gap.")
     size: tuple[Length, Length] = Field(description="Width and height.")
     colours: Colours = Field(description="One of these; stripes: all of them, from the left.")
     texts: tuple[str, ...] = Field((), description="Of stickers: one of these.")
@@ -151,7 +155,7 @@ class Layout(Part):
     title: str = Field(description="Country and kind, in words.")
     size: tuple[Length, Length] = Field(description="Width and height of the plate.")
     weight: float = Field(1.0, gt=0, description="How frequent, beside other layouts.")
-    radius: float = Field(10.0, ge=0, description="Of the plate's corners.")
+    radius: Distance = Field(10.0, description="Of the plate's corners.")
     patterns: Texts = Field(
         description="Each as frequent as the others; generate_captcha/patterns.py has the language."
     )
@@ -343,6 +347,11 @@ def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
                 ("rows", number, "box"),
                 f" is {list(row.box)}, which does not lie within size {list(layout.size)}: "
                 "give left, top, right, bottom in millimetres",
+            )
+        if bottom - top < LOWEST * height:
+            raise _Wrong(
+                ("rows", number, "box"),
+                f" is {list(row.box)}, too low to be read: let its bottom be {LOWEST * height:g} or more below its top",
             )
     latin = "".join(sorted(character for character in layout.characters if ord(character) < FAR_EAST))
     eastern = "".join(sorted(character for character in layout.characters if ord(character) >= FAR_EAST))

@@ -145,6 +145,7 @@ def test_each_letter_must_stand_out() -> None:
     image[:, 64:] = 20
     assert not stands_out(image, mask, 32), "the third bar stands on black"
     assert not stands_out(image, np.zeros_like(mask), 32), "nothing was written"
+    assert not stands_out(image, mask, 0.4), "letters of less than a pixel are none"
 
 
 def test_each_half_of_a_letter_must_stand_out() -> None:

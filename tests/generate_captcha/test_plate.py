@@ -338,6 +338,35 @@ def test_letters_differ_from_one_another() -> None:
         ('"AA 99"', '"AA 99/A"', 4, r"patterns\[0\]: 'AA 99/A' has 2 rows and the layout 1: write a '/'"),
         ('["AA 99"]', '[\n  "AA 99",\n  "AA $",\n]', 6, r"patterns\[1\]: 'AA \$' has '\$', which stands for nothing"),
         ("box = [20, 20, 280, 80]", "box = [20, 20, 280, 180]", 11, r"rows\[0\]\.box .* does not lie within size"),
+        (
+            "box = [20, 20, 280, 80]",
+            "box = [20, 20, 280, 20.4]",
+            11,
+            r"rows\[0\]\.box .* too low to be read: .* 10 or more",
+        ),
+        ("gap = 8", "gap = inf", 13, r"rows\[0\]\.gap is 'inf': input should be a finite number"),
+        ("size = ", "weight = inf\nsize = ", 3, "weight is 'inf': input should be a finite number"),
+        (
+            "size = ",
+            "radius = 1e12\nsize = ",
+            3,
+            "radius is '1000000000000.0': input should be less than or equal to 3000",
+        ),
+        *(
+            (
+                "[[rows]]",
+                f'[[prints]]\ntexts = ["X"]\nat = [{left}, 3]\nheight = 5\n[[rows]]',
+                12,
+                rf"prints\[0\]\.at\[0\] is '.+': input should be {what}",
+            )
+            for left, what in (("inf", "a finite"), ("nan", "a finite"), ("-1e12", "greater than or equal to -3000"))
+        ),
+        (
+            '"AA 99"',
+            f'"{"(" * 1500}A{")" * 1500}"',
+            4,
+            r"patterns\[0\]: '\({80}…' has more than 50 brackets in one another",
+        ),
         ("size = [300", "size = [3000", 3, r"size is \[3000\.0, 100\.0\]: one side may be up to 10 times"),
         ("size = ", 'faces = ["comic"]\nsize = ', 3, "faces: 'comic' is no face: name one of die, .*, or a font file"),
         ("size = ", 'faces = ["None.ttf"]\nsize = ', 3, "faces: the font None.ttf is in none of the packages"),
@@ -365,6 +394,20 @@ def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, line: int, senten
     with pytest.raises(UserError, match=rf"own\.toml, line {line}: {sentence}") as caught:
         plate(layouts=written(tmp_path, SMALL.replace(old, new, 1)))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("size = ", "radius = 0\nsize = "),
+        ("280, 80]", "280, 30]"),
+        ('"AA 99"', f'"{"(" * 50}A{")" * 50} 99"'),
+    ],
+)
+def test_what_is_just_allowed_in_a_layout_is_drawn(old: str, new: str, tmp_path: Path) -> None:
+    style = plate(layouts=written(tmp_path, SMALL.replace(old, new, 1)))
+    for index in range(3):
+        assert style.picture(index)[0].shape[0] == 64
 
 
 def test_what_is_nowhere_in_a_layout_has_no_line(tmp_path: Path) -> None:
