@@ -70,7 +70,7 @@ def alphabet(text: str) -> str:
     elif text.lower().endswith((".txt", ".tsv")):
         raise ValueError("no such file; give a file with one character per line, or the characters themselves")
     else:
-        characters = list(_characters_of_ranges(unicodedata.normalize("NFC", text)))
+        characters = list(ranges(unicodedata.normalize("NFC", text)))
     if not characters:
         raise ValueError("an alphabet needs at least one character, such as 0-9A-Z")
     for character in filter(UNREADABLE.match, characters):
@@ -97,7 +97,11 @@ def _characters_of_gb2312() -> list[str]:
     return [code.decode("gb2312") for code in codes]
 
 
-def _characters_of_ranges(text: str) -> Iterator[str]:
+def ranges(text: str) -> Iterator[str]:
+    """The characters of `A-F0`, as often as they are in it; a `-` that is not between two is itself.
+
+    Raises ValueError for a range that runs backwards.
+    """
     position = 0
     while position < len(text):
         first, dash, last = list((text[position : position + 3] + "\0\0")[:3])

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+import notation
 from generate_captcha.style import Source
 
 SEPARATORS = " -·."
@@ -283,9 +284,11 @@ class Pattern:
         return _Repeat(node, low, high)
 
     def _set(self, text: str) -> tuple[str, ...]:
-        found: list[str] = []
-        for one, last in re.findall(r"(.)(?:-(.))?", text):
-            found += map(chr, range(ord(one), ord(last or one) + 1))
+        try:
+            found = list(notation.ranges(text))
+        except ValueError as error:
+            wrong, _, remedy = str(error).partition("; ")
+            raise self._error(f"[{text}], in which {wrong}", remedy) from error
         if not found or len(set(found)) < len(found):
             what = f"twice the same in [{text}]" if found else f"nothing in [{text}]"
             raise self._error(what, "write each character once, ranges as 0-9")
