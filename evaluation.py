@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +99,7 @@ def scored(
     from model.alphabet import told_unknown
     from model.constraints import Constraint
     from model.reader import Reader
-    from model.scores import score
+    from model.scores import read_and_score
 
     reader = Reader(
         model,
@@ -117,34 +116,8 @@ def scored(
         forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
             warn(f"{len(forbidden):,} labels are not allowed by what is said to be known, such as {forbidden[0]}")
-    truths, texts, probabilities, names = [], [], [], []
-    started = time.perf_counter()
-    with console.progress("reading", len(labelled)) as advance:
-        for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
-            advance(1)
-            if reading.error is not None:
-                if first:
-                    warn(f"{sample.path}: {reading.error}")
-                continue
-            truths.append(sample.label)
-            texts.append(reading.text)
-            probabilities.append(reading.probability)
-            names.append(sample.path)
-    seconds = time.perf_counter() - started
-    if not names:
-        raise UserError(
-            f"none of the {len(labelled):,} pictures in {parameters.path} can be read: see the reasons above"
-        )
-    scores = score(
-        truths,
-        texts,
-        probabilities,
-        names,
-        parameters.ignore_case,
-        unreadable=len(labelled) - len(names),
-        min_probability=parameters.min_probability,
-    )
-    facts = {"images_per_second": len(names) / seconds, "model": str(reader.path), "path": parameters.path}
+    scores, seconds = read_and_score(reader, labelled, parameters.ignore_case, parameters.min_probability, tell=first)
+    facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": parameters.path}
     return scores, facts
 
 

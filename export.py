@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import console
 from console import UserError
 from parameter import ExportParameters
-
-if TYPE_CHECKING:
-    from dataset import Sample
-    from model.scores import Scores
 
 #: Labelled pictures that --int8 finds ranges with, at the most: every other one. The loss is measured on the rest.
 CALIBRATING = 200
@@ -39,6 +34,8 @@ def export_int8(model: Path, out: Path, path: str, label_pattern: str | None) ->
     import dataset
     from model import export, model_file
     from model.alphabet import told_unknown
+    from model.reader import Reader
+    from model.scores import read_and_score
 
     labelled = [sample for sample in dataset.collect(path, label_pattern) if sample.label]
     if len(labelled) < 2:
@@ -50,29 +47,14 @@ def export_int8(model: Path, out: Path, path: str, label_pattern: str | None) ->
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / "exact.onnx"
         print(f"float32: {export.export(model, 'onnx', exact)}")
-        print(f"float32: {scored(exact, others)}, {exact.stat().st_size / 1e6:.1f} MB")
-    export.export_int8(model, out, [sample.path for sample in calibrating])
-    scores = scored(out, others)
-    print(f"int8: {scores}, {out.stat().st_size / 1e6:.1f} MB, ranges found with {len(calibrating):,} other pictures")
-    return console.SOME_UNREADABLE if scores.unreadable else console.ALL_DONE
-
-
-def scored(file: Path, labelled: list[Sample]) -> Scores:
-    """What a model file reads of labelled pictures."""
-    from model.reader import Reader
-    from model.scores import score
-
-    readings = Reader(str(file)).read(sample.path for sample in labelled)
-    read = [(sample, found) for sample, found in zip(labelled, readings, strict=True) if found.error is None]
-    if not read:
-        raise UserError(f"none of the {len(labelled):,} pictures can be read: give others to --int8")
-    return score(
-        [sample.label for sample, _ in read],
-        [found.text for _, found in read],
-        [found.probability for _, found in read],
-        [sample.path for sample, _ in read],
-        unreadable=len(labelled) - len(read),
-    )
+        scores, _ = read_and_score(Reader(str(exact)), others)
+        print(f"float32: {scores}, {exact.stat().st_size / 1e6:.1f} MB")
+    found = export.export_int8(model, out, [sample.path for sample in calibrating])
+    # Which of them cannot be read has been said.
+    scores, _ = read_and_score(Reader(str(out)), others, tell=False)
+    print(f"int8: {scores}, {out.stat().st_size / 1e6:.1f} MB, ranges found with {found:,} other pictures")
+    all_read = found == len(calibrating) and not scores.unreadable
+    return console.ALL_DONE if all_read else console.SOME_UNREADABLE
 
 
 if __name__ == "__main__":

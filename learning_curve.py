@@ -109,10 +109,10 @@ def write_list(pictures: list[Picture], path: Path) -> None:
 def tested(run: Path, test: list[Picture], number: int) -> Point:
     from model.learning_curve import Point
     from model.reader import Reader
+    from model.scores import read_and_score
 
-    readings = Reader(str(run)).read(picture.path for picture in test)
-    right = sum(reading.text == picture.label for picture, reading in zip(test, readings, strict=True))
-    return Point(number, right, len(test))
+    scores, _ = read_and_score(Reader(str(run)), test)
+    return Point(number, scores.exact, len(test))
 
 
 def write(folder: Path, points: list[Point]) -> None:

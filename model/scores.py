@@ -7,12 +7,19 @@ a character replaced, left out or added counts one.
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+import console
+from console import UserError
+
+if TYPE_CHECKING:
+    from model.reader import Reader
 
 #: Quantile of the normal distribution for intervals that hold the true value 95 times in 100.
 Z_95 = 1.959964
@@ -148,6 +155,52 @@ class Scores:
             f"letter accuracy {self.letter_accuracy:.2%}, character error rate {self.character_error_rate:.2%}"
             + (f"; accepted {self.accepted}" if self.accepted else "")
         )
+
+
+class Labelled(Protocol):
+    """A picture whose text is known."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
+def read_and_score(
+    reader: Reader,
+    labelled: Sequence[Labelled],
+    ignore_case: bool = False,
+    min_probability: float | None = None,
+    tell: bool = True,
+) -> tuple[Scores, float]:
+    """:func:`score` of what `reader` reads of labelled pictures, and the seconds that the reading took.
+
+    Those that cannot be read are left out and, with `tell`, told of on stderr. Raises UserError where all are.
+    """
+    read, faults = [], []
+    started = time.perf_counter()
+    with console.progress("reading", len(labelled)) as advance:
+        for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
+            advance(1)
+            if reading.error is None:
+                read.append((sample, reading))
+                continue
+            faults.append(f"{sample.path}: {reading.error}")
+            if tell:
+                console.warn(faults[-1])
+    seconds = time.perf_counter() - started
+    if not read:
+        raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): give others")
+    scores = score(
+        [sample.label for sample, _ in read],
+        [reading.text for _, reading in read],
+        [reading.probability for _, reading in read],
+        [sample.path for sample, _ in read],
+        ignore_case,
+        unreadable=len(faults),
+        min_probability=min_probability,
+    )
+    return scores, seconds
 
 
 def score(

@@ -196,7 +196,7 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
         (["nowhere"], "nowhere does not exist"),
         (["empty"], "no pictures in empty"),
         (["unlabelled"], "no picture in unlabelled has a label"),
-        (["broken"], "none of the 1 pictures in broken can be read"),
+        (["broken"], "none of the 1 pictures can be read (first broken/"),
         (["in", "--json", "empty"], "empty is in the way"),
         (["in", "--follow"], "--follow needs the folder of a run: captcha is none; name that of --run"),
         (["in", "--report", "in/1.png"], "in/1.png is in the way"),

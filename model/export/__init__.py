@@ -6,7 +6,6 @@ parts in such a file; its line is in parameter.FILE_FORMS.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import picture
-from console import UserError, atomic
+from console import UserError, atomic, warn
 from model import model_file
 from model.decoding import Decoded
 from model.heads import HEADS
@@ -64,22 +63,26 @@ def export(model: Path, form: str, out: Path) -> Comparison:
     return comparison
 
 
-def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> None:
+def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> int:
     """Write a model file as ONNX with the encoder in integers of 8 bits, their ranges those of the pictures in `files`.
 
-    Raises UserError as :func:`export` does, and where none of them can be read.
+    Returns how many pictures these are; those that cannot be read are left out and told of on stderr. Raises UserError
+    as :func:`export` does, and where none of them can be read.
     """
     written, quantisation = module("onnx"), module("int8")
     network, card = model_file.load(model)
     parts = HEADS[card.head].parts(network, card)
     pictures = []
     for file in files:
-        with contextlib.suppress(picture.UnreadablePicture):
+        try:
             pictures.append(picture.fit(picture.read(file, card.channels), card.width, card.height, card.fit))
+        except picture.UnreadablePicture as error:
+            warn(f"{file}: {error}")
     if not pictures:
         raise UserError("none of the pictures that ranges are found with can be read: give others to --int8")
     with atomic(out) as temporary:
         written.write(temporary, parts, card, lambda encoder: quantisation.int8(encoder, batches(pictures, card)))
+    return len(pictures)
 
 
 def module(name: str) -> Any:

@@ -335,6 +335,27 @@ def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> No
     assert not (tmp_path / "other.onnx").exists()
 
 
+def test_int8_names_each_picture_that_cannot_be_read(folder: Path, tmp_path: Path, run: Run) -> None:
+    for number, image in enumerate(pictures(6)):
+        cv2.imwrite(str(tmp_path / f"{number}_a.png"), image)
+    # By name, every other one is calibrated with: 0, 2, 4.
+    broken = [tmp_path / "2_a.png", tmp_path / "5_a.png"]
+    for file in broken:
+        file.write_bytes(b"")
+    flags = [folder / "ctc.keras", "--out", tmp_path / "small.onnx", "--int8", tmp_path]
+    code, out, errors = run(export, *flags, "--label-pattern", "_(?P<label>.)")
+    assert code == 1
+    assert errors.splitlines() == [f"{file}: zero bytes" for file in reversed(broken)]
+    assert "of 2;" in out and "ranges found with 2 other pictures" in out
+    for number in (1, 3):
+        (tmp_path / f"{number}_a.png").write_bytes(b"")
+    code, out, errors = run(export, *flags, "--label-pattern", "_(?P<label>.)")
+    assert code == 2
+    assert errors.splitlines()[-1] == (
+        f"error: none of the 3 pictures can be read (first {tmp_path / '1_a.png'}: zero bytes): give others"
+    )
+
+
 @pytest.mark.parametrize("form", ["savedmodel", pytest.param("litert", marks=pytest.mark.slow)])
 def test_forms_of_tensorflow(form: FileForm, folder: Path, tmp_path: Path, run: Run) -> None:
     if import_keras().backend.backend() != "tensorflow":
