@@ -44,16 +44,13 @@ def main() -> None:
     folder, lines = arguments.folder.resolve(), f"{LINES} --fonts {arguments.fonts.resolve()}"
     print(f"{processor()}, {os.cpu_count()} cores", flush=True)
     test = corpus(folder / "test", f"{lines} --count {TEST} --seed 1000")
-    followed = folder / "followed.tsv"
-    rows = [f"{sample.path}\t{sample.label}\n" for sample in itertools.islice(collect(test), FOLLOWED)]
-    followed.write_text("".join(rows), encoding="utf-8")
     for head in arguments.heads.split(","):
         run = folder / head
         data = f"generate:{lines.removeprefix('--style ')} --count {STAGE} --seed 1"
         flags = ["--data", data, "--validation", str(VALIDATION / STAGE), "--head", head]
         flags += [*TRAINING.split(), "--epochs", str(arguments.stages)]
         if head == "joint":
-            with followed_by_attention(run, followed):
+            with followed_by_attention(run, test, folder / "followed.tsv"):
                 trial("joint read by ctc", run, flags, test, ("--head", "ctc"))
             trial("joint read by attention", run, flags, test, ("--head", "attention"))
         else:
@@ -66,8 +63,13 @@ def main() -> None:
 
 
 @contextmanager
-def followed_by_attention(run: Path, followed: Path) -> Iterator[None]:
-    """Print what the attention of a joint head reads while it is trained: its history is of what CTC reads."""
+def followed_by_attention(run: Path, test: Path, followed: Path) -> Iterator[None]:
+    """Print what the attention of a joint head reads while it is trained: its history is of what CTC reads.
+
+    Of the pictures of `test` it reads the first ones, which are listed in `followed`.
+    """
+    rows = [f"{sample.path}\t{sample.label}\n" for sample in itertools.islice(collect(test), FOLLOWED)]
+    followed.write_text("".join(rows), encoding="utf-8")
     command = [sys.executable, "evaluation.py", str(followed), "--model", str(run), "--follow", "--head", "attention"]
     with subprocess.Popen(command, cwd=HOUSE) as follower:
         try:

@@ -205,14 +205,13 @@ class Reader:
     def outputs(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Any:
         """What the network says of fitted images, uint8 (height, width, channels), no more than the batch size."""
         batch, widths = picture.side_by_side(images) if self.card.width is None else (np.asarray(images), None)
-        count = filled = len(batch)
+        count = len(batch)
         if self._compiles:
             # A shape not met before costs as much as many batches; with powers of two there are few shapes, and a
             # single picture does not pay for a full batch.
-            filled = min(1 << (count - 1).bit_length(), self._batch_size)
-        padded = np.minimum(np.arange(filled), count - 1)
-        inputs = batch[padded] if widths is None else (batch[padded], widths[padded])
-        outputs = self._decoder.outputs(inputs)
+            padded = np.minimum(np.arange(min(1 << (count - 1).bit_length(), self._batch_size)), count - 1)
+            batch, widths = batch[padded], None if widths is None else widths[padded]
+        outputs = self._decoder.outputs(batch if widths is None else (batch, widths))
         return [part[:count] for part in outputs] if isinstance(outputs, list) else outputs[:count]
 
     def decode(self, outputs: Any) -> list[list[Decoded]]:
