@@ -1,10 +1,10 @@
 """Chinese lines: 10 of the 6,763 characters of GB 2312 in 280x32, drawn while the network learns from them.
 
-    python benchmarks/chinese_lines.py FONTS [FOLDER] [--heads ctc] [--stages 16]
+    python benchmarks/chinese_lines.py FONTS [FOLDER] [--heads ctc] [--stages 16] [--start lines]
 
 FONTS is a folder with CJK fonts (docs/lines.md says where they come from). Trains the same network with each head,
 `ctc`, `attention` and `joint` as asked for, by the same pictures: a stage is 20,000, none of which comes twice.
-It starts from the shipped `lines`: from random weights, nothing was learnt of 40,000. Prints the curve, sequences and
+It starts from the shipped `lines`, or from another model: from random weights, nothing was learnt of 40,000. Prints the curve, sequences and
 characters read right of 2,000 others after each stage, and at the end what evaluation.py says of 5,000 more. A joint
 head is read by CTC and by attention, the latter along the curve by `evaluation.py --follow` on 1,000 of the 5,000. Runs
 go to FOLDER (default runs/chinese_lines) and go on where they were stopped.
@@ -30,7 +30,7 @@ from dataset import collect
 
 STAGE, VALIDATION, TEST, FOLLOWED = 20_000, 2_000, 5_000, 1_000
 LINES = "--style line --size 280x32 --length 10 --alphabet gb2312 --difficulty 0.4"
-TRAINING = "--from lines --size 280x32 --batch-size 64 --augmentation 0 --precision mixed_bfloat16"
+TRAINING = "--size 280x32 --batch-size 64 --augmentation 0 --precision mixed_bfloat16"
 
 
 def main() -> None:
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs/chinese_lines"))
     parser.add_argument("--heads", default="ctc")
     parser.add_argument("--stages", type=int, default=16)
+    parser.add_argument("--start", default="lines")
     arguments = parser.parse_args()
     folder, lines = arguments.folder.resolve(), f"{LINES} --fonts {arguments.fonts.resolve()}"
     print(f"{processor()}, {os.cpu_count()} cores", flush=True)
@@ -48,7 +49,7 @@ def main() -> None:
         run = folder / head
         data = f"generate:{lines.removeprefix('--style ')} --count {STAGE} --seed 1"
         flags = ["--data", data, "--validation", str(VALIDATION / STAGE), "--head", head]
-        flags += [*TRAINING.split(), "--epochs", str(arguments.stages)]
+        flags += [*TRAINING.split(), "--from", arguments.start, "--epochs", str(arguments.stages)]
         if head == "joint":
             with followed_by_attention(run, test, folder / "followed.tsv"):
                 trial("joint read by ctc", run, flags, test, ("--head", "ctc"))

@@ -7,6 +7,8 @@ come as tall as the row, and narrow or wide as the plate has room.
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -28,11 +30,21 @@ Face: TypeAlias = Font | Drawn
 #: Height, in pixels, at which letters are drawn before they are brought to their size.
 MASTER = 96
 
-#: Dies of plate makers: light to heavy, round to square, with one or another form of the letters that differ.
+#: Second forms that the letters of one maker have together (:mod:`generate_captcha.strokes`).
+FORMS = (
+    "", "41 61 91", "11 31 71 J1", "A1 I1 21", "13 21 M1", "13 22 G1 W1", "22 41 81 M2", "21 11 61 91 J1",
+)  # fmt: skip
+#: Dies of plate makers: light to heavy, round to square, each with two sets of forms.
 DIES = tuple(
-    Drawn(weight, round_, forms)
-    for weight, forms in ((0.09, ""), (0.11, "41 61 91"), (0.13, "11 31 71"), (0.155, "A1 I1"))
-    for round_ in (0.28, 0.5)
+    Drawn(weight, round_, FORMS[(number + shift) % len(FORMS)])
+    for number, (weight, round_) in enumerate(itertools.product((0.09, 0.11, 0.13, 0.155), (0.28, 0.5)))
+    for shift in (0, 3)
+)
+#: How far the parts of a Hangul or Han letter may differ in size from what font makers give them: plate makers, who
+#: draw them narrow, share the room out otherwise. The first is as in the font.
+PROPORTIONS = (
+    (0.0, 0.0),
+    *((across, down) for across in (-0.3, 0.0, 0.3) for down in (-0.25, 0.0, 0.25) if across or down),
 )
 #: Role -> what has that look: strokes, or files that packages bring.
 ROLES: dict[str, tuple[Drawn | str, ...]] = {
@@ -58,13 +70,18 @@ class Script(NamedTuple):
 
     files: tuple[tuple[str, int], ...]  #: file name and face within it
     package: str
+    more: tuple[tuple[str, int], ...] = ()  #: what is drawn, too, where it is there
 
 
 #: From this code point on, letters are of these scripts.
 FAR_EAST = 0x2E80
 SCRIPTS = {
     "hangul": Script((("NotoSansCJK-Bold.ttc", 1), ("NotoSansCJK-Regular.ttc", 1)), "fonts-noto-cjk"),
-    "han": Script((("NotoSansCJK-Bold.ttc", 2), ("NotoSansCJK-Regular.ttc", 2)), "fonts-noto-cjk"),
+    "han": Script(
+        (("NotoSansCJK-Bold.ttc", 2), ("NotoSansCJK-Regular.ttc", 2)),
+        "fonts-noto-cjk",
+        (("wqy-zenhei.ttc", 0), ("wqy-microhei.ttc", 0), ("ukai.ttc", 0)),
+    ),
 }
 
 
@@ -82,7 +99,8 @@ def faces(name: str, folder: Path) -> list[Face]:
     if name in SCRIPTS:
         found = [Font(path, face) for file, face in SCRIPTS[name].files if (path := _of_system(file))]
         if found:
-            return list(found)
+            more = [Font(path, face) for file, face in SCRIPTS[name].more if (path := _of_system(file))]
+            return [*found, *more]
         raise MissingFont(
             f"letters of the kind {name!r} need {SCRIPTS[name].files[0][0]}, which this machine lacks: "
             f"install the package {SCRIPTS[name].package} (Debian, Ubuntu), or leave such layouts out with --layouts"
@@ -125,15 +143,30 @@ def width(face: Face, character: str, weight: int = 0) -> float:
 
 # 8,192 letters of 40 × 24 pixels are 8 MB.
 @functools.lru_cache(maxsize=8192)
-def letter(face: Face, character: str, size: tuple[int, int], weight: int = 0) -> Mask:
+def letter(face: Face, character: str, size: tuple[int, int], weight: int = 0, proportion: int = 0) -> Mask:
     """The ink of `character`, filling `size` (width, height): uint8 (height, width).
 
-    `weight` pixels of :data:`MASTER` are added around the ink, or taken away.
+    `weight` pixels of :data:`MASTER` are added around the ink, or taken away; `proportion` is the place of a pair in
+    :data:`PROPORTIONS`.
     """
-    ink = cv2.resize(_master(face, character, weight), size, interpolation=cv2.INTER_AREA)
+    master = _master(face, character, weight)
+    if proportion:
+        master = _proportioned(master, *PROPORTIONS[proportion])
+    ink = cv2.resize(master, size, interpolation=cv2.INTER_AREA)
     # The cache hands the same array to every picture.
     ink.setflags(write=False)
     return ink
+
+
+def _proportioned(master: Mask, across: float, down: float) -> Mask:
+    """`master` with what is left of and above its middle made larger (above 0) or smaller; its sides stay."""
+    height, width = master.shape
+    x, y = np.linspace(0, 1, width, dtype=np.float32), np.linspace(0, 1, height, dtype=np.float32)
+    # Monotone while the shares are less than 1.
+    x -= np.float32(across / math.pi) * np.sin(np.float32(math.pi) * x)
+    y -= np.float32(down / math.pi) * np.sin(np.float32(math.pi) * y)
+    columns, rows = np.meshgrid(x * (width - 1), y * (height - 1))
+    return cv2.remap(master, columns, rows, cv2.INTER_LINEAR)
 
 
 # 4,096 of 96 × 60 pixels are 24 MB.

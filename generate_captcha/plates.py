@@ -77,10 +77,11 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
     face = source.choice(layout.lettering)
     eastern = source.choice(layout.eastern) if layout.eastern else None
     weight = 0 if source.random() < 0.4 else source.randbelow(3) * 2 - 2
+    proportion = source.randbelow(len(lettering.PROPORTIONS)) if eastern else 0
     embossed = source.random() < layout.relief
     boxes, pitches, gap = [], [], None
     for parts, row in zip(rows, layout.rows, strict=True):
-        letters, pitch, first_gap = _set(parts, row, face, eastern, weight, scale, source)
+        letters, pitch, first_gap = _set(parts, row, face, eastern, weight, proportion, scale, source)
         gap = gap or first_gap
         box = _inked(image, mask, letters, ink_tone if row.ink is None else _rgb(row.ink), embossed, hard, source)
         boxes.append(box)
@@ -99,7 +100,14 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
 
 
 def _set(
-    parts: list[Part], row: Row, face: Face, eastern: Face | None, weight: int, scale: float, source: Source
+    parts: list[Part],
+    row: Row,
+    face: Face,
+    eastern: Face | None,
+    weight: int,
+    proportion: int,
+    scale: float,
+    source: Source,
 ) -> tuple[list[_Letter], float, tuple[float, float] | None]:
     """The letters of a row where they stand, the narrowest pitch, and the middle of the first separator, in pixels."""
     left, top, right, bottom = (side * scale for side in row.box)
@@ -109,6 +117,11 @@ def _set(
     narrow *= source.between(0.93, 1.03)
     far_east = scale * (row.far_east or 1.2 * row.letter)
     gap, space = row.gap * scale * source.between(0.85, 1.15), row.space * scale * source.between(0.9, 1.1)
+
+    def inked(letter: str, size: tuple[int, int]) -> Mask:
+        if eastern and ord(letter) >= FAR_EAST:
+            return lettering.letter(eastern, letter, size, weight, proportion)
+        return lettering.letter(face, letter, size, weight)
 
     # What stands where: (text or separator, stacked?, room, width of its ink).
     places: list[tuple[Part, float, float]] = []
@@ -147,13 +160,11 @@ def _set(
             each = tall / len(part.text)
             for place, letter in enumerate(part.text):
                 size = max(3, round(wide)), max(3, round(0.94 * each))
-                of = eastern if ord(letter) >= FAR_EAST and eastern else face
-                ink = lettering.letter(of, letter, size, weight)
+                ink = inked(letter, size)
                 letters.append(_Letter(ink, round(centre - wide / 2), round(top + place * each)))
             middles.append(centre)
         else:
-            of = eastern if ord(part.text) >= FAR_EAST and eastern else face
-            ink = lettering.letter(of, part.text, (max(2, round(wide)), tall), weight)
+            ink = inked(part.text, (max(2, round(wide)), tall))
             letters.append(_Letter(ink, round(centre - wide / 2), y))
             middles.append(centre)
         pen += room + after * squeeze
