@@ -4,10 +4,10 @@
 
 FONTS is a folder with CJK fonts (docs/lines.md says where they come from). Trains the same network with each head,
 `ctc`, `attention` and `joint` as asked for, by the same pictures: a stage is 20,000, none of which comes twice.
-It starts from the shipped `lines`, or from another model: from random weights, nothing was learnt of 40,000. Prints the curve, sequences and
-characters read right of 2,000 others after each stage, and at the end what evaluation.py says of 5,000 more. A joint
-head is read by CTC and by attention, the latter along the curve by `evaluation.py --follow` on 1,000 of the 5,000. Runs
-go to FOLDER (default runs/chinese_lines) and go on where they were stopped.
+It starts from the shipped `lines`, or from another model: from random weights, nothing was learnt of 40,000. Prints
+the curve, sequences and characters read right of 2,000 others after each stage, and at the end what evaluation.py says
+of 5,000 more. A joint head is read by CTC and by attention, the latter along the curve by `evaluation.py --follow` on
+1,000 of the 5,000. Runs go to FOLDER (default runs/chinese_lines) and go on where they were stopped.
 """
 
 from __future__ import annotations

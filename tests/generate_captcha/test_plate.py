@@ -325,6 +325,22 @@ def test_letters_differ_from_one_another() -> None:
         assert set(near) <= set("O0"), (one, near)
 
 
+def test_every_die_has_all_its_letters_and_none_is_drawn_as_another() -> None:
+    assert len(set(lettering.DIES)) == len(lettering.DIES)
+    for die in lettering.DIES:
+        inks = {letter: lettering.letter(die, letter, (24, 40)) for letter in strokes.characters()}
+        for pair in ("2Z", "1I", "4A", "MH", "8B", "G6", "WV"):
+            one, other = (inks[letter].astype(int) for letter in pair)
+            assert np.abs(one - other).mean() > 6, (die, pair)
+
+
+def test_a_letter_of_other_proportions_keeps_its_sides() -> None:
+    face = Font(fonts.brought("SourceSansPro-Bold.ttf"))
+    plain, other = (lettering.letter(face, "B", (40, 60), proportion=number) for number in (0, 1))
+    assert np.abs(plain.astype(int) - other).mean() > 6
+    assert min(other[:2].max(), other[-2:].max(), other[:, :2].max(), other[:, -2:].max()) > 60
+
+
 # What is wrong, in one sentence
 
 
