@@ -78,8 +78,8 @@ class Attention:
         states = [keras.Input((UNITS,)) for _ in STATES[card.cell]]
         encoded = [keras.Input((None, tensor.shape[-1])) for tensor in (columns, decoder.key(columns))]
         masks = [keras.Input((None,), dtype="bool") for _ in mask]
-        after, weights = decoder.step(characters, states, *encoded, masks[0] if masks else None)
-        following = keras.ops.log_softmax(decoder.classes(after[0]))
+        after, features, weights = decoder.step(characters, states, *encoded, masks[0] if masks else None)
+        following = keras.ops.log_softmax(decoder.classes(features))
         step = keras.Model([characters, *states, *encoded, *masks], [following, weights, *after])
         return [
             Part(encoder, (IMAGES,) if card.width else (IMAGES, WIDTHS), _encoded(card)),

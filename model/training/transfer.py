@@ -20,6 +20,8 @@ LUMA = np.array([0.299, 0.587, 0.114], "float32")
 
 #: Layers that have a class for each character, and the axis of their weights along which classes lie.
 CLASS_AXES = {"classes": -1, "characters": 0}
+#: Of columns of features, the classes of CTC, and those of an attention decoder.
+ALIGNED, WRITTEN = "classes/kernel", "attention/classes/kernel"
 
 
 def transfer(model: str, network: Any, card: Card) -> str:
@@ -28,7 +30,8 @@ def transfer(model: str, network: Any, card: Card) -> str:
     The characters that both alphabets have keep their weights, whatever their order; the class layer
     of new characters stays as initialised. Width and colour may differ: what saw grey pictures sees coloured ones as
     grey at first, what saw coloured ones reads grey ones as before. So may the head, of which the layers that both have
-    are kept, and a rectifier may come in, which begins as the identity. Raises UserError when other stages differ.
+    are kept; an attention decoder after CTC names what it looks at as CTC named the columns. A rectifier may come in,
+    which begins as the identity. Raises UserError when other stages differ.
     """
     path = model_file.locate(model, model_file.TRAINED)
     old_card = model_file.read_card(path)
@@ -51,7 +54,10 @@ def transfer(model: str, network: Any, card: Card) -> str:
             new.assign(old)
         else:
             new.assign(_known_classes(np.array(old), np.array(new), axis, old_card.alphabet, card.alphabet))
-    if not kept_head:
+    if taught := WRITTEN in new_head and WRITTEN not in old_head and ALIGNED in old_head:
+        old, new = np.array(old_head[ALIGNED]), np.array(new_head[WRITTEN])
+        new_head[WRITTEN].assign(_named_by_ctc(old, new, old_card.alphabet, card.alphabet))
+    if not kept_head and not taught:
         return f"starting from {path}, with a new head"
     known = sum(character in old_card.alphabet for character in card.alphabet)
     return f"starting from {path}: {known} of {len(card.alphabet)} characters known to it"
@@ -92,3 +98,15 @@ def _known_classes(old: Array, new: Array, axis: int, old_alphabet: str, alphabe
     merged = np.moveaxis(new.copy(), axis, 0)
     merged[targets] = np.moveaxis(old, axis, 0)[sources]
     return np.moveaxis(merged, 0, axis)
+
+
+def _named_by_ctc(old: Array, new: Array, old_alphabet: str, alphabet: str) -> Array:
+    """`new`, the classes of state and columns in an attention decoder, with those of columns as CTC has them in `old`.
+
+    But for class 0, which is the blank there and the end here. Once it need not learn both at a time, the names of
+    columns and where to look, it learns the latter in a few thousand pictures.
+    """
+    state, columns = new[: -len(old)], new[-len(old) :]
+    named = _known_classes(old, columns, -1, old_alphabet, alphabet)
+    named[:, 0] = columns[:, 0]
+    return np.concatenate([state, named])

@@ -163,7 +163,7 @@ def test_grey_pictures_read_the_same_after_a_change_of_colour(
 
 @pytest.mark.parametrize(
     ("head", "rectify", "kept"),
-    [("attention", "none", "with a new head"), ("joint", "none", "3 of 3 characters"), ("ctc", "tps", "3 of 3")],
+    [("attention", "none", "3 of 3 characters"), ("joint", "none", "3 of 3 characters"), ("ctc", "tps", "3 of 3")],
 )
 def test_the_columns_stay_the_same_under_another_head_and_behind_a_new_rectifier(
     head: str, rectify: Any, kept: str, written: Path
@@ -175,6 +175,19 @@ def test_the_columns_stay_the_same_under_another_head_and_behind_a_new_rectifier
     before, after = (columns_of(either, images) for either in (model_file.load(written)[0], network))
     assert before.std() > 0
     np.testing.assert_allclose(after, before, atol=1e-3 * before.std())
+
+
+def test_an_attention_decoder_after_ctc_names_columns_as_that_did(written: Path) -> None:
+    card = replace(CARD, head="attention", alphabet="b" + CARD.alphabet.replace("b", "") + "x")
+    network = build(card)
+    transfer(str(written), network, card)
+    aligned = model_file.load(written)[0].get_layer("classes").kernel.numpy()
+    decoder = network.get_layer("attention")
+    of_columns = decoder.classes.kernel.numpy()[decoder.units :]
+    for number, character in enumerate(card.alphabet[:-1], 1):
+        np.testing.assert_array_equal(of_columns[:, number], aligned[:, CARD.alphabet.index(character) + 1])
+    # The blank is not the end.
+    assert not np.isclose(of_columns[:, 0], aligned[:, 0]).any()
 
 
 def columns_of(network: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
