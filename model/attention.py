@@ -3,8 +3,8 @@
 It writes a text character by character. Before each one it looks at all columns, weighs them by what it has
 written so far (content-based attention, Bahdanau et al. 2014), and feeds their weighted mean together with the last
 character to a GRU or LSTM. Its state and that mean say what comes next: a character, or class 0, the end of the text.
-That the mean has its own say, as in Bahdanau et al. (appendix A.2.2), lets columns that are known from CTC be named from
-the first step on (model/training/transfer.py); of the state alone, 6,763 characters were never learnt.
+That the mean has its own say, as in Bahdanau et al. (appendix A.2.2), lets columns that are known from CTC be named
+from the first step on (model/training/transfer.py); of the state alone, 6,763 characters were never learnt.
 """
 
 from __future__ import annotations
