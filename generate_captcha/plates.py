@@ -139,12 +139,13 @@ def _set(
                     places.append((Part(letter), usual if row.fixed else wide, wide))
     gaps = [0.0 if one[0].separator or other[0].separator else gap for one, other in itertools.pairwise(places)]
     total = sum(room for _, room, _ in places) + sum(gaps)
-    squeeze = min(1.0, (right - left) / total)
-    free = right - left - squeeze * total
-    if row.spread and free:
+    squeeze, free = 1.0, right - left - total
+    if free < 0:
+        squeeze, free = (right - left) / total, 0.0
+    elif row.spread:
         # Letters grow wider, too, but not beyond what letters look like.
-        wider = min(1.3, 1 + source.random() * row.spread * free / total)
-        squeeze, free = wider, right - left - wider * total
+        squeeze = min(1.3, 1 + source.random() * row.spread * free / total)
+        free = right - left - squeeze * total
     pen = left + free * {"left": 0.0, "centre": 0.5, "right": 1.0}[row.align]
     letters: list[_Letter] = []
     middle: tuple[float, float] | None = None

@@ -161,6 +161,15 @@ def test_the_upper_row_stands_above_the_lower_one() -> None:
     assert differing[0] > (upper[0] + upper[-1]) / 2
 
 
+def test_a_text_too_long_for_its_row_is_set_closer_and_stays_on_the_plate() -> None:
+    read = layout(layouts.FOLDER / "us_vanity.toml")
+    for seed in range(60):
+        sheet = plates.draw(
+            read, [[Part("LUCKY"), Part(" ", separator=True), Part("LUCKY")]], 0.4, 0.0, 1.0, Source(seed)
+        )
+        assert sheet.plate[0] <= sheet.text[0] and sheet.text[2] <= sheet.plate[2], seed
+
+
 # Pictures
 
 
