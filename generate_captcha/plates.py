@@ -52,6 +52,23 @@ class _Letter(NamedTuple):
     top: int
 
 
+class _Lettering(NamedTuple):
+    """What the letters of one plate have in common."""
+
+    face: Face
+    eastern: Face | None  #: of Hangul and Han
+    weight: int  #: see :func:`lettering.letter`
+    proportion: int  #: of Hangul and Han
+
+    def ink(self, letter: str, size: tuple[int, int]) -> Mask:
+        if self.eastern and ord(letter) >= FAR_EAST:
+            return lettering.letter(self.eastern, letter, size, self.weight, self.proportion)
+        return lettering.letter(self.face, letter, size, self.weight)
+
+    def width(self, letter: str) -> float:
+        return lettering.width(self.face, letter, self.weight)
+
+
 def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, source: Source) -> Sheet:
     """The plate that reads `rows`, at `scale` pixels per millimetre.
 
@@ -78,10 +95,11 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
     eastern = source.choice(layout.eastern) if layout.eastern else None
     weight = 0 if source.random() < 0.4 else source.randbelow(3) * 2 - 2
     proportion = source.randbelow(len(lettering.PROPORTIONS)) if eastern else 0
+    maker = _Lettering(face, eastern, weight, proportion)
     embossed = source.random() < layout.relief
     boxes, pitches, gap = [], [], None
     for parts, row in zip(rows, layout.rows, strict=True):
-        letters, pitch, first_gap = _set(parts, row, face, eastern, weight, proportion, scale, source)
+        letters, pitch, first_gap = _set(parts, row, maker, scale, source)
         gap = gap or first_gap
         box = _inked(image, mask, letters, ink_tone if row.ink is None else _rgb(row.ink), embossed, hard, source)
         boxes.append(box)
@@ -100,28 +118,16 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
 
 
 def _set(
-    parts: list[Part],
-    row: Row,
-    face: Face,
-    eastern: Face | None,
-    weight: int,
-    proportion: int,
-    scale: float,
-    source: Source,
+    parts: list[Part], row: Row, maker: _Lettering, scale: float, source: Source
 ) -> tuple[list[_Letter], float, tuple[float, float] | None]:
     """The letters of a row where they stand, the narrowest pitch, and the middle of the first separator, in pixels."""
     left, top, right, bottom = (side * scale for side in row.box)
     tall = max(4, round(bottom - top))
     usual = row.letter * scale
-    narrow = usual / (max(lettering.width(face, letter, weight) for letter in USUAL) * tall)
+    narrow = usual / (max(map(maker.width, USUAL)) * tall)
     narrow *= source.between(0.93, 1.03)
     far_east = scale * (row.far_east or 1.2 * row.letter)
     gap, space = row.gap * scale * source.between(0.85, 1.15), row.space * scale * source.between(0.9, 1.1)
-
-    def inked(letter: str, size: tuple[int, int]) -> Mask:
-        if eastern and ord(letter) >= FAR_EAST:
-            return lettering.letter(eastern, letter, size, weight, proportion)
-        return lettering.letter(face, letter, size, weight)
 
     # What stands where: (text or separator, stacked?, room, width of its ink).
     places: list[tuple[Part, float, float]] = []
@@ -135,7 +141,7 @@ def _set(
                 if ord(letter) >= FAR_EAST:
                     places.append((Part(letter), far_east, far_east))
                 else:
-                    wide = min(usual, narrow * lettering.width(face, letter, weight) * tall)
+                    wide = min(usual, narrow * maker.width(letter) * tall)
                     places.append((Part(letter), usual if row.fixed else wide, wide))
     gaps = [0.0 if one[0].separator or other[0].separator else gap for one, other in itertools.pairwise(places)]
     total = sum(room for _, room, _ in places) + sum(gaps)
@@ -156,16 +162,16 @@ def _set(
         centre = pen + room / 2
         if part.separator:
             middle = middle or (centre, (top + bottom) / 2)
-            letters += _separator(part.text, centre, y, tall, room, weight)
+            letters += _separator(part.text, centre, y, tall, room, maker.weight)
         elif part.stacked:
             each = tall / len(part.text)
             for place, letter in enumerate(part.text):
                 size = max(3, round(wide)), max(3, round(0.94 * each))
-                ink = inked(letter, size)
+                ink = maker.ink(letter, size)
                 letters.append(_Letter(ink, round(centre - wide / 2), round(top + place * each)))
             middles.append(centre)
         else:
-            ink = inked(part.text, (max(2, round(wide)), tall))
+            ink = maker.ink(part.text, (max(2, round(wide)), tall))
             letters.append(_Letter(ink, round(centre - wide / 2), y))
             middles.append(centre)
         pen += room + after * squeeze

@@ -103,8 +103,8 @@ def _known_classes(old: Array, new: Array, axis: int, old_alphabet: str, alphabe
 def _named_by_ctc(old: Array, new: Array, old_alphabet: str, alphabet: str) -> Array:
     """`new`, the classes of state and columns in an attention decoder, with those of columns as CTC has them in `old`.
 
-    But for class 0, which is the blank there and the end here. Once it need not learn both at a time, the names of
-    columns and where to look, it learns the latter in a few thousand pictures.
+    But for class 0, which is the blank there and the end here. What the decoder then still has to learn is where to
+    look; both at a time, of 6,763 characters, it did not learn in 60,000 pictures.
     """
     state, columns = new[: -len(old)], new[-len(old) :]
     named = _known_classes(old, columns, -1, old_alphabet, alphabet)
