@@ -382,7 +382,7 @@ class TrainingParameters(Parameters):
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
     run: Annotated[str | None, chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
-    resume: bool = Field(False, description="Go on with the run folder where it stopped.")
+    resume: bool = Field(False, description="Go on with the run folder where it stopped, or with the latest.")
     from_: Annotated[
         str | None,
         arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: general where it fits, else random)"),
@@ -578,6 +578,8 @@ def from_command_line(
     try:
         with contextlib.redirect_stderr(complaint):
             found = tyro.cli(parameters, args=argv, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+        # What was told of parameters that are in order.
+        print(complaint.getvalue(), end="", file=sys.stderr)
         typed = {word.split("=")[0].replace("_", "-") for word in (sys.argv[1:] if argv is None else argv)}
         fields = type(found).model_fields
         # What was typed is set, be it the default or not: another run, or other weights, may have another value.
@@ -586,8 +588,10 @@ def from_command_line(
     except SystemExit as stop:
         if stop.code != WRONG_USE:
             raise
-    # tyro draws a box, of ASCII where stdout is no UTF-8: a title, then paragraphs, the first of which names the fault.
-    text = re.sub(r"\x1b\[[0-9;]*m", "", complaint.getvalue()).strip()
+    # tyro draws a box, of spaces where stdout is no UTF-8: a title, then paragraphs, the first of which names the
+    # fault. What was told before of other parameters is not in it.
+    told = re.sub(r"\x1b\[[0-9;]*m", "", complaint.getvalue()).splitlines()
+    text = "\n".join(itertools.dropwhile(lambda line: not line.startswith(("╭", " ")), told)).strip()
     lines = [line.strip("│ ") for line in text.splitlines()[1:]]
     paragraphs = itertools.groupby(lines, lambda line: re.fullmatch(r"[-─╰╯]*", line) is None)
     fault = next((" ".join(paragraph) for is_text, paragraph in paragraphs if is_text), text)

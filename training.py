@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import console
@@ -80,6 +81,8 @@ def main(parameters: TrainingParameters) -> int:
     except KeyboardInterrupt:
         console.warn(f"interrupted; go on with: python training.py --resume --run {shlex.quote(str(path))}")
         return console.INTERRUPTED
+    finally:
+        found.close()
     folder.log(f"next: python prediction.py FOLDER --model {shlex.quote(str(path))}")
     return console.SOME_UNREADABLE if found.unreadable else console.ALL_DONE
 
@@ -91,6 +94,7 @@ class Feeds(NamedTuple):
     validation: Feed
     unreadable: int  #: pictures that were left out
     adaptation: Adaptation | None  #: what changes from epoch to epoch
+    close: Callable[[], None] = lambda: None  #: ends what draws pictures
 
 
 def drawn_feeds(
@@ -124,7 +128,7 @@ def drawn_feeds(
     curriculum = None
     if parameters.curriculum:
         curriculum = Curriculum(draw_at, drawn.difficulty, recipe.budget(parameters, drawn.count))
-    return Feeds(training, validation, 0, curriculum)
+    return Feeds(training, validation, 0, curriculum, training.close)
 
 
 def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, too_long: TooLong) -> Feeds:

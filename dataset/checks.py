@@ -96,7 +96,7 @@ def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong |
             one, other = str(contents.labels[first]), str(contents.labels[row])
             if one == other:
                 more += 1
-            else:
+            elif one and other:
                 conflicts.append((str(contents.names[first]), one, str(contents.names[row]), other))
     return Report(len(contents), contents.unreadable, unlabelled, broken, foreign, long, conflicts, more)
 

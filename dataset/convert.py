@@ -75,6 +75,8 @@ def convert(parameters: ConvertParameters) -> int:
 
     counts = " and ".join(f"{len(rows):,} in {title}" for title, rows in parts.items() if parameters.validation)
     warn(f"{parameters.out}: {len(contents):,} pictures" + (f", {counts}" if counts else ""))
+    if unlabelled := sum(not label for label in contents.labels):
+        warn(f"{unlabelled:,} of them without a label, which no training takes")
     data, *validation = (shlex.quote(min(os.path.relpath(path), str(path), key=len)) for path in made.values())
     warn(f"next: python training.py --data {data}" + "".join(f" --validation {path}" for path in validation))
     return console.SOME_UNREADABLE if contents.unreadable else console.ALL_DONE

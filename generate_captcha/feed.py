@@ -123,6 +123,13 @@ class Drawn:
             for _, future in waiting:
                 future.cancel()
 
+    def close(self) -> None:
+        """End the processes that draw, those of :meth:`unchanging` pictures, too.
+
+        Left to the end of the interpreter, they are ended by two of its threads at a time, one of which may stumble.
+        """
+        self._pool.shutdown(cancel_futures=True)
+
     def _drawing(self, indices: Sequence[int]) -> Future[Pairs]:
         # The first ones start the processes.
         with interrupts_held():

@@ -150,6 +150,15 @@ def test_gaps_in_a_dictionary_are_told_once_and_double_ids_refused(
     for _ in range(2):
         assert notation.alphabet(str(path)) == "abc"
     assert capsys.readouterr().err == f"{path}: no characters for the ids 1, 3-5; is a line missing?\n"
+    # By a flag, too, and beside another one that is wrong.
+    other = tmp_path / "other.txt"
+    other.write_text("0\ta\n3\tb\n")
+    flags = ["a", "b", "--form", "fsns", "--alphabet", str(other)]
+    parameter.from_command_line(parameter.ConvertParameters, flags)
+    assert capsys.readouterr().err == f"{other}: no characters for the ids 1-2; is a line missing?\n"
+    other.write_text("0\ta\n4\tb\n")
+    with pytest.raises(UserError, match=r"^--shards x: give a whole number; see --help$"):
+        parameter.from_command_line(parameter.ConvertParameters, [*flags, "--shards", "x"])
     path.write_text("0\ta\n0\tb\n")
     with pytest.raises(UserError, match=r"--alphabet .*the id 0 stands in lines 1 and 2"):
         parameter.from_command_line(parameter.ConvertParameters, ["a", "b", "--form", "fsns", "--alphabet", str(path)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import re
 import shutil
@@ -164,6 +165,7 @@ def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
     assert "reached difficulty" not in told
     assert model_file.read_card(Path("r/model.keras")).alphabet == "abc"
     assert not [path for path in tmp_path.iterdir() if path.name != "r"], "drawn pictures touch no disk"
+    assert not multiprocessing.active_children(), "who drew them has ended"
 
 
 def test_drawn_texts_that_no_picture_has_room_for_are_told(

@@ -232,8 +232,12 @@ def collect(path: Path | str, label_pattern: str | None = None) -> Samples:
                 f"no pictures in {path} itself, but in {', '.join(each.name for each in others)} there: "
                 f"give {' or '.join(map(str, others[:2]))}"
             )
-        what = f"no pictures in {path}" if path.is_dir() else f"{path} lists no pictures"
-        raise UserError(f"{what}: name pictures LABEL_anything.png there, or make some with python -m generate_captcha")
+        if not path.is_dir():
+            raise UserError(f"{path} holds no pictures: give another file, or a folder")
+        raise UserError(
+            f"no pictures in {path}: name pictures LABEL_anything.png there, "
+            "or make some with python -m generate_captcha"
+        )
     return found
 
 

@@ -66,6 +66,13 @@ def test_copies_with_the_same_label_are_counted(tmp_path: Path, write: Maker) ->
     assert dataset.check(contents(tmp_path), "a", fine).duplicates == 2
 
 
+def test_a_picture_without_a_label_contradicts_no_label(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["a_1.png"])
+    shutil.copy(tmp_path / "a_1.png", tmp_path / "_2.png")
+    with pytest.raises(UserError, match=r"^1 picture without a label \(_2\.png\)[^()]*$"):
+        dataset.check(contents(tmp_path), "a", fine)
+
+
 def test_unreadable_pictures_alone_are_no_error(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, ["a_1.png"])
     (tmp_path / "a_2.png").touch()

@@ -113,6 +113,13 @@ def test_labels_that_a_form_cannot_hold(form: str, name: str, convert: Convert, 
     assert not (tmp_path / "out").exists()
 
 
+def test_pictures_without_a_label_are_counted(convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", ["ab", "", "b", ""])
+    code, err = convert(source, "out", "--form", "lmdb")
+    assert code == 0
+    assert "out: 4 pictures\n2 of them without a label, which no training takes\n" in err
+
+
 def test_pictures_are_not_joined_by_their_copies(convert: Convert, tmp_path: Path) -> None:
     corpus(tmp_path / "in", ["ab"])
     code, err = convert("in", "in/out", "--form", "csv")

@@ -172,7 +172,7 @@ def test_an_empty_list(name: str, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
     path.write_bytes(b"\n")
     assert pairs(path) == []
-    with pytest.raises(UserError, match="lists no pictures"):
+    with pytest.raises(UserError, match="holds no pictures"):
         dataset.collect(path)
 
 

@@ -168,7 +168,7 @@ def test_a_file_that_changes_after_it_was_opened_gives_unreadable_pictures(tmp_p
 
 def test_no_records_at_all(tmp_path: Path) -> None:
     (tmp_path / "x.tfrecord").touch()
-    with pytest.raises(UserError, match="lists no pictures"):
+    with pytest.raises(UserError, match="holds no pictures"):
         dataset.collect(tmp_path / "x.tfrecord")
 
 
