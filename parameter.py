@@ -386,7 +386,13 @@ class TrainingParameters(Parameters):
     from_: Annotated[
         str | None,
         arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: general where it fits, else random)"),
-    ] = Field(None, description="Start from the weights of a model file, a run folder or a shipped name.")
+    ] = Field(
+        None,
+        description=(
+            "Start from the weights of a model file, a run folder or a shipped name: with its stages, size and "
+            "characters, unless flags ask for others."
+        ),
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
 
