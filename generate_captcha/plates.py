@@ -52,7 +52,7 @@ class _Letter(NamedTuple):
     top: int
 
 
-class _Lettering(NamedTuple):
+class _Maker(NamedTuple):
     """What the letters of one plate have in common."""
 
     face: Face
@@ -95,7 +95,7 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
     eastern = source.choice(layout.eastern) if layout.eastern else None
     weight = 0 if source.random() < 0.4 else source.randbelow(3) * 2 - 2
     proportion = source.randbelow(len(lettering.PROPORTIONS)) if eastern else 0
-    maker = _Lettering(face, eastern, weight, proportion)
+    maker = _Maker(face, eastern, weight, proportion)
     embossed = source.random() < layout.relief
     boxes, pitches, gap = [], [], None
     for parts, row in zip(rows, layout.rows, strict=True):
@@ -118,7 +118,7 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
 
 
 def _set(
-    parts: list[Part], row: Row, maker: _Lettering, scale: float, source: Source
+    parts: list[Part], row: Row, maker: _Maker, scale: float, source: Source
 ) -> tuple[list[_Letter], float, tuple[float, float] | None]:
     """The letters of a row where they stand, the narrowest pitch, and the middle of the first separator, in pixels."""
     left, top, right, bottom = (side * scale for side in row.box)
