@@ -40,12 +40,14 @@ DIES = tuple(
     for number, (weight, round_) in enumerate(itertools.product((0.09, 0.11, 0.13, 0.155), (0.28, 0.5)))
     for shift in (0, 3)
 )
-#: How far the parts of a Hangul or Han letter may differ in size from what font makers give them: plate makers, who
-#: draw them narrow, share the room out otherwise. The first is as in the font.
-PROPORTIONS = (
-    (0.0, 0.0),
-    *((across, down) for across in (-0.3, 0.0, 0.3) for down in (-0.25, 0.0, 0.25) if across or down),
-)
+#: How the parts of a Hangul or Han letter differ from what font makers give them: plate makers, who draw them narrow,
+#: share the room out otherwise. How much larger what is left of and above the middle is, and how much of the height the
+#: left part hangs above the foot of the right one. The first is as in the font; Hangul, whose long strokes would be
+#: bent, takes those where nothing hangs.
+SHARES = tuple(itertools.product((0.0, -0.3, 0.3), (0.0, -0.25, 0.25)))
+PROPORTIONS = tuple((across, down, hung) for hung in (0.0, 0.22) for across, down in SHARES)
+#: Pixels of :data:`MASTER` around the strokes of fonts that are lighter than plates are lettered.
+LIGHTER = {"NotoSansCJK-Regular.ttc": 2, "wqy-zenhei.ttc": 2, "wqy-microhei.ttc": 2, "ukai.ttc": 2}
 #: Role -> what has that look: strokes, or files that packages bring.
 ROLES: dict[str, tuple[Drawn | str, ...]] = {
     "die": DIES,
@@ -146,7 +148,7 @@ def width(face: Face, character: str, weight: int = 0) -> float:
 def letter(face: Face, character: str, size: tuple[int, int], weight: int = 0, proportion: int = 0) -> Mask:
     """The ink of `character`, filling `size` (width, height): uint8 (height, width).
 
-    `weight` pixels of :data:`MASTER` are added around the ink, or taken away; `proportion` is the place of a pair in
+    `weight` pixels of :data:`MASTER` are added around the ink, or taken away; `proportion` is a place in
     :data:`PROPORTIONS`.
     """
     master = _master(face, character, weight)
@@ -158,15 +160,20 @@ def letter(face: Face, character: str, size: tuple[int, int], weight: int = 0, p
     return ink
 
 
-def _proportioned(master: Mask, across: float, down: float) -> Mask:
-    """`master` with what is left of and above its middle made larger (above 0) or smaller; its sides stay."""
+def _proportioned(master: Mask, across: float, down: float, hung: float) -> Mask:
+    """`master` with what is left of and above its middle made larger (above 0) or smaller; its sides stay.
+
+    `hung` of the height is then free below its left part.
+    """
     height, width = master.shape
     x, y = np.linspace(0, 1, width, dtype=np.float32), np.linspace(0, 1, height, dtype=np.float32)
+    foot = 1 - np.float32(hung) * (2 - 4 * x).clip(0, 1)
     # Monotone while the shares are less than 1.
     x -= np.float32(across / math.pi) * np.sin(np.float32(math.pi) * x)
     y -= np.float32(down / math.pi) * np.sin(np.float32(math.pi) * y)
     columns, rows = np.meshgrid(x * (width - 1), y * (height - 1))
-    return cv2.remap(master, columns, rows, cv2.INTER_LINEAR)
+    rows /= foot
+    return cv2.remap(master, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
 
 # 4,096 of 96 × 60 pixels are 24 MB.
@@ -176,6 +183,7 @@ def _master(face: Face, character: str, weight: int) -> Mask:
     if isinstance(face, Drawn):
         return strokes.draw(face._replace(weight=face.weight + weight / MASTER), character, MASTER)
     ink = np.pad(glyphs.glyph(face, round(1.4 * MASTER), character), 8)
+    weight += LIGHTER.get(face.path.name, 0)
     if weight:
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(weight) + 1,) * 2)
         ink = (cv2.dilate if weight > 0 else cv2.erode)(ink, kernel)

@@ -94,7 +94,8 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
     face = source.choice(layout.lettering)
     eastern = source.choice(layout.eastern) if layout.eastern else None
     weight = 0 if source.random() < 0.4 else source.randbelow(3) * 2 - 2
-    proportion = source.randbelow(len(lettering.PROPORTIONS)) if eastern else 0
+    proportions = lettering.PROPORTIONS if layout.far_east == "han" else lettering.SHARES
+    proportion = source.randbelow(len(proportions)) if eastern else 0
     maker = _Maker(face, eastern, weight, proportion)
     embossed = source.random() < layout.relief
     boxes, pitches, gap = [], [], None

@@ -30,7 +30,7 @@ from parameter import GenerateParameters
 #: Renderings at the difficulty asked for, and then at an ever lower one.
 AS_ASKED, EASIER = 4, 8
 #: Pixels that letters need to be read: their height, that of Hangul and Han letters, and from one to the next.
-TALL, TALL_EASTERN, PITCH = 9.0, 14.0, 6.5
+TALL, TALL_EASTERN, PITCH = 9.0, 12.0, 6.5
 #: Grey levels that letters differ by from their ground: in the shade of a car at dusk they are few.
 CONTRAST = 20.0
 #: Pixels of a plate's drawing per pixel of its picture, a side.
@@ -85,7 +85,7 @@ class Plate(Style):
             view = self._view(layout, rows, sheet, scale, hard, source)
             image, ink = _seen(sheet, view)
             # What blurs a letter is measured by its details.
-            fine = view.scale * min(sheet.tall / (4 if layout.eastern else 1.8), sheet.pitch)
+            fine = view.scale * min(sheet.tall / (3.2 if layout.eastern else 1.8), sheet.pitch)
             image = self._photographed(image, fine, hard, source)
             if stands_out(image, ink, sheet.tall * view.scale, CONTRAST):
                 return self._sized(image, hard, source), label
@@ -181,7 +181,7 @@ def _pose(aspect: float, hard: float, distortion: float, source: Source) -> Pose
     if not much or source.random() > 0.2 + 0.8 * hard:
         return Pose()
     # A long plate that turns leaves its crop: it turns less.
-    most = min(14.0, 40.0 / aspect)
+    most = min(16.0, 50.0 / aspect)
     return Pose(
         rotation=source.between(-most, most) * much * math.sqrt(source.random()),
         shear=source.between(-0.3, 0.3) * much * math.sqrt(source.random()),

@@ -350,6 +350,15 @@ def test_a_letter_of_other_proportions_keeps_its_sides() -> None:
     assert min(other[:2].max(), other[-2:].max(), other[:, :2].max(), other[:, -2:].max()) > 60
 
 
+def test_the_left_part_of_a_letter_may_hang_above_the_foot_of_its_right_part() -> None:
+    face = Font(fonts.brought("SourceSansPro-Bold.ttf"))
+    hung = lettering.PROPORTIONS.index((0.0, 0.0, 0.22))
+    plain, other = (lettering.letter(face, "M", (40, 60), proportion=number) for number in (0, hung))
+    assert plain[50:, :8].max() > 200
+    assert not other[50:, :8].any()
+    assert np.array_equal(plain[:, 24:], other[:, 24:])
+
+
 # What is wrong, in one sentence
 
 
