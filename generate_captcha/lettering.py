@@ -32,7 +32,8 @@ MASTER = 96
 
 #: Second forms that the letters of one maker have together (:mod:`generate_captcha.strokes`).
 FORMS = (
-    "", "41 61 91", "11 31 71 J1", "A1 I1 21", "13 21 M1", "13 22 G1 W1", "22 41 81 M2", "21 11 61 91 J1",
+    "", "41 61 91", "11 31 71 J1 42", "A1 I1 21 43", "13 21 M1", "13 22 G1 W1 42 61 91 I1", "14 22 43 81 M2 I1",
+    "21 11 61 91 J1 42",
 )  # fmt: skip
 #: Dies of plate makers: light to heavy, round to square, each with two sets of forms.
 DIES = tuple(
