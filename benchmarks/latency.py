@@ -69,7 +69,8 @@ def main() -> None:
         for reader in readers:
             first(reader, folder)
         found: dict[tuple[str, str], list[float]] = {}
-        for _ in range(flags.rounds):
+        for number in range(1, flags.rounds + 1):
+            print(f"round {number} of {flags.rounds}", file=sys.stderr, flush=True)
             for reader in readers:
                 for figure, value in measured(reader, folder, Path(place) / "texts.csv").items():
                     found.setdefault((reader, figure), []).append(value)
