@@ -329,7 +329,7 @@ class TrainingParameters(Parameters):
     label_pattern: LabelPattern = Field(
         None, description="Regular expression with a group `label`, searched in the file name without its suffix."
     )
-    alphabet: Annotated[str | None, chosen("CHARS|FILE", "the characters of the labels")] = Field(
+    alphabet: Annotated[str | None, chosen("CHARS|FILE", "those of the labels and of --from")] = Field(
         None, description="Characters the network can read."
     )
     network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence.")
@@ -367,7 +367,7 @@ class TrainingParameters(Parameters):
     batch_size: Annotated[int | None, chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, le=65_536, description="Pictures per step."
     )
-    learning_rate: Annotated[float | None, chosen("F", "the preset's")] = Field(
+    learning_rate: Annotated[float | None, chosen("F", "by preset and start")] = Field(
         None, gt=0, le=10, description="Peak learning rate of AdamW, after warm-up."
     )
     weight_decay: float = Field(0.01, ge=0, le=1, description="Weight decay of AdamW.")
@@ -385,7 +385,7 @@ class TrainingParameters(Parameters):
     resume: bool = Field(False, description="Go on with the run folder where it stopped, or with the latest.")
     from_: Annotated[
         str | None,
-        arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: general where it fits, else random)"),
+        arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: general or lines where one fits, else random)"),
     ] = Field(
         None,
         description=(

@@ -1,7 +1,7 @@
-"""Set everything up, then show that it works. Needs Python 3.11 to 3.13 and nothing else.
+"""Set everything up, then show that it works. Needs Python 3.11 to 3.13 with its module venv, virtualenv or uv.
 
 python3 start.py          virtual environment and requirements, then read the pictures of DB/samples
-python3 start.py --test   the same, then lint, types and tests
+python3 start.py --test   virtual environment and the tests' requirements, then lint, types and tests
 
 A second run finds the set-up finished and installs nothing; an interrupted one goes on where it stopped.
 """

@@ -291,6 +291,11 @@ def test_the_command_reads_without_keras(folder: Path, tmp_path: Path) -> None:
     assert status == ("accepted" if reading.probability >= 0.5 else "rejected")
     assert len((tmp_path / "texts.csv").read_text().splitlines()) == 2
 
+    (tmp_path / "list.tsv").write_text("1.png\tabc\n", encoding="utf-8")
+    done = without(COMMANDS, program, tmp_path / "list.tsv", "--labels", "--model", folder / "ctc.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "exact match" in done.stderr
+
 
 def test_a_shipped_name_is_read_from_its_onnx_file_where_it_is_there(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
