@@ -58,6 +58,11 @@ def warn_of_each(messages: Sequence[str], nothing_left: bool) -> None:
         warn(f"… and {len(messages) - TOLD:,} more like these")
 
 
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def run(
     command: Callable[[Parameters], int],
     parameters: type[Parameters],

@@ -53,11 +53,11 @@ def main(parameters: EvaluationParameters) -> int:
     interrupted = False
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.
+        if parameters.report:
+            report.begin(Path(parameters.report))
         scores_file = files.enter_context(atomic(parameters.json_)) if parameters.json_ else None
         if scores_file:
             scores_file.touch()
-        if parameters.report:
-            report.begin(Path(parameters.report))
         if parameters.follow:
             board, facts = following.board(parameters.model, parameters.path), dict[str, Any]()
             try:

@@ -64,7 +64,10 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
     about = {"training": parameters.training, "pictures": f"sha256:{both.hexdigest()}"}
     record = folder / "learning_curve.json"
     if record.is_file():
-        earlier = json.loads(record.read_text(encoding="utf-8"))
+        try:
+            earlier = dict(json.loads(record.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise UserError(f"{record} is damaged ({error}): remove {folder}, or choose another --run") from error
         for name, what in (("training", "with other flags for --training"), ("pictures", "of other pictures")):
             if earlier.get(name) != about[name]:
                 raise UserError(f"{folder} holds a curve {what}: choose another --run")
@@ -103,7 +106,9 @@ def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> in
 
 def write_list(pictures: list[Picture], path: Path) -> None:
     with atomic(path) as temporary:
-        temporary.write_text("".join(f"{path}\t{label}\n" for _, path, label in pictures), encoding="utf-8")
+        # With a header: a first label such as `image` would be taken for one.
+        rows = ("file\tlabel\n", *(f"{path}\t{label}\n" for _, path, label in pictures))
+        temporary.write_text("".join(rows), encoding="utf-8")
 
 
 def tested(run: Path, test: list[Picture], number: int) -> Point:

@@ -23,6 +23,9 @@ UNREADABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff\ufffd]"
 )
 
+#: Pixels a side that a size may have.
+LARGEST = 10_000
+
 #: The padding in the dictionaries of attention_ocr, no character.
 PADDING = "<nul>"
 
@@ -30,7 +33,7 @@ PADDING = "<nul>"
 def size(text: str) -> tuple[int, int]:
     """`128x64` -> (width, height) in pixels. Raises ValueError."""
     match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
-    if not match or not all(1 <= int(side) <= 10_000 for side in match.groups()):
+    if not match or not all(1 <= int(side) <= LARGEST for side in match.groups()):
         raise ValueError("a size is WIDTHxHEIGHT in pixels, each from 1 to 10,000, such as 128x64")
     return int(match[1]), int(match[2])
 

@@ -113,7 +113,12 @@ MinProbability = Annotated[float | None, Field(ge=0, le=1), arg(metavar="P")]
 KnownLength = Annotated[
     str | None, AfterValidator(lambda text: text if text is None else _checked_length(text)), arg(metavar="N|N-M")
 ]
-LabelPattern = Annotated[str | None, AfterValidator(lambda text: text and _checked_pattern(text)), arg(metavar="REGEX")]
+LabelPattern = Annotated[
+    str | None,
+    AfterValidator(lambda text: text and _checked_pattern(text)),
+    arg(metavar="REGEX"),
+    Field(description="Regular expression with a group `label`, searched in the file name without its suffix."),
+]
 
 
 def chosen(metavar: str, how: str) -> Any:
@@ -270,9 +275,7 @@ class DatasetParameters(Parameters):
     path: Annotated[Positional[str], arg(metavar="PATH")] = Field(
         TRAIN_FOLDER, description="Folder or list of labelled pictures."
     )
-    label_pattern: LabelPattern = Field(
-        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
-    )
+    label_pattern: LabelPattern = None
     json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Also write it as JSON.")
 
 
@@ -293,9 +296,7 @@ class ConvertParameters(Parameters):
         AfterValidator(lambda text: text and _checked_alphabet(text)),
         chosen("CHARS|FILE", "the characters of the labels"),
     ] = Field(None, description="Characters in the order of their numbers, or a dictionary file (tfrecord, fsns).")
-    label_pattern: LabelPattern = Field(
-        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
-    )
+    label_pattern: LabelPattern = None
 
     @model_validator(mode="after")
     def _only_records_have_these(self) -> Self:
@@ -326,9 +327,7 @@ class TrainingParameters(Parameters):
     validation: Annotated[str, AfterValidator(_checked_validation), arg(metavar="PATH|FRACTION")] = Field(
         "0.1", description="Pictures that choose the best weights: a folder, a list, or a part of the data."
     )
-    label_pattern: LabelPattern = Field(
-        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
-    )
+    label_pattern: LabelPattern = None
     alphabet: Annotated[str | None, chosen("CHARS|FILE", "those of the labels and of --from")] = Field(
         None, description="Characters the network can read."
     )
@@ -385,7 +384,11 @@ class TrainingParameters(Parameters):
     resume: bool = Field(False, description="Go on with the run folder where it stopped, or with the latest.")
     from_: Annotated[
         str | None,
-        arg(name="from", metavar="MODEL|random", help_behavior_hint="(default: general or lines where one fits, else random)"),
+        arg(
+            name="from",
+            metavar="MODEL|random",
+            help_behavior_hint="(default: general or lines where one fits, else random)",
+        ),
     ] = Field(
         None,
         description=(
@@ -430,9 +433,7 @@ class LearningCurveParameters(Parameters):
     run: Annotated[str, arg(metavar="DIR")] = Field(
         f"{RUNS_FOLDER}/learning-curve", description="Folder for the runs and the curve; goes on where it was stopped."
     )
-    label_pattern: LabelPattern = Field(
-        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
-    )
+    label_pattern: LabelPattern = None
 
     @model_validator(mode="after")
     def _training_has_flags_of_its_own(self) -> Self:
@@ -443,13 +444,34 @@ class LearningCurveParameters(Parameters):
         return self
 
 
-class PredictionParameters(Parameters):
+class ReadingParameters(Parameters):
+    """What reads, and what is known of the texts."""
+
+    model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
+    head: Annotated[Literal["ctc", "attention"] | None, chosen("{ctc,attention}", "the model file's")] = Field(
+        None, description="Which head of a model file with both reads."
+    )
+    decoder: Annotated[Literal["greedy", "beam"] | None, chosen("{greedy,beam}", "the model file's")] = Field(
+        None, description="How columns become text."
+    )
+    beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
+    length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
+    charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
+    pattern: Annotated[str | None, arg(metavar="PATTERN")] = Field(
+        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
+    )
+    lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
+        None, description="Known: a UTF-8 file with all texts that there are, one per line."
+    )
+    batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+
+
+class PredictionParameters(ReadingParameters):
     """Read pictures: model file and pictures in, one line per picture out."""
 
     paths: Annotated[Positional[tuple[str, ...]], arg(metavar="[PATH…]", help_behavior_hint="")] = Field(
         (), description="Pictures, folders, lists, or - for paths on stdin, a line each."
     )
-    model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
     csv: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a CSV table.")
     json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write JSON.")
     icdar: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write an ICDAR submission.")
@@ -458,28 +480,10 @@ class PredictionParameters(Parameters):
         None, ge=1, le=96, description="Read N labelled pictures drawn by lot, the same each time, and plot (demo.png)."
     )
     labels: bool = Field(False, description="The pictures are labelled: add truth, verdict and scores.")
-    label_pattern: LabelPattern = Field(
-        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
-    )
+    label_pattern: LabelPattern = None
     ignore_case: bool = Field(False, description="Compare with labels without regard to case.")
-    head: Annotated[Literal["ctc", "attention"] | None, chosen("{ctc,attention}", "the model file's")] = Field(
-        None, description="Which head of a model file with both reads."
-    )
-    decoder: Annotated[Literal["greedy", "beam"] | None, chosen("{greedy,beam}", "the model file's")] = Field(
-        None, description="How columns become text."
-    )
-    beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
-    length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
-    charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
-    pattern: Annotated[str | None, arg(metavar="PATTERN")] = Field(
-        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
-    )
-    lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
-        None, description="Known: a UTF-8 file with all texts that there are, one per line."
-    )
     min_probability: MinProbability = Field(None, description="Reject readings below it: mark them, count them.")
     top: int = Field(1, ge=1, le=100, description="Texts per picture (beam).")
-    batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
 
     @model_validator(mode="after")
     def _beam_has_a_use(self) -> Self:
@@ -488,39 +492,20 @@ class PredictionParameters(Parameters):
         return self
 
 
-class EvaluationParameters(Parameters):
+class EvaluationParameters(ReadingParameters):
     """Score a model file on labelled pictures, with its uncertainty."""
 
     path: Annotated[Positional[str], arg(metavar="PATH")] = Field(
         TEST_FOLDER, description="Folder or list of labelled pictures."
     )
-    model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
     json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write the scores as JSON.")
     report: Annotated[str | None, arg(metavar="DIR")] = Field(None, description="Write a report to look at.")
     follow: bool = Field(
         False, description="Score each better model of a run while it trains, for its TensorBoard, until it ends."
     )
-    label_pattern: LabelPattern = Field(
-        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
-    )
+    label_pattern: LabelPattern = None
     ignore_case: bool = Field(False, description="Compare without regard to case.")
-    head: Annotated[Literal["ctc", "attention"] | None, chosen("{ctc,attention}", "the model file's")] = Field(
-        None, description="Which head of a model file with both reads."
-    )
-    decoder: Annotated[Literal["greedy", "beam"] | None, chosen("{greedy,beam}", "the model file's")] = Field(
-        None, description="How columns become text."
-    )
-    beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
-    length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
-    charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
-    pattern: Annotated[str | None, arg(metavar="PATTERN")] = Field(
-        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
-    )
-    lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
-        None, description="Known: a UTF-8 file with all texts that there are, one per line."
-    )
     min_probability: MinProbability = Field(None, description="Say what comes of rejecting readings below it.")
-    batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
 
     @model_validator(mode="after")
     def _beam_has_a_use(self) -> Self:
@@ -528,7 +513,7 @@ class EvaluationParameters(Parameters):
         return self
 
 
-def _refuse_idle_beam(given: PredictionParameters | EvaluationParameters) -> None:
+def _refuse_idle_beam(given: ReadingParameters) -> None:
     """Raise UserError for a --beam-width without a beam; texts that are known in part are looked for by one."""
     known = (given.length, given.charset, given.pattern, given.lexicon)
     usual = type(given).model_fields["beam_width"].default
@@ -548,9 +533,7 @@ class ExportParameters(Parameters):
     int8: Annotated[str | None, arg(metavar="PATH")] = Field(
         None, description="In integers of 8 bits, their ranges and the loss found on these labelled pictures (onnx)."
     )
-    label_pattern: LabelPattern = Field(
-        None, description="Regular expression with a group `label`, searched in the file name without its suffix."
-    )
+    label_pattern: LabelPattern = None
 
     @model_validator(mode="after")
     def _file_of_the_form(self) -> Self:

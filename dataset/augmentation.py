@@ -53,7 +53,7 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
             image, _warp(u[1:9], strength, *shape[1::-1]), shape[1::-1], borderMode=cv2.BORDER_REPLICATE
         )
     if u[9] < 0.5 * often:
-        bend, interpolation = _bends(shape[0], shape[1], strength)[int(u[10] * _BENDS)]
+        bend, interpolation = _bend(shape[0], shape[1], strength, int(u[10] * _BENDS))
         image = cv2.remap(image, bend, interpolation, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if u[11] < 0.25 * often:
         image = _coarse(image, u[12], u[13], strength)
@@ -105,20 +105,20 @@ def _warp(u: list[float], strength: float, width: int, height: int) -> npt.NDArr
     return to_pixels @ matrix @ from_pixels
 
 
-@lru_cache(maxsize=8)
-def _bends(height: int, width: int, strength: float) -> list[tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]]:
+# All of one size, and some of every size where lines have many: 50 kB each at 128x64.
+@lru_cache(maxsize=2 * _BENDS)
+def _bend(
+    height: int, width: int, strength: float, number: int
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
     """Smooth displacements that bend and squeeze letters one by one, as maps for cv2.remap."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(number)
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    bends = []
-    for _ in range(_BENDS):
-        # A knot every half height along the text and two across, about two per letter; still at the borders.
-        knots = rng.normal(0, 1, (2, 2, max(3, round(2 * width / height)))).astype(np.float32)
-        knots = np.pad(knots, ((0, 0), (1, 1), (1, 1)))
-        field = [cv2.resize(knot, (width, height), interpolation=cv2.INTER_CUBIC) for knot in knots]
-        amount = rng.uniform(0.3, 1) * 0.04 * height * min(strength, 1.5)
-        bends.append(cv2.convertMaps(x + amount * field[0], y + amount * field[1], cv2.CV_16SC2))
-    return bends
+    # A knot every half height along the text and two across, about two per letter; still at the borders.
+    knots = rng.normal(0, 1, (2, 2, max(3, round(2 * width / height)))).astype(np.float32)
+    knots = np.pad(knots, ((0, 0), (1, 1), (1, 1)))
+    field = [cv2.resize(knot, (width, height), interpolation=cv2.INTER_CUBIC) for knot in knots]
+    amount = rng.uniform(0.3, 1) * 0.04 * height * min(strength, 1.5)
+    return cv2.convertMaps(x + amount * field[0], y + amount * field[1], cv2.CV_16SC2)
 
 
 def _coarse(image: Image, kind: float, amount: float, strength: float) -> Image:

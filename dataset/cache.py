@@ -38,6 +38,7 @@ _FORMAT = 1
 _ABANDONED = 3600.0
 #: Seconds after which a pair that nobody has opened makes room: packing again costs minutes, disks fill for good.
 _UNUSED = 30 * 86_400.0
+_HEX = "[0-9a-f]"
 
 
 @dataclass(frozen=True)
@@ -230,11 +231,12 @@ def _write(
 
 def _sweep(index: Path, pictures: Path, old: _Packed | None) -> None:
     """Remove the earlier pictures of this index, those that a killed process left without one, and unused pairs."""
-    for path in index.parent.glob("*.npz"):
+    # By names that are ours alone: a folder of this name may hold the files of others.
+    for path in index.parent.glob(f"{_HEX * 16}.npz"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _UNUSED:
                 path.unlink()
-    for path in index.parent.glob("*.pictures"):
+    for path in index.parent.glob(f"{_HEX * 16}-{_HEX * 12}.pictures"):
         with contextlib.suppress(OSError):  # Windows keeps what is mapped; it goes the next time
             stem = path.name.partition("-")[0]
             orphan = path != pictures if stem == index.stem else not index.with_name(f"{stem}.npz").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -89,7 +88,7 @@ def decode(path: str, channels: int) -> tuple[picture.Image | None, tuple[int, i
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
     """`map` with threads: results in order, a bounded number of them under way."""
-    workers = workers or os.cpu_count() or 1
+    workers = workers or console.cores()
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Result]] = deque()
     try:

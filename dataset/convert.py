@@ -134,7 +134,7 @@ def _pictures(
     def picture_of(place: int) -> Picture:
         sample = samples[int(rows[place])]
         try:
-            data, suffix = _in_format(picture.load(sample.path), formats)
+            data, suffix = _in_format(sample.path, formats)
         except picture.UnreadablePicture as error:
             raise UserError(f"{sample.path} changed while it was read ({error}): begin again") from None
         return Picture(sample.name, sample.label, data, suffix, int(widths[place]))
@@ -144,13 +144,20 @@ def _pictures(
         advance(1)
 
 
-def _in_format(data: bytes, formats: tuple[str, ...]) -> tuple[bytes, str]:
+def _in_format(path: str, formats: tuple[str, ...]) -> tuple[bytes, str]:
     """A picture's bytes and suffix, converted when the format is none of `formats`."""
+    data = picture.load(path)
     suffix = next(suffix for signature, suffix in _SIGNATURES if data.startswith(signature))
     if not formats or suffix in formats:
         return data, suffix
     image = picture.read(data, channels=3)[..., ::-1]
-    _, encoded = cv2.imencode(formats[-1], image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    written, encoded = cv2.imencode(formats[-1], image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not written:
+        height, width = image.shape[:2]
+        raise UserError(
+            f"{path} has {width}x{height} pixels, more than a {formats[-1]} can have, which this form needs: "
+            "take another form, or leave it out"
+        )
     return encoded.tobytes(), formats[-1]
 
 
@@ -165,6 +172,7 @@ def _whole(out: Path) -> Iterator[Path]:
         if out.exists():
             out.rename(old)
         temporary.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         # The user knows the folder by its own name, not by the temporary one.
         name = str(error.filename or temporary)
@@ -172,5 +180,7 @@ def _whole(out: Path) -> Iterator[Path]:
             raise OSError(error.errno, error.strerror, str(out) + name[len(str(temporary)) :]) from error
         raise
     finally:
-        for left in (temporary, old):
-            shutil.rmtree(left, ignore_errors=True)
+        # What was there comes back where nothing took its place.
+        if old.exists() and not out.exists():
+            old.rename(out)
+        shutil.rmtree(temporary, ignore_errors=True)

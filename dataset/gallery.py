@@ -31,8 +31,9 @@ def gallery_file(path: str) -> Iterator[Callable[[Sequence[str], Sequence[str], 
 
     Raises UserError when no picture can be written under such a name, OSError when nothing can be written there.
     """
-    suffix = Path(path).suffix
-    if not suffix or not cv2.haveImageWriter(f"x{suffix}"):
+    suffix, pixel = Path(path).suffix, np.zeros((1, 1, 3), np.uint8)
+    # Some writers take no colours.
+    if not suffix or not cv2.haveImageWriter(f"x{suffix}") or not cv2.imencode(suffix, pixel)[0]:
         raise UserError(f"{path} has no suffix of a picture: give a name such as sheet.png or sheet.jpg")
     with atomic(path) as file:
         file.touch()

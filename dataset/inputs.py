@@ -39,20 +39,28 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
 
     Of a folder, its lists are read. A flag without its value, `--csv *.png`, would replace a picture.
     """
-    lists = (
-        os.path.join(path, name) for path in paths if path and os.path.isdir(path) for name in (*LISTS, CORPUS_RECORD)
-    )
-    files = (path for path in (*filter(None, paths), *lists) if os.path.isfile(path))
+    given = [path for path in paths if path]
+    lists = (os.path.join(path, name) for path in given if os.path.isdir(path) for name in (*LISTS, CORPUS_RECORD))
+    files = (path for path in (*given, *lists) if os.path.isfile(path))
+    # A folder, or that of a picture.
+    read = {
+        os.path.realpath(path if os.path.isdir(path) else os.path.dirname(path))
+        for path in given
+        if os.path.isdir(path) or os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES
+    }
     taken = {os.path.realpath(path): f"what is read, {path}" for path in files}
     for flag, output in outputs.items():
         if output is None:
             continue
         if (place := os.path.realpath(output)) in taken:
             raise UserError(f"{flag} {output} would replace {taken[place]}: give it another name")
-        if os.path.splitext(output)[1].lower() in PICTURE_SUFFIXES and flag != "--plot":
-            raise UserError(
-                f"{flag} {output}: that is the name of a picture, and {flag} writes text: give the file first"
-            )
+        if os.path.splitext(output)[1].lower() in PICTURE_SUFFIXES:
+            if flag != "--plot":
+                raise UserError(
+                    f"{flag} {output}: that is the name of a picture, and {flag} writes text: give the file first"
+                )
+            if os.path.exists(output) and any(Path(place).is_relative_to(folder) for folder in read):
+                raise UserError(f"{flag} {output} is there, among the pictures that are read: give it another name")
         taken[place] = f"what {flag} writes"
 
 
@@ -101,7 +109,8 @@ def _is_picture(path: str) -> bool:
         return False
     if os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES:
         return True
-    if is_records(Path(path)):
+    # What was read of a pipe, as of `<(find …)`, would be gone.
+    if not os.path.isfile(path) or is_records(Path(path)):
         return False
     with open(path, "rb") as file:
         start = file.read(1024)

@@ -85,6 +85,8 @@ def _tar(file: BinaryIO) -> Iterator[_Member]:
                     raise UserError(f"{file.name}: {info.name} links to {info.linkname}, outside of the folder")
                 link = os.path.normpath(os.path.join(os.path.dirname(info.name), info.linkname)).replace(os.sep, "/")
             yield _Member(info.name, info.size, lambda info=info: archive.extractfile(info), link)  # type: ignore[misc]
+            # Kept for looking back, half a kilobyte each, which a stream cannot.
+            archive.members.clear()  # type: ignore[attr-defined]
 
 
 def _zip(file: BinaryIO) -> Iterator[_Member]:
@@ -122,15 +124,27 @@ def _write(archive: Path, out: Path, member: _Member, target: Path) -> bool:
         source = out / _inside(archive, member.link)
         if not source.is_file() or source.is_symlink():
             raise UserError(f"{archive}: {member.name} links to {member.link}, which is no file before it in there")
+        if _is_there(archive, target, source.stat().st_size):
+            return False
         with console.atomic(target) as temporary:
             shutil.copyfile(source, temporary)
         return True
-    if target.is_file() and target.stat().st_size == member.size:
+    if _is_there(archive, target, member.size):
         return False
     content = member.open()
     assert content is not None
     with content, console.atomic(target) as temporary, temporary.open("wb") as file:
         shutil.copyfileobj(content, file)
+    return True
+
+
+def _is_there(archive: Path, target: Path, size: int) -> bool:
+    """Whether an earlier call has written a file of `size` bytes. Raises UserError where `target` is another file."""
+    if not target.is_file():
+        return False
+    # Files are written whole: one of another size is not ours.
+    if target.stat().st_size != size:
+        raise UserError(f"{target} is in the way of a file of {archive}: move it, or unpack into another folder")
     return True
 
 

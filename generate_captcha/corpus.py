@@ -73,7 +73,7 @@ def write_corpus(parameters: GenerateParameters) -> Written:
         _list_labels(out, style, parameters.count)
     there = _there(out, parameters.count)
     missing = parameters.count - sum(there)
-    workers = min(parameters.workers or _cores(), -(-missing // CHUNK))
+    workers = min(parameters.workers or console.cores(), -(-missing // CHUNK))
     try:
         # The processes start before the progress bar, which starts a thread.
         with (
@@ -303,6 +303,8 @@ def _work(
     """What a worker process does: take chunks and report each; an error is its last report."""
     # Where it could not be held back: the parent hears it and ends the workers between two chunks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Our parent turns it into Ctrl-C; told to end with it, a worker has nothing to say.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(1)
     try:
         for drawn in _draw(style or style_of(parameters), Path(parameters.out), there, _starts(position, len(there))):
@@ -324,8 +326,3 @@ def _starts(position: Any, count: int) -> Iterator[int]:
         if start >= count:
             return
         yield start
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+import console
 import picture
 from console import UserError, interrupts_held, warn
 from generate_captcha.style import Style
@@ -69,7 +71,10 @@ class Drawn:
         self._seed, self._fresh = parameters.seed, True
         #: 0 … 1; may be changed between epochs, in a style that has difficulties.
         self.difficulty = parameters.difficulty
-        self._workers = parameters.workers or os.cpu_count() or 1
+        self._workers = parameters.workers or console.cores()
+        if sys.platform == "win32":
+            # More handles cannot be waited for there.
+            self._workers = min(self._workers, 61)
         # Spawned: by now the process may have threads of a network's, which do not survive a fork.
         self._pool = ProcessPoolExecutor(
             self._workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(parameters, fit)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fontTools.ttLib import TTFont
 
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
+#: From this code point on, characters stand on a grid and take the room of two: ideographs, kana, Hangul.
+FAR_EAST = 0x2E80
 
 #: Package -> the folder in it that holds fonts: Droid Sans Mono (Apache License 2.0); DejaVu
 #: (Bitstream Vera licence), STIX (its own free licence), Computer Modern (AMS, free); Source Sans Pro

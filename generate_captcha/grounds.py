@@ -105,6 +105,10 @@ class Pictures:
                 pillow.open(path).close()
             except OSError as error:
                 raise UserError(f"--backgrounds: {path} is no picture: remove it") from error
+            except pillow.DecompressionBombError as error:
+                raise UserError(
+                    f"--backgrounds: {path} is too large ({error}): make it smaller or remove it"
+                ) from error
         files = "\n".join(f"{path.name} {path.stat().st_size}" for path in self.paths)
         return f"{len(self.paths)} pictures sha256:{hashlib.sha256(files.encode()).hexdigest()}"
 

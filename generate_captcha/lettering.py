@@ -76,8 +76,6 @@ class Script(NamedTuple):
     more: tuple[tuple[str, int], ...] = ()  #: what is drawn, too, where it is there
 
 
-#: From this code point on, letters are of these scripts.
-FAR_EAST = 0x2E80
 SCRIPTS = {
     "hangul": Script((("NotoSansCJK-Bold.ttc", 1), ("NotoSansCJK-Regular.ttc", 1)), "fonts-noto-cjk"),
     "han": Script(

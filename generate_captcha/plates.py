@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from generate_captcha import fonts, grounds, lettering
-from generate_captcha.fonts import Font
+from generate_captcha.fonts import FAR_EAST, Font
 from generate_captcha.grounds import Colour
 from generate_captcha.layouts import SMALL_FACE, Band, Border, Layout, Mark, Paint, Print, Row
-from generate_captcha.lettering import FAR_EAST, Face, Mask
+from generate_captcha.lettering import Face, Mask
 from generate_captcha.patterns import Part, Rows
 from generate_captcha.style import Image, Source
 

@@ -73,8 +73,7 @@ class Style(ABC):
 
     #: All characters of the labels.
     alphabet: str
-    #: Characters of the shortest and of the longest label.
-    shortest: int
+    #: Characters of the longest label.
     longest: int
     #: The fonts that letters are drawn with.
     fonts: list[fonts.Font]
@@ -133,6 +132,9 @@ class TextStyle(Style):
     FONTS: ClassVar[tuple[str, ...]]
     #: Whether those of them that lack a character of the alphabet are left out, rather than an error.
     ANY_FONT: ClassVar[bool] = False
+
+    #: Characters of the shortest label.
+    shortest: int
 
     def __init__(self, parameters: GenerateParameters) -> None:
         super().__init__(parameters)

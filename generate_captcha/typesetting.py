@@ -17,15 +17,13 @@ from PIL import Image as pillow
 from PIL import ImageDraw, ImageFont, features
 
 from console import UserError
-from generate_captcha.fonts import Font
+from generate_captcha.fonts import FAR_EAST, Font
 
 #: Ink of a line: 0 is none, 255 is full.
 Mask = NDArray[np.uint8]
 
 #: Pixels per em at which fonts are measured.
 MEASURE = 128
-#: From this code point on, characters stand on a grid and take the room of two: ideographs, kana, Hangul.
-FAR_EAST = 0x2E80
 #: Empty pixels around the ink of a line.
 PAD = 2
 

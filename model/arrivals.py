@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TypeVar
+
+import console
 
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
@@ -28,7 +29,7 @@ def arrivals(
     arrived: SimpleQueue[tuple[Item, Future[Prepared]] | BaseException | None] = SimpleQueue()
     room = threading.Semaphore(size * ahead)
     over = threading.Event()
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(console.cores())
 
     def take() -> None:
         end = None

@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from model.alphabet import BLANK
 from model.constraints import Automaton
-from model.prefix_search import Found, search
+from model.prefix_search import IMPOSSIBLE, Found, search
 
 LogProbabilities = NDArray[np.floating]
-
-#: Stands for log(0): small enough to vanish in every sum, and free of the NaN of (-inf) - (-inf).
-IMPOSSIBLE = -1e30
 
 #: Steps after which the forward variables, which shrink from step to step, are brought back to 1.
 RESCALED = 8
@@ -60,6 +57,9 @@ def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tupl
     """
     emissions, skips = _states(log_probabilities, texts)
     emitted, skips = np.exp(emissions).transpose(1, 0, 2), skips.astype(np.float64)
+    lengths = np.array([len(text) for text in texts], int)
+    # Behind a shorter text are no alignments, whose number would soon be beyond that of its own.
+    emitted[:, np.arange(skips.shape[1]) > 2 * lengths[:, np.newaxis]] = 0.0
     # Two impossible states stand before the first, so that every one has two before it.
     padded = np.zeros((len(skips), skips.shape[1] + 2))
     forward, one_back, two_back = padded[:, 2:], padded[:, 1:-1], padded[:, :-2]
@@ -74,7 +74,7 @@ def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tupl
             greatest = np.maximum(forward.max(1), np.finfo(np.float64).tiny)
             forward /= greatest[:, np.newaxis]
             logarithms += np.log(greatest)
-    rows, lengths = np.arange(len(texts)), np.array([len(text) for text in texts], int)
+    rows = np.arange(len(texts))
     last_character = np.where(lengths > 0, forward[rows, np.maximum(2 * lengths - 1, 0)], 0.0)
     with np.errstate(divide="ignore"):
         return np.minimum(np.log(forward[rows, 2 * lengths] + last_character) + logarithms, 0.0)
@@ -127,7 +127,7 @@ def _states(
         states[row, 1 : 2 * len(text) : 2] = text
     skips = np.zeros(states.shape, bool)
     skips[:, 2:] = (states[:, 2:] != BLANK) & (states[:, 2:] != states[:, :-2])
-    return np.take_along_axis(log_probabilities.astype(np.float64), states[:, None, :], axis=2), skips
+    return np.take_along_axis(log_probabilities, states[:, None, :], axis=2).astype(np.float64), skips
 
 
 def _came_from(scores: NDArray[np.float64], skips: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -146,14 +146,13 @@ def beam(log_probabilities: LogProbabilities, width: int = 10, top: int = 1) -> 
     DNNs", algorithm 1, without a language model). The texts found are then scored exactly, so that
     alignments the beam dropped still count.
     """
-    found = [_prefixes(row, max(width, top))[:top] for row in log_probabilities]
-    flat = [(row, text) for row, texts in enumerate(found) for text in texts]
-    scores = text_log_probabilities(log_probabilities[[row for row, _ in flat]], [text for _, text in flat])
-    results: list[list[Decoded]] = [[] for _ in found]
-    for (row, text), score in zip(flat, scores, strict=True):
-        results[row].append(Decoded(text, float(np.exp(score))))
-    for texts in results:
-        texts.sort(key=lambda decoded: -decoded.probability)
+    results = []
+    for row in log_probabilities:
+        texts = _prefixes(row, max(width, top))[:top]
+        # A view: a hundred copies of 70 columns of 6,800 classes would be gigabytes in a batch.
+        probabilities = np.exp(text_log_probabilities(np.broadcast_to(row, (len(texts), *row.shape)), texts))
+        decoded = [Decoded(text, probability) for text, probability in zip(texts, probabilities.tolist(), strict=True)]
+        results.append(sorted(decoded, key=lambda text: -text.probability))
     return _with_places(log_probabilities, results)
 
 

@@ -133,7 +133,7 @@ def read_card(path: Path) -> Card:
                 entry = json.loads(archive.read(CARD_ENTRY))
     except KeyError as error:
         raise UserError(f"{path} was not written by this kit (it holds no {CARD_ENTRY}): {REMEDY}") from error
-    except (zipfile.BadZipFile, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise UserError(f"{path} is not a model file, or damaged ({error}): {REMEDY}") from error
     written = entry.get("format") if isinstance(entry, dict) else None
     if isinstance(written, int) and written > FORMAT:

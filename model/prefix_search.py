@@ -24,7 +24,7 @@ from model.constraints import Automaton
 
 Logs = NDArray[np.float64]
 
-#: Stands for log(0), as in model/decoding.py.
+#: Stands for log(0): small enough to vanish in every sum, and free of the NaN of (-inf) - (-inf).
 IMPOSSIBLE = -1e30
 #: The least log-probability of a step that counts, and of a text: what a masked column says of a character.
 FLOOR = -1e4

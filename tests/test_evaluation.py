@@ -183,9 +183,9 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
     level(tmp_path / "in" / "34_b.png", 34)
     with pytest.raises(SystemExit):
         console.run(convert, ConvertParameters, ["in", "records", "--form", "lmdb"])
-    code, _, errors = evaluate("records", "--report", "report", "--json", "scores.json")
+    code, _, errors = evaluate("records", "--report", "report", "--json", "report/scores.json")
     assert code == 0, errors
-    (worst,) = json.loads((tmp_path / "scores.json").read_text())["worst"]
+    (worst,) = json.loads((tmp_path / "report" / "scores.json").read_text())["worst"]
     assert (worst["truth"], worst["text"]) == ("12", "13")
     assert worst["name"] in (tmp_path / "report" / "index.html").read_text()
 

@@ -47,10 +47,10 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
     points = json.loads(Path("curve/curve.json").read_text())
     assert [point["pictures"] for point in points] == [10, 20]
     parts = [Path(f"curve/{name}.tsv").read_text().splitlines() for name in ("000010", "000020")]
-    assert parts[1][:10] == parts[0]
+    assert parts[1][:11] == parts[0]
     assert "with 20 pictures" in errors
     seen, unseen = (
-        {Path(row.partition("\t")[0]).read_bytes() for row in Path(f"curve/{name}.tsv").read_text().splitlines()}
+        {Path(row.partition("\t")[0]).read_bytes() for row in Path(f"curve/{name}.tsv").read_text().splitlines()[1:]}
         for name in ("000020", "test")
     )
     assert not seen & unseen
@@ -67,6 +67,9 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
         assert f"curve holds a curve {sentence}: choose another --run" in capsys.readouterr().err
         next(data.iterdir()).unlink()
     assert Path("curve/000010/model.keras").stat().st_mtime_ns == before
+    Path("curve/learning_curve.json").write_text('{"training')
+    assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == console.WRONG_USE
+    assert "curve/learning_curve.json is damaged" in capsys.readouterr().err
 
 
 def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(

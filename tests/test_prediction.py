@@ -250,6 +250,8 @@ def test_plot_is_a_picture_of_what_was_read(predict: Predict, tmp_path: Path) ->
         (["in", "--csv", ""], "--csv is empty"),
         (["list.csv", "--csv", "list.csv"], "--csv list.csv would replace what is read, list.csv"),
         (["in/1.png", "--plot", "./in/1.png"], "--plot ./in/1.png would replace what is read, in/1.png"),
+        (["in", "--plot", "in/1.png"], "--plot in/1.png is there, among the pictures that are read"),
+        (["--plot", "in/1.png", "in/2.png"], "--plot in/1.png is there, among the pictures that are read"),
         (
             ["folder", "--csv", "folder/labels.csv"],
             "--csv folder/labels.csv would replace what is read, folder/labels.",
@@ -269,6 +271,7 @@ def test_plot_is_a_picture_of_what_was_read(predict: Predict, tmp_path: Path) ->
 )
 def test_mistakes_end_in_one_sentence(predict: Predict, tmp_path: Path, argv: list[str], sentence: str) -> None:
     level(tmp_path / "in" / "1.png", 1)
+    level(tmp_path / "in" / "2.png", 2)
     (tmp_path / "empty").mkdir()
     (tmp_path / "folder").mkdir()
     for name in ("list.csv", "folder/labels.csv", "folder/corpus.json"):

@@ -339,6 +339,7 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "pictures", "--cell", "lstm"], r"--cell lstm is for --head attention and joint, not for ctc"),
         (["--data", "pictures", "--label-smoothing", "0"], r"--label-smoothing 0.0 is for --head attention"),
         (["--data", "pictures", "--head", "joint", "--longest", "2"], r"--longest 2 is less than the 4 characters"),
+        (["--data", "endless.csv"], r"longest label, of 1,300 characters, could be read by ctc in pictures 10,\d00 "),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
@@ -353,6 +354,8 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
     Path("unlabelled").mkdir()
     Path("long").mkdir()
     shutil.copy(sorted(data.iterdir())[0], "long/abcdabcd_1.png")
+    pictures = sorted(data.iterdir())[:2]
+    Path("endless.csv").write_text(f"file,label\n{pictures[0]},{'abcd' * 325}\n{pictures[1]},ab\n")
     shutil.copy(sorted(data.iterdir())[0], "unlabelled/_1.png")
     before = sorted(Path().rglob("*.[jtk]*"))
     capsys.readouterr()

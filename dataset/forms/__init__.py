@@ -146,8 +146,8 @@ def _opened(path: Path, label_pattern: str | None) -> tuple[Iterator[tuple[str, 
     if not exists(path):
         raise UserError(f"{path} does not exist: give a folder of labelled pictures, or a list of them")
     form = next(form for form in FORMS.values() if form.matches(path))
-    # What lies in the current folder is named without it.
-    root = str(path if path.is_dir() else path.parent)
+    # What lies in the current folder is named without it; there begin, as on stdin, the paths that a pipe brings.
+    root = os.curdir if path.is_fifo() else str(path if path.is_dir() else path.parent)
     join = partial(_joined, "" if root == os.curdir else root)
     pattern = re.compile(label_pattern) if label_pattern else None
 
@@ -190,13 +190,15 @@ class Samples(Sequence[Sample]):
     def __init__(self, source: Path, rows: Iterable[tuple[str, str]], place: Callable[[str], str]) -> None:
         """`rows` are names and labels, `place` gives the path that opens a name."""
         self.source, self._place = source, place
-        # Names that are not UTF-8, which numpy cannot hold, by the ones that stand for them.
-        self._odd: dict[str, str] = {}
+        # Names that are not UTF-8, which numpy cannot hold, by their rows.
+        self._odd: dict[int, str] = {}
         names, labels = [strings([])], [strings([])]
         iterator = iter(rows)
         while chunk := list(islice(iterator, 4096)):
+            first = sum(map(len, names))
             names.append(strings([name for name, _ in chunk]))
-            self._odd |= {str(held): name for held, (name, _) in zip(names[-1], chunk, strict=True) if held != name}
+            pairs = zip(names[-1], chunk, strict=True)
+            self._odd |= {row: name for row, (held, (name, _)) in enumerate(pairs, first) if held != name}
             labels.append(strings([label for _, label in chunk]))
         self.names, self.labels = np.concatenate(names), np.concatenate(labels)
 
@@ -210,8 +212,9 @@ class Samples(Sequence[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        name = str(self.names[index])
-        return Sample(name, str(self.labels[index]), self._place(self._odd.get(name, name)))
+        row = range(len(self))[index]
+        name = str(self.names[row])
+        return Sample(name, str(self.labels[row]), self._place(self._odd.get(row, name)))
 
 
 def strings(texts: Iterable[str]) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Literal
 from console import UserError, warn
 from dataset.forms.text import FILE_KEYS, LABEL_KEYS, lines, one_line
 from dataset.forms.writing import Picture, Plan, lines_of
+from picture import PICTURE_SUFFIXES
 
 TAB = "\t"
 _SUFFIXES = {".csv": f",;{TAB}", ".tsv": TAB, ".tab": TAB}
@@ -33,7 +34,9 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
     quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == TAB else csv.QUOTE_MINIMAL
     try:
         header = next(csv.reader([first], delimiter=separator, quoting=quoting, skipinitialspace=separator != TAB))
-        heads = [head.strip().lower() for head in header]
+        # A list without a header may begin with the label `image`.
+        headed = Path(header[0]).suffix.lower() not in PICTURE_SUFFIXES
+        heads = [head.strip().lower() for head in header if headed]
         file = next((heads.index(key) for key in FILE_KEYS if key in heads), None)
         label = next((heads.index(key) for key in LABEL_KEYS if key in heads), None)
         if file is None and label is not None and not Path(header[0]).suffix:

@@ -21,7 +21,7 @@ def rows(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in lines(path):
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number} is not JSON ({error}): write one object per line") from None
         file = next((entry[key] for key in FILE_KEYS if key in entry), None) if isinstance(entry, dict) else None
         if not isinstance(file, str):

@@ -20,8 +20,8 @@ import console
 import notation
 from console import UserError
 from generate_captcha import lettering
-from generate_captcha.fonts import Font, brought
-from generate_captcha.lettering import FAR_EAST, Face, MissingFont
+from generate_captcha.fonts import FAR_EAST, Font, brought
+from generate_captcha.lettering import Face, MissingFont
 from generate_captcha.patterns import Pattern, PatternError
 
 FOLDER = Path(__file__).parent
@@ -275,7 +275,7 @@ def read(path: Path, fonts: list[Font] | None = None) -> Layout:
         text = path.read_text(encoding="utf-8")
         layout = Layout(**tomllib.loads(text))
         _complete(layout, path, fonts)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         reason, _, place = str(error)[:200].partition(" (at line ")
         where = f", line {place.partition(',')[0]}" if place else ""
         raise UserError(f"{path}{where}: it is no TOML file ({reason}): mend it there") from error

@@ -25,7 +25,7 @@ import picture
 from console import UserError
 from generate_captcha import camera, grounds, typesetting
 from generate_captcha.camera import Pose
-from generate_captcha.fonts import Font
+from generate_captcha.fonts import FAR_EAST, Font
 from generate_captcha.grounds import Colour, Pictures
 from generate_captcha.style import Image, Source, TextStyle, digest
 from generate_captcha.texts import Texts
@@ -328,7 +328,7 @@ class Line(TextStyle):
 
 
 def _wide(characters: Iterable[str]) -> bool:
-    return any(ord(character) >= typesetting.FAR_EAST for character in characters)
+    return any(ord(character) >= FAR_EAST for character in characters)
 
 
 def _spacing(hard: float, source: Source) -> float:

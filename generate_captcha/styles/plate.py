@@ -20,7 +20,7 @@ from console import UserError
 from generate_captcha import camera, fonts, grounds, layouts, patterns, plates
 from generate_captcha.camera import Plane, Pose
 from generate_captcha.layouts import Layout
-from generate_captcha.lettering import FAR_EAST, Mask
+from generate_captcha.lettering import Mask
 from generate_captcha.patterns import Rows
 from generate_captcha.plates import Sheet
 from generate_captcha.style import Image, Source, Style, digest
@@ -60,7 +60,6 @@ class Plate(Style):
         self._separators = parameters.keep_separators
         every = [pattern for layout in self.layouts for pattern in layout.compiled]
         self.longest = max(pattern.longest(self._separators) for pattern in every)
-        self.shortest = 1
         characters = {character for pattern in every for character in pattern.characters}
         if self._separators:
             characters |= {sign for pattern in every for sign in patterns.SEPARATORS if sign in pattern.separators}
@@ -123,7 +122,7 @@ class Plate(Style):
         most = 1.1 * self.height / (crop[3] - crop[1])
         if self.width:
             most = max(most, 1.1 * self.width / (crop[2] - crop[0]))
-        eastern = any(ord(letter) >= FAR_EAST for row in rows for part in row for letter in part.text)
+        eastern = any(ord(letter) >= fonts.FAR_EAST for row in rows for part in row for letter in part.text)
         least = height * max(
             (TALL_EASTERN if eastern else TALL) / sheet.tall,
             PITCH / sheet.pitch / min(1, pose.stretch),

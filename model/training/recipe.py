@@ -74,6 +74,11 @@ def completed(
         refuse_idle_flags(given, parameters.head, longest)
     needed = max(map(HEADS[parameters.head].steps_needed, labels))
     width, height = size(aspect, -(-needed // parameters.rows), network.column_width(parameters.network))
+    if not parameters.size and width > notation.LARGEST:
+        raise UserError(
+            f"the longest label, of {longest:,} characters, could be read by {parameters.head} in pictures {width:,} "
+            f"pixels wide alone, more than {notation.LARGEST:,}: leave it out, cut its picture, or try --head attention"
+        )
     filled = parameters.model_copy(
         update={
             "alphabet": parameters.alphabet or characters([found, known]),

@@ -168,7 +168,7 @@ def trained_on(model: str) -> set[str]:
     try:
         data = Path(json.loads((run / "parameters.json").read_text(encoding="utf-8"))["data"])
         names = json.loads((run / "split.json").read_text(encoding="utf-8"))["training"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         # Shipped weights, or a model file that was taken out of its run.
         return set()
     folder = data if data.is_dir() else data.parent

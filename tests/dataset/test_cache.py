@@ -204,12 +204,17 @@ def test_a_full_disk_names_the_file_and_leaves_the_cache_as_it_was(
 def test_what_killed_processes_left_is_removed(tmp_path: Path, write: Maker) -> None:
     folder, cache = write(tmp_path / "data", ["a.png"]), tmp_path / "cache"
     cache.mkdir()
-    left, fresh = cache / "0123-dead.pictures", cache / "0123-alive.pictures"
+    left, fresh = (cache / f"{'0123' * 4}-{token * 3}.pictures" for token in ("dead", "a11e"))
     left.touch()
     fresh.touch()
-    os.utime(left, (0, 0))
+    others = [cache / "mine.npz", cache / "other.pictures"]
+    for path in others:
+        path.touch()
+    for path in (left, *others):
+        os.utime(path, (0, 0))
     pack(folder, cache)
     assert not left.exists()
+    assert all(path.exists() for path in others), "somebody else's"
     assert fresh.exists(), "another process may be writing it"
 
 

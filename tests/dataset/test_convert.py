@@ -297,6 +297,33 @@ def test_a_full_disk_is_told_by_the_folders_own_name(form: str, convert: Convert
     assert sorted(os.listdir()) == ["in"]
 
 
+def test_what_was_there_comes_back_where_nothing_took_its_place(
+    convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = corpus(tmp_path / "in", list("abc"))
+    assert convert(source, "out", "--form", "csv")[0] == 0
+    before = sorted(Path("out").rglob("*"))
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial") and ".old" not in path.name:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    assert convert(source, "out", "--form", "tsv")[0] == console.INTERRUPTED
+    assert sorted(Path("out").rglob("*")) == before
+    assert sorted(os.listdir()) == ["in", "out"]
+
+
+def test_a_picture_wider_than_its_format_can_be_is_named(convert: Convert, tmp_path: Path) -> None:
+    Path("in").mkdir()
+    cv2.imwrite("in/a_1.png", np.zeros((1, 70_000), np.uint8))
+    code, err = convert("in", "out", "--form", "tfrecord")
+    assert (code, "in/a_1.png has 70000x1 pixels, more than a .jpg can have" in err) == (2, True)
+    assert os.listdir() == ["in"]
+
+
 def test_the_report_is_what_it_was(convert: Convert, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     corpus(tmp_path / "convert", ["a"])
     with pytest.raises(SystemExit) as stop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,9 @@ import pytest
 import dataset
 import notation
 import parameter
+import picture
 from console import UserError
-from dataset.forms import FORMS, WRITERS
+from dataset.forms import FORMS, WRITERS, collect
 from dataset.forms.writing import Picture, Plan
 from tests.reading import level
 
@@ -231,6 +233,7 @@ def test_labels_are_composed(tmp_path: Path) -> None:
         ("l.csv", 'filename,text\na.png,"1,2 ""3"""\n', [("a.png", '1,2 "3"')]),
         ("l.csv", "File;Label\na.png;x,y\n", [("a.png", "x,y")]),
         ("l.csv", "image,width\na.png,9\n", [("a.png", "")]),
+        ("l.tsv", "a.png\timage\nb.png\ttwo\n", [("a.png", "image"), ("b.png", "two")]),
         ("l.csv", "image_path,plate_text\na.png,x\n", [("a.png", "x")]),
         ("l.csv", "a.png,words\nb.png,code\n", [("a.png", "words"), ("b.png", "code")]),
         ("l.csv", "file,label\na.png\n\n,x\n", [("a.png", "")]),
@@ -326,6 +329,7 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
         ("l.csv", "name,truth\na.png,x\n", "its first line, name, truth, names no columns that are known"),
         ("l.jsonl", '{"file": "a.png"}\n{broken\n', "line 2 is not JSON"),
         ("l.jsonl", '["a.png"]\n', "line 1 names no picture"),
+        ("l.jsonl", "[" * 100_000 + "\n", "line 1 is not JSON"),
         ("l.jsonl", '{"label": "x"}\n', "line 1 names no picture"),
         (
             "l.jsonl",
@@ -423,3 +427,13 @@ def test_pictures_whose_names_are_no_text_are_read(tmp_path: Path) -> None:
     contents = dataset.examine(dataset.collect(tmp_path))
     assert list(contents.labels) == ["a"]
     assert not contents.unreadable
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
+def test_names_that_are_not_utf8_are_pictures_of_their_own(tmp_path: Path) -> None:
+    for name, value, label in ((b"\xbe\xa9", 10, "A"), (b"\xbb\xa6", 200, "B")):
+        file = tmp_path / os.fsdecode(name + b".png")
+        level(file, value)
+        file.with_suffix(".txt").write_text(label)
+    found = {sample.label: picture.read(sample.path, channels=1).max() for sample in collect(tmp_path)}
+    assert found == {"A": 10, "B": 200}

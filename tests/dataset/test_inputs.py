@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,15 @@ def test_a_file_without_suffix_is_told_by_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("a.png\nb.png\n")
     assert [sample.path for sample in inputs([str(tmp_path / "picture")], [])] == [str(tmp_path / "picture")]
     assert len(list(inputs([str(tmp_path / "list")], []))) == 2
+
+
+def test_a_list_through_a_pipe_is_read_whole(tmp_path: Path) -> None:
+    # As of `<(find pictures)`; paths begin where the command does.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    names = [f"pictures/{number}_.png" for number in range(3000)]
+    threading.Thread(target=pipe.write_text, args=("".join(f"{name}\n" for name in names),)).start()
+    assert [sample.path for sample in inputs([str(pipe)], [])] == names
 
 
 def test_pictures_come_one_at_a_time() -> None:

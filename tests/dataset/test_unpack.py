@@ -76,9 +76,22 @@ def test_archives_are_unpacked_and_gone_on_with(kind: str, unpack: Unpack, tmp_p
     assert "out: 4 files unpacked\n" in err
     assert f"next: python -m dataset {Path('out/mnt/90k')}\n" in err
     Path("out/mnt/90k/1/a.jpg").unlink()
-    Path("out/mnt/90k/2/ü c.jpg").write_bytes(b"cut short")
-    assert "out: 2 files unpacked; 2 were there\n" in unpack(path)[1]
+    assert "out: 1 files unpacked; 3 were there\n" in unpack(path)[1]
     assert content() == {name.removeprefix("./"): data for name, data in FILES.items()}
+
+
+def test_a_file_of_ones_own_is_not_replaced(unpack: Unpack, tmp_path: Path) -> None:
+    links = [member("hard.jpg", type=tarfile.LNKTYPE, linkname="c.jpg")]
+    path = tar(tmp_path / "a.tar", member("c.jpg", b"good"), *links, mode="w:")
+    for name in ("c.jpg", "hard.jpg"):
+        Path("out").mkdir(exist_ok=True)
+        Path("out", name).write_bytes(b"my own")
+        code, err = unpack(path)
+        assert (code, f"out/{name} is in the way of a file of {path}" in err) == (2, True)
+        assert Path("out", name).read_bytes() == b"my own"
+        Path("out", name).unlink()
+    assert unpack(path)[0] == 0
+    assert "out: 0 files unpacked; 2 were there" in unpack(path)[1]
 
 
 def test_a_tar_that_ends_with_a_zip_is_a_tar(unpack: Unpack, tmp_path: Path) -> None:

@@ -320,7 +320,7 @@ def test_a_full_disk_ends_in_one_sentence_and_2(workers: str, tmp_path: Path) ->
     assert os.listdir(tmp_path / "out") == []
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_the_command(end: signal.Signals, tmp_path: Path) -> None:
     flags = ["--out", "out", "--count", "1000000", "--workers", "2", "--size", "60x24"]
     process = subprocess.Popen(
@@ -332,8 +332,8 @@ def test_workers_end_with_the_command(end: signal.Signals, tmp_path: Path) -> No
         start_new_session=True,
     )
     until(lambda: len(list((tmp_path / "out").glob("*.png"))) > 50)
-    if end == signal.SIGINT:
-        # A terminal sends Ctrl-C to the whole group.
+    if end != signal.SIGKILL:
+        # A terminal sends Ctrl-C to the whole group, and so does a cluster that ends a job.
         os.killpg(process.pid, end)
         _, complaint = process.communicate(timeout=20)
         assert process.returncode == 130

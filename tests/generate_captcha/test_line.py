@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import unicodedata
+import zlib
 from pathlib import Path
 
 import cv2
@@ -334,6 +336,13 @@ def test_a_ground_that_is_no_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"broken\.png cannot be read"):
         list(map(style.picture, range(20)))
     (tmp_path / "broken.png").unlink()
+    # One that says it is 30,000 pixels wide and high.
+    header = cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes()
+    size = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    (tmp_path / "huge.png").write_bytes(header[:12] + size + struct.pack(">I", zlib.crc32(size)) + header[33:])
+    with pytest.raises(UserError, match=r"huge\.png is too large"):
+        line(backgrounds=str(tmp_path)).about()
+    (tmp_path / "huge.png").unlink()
     with pytest.raises(UserError, match="no pictures in there"):
         line(backgrounds=str(tmp_path))
 

@@ -432,6 +432,11 @@ def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, line: int, senten
     assert "\n" not in str(caught.value)
 
 
+def test_brackets_without_end_are_no_layout(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"own\.toml: it is no TOML file"):
+        plate(layouts=written(tmp_path, "x = " + "[" * 100_000))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

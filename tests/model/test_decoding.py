@@ -47,6 +47,20 @@ def test_probabilities_of_all_texts_sum_to_one() -> None:
     assert total == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_short_text_beside_a_long_one_in_a_wide_picture_keeps_its_probability() -> None:
+    # One who is nearly sure of all of 2,000 columns: what comes of longer texts' states must not drown the short one.
+    steps, classes = 2000, 5
+    sure = np.full((2, steps, classes), np.log(1e-5), np.float32)
+    sure[:, :, 0] = np.log(1 - 4e-5)
+    texts = [(1, 2), tuple(range(1, 5)) * 32]
+    for row, text in enumerate(texts):
+        for place, number in enumerate(text):
+            sure[row, 15 * place + 5] = np.log([1e-5 if each != number else 1 - 4e-5 for each in range(classes)])
+    (alone,), together = text_log_probabilities(sure[:1], texts[:1]), text_log_probabilities(sure, texts)
+    assert np.exp(alone) > 0.9
+    assert together[0] == pytest.approx(alone, abs=1e-9)
+
+
 def test_a_long_text_has_a_probability_too_small_for_a_number() -> None:
     steps, classes, text = 800, 5, (1, 2, 3, 4) * 25
     even = np.full((1, steps, classes), -np.log(classes), np.float32)

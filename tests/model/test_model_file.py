@@ -97,7 +97,13 @@ def test_other_files_are_refused(written: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("config.json", "{}")
     short.write_bytes(written.read_bytes()[:1000])
+    # A bit of how the card is packed, in the directory at the end.
+    flipped, data = tmp_path / "d.keras", bytearray(written.read_bytes())
+    entry = data.rindex(b"PK\x01\x02", 0, data.rindex(model_file.CARD_ENTRY.encode()))
+    data[entry + 10] |= 64
+    flipped.write_bytes(data)
     for path, reason in (
+        (flipped, "not a model file"),
         (picture, "not a model file"),
         (foreign, "not written by this kit"),
         (short, "not a model file"),
