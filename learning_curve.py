@@ -66,7 +66,7 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
     if record.is_file():
         try:
             earlier = dict(json.loads(record.read_text(encoding="utf-8")))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise UserError(f"{record} is damaged ({error}): remove {folder}, or choose another --run") from error
         for name, what in (("training", "with other flags for --training"), ("pictures", "of other pictures")):
             if earlier.get(name) != about[name]:

@@ -34,7 +34,7 @@ def size(text: str) -> tuple[int, int]:
     """`128x64` -> (width, height) in pixels. Raises ValueError."""
     match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
     if not match or not all(1 <= int(side) <= LARGEST for side in match.groups()):
-        raise ValueError("a size is WIDTHxHEIGHT in pixels, each from 1 to 10,000, such as 128x64")
+        raise ValueError(f"a size is WIDTHxHEIGHT in pixels, each from 1 to {LARGEST:,}, such as 128x64")
     return int(match[1]), int(match[2])
 
 

@@ -172,7 +172,6 @@ def _whole(out: Path) -> Iterator[Path]:
         if out.exists():
             out.rename(old)
         temporary.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         # The user knows the folder by its own name, not by the temporary one.
         name = str(error.filename or temporary)
@@ -183,4 +182,5 @@ def _whole(out: Path) -> Iterator[Path]:
         # What was there comes back where nothing took its place.
         if old.exists() and not out.exists():
             old.rename(out)
-        shutil.rmtree(temporary, ignore_errors=True)
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
