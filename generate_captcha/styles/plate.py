@@ -30,7 +30,7 @@ from parameter import GenerateParameters
 #: Renderings at the difficulty asked for, and then at an ever lower one.
 AS_ASKED, EASIER = 4, 8
 #: Pixels that letters need to be read: their height, that of Hangul and Han letters, and from one to the next.
-TALL, TALL_EASTERN, PITCH = 9.0, 12.0, 6.5
+TALL, TALL_EASTERN, PITCH = 9.0, 9.5, 6.0
 #: Grey levels that letters differ by from their ground: in the shade of a car at dusk they are few.
 CONTRAST = 20.0
 #: Pixels of a plate's drawing per pixel of its picture, a side.
@@ -183,8 +183,8 @@ def _pose(aspect: float, hard: float, distortion: float, source: Source) -> Pose
     most = min(16.0, 50.0 / aspect)
     return Pose(
         rotation=source.between(-most, most) * much * math.sqrt(source.random()),
-        shear=source.between(-0.3, 0.3) * much * math.sqrt(source.random()),
-        stretch=source.between(1 - 0.3 * much, 1 + 0.1 * much),
+        shear=source.between(-0.6, 0.6) * much * math.sqrt(source.random()),
+        stretch=source.between(1 - 0.3 * much, 1 + 0.3 * much),
         tilt=(source.between(-0.35, 0.35) * much, source.between(-0.2, 0.2) * much),
     )
 
