@@ -14,7 +14,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_args
 
 import tyro
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -47,14 +47,14 @@ HARDER = ("line", "plate")
 #: Width and height of a style's pictures where none are asked for.
 SIZES = {"plate": "autox64"}
 
-#: Networks, a backbone of model/backbones and a sequence of model/sequences each; heads, files in model/heads.
-NetworkName = Literal[
-    "vgg_bilstm", "vgg_bigru",
-    "crnn_bilstm", "crnn_bigru",
-    "resnet_bilstm", "resnet_bigru",
-    "inception_bilstm", "inception_bigru",
-]  # fmt: skip
+#: The stages of networks, each a file of that name: in model/backbones, in model/sequences and in model/heads.
+BackboneName = Literal["vgg", "crnn", "resnet", "inception"]
+SequenceName = Literal["bilstm", "bigru"]
 HeadName = Literal["ctc", "attention", "joint"]
+if TYPE_CHECKING:
+    NetworkName = str
+else:
+    NetworkName = Literal[tuple(map("_".join, itertools.product(get_args(BackboneName), get_args(SequenceName))))]
 
 #: What export.py writes, each a file in model/export, and how the names of such files end; a SavedModel is a folder.
 FileForm = Literal["onnx", "litert", "savedmodel"]

@@ -35,13 +35,13 @@ from model.network import import_keras
 
 keras = import_keras()
 
-from model import backbones, sequences  # noqa: E402
-from model.backbones import Backbone  # noqa: E402
+from model.backbones import Backbone, vgg  # noqa: E402
 from model.export import onnx, onnx_layers  # noqa: E402
 from model.features import Features  # noqa: E402
 from model.heads import HEADS  # noqa: E402
 from model.model_file import Card  # noqa: E402
 from model.network import build, jit_compile, precision  # noqa: E402
+from model.sequences import bilstm  # noqa: E402
 
 KINDS = {
     "captcha36": ("--style captcha --length 4 --size 128x64", "128x64"),
@@ -119,7 +119,7 @@ def looking(columns: Features) -> Features:
 
 
 #: What the kit itself builds.
-KIT = backbones.BACKBONES["vgg"], sequences.SEQUENCES["bilstm"]
+KIT = vgg.BACKBONE, bilstm.bilstm
 
 LITE = convolutions(32, 48, 96, 160)
 BILSTM = recurrent("LSTM", 96)
@@ -217,11 +217,11 @@ def train_or_read(name: str, command: list[str]) -> None:
 def in_place(name: str) -> None:
     """Have the kit build this variant for `vgg_bilstm`, whatever the preset; of its own presets, themselves."""
     variant = VARIANTS[name]
-    backbones.BACKBONES["vgg"], sequences.SEQUENCES["bilstm"] = KIT
+    vgg.BACKBONE, bilstm.bilstm = KIT
     if variant:
         backbone, sequence = variant
-        backbones.BACKBONES["vgg"] = Backbone(lambda images, _: backbone(images), "summed")
-        sequences.SEQUENCES["bilstm"] = lambda columns, *_: sequence(columns)
+        vgg.BACKBONE = Backbone(lambda images, _: backbone(images), "summed")
+        bilstm.bilstm = lambda columns, *_: sequence(columns)
 
 
 def rates(variants: list[str], folder: Path) -> tuple[dict[str, list[float]], dict[str, list[float]]]:

@@ -1,9 +1,9 @@
 """Networks that read short text: built from stages, decoded, kept in one file.
 
 alphabet.py     characters <-> numbers
-backbones/      pictures -> columns of features         (registry BACKBONES)
-sequences/      columns -> columns that know each other (registry SEQUENCES)
-heads/          columns -> text                         (registry HEADS)
+backbones/      pictures -> columns of features         (named in parameter.BackboneName)
+sequences/      columns -> columns that know each other (named in parameter.SequenceName)
+heads/          columns -> text                         (named in parameter.HeadName)
 network.py      the stages joined
 decoding.py     log-probabilities -> texts with probabilities (NumPy alone)
 model_file.py   one file with everything needed to read: `.keras`, or `.onnx` without Keras

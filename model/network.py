@@ -73,19 +73,20 @@ def build(card: Card) -> Any:
     UserError for a size that its backbone cannot shrink any more.
     """
     keras = import_keras()
-    from model.backbones import BACKBONES
+    from model.backbones import backbone_of
     from model.features import Features
     from model.heads import HEADS
     from model.rectifiers import RECTIFIERS
-    from model.sequences import SEQUENCES
+    from model.sequences import sequence_of
 
-    name, sequence = card.network.split("_")
-    backbone = BACKBONES[name]
+    backbone = backbone_of(card.network)
     inputs = [keras.Input((card.height, card.width, card.channels), dtype="uint8", name="images")]
     if card.width is None:
         inputs.append(keras.Input((), dtype="int32", name="widths"))
     if card.preset not in backbone.presets:
-        raise UserError(f"--preset {card.preset}: {name} has {' and '.join(backbone.presets)} alone; take one of them")
+        raise UserError(
+            f"--preset {card.preset}: {card.network} has {' and '.join(backbone.presets)} alone; take one of them"
+        )
     try:
         features = RECTIFIERS[card.rectify](Features.of_images(*inputs))
         seen = backbone.build(features, card.preset)
@@ -102,7 +103,7 @@ def build(card: Card) -> Any:
                 "--coordinates number the columns of one width: take a --size such as 128x64, or leave it out"
             )
         seen = seen.numbered()
-    seen = SEQUENCES[sequence](seen, card.preset, backbone.recurrent)
+    seen = sequence_of(card.network)(seen, card.preset, backbone.recurrent)
     seen = replace(seen, maps=keras.layers.Identity(name=COLUMNS)(seen.maps))
     further, outputs = HEADS[card.head].outputs(seen, Alphabet(card.alphabet).classes, card)
     inputs += further
@@ -112,9 +113,9 @@ def build(card: Card) -> Any:
 def column_width(name: str) -> int:
     """Pixels across a column of the network that `--network` calls `name`."""
     import_keras()
-    from model.backbones import BACKBONES
+    from model.backbones import backbone_of
 
-    return BACKBONES[name.split("_")[0]].column
+    return backbone_of(name).column
 
 
 def columns(network: Any) -> int | None:

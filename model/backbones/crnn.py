@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model.backbones import Backbone
 from model.features import Features
 
 
@@ -20,3 +21,6 @@ def crnn(images: Features, preset: str) -> Features:
     features = features.convolution(512 // part).convolution(512 // part, normalised=False)
     features = features.padded(0, 1).pool(2, strides=(2, 1))
     return features.convolution(512 // part, kernel=2, padding="valid").columns()
+
+
+BACKBONE = Backbone(crnn, "projected")

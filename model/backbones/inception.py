@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from console import UserError
+from model.backbones import Backbone
 from model.features import Features
 
 #: keras.applications' names of the blocks: the last one of 288 channels, and the first of them.
@@ -21,3 +22,6 @@ def inception(images: Features, preset: str) -> Features:
     if maps.shape[-1] == 1:
         maps = keras.layers.Concatenate()([maps, maps, maps])
     return Features(keras.models.clone_model(cut)(maps)).columns()
+
+
+BACKBONE = Backbone(inception, "projected", column=8)

@@ -5,6 +5,7 @@ The deep-text-recognition benchmark (Baek et al., arXiv 1904.01906) compares its
 
 from __future__ import annotations
 
+from model.backbones import Backbone
 from model.features import Features
 
 #: Residual blocks of the four stages: 29 convolutions in `base`, 17 in `small`.
@@ -37,3 +38,6 @@ def _block(features: Features, channels: int) -> Features:
     if features.maps.shape[-1] != channels:
         shortcut = features.convolution(channels, kernel=1, activation=None)
     return features.convolution(channels).convolution(channels, activation=None).plus(shortcut).activated("relu")
+
+
+BACKBONE = Backbone(resnet, "projected")

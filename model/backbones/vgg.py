@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model.backbones import Backbone
 from model.features import Features
 
 
@@ -55,3 +56,6 @@ def _lite(images: Features) -> Features:
         .columns()
         .dense(96, normalised=True, activation="relu")
     )
+
+
+BACKBONE = Backbone(vgg, "summed", ("lite", "small", "base"))

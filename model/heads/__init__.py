@@ -1,20 +1,19 @@
 """Heads: columns -> what a text is read from.
 
-A head is an object with the methods of :class:`Head` in a file of its own, with its line here.
+Each is a file here with a `HEAD` that has the methods of :class:`Head`; its name stands in `parameter.HeadName`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import importlib
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from numpy.typing import NDArray
 
 from model.constraints import Automaton
 from model.decoding import Decoded
-from model.heads.attention import Attention
-from model.heads.ctc import CTC
-from model.heads.joint import Joint
 from model.runtimes import Part, Runtime
+from parameter import HeadName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,4 +72,4 @@ class Head(Protocol):
         """Reads with what runs these parts."""
 
 
-HEADS: dict[str, Head] = {"ctc": CTC(), "attention": Attention(), "joint": Joint()}
+HEADS: dict[str, Head] = {name: importlib.import_module(f"model.heads.{name}").HEAD for name in get_args(HeadName)}

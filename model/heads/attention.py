@@ -13,6 +13,7 @@ from model.runtimes import IMAGES, WIDTHS, Part, Runtime, pictures
 
 if TYPE_CHECKING:
     from model.features import Features
+    from model.heads import Head
     from model.model_file import Card
 
 #: Names of layers in a network.
@@ -202,3 +203,6 @@ class AttentionReader:
             ]
             for row in range(batch)
         ]
+
+
+HEAD: Head = Attention()

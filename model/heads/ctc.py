@@ -15,6 +15,7 @@ from model.runtimes import IMAGES, WIDTHS, Part, Runtime, pictures
 
 if TYPE_CHECKING:
     from model.features import Features
+    from model.heads import Head
     from model.model_file import Card
 
 #: Stands for log(0) where a column is beyond the picture: no reading goes through it.
@@ -84,3 +85,6 @@ class CTCDecoder:
         if decoder == "beam" or top > 1:
             return decoding.beam(outputs, beam_width, top)
         return [[decoded] for decoded in decoding.greedy(outputs)]
+
+
+HEAD: Head = CTC()

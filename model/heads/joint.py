@@ -13,7 +13,7 @@ from model.runtimes import Part, Runtime
 
 if TYPE_CHECKING:
     from model.features import Features
-    from model.heads import Decoder
+    from model.heads import Decoder, Head
     from model.model_file import Card
 
 CTC_PART, ATTENTION_PART = "ctc", "attention"
@@ -57,3 +57,6 @@ class Joint:
 
     def decoder(self, run: Runtime, card: Card) -> Decoder:
         return (self._attention if card.reads == "attention" else self._ctc).decoder(run, card)
+
+
+HEAD: Head = Joint()

@@ -1,14 +1,21 @@
 """Sequences: columns -> columns that know their neighbours.
 
-A sequence is a function `(columns, preset, published) -> columns` in a file of its own, with its line here; `published`
-names the arrangement of preset `base` that belongs to the backbone.
+Each is a file here with a function of its name `(columns, preset, published) -> columns`, where `published` names the
+arrangement of preset `base` that belongs to the backbone; its name stands in `parameter.SequenceName`.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 from model.features import Features
-from model.sequences.recurrent import bigru, bilstm
 
-SEQUENCES: dict[str, Callable[[Features, str, str], Features]] = {"bilstm": bilstm, "bigru": bigru}
+
+def sequence_of(network: str) -> Callable[[Features, str, str], Features]:
+    """The sequence of what `--network` calls `network`."""
+    name = network.split("_")[1]
+    sequence: Callable[[Features, str, str], Features] = getattr(
+        importlib.import_module(f"model.sequences.{name}"), name
+    )
+    return sequence

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -24,7 +24,6 @@ import export
 import prediction
 import training
 from model import model_file
-from model.backbones import BACKBONES
 from model.constraints import Constraint
 from model.export import onnx_layers, some_pictures
 from model.heads import HEADS
@@ -32,8 +31,15 @@ from model.model_file import CARD_ENTRY, Card
 from model.network import build, import_keras
 from model.reader import Reader, Reading
 from model.rectifiers import RECTIFIERS
-from model.sequences import SEQUENCES
-from parameter import FILE_FORMS, ExportParameters, FileForm, PredictionParameters, TrainingParameters
+from parameter import (
+    FILE_FORMS,
+    BackboneName,
+    ExportParameters,
+    FileForm,
+    PredictionParameters,
+    SequenceName,
+    TrainingParameters,
+)
 
 ROOT = Path(export.__file__).parent
 CARD = Card(
@@ -142,9 +148,10 @@ def test_both_runtimes_read_the_same(name: str, head: Any, all_settings: list[An
     assert len({reading.text for reading in ours}) > 1, "says the same of every picture"
 
 
+BACKBONES, SEQUENCES = get_args(BackboneName), get_args(SequenceName)
 EVERY = [
     *itertools.product(BACKBONES, SEQUENCES, HEADS, ["none"], ["small"], [192], [{}]),
-    *itertools.product(sorted(BACKBONES.keys() - {"inception"}), ["bigru"], HEADS, RECTIFIERS, ["small"], [None], [{}]),
+    *itertools.product(sorted({*BACKBONES} - {"inception"}), ["bigru"], HEADS, RECTIFIERS, ["small"], [None], [{}]),
     *itertools.product(BACKBONES, ["bilstm"], ["ctc"], ["none"], ["base"], [192], [{}]),
     *itertools.product(["vgg"], SEQUENCES, HEADS, ["none"], ["lite"], [192, None], [{}]),
     *itertools.product(["vgg"], ["bilstm"], HEADS, RECTIFIERS, ["small"], [192], [{"rows": 2}, {"coordinates": True}]),
