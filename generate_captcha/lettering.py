@@ -32,8 +32,8 @@ MASTER = 96
 
 #: Second forms that the letters of one maker have together (:mod:`generate_captcha.strokes`).
 FORMS = (
-    "", "41 61 91", "11 31 71 J1 42", "A1 I1 21 43", "13 21 M1", "13 22 G1 W1 42 61 91 I1", "14 22 43 81 M2 I1",
-    "21 11 61 91 J1 42",
+    "", "41 61 91 A2", "11 31 71 J1 42 V1", "A1 I1 21 43 Q1", "13 21 M1 A2 Q1", "13 22 G1 W1 42 61 91 I1 A2 V1",
+    "14 22 43 81 M2 I1 Q1", "21 11 61 91 J1 42",
 )  # fmt: skip
 #: Dies of plate makers: light to heavy, round to square, each with two sets of forms.
 DIES = tuple(
