@@ -338,9 +338,17 @@ def test_every_die_has_all_its_letters_and_none_is_drawn_as_another() -> None:
     assert len(set(lettering.DIES)) == len(lettering.DIES)
     for die in lettering.DIES:
         inks = {letter: lettering.letter(die, letter, (24, 40)) for letter in strokes.characters()}
-        for pair in ("2Z", "1I", "4A", "MH", "8B", "G6", "WV"):
+        for pair in ("2Z", "1I", "4A", "MH", "8B", "G6", "WV", "AH", "VU"):
             one, other = (inks[letter].astype(int) for letter in pair)
             assert np.abs(one - other).mean() > 6, (die, pair)
+
+
+def test_the_i_of_american_dies_has_serifs() -> None:
+    for face in lettering.ROLES["american"]:
+        assert isinstance(face, Drawn)
+        ink = lettering.letter(face, "I", (60, 96)) > 128
+        foot, mast = ink[-10:].any(axis=0).sum(), ink[48].sum()
+        assert foot > 1.5 * mast, face
 
 
 def test_a_letter_of_other_proportions_keeps_its_sides() -> None:
