@@ -6,14 +6,14 @@ Each is a file here with a `HEAD` that has the methods of :class:`Head`; its nam
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+import pkgutil
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from model.constraints import Automaton
 from model.decoding import Decoded
 from model.runtimes import Part, Runtime
-from parameter import HeadName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,4 +72,7 @@ class Head(Protocol):
         """Reads with what runs these parts."""
 
 
-HEADS: dict[str, Head] = {name: importlib.import_module(f"model.heads.{name}").HEAD for name in get_args(HeadName)}
+# By their files: reading alone has none of what parameter.py needs.
+HEADS: dict[str, Head] = {
+    file.name: importlib.import_module(f"model.heads.{file.name}").HEAD for file in pkgutil.iter_modules(__path__)
+}

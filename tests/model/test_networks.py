@@ -324,6 +324,7 @@ def test_the_flags_offer_what_the_registries_hold() -> None:
     flags = TrainingParameters.model_fields
     networks = {"_".join(stages) for stages in itertools.product(BACKBONES, SEQUENCES)}
     assert set(get_args(flags["network"].annotation)) == networks
+    assert set(get_args(flags["head"].annotation)) == set(HEADS)
     assert set(get_args(flags["rectify"].annotation)) == set(RECTIFIERS)
 
 
