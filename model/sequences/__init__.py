@@ -1,7 +1,8 @@
 """Sequences: columns -> columns that know their neighbours.
 
 Each is a file here with a function of its name `(columns, preset, published) -> columns`, where `published` names the
-arrangement of preset `base` that belongs to the backbone; its name stands in `parameter.SequenceName`.
+arrangement of preset `base` that belongs to the backbone; its name stands in `parameter.SequenceName`. What recurrent
+ones share is in `recurrent.py`.
 """
 
 from __future__ import annotations

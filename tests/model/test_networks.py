@@ -1,8 +1,9 @@
-"""One contract for every network: whatever stands in the registries builds, learns, is kept and reads."""
+"""One contract for every network: whatever can be asked for builds, learns, is kept and reads."""
 
 from __future__ import annotations
 
 import itertools
+import pkgutil
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import model.backbones
+import model.sequences
 import picture
 from console import UserError
 from model import model_file
@@ -320,8 +323,11 @@ def test_a_reader_holds_either_head_to_a_constraint(tmp_path: Path) -> None:
     assert {reading.error for reading in readings} == {"no text that satisfies the constraint fits into this picture"}
 
 
-def test_the_flags_offer_what_the_registries_hold() -> None:
+def test_the_flags_offer_what_there_is_a_file_for() -> None:
     flags = TrainingParameters.model_fields
+    assert set(BACKBONES) == {file.name for file in pkgutil.iter_modules(model.backbones.__path__)}
+    # What both share is no sequence.
+    assert set(SEQUENCES) == {file.name for file in pkgutil.iter_modules(model.sequences.__path__)} - {"recurrent"}
     networks = {"_".join(stages) for stages in itertools.product(BACKBONES, SEQUENCES)}
     assert set(get_args(flags["network"].annotation)) == networks
     assert set(get_args(flags["head"].annotation)) == set(HEADS)
