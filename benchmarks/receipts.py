@@ -1,10 +1,11 @@
 """Fields of printed receipts, case folded: generated lines first, then the corpus' own train rows.
 
-    python benchmarks/receipts.py CORPUS [FOLDER]
+    python benchmarks/receipts.py CORPUS FONTS [FOLDER]
 
 CORPUS is a folder with `labels.csv` (columns file, label, split). Its train labels are cut into words, and new fields
-are made of them, with other digits and in lower and upper case; 120,000 of these are drawn as lines and trained on,
-and then the train rows. Both networks read the test rows, and so does RapidOCR's recogniser (benchmarks/peers.py says
+are made of them, with other digits and signs and in lower and upper case; 160,000 of these are drawn as lines, with the
+fonts of the folder FONTS (docs/benchmarks.md says which), and trained on, beginning with the shipped `lines`, and then
+the train rows. Both networks read the test rows, and so does RapidOCR's recogniser (benchmarks/peers.py says
 what that needs), which leaves out spaces: so texts are also compared without them. Runs go to FOLDER (default
 runs/receipts) and go on where they were stopped.
 """
@@ -24,22 +25,30 @@ from benchmarks.feeding import processor
 from benchmarks.small_corpora import described, write_list
 from benchmarks.trials import corpus, trial
 
-FIELDS, PICTURES = 60_000, 120_000
-LINES = f"--style line --size autox32 --length 1-45 --difficulty 0.5 --count {PICTURES} --seed 1"
-TRAINING = "--validation 0.02 --size autox32 --from random --epochs 4 --batch-size 64 --precision mixed_bfloat16"
+FIELDS, PICTURES = 80_000, 160_000
+LINES = (
+    "--style line --size autox32 --length 1-45 --difficulty 0.6 --distortion 0.5 --noise 0.3 "
+    f"--count {PICTURES} --seed 2"
+)
+TRAINING = (
+    "--validation 0.02 --size autox32 --from lines --epochs 3 --batch-size 64 --learning-rate 0.001 "
+    "--precision mixed_bfloat16"
+)
+SIGNS = "%#=@&*+-/:.,()$'"
 
 
 def main() -> None:
     """Print the figures."""
     source = Path(sys.argv[1])
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else "runs/receipts").resolve()
+    fonts = Path(sys.argv[2]).resolve()
+    folder = Path(sys.argv[3] if len(sys.argv) > 3 else "runs/receipts").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     train, test = write_list(source, "train", folder), write_list(source, "test", folder)
     print(f"{processor()}, {os.cpu_count()} cores", flush=True)
 
     fields = folder / "fields.txt"
     fields.write_text("\n".join(invented(labels(train))), encoding="utf-8")
-    drawn = corpus(folder / "drawn", f"{LINES} --text {fields}")
+    drawn = corpus(folder / "drawn", f"{LINES} --text {fields} --fonts {fonts}")
     folded = folder / "drawn.tsv"
     folded.write_text("".join(f"{path}\t{label.upper()}\n" for path, label in rows_of(drawn)), encoding="utf-8")
 
@@ -90,6 +99,10 @@ def invented(known: list[str]) -> list[str]:
         # As many digits and letters of their own as it takes to learn to read rather than to remember.
         text = re.sub(r"\d", lambda _: chance.choice("0123456789"), " ".join(chosen))
         text = re.sub(r"[A-Z]", lambda found: chance.choice((found[0], found[0], chance.choice(letters))), text)
+        # Signs are rare in few labels, and stand anywhere.
+        if chance.random() < 0.15:
+            place = chance.randrange(len(text) + 1)
+            text = text[:place] + chance.choice(SIGNS) + text[place:]
         fields.append(chance.choice((text, text, text.lower(), text.title())))
     return fields
 

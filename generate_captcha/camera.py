@@ -177,13 +177,20 @@ def grain(image: Image, amount: float, coloured: bool, source: Source) -> Image:
     return cv2.addWeighted(image, 1.0, noise, strength, -128 * strength)
 
 
-def binarised(image: Image, amount: float, source: Source) -> Image:
-    """In black and white, as fax machines and receipts' scanners store it, after :func:`grain` of `amount`.
+def scanned(image: Image, factor: float, contrast: float, source: Source) -> Image:
+    """Grey, as scanners and fax machines store print: `factor` (at most 1) times the pixels a side, enlarged again.
 
-    The threshold is Otsu's (1979), which leaves the least variance on either side.
+    Levels lie `contrast` times as far from the threshold between ink and paper, which is Otsu's (1979): it leaves the
+    least variance on either side. Of 255 and more, only black and white are left.
     """
-    grey = cv2.cvtColor(grain(image, amount, False, source), cv2.COLOR_RGB2GRAY)
-    return cv2.cvtColor(cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1], cv2.COLOR_GRAY2RGB)
+    height, width = image.shape[:2]
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    small = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    threshold = cv2.threshold(small, 0, 255, cv2.THRESH_OTSU)[0]
+    levels = 127.5 + contrast * (np.arange(256) - threshold)
+    stored = cv2.LUT(small, levels.clip(0, 255).astype(np.uint8))
+    way = cv2.INTER_CUBIC if source.random() < 0.5 else cv2.INTER_LINEAR
+    return cv2.cvtColor(cv2.resize(stored, (width, height), interpolation=way), cv2.COLOR_GRAY2RGB)
 
 
 #: Standard deviation of the stored grain.

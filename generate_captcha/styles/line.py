@@ -50,6 +50,8 @@ LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
 LEAST, LEAST_IDEOGRAPHS = 7, 10
 #: So many times as large letters must be to be read in black and white.
 BINARY = 1.4
+#: The part of a side's pixels that a coarse picture may lack.
+COARSE = 0.7
 #: Rows of a printer's dots that letters need, per em.
 DOTS = 10
 #: The part of a line's ink that may lie elsewhere when it is printed so.
@@ -250,7 +252,7 @@ class Line(TextStyle):
         tone = grounds.colour(ink_luma, 140 * hard * source.random(), source)
         self._marks(image, mask, tone, em, hard, source)
         _relief(image, mask, ground_luma, ink_luma, em, hard, source)
-        image = _inked(image, mask, tone, hard, source)
+        image = _inked(image, mask, tone, em, hard, source)
         self._marks(image, mask, tone, em, hard, source)
         return self._photographed(image, em, hard, source)
 
@@ -315,13 +317,16 @@ class Line(TextStyle):
         if source.random() < 0.2 * hard:
             image = camera.motion(image, 1 + source.random() * 0.13 * hard * em, source.between(0, 180))
         if source.random() < 0.35 * hard:
-            least = max(1 - 0.55 * hard, LEGIBLE / em)
+            least = max(1 - COARSE * hard, LEGIBLE / em)
             if least < 1:
                 image = camera.coarse(image, source.between(least, 1))
         if source.random() < 0.7 * hard:
             image = camera.grain(image, source.random() * 17 * hard * self.noise, source.random() < 0.5, source)
-        if source.random() < 0.15 * hard and em > BINARY * LEGIBLE:
-            image = camera.binarised(image, source.random() * 30 * hard * self.noise, source)
+        if source.random() < 0.3 * hard and em > BINARY * LEGIBLE:
+            least = max(1 - COARSE * hard, BINARY * LEGIBLE / em)
+            image = camera.grain(image, source.random() * 30 * hard * self.noise, source.random() < 0.2, source)
+            contrast = 255.0 if source.random() < 0.3 else source.between(1.5, 6)
+            image = camera.scanned(image, source.between(least, 1), contrast, source)
         if source.random() < 0.6 * hard:
             image = camera.jpeg(image, int(source.between(95 - 65 * hard, 95)))
         return image
@@ -429,7 +434,7 @@ def _relief(
     image[:] = grounds.blended(image, np.full_like(image, round(luma)), under, source.between(0.5, 1.0))
 
 
-def _inked(image: Image, mask: Mask, tone: Colour, hard: float, source: Source) -> Image:
+def _inked(image: Image, mask: Mask, tone: Colour, em: float, hard: float, source: Source) -> Image:
     """`image` with the ink of `mask` on it: opaque, or the ground showing through, evenly or in spots."""
     height, width = mask.shape
     opacity = 1 - 0.3 * hard * source.random()
@@ -437,7 +442,20 @@ def _inked(image: Image, mask: Mask, tone: Colour, hard: float, source: Source) 
         worn = grounds.texture(height, width, source)
         # From full ink to what is left where it is worn most.
         mask = cv2.multiply(mask, cv2.convertScaleAbs(worn, alpha=-0.6, beta=255 + 0.3 * 128), scale=1 / 255)
+    if source.random() < 0.2 * hard:
+        mask = _missed(mask, em, source)
     return grounds.blended(image, grounds.plain(height, width, tone), mask, opacity)
+
+
+def _missed(mask: Mask, em: float, source: Source) -> Mask:
+    """With some rows, or columns, faint, as of a printer whose head does not heat or strike evenly."""
+    rows = source.random() < 0.5
+    count = len(mask) if rows else mask.shape[1]
+    share = np.ones(count)
+    for _ in range(1 + source.randbelow(max(1, round(2 * count / em)))):
+        first = source.randbelow(count)
+        share[first : first + max(1, round(em * source.between(0.02, 0.08)))] = source.between(0.2, 0.7)
+    return (mask * (share[:, None] if rows else share)).astype(np.uint8)
 
 
 def _lighter(tone: Colour, by: float) -> Colour:

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 import generate_captcha.styles.line
 import picture
 from console import UserError
-from generate_captcha import Source, fonts, style_of, typesetting
+from generate_captcha import Source, camera, fonts, style_of, typesetting
 from generate_captcha.fonts import Font
 from generate_captcha.styles.line import Line, Written
 from generate_captcha.texts import Texts
@@ -240,7 +240,7 @@ def test_lines_are_cut_out_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> No
         inside = written.ink[2:-2, 2:-2]
         # Ink from edge to edge, and hardly any beyond it.
         rows, columns = np.flatnonzero(inside.max(axis=1) > 64), np.flatnonzero(inside.max(axis=0) > 64)
-        assert np.ptp(rows) > 0.6 * inside.shape[0]
+        assert np.ptp(rows) + 1 > 0.6 * inside.shape[0]
         assert np.ptp(columns) > inside.shape[1] - 0.6 * written.em
         assert inside.sum() > 0.8 * written.ink.sum(dtype=int)
     neighbours = [written for written in drawn if written.neighbour is not None and written.neighbour[2:-2].any()]
@@ -271,6 +271,48 @@ def test_some_lines_are_printed_in_few_dots_and_stay_themselves(monkeypatch: pyt
     for before, after in printed:
         assert before.shape == after.shape
         assert np.abs(before - after).sum() < 0.55 * before.sum()
+
+
+def test_some_lines_lack_ink_in_whole_rows_or_columns_and_keep_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    faithful = generate_captcha.styles.line._missed
+    inks: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def watched(mask: np.ndarray, em: float, source: Source) -> np.ndarray:
+        inks.append((mask.astype(int), faithful(mask, em, source).astype(int)))
+        return inks[-1][1].astype(np.uint8)
+
+    monkeypatch.setattr(generate_captcha.styles.line, "_missed", watched)
+    style = line(difficulty=1, size="autox40", length="3-8", alphabet="0-9A-Z")
+    for index in range(100):
+        style.picture(index)
+    assert 5 < len(inks) < 50
+    for before, after in inks:
+        less = before - after
+        assert (less >= 0).all()
+        assert after.sum() > 0.5 * before.sum()
+        # Where a row, or a column, lacks some, all of its ink does (but for the faintest, which rounds to itself).
+        lacking = [(less > 0).any(axis=axis, keepdims=True) for axis in (0, 1)]
+        assert any((less > 0)[(before > 3) & whole].all() for whole in lacking)
+
+
+def test_lines_as_a_scanner_stores_them_are_grey_and_of_more_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
+    faithful = camera.scanned
+    scans: list[tuple[np.ndarray, float, np.ndarray]] = []
+
+    def watched(image: np.ndarray, factor: float, contrast: float, source: Source) -> np.ndarray:
+        scans.append((image, contrast, faithful(image, factor, contrast, source)))
+        return scans[-1][2]
+
+    monkeypatch.setattr(camera, "scanned", watched)
+    style = line(difficulty=1, size="autox40", length="3-8", alphabet="0-9A-Z")
+    for index in range(100):
+        style.picture(index)
+    assert 5 < len(scans) < 60
+    for before, contrast, after in scans:
+        assert (after == after[..., :1]).all()
+        assert after.std() > cv2.cvtColor(before, cv2.COLOR_RGB2GRAY).std()
+        if contrast >= 255:
+            assert ((after == 0) | (after == 255)).mean() > 0.4
 
 
 # Looks
