@@ -349,6 +349,17 @@ def test_the_i_of_american_dies_has_serifs() -> None:
         ink = lettering.letter(face, "I", (60, 96)) > 128
         foot, mast = ink[-10:].any(axis=0).sum(), ink[48].sum()
         assert foot > 1.5 * mast, face
+        # A 1 next to it is not taken for it: it has not both serifs to the right.
+        one = lettering.letter(face, "1", (60, 96)).astype(int)
+        assert np.abs(one - lettering.letter(face, "I", (60, 96))).mean() > 12, face
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name.startswith("us_")], ids=lambda path: path.stem)
+def test_american_layouts_that_have_an_i_draw_it_with_serifs(path: Path) -> None:
+    """As a bar, which it is in sans-serif fonts, it would be no other than the 1 of the same plates."""
+    made = layout(path)
+    if "I" in made.letters:
+        assert not {"grotesk", "bold"} & set(made.faces)
 
 
 def test_a_letter_of_other_proportions_keeps_its_sides() -> None:
