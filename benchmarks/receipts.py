@@ -4,14 +4,15 @@
 
 CORPUS is a folder with `labels.csv` (columns file, label, split). Its train labels are cut into words, and new fields
 are made of them, with other digits and signs and in lower and upper case; 160,000 of these are drawn as lines, with the
-fonts of the folder FONTS (docs/benchmarks.md says which), and trained on, beginning with the shipped `lines`, and then
-the train rows. Both networks read the test rows, and so does RapidOCR's recogniser (benchmarks/peers.py says
-what that needs), which leaves out spaces: so texts are also compared without them. Runs go to FOLDER (default
-runs/receipts) and go on where they were stopped.
+fonts of the folder FONTS (docs/lines.md says which), and trained on, beginning with the shipped `lines`, and then the
+train rows, alone or among generated lines. All networks read the test rows, and so does RapidOCR's recogniser
+(benchmarks/peers.py says what that needs), which leaves out spaces: so texts are also compared without them. Runs go to
+FOLDER (default runs/receipts) and go on where they were stopped.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -34,6 +35,9 @@ TRAINING = (
     "--validation 0.02 --size autox32 --from lines --epochs 3 --batch-size 64 --learning-rate 0.001 "
     "--precision mixed_bfloat16"
 )
+#: Each train row so often among so many generated lines.
+TIMES, GENERATED = 40, 20_000
+MIXED = "--epochs 3 --learning-rate 0.0005 --batch-size 64 --precision mixed_bfloat16"
 SIGNS = "%#=@&*+-/:.,()$'"
 
 
@@ -52,13 +56,34 @@ def main() -> None:
     folded = folder / "drawn.tsv"
     folded.write_text("".join(f"{path}\t{label.upper()}\n" for path, label in rows_of(drawn)), encoding="utf-8")
 
-    first, second = folder / "generated", folder / "own"
+    first, second, third = folder / "generated", folder / "own", folder / "mixed"
     trial("generated lines alone", first, ["--data", str(folded), *TRAINING.split()], test)
-    trial("then its own train rows", second, ["--data", str(train), "--size", "autox32", "--from", str(first)], test)
+    following = ["--size", "autox32", "--from", str(first)]
+    trial("then its own train rows", second, ["--data", str(train), *following], test)
+    mixed, held = among_generated(second, folded, folder)
+    following += ["--data", str(mixed), "--validation", str(held)]
+    trial("or these among generated lines", third, [*following, *MIXED.split()], test)
     show("generated lines alone", texts(first, test))
     show("then its own train rows", texts(second, test))
+    show("or these among generated lines", texts(third, test))
     pairs, speed = peers.texts_of("RapidOCR", test, folder / "rapid.tsv")
     show(f"RapidOCR, read at {speed:,.0f} pictures/s", pairs)
+
+
+def among_generated(own: Path, generated: Path, folder: Path) -> tuple[Path, Path]:
+    """The train rows of the run `own` many times, shuffled among generated lines; and those it validated with."""
+    split = json.loads((own / "split.json").read_text(encoding="utf-8"))
+    train, validation = (
+        [f"{path}\t{label}\n" for path, label in split[part].items()] for part in ("training", "validation")
+    )
+    chance = random.Random(1)
+    lines = generated.read_text(encoding="utf-8").splitlines(keepends=True)
+    rows = train * TIMES + chance.sample(lines, GENERATED)
+    chance.shuffle(rows)
+    mixed, held = folder / "mixed.tsv", folder / "held.tsv"
+    mixed.write_text("".join(rows), encoding="utf-8")
+    held.write_text("".join(validation), encoding="utf-8")
+    return mixed, held
 
 
 def show(name: str, pairs: list[tuple[str, str]]) -> None:
