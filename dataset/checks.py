@@ -37,8 +37,9 @@ class Report:
             found.append(f"{what}{self._first_reason()}: check the path and the files")
         if self.unlabelled:
             found.append(
-                f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): name files "
-                "LABEL_anything.png, say with --label-pattern where the label is, or see docs/forms.md for other ways"
+                f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): fill it in "
+                "where a list has the labels; else name files LABEL_anything.png, say with --label-pattern where the "
+                "label is, or see docs/forms.md for other ways"
             )
         if self.broken:
             found.append(

@@ -259,7 +259,8 @@ def _pair(confusion: Confusion) -> str:
 
 
 def _share(confusion: Confusion) -> str:
-    return f"{confusion.count / max(1, confusion.occurrences):.2%}"
+    share = f"{confusion.count / max(1, confusion.occurrences):.2%}"
+    return share if confusion.truth else f"{share} of all characters"
 
 
 def _page(scores: Scores, record: Mapping[str, Any], figures: list[str], sheets: Mapping[str, str]) -> str:

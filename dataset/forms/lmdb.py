@@ -36,6 +36,8 @@ class Database:
         import lmdb
 
         self.path = path
+        if not (path / FILE).stat().st_size:
+            raise UserError(f"{path / FILE} is empty (0 bytes): copy or make it again")
         try:
             # No lock file: the folder may be read-only, and nobody writes where others read.
             self._environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False)

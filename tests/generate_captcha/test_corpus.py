@@ -253,6 +253,8 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
     assert "DB/train: made 40 pictures" in done.stderr
     assert done.stderr.rstrip().endswith("next: python training.py")
     assert len(list((tmp_path / "DB/train").glob("*_0000??.png"))) == 40
+    lines = command(tmp_path, "--style", "line", "--count", "5", "--size", "autox32", "--out", "lines")
+    assert lines.stderr.rstrip().endswith("next: python training.py --data lines --size autox32")
     again = command(tmp_path, "--count", "40", "--size", "60x24")
     assert again.returncode == 0
     assert "nothing to make; 40 were there" in again.stderr
