@@ -32,6 +32,14 @@ def test_report_ties_figures_sheets_and_json_together(tmp_path: Path) -> None:
     assert not list(page.parent.glob(".*"))
 
 
+def test_what_was_added_has_its_share_of_all_characters(tmp_path: Path) -> None:
+    scores = score(["AAB", "B"], ["AABX", "A"], [0.9, 0.8], ["a.png", "b.png"])
+    page = report.write(tmp_path, scores, scores.to_dict(), {}).read_text(encoding="utf-8")
+    # One X among four true characters; one B of two that was read as A.
+    assert "<td>nothing</td><td>X</td><td>1</td><td>25.00% of all characters</td>" in page
+    assert "<td>B</td><td>A</td><td>1</td><td>50.00%</td>" in page
+
+
 def test_report_without_a_mistake(tmp_path: Path) -> None:
     scores = score(["A"], ["A"], [1.0], ["a.png"])
     page = report.write(tmp_path, scores, scores.to_dict(), {})
