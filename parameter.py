@@ -14,14 +14,23 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar, get_args
-
-import tyro
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from tyro.conf import Positional, arg
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 import notation
-from console import WRONG_USE, UserError
+from console import WRONG_USE, UserError, warn
+
+try:
+    import tyro
+    from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+    from tyro.conf import Positional, arg
+except ModuleNotFoundError as missing:
+    # Every command comes by here first, and a new terminal, without the environment, is the likeliest mistake of all.
+    activate = r".venv\Scripts\activate" if sys.platform == "win32" else "source .venv/bin/activate"
+    warn(
+        f"error: {missing.name} is not installed for {sys.executable}: {activate}, once per terminal; "
+        "if there is no .venv yet, python3 start.py makes it"
+    )
+    raise SystemExit(WRONG_USE) from None
 
 #: Where the commands look when no path is given, relative to the clone.
 TRAIN_FOLDER, TEST_FOLDER, RUNS_FOLDER = "DB/train", "DB/test", "runs"
@@ -52,6 +61,8 @@ BackboneName = Literal["vgg", "crnn", "resnet", "inception"]
 SequenceName = Literal["bilstm", "bigru"]
 HeadName = Literal["ctc", "attention", "joint"]
 if TYPE_CHECKING:
+    from typing import Self
+
     NetworkName = str
 else:
     NetworkName = Literal[tuple(map("_".join, itertools.product(get_args(BackboneName), get_args(SequenceName))))]

@@ -218,3 +218,12 @@ def test_what_is_left_out_is_told_one_by_one_unless_nothing_is_left(capsys: pyte
     assert capsys.readouterr().err.splitlines() == messages
     console.warn_of_each(messages, nothing_left=True)
     assert capsys.readouterr().err.splitlines() == [*messages[:100], "… and 1,150 more like these"]
+
+
+@pytest.mark.parametrize("command", ["training.py", "-m dataset DB/samples", "-m generate_captcha"])
+def test_outside_of_its_environment_a_command_says_so_in_one_sentence(command: str) -> None:
+    # -S leaves out the packages that are installed.
+    done = subprocess.run([sys.executable, "-S", *command.split()], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == console.WRONG_USE
+    assert done.stderr.count("\n") == 1 and sys.executable in done.stderr
+    assert "start.py" in done.stderr and "activate" in done.stderr
