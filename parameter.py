@@ -53,8 +53,10 @@ GENERATED = "generate:"
 StyleName = Literal["captcha", "lines", "dots", "line", "plate"]
 #: Those whose pictures can be drawn harder, and which can be as wide as their text.
 HARDER = ("line", "plate")
-#: Width and height of a style's pictures where none are asked for.
-SIZES = {"plate": "autox64"}
+#: Width and height of a style's pictures, and how long its texts are, where neither is asked for.
+SIZES = {"line": "280x32", "plate": "autox64"}
+LENGTHS = {"line": "5-25"}
+USUAL_SIZE, USUAL_LENGTH = "128x64", "4"
 
 #: The stages of networks, each a file of that name: in model/backbones, in model/sequences and in model/heads.
 BackboneName = Literal["vgg", "crnn", "resnet", "inception"]
@@ -181,10 +183,12 @@ class GenerateParameters(Parameters):
     out: Annotated[str, arg(metavar="DIR")] = Field(TRAIN_FOLDER, description="Folder to fill.")
     count: int = Field(10_000, ge=1, le=100_000_000, description="Pictures in the corpus.")
     style: StyleName = Field("captcha", description="What the pictures look like.")
-    size: Annotated[PictureSize, chosen("WxH|autoxH", f"128x64; plates {SIZES['plate']}")] = Field(
-        "", description="Width and height in pixels; auto is as wide as the text or plate is."
+    size: Annotated[
+        PictureSize, chosen("WxH|autoxH", f"{USUAL_SIZE}; lines {SIZES['line']}; plates {SIZES['plate']}")
+    ] = Field("", description="Width and height in pixels; auto is as wide as the text or plate is.")
+    length: Annotated[Length, chosen("N|N-M", f"{USUAL_LENGTH}; lines {LENGTHS['line']}")] = Field(
+        "", description="Characters per picture, a number or a range."
     )
-    length: Length = Field("4", description="Characters per picture, a number or a range.")
     alphabet: Annotated[Alphabet, chosen("CHARS|FILE", f"{DEFAULT_ALPHABET}, or the characters of --text")] = Field(
         None,
         description="Ranges (0-9A-Z), a literal, a file with one character per line (and its frequency, after a tab), "
@@ -216,8 +220,10 @@ class GenerateParameters(Parameters):
 
     @model_validator(mode="before")
     @classmethod
-    def _size_of_the_style(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return values if values.get("size") else values | {"size": SIZES.get(values.get("style", ""), "128x64")}
+    def _usual_of_the_style(cls, values: dict[str, Any]) -> dict[str, Any]:
+        style = values.get("style", "")
+        usual = {"size": SIZES.get(style, USUAL_SIZE), "length": LENGTHS.get(style, USUAL_LENGTH)}
+        return values | {name: value for name, value in usual.items() if not values.get(name)}
 
     @model_validator(mode="after")
     def _room_for_the_text(self) -> Self:
@@ -232,7 +238,10 @@ class GenerateParameters(Parameters):
         needed = max(16, 6 * longest), 12
         if (width is not None and width < needed[0]) or height < needed[1]:
             enough = f"{'auto' if width is None else needed[0]}x{needed[1]}"
-            raise UserError(f"--size {self.size}: too small to read {longest} characters in; take {enough} or more")
+            raise UserError(
+                f"--size {self.size}: too small to read {longest} characters in; "
+                f"take {enough} or more, or a smaller --length"
+            )
         return self
 
     @model_validator(mode="after")
@@ -246,7 +255,7 @@ class GenerateParameters(Parameters):
             (f"--difficulty {self.difficulty}", self.difficulty != default["difficulty"], HARDER),
             (f"--layouts {self.layouts}", self.layouts is not None, ("plate",)),
             ("--keep-separators", self.keep_separators, ("plate",)),
-            (f"--length {self.length}", self.length != default["length"], texts),
+            (f"--length {self.length}", self.length != USUAL_LENGTH, texts),
             (f"--alphabet {self.alphabet}", self.alphabet is not None, texts),
         )
         for flag, is_given, styles in given:

@@ -47,6 +47,8 @@ def test_flags_reach_their_parameters() -> None:
         parameter.GenerateParameters, ["--size", "200X50", "--length", "4-6", "--count", "7"]
     )
     assert (generate.size, generate.length, generate.count) == ("200x50", "4-6", 7)
+    lines = parameter.from_command_line(parameter.GenerateParameters, ["--style", "line"])
+    assert (lines.size, lines.length) == ("280x32", "5-25")
     training = parameter.from_command_line(
         parameter.TrainingParameters, ["--from", "captcha", "--batch-size", "32", "--resume", "--validation", "0.2"]
     )

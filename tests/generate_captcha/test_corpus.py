@@ -26,7 +26,7 @@ CLONE = Path(__file__).resolve().parents[2]
 
 
 def parameters(out: Path, **others: object) -> GenerateParameters:
-    usual: dict[str, object] = {"count": 70, "workers": 1, "size": "60x24", "style": "lines"}
+    usual: dict[str, object] = {"count": 70, "workers": 1, "size": "60x24", "length": "4", "style": "lines"}
     return GenerateParameters(out=str(out), **(usual | others))  # type: ignore[arg-type]
 
 
@@ -77,7 +77,7 @@ def test_names_differ_where_case_does_not_count(tmp_path: Path) -> None:
 def test_a_listed_corpus_that_is_stopped_lists_what_is_there(
     after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listed = {"style": "line", "alphabet": "0-9 .", "size": "120x24", "count": 20, "workers": 1}
+    listed = {"style": "line", "alphabet": "0-9 .", "size": "120x24", "length": "4", "count": 20, "workers": 1}
     encode, encoded = generate_captcha.corpus.encode, list[int]()
 
     def stopped(*arguments: Any) -> bytes:

@@ -27,7 +27,8 @@ LINES = 'The quick brown  fox jumps\tover\n\n  the lazy dog, e\u0301t "cetera" 5
 
 
 def line(**others: object) -> Line:
-    made = style_of(GenerateParameters(style="line", **others))  # type: ignore[arg-type]
+    short: dict[str, object] = {"size": "128x64", "length": "4"}
+    made = style_of(GenerateParameters(style="line", **(short | others)))  # type: ignore[arg-type]
     assert isinstance(made, Line)
     return made
 

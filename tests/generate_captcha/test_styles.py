@@ -20,7 +20,8 @@ SIZES = ["128x64", "70x30", "150x40", "24x12", "61x200"]
 
 
 def parameters(style: str, **others: object) -> GenerateParameters:
-    return GenerateParameters(style=style, **others)  # type: ignore[arg-type]
+    short: dict[str, object] = {"length": "4"} if style in TEXTS else {}
+    return GenerateParameters(style=style, **(short | others))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("style", STYLES)
