@@ -48,7 +48,7 @@ DIES = tuple(
 SHARES = tuple(itertools.product((0.0, -0.3, 0.3), (0.0, -0.25, 0.25)))
 PROPORTIONS = tuple((across, down, hung) for hung in (0.0, 0.22) for across, down in SHARES)
 #: Pixels of :data:`MASTER` around the strokes of fonts that are lighter than plates are lettered.
-LIGHTER = {"NotoSansCJK-Regular.ttc": 2, "wqy-zenhei.ttc": 2, "wqy-microhei.ttc": 2, "ukai.ttc": 2}
+LIGHTER = {"NotoSansCJK-Regular.ttc": 2, "wqy-zenhei.ttc": 2, "wqy-microhei.ttc": 2}
 #: Role -> what has that look: strokes, or files that packages bring.
 ROLES: dict[str, tuple[Drawn | str, ...]] = {
     "die": DIES,
@@ -74,11 +74,12 @@ ROLES: dict[str, tuple[Drawn | str, ...]] = {
 
 
 class Script(NamedTuple):
-    """Fonts of letters that no package brings, in the order of preference, and who brings them."""
+    """Fonts of letters that no package brings, who brings them, and what some of the letters are drawn with besides."""
 
-    files: tuple[tuple[str, int], ...]  #: file name and face within it
+    files: tuple[tuple[str, int], ...]  #: file name and face within it; one of them at least has to be there
     package: str
-    more: tuple[tuple[str, int], ...] = ()  #: what is drawn, too, where it is there
+    more: tuple[tuple[str, int], ...] = ()  #: fonts that are taken where they are there
+    drawn: tuple[Drawn, ...] = ()  #: with these alone, the fonts may be missing
 
 
 SCRIPTS = {
@@ -86,7 +87,8 @@ SCRIPTS = {
     "han": Script(
         (("NotoSansCJK-Bold.ttc", 2), ("NotoSansCJK-Regular.ttc", 2)),
         "fonts-noto-cjk",
-        (("wqy-zenhei.ttc", 0), ("wqy-microhei.ttc", 0), ("ukai.ttc", 0)),
+        (("wqy-zenhei.ttc", 0), ("wqy-microhei.ttc", 0)),
+        tuple(Drawn(weight, 0.3) for weight in (0.055, 0.065, 0.075, 0.085, 0.095)),
     ),
 }
 
@@ -95,22 +97,22 @@ class MissingFont(UserError):
     """A font that this machine lacks; the sentence says who brings it."""
 
 
-def faces(name: str, folder: Path) -> list[Face]:
+def faces(name: str, folder: Path, needed: str = "") -> list[Face]:
     """The faces of the role or font file `name`; files are looked for in `folder`, too.
 
-    Raises MissingFont, or UserError when there is no such role.
+    Raises MissingFont when strokes alone would not do for all of `needed`, UserError when there is no such role.
     """
     if name in ROLES:
         return [Font(fonts.brought(face)) if isinstance(face, str) else face for face in ROLES[name]]
-    if name in SCRIPTS:
-        found = [Font(path, face) for file, face in SCRIPTS[name].files if (path := _of_system(file))]
-        if found:
-            more = [Font(path, face) for file, face in SCRIPTS[name].more if (path := _of_system(file))]
-            return [*found, *more]
-        raise MissingFont(
-            f"letters of the kind {name!r} need {SCRIPTS[name].files[0][0]}, which this machine lacks: "
-            f"install the package {SCRIPTS[name].package} (Debian, Ubuntu), or leave such layouts out with --layouts"
-        )
+    if script := SCRIPTS.get(name):
+        found = [Font(path, face) for file, face in script.files if (path := _of_system(file))]
+        if not found and (not script.drawn or lacking(script.drawn[0], needed)):
+            raise MissingFont(
+                f"letters of the kind {name!r} need {script.files[0][0]}, which this machine lacks: "
+                f"install the package {script.package} (Debian, Ubuntu), or leave such layouts out with --layouts"
+            )
+        more = [Font(path, face) for file, face in script.more if (path := _of_system(file))]
+        return [*script.drawn, *found, *more]
     if Path(name).suffix.lower() in FONT_SUFFIXES:
         own = folder / name
         return [Font(own if own.is_file() else fonts.brought(name))]

@@ -19,6 +19,7 @@ from generate_captcha.grounds import Colour
 from generate_captcha.layouts import SMALL_FACE, Band, Border, Layout, Mark, Paint, Print, Row
 from generate_captcha.lettering import Face, Mask
 from generate_captcha.patterns import Part, Rows
+from generate_captcha.strokes import Drawn
 from generate_captcha.style import Image, Source
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -95,7 +96,9 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
     eastern = source.choice(layout.eastern) if layout.eastern else None
     weight = 0 if source.random() < 0.4 else source.randbelow(3) * 2 - 2
     proportions = lettering.PROPORTIONS if layout.far_east == "han" else lettering.SHARES
-    proportion = source.randbelow(len(proportions)) if eastern else 0
+    # What is drawn has a plate maker's proportions already.
+    usual = isinstance(eastern, Drawn) and source.random() < 0.6
+    proportion = 0 if usual or not eastern else source.randbelow(len(proportions))
     maker = _Maker(face, eastern, weight, proportion)
     embossed = source.random() < layout.relief
     boxes, pitches, gap = [], [], None

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from generate_captcha.han import HAN
+
 Mask = NDArray[np.uint8]
 Point = tuple[float, float, bool]
 
@@ -86,6 +88,8 @@ SKELETONS = {
     "91": ".28,1 1,.4* 1,0* 0,0* 0,.56* .9,.56* 1,.3",
     "-": "0,.5 1,.5",
 }
+#: Lines of a letter that are as heavy as they are asked for.
+CROWDED = 9
 #: What is narrower or wider than the others, as a part of the usual width.
 WIDTHS = {
     "I": 0.0,
@@ -115,7 +119,7 @@ class Drawn(NamedTuple):
 
 def characters() -> str:
     """What can be drawn by strokes."""
-    return "".join(name for name in SKELETONS if len(name) == 1 and name != "-") + "ÄÖÜÅ"
+    return "".join(name for name in SKELETONS if len(name) == 1 and name != "-") + "ÄÖÜÅ" + "".join(HAN)
 
 
 def draw(face: Drawn, character: str, height: int) -> Mask:
@@ -124,12 +128,14 @@ def draw(face: Drawn, character: str, height: int) -> Mask:
     # The last form named counts.
     forms = {form[0]: form for form in face.forms.split()}
     name = forms.get(umlaut or character, umlaut or character)
-    thick = max(2, round(face.weight * height))
+    lines = _lines(name)
+    # Where many lines share the room, they are lighter.
+    thick = max(2, round(face.weight * height * min(1.0, math.sqrt(CROWDED / len(lines)))))
     span = height - thick
     wide = WIDE * WIDTHS.get(name, 1.0) * span
     top = 0.24 * span if umlaut else 0.0
     canvas = np.zeros((height, math.ceil(wide + thick)), np.uint8)
-    for line in _lines(name):
+    for line in lines:
         bent = _rounded([(x * wide, top + y * (span - top), soft) for x, y, soft in line], face.round * wide)
         points = np.rint((np.array(bent) + (thick - 1) / 2) * 16).astype(np.int32)
         cv2.polylines(canvas, [points], False, 255, thick, cv2.LINE_AA, 4)
@@ -143,7 +149,7 @@ def draw(face: Drawn, character: str, height: int) -> Mask:
 def _lines(name: str) -> list[list[Point]]:
     return [
         [(*map(float, point.rstrip("*").split(",")), point.endswith("*")) for point in line.split()]  # type: ignore[misc]
-        for line in SKELETONS[name].split(";")
+        for line in (HAN.get(name) or SKELETONS[name]).split(";")
     ]
 
 

@@ -420,7 +420,7 @@ def _checked(key: Place, names: tuple[str, ...], needed: str, path: Path) -> lis
     found: list[Face] = []
     for name in names:
         try:
-            of_name = lettering.faces(name, path.parent)
+            of_name = lettering.faces(name, path.parent, needed)
             able = [face for face in of_name if not lettering.lacking(face, needed)]
         except MissingFont:
             raise

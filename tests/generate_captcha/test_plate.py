@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from console import UserError
 from generate_captcha import Source, fonts, layouts, lettering, patterns, plates, strokes, style_of, write_corpus
 from generate_captcha.fonts import Font
+from generate_captcha.han import HAN
 from generate_captcha.layouts import Layout
 from generate_captcha.patterns import Part, Pattern, PatternError
 from generate_captcha.strokes import Drawn
@@ -343,6 +345,22 @@ def test_every_die_has_all_its_letters_and_none_is_drawn_as_another() -> None:
             assert np.abs(one - other).mean() > 6, (die, pair)
 
 
+def test_drawn_han_letters_look_like_those_of_a_font() -> None:
+    faces = lettering.faces("han", Path())
+    printed = [face for face in faces if isinstance(face, Font) and face.path.name == "NotoSansCJK-Regular.ttc"]
+    if not printed:
+        pytest.skip("this machine has no Noto CJK")
+
+    def looks(face: lettering.Face, letter: str) -> np.ndarray:
+        ink = cv2.GaussianBlur(lettering.letter(face, letter, (32, 64)).astype(float), (0, 0), 2.5)
+        return (ink - ink.mean()) / ink.std()
+
+    prints = {letter: looks(printed[0], letter) for letter in HAN}
+    for letter in HAN:
+        likeness = {other: float((looks(faces[2], letter) * ink).mean()) for other, ink in prints.items()}
+        assert max(likeness, key=likeness.__getitem__) == letter
+
+
 def test_the_i_of_american_dies_has_serifs() -> None:
     for face in lettering.ROLES["american"]:
         assert isinstance(face, Drawn)
@@ -512,15 +530,19 @@ def test_own_fonts_must_have_the_letters(tmp_path: Path) -> None:
 
 
 def test_layouts_whose_fonts_are_missing_are_left_out_of_all_and_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(lettering, "_of_system", lambda file: None)
     layouts._tell.cache_clear()
     left = {read.name.split("_")[0] for read in plate().layouts}
-    assert "de" in left and not {"cn", "kr"} & left
+    assert {"de", "cn"} <= left and "kr" not in left
     complaint = capsys.readouterr().err
-    assert complaint.count("\n") == 1 and "left out cn_black, " in complaint and "fonts-noto-cjk" in complaint
+    assert complaint.count("\n") == 1 and "left out kr_electric, " in complaint and "fonts-noto-cjk" in complaint
     with pytest.raises(
-        UserError, match=r"cn_blue\.toml: letters of the kind 'han' need .* install the package fonts-noto"
+        UserError, match=r"kr_electric\.toml: letters of the kind 'hangul' need .* install the package fonts-noto"
     ):
-        plate(layouts="cn_blue")
+        plate(layouts="kr_electric")
+    # What is drawn of strokes needs none, but other Han letters do.
+    own = written(tmp_path, (layouts.FOLDER / "cn_blue.toml").read_text(encoding="utf-8").replace("京", "漢"))
+    with pytest.raises(UserError, match=r"own\.toml: letters of the kind 'han' need .* install the package fonts-noto"):
+        plate(layouts=own)
