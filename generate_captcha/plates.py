@@ -175,8 +175,14 @@ def _set(
                 letters.append(_Letter(ink, round(centre - wide / 2), round(top + place * each)))
             middles.append(centre)
         else:
-            ink = maker.ink(part.text, (max(2, round(wide)), tall))
-            letters.append(_Letter(ink, round(centre - wide / 2), y))
+            high, above = tall, 0
+            if ord(part.text) >= FAR_EAST:
+                # Not every one fills the room of a letter.
+                wide *= source.between(0.92, 1.08)
+                high = round(tall * source.between(0.82, 1.0))
+                above = round((tall - high) * source.random())
+            ink = maker.ink(part.text, (max(2, round(wide)), max(2, high)))
+            letters.append(_Letter(ink, round(centre - wide / 2), y + above))
             middles.append(centre)
         pen += room + after * squeeze
     pitch = min((other - one for one, other in itertools.pairwise(middles)), default=usual)
