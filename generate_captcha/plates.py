@@ -34,6 +34,8 @@ SYLLABLES = (
     "BER", "MAR", "CO", "DEL", "SOL", "VIL", "LA", "PARK", "STAR", "FOR", "DA", "MIL", "LER", "KO", "VA", "NEW",
     "BEST", "GO",
 )  # fmt: skip
+#: Beside digits, Hangul and Han letters are this low at the least, as a part of their height.
+LOWEST = {"hangul": 0.6, "han": 0.82}
 
 
 class Sheet(NamedTuple):
@@ -60,6 +62,7 @@ class _Maker(NamedTuple):
     eastern: Face | None  #: of Hangul and Han
     weight: int  #: see :func:`lettering.letter`
     proportion: int  #: of Hangul and Han
+    lowest: float  #: Hangul and Han letters, as a part of the row's height
 
     def ink(self, letter: str, size: tuple[int, int]) -> Mask:
         if self.eastern and ord(letter) >= FAR_EAST:
@@ -99,7 +102,7 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
     # What is drawn has a plate maker's proportions already.
     usual = isinstance(eastern, Drawn) and source.random() < 0.6
     proportion = 0 if usual or not eastern else source.randbelow(len(proportions))
-    maker = _Maker(face, eastern, weight, proportion)
+    maker = _Maker(face, eastern, weight, proportion, LOWEST[layout.far_east])
     embossed = source.random() < layout.relief
     boxes, pitches, gap = [], [], None
     for parts, row in zip(rows, layout.rows, strict=True):
@@ -177,9 +180,8 @@ def _set(
         else:
             high, above = tall, 0
             if ord(part.text) >= FAR_EAST:
-                # Not every one fills the room of a letter.
                 wide *= source.between(0.92, 1.08)
-                high = round(tall * source.between(0.82, 1.0))
+                high = round(tall * source.between(maker.lowest, 1.0))
                 above = round((tall - high) * source.random())
             ink = maker.ink(part.text, (max(2, round(wide)), max(2, high)))
             letters.append(_Letter(ink, round(centre - wide / 2), y + above))
