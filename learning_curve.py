@@ -63,7 +63,9 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
     both = hashlib.sha256(repr([[(digest, label) for digest, _, label in part] for part in (pictures, test)]).encode())
     about = {"training": parameters.training, "pictures": f"sha256:{both.hexdigest()}"}
     record = folder / "learning_curve.json"
-    if record.is_file():
+    trained = folder.is_dir() and any(path.is_dir() for path in folder.iterdir())
+    # With no part trained yet, as after flags that training refused, nothing is lost.
+    if record.is_file() and trained:
         try:
             earlier = dict(json.loads(record.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
@@ -71,7 +73,7 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
         for name, what in (("training", "with other flags for --training"), ("pictures", "of other pictures")):
             if earlier.get(name) != about[name]:
                 raise UserError(f"{folder} holds a curve {what}: choose another --run")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif not record.is_file() and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} holds something else than a learning curve: choose another --run")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(record) as temporary:

@@ -114,6 +114,8 @@ def main(parameters: PredictionParameters) -> int:
             wrong = [index for index, row in enumerate(shown) if row.correct is False]
             plot([row.file for row in shown], [row.caption for row in shown], wrong)
 
+    if plot and read > PLOTTED:
+        warn(f"{parameters.plot} shows the first {PLOTTED} of {read:,} pictures")
     if read:
         warn(f"{read:,} picture{'s' * (read != 1)} in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
     if empty:

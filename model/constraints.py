@@ -184,11 +184,15 @@ class Constraint:
             raise UserError(f"--pattern {self.pattern or '.*'}: {error}") from error
         if automaton is None:
             given = [("--charset", self.charset), ("--length", self.length), ("--pattern", self.pattern)]
-            flags = " ".join(f"{flag} {value}" for flag, value in given if value is not None)
-            why = f" (at character {parser.empty[0] + 1}, {parser.empty[1]})" if parser.empty else ""
+            flags = [f"{flag} {value}" for flag, value in given if value is not None]
+            if parser.empty or len(flags) == 1:
+                why = f" (at character {parser.empty[0] + 1}, {parser.empty[1]})" if parser.empty else ""
+                remedy = "loosen it, or take a model that reads what is missing"
+            else:
+                why, remedy = "", "they exclude one another, so loosen one of them"
             raise UserError(
-                f"{flags}: no text of the model's characters {shortened(alphabet)} satisfies this{why}; "
-                "loosen it, or take a model that reads what is missing"
+                f"{' '.join(flags)}: no text of the model's characters {shortened(alphabet)} satisfies this{why}; "
+                + remedy
             )
         return automaton
 

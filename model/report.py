@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import json
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,6 +80,8 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
         file(RECORD).write_text(text, encoding="utf-8", errors="backslashreplace")
         page = _page(scores, record, list(figures), names)
         file("index.html").write_text(page, encoding="utf-8", errors="replace")
+    for left_over in {path.name for path in folder.glob("pictures-*.png")} - set(names.values()):
+        (folder / left_over).unlink()
     return folder / "index.html"
 
 
@@ -134,6 +137,8 @@ def _axes(title: str, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     installed = set(font_manager.get_font_names())
+    # It complains of each weight that a family lacks, and takes another.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     rcParams["font.family"] = ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed)]
     figure = Figure(figsize=(7, height), layout="constrained")
     axes = figure.subplots()

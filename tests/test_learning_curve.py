@@ -109,3 +109,10 @@ def test_mistakes_end_in_one_sentence(
 ) -> None:
     assert run("--data", "pictures", "--run", "curve", *arguments) == console.WRONG_USE
     assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_flags_that_training_refuses_leave_the_folder_to_mended_ones(data: Path) -> None:
+    assert run("--data", "pictures", "--run", "curve", "--training=--alphabet X") == console.WRONG_USE
+    refused = (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8")
+    assert run("--data", "pictures", "--run", "curve", "--training=--alphabet Y") == console.WRONG_USE
+    assert (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8") != refused

@@ -235,6 +235,13 @@ def test_plot_is_a_picture_of_what_was_read(predict: Predict, tmp_path: Path) ->
     assert sheet.std() > 20
 
 
+def test_a_plot_that_leaves_pictures_out_says_so(predict: Predict, tmp_path: Path) -> None:
+    for number in range(97):
+        level(tmp_path / "in" / f"{number:02}.png", number % 3)
+    code, _, errors = predict("in", "--plot", "sheet.png")
+    assert (code, errors.count("sheet.png shows the first 96 of 97 pictures")) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [

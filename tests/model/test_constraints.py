@@ -133,6 +133,7 @@ def test_a_lexicon_accepts_its_texts_and_no_others(tmp_path: Path) -> None:
         (Constraint(pattern="aXb"), "characters ab-7é satisfies this (at character 2, X); loosen"),
         (Constraint(pattern=""), "no text of the model's characters"),
         (Constraint(pattern="a{3}", length="4"), "--length 4 --pattern a{3}: no text of the model's characters"),
+        (Constraint(pattern="a{3}", length="4"), "satisfies this; they exclude one another, so loosen one of them"),
         (Constraint(pattern="a+", charset="b"), "--charset b --pattern a+: no text of the model's characters"),
         (Constraint(lexicon="missing"), "--lexicon missing does not exist;"),
         (Constraint(lexicon="."), "--lexicon . is a folder;"),

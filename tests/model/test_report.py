@@ -45,3 +45,10 @@ def test_report_without_a_mistake(tmp_path: Path) -> None:
     page = report.write(tmp_path, scores, scores.to_dict(), {})
     assert "No picture was read wrongly." in page.read_text(encoding="utf-8")
     assert cv2.imread(str(tmp_path / "confusions.png")) is not None
+
+
+def test_a_report_over_an_earlier_one_leaves_none_of_its_sheets(tmp_path: Path) -> None:
+    scores, sheet = score(["A"], ["A"], [1.0], ["a.png"]), np.zeros((20, 30, 3), np.uint8)
+    report.write(tmp_path, scores, scores.to_dict(), {"Worst": sheet, "Surest": sheet})
+    report.write(tmp_path, scores, scores.to_dict(), {"Worst": sheet})
+    assert [path.name for path in tmp_path.glob("pictures-*")] == ["pictures-1.png"]
