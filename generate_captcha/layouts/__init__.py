@@ -255,6 +255,10 @@ def _named(name: str) -> list[Path]:
         if path.is_file():
             return [path]
         raise UserError(f"--layouts {name}: no such file; give a layout file, or a name such as de_car")
+    if path.is_file():
+        raise UserError(f"--layouts {name}: a layout file ends in {SUFFIX}; give one, or a name such as de_car")
+    if path.name != name:
+        raise UserError(f"--layouts {name}: no such folder; give a folder of layouts, or a name such as de_car")
     shipped = _files(FOLDER)
     if found := [path for path in shipped if path.stem == name]:
         return found

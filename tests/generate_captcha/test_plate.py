@@ -504,6 +504,8 @@ def test_han_letters_come_from_a_face_of_their_own(tmp_path: Path) -> None:
             {"layouts": "atlantis"},
             r"--layouts atlantis: no layout of that name; name some of .*ar, .*a file or a folder",
         ),
+        ({"layouts": __file__}, "a layout file ends in .toml; give one"),
+        ({"layouts": "layouts/gone"}, "--layouts layouts/gone: no such folder; give a folder of layouts"),
         ({"layouts": "gone.toml"}, r"--layouts gone\.toml: no such file"),
         ({"layouts": str(Path(__file__).parent)}, "no .toml file in there"),
         ({"layouts": ""}, "--layouts is empty"),
