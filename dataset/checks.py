@@ -51,7 +51,7 @@ class Report:
             names = next(iter(self.foreign.values()))
             found.append(
                 f"labels hold {_count(self.foreign, 'character')} outside the alphabet: {characters} ({_some(names)}): "
-                "add to --alphabet or mend the labels"
+                "add them to --alphabet, or mend the labels"
             )
         if self.too_long:
             name, why = self.too_long[0]

@@ -600,7 +600,7 @@ def _read_texts(path: Path, alphabet: str) -> _Texts:
         strange = " ".join(sorted({repr(character) for character in text} - {repr(known) for known in alphabet}))
         raise UserError(
             f"{path}, line {first + 1}: the model cannot read {strange} in {text!r}, {len(lines):,} of "
-            f"{filled.sum():,} texts have such characters; take them out, or a model that reads them"
+            f"{filled.sum():,} texts have such characters; take them out, or take a model that reads them"
         )
     return _Texts(numbers, starts[filled], ends[filled])
 
