@@ -124,6 +124,8 @@ def main(parameters: PredictionParameters) -> int:
         warn(f"{rejected:,} of them rejected: nothing read, or with a probability under {least:g}")
     if unproven:
         warn(f"{unproven:,} of them are not proven to be the most probable allowed text (docs/reading.md says why)")
+    if unreadable:
+        warn(f"{unreadable:,} picture{'s' * (unreadable != 1)} could not be read, for the reasons above")
     labelled = [row for row in rows if row.truth]
     if labels and labelled:
         truths, names = [row.truth or "" for row in labelled], [row.file for row in labelled]

@@ -85,6 +85,7 @@ def test_unreadable_pictures_are_named_with_their_reason(predict: Predict, tmp_p
     code, lines, errors = predict("in", "list.txt", "--csv", "out.csv")
     assert code == 1
     assert lines == ["in/1.png\t1\t0.7500", "in/1.png\t1\t0.7500"]
+    assert "4 pictures could not be read, for the reasons above" in errors
     for name in ("in/broken.png: ", "in/empty.jpg: ", "in/huge.bmp: ", "in/missing.png: "):
         assert name in errors
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
