@@ -63,9 +63,11 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
     both = hashlib.sha256(repr([[(digest, label) for digest, _, label in part] for part in (pictures, test)]).encode())
     about = {"training": parameters.training, "pictures": f"sha256:{both.hexdigest()}"}
     record = folder / "learning_curve.json"
-    trained = folder.is_dir() and any(path.is_dir() for path in folder.iterdir())
+    if not record.is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder} holds something else than a learning curve: choose another --run")
     # With no part trained yet, as after flags that training refused, nothing is lost.
-    if record.is_file() and trained:
+    elif any(path.is_dir() for path in folder.iterdir()):
         try:
             earlier = dict(json.loads(record.read_text(encoding="utf-8")))
         except (ValueError, TypeError) as error:
@@ -73,8 +75,6 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
         for name, what in (("training", "with other flags for --training"), ("pictures", "of other pictures")):
             if earlier.get(name) != about[name]:
                 raise UserError(f"{folder} holds a curve {what}: choose another --run")
-    elif not record.is_file() and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} holds something else than a learning curve: choose another --run")
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(record) as temporary:
         temporary.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

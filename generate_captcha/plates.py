@@ -35,7 +35,7 @@ SYLLABLES = (
     "BEST", "GO",
 )  # fmt: skip
 #: Beside digits, Hangul and Han letters are this low at the least, as a part of their height.
-LOWEST = {"hangul": 0.6, "han": 0.82}
+SHORTEST = {"hangul": 0.6, "han": 0.82}
 
 
 class Sheet(NamedTuple):
@@ -102,7 +102,7 @@ def draw(layout: Layout, rows: Rows, scale: float, hard: float, wear: float, sou
     # What is drawn has a plate maker's proportions already.
     usual = isinstance(eastern, Drawn) and source.random() < 0.6
     proportion = 0 if usual or not eastern else source.randbelow(len(proportions))
-    maker = _Maker(face, eastern, weight, proportion, LOWEST[layout.far_east])
+    maker = _Maker(face, eastern, weight, proportion, SHORTEST[layout.far_east])
     embossed = source.random() < layout.relief
     boxes, pitches, gap = [], [], None
     for parts, row in zip(rows, layout.rows, strict=True):
