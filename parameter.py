@@ -229,9 +229,8 @@ class GenerateParameters(Parameters):
     def _room_for_the_text(self) -> Self:
         if self.style == "plate":
             width, height = notation.picture_size(self.size)
-            # Two rows take the height of one.
-            if height < (40 if width is None else 32) or (width is not None and width < 96):
-                enough = "autox40" if width is None else "96x32"
+            if height < 20 or (width is not None and width < 80):
+                enough = "autox20" if width is None else "80x20"
                 raise UserError(f"--size {self.size}: too small to read a plate in; take {enough} or more")
             return self
         (width, height), (_, longest) = notation.picture_size(self.size), notation.length(self.length)

@@ -34,6 +34,13 @@ SYLLABLES = (
     "BER", "MAR", "CO", "DEL", "SOL", "VIL", "LA", "PARK", "STAR", "FOR", "DA", "MIL", "LER", "KO", "VA", "NEW",
     "BEST", "GO",
 )  # fmt: skip
+#: Where plates are screwed on, as parts of width and height, unless their layout says where.
+SCREWS = (
+    ((0.2, 0.09), (0.8, 0.09), (0.2, 0.91), (0.8, 0.91)),
+    ((0.25, 0.1), (0.75, 0.1)),
+    ((0.035, 0.5), (0.965, 0.5)),
+    ((0.3, 0.9), (0.7, 0.9), (0.3, 0.1), (0.7, 0.1)),
+)
 #: Beside digits, Hangul and Han letters are this low at the least, as a part of their height.
 SHORTEST = {"hangul": 0.6, "han": 0.82}
 
@@ -489,7 +496,7 @@ def _mark(image: Image, mark: Mark, gap: tuple[float, float] | None, scale: floa
 def _mounted(sheet: Sheet, layout: Layout, scale: float, hard: float, wear: float, source: Source) -> Sheet:
     """`sheet` with its screws, dirt and frame, on a car."""
     height, width = sheet.ink.shape
-    _screws(sheet, scale, hard, source)
+    _screws(sheet, layout, scale, hard, source)
     if source.random() < 0.45 * hard:
         _dirty(sheet.image, source.random() * min(1.0, 0.8 * hard * wear), source)
     margin = round(AROUND * height)
@@ -522,29 +529,34 @@ def _corners(under: Image, plate: Image, radius: int) -> None:
             under[rows, columns] = grounds.blended(kept[rows, columns], plate[rows, columns], corner)
 
 
-def _screws(sheet: Sheet, scale: float, hard: float, source: Source) -> None:
-    """Screws, or the caps on them, where they cover no letter; in place."""
-    if source.random() > 0.25 + 0.5 * hard:
-        return
+def _screws(sheet: Sheet, layout: Layout, scale: float, hard: float, source: Source) -> None:
+    """Screws, or the caps on them: where the layout has them, else where they cover no letter; in place."""
     height, width = sheet.ink.shape
-    places = source.choice(
-        (
-            ((0.2, 0.09), (0.8, 0.09), (0.2, 0.91), (0.8, 0.91)),
-            ((0.25, 0.1), (0.75, 0.1)),
-            ((0.035, 0.5), (0.965, 0.5)),
-            ((0.3, 0.9), (0.7, 0.9), (0.3, 0.1), (0.7, 0.1)),
-        )
-    )
-    radius = max(1.5, source.between(0.025, 0.05) * height)
-    tone = grounds.colour(source.between(40, 230), 15, source)
+    if layout.screws:
+        if source.random() > 0.5 + 0.4 * hard:
+            return
+        # In holes somewhat larger than they are, not all of them used.
+        play = source.between(-0.06, 0.06) * height, source.between(-0.04, 0.04) * height
+        places = [(x * scale + play[0], y * scale + play[1]) for x, y in layout.screws if source.random() < 0.8]
+        radius = source.between(0.04, 0.08) * height
+    else:
+        if source.random() > 0.25 + 0.5 * hard:
+            return
+        shares = source.choice(SCREWS)
+        radius = max(1.5, source.between(0.025, 0.05) * height)
+        places = [(x * width, y * height) for x, y in shares if _free(sheet, x * width, y * height, 1.6 * radius)]
+    tone, shaded = grounds.colour(source.between(40, 250), 15, source), source.random() < 0.6
     for x, y in places:
-        at, reach = (x * width, y * height), math.ceil(1.6 * radius)
-        column, row = round(at[0]), round(at[1])
-        if sheet.ink[max(0, row - reach) : row + reach, max(0, column - reach) : column + reach].any():
-            continue
-        centre = round(at[0] * 16), round(at[1] * 16)
-        cv2.circle(sheet.image, centre, round(1.25 * radius * 16), _darker(tone, 0.5), -1, cv2.LINE_AA, 4)
+        centre = round(x * 16), round(y * 16)
+        if shaded:
+            cv2.circle(sheet.image, centre, round(1.25 * radius * 16), _darker(tone, 0.5), -1, cv2.LINE_AA, 4)
         cv2.circle(sheet.image, centre, round(radius * 16), tone, -1, cv2.LINE_AA, 4)
+
+
+def _free(sheet: Sheet, x: float, y: float, reach: float) -> bool:
+    """Whether there is no letter so near."""
+    column, row, around = round(x), round(y), math.ceil(reach)
+    return not sheet.ink[max(0, row - around) : row + around, max(0, column - around) : column + around].any()
 
 
 def _dirty(image: Image, strength: float, source: Source) -> None:

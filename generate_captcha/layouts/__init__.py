@@ -171,6 +171,7 @@ class Layout(Part):
     rows: Annotated[tuple[Row, ...], Field(min_length=1, max_length=3)] = Field(description="From the top down.")
     prints: tuple[Print, ...] = Field((), description="Small print.")
     marks: tuple[Mark, ...] = Field((), description="Seals, stickers, emblems.")
+    screws: tuple[Point, ...] = Field((), description="Middles of screws and their caps, which may touch letters.")
 
     _path: Path = PrivateAttr()
     _patterns: tuple[Pattern, ...] = PrivateAttr()

@@ -31,6 +31,10 @@ from parameter import GenerateParameters
 AS_ASKED, EASIER = 4, 8
 #: Pixels that letters need to be read: their height, that of Hangul and Han letters, and from one to the next.
 TALL, TALL_EASTERN, PITCH = 9.0, 9.5, 6.0
+#: Heights at which all layouts can be drawn, two rows too; the latter where the width follows the plate.
+ENOUGH, ENOUGH_AUTO = 32, 40
+#: Pixels that letters have at the least in a lower picture that a plate just fills.
+LOWEST = 8.0
 #: Grey levels that letters differ by from their ground: in the shade of a car at dusk they are few.
 CONTRAST = 20.0
 #: Pixels of a plate's drawing per pixel of its picture, a side.
@@ -56,6 +60,14 @@ class Plate(Style):
         super().__init__(parameters)
         given = None if parameters.fonts is None else fonts.choose(parameters.fonts, (), "")
         self.layouts = layouts.choose(parameters.layouts, given)
+        enough = ENOUGH if self.width else ENOUGH_AUTO
+        for layout in self.layouts if self.height < enough else ():
+            tall = min(row.box[3] - row.box[1] for row in layout.rows) / layout.size[1] * self.height
+            if len(layout.rows) > 1 or tall < LOWEST:
+                raise UserError(
+                    f"--size {parameters.size}: letters of {layout.name} would be {tall:.0f} pixels tall, too few to "
+                    f"be read; take a height of {enough} or more, or other --layouts"
+                )
         self._upto = list(itertools.accumulate(layout.weight for layout in self.layouts))
         self._separators = parameters.keep_separators
         every = [pattern for layout in self.layouts for pattern in layout.compiled]
@@ -179,11 +191,18 @@ def _pose(aspect: float, hard: float, distortion: float, source: Source) -> Pose
     much = hard * distortion
     if not much or source.random() > 0.2 + 0.8 * hard:
         return Pose()
-    # A long plate that turns leaves its crop: it turns less.
-    most = min(16.0, 50.0 / aspect)
+    if source.random() < 0.3:
+        # Seen from the side and from above, long edges fall while short ones stay upright, or lean the other way.
+        rotation = source.between(-28, 28) * much
+        shear = -math.tan(math.radians(rotation)) * source.between(0.5, 1.8)
+    else:
+        # A long plate that turns leaves its crop: it turns less.
+        most = min(16.0, 50.0 / aspect)
+        rotation = source.between(-most, most) * much * math.sqrt(source.random())
+        shear = source.between(-0.6, 0.6) * much * math.sqrt(source.random())
     return Pose(
-        rotation=source.between(-most, most) * much * math.sqrt(source.random()),
-        shear=source.between(-0.6, 0.6) * much * math.sqrt(source.random()),
+        rotation=rotation,
+        shear=shear,
         stretch=source.between(1 - 0.3 * much, 1 + 0.3 * much),
         tilt=(source.between(-0.35, 0.35) * much, source.between(-0.2, 0.2) * much),
     )

@@ -195,8 +195,29 @@ def test_letters_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
         assert max(ink[0].max(), ink[-1].max(), ink[:, 0].max(), ink[:, -1].max()) < 128
 
 
+def test_screws_lie_where_the_layout_says_over_letters_too(tmp_path: Path) -> None:
+    def changed(text: str) -> int:
+        """Plates of 30 some of whose ink is lighter than it was printed."""
+        read = layouts.read(Path(written(tmp_path, text)))
+        sheets = [plates.draw(read, [[Part("HHHH")]], 1.0, 0.0, 1.0, Source(seed)) for seed in range(30)]
+        return sum(bool(sheet.image[sheet.ink == 255].max() > 100) for sheet in sheets)
+
+    plain = SMALL.replace("patterns", "relief = 0\npatterns")
+    assert changed(plain) == 0
+    assert 5 < changed(plain.replace("patterns", "screws = [[150, 50], [150, 25]]\npatterns")) < 30
+
+
+def test_a_row_of_letters_needs_less_height_than_two() -> None:
+    image, _ = plate(layouts="cn_blue", size="94x24", difficulty=1).picture(0)
+    assert image.shape == (24, 94, 3)
+    with pytest.raises(UserError, match="letters of cn_motorcycle would be 8 pixels tall, .* a height of 32 or more"):
+        plate(layouts="cn", size="94x24")
+    with pytest.raises(UserError, match="letters of .* would be .* a height of 40 or more"):
+        plate(size="autox32")
+
+
 def test_pictures_are_as_large_as_asked_for() -> None:
-    for size in ("160x48", "192x64", "96x32"):
+    for size in ("160x48", "192x64", "94x32"):
         width, height = map(int, size.split("x"))
         style = plate(layouts="de_car,cn_yellow_two_rows,us_vanity", size=size)
         assert {style.picture(index)[0].shape for index in range(6)} == {(height, width, 3)}
@@ -512,8 +533,8 @@ def test_han_letters_come_from_a_face_of_their_own(tmp_path: Path) -> None:
         ({"length": "5"}, "--length 5 is not for --style plate, whose texts come from --layouts"),
         ({"alphabet": "0-9"}, "--alphabet 0-9 is not for --style plate"),
         ({"text": "x.txt"}, "--text x.txt is for --style line"),
-        ({"size": "40x40"}, "--size 40x40: too small to read a plate in; take 96x32 or more"),
-        ({"size": "autox12"}, "--size autox12: too small to read a plate in; take autox40"),
+        ({"size": "40x40"}, "--size 40x40: too small to read a plate in; take 80x20 or more"),
+        ({"size": "autox12"}, "--size autox12: too small to read a plate in; take autox20"),
         ({"style": "captcha", "layouts": "de"}, "--layouts de is for --style plate, not for --style captcha"),
         ({"style": "line", "keep_separators": True}, "--keep-separators is for --style plate, not for --style line"),
     ],
