@@ -210,9 +210,9 @@ def test_screws_lie_where_the_layout_says_over_letters_too(tmp_path: Path) -> No
 def test_a_row_of_letters_needs_less_height_than_two() -> None:
     image, _ = plate(layouts="cn_blue", size="94x24", difficulty=1).picture(0)
     assert image.shape == (24, 94, 3)
-    with pytest.raises(UserError, match="letters of cn_motorcycle would be 8 pixels tall, .* a height of 32 or more"):
+    with pytest.raises(UserError, match=r"letters of cn_motorcycle would be 8 pixels tall, .* a height of 32 or more"):
         plate(layouts="cn", size="94x24")
-    with pytest.raises(UserError, match="letters of .* would be .* a height of 40 or more"):
+    with pytest.raises(UserError, match=r"letters of .* would be .* a height of 40 or more"):
         plate(size="autox32")
 
 
