@@ -42,12 +42,13 @@ def main(parameters: LearningCurveParameters) -> int:
     claim(folder, parameters, pictures, test)
     alphabet = recipe.characters([picture.label for picture in (*pictures, *test)])
     points: list[Point] = []
-    print("pictures\tright\tlow\thigh")
     for number in parts:
         run = folder / f"{number:06}"
         code = trained(pictures[:number], run, parameters.training, alphabet)
         if code not in (console.ALL_DONE, console.SOME_UNREADABLE):
             return code
+        if not points:
+            print("pictures\tright\tlow\thigh")
         points.append(tested(run, test, number))
         low, high = points[-1].interval
         print(f"{number}\t{points[-1].exact_match:.4f}\t{low:.4f}\t{high:.4f}")

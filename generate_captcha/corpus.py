@@ -160,9 +160,9 @@ def _claim(out: Path, style: Style) -> None:
     if (out / CORPUS_RECORD).exists():
         earlier = _read_about(out / CORPUS_RECORD)
         differing = [name for name in about if earlier.get(name) != about[name]]
-        if "style" in differing:
-            # The rest follows from it.
-            differing = ["style"]
+        for ruling, follow in (("style", set(differing)), ("layouts", {"alphabet", "fonts"})):
+            if ruling in differing:
+                differing = [name for name in differing if name == ruling or name not in follow]
         if differing:
             were = ", ".join(f"--{name} ({_differing(earlier.get(name), about[name])})" for name in differing)
             raise UserError(f"{out} holds a corpus made with another {were}: give the same flags or another --out")

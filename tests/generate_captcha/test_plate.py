@@ -251,6 +251,13 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     assert one == two and len(one) == 49
 
 
+def test_what_follows_from_other_layouts_is_not_said_to_differ(tmp_path: Path) -> None:
+    corpus = {"style": "plate", "out": str(tmp_path), "count": 1, "size": "96x32", "workers": 1}
+    write_corpus(GenerateParameters(layouts="de_car", **corpus))  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"another --seed \(0, now 7\), --layouts \([^()]*\): give"):
+        write_corpus(GenerateParameters(layouts="gb", seed=7, **corpus))  # type: ignore[arg-type]
+
+
 def test_a_corpus_says_which_layouts_made_it(tmp_path: Path) -> None:
     one = written(tmp_path, SMALL)
     before = plate(layouts=one).about()
