@@ -482,7 +482,9 @@ class ReadingParameters(Parameters):
     lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
         None, description="Known: a UTF-8 file with all texts that there are, one per line."
     )
-    batch_size: int = Field(64, ge=1, le=65_536, description="Pictures per step.")
+    batch_size: Annotated[int | None, chosen("N", "64; 32 of an ONNX file, on each core")] = Field(
+        None, ge=1, le=65_536, description="Pictures read together."
+    )
 
 
 class PredictionParameters(ReadingParameters):

@@ -1,4 +1,7 @@
-"""What comes from an iterator, by the batch: full ones where it is fast, whatever is there where it is slow."""
+"""What comes from an iterator, by the batch: full ones where it is fast, whatever is there where it is slow.
+
+And what is made of the batches, several at a time, in their order.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import console
 
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
+Made = TypeVar("Made")
 
 
 def arrivals(
@@ -73,3 +77,50 @@ def arrivals(
         over.set()
         room.release()
         pool.shutdown(cancel_futures=True)
+
+
+def overlapping(
+    items: Generator[Item, None, None], work: Callable[[Item], Made], workers: int
+) -> Generator[Made, None, None]:
+    """What `work` makes of each of the `items`, in their order, `workers` of them at a time, in threads.
+
+    Whoever is free takes the next item; what is made waits for those before it, and no more than one item beside those
+    that are worked on is taken ahead of what was handed out. What the items or `work` raise is raised here, in its
+    turn.
+    """
+    taken: SimpleQueue[Future[Made] | BaseException | None] = SimpleQueue()
+    taking, room, over = threading.Lock(), threading.Semaphore(workers + 1), threading.Event()
+
+    def take() -> None:
+        while room.acquire():
+            with taking:
+                if over.is_set():
+                    items.close()
+                    return
+                try:
+                    item = next(items)
+                except StopIteration:
+                    taken.put(None)
+                    return
+                except BaseException as error:
+                    taken.put(error)
+                    return
+                future: Future[Made] = Future()
+                taken.put(future)
+            try:
+                future.set_result(work(item))
+            except BaseException as error:
+                future.set_exception(error)
+
+    for number in range(workers):
+        # Daemons, as above.
+        threading.Thread(target=take, name=f"reading {number}", daemon=True).start()
+    try:
+        while (entry := taken.get()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield entry.result()
+            room.release()
+    finally:
+        over.set()
+        room.release(workers)

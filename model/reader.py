@@ -11,11 +11,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+import console
 import picture
 from console import UserError
 from model import model_file
 from model.alphabet import Alphabet
-from model.arrivals import arrivals
+from model.arrivals import arrivals, overlapping
 from model.calibration import calibrated
 from model.constraints import Constraint
 from model.decoding import Decoded
@@ -23,6 +24,8 @@ from model.heads import HEADS
 
 Source = Path | str | bytes | NDArray[np.uint8]
 
+#: Pictures that are read together; by onnxruntime, which gains nothing from more, on each core.
+BATCH_SIZE, BATCH_SIZE_ONNX = 64, 32
 #: Seconds for which a batch waits to be filled, once there is something in it, where a small one costs much per
 #: picture: longer than any list takes, and short for somebody who waits for one picture.
 PATIENCE = 0.1
@@ -78,7 +81,8 @@ class Reader:
     `greedy` or `beam` (None: as the model file says); with `top` > 1 readings list that many texts. With a
     `constraint`, such as `Constraint(length="7", pattern="[A-Z]+[0-9]+")`, texts satisfy it; CTC then finds the most
     probable of them, whatever the decoder, and attention looks for it by beam search. Raises UserError for a file that
-    is no model file of this kit, and for a constraint that no text of the model satisfies.
+    is no model file of this kit, and for a constraint that no text of the model satisfies. Batches have `batch_size`
+    pictures, by default 64, and 32 of an ONNX file, of which every core reads one.
     """
 
     def __init__(
@@ -87,7 +91,7 @@ class Reader:
         decoder: str | None = None,
         beam_width: int = 10,
         top: int = 1,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         head: Literal["ctc", "attention"] | None = None,
         constraint: Constraint = ANY_TEXT,
     ) -> None:
@@ -109,9 +113,11 @@ class Reader:
                 f"{fewest} at least: loosen it, or train with --longest {fewest}"
             )
         self._decoding = (decoder or ("beam" if self._allowed else self.card.decoder), beam_width, top)
-        self._batch_size = batch_size
-        #: Keras compiles the network for every shape of a batch that it has not met before; onnxruntime does not.
+        #: Keras compiles the network for every shape of a batch that it has not met before; onnxruntime does not, and
+        #: computes several batches at a time.
         self._compiles = self.path.suffix != ".onnx"
+        self._workers = 1 if self._compiles else console.cores()
+        self._batch_size = batch_size or (BATCH_SIZE if self._compiles else BATCH_SIZE_ONNX)
 
     def read(self, sources: Iterable[Source]) -> Iterator[Reading]:
         """Read any number of sources, in their order; an unreadable one gives a reading with an error.
@@ -133,8 +139,9 @@ class Reader:
             return
         # Pictures of similar width are read together: a network of any width looks through several batches for them.
         size, ahead = (self._batch_size, BATCHES_AHEAD) if self.card.width else (self._batch_size * WINDOW, 2)
-        for prepared in arrivals(sources, self._prepare, size, ahead, PATIENCE if self._compiles else 0.0):
-            yield from self._read_chunk(prepared)
+        prepared = arrivals(sources, self._prepare, size, ahead, PATIENCE if self._compiles else 0.0)
+        for readings in overlapping(prepared, self._read_chunk, self._workers):
+            yield from readings
 
     def _prepare(self, source: Source) -> _Fitted | str:
         """The picture as the network sees it, or the reason why it cannot be read."""
@@ -152,7 +159,7 @@ class Reader:
         except picture.UnreadablePicture as error:
             return str(error)
 
-    def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> Iterator[Reading]:
+    def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> list[Reading]:
         images = [fitted.image for _, fitted in prepared if not isinstance(fitted, str)]
         decoded: list[tuple[list[Decoded], int]] = [([], 0)] * len(images)
         for places in self._batches(images):
@@ -160,18 +167,20 @@ class Reader:
             steps = (outputs[0] if isinstance(outputs, list) else outputs).shape[1]
             for place, texts in zip(places, self.decode(outputs), strict=True):
                 decoded[place] = texts, steps
-        remaining = iter(decoded)
+        remaining, readings = iter(decoded), []
         for source, fitted in prepared:
             if isinstance(fitted, str):
-                yield Reading(source, error=fitted)
+                readings.append(Reading(source, error=fitted))
                 continue
             texts, steps = next(remaining)
             if texts:
                 found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
                 characters = self._characters(texts[0], fitted, steps)
-                yield Reading(source, *found[0], found, characters=characters, proven=texts[0].proven)
+                readings.append(Reading(source, *found[0], found, characters=characters, proven=texts[0].proven))
             else:
-                yield Reading(source, error="no text that satisfies the constraint fits into this picture")
+                reason = "no text that satisfies the constraint fits into this picture"
+                readings.append(Reading(source, error=reason))
+        return readings
 
     def _characters(self, text: Decoded, fitted: _Fitted, steps: int) -> list[Character]:
         """The characters of a text with their places in the picture itself; `steps` are the columns of the network."""

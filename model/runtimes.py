@@ -6,6 +6,7 @@ follows, texts, is NumPy's work and the same for all (the heads' decoders).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from console import UserError
 
 #: Inputs of a network: pictures, uint8 (batch, height, width, channels); where they differ in width, int32 (batch,).
 IMAGES, WIDTHS = "images", "widths"
+#: From so many pictures on, one core is enough for a call of onnxruntime.
+MANY = 8
+#: onnxruntime's word for as many threads as there are cores.
+ALL_CORES = 0
 
 #: Computes the outputs named from the inputs of the part that has them; first axis of all is the batch.
 Runtime: TypeAlias = Callable[[Mapping[str, NDArray[Any]], Sequence[str]], list[NDArray[Any]]]
@@ -74,23 +79,37 @@ def of_keras(parts: Sequence[Part]) -> Runtime:
 
 
 def of_onnx(path: Path) -> Runtime:
-    """onnxruntime, on the processor. Raises UserError for a file that it cannot run, and where it is not installed."""
+    """onnxruntime, on the processor. Raises UserError for a file that it cannot run, and where it is not installed.
+
+    What is returned may be called by several threads at a time. Few pictures are computed by all cores, many by the
+    core of the thread that calls: then as many threads as there are cores get more done than one with all of them.
+    """
     try:
         import onnxruntime
     except ImportError as error:
         raise UserError(f"{path} is read by onnxruntime, which is not installed: pip install onnxruntime") from error
-    options = onnxruntime.SessionOptions()
-    # Errors are exceptions; of all else users need not hear.
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no base of their own.
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"the network in {path} cannot be opened ({reason}): export it again") from error
+
+    def session(threads: int) -> Any:
+        options = onnxruntime.SessionOptions()
+        # Errors are exceptions; of all else users need not hear.
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        try:
+            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions have no base of their own.
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"the network in {path} cannot be opened ({reason}): export it again") from error
+
+    sessions = {ALL_CORES: session(ALL_CORES)}
+    opening = threading.Lock()
 
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        threads = ALL_CORES if len(next(iter(inputs.values()))) < MANY else 1
+        with opening:
+            if threads not in sessions:
+                sessions[threads] = session(threads)
         try:
-            found: list[NDArray[Any]] = session.run(list(outputs), dict(inputs))
+            found: list[NDArray[Any]] = sessions[threads].run(list(outputs), dict(inputs))
         except Exception as error:
             reason = str(error).partition("\n")[0]
             raise UserError(f"the network in {path} is not as its card says ({reason}): export it again") from error

@@ -1,15 +1,15 @@
-"""Items that come from an iterator, fast and slowly, and what happens to those that never come."""
+"""Items that come from an iterator, fast and slowly, what happens to those that never come, and work side by side."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from model.arrivals import arrivals
+from model.arrivals import arrivals, overlapping
 
 #: Longer than anything here takes, so that a test that hangs ends with a failure.
 LONG = 20.0
@@ -110,3 +110,84 @@ def test_one_may_leave_while_the_iterator_waits_and_it_is_not_asked_again() -> N
     threads[0].join(LONG)
     assert not threads[0].is_alive()
     assert asked == [0, 1]
+
+
+# Several at a time
+
+
+def numbers(upto: int) -> Generator[int, None, None]:
+    yield from range(upto)
+
+
+def test_several_are_worked_on_at_a_time_and_come_in_their_order() -> None:
+    together = threading.Barrier(2)
+
+    def work(number: int) -> int:
+        together.wait(LONG)
+        if number % 2 == 0:
+            time.sleep(0.01)
+        return doubled(number)
+
+    assert list(overlapping(numbers(10), work, workers=2)) == [2 * number for number in range(10)]
+    assert list(overlapping(numbers(0), work, workers=2)) == []
+
+
+def test_what_is_done_is_handed_out_while_the_next_item_is_awaited() -> None:
+    answered = threading.Semaphore(0)
+
+    def slow() -> Generator[int, None, None]:
+        for number in range(3):
+            yield number
+            assert answered.acquire(timeout=LONG), "waited for a second item before the first was handed out"
+
+    found = []
+    for made in overlapping(slow(), doubled, workers=2):
+        found.append(made)
+        answered.release()
+    assert found == [0, 2, 4]
+
+
+def test_workers_are_no_further_ahead_than_they_may_be() -> None:
+    taken = 0
+
+    def endless() -> Generator[int, None, None]:
+        nonlocal taken
+        for number in itertools.count():
+            taken = number
+            yield number
+
+    most = 0
+    for number in itertools.islice(overlapping(endless(), int, workers=3), 40):
+        time.sleep(0.002)
+        most = max(most, taken - number)
+    assert 3 <= most <= 4
+
+
+def test_errors_of_items_and_of_work_come_in_their_turn() -> None:
+    def broken() -> Generator[int, None, None]:
+        yield from (4, 2, 1)
+        raise ValueError("line 4 is damaged")
+
+    made = overlapping(broken(), lambda number: 8 // number, workers=2)
+    assert [next(made), next(made), next(made)] == [2, 4, 8]
+    with pytest.raises(ValueError, match="line 4"):
+        next(made)
+    made = overlapping(numbers(5), lambda number: 8 // (2 - number), workers=2)
+    assert [next(made), next(made)] == [4, 8]
+    with pytest.raises(ZeroDivisionError):
+        next(made)
+
+
+def test_items_are_closed_when_one_leaves() -> None:
+    closed = threading.Event()
+
+    def endless() -> Generator[int, None, None]:
+        try:
+            yield from itertools.count()
+        finally:
+            closed.set()
+
+    made = overlapping(endless(), doubled, workers=2)
+    assert next(made) == 0
+    made.close()
+    assert closed.wait(LONG)
