@@ -55,10 +55,13 @@ ROLES: dict[str, tuple[Drawn | str, ...]] = {
     "thin": tuple(face._replace(weight=0.8 * face.weight) for face in DIES),
     # A 1 that is a mere bar, for plates that leave out the I.
     "bar": tuple(face._replace(weight=0.9 * face.weight, forms=f"{face.forms} 12") for face in DIES),
-    # An I with serifs: next to it a 1 may be a bar, with hardly a flag or with a foot as well.
+    # An I with serifs: next to it a 1 may be a bar, with hardly a flag or with a foot as well. Some have an S whose
+    # middle falls, and an M and a W no wider than the others.
     "american": tuple(
-        face._replace(forms=f"{face.forms} I1 {one}")
-        for face, one in zip(DIES, itertools.cycle(("", "14", "15", "", "12")))
+        face._replace(forms=f"{face.forms} I1 {one} {others}")
+        for face, one, others in zip(
+            DIES, itertools.cycle(("", "14", "15", "", "12")), itertools.cycle(("", "S1", "S1 M3 W2", "M3 W2"))
+        )
     ),
     "grotesk": (
         "SourceSansPro-Semibold.ttf", "SourceSansPro-Bold.ttf", "HankenGrotesk-Medium.otf",
