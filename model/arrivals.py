@@ -5,10 +5,11 @@ And what is made of the batches, several at a time, in their order.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -105,6 +106,9 @@ def overlapping(
                 except BaseException as error:
                     taken.put(error)
                     return
+                if over.is_set():
+                    items.close()
+                    return
                 future: Future[Made] = Future()
                 taken.put(future)
             try:
@@ -115,6 +119,7 @@ def overlapping(
     for number in range(workers):
         # Daemons, as above.
         threading.Thread(target=take, name=f"reading {number}", daemon=True).start()
+    entry: Future[Made] | BaseException | None = None
     try:
         while (entry := taken.get()) is not None:
             if isinstance(entry, BaseException):
@@ -124,3 +129,9 @@ def overlapping(
     finally:
         over.set()
         room.release(workers)
+        # A process that ends while a library still computes may crash.
+        begun: list[Future[Made] | BaseException | None] = [entry]
+        with contextlib.suppress(Empty):
+            while True:
+                begun.append(taken.get_nowait())
+        wait([future for future in begun if isinstance(future, Future)])
