@@ -5,7 +5,7 @@ And what is made of the batches, several at a time, in their order.
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -18,6 +18,9 @@ import console
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 Made = TypeVar("Made")
+
+#: Seconds for which one who leaves waits for the next item: longer than any takes that is on its way.
+LEAVING = 0.5
 
 
 def arrivals(
@@ -90,14 +93,12 @@ def overlapping(
     turn.
     """
     taken: SimpleQueue[Future[Made] | BaseException | None] = SimpleQueue()
-    taking, room, over = threading.Lock(), threading.Semaphore(workers + 1), threading.Event()
+    taking, room = threading.Lock(), threading.Semaphore(workers + 1)
+    underway, over = set[Future[Made]](), threading.Event()
 
     def take() -> None:
         while room.acquire():
             with taking:
-                if over.is_set():
-                    items.close()
-                    return
                 try:
                     item = next(items)
                 except StopIteration:
@@ -110,16 +111,37 @@ def overlapping(
                     items.close()
                     return
                 future: Future[Made] = Future()
+                underway.add(future)
                 taken.put(future)
             try:
                 future.set_result(work(item))
             except BaseException as error:
                 future.set_exception(error)
+            underway.discard(future)
 
-    for number in range(workers):
-        # Daemons, as above.
-        threading.Thread(target=take, name=f"reading {number}", daemon=True).start()
-    entry: Future[Made] | BaseException | None = None
+    # What is told here, and not by joining threads: in Python 3.11 a join that is interrupted takes a thread for ended.
+    ended = [Future[None]() for _ in range(workers)]
+
+    def worker(end: Future[None]) -> None:
+        take()
+        end.set_result(None)
+
+    def leave() -> None:
+        over.set()
+        room.release(workers)
+        # Whoever waits for an item cannot be waited for.
+        if taking.acquire(timeout=LEAVING):
+            items.close()
+            taking.release()
+            wait(ended)
+        else:
+            wait(tuple(underway))
+
+    for number, end in enumerate(ended):
+        # A daemon, as above.
+        threading.Thread(target=worker, args=(end,), name=f"reading {number}", daemon=True).start()
+    # A process that ends while a library computes in a thread may crash.
+    atexit.register(leave)
     try:
         while (entry := taken.get()) is not None:
             if isinstance(entry, BaseException):
@@ -127,11 +149,6 @@ def overlapping(
             yield entry.result()
             room.release()
     finally:
-        over.set()
-        room.release(workers)
-        # A process that ends while a library still computes may crash.
-        begun: list[Future[Made] | BaseException | None] = [entry]
-        with contextlib.suppress(Empty):
-            while True:
-                begun.append(taken.get_nowait())
-        wait([future for future in begun if isinstance(future, Future)])
+        leave()
+        # Not before: somebody impatient may interrupt the leaving.
+        atexit.unregister(leave)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -191,3 +194,26 @@ def test_items_are_closed_when_one_leaves() -> None:
     assert next(made) == 0
     made.close()
     assert closed.wait(LONG)
+
+
+def test_a_process_interrupted_twice_ends_when_what_is_underway_has_ended() -> None:
+    """Else a library that still computes may crash it."""
+    story = """
+import os, signal, sys, threading, time
+from model.arrivals import overlapping
+
+def work(item):
+    for pause in (0.3, 0.6):
+        threading.Timer(pause, os.kill, (os.getpid(), signal.SIGINT)).start()
+    time.sleep(1.5)
+    os.write(1, b"ended")
+
+try:
+    list(overlapping((item for item in "a"), work, workers=2))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", story], cwd=Path(__file__).parents[2], capture_output=True, timeout=LONG
+    )
+    assert (done.returncode, done.stdout) == (130, b"ended"), done.stderr
