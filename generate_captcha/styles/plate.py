@@ -34,7 +34,7 @@ TALL, TALL_EASTERN, PITCH = 9.0, 9.5, 6.0
 #: Heights at which all layouts can be drawn, two rows too; the latter where the width follows the plate.
 ENOUGH, ENOUGH_AUTO = 32, 40
 #: Pixels that letters have at the least in a lower picture that a plate just fills.
-LOWEST = 8.0
+SMALLEST = 8.0
 #: Grey levels that letters differ by from their ground: in the shade of a car at dusk they are few.
 CONTRAST = 20.0
 #: Pixels of a plate's drawing per pixel of its picture, a side.
@@ -63,7 +63,7 @@ class Plate(Style):
         enough = ENOUGH if self.width else ENOUGH_AUTO
         for layout in self.layouts if self.height < enough else ():
             tall = min(row.box[3] - row.box[1] for row in layout.rows) / layout.size[1] * self.height
-            if len(layout.rows) > 1 or tall < LOWEST:
+            if len(layout.rows) > 1 or tall < SMALLEST:
                 raise UserError(
                     f"--size {parameters.size}: letters of {layout.name} would be {tall:.0f} pixels tall, too few to "
                     f"be read; take a height of {enough} or more, or other --layouts"
