@@ -116,7 +116,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     if len(points) > 1 and (law := fitted(points)).exponent >= FLAT:
         seen = np.geomspace(pictures[0], 4 * pictures[-1], 50)
         axes.plot(seen, [law.exact_match(number) for number in seen], ":", color="grey", label="power law")
-    axes.set(xscale="log", xlabel="pictures to train on", ylabel="read right", ylim=(None, 1.02))
+    axes.set(xscale="log", xlabel="pictures to train on", ylabel="read right", ylim=(None, 1.005))
     axes.set_xticks(pictures, [f"{number:,}" for number in pictures])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(PercentFormatter(1))
