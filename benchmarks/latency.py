@@ -1,9 +1,9 @@
 """How soon and how fast pictures are read, in how much memory: this kit beside ddddocr and RapidOCR.
 
-    python benchmarks/latency.py [--model captcha] [--pictures 5000] [--rounds 6] [--without-peers]
+    python benchmarks/latency.py [--models captcha,runs/lite] [--pictures 5000] [--rounds 6] [--without-peers]
 
 Captchas of 128x64 are generated, and the same files are read by all in turns, each time in a process of its own: this
-kit by its .keras file and by what export.py makes of it, in floats and in integers of 8 bits. Measured are
+kit by its .keras files and by what export.py makes of them, in floats and in integers of 8 bits. Measured are
 
     first     seconds from the start of the process to its first text, one picture
     one       milliseconds from a file's name to its text, one picture after the other in a warm process: p50 and p99
@@ -38,7 +38,7 @@ WARMING, ONE_BY_ONE = 50, 1_000
 def main() -> None:
     """Print the figures; with --be READER be the process that is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="captcha", help="model file or shipped name")
+    parser.add_argument("--models", default="captcha", help="model files, run folders or shipped names")
     parser.add_argument("--pictures", type=int, default=5_000, help="in the folder")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--without-peers", action="store_true", help="only this kit")
@@ -56,13 +56,16 @@ def main() -> None:
 
     print(f"{processor()}, {os.cpu_count()} cores; {flags.pictures:,} pictures, {flags.rounds} rounds", flush=True)
     with tempfile.TemporaryDirectory() as place:
-        folder, floats, integers = (Path(place) / name for name in ("pictures", "floats.onnx", "integers.onnx"))
+        folder = Path(place) / "pictures"
         write_corpus(GenerateParameters(out=str(folder), count=flags.pictures, seed=9))
-        keras = model_file.locate(flags.model, model_file.TRAINED)
-        for flags_of_export in (["--out", str(floats)], ["--out", str(integers), "--int8", str(folder)]):
-            command = [sys.executable, "export.py", str(keras), *flags_of_export]
-            subprocess.run(command, cwd=HOUSE, check=True, stdout=subprocess.DEVNULL)
-        readers = [str(keras.resolve()), str(floats), str(integers)]
+        readers = []
+        for model in flags.models.split(","):
+            keras = model_file.locate(model, model_file.TRAINED)
+            floats, integers = (str(Path(place) / f"{Path(model).stem}{form}.onnx") for form in ("", "-int8"))
+            for flags_of_export in (["--out", floats], ["--out", integers, "--int8", str(folder)]):
+                command = [sys.executable, "export.py", str(keras), *flags_of_export]
+                subprocess.run(command, cwd=HOUSE, check=True, stdout=subprocess.DEVNULL)
+            readers += [str(keras.resolve()), floats, integers]
         readers += [] if flags.without_peers else peers.are_there()
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(place) / "bytecode")
@@ -75,7 +78,7 @@ def main() -> None:
                 for figure, value in measured(reader, folder, Path(place) / "texts.csv").items():
                     found.setdefault((reader, figure), []).append(value)
     for (reader, figure), values in found.items():
-        name = reader if reader in peers.PEERS else f"crnn-kit {Path(reader).name}"
+        name = reader if reader in peers.PEERS else f"crnn-kit {Path(reader).parent.name}/{Path(reader).name}"
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"{name}  {figure}: {middle:,.2f} ({low:,.2f} to {high:,.2f})")
 
