@@ -60,7 +60,7 @@ USUAL_SIZE, USUAL_LENGTH = "128x64", "4"
 
 #: The stages of networks, each a file of that name: in model/backbones, in model/sequences and in model/heads.
 BackboneName = Literal["vgg", "crnn", "resnet", "inception"]
-SequenceName = Literal["bilstm", "bigru"]
+SequenceName = Literal["bilstm", "bigru", "conv"]
 HeadName = Literal["ctc", "attention", "joint"]
 if TYPE_CHECKING:
     from typing import Self
@@ -350,7 +350,7 @@ class TrainingParameters(Parameters):
     alphabet: Annotated[str | None, chosen("CHARS|FILE", "those of the labels and of --from")] = Field(
         None, description="Characters the network can read."
     )
-    network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence.")
+    network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence; with --preset lite, vgg_conv.")
     preset: Literal["lite", "small", "base"] = Field(
         "small", description="small for a CPU; lite of a quarter of its work (vgg alone); base as it was published."
     )
@@ -417,6 +417,11 @@ class TrainingParameters(Parameters):
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
     quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_of_the_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"network": "vgg_conv"} | values if values.get("preset") == "lite" else values
 
     @model_validator(mode="after")
     def _what_goes_together(self) -> Self:

@@ -1,12 +1,12 @@
 """How the preset lite was found: networks around it, by what they read right and how many pictures a second they read.
 
-    python benchmarks/lite.py FOLDER [--variants small,lite] [--corpora captcha36,plates] [--own FOLDER]
+    python benchmarks/lite.py FOLDER [--variants 'small;lite'] [--finalists 'small;lite'] [--own FOLDER]
 
-Draws captchas and plates, 40,000 of each kind to train on and 4,000 others to read, into FOLDER, trains every variant
-on each kind from random weights, by the same number of pictures, and reads the others. `--own` is a corpus with a
-labels.csv as in small_corpora.py, trained on as training.py does it by default. Then reads pictures of 128x64 with each
-by onnxruntime, all taking turns, and trains on them for some steps. Goes on where it was stopped; prints a table and
-draws lite.png into FOLDER.
+Draws captchas, 40,000 to train on and 4,000 others to read, into FOLDER, trains every variant on them from random
+weights, and reads the others; then the finalists on as many plates; and the first two variants on `--own`, a corpus
+with a labels.csv as in small_corpora.py, as training.py does it by default but from random weights. Then reads pictures
+of 128x64 with each by onnxruntime, all taking turns, and trains on them for some steps. Goes on where it was stopped;
+prints a table and draws lite.png into FOLDER.
 """
 
 from __future__ import annotations
@@ -54,11 +54,14 @@ ROUNDS, BATCH = 9, 64
 Layers = Callable[[Features], Features]
 
 
-def convolutions(*widths: int, stem: Layers | None = None, pools: bool = False, dense: int = 96) -> Layers:
-    """A stem of stride 2 or another one, three convolutions that stride or are pooled, and a dense layer of columns."""
+def convolutions(*widths: int, plain: bool = False, pools: bool = False, dense: int = 96) -> Layers:
+    """Four convolutions, which stride or, from the second on, are pooled, and a dense layer of columns.
+
+    All are normalised, but for the first where it is `plain`.
+    """
 
     def layers(images: Features) -> Features:
-        maps = stem(images) if stem else images.convolution(widths[0], kernel=5, strides=2)
+        maps = images.convolution(widths[0], kernel=5, strides=2, normalised=not plain)
         for filters, step in zip(widths[1:], ((2, 2), (2, 1), (2, 1)), strict=False):
             maps = maps.convolution(filters, pool=step) if pools else maps.convolution(filters, strides=step)
         return maps.columns().dense(dense, normalised=True, activation="relu")
@@ -68,11 +71,6 @@ def convolutions(*widths: int, stem: Layers | None = None, pools: bool = False, 
 
 def stride_4(images: Features) -> Features:
     return images.convolution(48, kernel=6, strides=4).convolution(96, strides=(2, 1)).convolution(160, strides=(2, 1))
-
-
-def plain_stem(images: Features) -> Features:
-    """Batch normalisation is slow where maps are large."""
-    return images.convolution(32, kernel=5, strides=2, normalised=False)
 
 
 def steps_of_8(images: Features) -> Features:
@@ -99,14 +97,20 @@ def none(columns: Features) -> Features:
     return columns.dropout(0.2)
 
 
-def convolved(columns: Features) -> Features:
-    """Three convolutions over the columns, with a way around each (He et al. 2015)."""
-    for _ in range(3):
-        layer = keras.layers.Conv2D(96, (1, 5), padding="same", use_bias=False)
-        maps = keras.layers.Reshape((1, -1, 96))(columns.maps)
-        more = replace(columns, maps=keras.layers.Reshape((-1, 96))(layer(maps))).normalised().activated("relu")
-        columns = columns.plus(more)
-    return columns.dropout(0.2)
+def convolved(features: int, *dilations: int) -> Layers:
+    """Convolutions over the columns, with a way around each (He et al. 2015), that look so far."""
+
+    def layers(columns: Features) -> Features:
+        for dilation in dilations:
+            layer = keras.layers.Conv2D(features, (1, 5), use_bias=False, dilation_rate=(1, dilation))
+            # onnxruntime pads no dilated convolution by itself.
+            maps = keras.layers.Reshape((1, -1, features))(columns.maps)
+            maps = layer(keras.layers.ZeroPadding2D((0, 2 * dilation))(maps))
+            more = replace(columns, maps=keras.layers.Reshape((-1, features))(maps))
+            columns = columns.plus(more.normalised().activated("relu"))
+        return columns.dropout(0.2)
+
+    return layers
 
 
 def looking(columns: Features) -> Features:
@@ -121,12 +125,14 @@ def looking(columns: Features) -> Features:
 #: What the kit itself builds.
 KIT = vgg.BACKBONE, bilstm.bilstm
 
-LITE = convolutions(32, 48, 96, 160)
+#: What was tried first, and a plain stem with more behind it.
+FIRST, LARGER = convolutions(32, 48, 96, 160), convolutions(32, 48, 96, 160, plain=True, dense=128)
 BILSTM = recurrent("LSTM", 96)
 #: The two that are in the kit are built by it.
 VARIANTS: dict[str, tuple[Layers, Layers] | None] = {
     "small": None,
     "lite": None,
+    "first": (FIRST, BILSTM),
     "pooled": (convolutions(32, 48, 96, 160, pools=True), BILSTM),
     "stem of stride 4": (
         lambda images: stride_4(images).columns().dense(96, normalised=True, activation="relu"),
@@ -135,13 +141,18 @@ VARIANTS: dict[str, tuple[Layers, Layers] | None] = {
     "wider": (convolutions(32, 64, 128, 192, dense=128), recurrent("LSTM", 128)),
     "narrower": (convolutions(16, 32, 64, 128, dense=64), recurrent("LSTM", 64)),
     "separable": (separable, BILSTM),
-    "plain stem": (convolutions(32, 48, 96, 160, stem=plain_stem), BILSTM),
+    "plain stem": (convolutions(32, 48, 96, 160, plain=True), BILSTM),
     "steps of 8": (steps_of_8, BILSTM),
-    "BiGRU": (LITE, recurrent("GRU", 96)),
-    "convolved": (LITE, convolved),
-    "attention": (LITE, looking),
-    "no sequence": (LITE, none),
+    "BiGRU": (FIRST, recurrent("GRU", 96)),
+    "convolved": (FIRST, convolved(96, 1, 1, 1)),
+    "attention": (FIRST, looking),
+    "no sequence": (FIRST, none),
+    "lite, BiLSTM": (LARGER, recurrent("LSTM", 128)),
+    "lite, dilated": (LARGER, convolved(128, 1, 1, 2, 4)),
+    "lite of 160": (convolutions(32, 48, 96, 192, plain=True, dense=160), convolved(160, 1, 1, 1, 1)),
 }
+#: What is compared on plates, too.
+FINALISTS = "small", "lite", "first", "plain stem", "convolved", "lite, BiLSTM", "lite, dilated", "lite of 160"
 
 
 def main() -> None:
@@ -155,24 +166,24 @@ def main() -> None:
 def compare() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--variants", default=",".join(VARIANTS))
-    parser.add_argument("--corpora", default=",".join(KINDS))
+    parser.add_argument("--variants", default=";".join(VARIANTS))
+    parser.add_argument("--finalists", default=";".join(FINALISTS))
     parser.add_argument("--own", type=Path, action="append", default=[])
     arguments = parser.parse_args()
-    folder, variants = arguments.folder.resolve(), arguments.variants.split(",")
+    folder, variants = arguments.folder.resolve(), arguments.variants.split(";")
+    finalists = [name for name in arguments.finalists.split(";") if name in variants]
     print(f"{processor()}, {os.cpu_count()} cores", flush=True)
     scores: dict[str, dict[str, Any]] = {name: {} for name in variants}
-    for kind in arguments.corpora.split(","):
-        flags, size = KINDS[kind]
+    for kind, (flags, size) in KINDS.items():
         train = corpus(folder / kind / "train", f"{flags} --count {TRAIN} --seed 1")
         test = corpus(folder / kind / "test", f"{flags} --count {TEST} --seed 2")
-        for name in variants:
+        for name in variants if kind == "captcha36" else finalists:
             training = ["--data", str(train), "--size", size, *TRAINING.split()]
             scores[name][kind] = trial(name, folder / kind / name.replace(" ", "_"), training, test)
     for own in arguments.own:
         (folder / own.name).mkdir(parents=True, exist_ok=True)
         train, test = (write_list(own, split, folder / own.name) for split in ("train", "test"))
-        for name in variants:
+        for name in variants[:2]:
             training = ["--data", str(train), "--from", "random"]
             scores[name][own.name] = trial(name, folder / own.name / name.replace(" ", "_"), training, test)
     reading, training_rates = rates(variants, folder)
@@ -236,7 +247,8 @@ def rates(variants: list[str], folder: Path) -> tuple[dict[str, list[float]], di
     for name in variants:
         in_place(name)
         preset = name if VARIANTS[name] is None else "small"
-        card = Card("vgg_bilstm", preset, "ctc", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", 128, 64, 1, "stretch")
+        kind = "vgg_conv" if preset == "lite" else "vgg_bilstm"
+        card = Card(kind, preset, "ctc", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", 128, 64, 1, "stretch")
         network = build(card)
         files[name] = folder / f"{name.replace(' ', '_')}.onnx"
         onnx.write(files[name], HEADS["ctc"].parts(network, card), card)
@@ -284,16 +296,21 @@ def drawn(scores: dict[str, dict[str, Any]], reading: dict[str, list[float]], pa
     import matplotlib.pyplot as plt
 
     kinds = list(next(iter(scores.values())))
-    figure, panels = plt.subplots(1, len(kinds), figsize=(5 * len(kinds), 4), squeeze=False, layout="constrained")
+    figure, panels = plt.subplots(1, len(kinds), figsize=(5 * len(kinds), 5), squeeze=False, layout="constrained")
     for kind, panel in zip(kinds, panels[0], strict=True):
         for name, found in scores.items():
+            if kind not in found:
+                continue
             right, (low, high) = found[kind]["exact_match"], found[kind]["exact_match_interval"]
             speed = statistics.median(reading[name])
             bars = [[100 * (right - low)], [100 * (high - right)]]
             panel.errorbar(speed, 100 * right, bars, fmt="o", color="C1" if name == "lite" else "C0", capsize=2)
-            panel.annotate(name, (speed, 100 * right), (4, 4), textcoords="offset points", fontsize=8)
-        panel.set(title=kind, xlabel="pictures/s read", ylabel="exact match, %")
-    figure.savefig(path, dpi=120)
+            # Upright below its bar: some stand close to one another.
+            below = {"rotation": "vertical", "ha": "center", "va": "top", "fontsize": 8}
+            panel.annotate(name, (speed, 100 * low), (0, -5), textcoords="offset points", **below)
+        panel.margins(x=0.1, y=0.35)
+        panel.set(title=kind, xscale="log", xlabel="pictures of 128x64 read per second", ylabel="exact match, %")
+    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":

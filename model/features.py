@@ -135,6 +135,10 @@ class Features:
         maps = layers.Permute((2, 1, 3))(self.maps)
         return replace(self, maps=layers.Reshape((-1, height * channels))(maps))
 
+    def one_row(self) -> Features:
+        """(batch, width, channels) -> (batch, 1, width, channels), for what looks at maps."""
+        return replace(self, maps=ops.expand_dims(self.maps, 1))._hidden()
+
     def dense(self, units: int, *, normalised: bool = False, activation: str | None = None) -> Features:
         """The same dense layer for every column."""
         features = replace(self, maps=layers.Dense(units, use_bias=not normalised)(self.maps))

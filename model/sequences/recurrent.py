@@ -6,17 +6,14 @@ from keras import layers
 
 from model.features import Features
 
-#: Features of each direction, in the presets of one layer.
-UNITS = {"lite": 96, "small": 128}
-
 
 def bidirectional(columns: Features, layer: type[layers.Layer], preset: str, published: str) -> Features:
-    """`lite` one layer of 96, `small` one of 128, `base` two of 256, as `published` with the backbone.
+    """`lite` and `small` one layer of 128, `base` two of 256, as `published` with the backbone.
 
     `summed`: CRNN-Keras adds the first layer's directions and normalises. `projected`: CRNN's linear layer.
     """
-    if preset in UNITS:
-        return columns.recurrent(layer, UNITS[preset]).dropout(0.2)
+    if preset != "base":
+        return columns.recurrent(layer, 128).dropout(0.2)
     if published == "summed":
         return columns.recurrent(layer, 256, merge_mode="sum").normalised().recurrent(layer, 256).normalised()
     return columns.recurrent(layer, 256).dense(256).recurrent(layer, 256)

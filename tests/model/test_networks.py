@@ -34,12 +34,12 @@ WIDE = 2 * WIDTH
 BACKBONES, SEQUENCES = get_args(BackboneName), get_args(SequenceName)
 #: Of the whole product, what every commit is tested with; the rest takes minutes (`pytest -m slow`).
 QUICK = {*itertools.product(["vgg"], ["bilstm"], HEADS), ("crnn", "bilstm", "ctc"), ("resnet", "bigru", "ctc")}
-QUICK |= {("vgg", "bigru", "ctc"), ("inception", "bilstm", "attention")}
+QUICK |= {("vgg", "bigru", "ctc"), ("vgg", "conv", "ctc"), ("inception", "bilstm", "attention")}
 SMALL = [
     pytest.param(*stages, "none", "small", marks=[] if stages in QUICK else [pytest.mark.slow])
     for stages in itertools.product(BACKBONES, SEQUENCES, HEADS)
 ]
-OTHERS = [("vgg", "bilstm", "ctc", "none", "base"), ("vgg", "bilstm", "ctc", "none", "lite")]
+OTHERS = [("vgg", "bilstm", "ctc", "none", "base"), ("vgg", "conv", "ctc", "none", "lite")]
 RECTIFIED = [("vgg", "bilstm", "ctc", rectifier, "small") for rectifier in RECTIFIERS if rectifier != "none"]
 
 
@@ -110,15 +110,16 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     backbone: str, sequence: str, head: str, rectify: str, preset: str, tmp_path: Path
 ) -> None:
     described = card(backbone, sequence, head, rectify, preset)
-    network, images, texts = trained(
-        described,
-        steps={"ctc": 30, "attention": 40, "joint": 60}[head] * (1 if (rectify, preset) == ("none", "small") else 2),
-    )
+    # Without recurrence, with a rectifier or of another preset it takes longer.
+    longer = 2 if sequence == "conv" or (rectify, preset) != ("none", "small") else 1
+    network, images, texts = trained(described, longer * {"ctc": 30, "attention": 40, "joint": 60}[head])
     model_file.save(network, described, tmp_path / "model.keras")
     reader = Reader(str(tmp_path / "model.keras"))
     assert reader.card == described
     readings = list(reader.read(images))
-    assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= 30
+    # Convolutions over columns do not see far enough to count stripes of one colour that are so wide.
+    fewest = 28 if sequence == "conv" else 30
+    assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= fewest
     assert all(0 < reading.probability <= 1 for reading in readings)
 
     kept, opened = decoder_of(network, described).outputs(images), reader.outputs(images)
@@ -158,7 +159,7 @@ def with_statistics(network: Any) -> Any:
         *itertools.product(ANY_WIDTH, ["bigru"], HEADS, ["none"], ["small"]),
         *(("vgg", "bigru", "ctc", rectifier, "small") for rectifier in RECTIFIERS if rectifier != "none"),
         ("vgg", "bilstm", "ctc", "none", "small"),
-        ("vgg", "bilstm", "ctc", "none", "lite"),
+        ("vgg", "conv", "ctc", "none", "lite"),
     ],
 )
 def test_a_picture_reads_the_same_alone_and_among_wider_ones(
