@@ -72,7 +72,7 @@ def main() -> None:
 def compiled(preset: str, policy: str) -> Any:
     keras = import_keras()
     card = Card(
-        network="vgg_bilstm",
+        network="vgg_conv" if preset == "lite" else "vgg_bilstm",
         preset=preset,
         head="ctc",
         alphabet=ALPHABET,

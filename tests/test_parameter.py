@@ -59,6 +59,15 @@ def test_flags_reach_their_parameters() -> None:
     assert (prediction.paths, prediction.top, prediction.json_) == (("a.png", "-"), 3, "o.json")
 
 
+def test_lite_has_convolutions_for_a_sequence_unless_told() -> None:
+    def network(*flags: str) -> str:
+        return parameter.from_command_line(parameter.TrainingParameters, [*flags]).network
+
+    assert network("--preset", "lite") == "vgg_conv"
+    assert network("--preset", "lite", "--network", "vgg_bigru") == "vgg_bigru"
+    assert network() == network("--preset", "small") == "vgg_bilstm"
+
+
 @pytest.mark.parametrize(
     ("parameters", "argv", "parts"),
     [
