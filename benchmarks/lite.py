@@ -298,18 +298,30 @@ def drawn(scores: dict[str, dict[str, Any]], reading: dict[str, list[float]], pa
     kinds = list(next(iter(scores.values())))
     figure, panels = plt.subplots(1, len(kinds), figsize=(5 * len(kinds), 5), squeeze=False, layout="constrained")
     for kind, panel in zip(kinds, panels[0], strict=True):
-        for name, found in scores.items():
-            if kind not in found:
-                continue
-            right, (low, high) = found[kind]["exact_match"], found[kind]["exact_match_interval"]
+        found = {name: score[kind] for name, score in scores.items() if kind in score}
+        panel.set(title=kind, xscale="log", xlabel="pictures of 128x64 read per second", ylabel="exact match, %")
+        panel.set_xticks([1_000, 2_000, 4_000, 8_000])
+        panel.minorticks_off()
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+        lowest = min(score["exact_match_interval"][0] for score in found.values())
+        highest = max(score["exact_match_interval"][1] for score in found.values())
+        panel.set_ylim(100 * (1.6 * lowest - 0.6 * highest), 100 * (1.05 * highest - 0.05 * lowest))
+        for index, name in enumerate(sorted(found, key=lambda name: statistics.median(reading[name]))):
+            right, (low, high) = found[name]["exact_match"], found[name]["exact_match_interval"]
             speed = statistics.median(reading[name])
             bars = [[100 * (right - low)], [100 * (high - right)]]
             panel.errorbar(speed, 100 * right, bars, fmt="o", color="C1" if name == "lite" else "C0", capsize=2)
-            # Upright below its bar: some stand close to one another.
-            below = {"rotation": "vertical", "ha": "center", "va": "top", "fontsize": 8}
-            panel.annotate(name, (speed, 100 * low), (0, -5), textcoords="offset points", **below)
-        panel.margins(x=0.1, y=0.35)
-        panel.set(title=kind, xscale="log", xlabel="pictures of 128x64 read per second", ylabel="exact match, %")
+            # Names side by side below, as points are too close to one another.
+            panel.annotate(
+                name,
+                (speed, 100 * low),
+                ((index + 0.5) / len(found), 0.02),
+                textcoords="axes fraction",
+                rotation="vertical",
+                ha="center",
+                fontsize=8,
+                arrowprops={"arrowstyle": "-", "color": "0.7", "linewidth": 0.6},
+            )
     figure.savefig(path, dpi=100)
 
 
