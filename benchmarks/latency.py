@@ -59,9 +59,9 @@ def main() -> None:
         folder = Path(place) / "pictures"
         write_corpus(GenerateParameters(out=str(folder), count=flags.pictures, seed=9))
         readers = []
-        for model in flags.models.split(","):
+        for number, model in enumerate(flags.models.split(","), 1):
             keras = model_file.locate(model, model_file.TRAINED)
-            floats, integers = (str(Path(place) / f"{Path(model).stem}{form}.onnx") for form in ("", "-int8"))
+            floats, integers = (str(Path(place) / f"{number}-{Path(model).stem}{form}.onnx") for form in ("", "-int8"))
             for flags_of_export in (["--out", floats], ["--out", integers, "--int8", str(folder)]):
                 command = [sys.executable, "export.py", str(keras), *flags_of_export]
                 subprocess.run(command, cwd=HOUSE, check=True, stdout=subprocess.DEVNULL)
