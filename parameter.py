@@ -2,7 +2,12 @@
 
 The flags of the commands (:func:`from_command_line`) and the `parameters.json` of a run
 (:meth:`Parameters.to_json`) both come from the classes below; their descriptions are the help texts.
+
+Types that tyro does not know at sight, X | None and tuple[X, ...] among them, it has checked by typeguard, which
+brings unittest and asyncio along: a tenth of the time to the first text that is read. Hence Optional[X] and tuple.
 """
+
+# ruff: noqa: UP045
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, get_args
 
 import notation
 from console import WRONG_USE, UserError, warn
@@ -66,8 +71,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     NetworkName = str
+    Paths = tuple[str, ...]
 else:
     NetworkName = Literal[tuple(map("_".join, itertools.product(get_args(BackboneName), get_args(SequenceName))))]
+    Paths = tuple
 
 #: What export.py writes, each a file in model/export, and how the names of such files end; a SavedModel is a folder.
 FileForm = Literal["onnx", "litert", "savedmodel"]
@@ -115,19 +122,19 @@ def _checked_validation(text: str) -> str:
 
 Size = Annotated[str, AfterValidator(_checked_size), arg(metavar="WxH")]
 PictureSize = Annotated[str, AfterValidator(_checked_picture_size), arg(metavar="WxH|autoxH")]
-Alphabet = Annotated[str | None, AfterValidator(lambda text: text if text is None else _checked_alphabet(text))]
+Alphabet = Annotated[Optional[str], AfterValidator(lambda text: text if text is None else _checked_alphabet(text))]
 Length = Annotated[str, AfterValidator(_checked_length), arg(metavar="N|N-M")]
 Charset = Annotated[
-    str | None,
+    Optional[str],
     AfterValidator(lambda text: text if text is None else _checked_alphabet(text)),
     arg(metavar="CHARS|FILE"),
 ]
-MinProbability = Annotated[float | None, Field(ge=0, le=1), arg(metavar="P")]
+MinProbability = Annotated[Optional[float], Field(ge=0, le=1), arg(metavar="P")]
 KnownLength = Annotated[
-    str | None, AfterValidator(lambda text: text if text is None else _checked_length(text)), arg(metavar="N|N-M")
+    Optional[str], AfterValidator(lambda text: text if text is None else _checked_length(text)), arg(metavar="N|N-M")
 ]
 LabelPattern = Annotated[
-    str | None,
+    Optional[str],
     AfterValidator(lambda text: text and _checked_pattern(text)),
     arg(metavar="REGEX"),
     Field(description="Regular expression with a group `label`, searched in the file name without its suffix."),
@@ -147,7 +154,7 @@ def _flag(name: str) -> str:
 class Parameters(BaseModel):
     """What all commands' parameters share: frozen, no unknown names, one-sentence errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -194,13 +201,13 @@ class GenerateParameters(Parameters):
         description="Ranges (0-9A-Z), a literal, a file with one character per line (and its frequency, after a tab), "
         "or gb2312 (6,763 Chinese ones).",
     )
-    text: Annotated[str | None, chosen("FILE", "random characters")] = Field(
+    text: Annotated[Optional[str], chosen("FILE", "random characters")] = Field(
         None, description="Style line: a UTF-8 file of which the pictures show pieces, cut at spaces."
     )
-    fonts: Annotated[str | None, chosen("DIR", "the fonts that the packages bring")] = Field(
+    fonts: Annotated[Optional[str], chosen("DIR", "the fonts that the packages bring")] = Field(
         None, description="Folder with .ttf, .otf or .ttc files of one's own."
     )
-    backgrounds: Annotated[str | None, chosen("DIR", "grounds that are drawn")] = Field(
+    backgrounds: Annotated[Optional[str], chosen("DIR", "grounds that are drawn")] = Field(
         None, description="Style line: a folder of pictures, pieces of which lie under some of the texts."
     )
     colour: Literal["colour", "grey"] = Field("colour", description="Colour of ink and ground.")
@@ -209,12 +216,12 @@ class GenerateParameters(Parameters):
     difficulty: float = Field(
         0.5, ge=0, le=1, description="Styles line and plate: from clean (0) to what can just be read (1)."
     )
-    layouts: Annotated[str | None, chosen("NAMES|FILE|DIR", "all")] = Field(
+    layouts: Annotated[Optional[str], chosen("NAMES|FILE|DIR", "all")] = Field(
         None, description="Style plate: names (kr, de_car), by commas, or layout files of one's own (docs/plates.md)."
     )
     keep_separators: bool = Field(False, description="Style plate: labels keep spaces, dashes and dots.")
     seed: int = Field(0, ge=0, description="Picture i depends on (seed, i) alone.")
-    workers: Annotated[int | None, chosen("N", "one per core")] = Field(
+    workers: Annotated[Optional[int], chosen("N", "one per core")] = Field(
         None, ge=1, le=1024, description="Processes that draw."
     )
 
@@ -295,7 +302,7 @@ class DatasetParameters(Parameters):
         TRAIN_FOLDER, description="Folder or list of labelled pictures."
     )
     label_pattern: LabelPattern = None
-    json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Also write it as JSON.")
+    json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(None, description="Also write it as JSON.")
 
 
 class ConvertParameters(Parameters):
@@ -304,14 +311,14 @@ class ConvertParameters(Parameters):
     source: Annotated[Positional[str], arg(metavar="IN")] = Field(description="Labelled pictures in any form.")
     out: Annotated[Positional[str], arg(metavar="OUT")] = Field(description="Folder to make.")
     form: FormName = Field(description="What to write; docs/forms.md shows each.")
-    validation: Annotated[float | None, chosen("FRACTION", "all in OUT")] = Field(
+    validation: Annotated[Optional[float], chosen("FRACTION", "all in OUT")] = Field(
         None, gt=0, lt=1, description="Part of the pictures that goes to OUT/validation, the rest to OUT/train."
     )
     shards: Annotated[int, arg(metavar="N")] = Field(
         1, ge=1, le=99_999, description="Files of records (tfrecord, fsns)."
     )
     alphabet: Annotated[
-        str | None,
+        Optional[str],
         AfterValidator(lambda text: text and _checked_alphabet(text)),
         chosen("CHARS|FILE", "the characters of the labels"),
     ] = Field(None, description="Characters in the order of their numbers, or a dictionary file (tfrecord, fsns).")
@@ -347,7 +354,7 @@ class TrainingParameters(Parameters):
         "0.1", description="Pictures that choose the best weights: a folder, a list, or a part of the data."
     )
     label_pattern: LabelPattern = None
-    alphabet: Annotated[str | None, chosen("CHARS|FILE", "those of the labels and of --from")] = Field(
+    alphabet: Annotated[Optional[str], chosen("CHARS|FILE", "those of the labels and of --from")] = Field(
         None, description="Characters the network can read."
     )
     network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence; with --preset lite, vgg_conv.")
@@ -363,46 +370,46 @@ class TrainingParameters(Parameters):
     )
     rows: int = Field(1, ge=1, le=4, description="Rows of text in a picture, at the most; read one after the other.")
     size: Annotated[
-        str | None,
+        Optional[str],
         AfterValidator(lambda text: text and _checked_picture_size(text)),
         chosen("WxH|autoxH", "chosen from the pictures and labels"),
     ] = Field(None, description="Width and height that the network sees; autox32 is any width, aspect kept.")
     cell: Literal["gru", "lstm"] = Field("gru", description="Recurrent cell of the attention head.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Of the attention head: probability for all classes.")
-    longest: Annotated[int | None, chosen("N", "twice the longest label")] = Field(
+    longest: Annotated[Optional[int], chosen("N", "twice the longest label")] = Field(
         None, ge=1, le=10_000, description="Characters after which the attention head stops writing."
     )
     fit: Literal["stretch", "pad"] = Field(
         "stretch", description="How a picture gets to that size; pad keeps its aspect."
     )
     colour: Annotated[
-        Literal["grey", "rgb"] | None,
+        Optional[Literal["grey", "rgb"]],
         arg(metavar="{grey,rgb}", help_behavior_hint="(default: grey, unless letters stand out by their hue)"),
     ] = Field(None, description="What the network sees.")
-    epochs: Annotated[int | None, chosen("N", "chosen from the number of pictures")] = Field(
+    epochs: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, description="Times every picture is seen."
     )
-    batch_size: Annotated[int | None, chosen("N", "chosen from the number of pictures")] = Field(
+    batch_size: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, le=65_536, description="Pictures per step."
     )
-    learning_rate: Annotated[float | None, chosen("F", "by preset and start")] = Field(
+    learning_rate: Annotated[Optional[float], chosen("F", "by preset and start")] = Field(
         None, gt=0, le=10, description="Peak learning rate of AdamW, after warm-up."
     )
     weight_decay: float = Field(0.01, ge=0, le=1, description="Weight decay of AdamW.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Part of the steps in which the learning rate rises.")
     clip_norm: float = Field(5.0, gt=0, description="Gradients are clipped to this global norm.")
     ema: float = Field(0.0, ge=0, lt=1, description="Decay of an average of the weights, e.g. 0.999; 0 is off.")
-    augmentation: Annotated[float | None, Field(ge=0, le=3), chosen("S", "as learning calls for")] = Field(
+    augmentation: Annotated[Optional[float], Field(ge=0, le=3), chosen("S", "as learning calls for")] = Field(
         None, description="Strength of the augmentation; 0 is off, 1 is usual."
     )
-    patience: Annotated[int | None, chosen("N", "no early stopping")] = Field(
+    patience: Annotated[Optional[int], chosen("N", "no early stopping")] = Field(
         None, ge=1, description="Stop after so many epochs without a better validation."
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
-    run: Annotated[str | None, chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
+    run: Annotated[Optional[str], chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
     resume: bool = Field(False, description="Go on with the run folder where it stopped, or with the latest.")
     from_: Annotated[
-        str | None,
+        Optional[str],
         arg(
             name="from",
             metavar="MODEL|random",
@@ -449,7 +456,9 @@ class LearningCurveParameters(Parameters):
         "0.2", description="Part that is held out to be read, or other labelled pictures."
     )
     parts: Annotated[
-        str | None, AfterValidator(lambda text: text and _checked_parts(text)), chosen("N,N,…", "doubling, up to all")
+        Optional[str],
+        AfterValidator(lambda text: text and _checked_parts(text)),
+        chosen("N,N,…", "doubling, up to all"),
     ] = Field(None, description="How many pictures to train on, one number per training.")
     training: Annotated[str, arg(metavar="FLAGS")] = Field(
         "", description="Flags of training.py for each: --training='--from plate --size 160x48'."
@@ -472,22 +481,22 @@ class ReadingParameters(Parameters):
     """What reads, and what is known of the texts."""
 
     model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
-    head: Annotated[Literal["ctc", "attention"] | None, chosen("{ctc,attention}", "the model file's")] = Field(
+    head: Annotated[Optional[Literal["ctc", "attention"]], chosen("{ctc,attention}", "the model file's")] = Field(
         None, description="Which head of a model file with both reads."
     )
-    decoder: Annotated[Literal["greedy", "beam"] | None, chosen("{greedy,beam}", "the model file's")] = Field(
+    decoder: Annotated[Optional[Literal["greedy", "beam"]], chosen("{greedy,beam}", "the model file's")] = Field(
         None, description="How columns become text."
     )
     beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
     length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
     charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
-    pattern: Annotated[str | None, arg(metavar="PATTERN")] = Field(
+    pattern: Annotated[Optional[str], arg(metavar="PATTERN")] = Field(
         None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
     )
-    lexicon: Annotated[str | None, arg(metavar="FILE")] = Field(
+    lexicon: Annotated[Optional[str], arg(metavar="FILE")] = Field(
         None, description="Known: a UTF-8 file with all texts that there are, one per line."
     )
-    batch_size: Annotated[int | None, chosen("N", "64; 32 of an ONNX file, on each core")] = Field(
+    batch_size: Annotated[Optional[int], chosen("N", "64; 32 of an ONNX file, on each core")] = Field(
         None, ge=1, le=65_536, description="Pictures read together."
     )
 
@@ -495,14 +504,14 @@ class ReadingParameters(Parameters):
 class PredictionParameters(ReadingParameters):
     """Read pictures: model file and pictures in, one line per picture out."""
 
-    paths: Annotated[Positional[tuple[str, ...]], arg(metavar="[PATH…]", help_behavior_hint="")] = Field(
+    paths: Annotated[Positional[Paths], arg(metavar="[PATH…]", help_behavior_hint="")] = Field(
         (), description="Pictures, folders, lists, or - for paths on stdin, a line each."
     )
-    csv: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a CSV table.")
-    json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write JSON.")
-    icdar: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write an ICDAR submission.")
-    plot: Annotated[str | None, arg(metavar="F")] = Field(None, description="Write a contact sheet.")
-    demo: Annotated[int | None, arg(metavar="N")] = Field(
+    csv: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write a CSV table.")
+    json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(None, description="Write JSON.")
+    icdar: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write an ICDAR submission.")
+    plot: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write a contact sheet.")
+    demo: Annotated[Optional[int], arg(metavar="N")] = Field(
         None, ge=1, le=96, description="Read N labelled pictures drawn by lot, the same each time, and plot (demo.png)."
     )
     labels: bool = Field(False, description="The pictures are labelled: add truth, verdict and scores.")
@@ -524,8 +533,10 @@ class EvaluationParameters(ReadingParameters):
     path: Annotated[Positional[str], arg(metavar="PATH")] = Field(
         TEST_FOLDER, description="Folder or list of labelled pictures."
     )
-    json_: Annotated[str | None, arg(name="json", metavar="F")] = Field(None, description="Write the scores as JSON.")
-    report: Annotated[str | None, arg(metavar="DIR")] = Field(None, description="Write a report to look at.")
+    json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(
+        None, description="Write the scores as JSON."
+    )
+    report: Annotated[Optional[str], arg(metavar="DIR")] = Field(None, description="Write a report to look at.")
     follow: bool = Field(
         False, description="Score each better model of a run while it trains, for its TensorBoard, until it ends."
     )
@@ -556,7 +567,7 @@ class ExportParameters(Parameters):
     model: Annotated[Positional[str], arg(metavar="MODEL")] = Field(description="Model file or shipped name.")
     form: FileForm = Field("onnx", description="onnx is read by this kit without Keras; docs/export.md has the others.")
     out: Annotated[str, arg(metavar="F")] = Field(description="File to write: .onnx, .tflite, or a folder.")
-    int8: Annotated[str | None, arg(metavar="PATH")] = Field(
+    int8: Annotated[Optional[str], arg(metavar="PATH")] = Field(
         None, description="In integers of 8 bits, their ranges and the loss found on these labelled pictures (onnx)."
     )
     label_pattern: LabelPattern = None

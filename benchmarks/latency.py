@@ -5,7 +5,8 @@
 Captchas of 128x64 are generated, and the same files are read by all in turns, each time in a process of its own: this
 kit by its .keras files and by what export.py makes of them, in floats and in integers of 8 bits. Measured are
 
-    first     seconds from the start of the process to its first text, one picture
+    first     seconds from the start of a process to its first text, one picture: by a script that has nothing but that
+              to do, the same for all, and by prediction.py
     one       milliseconds from a file's name to its text, one picture after the other in a warm process: p50 and p99
     folder    pictures/s of a whole folder, from the start of the process to its end, texts written to a file
     memory    the peak of that process, MB
@@ -70,7 +71,8 @@ def main() -> None:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = str(Path(place) / "bytecode")
         for reader in readers:
-            first(reader, folder)
+            for command in first_commands(reader, folder).values():
+                seconds_to_first_line(command)
         found: dict[tuple[str, str], list[float]] = {}
         for number in range(1, flags.rounds + 1):
             print(f"round {number} of {flags.rounds}", file=sys.stderr, flush=True)
@@ -87,7 +89,7 @@ def measured(reader: str, folder: Path, texts: Path) -> dict[str, float]:
     """All figures of one reader, once."""
     python, ours = (peers.PYTHON, False) if reader in peers.PEERS else (sys.executable, True)
     again = [python, __file__, "--be", reader]
-    to_first_text = first(reader, folder)
+    found = {figure: seconds_to_first_line(command) for figure, command in first_commands(reader, folder).items()}
 
     # The last line: peers print advertisements.
     done = subprocess.run([*again, "one", str(folder)], cwd=HOUSE, check=True, capture_output=True, text=True)
@@ -102,8 +104,7 @@ def measured(reader: str, folder: Path, texts: Path) -> dict[str, float]:
         process.returncode = os.waitstatus_to_exitcode(code)
     assert process.returncode == 0, f"{reader} ended with {process.returncode}"
     speed = len(list(folder.glob("*.png"))) / (time.perf_counter() - started)
-    return {
-        "first, s": to_first_text,
+    return found | {
         "one, p50 ms": p50,
         "one, p99 ms": p99,
         "folder, pictures/s": speed,
@@ -111,15 +112,21 @@ def measured(reader: str, folder: Path, texts: Path) -> dict[str, float]:
     }
 
 
-def first(reader: str, folder: Path) -> float:
-    """Seconds from the start of a process to the first text that it prints."""
-    file = str(next(folder.glob("*.png")))
-    kit = [sys.executable, "prediction.py", "--model", reader, file]
-    peer = [peers.PYTHON, __file__, "--be", reader, "first", str(folder)]
+def first_commands(reader: str, folder: Path) -> dict[str, list[str]]:
+    """What prints the text of a picture, by what is measured of it."""
+    python = peers.PYTHON if reader in peers.PEERS else sys.executable
+    commands = {"first, s": [python, __file__, "--be", reader, "first", str(folder)]}
+    if reader not in peers.PEERS:
+        picture = str(next(folder.glob("*.png")))
+        commands["first by prediction.py, s"] = [python, "prediction.py", "--model", reader, picture]
+    return commands
+
+
+def seconds_to_first_line(command: list[str]) -> float:
+    """From the start of a process to the first line that it prints."""
     started = time.perf_counter()
-    command = peer if reader in peers.PEERS else kit
     with subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout and process.stdout.readline(), f"{reader} read nothing"
+        assert process.stdout and process.stdout.readline(), f"{command} read nothing"
         return time.perf_counter() - started
 
 

@@ -122,7 +122,7 @@ def test_help_answers_without_the_heavy_libraries(command: str) -> None:
         line.rpartition("|")[2].strip() for line in result.stderr.splitlines() if line.startswith("import time")
     }
     assert "parameter" in imported
-    assert not imported & {"keras", "tensorflow", "jax", "torch", "matplotlib", "PIL"}
+    assert not imported & {"keras", "tensorflow", "jax", "torch", "matplotlib", "PIL", "typeguard"}
 
 
 def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
