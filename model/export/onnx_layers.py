@@ -28,7 +28,8 @@ CHANNELS_SECOND = (0, 2, 3, 1)
 class Value:
     """What stands for a tensor of Keras: its name in the graph; `shape` and `dtype` as Keras has them.
 
-    Of columns that are whole maps, `maps` are those.
+    Of columns that are whole maps, `maps` are those; what is then done to columns is done to a row of maps, so that
+    convolutions follow one another with nothing to turn between them.
     """
 
     name: str
@@ -110,6 +111,15 @@ class Graph:
             # onnxruntime moves transpositions behind what follows them, where one of a single channel is slow.
             return self.reshaped(value.name, 0, 1, value.shape[1], -1)
         return self.add("Transpose", value.name, perm=(0, 3, 1, 2))
+
+    def row(self, value: Value) -> Value | None:
+        """Columns as maps of one row, where that is what they come from."""
+        return value.maps if value.maps and value.maps.shape[1] == 1 else None
+
+    def columns(self, row: Value, shape: tuple[int | None, ...]) -> Value:
+        """Maps of one row, of that shape in Keras' order, as columns."""
+        name = self.add("Transpose", self.add("Squeeze", row.name, self.integers(2)), perm=(0, 2, 1))
+        return Value(name, maps=replace(row, shape=shape))
 
     def of(self, value: Any, like: Value) -> str:
         """A tensor, or a number or array as a constant of the type of `like`."""
@@ -225,6 +235,8 @@ def _batch_normalization(graph: Graph, layer: Any, x: Value, mask: Value | None 
     shift = np.asarray(layer.beta) if layer.center else np.zeros_like(mean)
     factor = scale / np.sqrt(variance + layer.epsilon)
     offset = shift - factor * mean
+    if row := graph.row(x):
+        return graph.columns(_batch_normalization(graph, layer, row), row.shape)
     if x.channels_second:
         if folded := _folded(graph, x.name, factor, offset):
             return Value(folded, True)
@@ -343,20 +355,22 @@ def _flatten(graph: Graph, layer: Any, x: Value) -> Value:
 
 def _dense(graph: Graph, layer: Any, x: Value) -> Value:
     if x.maps:
-        name = _dense_of_maps(graph, x.maps, np.asarray(layer.kernel))
-    else:
-        name = graph.add("MatMul", graph.plain(x), graph.constant(layer.kernel))
+        return _dense_of_maps(graph, layer, x.maps)
+    name = graph.add("MatMul", graph.plain(x), graph.constant(layer.kernel))
     if layer.use_bias:
         name = graph.add("Add", name, graph.constant(layer.bias))
     return Value(graph.activated(name, layer.activation))
 
 
-def _dense_of_maps(graph: Graph, maps: Value, kernel: NDArray[Any]) -> str:
+def _dense_of_maps(graph: Graph, layer: Any, maps: Value) -> Value:
     """A dense layer of columns as a convolution over all rows; to put the columns together first takes far longer."""
     rows, channels = int(maps.shape[1] or 0), int(maps.shape[3] or 0)
-    weights = kernel.reshape(rows, channels, -1).transpose(2, 1, 0)[..., None]
-    columns = graph.add("Conv", maps.name, graph.constant(weights), kernel_shape=(rows, 1))
-    return graph.add("Transpose", graph.add("Squeeze", columns, graph.integers(2)), perm=(0, 2, 1))
+    weights = np.asarray(layer.kernel).reshape(rows, channels, -1).transpose(2, 1, 0)[..., None]
+    inputs = [maps.name, graph.constant(weights)]
+    if layer.use_bias:
+        inputs.append(graph.constant(layer.bias))
+    name = graph.activated(graph.add("Conv", *inputs, kernel_shape=(rows, 1)), layer.activation)
+    return graph.columns(Value(name, True), (None, 1, None, layer.units))
 
 
 def _column_numbers(graph: Graph, layer: Any, columns: Value) -> Value:
@@ -442,6 +456,8 @@ def _inner(graph: Graph, model: Any, *inputs: Value, mask: Any = None) -> list[V
 
 
 def _relu(graph: Graph, layer: Any, x: Value) -> Value:
+    if row := graph.row(x):
+        return graph.columns(_relu(graph, layer, row), row.shape)
     operation, inputs, attributes = graph.made.get(x.name, ("", (), {}))
     if operation == "MaxPool":
         # The same before it as behind it, and next to the convolution it costs nothing.
@@ -494,6 +510,8 @@ def _cast(graph: Graph, operation: Any, x: Value) -> Value:
 
 
 def _expand_dims(graph: Graph, operation: Any, x: Value) -> Value:
+    if operation.axis == 1 and (row := graph.row(x)):
+        return row
     return Value(graph.with_axes(graph.plain(x), operation.axis))
 
 
