@@ -229,8 +229,12 @@ class GenerateParameters(Parameters):
     @classmethod
     def _usual_of_the_style(cls, values: dict[str, Any]) -> dict[str, Any]:
         style = values.get("style", "")
-        usual = {"size": SIZES.get(style, USUAL_SIZE), "length": LENGTHS.get(style, USUAL_LENGTH)}
-        return values | {name: value for name, value in usual.items() if not values.get(name)}
+        usual = {"size": SIZES.get(style, USUAL_SIZE)}
+        # The texts of plates come from their layouts.
+        if style != "plate":
+            usual["length"] = LENGTHS.get(style, USUAL_LENGTH)
+        given = {name: value for name, value in values.items() if value or name not in ("size", "length")}
+        return usual | given
 
     @model_validator(mode="after")
     def _room_for_the_text(self) -> Self:
@@ -261,7 +265,7 @@ class GenerateParameters(Parameters):
             (f"--difficulty {self.difficulty}", self.difficulty != default["difficulty"], HARDER),
             (f"--layouts {self.layouts}", self.layouts is not None, ("plate",)),
             ("--keep-separators", self.keep_separators, ("plate",)),
-            (f"--length {self.length}", self.length != USUAL_LENGTH, texts),
+            (f"--length {self.length}", self.length != default["length"], texts),
             (f"--alphabet {self.alphabet}", self.alphabet is not None, texts),
         )
         for flag, is_given, styles in given:

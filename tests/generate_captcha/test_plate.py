@@ -537,7 +537,7 @@ def test_han_letters_come_from_a_face_of_their_own(tmp_path: Path) -> None:
         ({"layouts": "gone.toml"}, r"--layouts gone\.toml: no such file"),
         ({"layouts": str(Path(__file__).parent)}, "no .toml file in there"),
         ({"layouts": ""}, "--layouts is empty"),
-        ({"length": "5"}, "--length 5 is not for --style plate, whose texts come from --layouts"),
+        ({"length": "4"}, "--length 4 is not for --style plate, whose texts come from --layouts"),
         ({"alphabet": "0-9"}, "--alphabet 0-9 is not for --style plate"),
         ({"text": "x.txt"}, "--text x.txt is for --style line"),
         ({"size": "40x40"}, "--size 40x40: too small to read a plate in; take 80x20 or more"),
