@@ -58,21 +58,16 @@ def main() -> None:
     there = peers.are_there()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        compare("captcha36", "captcha", *fresh_captchas(folder), there)
+        compare("captcha36", ["captcha", "captcha_lite"], *fresh_captchas(folder), there)
         small = data / "captcha_keras1040"
         write_rows(small, ["train"], folder / "train.tsv")
         command = ["training.py", "--data", str(folder / "train.tsv"), "--run", str(folder / "run")]
         subprocess.run([sys.executable, *command], cwd=HOUSE, check=True, stdout=subprocess.DEVNULL)
-        compare(
-            small.name,
-            str(folder / "run"),
-            folder / "rows.tsv",
-            write_rows(small, ["test"], folder / "rows.tsv"),
-            there,
-        )
+        rows = write_rows(small, ["test"], folder / "rows.tsv")
+        compare(small.name, [str(folder / "run")], folder / "rows.tsv", rows, there)
         for name in PLATES:
             rows = write_rows(data / name, ["train", "test"], folder / "rows.tsv")
-            compare(name, "plate", folder / "rows.tsv", rows, there)
+            compare(name, ["plate"], folder / "rows.tsv", rows, there)
     weights = ", ".join(
         f"{file.name} {file.stat().st_size / 1e6:.1f} MB"
         for file in sorted((HOUSE / "model" / "weights").glob("*.onnx"))
@@ -95,14 +90,16 @@ def fresh_captchas(folder: Path) -> tuple[Path, list[tuple[str, str]]]:
     return listed, rows
 
 
-def compare(corpus: str, model: str, listed: Path, rows: list[tuple[str, str]], there: list[str]) -> None:
+def compare(corpus: str, models: list[str], listed: Path, rows: list[tuple[str, str]], there: list[str]) -> None:
     """Print what each reads right of a list."""
     from model.reader import Reader
 
-    started = time.monotonic()
-    texts = [reading.text for reading in Reader(model).read(path for path, _ in rows)]
-    speed = len(rows) / (time.monotonic() - started)
-    tell(corpus, "crnn-kit", [(truth, text) for (_, truth), text in zip(rows, texts, strict=True)], speed)
+    for model in models:
+        started = time.monotonic()
+        texts = [reading.text for reading in Reader(model).read(path for path, _ in rows)]
+        speed = len(rows) / (time.monotonic() - started)
+        read = [(truth, text) for (_, truth), text in zip(rows, texts, strict=True)]
+        tell(corpus, f"crnn-kit {Path(model).name}", read, speed)
     for peer in there:
         tell(corpus, peer, *peers.texts_of(peer, listed, listed.with_suffix(".texts")))
 
