@@ -75,11 +75,10 @@ def tell(corpus: str, reader: str, pairs: list[tuple[str, str]], speed: float) -
     begun = Counter(text[:1] for _, text in folded if text)
     begun_rightly = Counter(truth[:1] for truth, _ in folded)
     often = max(begun, key=lambda first: begun[first] - begun_rightly[first], default="")
-    print(
-        f"{corpus}  {reader}  {described(folded)}  {speed:,.0f} pictures/s"
-        f"  {often} first {begun[often]} times, on {begun_rightly[often]} plates",
-        flush=True,
-    )
+    told = ""
+    if begun[often] - begun_rightly[often] > len(pairs) / 100:
+        told = f"  {often} first {begun[often]} times, on {begun_rightly[often]} pictures"
+    print(f"{corpus}  {reader}  {described(folded)}  {speed:,.0f} pictures/s{told}", flush=True)
 
 
 def folded_text(text: str, zeros: bool) -> str:
