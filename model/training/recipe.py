@@ -23,7 +23,8 @@ from picture import TooLong
 
 #: What --quick trains on: enough to read most captchas within five minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
-QUICK_EPOCHS = 4
+#: By preset: `lite` is nearly three times as fast and learns more slowly.
+QUICK_EPOCHS = {"lite": 8, "small": 4, "base": 4}
 #: There is no time to learn what strong augmentation does to pictures, and there are enough of them.
 QUICK_AUGMENTATION = 0.25
 
@@ -38,12 +39,17 @@ HEIGHT = 64
 
 
 def quick(parameters: TrainingParameters) -> tuple[GenerateParameters, TrainingParameters]:
-    """The pictures that --quick makes, and the training on them. Raises UserError when other pictures are given."""
+    """The pictures that --quick makes, and the training on them, of a `lite` network unless flags ask for another.
+
+    Raises UserError when other pictures are given.
+    """
     if parameters.data not in (TRAIN_FOLDER, QUICK.out):
         raise UserError(f"--quick makes its own pictures: leave out --data {parameters.data}, or leave out --quick")
+    if not parameters.model_fields_set & {"preset", "network", "from_"}:
+        parameters = TrainingParameters(**parameters.model_dump(exclude_unset=True), preset="lite")
     own = {
         "data": QUICK.out,
-        "epochs": parameters.epochs or QUICK_EPOCHS,
+        "epochs": parameters.epochs or QUICK_EPOCHS[parameters.preset],
         "from_": parameters.from_ or RANDOM,
         "augmentation": QUICK_AUGMENTATION if parameters.augmentation is None else parameters.augmentation,
     }

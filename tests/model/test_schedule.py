@@ -4,8 +4,10 @@ from itertools import pairwise
 
 import pytest
 
+import parameter
 from model.training import recipe
 from model.training.schedule import Schedule
+from parameter import TrainingParameters
 
 FALLING = [10.0 / epoch for epoch in range(1, 31)]
 
@@ -72,3 +74,23 @@ def test_larger_corpora_take_fewer_epochs_and_more_steps(from_weights: bool) -> 
     seen = [size * times for size, times in zip(sizes, epochs, strict=True)]
     assert seen == sorted(seen)
     assert epochs[-1] >= 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], ("lite", "vgg_conv", "random", 8)),
+        (["--head", "attention"], ("lite", "vgg_conv", "random", 8)),
+        (["--preset", "small"], ("small", "vgg_bilstm", "random", 4)),
+        (["--network", "crnn_bilstm"], ("small", "crnn_bilstm", "random", 4)),
+        (["--from", "captcha", "--epochs", "2"], ("small", "vgg_bilstm", "captcha", 2)),
+    ],
+)
+def test_quick_trains_a_lite_network_unless_flags_say_otherwise(
+    flags: list[str], expected: tuple[str, str, str, int]
+) -> None:
+    asked = parameter.from_command_line(TrainingParameters, ["--quick", *flags])
+    made, found = recipe.quick(asked)
+    assert (found.preset, found.network, found.from_, found.epochs) == expected
+    assert found.data == made.out
+    assert found.head == asked.head
