@@ -427,7 +427,7 @@ class TrainingParameters(Parameters):
         ),
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
-    quick: bool = Field(False, description="Five minutes on two cores, on captchas made for it.")
+    quick: bool = Field(False, description="Three minutes on two cores: a lite network, on captchas made for it.")
 
     @model_validator(mode="before")
     @classmethod
@@ -581,7 +581,11 @@ class ExportParameters(Parameters):
         suffix = FILE_FORMS[self.form]
         if Path(self.out).suffix != suffix:
             wanted = f"a name that ends in {suffix}" if suffix else "the name of a folder, without a suffix"
-            raise UserError(f"--out {self.out}: --form {self.form} takes {wanted}")
+            other = [form for form, ending in FILE_FORMS.items() if ending and ending == Path(self.out).suffix]
+            raise UserError(
+                f"--out {self.out}: --form {self.form} takes {wanted}"
+                + (f"; or take --form {other[0]}" if other else "")
+            )
         if self.int8 and self.form != "onnx":
             raise UserError(f"--int8 goes with --form onnx, not {self.form}: leave it out")
         return self

@@ -460,6 +460,7 @@ def test_an_export_that_fails_leaves_nothing(
         missing = "needs the package onnx for this, which is not installed: pip install '.[export]'"
         refused(run, missing, export, model, "--out", out)
     refused(run, "--form onnx takes a name that ends in .onnx", export, model, "--out", tmp_path / "model")
+    refused(run, "ends in .onnx; or take --form litert", export, model, "--out", tmp_path / "model.tflite")
     refused(run, "takes the name of a folder", export, model, "--form", "savedmodel", "--out", out)
     refused(run, "no model file nowhere: give a .keras file, a run folder", export, "nowhere", "--out", out)
     if import_keras().backend.backend() == "tensorflow":
