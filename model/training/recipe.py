@@ -21,7 +21,7 @@ from model.training.trainer import Settings
 from parameter import RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters
 from picture import TooLong
 
-#: What --quick trains on: enough to read most captchas within five minutes on two cores.
+#: What --quick trains on: enough to read most captchas within three minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
 #: By preset: `lite` is nearly three times as fast and learns more slowly.
 QUICK_EPOCHS = {"lite": 8, "small": 4, "base": 4}
