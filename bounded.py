@@ -1,0 +1,98 @@
+"""Read a file that somebody may have changed since it was written: regular files only, bounds on size and depth.
+
+The kit writes JSON files and reads them again (parameters.json, split.json, corpus.json …). In between they may be cut
+short, edited, or replaced by a pipe. Whoever reads one gets a value, or one reason why there is none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+#: Bytes of a JSON file, unless the caller knows how large it may be.
+LARGEST = 16 * 1024**2
+#: Lists and objects within one another. The kit writes three levels at most.
+DEEPEST = 20
+
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Open a regular file to read from, or a link to one.
+
+    Raises OSError when it cannot be opened, ValueError with the reason when it is a pipe, a device or a folder. Does
+    not wait for somebody to write to a pipe.
+    """
+    if what := irregular(path):
+        raise ValueError(f"it is {what}, not a file")
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (the caller closes it)
+    # The pipe may have come in between.
+    if what := _KINDS.get(stat.S_IFMT(os.fstat(file.fileno()).st_mode)):
+        file.close()
+        raise ValueError(f"it is {what}, not a file")
+    return file
+
+
+def irregular(path: Path | str) -> str | None:
+    """What stands at `path` that is no regular file and no link to one: `a named pipe`; None where nothing is wrong.
+
+    Nothing is wrong where nothing stands. A link that leads nowhere, or in a circle, is wrong.
+    """
+    try:
+        return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
+    except OSError:
+        return "a link that leads nowhere" if os.path.islink(path) else None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_json(path: Path | str, largest: int = LARGEST) -> Any:
+    """The value in a JSON file of at most `largest` bytes.
+
+    Raises OSError when the file cannot be opened, ValueError with the reason when it holds nothing that this kit
+    could have written.
+    """
+    with open_regular(path) as file:
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise ValueError(f"it is larger than {largest:,} bytes")
+    try:
+        # An editor may have put a byte order mark before it.
+        return json_value(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+
+
+def json_value(text: str) -> Any:
+    """`json.loads` with one kind of error, ValueError; NaN, infinity and values nested too deeply are errors, too."""
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return value
+    raise ValueError("it is nested too deeply")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is no number of JSON")
