@@ -38,6 +38,7 @@ def main(parameters: PredictionParameters) -> int:
     from model.constraints import Constraint
     from model.reader import Reader
     from model.scores import score
+    from model.trained_sizes import crops_expected
 
     least = parameters.min_probability
     plotted = parameters.plot or (DEMO if parameters.demo else None)
@@ -54,7 +55,8 @@ def main(parameters: PredictionParameters) -> int:
         raise UserError(f"no pictures in {places}: give pictures, or folders or lists that hold some")
 
     rows: list[tables.Row] = []
-    read = unreadable = empty = rejected = unproven = 0
+    read = unreadable = empty = rejected = unproven = far = 0
+    first_far = ""
     interrupted, heard = False, True
     with contextlib.ExitStack() as files:
         # Opened before the network is: a place that cannot be written is told before the work, not after it.
@@ -98,6 +100,8 @@ def main(parameters: PredictionParameters) -> int:
                 empty += not row.text
                 rejected += row.accepted is False
                 unproven += row.proven is False
+                if reading.far:
+                    far, first_far = far + 1, first_far or sample.path
                 heard = heard and printed(tables.line(row, labels))
                 if not heard and not (writers or plot):
                     break
@@ -119,7 +123,9 @@ def main(parameters: PredictionParameters) -> int:
     if read:
         warn(f"{read:,} picture{'s' * (read != 1)} in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
     if empty:
-        warn(f"{empty:,} of them came out empty: no text was found in them")
+        warn(f"{empty:,} of them came out empty, with probability 0: no text was found in them")
+    if far:
+        warn(crops_expected(reader.card, parameters.model, far, first_far))
     if rejected:
         warn(f"{rejected:,} of them rejected: nothing read, or with a probability under {least:g}")
     if unproven:

@@ -6,6 +6,9 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 import console
 import notation
 import parameter
@@ -37,6 +40,7 @@ def main(parameters: TrainingParameters) -> int:
     import dataset
     from generate_captcha.feed import preview
     from model import network
+    from model.trained_sizes import with_sizes
     from model.training.trainer import train
     from model.training.transfer import transfer
 
@@ -44,7 +48,8 @@ def main(parameters: TrainingParameters) -> int:
     if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
         raise UserError("--curriculum needs pictures that can be drawn harder: take --data generate:line")
     if drawn:
-        labels, aspect, hues = *preview(drawn), 1.0
+        labels, sizes = preview(drawn)
+        aspect, hues = float(np.median(sizes[:, 0] / sizes[:, 1])), 1.0
     else:
         pictures = dataset.collect(parameters.data, parameters.label_pattern)
         labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures)
@@ -56,9 +61,10 @@ def main(parameters: TrainingParameters) -> int:
         net = network.build(card)
     too_long = recipe.too_long(card, network.columns(net))
     if drawn:
-        found = drawn_feeds(parameters, card, drawn, labels, too_long)
+        found = drawn_feeds(parameters, card, drawn, labels, sizes, too_long)
     else:
         found = feeds(parameters, card, pictures, too_long)
+    card = with_sizes(card, found.sizes)
     training, validation = found.training, found.validation
     settings = recipe.settings(parameters, len(training.rows), found.adaptation)
 
@@ -92,15 +98,24 @@ class Feeds(NamedTuple):
 
     training: Feed
     validation: Feed
+    sizes: NDArray[np.integer]  #: (n, 2) of training pictures, width and height in pixels
     unreadable: int  #: pictures that were left out
     adaptation: Adaptation | None  #: what changes from epoch to epoch
     close: Callable[[], None] = lambda: None  #: ends what draws pictures
 
 
 def drawn_feeds(
-    parameters: TrainingParameters, card: Card, drawn: GenerateParameters, labels: list[str], too_long: TooLong
+    parameters: TrainingParameters,
+    card: Card,
+    drawn: GenerateParameters,
+    labels: list[str],
+    sizes: NDArray[np.integer],
+    too_long: TooLong,
 ) -> Feeds:
-    """Fresh pictures for every epoch, and others, always the same, to validate with; `labels` are some of theirs."""
+    """Fresh pictures for every epoch, and others, always the same, to validate with.
+
+    `labels` and `sizes` are those of some of the pictures.
+    """
     from generate_captcha.feed import Drawn, Fit
     from model.alphabet import Alphabet
     from model.training import recipe
@@ -128,13 +143,11 @@ def drawn_feeds(
     curriculum = None
     if parameters.curriculum:
         curriculum = Curriculum(draw_at, drawn.difficulty, recipe.budget(parameters, drawn.count))
-    return Feeds(training, validation, 0, curriculum, training.close)
+    return Feeds(training, validation, sizes, 0, curriculum, training.close)
 
 
 def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, too_long: TooLong) -> Feeds:
     """Decoded once, checked before the first step, never the same picture on both sides."""
-    import numpy as np
-
     import dataset
     from model.alphabet import Alphabet
     from model.training.adaptation import Augmentation
@@ -171,7 +184,7 @@ def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, too_lon
     adaptation = Augmentation(strengthen, first_augmentation(len(rows))) if strength is None else None
     unreadable = {*corpus.unreadable, *held_out.unreadable}
     validation = dataset.Batches(held_out, held_out_rows, encode, batch_size)
-    return Feeds(training, validation, len(unreadable), adaptation)
+    return Feeds(training, validation, corpus.sizes[rows], len(unreadable), adaptation)
 
 
 if __name__ == "__main__":

@@ -171,12 +171,12 @@ class Drawn:
         return picture.side_by_side(images) if self._any_width else np.stack(images), labels
 
 
-def preview(parameters: GenerateParameters) -> tuple[list[str], float]:
-    """What can be known of the pictures beforehand: labels with every character, and a usual width / height."""
+def preview(parameters: GenerateParameters) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Labels that hold every character, and the sizes (n, 2) of a few pictures, width and height in pixels."""
     style = style_of(parameters)
     labels = [style.label(index) for index in range(min(parameters.count, PREVIEWED))]
-    shapes = [style.picture(index)[0].shape for index in range(1 if style.width else 16)]
-    return [*labels, *style.alphabet], float(np.median([width / height for height, width, _ in shapes]))
+    sizes = [style.picture(index)[0].shape[1::-1] for index in range(1 if style.width else 16)]
+    return [*labels, *style.alphabet], np.array(sizes)
 
 
 _drawing: tuple[Style, Fit]

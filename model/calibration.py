@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike
 COLDEST, HOTTEST = 0.1, 10.0
 #: Standard deviation of log T before anything was read: a hundred right texts are no reason to be sure of everything.
 PRIOR = 0.5
+#: Probability that an empty text is right. Every training picture has a text, so an empty text has never been right,
+#: however sure the network is of it.
+EMPTY_PROBABILITY = 0.0
 #: No text is impossible, and none certain.
 LEAST = 1e-12
 
@@ -24,7 +27,10 @@ def calibrated(probability: float, temperature: float) -> float:
 
 
 def temperature(probabilities: ArrayLike, right: ArrayLike) -> float:
-    """The likeliest temperature, given the texts' `probabilities` (float) and which were `right` (bool)."""
+    """The likeliest temperature, given the texts' `probabilities` (float) and which were `right` (bool).
+
+    Empty texts must be left out: they have a probability of their own.
+    """
     logs = np.log(np.clip(np.asarray(probabilities, np.float64), LEAST, 1 - LEAST))
     low, high = COLDEST, HOTTEST
     # Each round looks a twentieth as far, around the best of the one before.

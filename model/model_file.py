@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import tempfile
 import types
 import zipfile
@@ -60,6 +61,10 @@ class Card:
     decoder: Literal["greedy", "beam"] = "greedy"
     #: By which probabilities are mended; see model.calibration.
     temperature: float = 1.0
+    #: Lowest and highest height in pixels, and width / height, of the training pictures; see model.trained_sizes. None
+    #: in files of earlier kits.
+    trained_heights: list[float] | None = None
+    trained_aspects: list[float] | None = None
     kit_version: str = KIT_VERSION
     format: int = FORMAT
 
@@ -81,6 +86,10 @@ class Card:
         for name in ("width", "height", "rows", "longest", "temperature"):
             if name in entry and entry[name] is not None and entry[name] <= 0:
                 raise ValueError(f"{name} is {entry[name]}")
+        for name in ("trained_heights", "trained_aspects"):
+            bounds = entry.get(name)
+            if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < math.inf):
+                raise ValueError(f"{name} is {bounds}")
         return card
 
     def to_json(self) -> str:
@@ -95,6 +104,8 @@ def _is(value: Any, kind: Any) -> bool:
         return any(value == allowed and type(value) is type(allowed) for allowed in get_args(kind))
     if isinstance(kind, types.UnionType):
         return any(_is(value, each) for each in get_args(kind))
+    if get_origin(kind) is list:
+        return type(value) is list and all(_is(each, get_args(kind)[0]) for each in value)
     return type(value) is kind or (kind is float and type(value) is int)
 
 

@@ -17,10 +17,11 @@ from console import UserError
 from model import model_file
 from model.alphabet import Alphabet
 from model.arrivals import arrivals, overlapping
-from model.calibration import calibrated
+from model.calibration import EMPTY_PROBABILITY, calibrated
 from model.constraints import Constraint
 from model.decoding import Decoded
 from model.heads import HEADS
+from model.trained_sizes import is_far
 
 Source = Path | str | bytes | NDArray[np.uint8]
 
@@ -64,6 +65,8 @@ class Reading:
     #: Under a constraint: whether no allowed text is more probable, as far as it was proven. None where nobody looked:
     #: without a constraint, and with attention, whose beam proves nothing.
     proven: bool | None = None
+    #: Whether the picture's size or shape is far from those of the training pictures; see model.trained_sizes.
+    far: bool = False
 
 
 class _Fitted(NamedTuple):
@@ -72,6 +75,7 @@ class _Fitted(NamedTuple):
     image: NDArray[np.uint8]
     scale: float
     own_width: int
+    own_height: int
 
 
 class Reader:
@@ -155,7 +159,8 @@ class Reader:
                 image = picture.read(source, card.channels)
             height, width, _ = image.shape
             fitted = picture.fit(image, card.width, card.height, card.fit)
-            return _Fitted(fitted, width / picture.shown_width(width, height, card.width, card.height, card.fit), width)
+            scale = width / picture.shown_width(width, height, card.width, card.height, card.fit)
+            return _Fitted(fitted, scale, width, height)
         except picture.UnreadablePicture as error:
             return str(error)
 
@@ -176,7 +181,8 @@ class Reader:
             if texts:
                 found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
                 characters = self._characters(texts[0], fitted, steps)
-                readings.append(Reading(source, *found[0], found, characters=characters, proven=texts[0].proven))
+                far = is_far(self.card, fitted.own_width, fitted.own_height)
+                readings.append(Reading(source, *found[0], found, None, characters, texts[0].proven, far))
             else:
                 reason = "no text that satisfies the constraint fits into this picture"
                 readings.append(Reading(source, error=reason))
@@ -226,10 +232,13 @@ class Reader:
     def decode(self, outputs: Any) -> list[list[Decoded]]:
         """For each picture the texts, the most probable first, calibrated; none where none is allowed.
 
-        Probabilities of single characters are mended alike: what is their product before is their product after.
+        Probabilities of single characters are mended alike: what is their product before is their product after. The
+        empty text has EMPTY_PROBABILITY.
         """
 
         def mended(text: Decoded) -> Decoded:
+            if not text.numbers:
+                return text._replace(probability=EMPTY_PROBABILITY)
             places = tuple(place._replace(probability=self._calibrated(place.probability)) for place in text.places)
             return text._replace(probability=self._calibrated(text.probability), places=places)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 import console
 from console import UserError
+from model.trained_sizes import crops_expected
 
 if TYPE_CHECKING:
     from model.reader import Reader
@@ -177,13 +178,15 @@ def read_and_score(
 
     Those that cannot be read are left out and, with `tell`, told of on stderr. Raises UserError where all are.
     """
-    read, faults = [], []
+    read, faults, far = [], [], []
     started = time.perf_counter()
     with console.progress("reading", len(labelled)) as advance:
         for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
             advance(1)
             if reading.error is None:
                 read.append((sample, reading))
+                if reading.far:
+                    far.append(sample.path)
                 continue
             faults.append(f"{sample.path}: {reading.error}")
             if tell:
@@ -191,6 +194,8 @@ def read_and_score(
     seconds = time.perf_counter() - started
     if not read:
         raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): give others")
+    if far and tell:
+        console.warn(crops_expected(reader.card, str(reader.path), len(far), far[0]))
     scores = score(
         [sample.label for sample, _ in read],
         [reading.text for _, reading in read],

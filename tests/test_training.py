@@ -90,7 +90,9 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     assert "epochs: 2," in (folder / "log.txt").read_text()
     readings = list(Reader("r").read(sorted(data.iterdir())))
     assert len(readings) == 40
-    assert all(reading.error is None for reading in readings)
+    assert all(reading.error is None and not reading.far for reading in readings)
+    card = model_file.read_card(folder / "model.keras")
+    assert (card.trained_heights, card.trained_aspects) == ([32, 32], [1.5, 1.5])
 
 
 def test_a_killed_run_resumes_to_where_an_uninterrupted_one_ends(data: Path) -> None:
@@ -280,6 +282,8 @@ def test_says_when_the_network_reads_nothing(
     monkeypatch.setattr(trainer, "SILENT_EPOCHS", 2)
     assert run("--data", "pictures", "--run", "r", "--epochs", "3", *SMALL, "--learning-rate", "1e-9") == 0
     assert capsys.readouterr().err.count("still reads nothing") == 1
+    # Empty texts say nothing about the temperature of others.
+    assert model_file.read_card(Path("r/model.keras")).temperature == pytest.approx(1.0)
 
 
 def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -253,13 +253,14 @@ class _Run:
         count = len(truths)
         right = list(map(str.__eq__, texts, truths))
         captions = list(map(compared, truths, texts))
+        read_rows = [row for row, text in enumerate(texts) if text]
         scores = {
             "validation_loss": loss / count,
             "exact_match": sum(right) / count,
             "character_error_rate": sum(map(Levenshtein.distance, texts, truths)) / sum(map(len, truths)),
             "letter_accuracy": letter_accuracy(truths, texts),
             "empty_readings": texts.count("") / count,
-            "temperature": temperature(probabilities, right),
+            "temperature": temperature([probabilities[row] for row in read_rows], [right[row] for row in read_rows]),
         }
         return scores, sheet(shown, captions[: len(shown)])
 
