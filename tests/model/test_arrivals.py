@@ -1,18 +1,24 @@
-"""Items that come from an iterator, fast and slowly, what happens to those that never come, and work side by side."""
+"""Batches of an iterator, fast or slow, mapped in parallel and in order; and that no thread ever waits for ever."""
 
 from __future__ import annotations
 
+import gc
 import itertools
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from console import UserError
 from model.arrivals import arrivals, overlapping
+
+ROOT = Path(__file__).parents[2]
 
 #: Longer than anything here takes, so that a test that hangs ends with a failure.
 LONG = 20.0
@@ -20,6 +26,20 @@ LONG = 20.0
 
 def doubled(number: int) -> int:
     return 2 * number
+
+
+def threads() -> list[str]:
+    names = ("reading", "preparing", "arrivals")
+    return [each.name for each in threading.enumerate() if each.name.startswith(names)]
+
+
+@pytest.fixture(autouse=True)
+def _all_threads_end() -> Iterator[None]:
+    yield
+    due = time.monotonic() + LONG
+    while threads() and time.monotonic() < due:
+        time.sleep(0.01)
+    assert threads() == []
 
 
 def test_what_comes_fast_comes_in_full_batches_and_in_order() -> None:
@@ -196,24 +216,167 @@ def test_items_are_closed_when_one_leaves() -> None:
     assert closed.wait(LONG)
 
 
+# Both together, as a reader has them
+
+
+def read(
+    items: Iterable[int], prepare: Callable[[int], int], work: Callable[[list[tuple[int, int]]], Any], workers: int
+) -> Generator[Any, None, None]:
+    return overlapping(arrivals(items, prepare, size=4, ahead=2, patience=0.0), work, workers)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, KeyboardInterrupt, MemoryError, GeneratorExit])
+@pytest.mark.parametrize("place", ["iterator at once", "iterator", "prepare", "work"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_whatever_is_raised_anywhere_is_raised_to_the_reader(
+    error: type[BaseException], place: str, workers: int
+) -> None:
+    def items() -> Iterator[int]:
+        if place == "iterator":
+            yield from range(30)
+        if place.startswith("iterator"):
+            raise error
+        yield from itertools.count()
+
+    def prepare(number: int) -> int:
+        if place == "prepare" and number == 30:
+            raise error
+        return number
+
+    def work(batch: list[tuple[int, int]]) -> int:
+        if place == "work" and batch[-1][0] >= 30:
+            raise error
+        return len(batch)
+
+    made = read(items(), prepare, work, workers)
+    with pytest.raises(error):
+        for _ in made:
+            pass
+
+
+# Leaving
+
+
+@pytest.mark.parametrize("how", ["close", "collected in work", "collected in prepare", "collected by the iterator"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_half_read_iterator_ends_its_threads_wherever_it_is_closed(how: str, workers: int) -> None:
+    """The garbage collector runs in any thread, in those that the iterator itself has started, too."""
+    loose, collected = threading.Event(), threading.Event()
+
+    class Held:
+        def __del__(self) -> None:
+            collected.set()
+
+    def at(place: str) -> None:
+        if loose.is_set() and how.endswith(place):
+            gc.collect()
+        time.sleep(0.001)
+
+    def items(_: Held) -> Iterator[int]:
+        for number in itertools.count():
+            at("iterator")
+            yield number
+
+    def prepare(number: int) -> int:
+        at("prepare")
+        return number
+
+    def work(batch: list[tuple[int, int]]) -> int:
+        at("work")
+        return len(batch)
+
+    gc.disable()
+    try:
+        made = read(items(Held()), prepare, work, workers)
+        next(made)
+        if how == "close":
+            made.close()
+        else:
+            cycle: list[Any] = [made]
+            cycle.append(cycle)
+            del made, cycle
+            loose.set()
+        # The iterator itself is let go of, too.
+        assert collected.wait(LONG)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_reading_begun_before_a_fork_says_so_in_the_child() -> None:
+    made = read(itertools.count(), int, len, workers=2)
+    next(made)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            next(made)
+        except UserError:
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    made.close()
+
+
+# The end of the process
+
+BEGINNING = """
+import gc, os, signal, sys, threading, time, itertools
+from model.arrivals import arrivals, overlapping
+
+def items():
+    yield from range(100)
+    if WAITING: threading.Event().wait()
+    yield from itertools.count()
+
+def work(batch):
+    time.sleep(0.01)
+    return len(batch)
+
+made = overlapping(arrivals(items(), str, 4, 2, 0.1), work, 2)
+next(made)
+"""
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("pass", 0),
+        ("sys.exit(3)", 3),
+        ("raise OSError(28, 'No space left on device')", 1),
+        ("loop = [made]; loop.append(loop); sys.exit(3)", 3),
+        ("made.close(); sys.exit(3)", 3),
+        ("threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start(); list(made)", -2),
+        ("[None for _ in made if 1 // 0]", 1),
+        ("threading.Thread(target=list, args=(made,), daemon=True).start(); time.sleep(0.1); sys.exit(3)", 3),
+    ],
+)
+def test_a_process_ends_whatever_happens_to_it(ending: str, code: int, waiting: bool) -> None:
+    story = f"WAITING = {waiting}\n{BEGINNING}{ending}\n"
+    done = subprocess.run([sys.executable, "-c", story], cwd=ROOT, capture_output=True, timeout=LONG, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
 def test_a_process_interrupted_twice_ends_when_what_is_underway_has_ended() -> None:
     """Else a library that still computes may crash it."""
     story = """
 import os, signal, sys, threading, time
-from model.arrivals import overlapping
+from model.arrivals import arrivals, overlapping
 
-def work(item):
+def work(batch):
     for pause in (0.3, 0.6):
         threading.Timer(pause, os.kill, (os.getpid(), signal.SIGINT)).start()
     time.sleep(1.5)
     os.write(1, b"ended")
 
 try:
-    list(overlapping((item for item in "a"), work, workers=2))
+    list(overlapping(arrivals("a", str, 1, 1, 0.0), work, 2))
 except KeyboardInterrupt:
     sys.exit(130)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", story], cwd=Path(__file__).parents[2], capture_output=True, timeout=LONG
-    )
-    assert (done.returncode, done.stdout) == (130, b"ended"), done.stderr
+    done = subprocess.run([sys.executable, "-c", story], cwd=ROOT, capture_output=True, timeout=LONG)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"ended", b"")
