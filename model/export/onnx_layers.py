@@ -289,18 +289,19 @@ def _look(graph: Graph, layer: Any, maps: Value, widths: Value | None = None) ->
 
 def _sampler(graph: Graph, layer: Any, maps: Value, moves: Value, widths: Value | None = None) -> Value:
     image, (_, rows, columns, _) = graph.turned(maps), maps.shape
-    coefficients = graph.add("Add", graph.constant(layer.start), moves.name)
     if widths is None:
         # The same for all pictures, so they are part of the file.
-        terms = np.asarray(layer.basis(grid(rows, columns)))
-        basis = graph.constant(terms.reshape(1, -1, terms.shape[-1]))
+        filled = np.asarray(grid(rows, columns))
+        terms = np.asarray(layer.basis(filled))
+        places, basis = graph.constant(filled), graph.constant(terms.reshape(1, -1, terms.shape[-1]))
     else:
-        places = keras.Input((rows, None, 2))
-        network = keras.Model(places, layer.basis(places))
-        (value,) = convert(network, graph, [Value(_grid(graph, image, rows or 0, widths), shape=(None, rows, None, 2))])
+        places = _grid(graph, image, rows or 0, widths)
+        given = keras.Input((rows, None, 2))
+        network = keras.Model(given, layer.basis(given))
+        (value,) = convert(network, graph, [Value(places, shape=(None, rows, None, 2))])
         basis = graph.reshaped(value.name, 0, -1, int(value.shape[-1] or 0))
-    filled = graph.add("MatMul", basis, coefficients)
-    return _sampled(graph, image, graph.reshaped(filled, 0, rows or 0, -1, 2), widths)
+    moved = graph.reshaped(graph.add("MatMul", basis, moves.name), 0, rows or 0, -1, 2)
+    return _sampled(graph, image, graph.add("Add", places, moved), widths)
 
 
 def _grid(graph: Graph, image: str, rows: int, widths: Value) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from model.features import Features
@@ -14,9 +13,9 @@ from model.rectifiers.spatial import Sampler, rectified
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class AffineSampler(Sampler):
-    """The start is the identity: x and y of the place to sample, as weights of 1, x and y of the place to fill."""
+    """Moves are weights of 1, x and y of the place to fill."""
 
-    start = np.array([[0, 0], [1, 0], [0, 1]], np.float32)
+    terms = 3
 
     def basis(self, places: Any) -> Any:
         return ops.concatenate([ops.ones_like(places[..., :1]), places], -1)

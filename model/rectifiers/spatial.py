@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
-from numpy.typing import NDArray
 
 from model.features import Features
 
@@ -22,12 +20,13 @@ PACE = 0.1
 
 
 class Sampler(layers.Layer):
-    """Images, and moves of the `start`, float32 (batch, terms, 2) -> images; without moves they stay as they are.
+    """Images, and moves, float32 (batch, terms, 2) -> images; without moves they stay as they are.
 
-    A place is filled from `basis(place) @ (start + moves)`.
+    A place is filled from `place + basis(place) @ moves`.
     """
 
-    start: NDArray[np.float32]
+    #: Moves of each picture.
+    terms: int
 
     def basis(self, places: Any) -> Any:
         """Places (…, 2) -> their terms (…, terms)."""
@@ -35,14 +34,15 @@ class Sampler(layers.Layer):
 
     def call(self, maps: Any, moves: Any, widths: Any = None) -> Any:
         _, rows, columns, _ = ops.shape(maps)
-        terms = self.basis(grid(rows, columns, widths))
-        coefficients = ops.convert_to_tensor(self.start) + moves
-        # The terms are the same for all pictures of one width.
+        places = grid(rows, columns, widths)
+        terms = self.basis(places)
+        # The place itself is added rather than part of the sum: the terms of a spline cancel, and would blur it by
+        # thousandths of a pixel, differently on each processor. Terms are the same for all pictures of one width.
         if widths is None:
-            places = ops.einsum("rct,btp->brcp", terms[0], coefficients)
+            moved = ops.einsum("rct,btp->brcp", terms[0], moves)
         else:
-            places = ops.einsum("brct,btp->brcp", terms, coefficients)
-        return sample(maps, places, widths)
+            moved = ops.einsum("brct,btp->brcp", terms, moves)
+        return sample(maps, places + moved, widths)
 
     def compute_output_spec(self, maps: Any, moves: Any, widths: Any = None) -> Any:
         return keras.KerasTensor(maps.shape, maps.dtype)
@@ -53,10 +53,9 @@ def rectified(images: Features, sampler: Sampler) -> Features:
     look = Features(Look(dtype="float32")(images.maps, *_widths(images)))
     look = look.convolution(16, strides=2).convolution(32, strides=2).convolution(64, strides=2)
     found = layers.Dense(64, activation="relu")(layers.Flatten()(look.maps))
-    terms = len(sampler.start)
-    found = layers.Dense(2 * terms, kernel_initializer="zeros", dtype="float32")(found)
+    found = layers.Dense(2 * sampler.terms, kernel_initializer="zeros", dtype="float32")(found)
     # Slowly, and never far: a picture that was once moved out of sight would have no gradient to come back by.
-    moves = ops.tanh(PACE * layers.Reshape((terms, 2), dtype="float32")(found))
+    moves = ops.tanh(PACE * layers.Reshape((sampler.terms, 2), dtype="float32")(found))
     return Features(sampler(images.maps, moves, *_widths(images)), images.widths)
 
 

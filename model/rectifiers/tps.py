@@ -44,9 +44,9 @@ SOLUTION = _solution()
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class SplineSampler(Sampler):
-    """The start is the points on their edges, which the moves take away from there."""
+    """Moves take the points away from their edges."""
 
-    start = EDGES
+    terms = len(EDGES)
 
     def basis(self, places: Any) -> Any:
         edges = ops.convert_to_tensor(EDGES)

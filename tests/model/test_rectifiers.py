@@ -26,7 +26,7 @@ def maps() -> Any:
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize("sampler", [AffineSampler, SplineSampler])
 def test_without_moves_pictures_stay_as_they_are(sampler: Any, widths: Any) -> None:
-    moves = np.zeros((2, len(sampler.start), 2), np.float32)
+    moves = np.zeros((2, sampler.terms, 2), np.float32)
     for before, after, width in zip(maps(), sampler()(maps(), moves, widths), (24, 16), strict=True):
         np.testing.assert_allclose(np.asarray(after)[:, :width], before[:, :width], atol=1e-3)
 
@@ -35,7 +35,7 @@ def test_without_moves_pictures_stay_as_they_are(sampler: Any, widths: Any) -> N
 @pytest.mark.parametrize(("sampler", "all_places"), [(AffineSampler, slice(1)), (SplineSampler, slice(2 * POINTS))])
 def test_moves_shift_pictures_by_so_many_pixels(sampler: Any, all_places: slice, widths: Any) -> None:
     counts = [COLUMNS, COLUMNS] if widths is None else widths.tolist()
-    moves = np.zeros((2, len(sampler.start), 2), np.float32)
+    moves = np.zeros((2, sampler.terms, 2), np.float32)
     for move, width in zip(moves, counts, strict=True):
         # From -1 to 1 it is the whole picture.
         move[all_places] = 2 * 3 / width, 2 * 2 / ROWS
