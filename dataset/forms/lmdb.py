@@ -7,20 +7,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import weakref
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from console import UserError
-from dataset.forms.writing import Picture, Plan
+from dataset.forms.writing import LARGEST_LABEL, LARGEST_PICTURE, Picture, Plan
+from dataset.lmdb_file import Damaged, DataFile, TooLarge
 from picture import UnreadablePicture
 
 FILE = "data.mdb"
 
-#: Pictures in one transaction.
+#: Pictures in one transaction, or looked up at a time.
 _CHUNK = 1000
+
+#: Numbers in the keys have nine digits.
+_MOST = 999_999_999
 
 formats = ()
 
@@ -33,57 +36,64 @@ class Database:
     """An open one; picture `image-000000017` is the value of that key."""
 
     def __init__(self, path: Path) -> None:
-        import lmdb
-
         self.path = path
-        if not (path / FILE).stat().st_size:
-            raise UserError(f"{path / FILE} is empty (0 bytes): copy or make it again")
-        try:
-            # No lock file: the folder may be read-only, and nobody writes where others read.
-            self._environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False)
-        except lmdb.Error as error:
-            raise UserError(f"{path / FILE} cannot be opened as LMDB ({error}): copy or make it again") from None
-        pages, size = self._environment.info()["last_pgno"] + 1, (path / FILE).stat().st_size
-        # A page beyond the end of the file would end the process.
-        if pages * self._environment.stat()["psize"] > size:
-            raise UserError(f"{path / FILE} is cut short at {size:,} bytes: copy or make it again")
-        self.count = self._number_of_pictures()
+        with self._sound():
+            self._file = DataFile(path / FILE)
+            self.count = self._number_of_pictures()
 
     def _number_of_pictures(self) -> int:
-        with self._environment.begin() as transaction:
-            found = transaction.get(b"num-samples")
-        entries = self._environment.stat()["entries"]
+        entries = self._file.entries
+        try:
+            found = self._file.get(b"num-samples", largest=100)
+        except TooLarge as error:
+            raise UserError(f"{self.path} has {error} for num-samples: see docs/forms.md for the form") from None
         if found is None or not found.isdigit():
             told = "no num-samples" if found is None else f"{found[:20]!r} for num-samples"
             raise UserError(f"{self.path} has {told} among its {entries:,} keys: see docs/forms.md for the form")
-        if int(found) > entries:
-            raise UserError(f"{self.path} says num-samples {int(found):,} and has {entries:,} keys: make it again")
-        return int(found)
+        count = int(found)
+        if count > min(entries, _MOST):
+            told = f"{count:,}" if count <= _MOST else f"{found[:20].decode()}…" if len(found) > 20 else found.decode()
+            raise UserError(f"{self.path} says num-samples {told} and has {entries:,} keys: make it again")
+        return count
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Each picture's key and label, empty where there is none. Raises UserError for a label that is no text."""
         for start in range(1, self.count + 1, _CHUNK):
-            # Labels lie side by side, so that a cursor finds them faster than one by one. A transaction of its own for
-            # each chunk lets the reader take its time.
-            labels = {}
-            with self._environment.begin() as transaction:
-                cursor = transaction.cursor()
-                if cursor.set_range(b"label-%09d" % start):
-                    end = b"label-%09d" % min(start + _CHUNK, self.count + 1)
-                    for key, label in cursor.iternext():
-                        if key >= end:
-                            break
-                        labels[key] = label
-            for number in range(start, min(start + _CHUNK, self.count + 1)):
+            end = min(start + _CHUNK, self.count + 1)
+            # Labels lie side by side, so that they are found faster together than one by one.
+            with self._sound():
+                try:
+                    labels = dict(self._file.items(b"label-%09d" % start, b"label-%09d" % end, LARGEST_LABEL))
+                except TooLarge as error:
+                    raise UserError(
+                        f"{self.path} has a label of {error} among {start:,} to {end - 1:,}: mend the labels"
+                    ) from None
+                # The count of keys may lie, too: a small file would have billions of pictures without a label.
+                if not labels and not self._any(b"image-%09d" % start, b"image-%09d" % end):
+                    raise UserError(
+                        f"{self.path} says num-samples {self.count:,} and has no pictures {start:,} to {end - 1:,}: "
+                        "make it again"
+                    )
+            for number in range(start, end):
                 try:
                     yield f"image-{number:09}", labels.get(b"label-%09d" % number, b"").decode()
                 except UnicodeDecodeError:
                     raise UserError(f"{self.path}: label-{number:09} is not UTF-8: mend the label") from None
 
+    def _any(self, first: bytes, end: bytes) -> bool:
+        try:
+            return any(True for _ in self._file.items(first, end, largest=0))
+        except TooLarge:
+            return True
+
     def fetch(self, name: str) -> bytes:
         """The bytes of a picture. Raises UnreadablePicture."""
-        with self._environment.begin() as transaction:
-            data: bytes | None = transaction.get(name.encode())
+        try:
+            data = self._file.get(name.encode(), LARGEST_PICTURE)
+        except Damaged as error:
+            raise UnreadablePicture(f"the database {error}") from None
+        except TooLarge as error:
+            raise UnreadablePicture(f"{error}, more than {LARGEST_PICTURE:,}") from None
         if data is None:
             raise UnreadablePicture("no such key")
         return data
@@ -92,17 +102,17 @@ class Database:
         """The file that holds the picture."""
         return os.path.join(self.path, FILE)
 
-
-#: LMDB lets a process open a database once.
-_OPEN = weakref.WeakValueDictionary[str, Database]()
+    @contextlib.contextmanager
+    def _sound(self) -> Iterator[None]:
+        """Put the name of the file into what is wrong with it."""
+        try:
+            yield
+        except Damaged as error:
+            raise UserError(f"{self.path / FILE} {error}: copy or make it again") from None
 
 
 def open(path: Path) -> Database:
-    key = os.path.realpath(path)
-    database = _OPEN.get(key)
-    if database is None:
-        database = _OPEN[key] = Database(path)
-    return database
+    return Database(path)
 
 
 def cannot_hold(label: str) -> str | None:
@@ -123,8 +133,12 @@ def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
                 )
             _put(environment, [(b"num-samples", str(plan.count).encode())])
             environment.sync(True)
-    except lmdb.DiskError as error:
-        raise OSError(errno.ENOSPC, str(error), str(folder)) from None
+    except lmdb.Error as error:
+        code = getattr(error, "code", 0)
+        if code <= 0:  # none of the system's
+            raise
+        # What the library makes of a write that ends early is an input/output error, on a full disk most of all.
+        raise OSError(errno.ENOSPC if code == errno.EIO else code, str(error), str(folder)) from None
     return folder
 
 

@@ -290,7 +290,7 @@ def test_lmdb_of_another_kind(entries: dict[bytes, bytes], message: str, tmp_pat
     ("spoil", "message"),
     [
         (lambda data: data[: len(data) // 2], "is cut short at"),
-        (lambda data: b"junk" * 4096, "cannot be opened as LMDB"),
+        (lambda data: b"junk" * 4096, "is no LMDB file"),
         (lambda data: b"", "is empty"),
     ],
 )

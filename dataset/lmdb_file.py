@@ -1,0 +1,233 @@
+"""Read LMDB's `data.mdb` without mapping it, every page checked.
+
+The LMDB library trusts the file: of a hundred copies with flipped bytes, six ended the process (SIGBUS, abort), and so
+does a file that is cut short while it is mapped. Here pages are read like any other file, and a page that makes no
+sense raises :class:`Damaged`. Writing is left to the library.
+
+The layout is that of `mdb.c`, data version 1, on a 64-bit little-endian machine: pages of one size, the first two of
+which are meta pages; the newer of them points to the root of a B+ tree. Named databases and duplicate keys are not read.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import os
+import stat
+import struct
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_MAGIC: Final = 0xBEEFC0DE
+_BRANCH, _LEAF, _OVERFLOW, _META = 1, 2, 4, 8
+_LARGE_VALUE, _SUB_DATABASE, _DUPLICATES = 1, 2, 4
+_NONE = 2**64 - 1
+
+#: Page number, padding, flags, and the ends of the node pointers and of the free space.
+_HEADER = struct.Struct("<QHHHH")
+#: Magic, version, address, map size, then the free list's tree and the main one, last page and transaction.
+_META_PAGE = struct.Struct("<IIQQ48s48sQQ")
+#: Page size, flags, depth, pages of three kinds, entries, root.
+_TREE = struct.Struct("<IHHQQQQQ")
+#: A value's size or a child's page in 16-bit parts, flags or the upper part of the page, size of the key.
+_NODE = struct.Struct("<HHHH")
+
+#: As many levels as the library follows.
+_DEEPEST = 32
+#: Pages kept in memory: neighbours are read one after the other.
+_KEPT = 256
+
+
+class Damaged(Exception):
+    """What is wrong with the file, in a few words that go after its name."""
+
+
+class TooLarge(Exception):
+    """A value beyond the size that was asked for; says its size in bytes."""
+
+
+class DataFile:
+    """An open `data.mdb`; safe to ask from several threads and, on Unix, after a fork."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises Damaged for anything that is no sound LMDB file, and OSError."""
+        # A pipe that nobody writes to would be waited for, for ever.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        self._file = os.open(path, flags)
+        weakref.finalize(self, os.close, self._file)
+        self._lock = threading.Lock()
+        self._page = functools.lru_cache(_KEPT)(self._read_page)
+        found = os.fstat(self._file)
+        if not stat.S_ISREG(found.st_mode):
+            raise Damaged("is a pipe or device, no file")
+        if not found.st_size:
+            raise Damaged("is empty (0 bytes)")
+        self._page_size = 0
+        metas = [meta for meta in (self._meta(0), self._meta(1)) if meta]
+        if not metas:
+            raise Damaged("is no LMDB file of the 64-bit version 1")
+        _, last, (_, flags, self._depth, *_, self.entries, self._root) = max(metas)
+        if (last + 1) * self._page_size > found.st_size:
+            raise Damaged(f"is cut short at {found.st_size:,} bytes")
+        if flags:
+            raise Damaged("has duplicate or integer keys, which are not read")
+        if self._root != _NONE and not (1 <= self._depth <= _DEEPEST and self._root <= last):
+            raise Damaged("has no root page")
+        self._last = last
+
+    def get(self, key: bytes, largest: int) -> bytes | None:
+        """The value of a key, None where there is none. Raises Damaged, and TooLarge beyond `largest` bytes."""
+        page = None
+        for page, place in self._path(key):
+            pass
+        if page is None or place >= len(page) or page.key(place) != key:
+            return None
+        return self._value(page, place, largest)
+
+    def items(self, first: bytes, end: bytes, largest: int) -> Iterator[tuple[bytes, bytes]]:
+        """Keys from `first` to before `end` with their values, ascending. Raises as :meth:`get`."""
+        path = self._path(first)
+        before = None
+        while path:
+            page, place = path.pop()
+            if place >= len(page):
+                continue
+            path.append((page, place + 1))
+            if not page.is_leaf:
+                child = self._child(page, place, len(path) + 1)
+                path.append((child, 0))
+                continue
+            key = page.key(place)
+            # Also what ends a tree whose pages lead in circles.
+            if before is not None and key <= before:
+                raise Damaged("has keys out of order")
+            if key >= end:
+                return
+            before = key
+            if key >= first:
+                yield key, self._value(page, place, largest)
+
+    def _path(self, key: bytes) -> list[tuple[_Page, int]]:
+        """The pages from the root to the leaf where `key` belongs, each with a place in it.
+
+        In a leaf it is that of the first key that is not less; in a branch, the one after the child that is followed.
+        """
+        path: list[tuple[_Page, int]] = []
+        if self._root == _NONE:
+            return path
+        page = self._page(self._root, self._depth == 1)
+        while not page.is_leaf:
+            place = page.child_of(key)
+            path.append((page, place + 1))
+            page = self._child(page, place, len(path) + 1)
+        path.append((page, page.first_from(key)))
+        return path
+
+    def _child(self, page: _Page, place: int, level: int) -> _Page:
+        return self._page(page.child(place), level == self._depth)
+
+    def _value(self, page: _Page, place: int, largest: int) -> bytes:
+        size, flags, start = page.value(place)
+        if flags & (_SUB_DATABASE | _DUPLICATES):
+            raise Damaged("has named databases or duplicate keys, which are not read")
+        if size > largest:
+            raise TooLarge(f"{size:,} bytes")
+        if not flags & _LARGE_VALUE:
+            return page.cut(start, size)
+        (number,) = struct.unpack("<Q", page.cut(start, 8))
+        if number > self._last:
+            raise Damaged(f"has no page {number}")
+        data = self._read(number * self._page_size, _HEADER.size + size)
+        if len(data) < _HEADER.size + size:
+            raise Damaged("is cut short")
+        found, _, kind, low, high = _HEADER.unpack_from(data)
+        if found != number or not kind & _OVERFLOW or (low | high << 16) * self._page_size < len(data):
+            raise Damaged(f"is damaged at page {number}")
+        return data[_HEADER.size :]
+
+    def _read_page(self, number: int, is_leaf: bool) -> _Page:
+        data = self._read(number * self._page_size, self._page_size) if number <= self._last else b""
+        if len(data) < self._page_size:
+            raise Damaged(f"has no page {number}")
+        found, _, kind, lower, _ = _HEADER.unpack_from(data)
+        kinds = kind & (_BRANCH | _LEAF | _OVERFLOW | _META)
+        keys = (lower - _HEADER.size) // 2
+        if found != number or kinds != (_LEAF if is_leaf else _BRANCH) or not 1 <= keys <= self._page_size // 4:
+            raise Damaged(f"is damaged at page {number}")
+        return _Page(number, data, is_leaf, struct.unpack_from(f"<{keys}H", data, _HEADER.size))
+
+    def _meta(self, number: int) -> tuple[int, int, tuple[int, ...]] | None:
+        """Transaction, last page and main tree of a meta page; None where it is none. The first gives the page size."""
+        data = self._read(number * self._page_size, _HEADER.size + _META_PAGE.size)
+        if len(data) < _HEADER.size + _META_PAGE.size or (number and not self._page_size):
+            return None
+        _, _, kind, *_ = _HEADER.unpack_from(data)
+        magic, version, _, _, free, main, last, transaction = _META_PAGE.unpack_from(data, _HEADER.size)
+        page_size = _TREE.unpack(free)[0]
+        if not kind & _META or magic != _MAGIC or version != 1:
+            return None
+        if number == 0:
+            if page_size.bit_count() != 1 or not 512 <= page_size <= 65_536:
+                return None
+            self._page_size = page_size
+        return transaction, last, _TREE.unpack(main)
+
+    def _read(self, place: int, size: int) -> bytes:
+        """`size` bytes from `place` on, fewer at the end of the file."""
+        if place >= 2**63 - size:
+            return b""
+        if hasattr(os, "pread"):
+            return os.pread(self._file, size, place)
+        with self._lock:  # Windows
+            os.lseek(self._file, place, os.SEEK_SET)
+            return os.read(self._file, size)
+
+
+class _Page:
+    """A page of the tree: keys, and children or values."""
+
+    __slots__ = ("_data", "_nodes", "_number", "is_leaf")
+
+    def __init__(self, number: int, data: bytes, is_leaf: bool, nodes: tuple[int, ...]) -> None:
+        self._number, self._data, self.is_leaf, self._nodes = number, data, is_leaf, nodes
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def key(self, place: int) -> bytes:
+        start = self._nodes[place] + _NODE.size
+        size = self._node(place)[3]
+        key = self._data[start : start + size]
+        return key if len(key) == size else self.cut(start, size)
+
+    def child(self, place: int) -> int:
+        low, middle, high, _ = self._node(place)
+        return low | middle << 16 | high << 32
+
+    def value(self, place: int) -> tuple[int, int, int]:
+        """Size, flags, and where it begins in the page."""
+        low, high, flags, key_size = self._node(place)
+        return low | high << 16, flags, self._nodes[place] + _NODE.size + key_size
+
+    def first_from(self, key: bytes) -> int:
+        """The place of the first key that is not less than `key`, `len` where there is none."""
+        return bisect.bisect_left(range(len(self)), key, key=self.key)
+
+    def child_of(self, key: bytes) -> int:
+        """The place of the child in which `key` belongs; the first one has no lower bound."""
+        return bisect.bisect_right(range(1, len(self)), key, key=self.key)
+
+    def cut(self, start: int, size: int) -> bytes:
+        data = self._data[start : start + size]
+        if len(data) < size:
+            raise Damaged(f"is damaged at page {self._number}")
+        return data
+
+    def _node(self, place: int) -> tuple[int, int, int, int]:
+        try:
+            return _NODE.unpack_from(self._data, self._nodes[place])
+        except struct.error:
+            raise Damaged(f"is damaged at page {self._number}") from None
