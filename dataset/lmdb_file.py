@@ -73,7 +73,7 @@ class DataFile:
         if (last + 1) * self._page_size > found.st_size:
             raise Damaged(f"is cut short at {found.st_size:,} bytes")
         if flags:
-            raise Damaged("has duplicate or integer keys, which are not read")
+            raise Damaged("has reversed, integer or duplicate keys, which are not read")
         if self._root != _NONE and not (1 <= self._depth <= _DEEPEST and self._root <= last):
             raise Damaged("has no root page")
         self._last = last

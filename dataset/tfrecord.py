@@ -26,6 +26,13 @@ _NAME = re.compile(r"\.tfrecords?$|-of-(\d{5})(?:\.|$)")
 
 _GZIP = b"\x1f\x8b"
 
+#: Bytes of a record. It holds one picture; protobuf takes up to thirty times a record's size to parse it.
+LARGEST = 16 << 20
+#: Features of a record, and numbers in a list of them.
+_MOST_FEATURES, _MOST_NUMBERS = 1000, 10_000
+#: Bytes of a character map or dictionary.
+_LARGEST_MAP = 16 << 20
+
 _KINDS = {"bytes_list": "bytes", "float_list": "floats", "int64_list": "int64"}
 
 
@@ -44,6 +51,8 @@ class Example:
             entries = _example_class().FromString(data).features.feature
         except DecodeError:
             raise Fault("holds no tf.train.Example") from None
+        if len(entries) > _MOST_FEATURES:
+            raise Fault(f"has {len(entries):,} features, more than {_MOST_FEATURES:,}")
         self._features = {entry.key: entry.value for entry in entries}
 
     def __contains__(self, name: str) -> bool:
@@ -55,7 +64,10 @@ class Example:
 
     def integers(self, name: str) -> list[int]:
         """An int64 feature. Raises Fault when it is missing or of another type."""
-        return list(self._values(name, "int64_list"))
+        values = self._values(name, "int64_list")
+        if len(values) > _MOST_NUMBERS:
+            raise Fault(f"has {len(values):,} numbers in the feature {name}, more than {_MOST_NUMBERS:,}")
+        return list(values)
 
     def bytes(self, name: str) -> bytes:
         """A bytes feature of one value. Raises Fault when it is missing, of another type, or has several."""
@@ -67,7 +79,9 @@ class Example:
     def _values(self, name: str, kind: Literal["bytes_list", "int64_list"]) -> Any:
         feature = self._features.get(name)
         if feature is None:
-            raise Fault(f"has no feature {name} (it has {', '.join(self.names()) or 'none'})")
+            names = [each[:50] for each in self.names()]
+            told = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+            raise Fault(f"has no feature {name} (it has {told or 'none'})")
         found = feature.WhichOneof("kind")
         # A list without values may have been written as no list at all.
         if found not in (kind, None):
@@ -167,6 +181,8 @@ def _record(file: BinaryIO, left: int) -> bytes | None:
         raise Fault("has no right checksum of its length: the file is damaged, or no TFRecord file")
     if length + 16 > left:
         raise Fault("is cut short")
+    if length > LARGEST:
+        raise Fault(f"has {length:,} bytes, more than {LARGEST:,}")
     data = file.read(length)
     if _masked_crc(data) != int.from_bytes(file.read(4), "little"):
         raise Fault("is damaged, its checksum is wrong")
@@ -176,7 +192,12 @@ def _record(file: BinaryIO, left: int) -> bytes | None:
 def write(path: Path, data: Iterable[bytes]) -> None:
     """A file with these records."""
     with path.open("wb") as file:
-        for record in data:
+        for number, record in enumerate(data, start=1):
+            if len(record) > LARGEST:
+                raise UserError(
+                    f"{path.name}, record {number} would have {len(record):,} bytes, more than {LARGEST:,}: "
+                    "leave its picture out, or take another form"
+                )
             head = struct.pack("<Q", len(record))
             file.write(head + struct.pack("<I", _masked_crc(head)))
             file.write(record)
@@ -289,11 +310,27 @@ class RecordSet:
         return str(self._shards[name.rpartition("/")[0]])
 
 
+def cannot_hold(label: str) -> str | None:
+    """Why a label is too long to be read back, None when it is not."""
+    if len(label) > _MOST_NUMBERS:
+        return f"has {len(label):,} characters, more than {_MOST_NUMBERS:,}"
+    return None
+
+
 def beside(path: Path, *patterns: str) -> Path | None:
     """A file that goes with the records of `path`: in their folder, or in the one above."""
     folder = path if path.is_dir() else path.parent
     for place in (folder, folder.absolute().parent):
         for pattern in patterns:
             for file in sorted(place.glob(pattern)):
+                _refuse_to_read(file)
                 return file
     return None
+
+
+def _refuse_to_read(file: Path) -> None:
+    # A pipe would be waited for, a device has no end.
+    if not file.is_file():
+        raise UserError(f"{file} is no file: put a character map or dictionary there")
+    if (size := file.stat().st_size) > _LARGEST_MAP:
+        raise UserError(f"{file} has {size:,} bytes, more than {_LARGEST_MAP:,}: is it a character map or dictionary?")

@@ -15,7 +15,7 @@ from pathlib import Path
 import notation
 from console import UserError
 from dataset import tfrecord
-from dataset.forms.writing import Picture, Plan, write_shards
+from dataset.forms.writing import LARGEST_LABEL, Picture, Plan, write_shards
 
 DICTIONARY = "dic.txt"
 
@@ -23,6 +23,7 @@ DICTIONARY = "dic.txt"
 PADDED = 37
 
 formats = (".jpg", ".png")
+cannot_hold = tfrecord.cannot_hold
 
 
 def matches(path: Path) -> bool:
@@ -34,8 +35,11 @@ def open(path: Path) -> tfrecord.RecordSet:
 
     def label(example: tfrecord.Example) -> str:
         if "image/text" in example:
+            text = example.bytes("image/text")
+            if len(text) > LARGEST_LABEL:
+                raise tfrecord.Fault(f"has an image/text of {len(text):,} bytes, more than {LARGEST_LABEL:,}")
             try:
-                return example.bytes("image/text").decode()
+                return text.decode()
             except UnicodeDecodeError:
                 raise tfrecord.Fault("has an image/text that is not UTF-8") from None
         numbers = example.integers("image/unpadded_class" if "image/unpadded_class" in example else "image/class")
@@ -57,10 +61,6 @@ def _characters(path: Path) -> dict[int, str]:
         return notation.dictionary(file)
     except ValueError as error:
         raise UserError(f"{file}: {error}") from None
-
-
-def cannot_hold(label: str) -> str | None:
-    return None
 
 
 def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:

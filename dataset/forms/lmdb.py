@@ -116,7 +116,7 @@ def open(path: Path) -> Database:
 
 
 def cannot_hold(label: str) -> str | None:
-    return None
+    return f"is longer than {LARGEST_LABEL:,} bytes" if len(label.encode()) > LARGEST_LABEL else None
 
 
 def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
@@ -126,6 +126,11 @@ def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
         with contextlib.closing(lmdb.open(str(folder), map_size=1 << 24, lock=False, sync=False)) as environment:
             numbered = enumerate(pictures, start=1)
             while chunk := list(islice(numbered, _CHUNK)):
+                for _, picture in chunk:
+                    if (size := len(picture.data)) > LARGEST_PICTURE:
+                        raise UserError(
+                            f"{picture.name} has {size:,} bytes, more than {LARGEST_PICTURE:,}: leave it out"
+                        )
                 images = [(b"image-%09d" % number, picture.data) for number, picture in chunk]
                 _put(
                     environment,

@@ -17,7 +17,11 @@ from notation import PADDING
 
 MAP = "char_map.json"
 
+#: Characters that one number may stand for, such as `<unk>`.
+_LONGEST = 20
+
 formats = (".jpg",)
+cannot_hold = tfrecord.cannot_hold
 
 
 def matches(path: Path) -> bool:
@@ -46,15 +50,11 @@ def _characters(path: Path) -> dict[int, str]:
     try:
         numbers = json.loads(file.read_text(encoding="utf-8-sig"))
         characters = {number: character for character, number in numbers.items() if type(number) is int}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         characters, numbers = {}, None
-    if not characters or len(characters) != len(numbers):
+    if not characters or len(characters) != len(numbers) or max(map(len, numbers)) > _LONGEST:
         raise UserError(f'{file} is no character map: write {{"a": 0, "b": 1}}, each character with its own number')
     return characters
-
-
-def cannot_hold(label: str) -> str | None:
-    return None
 
 
 def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
