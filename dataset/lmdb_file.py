@@ -5,7 +5,8 @@ does a file that is cut short while it is mapped. Here pages are read like any o
 sense raises :class:`Damaged`. Writing is left to the library.
 
 The layout is that of `mdb.c`, data version 1, on a 64-bit little-endian machine: pages of one size, the first two of
-which are meta pages; the newer of them points to the root of a B+ tree. Named databases and duplicate keys are not read.
+which are meta pages; the newer of them points to the root of a B+ tree. Named databases and duplicate keys are not
+read.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from __future__ import annotations
 import bisect
 import functools
 import os
-import stat
 import struct
 import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+import bounded
 
 _MAGIC: Final = 0xBEEFC0DE
 _BRANCH, _LEAF, _OVERFLOW, _META = 1, 2, 4, 8
@@ -54,24 +56,24 @@ class DataFile:
 
     def __init__(self, path: Path) -> None:
         """Raises Damaged for anything that is no sound LMDB file, and OSError."""
-        # A pipe that nobody writes to would be waited for, for ever.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        self._file = os.open(path, flags)
-        weakref.finalize(self, os.close, self._file)
+        try:
+            file = bounded.open_regular(path)
+        except ValueError as error:
+            raise Damaged(f"cannot be read: {error}") from None
+        weakref.finalize(self, file.close)
+        self._file = file.fileno()
         self._lock = threading.Lock()
         self._page = functools.lru_cache(_KEPT)(self._read_page)
-        found = os.fstat(self._file)
-        if not stat.S_ISREG(found.st_mode):
-            raise Damaged("is a pipe or device, no file")
-        if not found.st_size:
+        length = os.fstat(self._file).st_size
+        if not length:
             raise Damaged("is empty (0 bytes)")
         self._page_size = 0
         metas = [meta for meta in (self._meta(0), self._meta(1)) if meta]
         if not metas:
             raise Damaged("is no LMDB file of the 64-bit version 1")
         _, last, (_, flags, self._depth, *_, self.entries, self._root) = max(metas)
-        if (last + 1) * self._page_size > found.st_size:
-            raise Damaged(f"is cut short at {found.st_size:,} bytes")
+        if (last + 1) * self._page_size > length:
+            raise Damaged(f"is cut short at {length:,} bytes")
         if flags:
             raise Damaged("has reversed, integer or duplicate keys, which are not read")
         if self._root != _NONE and not (1 <= self._depth <= _DEEPEST and self._root <= last):
@@ -80,12 +82,10 @@ class DataFile:
 
     def get(self, key: bytes, largest: int) -> bytes | None:
         """The value of a key, None where there is none. Raises Damaged, and TooLarge beyond `largest` bytes."""
-        page = None
-        for page, place in self._path(key):
-            pass
-        if page is None or place >= len(page) or page.key(place) != key:
-            return None
-        return self._value(page, place, largest)
+        for page, place in self._path(key)[-1:]:
+            if place < len(page) and page.key(place) == key:
+                return self._value(page, place, largest)
+        return None
 
     def items(self, first: bytes, end: bytes, largest: int) -> Iterator[tuple[bytes, bytes]]:
         """Keys from `first` to before `end` with their values, ascending. Raises as :meth:`get`."""

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+import bounded
 from console import UserError, warn
 from picture import UnreadablePicture
 
@@ -30,8 +31,6 @@ _GZIP = b"\x1f\x8b"
 LARGEST = 16 << 20
 #: Features of a record, and numbers in a list of them.
 _MOST_FEATURES, _MOST_NUMBERS = 1000, 10_000
-#: Bytes of a character map or dictionary.
-_LARGEST_MAP = 16 << 20
 
 _KINDS = {"bytes_list": "bytes", "float_list": "floats", "int64_list": "int64"}
 
@@ -158,7 +157,11 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def record_at(path: str, place: int) -> bytes:
     """The data of the record that begins at byte `place`. Raises UnreadablePicture."""
-    with open(path, "rb") as file:
+    try:
+        opened = bounded.open_regular(path)
+    except ValueError as error:
+        raise UnreadablePicture(str(error)) from None
+    with opened as file:
         file.seek(place)
         try:
             data = _record(file, os.path.getsize(path) - place)
@@ -323,14 +326,9 @@ def beside(path: Path, *patterns: str) -> Path | None:
     for place in (folder, folder.absolute().parent):
         for pattern in patterns:
             for file in sorted(place.glob(pattern)):
-                _refuse_to_read(file)
+                if what := bounded.irregular(file):
+                    raise UserError(f"{file} is {what}: put a character map or dictionary there")
+                if (size := file.stat().st_size) > bounded.LARGEST:
+                    raise UserError(f"{file} has {size:,} bytes: is it a character map or dictionary?")
                 return file
     return None
-
-
-def _refuse_to_read(file: Path) -> None:
-    # A pipe would be waited for, a device has no end.
-    if not file.is_file():
-        raise UserError(f"{file} is no file: put a character map or dictionary there")
-    if (size := file.stat().st_size) > _LARGEST_MAP:
-        raise UserError(f"{file} has {size:,} bytes, more than {_LARGEST_MAP:,}: is it a character map or dictionary?")

@@ -10,12 +10,15 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import bounded
 from console import UserError
 from dataset import tfrecord
 from dataset.forms.writing import Picture, Plan, write_shards
 from notation import PADDING
 
 MAP = "char_map.json"
+
+_LOOKS = 'write {"a": 0, "b": 1}, each character with its own number'
 
 #: Characters that one number may stand for, such as `<unk>`.
 _LONGEST = 20
@@ -48,12 +51,13 @@ def _characters(path: Path) -> dict[int, str]:
     if file is None:
         raise UserError(f"{path} has numbers for labels: put their character map, {MAP}, beside it")
     try:
-        numbers = json.loads(file.read_text(encoding="utf-8-sig"))
-        characters = {number: character for character, number in numbers.items() if type(number) is int}
-    except (ValueError, AttributeError, RecursionError):
-        characters, numbers = {}, None
+        numbers = bounded.read_json(file)
+    except ValueError as error:
+        raise UserError(f"{file} is no character map ({error}): {_LOOKS}") from None
+    entries = numbers.items() if isinstance(numbers, dict) else ()
+    characters = {number: character for character, number in entries if type(number) is int}
     if not characters or len(characters) != len(numbers) or max(map(len, numbers)) > _LONGEST:
-        raise UserError(f'{file} is no character map: write {{"a": 0, "b": 1}}, each character with its own number')
+        raise UserError(f"{file} is no character map: {_LOOKS}")
     return characters
 
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from dataset import tfrecord
 
-#: Bytes of a picture file, and of a label in UTF-8, that are read from a file of many. More is no picture of a short text.
+#: Bytes of a picture file, and of a label in UTF-8, that are read from a file of many. Larger ones are no picture of a
+#: short text.
 LARGEST_PICTURE = 64 << 20
 LARGEST_LABEL = 64 << 10
 
