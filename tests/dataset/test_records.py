@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import struct
 from collections.abc import Callable, Iterable
@@ -179,6 +180,12 @@ def test_no_records_at_all(tmp_path: Path) -> None:
         ("a b", "is no character map"),
         ('["a"]', "is no character map"),
         ('{"a": 0, "b": 0}', "is no character map"),
+        ('{"a": ' * 100_000, "is no character map"),
+        ('{"a": ' + "9" * 5000 + "}", "is no character map"),
+        ('{"a": NaN}', "is no character map"),
+        ('{"a": 0.5, "b": true}', "is no character map"),
+        ('{"' + "a" * 21 + '": 0}', "is no character map"),
+        ("", "is no character map"),
     ],
 )
 def test_character_maps(content: str | None, message: str, tmp_path: Path) -> None:
@@ -277,6 +284,14 @@ def test_lmdb_as_others_write_it(tmp_path: Path) -> None:
         ({}, "has no num-samples among its 0 keys"),
         ({b"num-samples": b"many"}, "b'many' for num-samples"),
         ({b"num-samples": b"7", b"image-000000001": b""}, "says num-samples 7 and has 2 keys"),
+        ({b"num-samples": b"9" * 5000}, "has 5,000 bytes for num-samples"),
+        ({b"num-samples": b"9" * 99}, "says num-samples 99999999999999999999… and has 1 keys"),
+        ({b"num-samples": b"-1"}, "b'-1' for num-samples"),
+        ({b"num-samples": b"1.0"}, "b'1.0' for num-samples"),
+        ({b"num-samples": "\u0663".encode()}, "for num-samples"),
+        ({b"num-samples": b""}, "b'' for num-samples"),
+        ({b"num-samples": b"1", b"label-000000001": b"x" * 70_000}, "has a label of 70,000 bytes among 1 to 1"),
+        ({b"num-samples": b"1", b"picture-1": b"x"}, "says num-samples 1 and has no pictures 1 to 1"),
         ({b"num-samples": b"1", b"label-000000001": b"\xff"}, "label-000000001 is not UTF-8"),
     ],
 )
@@ -292,6 +307,9 @@ def test_lmdb_of_another_kind(entries: dict[bytes, bytes], message: str, tmp_pat
         (lambda data: data[: len(data) // 2], "is cut short at"),
         (lambda data: b"junk" * 4096, "is no LMDB file"),
         (lambda data: b"", "is empty"),
+        (lambda data: data[:100], "is no LMDB file"),
+        (lambda data: data[:8192] + bytes(len(data) - 8192), "is damaged at page"),
+        (lambda data: data[:8192] + data[12288:] + data[8192:12288], "is damaged at page"),
     ],
 )
 def test_a_spoilt_lmdb(spoil: Callable[[bytes], bytes], message: str, tmp_path: Path) -> None:
@@ -300,4 +318,139 @@ def test_a_spoilt_lmdb(spoil: Callable[[bytes], bytes], message: str, tmp_path: 
     whole = (path / "data.mdb").read_bytes()
     (path / "data.mdb").write_bytes(spoil(whole))
     with pytest.raises(UserError, match=message):
+        labels(path)
+
+
+def mutated(data: bytes, seed: int) -> bytes:
+    """A file with damage of one kind or other: bits, bytes, pages of zeros, pages exchanged, a part missing."""
+    rng = np.random.default_rng(seed)
+    spoilt, size = bytearray(data), len(data)
+    kind, count = rng.integers(5), int(rng.choice([1, 10, 300]))
+    if kind == 0:
+        for place in rng.integers(size, size=count):
+            spoilt[place] ^= 1 << rng.integers(8)
+    elif kind == 1:
+        for place in rng.integers(size, size=count):
+            spoilt[place] = rng.integers(256)
+    elif kind == 2:
+        start = int(rng.integers(size)) // 512 * 512
+        spoilt[start : start + 512] = bytes(len(spoilt[start : start + 512]))
+    elif kind == 3:
+        page = 4096 if size > 8192 else 4
+        one, other = (int(place) // page * page for place in rng.integers(size - page, size=2))
+        spoilt[one : one + page], spoilt[other : other + page] = data[other : other + page], data[one : one + page]
+    else:
+        del spoilt[int(rng.integers(size)) :]
+    return bytes(spoilt)
+
+
+def complaints(folder: Path) -> list[str]:
+    """What is said of a set of records, and of its pictures' bytes."""
+    found = []
+    try:
+        for sample in dataset.collect(folder):
+            try:
+                picture.load(sample.path)
+            except picture.UnreadablePicture as reason:
+                found.append(f"{sample.path}: {reason}")
+    except UserError as error:
+        found.append(str(error))
+    return found
+
+
+@pytest.mark.parametrize("form", ["lmdb", "tfrecord", "fsns"])
+def test_damage_of_any_kind_is_an_error_of_the_file_or_of_a_picture(form: str, tmp_path: Path) -> None:
+    folder = write(form, tmp_path / "records", [f"{n:03}" for n in range(40)])
+    said = []
+    for index, file in enumerate(sorted(folder.iterdir())):
+        whole = file.read_bytes()
+        for seed in range(60):
+            file.write_bytes(mutated(whole, 100 * index + seed))
+            said += complaints(folder)
+        file.write_bytes(whole)
+    assert len(said) > 30
+    assert all(each.startswith(str(folder)) for each in said)
+    assert complaints(folder) == []
+
+
+def test_an_lmdb_that_claims_more_pictures_than_it_has_ends_at_once(tmp_path: Path) -> None:
+    """The number of keys is a field of the file like others: a forged one must not fill the memory."""
+    count = b"%d" % 900_000_000
+    path = database(tmp_path / "db", {b"image-000000001": png(1), b"num-samples": count})
+    data = bytearray((path / "data.mdb").read_bytes())
+    for meta in (0, 4096):
+        struct.pack_into("<Q", data, meta + 120, 10**15)
+    (path / "data.mdb").write_bytes(data)
+    with pytest.raises(UserError, match="says num-samples 900,000,000 and has no pictures 1,001 to 2,000"):
+        dataset.collect(path)
+
+
+def test_an_lmdb_that_is_cut_while_it_is_open_gives_unreadable_pictures(tmp_path: Path) -> None:
+    """A mapped file would end the process."""
+    path = write("lmdb", tmp_path / "db", ["a"] * 30)
+    samples = dataset.collect(path)
+    os.truncate(path / "data.mdb", 8192)
+    assert len(dataset.examine(samples)) == 0
+
+
+def test_an_lmdb_of_many_levels_is_read_as_its_library_reads_it(tmp_path: Path) -> None:
+    entries = {b"image-%09d" % n: b"x" * (n % 4000) for n in range(1, 1500)}
+    entries |= {b"label-%09d" % n: b"%d" % n for n in range(1, 1500)} | {b"num-samples": b"1499"}
+    path = tmp_path / "db"
+    with lmdb.open(str(path), map_size=1 << 26) as environment:
+        for part in range(3):
+            with environment.begin(write=True) as transaction:
+                for key, value in sorted(entries.items())[part::3]:
+                    transaction.put(key, value)
+        assert environment.stat()["depth"] == 3
+    found = dataset.collect(path)
+    assert [sample.label for sample in found] == [f"{n}" for n in range(1, 1500)]
+    assert [picture.load(sample.path) for sample in found] == [entries[sample.name.encode()] for sample in found]
+
+
+def test_a_record_of_seven_tebibytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.tfrecord"
+    head = struct.pack("<Q", 7 << 40)
+    path.write_bytes(head + struct.pack("<I", tfrecord._masked_crc(head)))
+    os.truncate(path, 8 << 40)
+    with pytest.raises(UserError, match="record 1 has 7,696,581,394,432 bytes, more than 16,777,216"):
+        labels(path)
+
+
+@pytest.mark.parametrize(
+    ("texts", "integers", "message"),
+    [
+        ({f"f{n}": b"" for n in range(1001)}, {"labels": [0]}, "has 1,003 features, more than 1,000"),
+        ({}, {"labels": [0] * 10_001}, "has 10,001 numbers in the feature labels"),
+    ],
+)
+def test_a_record_of_too_many_things(
+    texts: dict[str, bytes], integers: dict[str, list[int]], message: str, tmp_path: Path
+) -> None:
+    path = record(tmp_path / "x.tfrecord", {"images": b"x"} | texts, integers)
+    with pytest.raises(UserError, match=message):
+        labels(path)
+
+
+def test_an_fsns_text_of_a_megabyte(tmp_path: Path) -> None:
+    path = fsns(tmp_path / "x.tfrecord", {"image/text": b"x" * 1_000_000}, {})
+    with pytest.raises(UserError, match="record 1 has an image/text of 1,000,000 bytes, more than 65,536"):
+        labels(path)
+
+
+@pytest.mark.parametrize("form", ["tfrecord", "fsns"])
+def test_a_pipe_where_the_map_or_dictionary_belongs(form: str, tmp_path: Path) -> None:
+    if form == "fsns":
+        path = fsns(tmp_path / "x.tfrecord", {}, {"image/class": [1]})
+    else:
+        path = record(tmp_path / "x.tfrecord", {"images": b"x"}, {"labels": [0]})
+    name = {"tfrecord": "char_map.json", "fsns": "dic.txt"}[form]
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=f"{name} is a named pipe"):
+        labels(path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).touch()
+    os.truncate(tmp_path / name, 1 << 40)
+    with pytest.raises(UserError, match=rf"{name} has 1,099,511,627,776 bytes: is it"):
         labels(path)
