@@ -5,22 +5,31 @@ Every command of the kit is a function from its parameters to an exit code, hand
     0  all done
     1  done, but some inputs could not be read (each named on stderr, with the reason)
     2  wrong use or nothing to do; one sentence says what to do instead
-    130  interrupted by the user
+    130  interrupted, by Ctrl-C or SIGTERM
 """
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
+import functools
+import hashlib
 import io
 import os
+import platform
+import re
+import secrets
 import shutil
 import signal
+import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+
+import interrupts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
 
 Parameters = TypeVar("Parameters", bound="parameter.Parameters")
 
-ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, interrupts.INTERRUPTED
 
 #: Seconds between two progress lines when stderr is a log file rather than a terminal.
 LOG_INTERVAL = 15.0
@@ -42,9 +51,26 @@ class UserError(Exception):
     """A mistake that the user can mend, told in one sentence: the thing, what was found, what to do."""
 
 
+#: Control characters, separators of lines, marks that turn the direction of writing, and what is no text.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """`text` with its control characters as escapes, `\\n` or `\\x1b`.
+
+    File names, labels and what a model reads may hold anything, and a terminal obeys what it is sent.
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def warn(message: str) -> None:
-    """Tell the user something on stderr; stdout belongs to results."""
-    print(message, file=sys.stderr, flush=True)
+    """Tell the user something on stderr, in one line; stdout belongs to results."""
+    print(printable(message), file=sys.stderr, flush=True)
+
+
+def say(message: str) -> None:
+    """Print a line of results on stdout."""
+    print(printable(message))
 
 
 def warn_of_each(messages: Sequence[str], nothing_left: bool) -> None:
@@ -76,8 +102,7 @@ def run(
     """
     import parameter
 
-    # Whoever ends us politely (a time limit, a container that stops) may have what was done so far, as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts.begin()
     # Closed by whoever started us.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed with the process)
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
@@ -88,23 +113,36 @@ def run(
     try:
         code = command(parameter.from_command_line(parameters, argv, prog))
         sys.stdout.flush()
-    except UserError as error:
+    except BaseException as error:
+        code = _told(error)
+    finally:
+        interrupts.end()
+    sys.exit(code)
+
+
+def _told(error: BaseException) -> int:
+    """Tell the user of an error that is none of the kit's; the exit code. Raises all others again."""
+    if isinstance(error, KeyboardInterrupt) or (interrupts.heard() and isinstance(error, Exception)):
+        # Libraries that are interrupted while they are imported raise whatever they like.
+        warn(interrupts.SENTENCE)
+        return INTERRUPTED
+    if isinstance(error, UserError):
         warn(f"error: {error}")
-        code = WRONG_USE
-    except KeyboardInterrupt:
-        warn("interrupted: what was finished is kept; the same command goes on or starts again")
-        code = INTERRUPTED
-    except BrokenPipeError:
+        return WRONG_USE
+    if isinstance(error, BrokenPipeError):
         # The reader of our stdout (head, less) has seen enough; that is no failure of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ALL_DONE
-    except OSError as error:
-        sentence = _sentence(error)
-        if sentence is None:
-            raise
+        return ALL_DONE
+    if isinstance(error, OSError) and (sentence := _sentence(error)):
         warn(f"error: {sentence}")
-        code = WRONG_USE
-    sys.exit(code)
+        return WRONG_USE
+    raise error
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`: did you mean captcha?` where one of the `known` words is close to `word`, else nothing."""
+    close = difflib.get_close_matches(word, sorted(known), 1)
+    return f": did you mean {close[0]}?" if close else ""
 
 
 def _sentence(error: OSError) -> str | None:
@@ -127,13 +165,15 @@ def _sentence(error: OSError) -> str | None:
 
 
 @contextlib.contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
+def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` when the block succeeds.
 
-    Whoever reads `path` sees the old file or the new one, whole; a failing block leaves the old one.
-    The temporary name keeps the suffix, which libraries read the format from. A link stays, and its
-    target is replaced; a device or pipe cannot be replaced and is handed out itself. The block may make
-    a folder instead of a file; a folder that is there already is never replaced.
+    Whoever reads `path` sees the old file or the new one, whole; a failing block leaves the old one. The new file has
+    mode, owner and group of the one that it replaces. With `sync` it is on the disk before it is renamed: leave that
+    out for one of many pictures, whose loss in a power cut is not worth the time. The temporary name cannot be guessed
+    and keeps the suffix, which libraries read the format from. A link stays, and its target is replaced; a device or
+    pipe cannot be replaced and is handed out itself. The block may make a folder instead of a file; a folder that is
+    there already is never replaced.
     """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         yield Path(path)
@@ -142,19 +182,126 @@ def atomic(path: Path | str) -> Iterator[Path]:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    if str(path.parent) not in _swept:
+        sweep(path.parent)
+    temporary = path.with_name(_temporary_name(path.suffix))
+    _temporaries.add(str(temporary))
     try:
+        if path.exists():
+            # Until it is whole, nobody else may read what replaces a file that perhaps nobody else may read.
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield temporary
+        if sync and temporary.is_file():
+            _sync(temporary)
+        _become_as(temporary, path)
         os.replace(temporary, path)
+        if sync:
+            _sync(path.parent)
     except OSError as error:
         # The user knows the file by its own name, not by the temporary one.
-        if error.filename in (None, str(temporary), temporary) and error.errno:
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        name = str(temporary) if error.filename is None else str(error.filename)
+        if error.errno and name.startswith(str(temporary)):
+            raise OSError(error.errno, error.strerror, str(path) + name[len(str(temporary)) :]) from error
         raise
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+        _temporaries.discard(str(temporary))
+
+
+def _remove(path: Path | str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def _sync(path: Path) -> None:
+    """Have a file or folder written to the disk, where the file system can."""
+    if path.is_dir() and os.name == "nt":
+        return
+    try:
+        # Windows wants it writable.
+        opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        # A folder may be one that can be written to and not be read.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+            raise
+
+
+def _become_as(temporary: Path, path: Path) -> None:
+    """Give `temporary` the mode, owner and group of `path`, as far as this user may."""
+    try:
+        old = path.stat()
+    except FileNotFoundError:
+        return
+    new = temporary.stat()
+    if hasattr(os, "chown") and (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        # The group can often be kept where the owner cannot.
+        for owner in (old.st_uid, -1):
+            with contextlib.suppress(OSError):
+                os.chown(temporary, owner, old.st_gid)
+                break
+    with contextlib.suppress(OSError):  # Some file systems have no modes.
+        temporary.chmod(stat.S_IMODE(old.st_mode))
+
+
+# Temporary names say whose they are, so that those of killed processes are removed by the next one.
+
+_TEMPORARY = re.compile(r"\.crnn-kit-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.partial(\..*)?", re.DOTALL)
+#: Those of this process, and the folders in which it has looked for others.
+_temporaries, _swept = set[str](), set[str]()
+#: Seconds after which one of another machine, of which nobody knows whether it still works on it, is given up.
+_ABANDONED = 7 * 86_400.0
+
+
+def _temporary_name(suffix: str) -> str:
+    # A name may be as long as the file system allows; what long ones have behind a dot is no format.
+    ending = suffix if len(os.fsencode(suffix)) <= 32 else ""
+    return f".crnn-kit-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.partial{ending}"
+
+
+@functools.cache
+def _machine() -> str:
+    """Where process numbers mean the same: the machine, and on Linux the name space of a container."""
+    space = ""
+    with contextlib.suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid")
+    return hashlib.blake2b(f"{platform.node()} {space}".encode(), digest_size=4).hexdigest()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written in `folder`; never what one that lives is writing."""
+    _swept.add(str(folder))
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _TEMPORARY.fullmatch(entry.name)
+            if (
+                found
+                and entry.path not in _temporaries
+                and _is_abandoned(found[1], int(found[2]), entry.stat(follow_symlinks=False))
+            ):
+                _remove(entry.path)
+
+
+def _is_abandoned(machine: str, process: int, found: os.stat_result) -> bool:
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        return False
+    # On Windows, to ask whether a process is there is to end it.
+    if machine != _machine() or os.name == "nt":
+        return time.time() - found.st_mtime > _ABANDONED
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    # This process knows its own: others are of an earlier one with its number, as in a container that was restarted.
+    return process == os.getpid()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,10 @@ python evaluation.py DB/test --model runs/mine --follow
 
 from __future__ import annotations
 
+import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+
+# isort: split
+
 import contextlib
 import json
 import os

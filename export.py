@@ -6,6 +6,10 @@ python export.py captcha --out captcha.onnx --int8 DB/test
 
 from __future__ import annotations
 
+import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+
+# isort: split
+
 import tempfile
 from pathlib import Path
 

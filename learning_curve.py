@@ -5,6 +5,10 @@ python learning_curve.py --data my_plates --training='--from plate'
 
 from __future__ import annotations
 
+import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+
+# isort: split
+
 import hashlib
 import json
 import shlex

@@ -7,6 +7,10 @@ python prediction.py DB/test --demo 10
 
 from __future__ import annotations
 
+import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+
+# isort: split
+
 import contextlib
 import itertools
 import os

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+
+# isort: split
+
 import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 import console
 import notation
 import parameter
 from console import UserError
 from parameter import RANDOM, GenerateParameters, TrainingParameters
-from picture import TooLong
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dataset import Corpus, Samples
     from model.model_file import Card
     from model.training.adaptation import Adaptation
     from model.training.trainer import Feed
+    from picture import TooLong
 
 
 def main(parameters: TrainingParameters) -> int:
@@ -36,6 +40,8 @@ def main(parameters: TrainingParameters) -> int:
 
         made, parameters = recipe.quick(parameters)
         write_corpus(made)
+
+    import numpy as np
 
     import dataset
     from generate_captcha.feed import preview

@@ -10,7 +10,8 @@
 `python -m dataset PATH` reports what is in a folder or list.
 """
 
-import parameter  # noqa: F401 (first of all: it says what to do where packages are missing)
+import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+import parameter  # noqa: F401 (it says what to do where packages are missing)
 from dataset.augmentation import augment
 from dataset.batches import Batches
 from dataset.cache import Corpus, pack

@@ -126,14 +126,14 @@ def _write(archive: Path, out: Path, member: _Member, target: Path) -> bool:
             raise UserError(f"{archive}: {member.name} links to {member.link}, which is no file before it in there")
         if _is_there(archive, target, source.stat().st_size):
             return False
-        with console.atomic(target) as temporary:
+        with console.atomic(target, sync=False) as temporary:
             shutil.copyfile(source, temporary)
         return True
     if _is_there(archive, target, member.size):
         return False
     content = member.open()
     assert content is not None
-    with content, console.atomic(target) as temporary, temporary.open("wb") as file:
+    with content, console.atomic(target, sync=False) as temporary, temporary.open("wb") as file:
         shutil.copyfileobj(content, file)
     return True
 

@@ -206,10 +206,13 @@ def _there(out: Path, count: int) -> bytearray:
     """1 for each picture of 0 … count - 1 that is there. Removes what a killed run left half-written."""
     there = bytearray(count)
     name = re.compile(r"(?:[^_]+_)?(\d{6,})\.png")
+    # As earlier versions named them.
+    half_written = re.compile(r"\..*\.\d+\.partial\.png")
     folders = [entry.path for entry in os.scandir(out) if entry.name.isdigit() and entry.is_dir()]
     for folder in (str(out), *folders):
+        console.sweep(Path(folder))
         for entry in os.scandir(folder):
-            if entry.name.startswith(".") and ".partial." in entry.name:
+            if half_written.fullmatch(entry.name):
                 os.unlink(entry.path)
             elif found := name.fullmatch(entry.name):
                 index = int(found[1])
@@ -228,7 +231,7 @@ def _draw(style: Style, out: Path, there: bytearray, starts: Iterable[int]) -> I
         missing = [index for index in range(start, min(start + CHUNK, len(there))) if not there[index]]
         for index in missing:
             image, label = style.picture(index)
-            with console.atomic(picture_path(out, label if named else None, index)) as temporary:
+            with console.atomic(picture_path(out, label if named else None, index), sync=False) as temporary:
                 temporary.write_bytes(encode(image, style.grey))
         yield len(missing)
 

@@ -1,0 +1,100 @@
+"""Ctrl-C and SIGTERM in a command: one sentence and exit code 130, from its first import to its very end.
+
+Every command imports this module first. In a command it then has three stages:
+
+    starting    nothing has begun, and packages are being imported, which may do anything with an exception: the process
+                ends in the handler
+    running     KeyboardInterrupt, as usual (:func:`begin`)
+    ended       the exit code is known: nothing more is heard (:func:`end`)
+
+Anywhere else, as in a program that imports `model.reader`, signals are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+INTERRUPTED = 130
+SENTENCE = "interrupted: what was finished is kept; the same command goes on or starts again"
+
+#: Seconds within which a second signal is the same interruption: a terminal, a shell and a wrapper may each send one.
+SAME = 0.5
+
+#: When the last one was heard, by time.monotonic().
+_heard: float | None = None
+
+
+def _is_command() -> bool:
+    """Whether this process runs a script or package of this folder, as `python training.py` or `python -m dataset`."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if script:
+        return os.path.dirname(os.path.abspath(script)) == here
+    # Of `-m` the interpreter imports the package first.
+    name = sys.orig_argv[sys.orig_argv.index("-m") + 1] if "-m" in sys.orig_argv[:-1] else ""
+    return bool(name) and os.path.exists(os.path.join(here, name.partition(".")[0], "__main__.py"))
+
+
+def heard() -> bool:
+    """Whether the user has interrupted: whatever is raised afterwards may come of that."""
+    return _heard is not None
+
+
+def begin() -> None:
+    """From here on an interruption is a KeyboardInterrupt in the main thread."""
+    global _heard
+    _heard = None
+    # Whoever ends us politely (a time limit, a container that stops) may have what was done so far, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) in (_end_at_once, signal.default_int_handler):
+        signal.signal(signal.SIGINT, _interrupt)
+    if is_command:
+        sys.unraisablehook = _raised_in_vain
+
+
+def end() -> None:
+    """From here on an interruption changes nothing: the process is about to exit."""
+    if is_command:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    os.write(2, SENTENCE.encode() + b"\n")
+    os._exit(INTERRUPTED)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    global _heard
+    import time
+
+    now, earlier = time.monotonic(), _heard
+    _heard = now
+    if earlier is None or now - earlier > SAME:
+        raise KeyboardInterrupt
+
+
+def _raised_in_vain(lost: Any) -> None:
+    """A KeyboardInterrupt in a destructor or callback ends nothing: raise it once more, a moment later."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        import _thread
+        import threading
+
+        global _heard
+        _heard = None
+        again = threading.Timer(0.01, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
+is_command = _is_command()
+if is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _end_at_once)
+if is_command and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    signal.signal(signal.SIGTERM, _end_at_once)
