@@ -1,10 +1,11 @@
 """Every picture decoded once, fitted, and kept packed in one memory-mapped file.
 
-A cache folder holds, per (data path, size, channels, fit), an index (`KEY.npz`) and the pictures
-(`KEY-TOKEN.pictures`, plain `uint8` rows). The index is renamed into place last and names its pictures file, so
-that a reader finds the old pair or the new one. Rows of files that have not changed since are copied from the old
-pair, which stays alive for processes that have it open. Whoever packs something new removes the pairs that nobody has
-opened for a month.
+A cache folder holds, per (data path, size, channels, fit), an index (`KEY.npz`, with its CRC-32C behind it) and the
+pictures (`KEY-TOKEN.pictures`, plain `uint8` rows). The index has a CRC-32C of each block of the pictures file; all of
+them are verified when the pair is opened, and a damaged pair is made again. The index is renamed into place last and
+names its pictures file, so that a reader finds the old pair or the new one. Rows of files that have not changed since
+are copied from the old pair, which stays alive for processes that have it open. Whoever packs something new removes
+the pairs that nobody has opened for a month.
 """
 
 from __future__ import annotations
@@ -12,33 +13,40 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import tempfile
 import time
 import uuid
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+import bounded
 import console
 import picture
+from console import warn
 from dataset.contents import FACTS, TASK, Contents, contents, decode, in_order
 from dataset.forms import Samples
 
 #: Height, width (None: by aspect) and channels.
 Shape = tuple[int, int | None, int]
 
-#: Raised when the work on pictures changes: caches made before are then not used.
-_FORMAT = 1
+#: Raised when the work on pictures or the files change: caches made before are then not used.
+_FORMAT = 2
+
+#: Bytes under one checksum.
+_BLOCK = 1 << 16
 
 #: A pictures file without an index that nobody has written to for so many seconds was left by a killed process.
 _ABANDONED = 3600.0
 #: Seconds after which a pair that nobody has opened makes room: packing again costs minutes, disks fill for good.
 _UNUSED = 30 * 86_400.0
 _HEX = "[0-9a-f]"
+_PICTURES = re.compile(rf"{_HEX}{{16}}-{_HEX}{{12}}\.pictures")
 
 
 @dataclass(frozen=True)
@@ -73,27 +81,38 @@ def pack(
     channels: int,
     fit: Literal["stretch", "pad"] = "stretch",
     cache: Path | str = ".cache",
+    others: Sequence[Path | str] = (),
 ) -> Corpus:
     """Decode and fit every picture, in parallel, or find that done in the folder `cache`; see `picture.fit`.
 
     Pictures that cannot be read are left out and listed in `unreadable`. Memory stays bounded whatever the number
-    of pictures. Raises OSError with the file's name when the disk is full; the cache is then as it was before.
+    of pictures. Where `cache` cannot be written (no permission, disk full), the pictures go to the first of the
+    folders `others` that can, else to a temporary file; a warning says where. Raises OSError where that fails, too;
+    the caches are then as they were before.
     """
-    cache = Path(cache)
-    cache.mkdir(parents=True, exist_ok=True)
     shape = (height, width, channels)
-    key = f"{_FORMAT} {os.path.abspath(samples.source)} {width or 'auto'}x{height}x{channels} {fit}"
-    index = cache / f"{hashlib.sha1(key.encode(errors='replace')).hexdigest()[:16]}.npz"
+    source = os.path.abspath(samples.source).encode(errors="replace").decode()
+    key = f"{_FORMAT} {source} {width or 'auto'}x{height}x{channels} {fit}"
+    name = f"{hashlib.sha1(key.encode()).hexdigest()[:16]}.npz"
+    indexes = [Path(folder) / name for folder in (cache, *others)]
 
-    packed = _Packed.open(index, shape)
     stamps = _stamps(samples)
-    same = _unchanged(packed, samples, stamps) if packed else np.full(len(samples), -1)
-    if packed is None or len(packed.facts) != len(samples) or not np.array_equal(same, np.arange(len(samples))):
-        packed = _write(index, samples, stamps, packed, same, shape, fit)
-    else:
-        with contextlib.suppress(OSError):  # a cache that may only be read
-            os.utime(index)
+    packed, same = None, np.full(len(samples), -1)
+    for index in indexes:
+        if found := _Packed.open(index, key, shape):
+            unchanged = _unchanged(found, samples, stamps)
+            if len(found.facts) == len(samples) and np.array_equal(unchanged, np.arange(len(samples))):
+                with contextlib.suppress(OSError):  # a cache that may only be read
+                    os.utime(index)
+                return Corpus(*contents(samples, found.facts, found.reasons), images=found.images)
+            if packed is None or (unchanged >= 0).sum() > (same >= 0).sum():
+                packed, same = found, unchanged
+    packed = _write(indexes, _Job(samples, key, stamps, packed, same, shape, fit))
     return Corpus(*contents(samples, packed.facts, packed.reasons), images=packed.images)
+
+
+class _Damage(Exception):
+    """Why a pair cannot be used, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -104,32 +123,134 @@ class _Packed:
     stamps: npt.NDArray[np.int64]
     facts: np.ndarray
     reasons: dict[int, str]
-    pictures: Path
+    pictures: Path | None  #: None of a file without a name
     images: Any
 
     @classmethod
-    def open(cls, index: Path, shape: Shape) -> _Packed | None:
+    def open(cls, index: Path, key: str, shape: Shape) -> _Packed | None:
+        """The pair of an index; None where there is none, or, which is said, where it is damaged."""
         try:
-            with np.load(index, allow_pickle=False) as stored:
-                names, stamps, facts = stored["names"], stored["stamps"], stored["facts"]
-                reasons = dict(zip(stored["broken"].tolist(), _texts(stored["reasons"]), strict=True))
-                pictures = index.parent / _texts(stored["pictures"])[0]
-            return cls(names, stamps, facts, reasons, pictures, _mapped(pictures, facts, shape))
-        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
-            # Missing or spoilt: a cache is made again without a word.
+            file = bounded.open_regular(index)
+        except OSError:  # whoever writes there says what is wrong
+            return None
+        except ValueError as error:
+            warn(f"{index} cannot be used ({error}): its pictures are decoded again")
+            return None
+        try:
+            with file:
+                return cls._read(file, index.parent, key, shape)
+        except Exception as error:  # what is no index makes its readers raise whatever they like
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            warn(f"{index} is damaged ({reason}): its pictures are decoded again")
             return None
 
+    @classmethod
+    def _read(cls, file: BinaryIO, folder: Path, key: str, shape: Shape) -> _Packed:
+        _check_index(file)
+        with np.load(file, allow_pickle=False) as stored:
+            own_key, pictures = _texts(stored["key"])[0], folder / _texts(stored["pictures"])[0]
+            names, stamps, facts, sums = (stored[name] for name in ("names", "stamps", "facts", "sums"))
+            reasons = dict(zip(stored["broken"].tolist(), _texts(stored["reasons"]), strict=True))
+        if own_key != key:
+            raise _Damage("it belongs to other pictures")
+        if facts.dtype != FACTS or stamps.shape != (len(facts), 3) or not _PICTURES.fullmatch(pictures.name):
+            raise _Damage("it is no index")
+        with bounded.open_regular(pictures) as file:
+            _check_pictures(file, int(_sizes(facts, shape).sum()), sums.tolist())
+        return cls(names, stamps, facts, reasons, pictures, _mapped(pictures, facts, shape))
 
-def _mapped(pictures: Path, facts: np.ndarray, shape: Shape) -> npt.NDArray[np.uint8] | Ragged:
+
+def _check_index(file: BinaryIO) -> None:
+    """Raise _Damage unless the file ends in its own checksum; then it is at its start again."""
+    import google_crc32c
+
+    size, checksum = os.fstat(file.fileno()).st_size - 4, 0
+    for data in _blocks(file, size):
+        checksum = google_crc32c.extend(checksum, data)
+    if file.read(4) != checksum.to_bytes(4, "little"):
+        raise _Damage("a checksum does not match")
+    file.seek(0)
+
+
+def _check_pictures(file: BinaryIO, size: int, sums: list[int]) -> None:
+    """Raise _Damage unless the file has these checksums, and room for pictures of this size.
+
+    After an interruption it may hold a part of one more.
+    """
+    import google_crc32c
+
+    found = os.fstat(file.fileno()).st_size
+    if found < size or len(sums) != -(-found // _BLOCK):
+        raise _Damage(f"its pictures have {found:,} bytes, where {size:,} are expected")
+    # Read, not mapped, so that a file that is cut short meanwhile is an error and not the end of the process.
+    with console.progress("checking the cache", len(sums), "blocks") as advance:
+        for data, expected in zip(_blocks(file, found), sums, strict=True):
+            if google_crc32c.value(data) != expected:
+                raise _Damage("a checksum of its pictures does not match")
+            advance(1)
+
+
+def _blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """The next `size` bytes; fewer where there are none left."""
+    while size > 0 and (data := file.read(min(size, _BLOCK))):
+        yield data
+        size -= len(data)
+
+
+class _Checked:
+    """Writes a file in blocks, and keeps the checksum of each."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._waiting, self.sums = file, bytearray(), list[int]()
+
+    def write(self, data: bytes) -> None:
+        self._waiting += data
+        while len(self._waiting) >= _BLOCK:
+            self._write(bytes(self._waiting[:_BLOCK]))
+            del self._waiting[:_BLOCK]
+
+    def end(self) -> None:
+        """Write what is left."""
+        if self._waiting:
+            self._write(bytes(self._waiting))
+        self._file.flush()
+
+    def cut(self) -> int:
+        """Leave only whole blocks after an interruption, which may have come anywhere; returns their bytes."""
+        self._file.seek(size := len(self.sums) * _BLOCK)
+        self._file.truncate()
+        return size
+
+    def _write(self, block: bytes) -> None:
+        import google_crc32c
+
+        self._file.write(block)
+        self.sums.append(google_crc32c.value(block))
+
+
+def _sizes(facts: np.ndarray, shape: Shape) -> npt.NDArray[np.int64]:
+    """Bytes of each picture, 0 where it cannot be read."""
+    height, width, channels = shape
+    readable = facts["width"] > 0
+    sizes = np.zeros(len(facts), np.int64)
+    sizes[readable] = (width or _widths(facts[readable], height)) * height * channels
+    return sizes
+
+
+def _widths(readable: np.ndarray, height: int) -> npt.NDArray[np.int64]:
+    sizes = zip(readable["width"].tolist(), readable["height"].tolist(), strict=True)
+    return np.array([picture.width_at(height, *size) for size in sizes], np.int64)
+
+
+def _mapped(pictures: Path | BinaryIO, facts: np.ndarray, shape: Shape) -> npt.NDArray[np.uint8] | Ragged:
     height, width, channels = shape
     readable = facts[facts["width"] > 0]
     if width is not None:
         # Nothing cannot be mapped.
         whole = (len(readable), height, width, channels)
         return np.memmap(pictures, np.uint8, "r", shape=whole) if len(readable) else np.empty(whole, np.uint8)
-    widths = [picture.width_at(height, int(row["width"]), int(row["height"])) for row in readable]
-    pixels = np.memmap(pictures, np.uint8, "r") if widths else np.empty(0, np.uint8)
-    return Ragged(pixels, height, np.array(widths, np.int64), channels)
+    pixels = np.memmap(pictures, np.uint8, "r") if len(readable) else np.empty(0, np.uint8)
+    return Ragged(pixels, height, _widths(readable, height), channels)
 
 
 def _stamps(samples: Samples) -> npt.NDArray[np.int64]:
@@ -156,77 +277,132 @@ def _unchanged(old: _Packed, samples: Samples, stamps: npt.NDArray[np.int64]) ->
     return np.where(known, rows, -1)
 
 
-def _write(
-    index: Path,
-    samples: Samples,
-    stamps: npt.NDArray[np.int64],
-    old: _Packed | None,
-    same: npt.NDArray[np.int64],
-    shape: Shape,
-    fit: Literal["stretch", "pad"],
-) -> _Packed:
-    """Make the pair anew. Interrupted by the user, it keeps what was done for the next time."""
-    height, width, channels = shape
-    facts = np.zeros(len(samples), FACTS)
-    reasons: dict[int, str] = {}
-    places = np.cumsum(old.facts["width"] > 0) - 1 if old else None
+@dataclass(frozen=True)
+class _Job:
+    """What is to be packed, and what of it is known."""
 
-    def fitted(row: int) -> tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]:
-        if old and places is not None and (known := same[row]) >= 0:
-            image = old.images[places[known]] if old.facts["width"][known] else None
-            return image, old.facts[known].item(), old.reasons.get(int(known), "")
-        image, fact, reason = decode(samples[row].path, channels)
+    samples: Samples
+    key: str  #: what the pair is of
+    stamps: npt.NDArray[np.int64]
+    old: _Packed | None
+    same: npt.NDArray[np.int64]  #: see _unchanged
+    shape: Shape
+    fit: Literal["stretch", "pad"]
+
+
+def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
+    """Make the pair anew in the first place that can be written, or else without a name."""
+    for index, after in zip(indexes, (*indexes[1:], None), strict=True):
         try:
-            return (None if image is None else picture.fit(image, width, height, fit)), fact, reason
-        except picture.UnreadablePicture as error:
-            return None, (fact[0], 0, 0), str(error)
+            index.parent.mkdir(parents=True, exist_ok=True)
+            return _write_pair(index, job)
+        except OSError as error:
+            instead = after.parent if after else "a temporary file, which goes when this ends"
+            warn(f"{index.parent} cannot be written ({error.strerror or error}): decoded pictures go to {instead}")
+    with console.naming(tempfile.gettempdir()), tempfile.TemporaryFile() as unnamed:
+        done = _Done(job)
+        done.write(unnamed)
+        return done.packed(None, _mapped(unnamed, done.facts, job.shape))
 
-    def task(rows: range) -> tuple[range, list[tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]]]:
-        return rows, [fitted(row) for row in rows]
 
-    tasks = (range(start, min(start + TASK, len(samples))) for start in range(0, len(samples), TASK))
+def _write_pair(index: Path, job: _Job) -> _Packed:
+    """Make the pair anew. Interrupted by the user, it keeps what was done for the next time."""
+    if what := bounded.irregular(index):
+        raise OSError(f"{index.name} is {what}")
     pictures = index.with_name(f"{index.stem}-{uuid.uuid4().hex[:12]}.pictures")
-    done = 0
-
-    def save() -> None:
-        broken = sorted(reasons)
-        with console.atomic(index) as temporary:
-            np.savez(
-                temporary,
-                names=_joined(samples.names[:done]),
-                stamps=stamps[:done],
-                facts=facts[:done],
-                broken=np.array(broken, np.int64),
-                reasons=_joined([reasons[row] for row in broken]),
-                pictures=_joined([pictures.name]),
-            )
-
+    done = _Done(job)
     try:
         # Written, not mapped: a full disk is then an error that can be told, where a mapped page kills the process.
         with console.naming(pictures), pictures.open("wb") as file:
-            with console.progress("reading pictures", len(samples)) as advance:
-                for rows, results in in_order(task, tasks):
-                    for row, (image, fact, reason) in zip(rows, results, strict=True):
-                        facts[row] = fact
-                        if image is None:
-                            reasons[row] = reason
-                        else:
-                            file.write(np.ascontiguousarray(image).data)
-                    done = rows.stop
-                    advance(len(rows))
-        save()
+            done.write(file)
+        done.save(index, pictures)
     except KeyboardInterrupt:
-        if old and done < len(old.facts):
+        if job.old and done.rows < len(job.old.facts):
             pictures.unlink(missing_ok=True)
         else:
-            reasons = {row: reason for row, reason in reasons.items() if row < done}
-            save()
+            done.save(index, pictures)
         raise
     except BaseException:
         pictures.unlink(missing_ok=True)
         raise
-    _sweep(index, pictures, old)
-    return _Packed(_joined(samples.names), stamps, facts, reasons, pictures, _mapped(pictures, facts, shape))
+    _sweep(index, pictures, job.old)
+    return done.packed(pictures, _mapped(pictures, done.facts, job.shape))
+
+
+class _Done:
+    """How far a job is."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+        self.rows = 0
+        self.facts = np.zeros(len(job.samples), FACTS)
+        self._reasons: dict[int, str] = {}
+        self._sums: list[int] = []
+        self._places = np.cumsum(job.old.facts["width"] > 0) - 1 if job.old else None
+
+    def write(self, file: BinaryIO) -> None:
+        """Write the pictures; interrupted, `rows` of them."""
+        count = len(self._job.samples)
+        tasks = (range(start, min(start + TASK, count)) for start in range(0, count, TASK))
+        checked = _Checked(file)
+        self._sums = checked.sums
+        try:
+            with console.progress("reading pictures", count) as advance:
+                for rows, results in in_order(self._task, tasks):
+                    for row, (image, fact, reason) in zip(rows, results, strict=True):
+                        self.facts[row] = fact
+                        if image is None:
+                            self._reasons[row] = reason
+                        else:
+                            checked.write(image.tobytes())
+                    self.rows = rows.stop
+                    advance(len(rows))
+            checked.end()
+        except KeyboardInterrupt:
+            ends = np.cumsum(_sizes(self.facts[: self.rows], self._job.shape))
+            self.rows = int(np.searchsorted(ends, checked.cut(), "right"))
+            raise
+
+    def save(self, index: Path, pictures: Path) -> None:
+        """Write the index of the rows so far."""
+        import google_crc32c
+
+        reasons = {row: reason for row, reason in sorted(self._reasons.items()) if row < self.rows}
+        with console.atomic(index) as temporary:
+            np.savez(
+                temporary,
+                names=_joined(self._job.samples.names[: self.rows]),
+                stamps=self._job.stamps[: self.rows],
+                facts=self.facts[: self.rows],
+                broken=np.array(list(reasons), np.int64),
+                reasons=_joined(reasons.values()),
+                key=_joined([self._job.key]),
+                pictures=_joined([pictures.name]),
+                sums=np.array(self._sums, np.uint32),
+            )
+            with console.naming(index), temporary.open("r+b") as file:
+                checksum = 0
+                for data in _blocks(file, temporary.stat().st_size):
+                    checksum = google_crc32c.extend(checksum, data)
+                file.write(checksum.to_bytes(4, "little"))
+
+    def packed(self, pictures: Path | None, images: Any) -> _Packed:
+        job = self._job
+        return _Packed(_joined(job.samples.names), job.stamps, self.facts, self._reasons, pictures, images)
+
+    def _task(self, rows: range) -> tuple[range, list[tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]]]:
+        return rows, [self._fitted(row) for row in rows]
+
+    def _fitted(self, row: int) -> tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]:
+        job, (height, width, channels) = self._job, self._job.shape
+        if job.old and self._places is not None and (known := job.same[row]) >= 0:
+            image = job.old.images[self._places[known]] if job.old.facts["width"][known] else None
+            return image, job.old.facts[known].item(), job.old.reasons.get(int(known), "")
+        image, fact, reason = decode(job.samples[row].path, channels)
+        try:
+            return (None if image is None else picture.fit(image, width, height, job.fit)), fact, reason
+        except picture.UnreadablePicture as error:
+            return None, (fact[0], 0, 0), str(error)
 
 
 def _sweep(index: Path, pictures: Path, old: _Packed | None) -> None:

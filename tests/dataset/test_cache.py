@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import dataset
 import picture
 from dataset.contents import decode
+from tests.full_disk import full_disk
 
 Maker = Callable[..., Path]
 
@@ -139,19 +141,86 @@ def test_nothing_readable_at_all(tmp_path: Path) -> None:
         assert len(pack(tmp_path / "data", tmp_path / "cache")) == 0
 
 
-@pytest.mark.parametrize("spoil", ["cut index", "cut pictures", "no pictures", "foreign index"])
-def test_a_spoilt_cache_is_made_again(spoil: str, tmp_path: Path, write: Maker) -> None:
+def flipped(place: float) -> Callable[[bytes], bytes]:
+    """Flip a bit, so far into the file."""
+
+    def spoil(data: bytes) -> bytes:
+        at = int(place * (len(data) - 1))
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+    return spoil
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
+    **{f"a bit at {place:.0%}": flipped(place) for place in (0, 0.02, 0.3, 0.5, 0.99, 1)},
+    "zeros": lambda data: data[:1000] + bytes(1000) + data[2000:],
+    "nothing but zeros": lambda data: bytes(len(data)),
+    "cut": lambda data: data[:-50],
+    "empty": lambda data: b"",
+    "gone": lambda data: None,
+    "parts exchanged": lambda data: data[1000:2000] + data[:1000] + data[2000:],
+    "another file": lambda data: b"no archive",
+}
+
+
+@pytest.mark.parametrize("width", [32, None])
+@pytest.mark.parametrize("suffix", ["npz", "pictures"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_cache_is_made_again_and_said(
+    damage: str,
+    suffix: str,
+    width: int | None,
+    tmp_path: Path,
+    write: Maker,
+    decoded: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = write(tmp_path / "data", [f"{i}.png" for i in range(8)])
+    corpus = pack(folder, tmp_path / "cache", width=width)
+    expected = [corpus.images[row].copy() for row in range(8)]
+    file = next((tmp_path / "cache").glob(f"*.{suffix}"))
+    spoilt = DAMAGE[damage](file.read_bytes())
+    file.unlink()
+    if spoilt is not None:
+        file.write_bytes(spoilt)
+    decoded.clear()
+    for times in (1, 2):
+        corpus = pack(folder, tmp_path / "cache", width=width)
+        assert all((corpus.images[row] == expected[row]).all() for row in range(8))
+        err = capsys.readouterr().err
+        # An index that is gone is as good as none.
+        if times == 1 and (damage, suffix) != ("gone", "npz"):
+            assert err.startswith(str(tmp_path / "cache")) and "is damaged (" in err
+            assert err.endswith("): its pictures are decoded again\n")
+            assert err.count("\n") == 1
+        else:
+            assert err == ""
+    assert len(decoded) == 8
+
+
+def test_a_cache_of_other_pictures_is_not_used(
+    tmp_path: Path, write: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sound files under a wrong name, as after a folder was put together from several."""
     folder = write(tmp_path / "data", ["a.png", "b.png"])
+    for width in (16, 32):
+        pack(folder, tmp_path / str(width), width=width)
+    index, other = (next((tmp_path / str(width)).glob("*.npz")) for width in (16, 32))
+    index.write_bytes(other.read_bytes())
+    pictures = next((tmp_path / "32").glob("*.pictures"))
+    (tmp_path / "16" / pictures.name).write_bytes(pictures.read_bytes())
+    expected = picture.fit(picture.read(folder / "a.png", 1), 16, 16)
+    assert (pack(folder, tmp_path / "16", width=16).images[0] == expected).all()
+    assert "is damaged (it belongs to other pictures)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("at_work", ["index", "pictures"])
+def test_a_pipe_in_the_cache_is_not_waited_for(at_work: str, tmp_path: Path, write: Maker) -> None:
+    folder = write(tmp_path / "data", ["a.png"])
     expected = pack(folder, tmp_path / "cache").images.copy()
-    index, pictures = (next((tmp_path / "cache").glob(f"*.{suffix}")) for suffix in ("npz", "pictures"))
-    if spoil == "cut index":
-        index.write_bytes(index.read_bytes()[:-50])
-    elif spoil == "cut pictures":
-        pictures.write_bytes(b"short")
-    elif spoil == "no pictures":
-        pictures.unlink()
-    else:
-        index.write_bytes(b"no archive")
+    file = next((tmp_path / "cache").glob("*.npz" if at_work == "index" else "*.pictures"))
+    file.unlink()
+    os.mkfifo(file)
     assert (pack(folder, tmp_path / "cache").images == expected).all()
 
 
@@ -170,35 +239,97 @@ def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkey
 
     monkeypatch.setattr("dataset.cache.decode", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pack(folder, tmp_path / "cache")
+        pack(folder, tmp_path / "cache", width=30)
     monkeypatch.setattr("dataset.cache.decode", counting)
-    corpus = pack(folder, tmp_path / "cache")
+    corpus = pack(folder, tmp_path / "cache", width=30)
     assert len(seen) < 200
     assert len(corpus) == 400
     for name, image in zip(corpus.names, corpus.images, strict=True):
-        assert (image == picture.fit(picture.read(folder / str(name), 1), 32, 16)).all()
+        assert (image == picture.fit(picture.read(folder / str(name), 1), 30, 16)).all()
 
 
-def test_a_full_disk_names_the_file_and_leaves_the_cache_as_it_was(
-    tmp_path: Path, write: Maker, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make the disk full for what is written into a folder of this name."""
+    opened = Path.open
+
+    def fill(folder: str) -> None:
+        def full(self: Path, mode: str = "r", *rest: object, **options: object) -> object:
+            if mode == "wb" and self.parent == tmp_path / folder:
+                opened(self, mode).close()  # type: ignore[call-overload]
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return opened(self, mode, *rest, **options)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(Path, "open", full)
+
+    return fill
+
+
+def test_where_the_disk_is_full_the_next_folder_has_the_pictures(
+    tmp_path: Path,
+    write: Maker,
+    full: Callable[[str], None],
+    decoded: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = write(tmp_path / "data", ["a.png"])
     pack(folder, tmp_path / "cache")
     before = sorted((tmp_path / "cache").iterdir())
-    write(folder, ["b.png"])
-    opened = Path.open
-
-    def full(self: Path, mode: str = "r", *rest: object, **options: object) -> object:
-        if mode == "wb":
-            opened(self, mode).close()  # type: ignore[call-overload]
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return opened(self, mode, *rest, **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(OSError, match="No space left") as caught:
-        pack(folder, tmp_path / "cache")
-    assert str(caught.value.filename).endswith(".pictures")
+    write(folder, ["a.png", "b.png"], 30, 30)
+    full("cache")
+    decoded.clear()
+    for _ in range(2):
+        corpus = pack(folder, tmp_path / "cache", others=[tmp_path / "run" / ".cache"])
+        for name, image in zip("ab", corpus.images, strict=True):
+            assert (image == picture.fit(picture.read(folder / f"{name}.png", 1), 32, 16)).all()
+    assert decoded == ["a.png", "b.png"]
+    said = f"{tmp_path}/cache cannot be written (No space left on device): decoded pictures go to {tmp_path}/run/.cache"
+    assert capsys.readouterr().err.splitlines() == [said]
     assert sorted((tmp_path / "cache").iterdir()) == before
+    assert sorted(path.suffix for path in (tmp_path / "run" / ".cache").iterdir()) == [".npz", ".pictures"]
+
+
+@pytest.mark.parametrize("obstacle", ["a file", "a file above", "a link in a circle"])
+def test_where_no_cache_can_be_made_a_file_without_a_name_has_the_pictures(
+    obstacle: str, tmp_path: Path, write: Maker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, cache = write(tmp_path / "data", ["a.png", "b.png"]), tmp_path / "cache"
+    if obstacle == "a link in a circle":
+        cache.symlink_to(cache)
+    else:
+        cache.touch()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    before = sorted(tmp_path.rglob("*"))
+    for width in (32, None):
+        corpus = pack(folder, cache / "below" if obstacle == "a file above" else cache, width=width)
+        assert (corpus.images[1] == picture.fit(picture.read(folder / "b.png", 1), width, 16)).all()
+        err = capsys.readouterr().err
+        assert err.startswith(str(cache)) and err.count("\n") == 1
+        assert err.endswith("decoded pictures go to a temporary file, which goes when this ends\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_cache_that_may_only_be_read_serves(
+    tmp_path: Path, write: Maker, full: Callable[[str], None], decoded: list[str]
+) -> None:
+    folder = write(tmp_path / "data", ["a.png"])
+    pack(folder, tmp_path / "cache")
+    full("cache")
+    pack(folder, tmp_path / "cache", others=[tmp_path / "run"])
+    assert decoded == ["a.png"]
+    assert not (tmp_path / "run").exists()
+    write(folder, ["0.png", "b.png"])
+    pack(folder, tmp_path / "cache", others=[tmp_path / "run"])
+    assert sorted(decoded) == ["0.png", "a.png", "b.png"], "what is unchanged is copied"
+
+
+def test_where_nothing_can_be_written_the_place_is_named(tmp_path: Path, write: Maker) -> None:
+    folder = write(tmp_path / "data", [f"{i:03}.png" for i in range(300)])
+    with full_disk(1000), pytest.raises(OSError, match="File too large") as caught:
+        pack(folder, tmp_path / "cache")
+    assert caught.value.filename == tempfile.gettempdir()
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_what_killed_processes_left_is_removed(tmp_path: Path, write: Maker) -> None:
