@@ -8,6 +8,7 @@ import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one s
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import console
@@ -69,7 +70,7 @@ def main(parameters: TrainingParameters) -> int:
     if drawn:
         found = drawn_feeds(parameters, card, drawn, labels, sizes, too_long)
     else:
-        found = feeds(parameters, card, pictures, too_long)
+        found = feeds(parameters, card, pictures, too_long, folder.cache)
     card = with_sizes(card, found.sizes)
     training, validation = found.training, found.validation
     settings = recipe.settings(parameters, len(training.rows), found.adaptation)
@@ -152,15 +153,20 @@ def drawn_feeds(
     return Feeds(training, validation, sizes, 0, curriculum, training.close)
 
 
-def feeds(parameters: TrainingParameters, card: Card, pictures: Samples, too_long: TooLong) -> Feeds:
-    """Decoded once, checked before the first step, never the same picture on both sides."""
+def feeds(
+    parameters: TrainingParameters, card: Card, pictures: Samples, too_long: TooLong, second_cache: Path
+) -> Feeds:
+    """Decoded once, checked before the first step, never the same picture on both sides.
+
+    Decoded pictures go to `second_cache` where the usual folder cannot be written.
+    """
     import dataset
     from model.alphabet import Alphabet
     from model.training.adaptation import Augmentation
     from model.training.recipe import first_augmentation
 
     def packed(samples: Samples) -> Corpus:
-        corpus = dataset.pack(samples, card.width, card.height, card.channels, card.fit)
+        corpus = dataset.pack(samples, card.width, card.height, card.channels, card.fit, others=[second_cache])
         console.warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
         dataset.check(corpus, card.alphabet, too_long)
         return corpus

@@ -95,6 +95,19 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     assert (card.trained_heights, card.trained_aspects) == ([32, 32], [1.5, 1.5])
 
 
+def test_where_the_working_folder_takes_no_cache_the_run_folder_has_it(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".cache").touch()  # Like a folder that may only be read, but for whoever may write everywhere.
+    arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL]
+    assert run(*arguments) == console.ALL_DONE
+    said = ".cache cannot be written (File exists): decoded pictures go to r/cache\n"
+    assert said in capsys.readouterr().err
+    assert len(list(Path("r/cache").iterdir())) == 2
+    assert run(*arguments, "--resume") == console.ALL_DONE
+    assert said not in capsys.readouterr().err
+
+
 def test_a_killed_run_resumes_to_where_an_uninterrupted_one_ends(data: Path) -> None:
     # Each in a process of its own, as users run them: sums in another order would grow to other weights.
     # With augmentation as it is adapted, unlike in the other tests.

@@ -9,6 +9,7 @@ tensorboard/      the same for TensorBoard
 log.txt           what the terminal said
 state.npz         weights, optimiser and history after the last whole epoch, for --resume
 training.lock     locked as long as the training runs, and no longer, even if it is killed
+cache             the decoded pictures, only where those of the working folder, .cache, cannot be written
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.model, self.state, self.tensorboard = path / "model.keras", path / "state.npz", path / "tensorboard"
+        self.cache = path / "cache"
         self._board, self._lock = Board(self.tensorboard), Lock(path / LOCK)
 
     def refuse_other_files(self) -> None:
@@ -54,7 +56,7 @@ class RunFolder:
 
     def is_free(self) -> bool:
         """Whether it is there and holds nothing, or a lock: what a training leaves for which there was no space."""
-        return self.path.is_dir() and all(file.name == LOCK for file in self.path.iterdir())
+        return self.path.is_dir() and all(file.name in (LOCK, "cache") for file in self.path.iterdir())
 
     def has_begun(self) -> bool:
         """Whether it is the folder of a run."""
