@@ -4,5 +4,12 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 # Started in the background by a shell, this process is deaf to Ctrl-C, and so would be the commands that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-minutes", type=float, help="minutes that each test of tests/fuzz takes (README.md there)")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="seed of the tests in tests/fuzz")

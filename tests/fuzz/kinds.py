@@ -1,0 +1,335 @@
+"""The kinds of files from outside, what reads each, and what must be the same afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import json
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NoReturn
+
+import console
+import dataset
+import picture
+from dataset.__main__ import main as dataset_command
+from dataset.convert import convert
+from dataset.unpack import unpack
+from model import model_file
+from model.training import run_folder
+from parameter import (
+    ConvertParameters,
+    DatasetParameters,
+    EvaluationParameters,
+    FormName,
+    GenerateParameters,
+    PredictionParameters,
+    TrainingParameters,
+    UnpackParameters,
+)
+from tests.fuzz import seeds
+from tests.fuzz.mutators import Mutation, spoil
+from tests.fuzz.oracle import Case, Wrong, strict_json, table
+
+#: Which of the facts that a sound seed gives a mutant must give as well: those of files that were not touched; all,
+#: where a checksum tells that bytes were changed; all, whatever was done; none.
+Same = Literal["untouched", "checked", "all", "none"]
+Facts = dict[str, str]
+
+LITE = str(model_file.SHIPPED / "captcha_lite.onnx")
+FORMS: tuple[FormName, ...] = ("folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", "fsns", "lmdb")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of input: how seeds are made, how they are spoilt, and what is run on them."""
+
+    make: Callable[[Path], None]
+    #: Runs commands in the current folder; returns facts by the name of the file that they are read from.
+    run: Callable[[Case, random.Random], Facts]
+    same: Same = "none"
+    #: Names of files that may turn up beside the others, since some reader looks for them.
+    strays: Sequence[str] = ()
+    #: Only files whose path begins so are spoilt.
+    within: str = ""
+    #: Entries that begin so may be written.
+    writes: tuple[str, ...] = ("out", ".cache")
+    #: Modules that are imported once for all cases.
+    imports: tuple[str, ...] = ()
+    #: Cases in the test suite.
+    cases: int = 40
+    #: Called in the case's folder before it is spoilt: what depends on its path.
+    prepare: Callable[[], object] | None = None
+
+
+def predicted(case: Case, rng: random.Random, *argv: str, model: str = LITE) -> Facts:
+    """Read with prediction.py, in one of its ways; the text of each picture."""
+    import prediction
+
+    table_of = rng.choice(("--csv", "--json", ""))
+    flags = [table_of, f"out{table_of.replace('--', '.')}"] if table_of else []
+    beam = rng.random() < 0.25
+    flags += ["--top", "3", "--decoder", "beam"] if beam else rng.choice(([], ["--labels"]))
+    case.command(prediction.main, PredictionParameters, *argv, "--model", model, *flags)
+    found = Facts()
+    if Path("out.json").exists():
+        rows = strict_json(Path("out.json"))
+        found = {row["file"]: row["text"] for row in rows if isinstance(row, dict)}
+    elif Path("out.csv").exists():
+        found = {row["file"]: row["text"] for row in table(Path("out.csv"))}
+    # A beam may read otherwise.
+    return {} if beam else found
+
+
+def counted(case: Case, path: str) -> None:
+    """Look at labelled pictures with `python -m dataset`."""
+    if case.command(dataset_command, DatasetParameters, path, "--json", "out.json").code != console.WRONG_USE:
+        strict_json(Path("out.json"))
+
+
+def collected(case: Case, path: str) -> Facts:
+    """Names and labels."""
+    found = Facts()
+    case.library(lambda: found.update((sample.name, sample.label) for sample in dataset.collect(path)))
+    return found
+
+
+def converted(case: Case, rng: random.Random, path: str) -> None:
+    """Write labelled pictures in another form, and read what was written."""
+    form = rng.choice(FORMS)
+    done = case.command(convert, ConvertParameters, path, "out", "--form", form)
+    if done.code == console.WRONG_USE:
+        if os.path.lexists("out"):
+            raise Wrong("out is there after a conversion that failed")
+        return
+    given = {sample.label for sample in dataset.collect(path)}
+    places = ("out", "out/labels.csv", "out/labels.tsv", "out/labels.jsonl")
+    place = next(each for each in reversed(places) if os.path.exists(each))
+    written = {sample.label for sample in dataset.collect(place)}
+    if not written <= given:
+        raise Wrong(f"convert to {form} writes labels that were not there: {sorted(written - given)[:3]}")
+
+
+def read_pictures(case: Case, rng: random.Random) -> Facts:
+    what = rng.randrange(6)
+    names = sorted(f"pics/{name}" for name in os.listdir("pics") if name.startswith("AB12"))
+    if what <= 2:
+        found = Facts()
+        for name in names:
+            for channels in (1, 3):
+                with contextlib.suppress(picture.UnreadablePicture):
+                    image = picture.read(name, channels)
+                    for width in (None, 48):
+                        with contextlib.suppress(picture.UnreadablePicture):
+                            picture.fit(image, width, 32, rng.choice(("stretch", "pad")))
+                    found[name] = found.get(name, "") + hashlib.sha256(image.tobytes()).hexdigest()
+        return {f"pixels {name}": digest for name, digest in found.items()}
+    if what == 3:
+        counted(case, "pics")
+    elif what == 4:
+        converted(case, rng, "pics")
+    else:
+        return {f"text {name}": text for name, text in predicted(case, rng, "pics").items()}
+    return {}
+
+
+def read_lists(case: Case, rng: random.Random) -> Facts:
+    lists = [f"data/{name}" for name in sorted(os.listdir("data")) if name.startswith("list.")]
+    path = rng.choice(lists) if lists and rng.random() < 0.9 else "data"
+    what = rng.randrange(4)
+    if what == 0:
+        counted(case, path)
+    elif what == 1:
+        predicted(case, rng, path)
+    elif what == 2:
+        converted(case, rng, path)
+    else:
+        collected(case, path)
+    return {}
+
+
+def read_records(case: Case, rng: random.Random) -> Facts:
+    what = rng.randrange(4)
+    if what == 0:
+        counted(case, "data")
+    elif what == 1:
+        predicted(case, rng, "data")
+    elif what == 2:
+        converted(case, rng, "data")
+    # LMDB has no checksums.
+    return {} if os.path.exists("data/data.mdb") else collected(case, "data")
+
+
+def unpacked(case: Case, rng: random.Random) -> Facts:
+    archive = next((name for name in os.listdir() if name.startswith("archive.")), "archive.zip")
+    for _ in range(2):
+        code = case.command(unpack, UnpackParameters, archive, "out").code
+        if code == console.WRONG_USE:
+            break
+    return {}
+
+
+def packed() -> Facts:
+    """What is packed: a digest of each picture, and the reasons why others cannot be read."""
+    width = Path("width.txt").read_text()
+    corpus = dataset.pack(dataset.collect("data"), int(width) if width else None, 32, 1, "pad")
+    found = Facts(corpus.unreadable)
+    for row, name in enumerate(corpus.names):
+        pixels = hashlib.sha256(corpus.images[row].tobytes()).hexdigest()
+        found[str(name)] = f"{pixels} {corpus.sizes[row]} {corpus.labels[row]}"
+    return found
+
+
+def read_cache(case: Case, rng: random.Random) -> Facts:
+    found = Facts()
+    case.library(lambda: found.update(packed()))
+    return found
+
+
+def read_models(case: Case, rng: random.Random) -> Facts:
+    name = next((name for name in os.listdir() if name.startswith("model.")), "model.onnx")
+    what = rng.randrange(4)
+    if what == 0:
+        case.library(lambda: _read_card(name))
+        return {}
+    if what == 1:
+        return _evaluated(case, name)
+    return predicted(case, rng, "pics", model=name)
+
+
+def _evaluated(case: Case, model: str) -> Facts:
+    import evaluation
+
+    code = case.command(evaluation.main, EvaluationParameters, "pics", "--model", model, "--json", "out.json").code
+    if code != console.WRONG_USE:
+        strict_json(Path("out.json"))
+    return {}
+
+
+def _read_card(name: str) -> None:
+    def refuse(word: str) -> NoReturn:
+        raise Wrong(f"the card has {word}")
+
+    json.loads(model_file.read_card(model_file.locate(name)).to_json(), parse_constant=refuse)
+
+
+def read_run(case: Case, rng: random.Random) -> Facts:
+    """What of a run is read without Keras."""
+    folder = run_folder.RunFolder(Path("r"))
+
+    def begun() -> None:
+        folder.begin(TrainingParameters(data="data").to_json(), {"training": {"a": "b"}, "alphabet": "0123"})
+        folder.end()
+
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: run_folder.start_or_resume(TrainingParameters(run="r", resume=True)),
+        lambda: folder.load_state(),
+        lambda: folder.has_state() and run_folder.best(folder.history()),
+        begun,
+        lambda: run_folder.trained_on("r"),
+    )
+    way = rng.choice(ways)
+    case.library(way)
+    return {}
+
+
+def resumed(case: Case, rng: random.Random) -> Facts:
+    """Go on with a run, or read with it."""
+    import training
+
+    if rng.random() < 0.3:
+        return _evaluated(case, "r")
+    case.command(training.main, TrainingParameters, "--resume", "--run", "r")
+    return {}
+
+
+def drawn(case: Case, rng: random.Random) -> Facts:
+    """Draw a few pictures, or read some, as files say."""
+    from generate_captcha.__main__ import generate
+
+    plain = ["--out", "out", "--count", "3", "--workers", "1"]
+    line = [*plain, "--style", "line"]
+    argv = rng.choice(
+        (
+            [*plain, "--alphabet", "alphabet.txt"],
+            [*plain, "--alphabet", "counted.txt"],
+            [*line, "--alphabet", "dictionary.txt"],
+            [*line, "--text", "text.txt"],
+            [*line, "--backgrounds", "grounds"],
+            [*line, "--fonts", "fonts"],
+            [*plain, "--fonts", "fonts"],
+            [*plain, "--style", "plate", "--layouts", "layout.toml"],
+            ["--lexicon", "lexicon.txt"],
+            ["--charset", "alphabet.txt"],
+        )
+    )
+    if "--out" in argv:
+        case.command(generate, GenerateParameters, *argv)
+        if rng.random() < 0.3 and Path("out/corpus.json").exists():
+            # Files of an earlier corpus are read as well.
+            spoil(Path("out"), rng)
+            case.command(generate, GenerateParameters, *argv)
+    else:
+        predicted(case, rng, "pics", *argv)
+    return {}
+
+
+_KERAS = ("keras", "tensorflow")
+_LIGHT = ("numpy", "cv2", "PIL.Image", "onnxruntime", "prediction", "evaluation", "rich.console", "model.reader")
+_LISTS = (
+    "labels.tsv", "labels.csv", "labels.jsonl", "labels.txt", "labels.json", "metadata.csv", "metadata.jsonl", "gt.txt",
+    "train.txt", "Label.txt", "rec_gt.txt", "annotations.csv", "annotation_train.txt", "corpus.json", "char_map.json",
+    "char_map", "dic.txt", "charset.txt", "data.mdb", "lock.mdb", "AB12_0.txt", "AB12_0.gt.txt", "2.txt", "a.tfrecord",
+    "x-00000-of-00001", "new.png", "new.gif", "convert.json",
+)  # fmt: skip
+
+KINDS: dict[str, Kind] = {
+    "pictures": Kind(seeds.pictures, read_pictures, "untouched", _LISTS, imports=_LIGHT),
+    "lists": Kind(seeds.lists, read_lists, strays=_LISTS, imports=_LIGHT),
+    "records": Kind(seeds.records, read_records, "checked", _LISTS, imports=(*_LIGHT, "lmdb")),
+    "archives": Kind(seeds.archives, unpacked, within="archive", imports=("tarfile", "zipfile", "tyro")),
+    "caches": Kind(seeds.caches, read_cache, "all", within=".cache", imports=_LIGHT, prepare=packed),
+    "onnx": Kind(seeds.onnx_models, read_models, "checked", within="model", imports=_LIGHT, cases=15),
+    "runs": Kind(seeds.runs, read_run, "none", ("state.npz", "history.csv", "training.lock"), "r/", ("r",), _LIGHT),
+    "settings": Kind(seeds.settings, drawn, imports=(*_LIGHT, "generate_captcha.corpus", "generate_captcha.styles.line",
+                                                     "generate_captcha.styles.plate", "fontTools.ttLib")),
+    "keras": Kind(seeds.keras_models, read_models, "checked", within="model", imports=(*_LIGHT, *_KERAS), cases=6),
+    "all_onnx": Kind(seeds.all_onnx_models, read_models, "checked", within="model", imports=_LIGHT, cases=0),
+    "trainings": Kind(seeds.trainings, resumed, "none", (), "r/", ("r", "out", ".cache"), (*_LIGHT, *_KERAS), 0),
+}  # fmt: skip
+
+
+def load(kind: Kind) -> None:
+    """Import what all cases need, so that the processes that are forked have it."""
+    for name in kind.imports:
+        if name == "keras":
+            from model.network import import_keras
+
+            import_keras()
+        else:
+            importlib.import_module(name)
+
+
+def wrong_facts(kind: Kind, expected: Facts, found: Facts, mutations: Sequence[Mutation]) -> str:
+    """What is not as the sound seed has it and should be; empty where nothing is."""
+    touched = {mutation.path for mutation in mutations}
+    all_raw = all(mutation.raw for mutation in mutations)
+    for name, fact in expected.items():
+        file = name.rpartition(" ")[2]
+        if kind.same == "untouched":
+            # PNG files have checksums.
+            raw = file.endswith(".png") and all(mutation.raw for mutation in mutations if mutation.path == file)
+            needed, fixed = file not in touched, file not in touched or raw
+        else:
+            needed, fixed = kind.same == "all", kind.same == "all" or all_raw
+        if needed and name not in found:
+            return f"{name} is missing"
+        if fixed and found.get(name, fact) != fact:
+            return f"{name} gives {found[name][:80]!r} instead of {fact[:80]!r}"
+    if kind.same == "all" and (new := sorted(found.keys() - expected.keys())):
+        return f"{new[0]} is new: {found[new[0]][:80]!r}"
+    return ""

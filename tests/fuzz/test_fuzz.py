@@ -1,0 +1,26 @@
+"""No input makes a command crash, hang, fill the memory, leave something behind, or say what is not so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.kinds import KINDS
+
+ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux: processes are forked")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_spoilt_inputs(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    minutes, seed = request.config.getoption("--fuzz-minutes"), request.config.getoption("--fuzz-seed")
+    if not KINDS[kind].cases and not minutes:
+        pytest.skip("takes minutes: give --fuzz-minutes")
+    command = [sys.executable, "-m", "tests.fuzz", kind, "--seed", str(seed), "--keep", str(tmp_path)]
+    command += ["--minutes", str(minutes)] if minutes else []
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
