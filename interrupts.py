@@ -12,11 +12,18 @@ Anywhere else, as in a program that imports `model.reader`, signals are left alo
 
 from __future__ import annotations
 
+# No more imports: until the first handler is there, an interruption is a traceback.
 import os
-import signal
 import sys
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+    from typing import Any
+else:
+    # What is built in; `signal` itself imports half a dozen others.
+    import _signal as signal
 
 INTERRUPTED = 130
 SENTENCE = "interrupted: what was finished is kept; the same command goes on or starts again"
