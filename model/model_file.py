@@ -195,6 +195,7 @@ def load(path: Path) -> tuple[Any, Card]:
     from model.network import import_keras
 
     card = read_card(path)
+    runtimes.not_forked()
     keras = import_keras()
     # Layers of our own are known to Keras once they are imported.
     import model.attention

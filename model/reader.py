@@ -85,7 +85,9 @@ class Reader:
     `greedy` or `beam` (None: as the model file says); with `top` > 1 readings list that many texts. With a
     `constraint`, such as `Constraint(length="7", pattern="[A-Z]+[0-9]+")`, texts satisfy it; CTC then finds the most
     probable of them, whatever the decoder, and attention looks for it by beam search. Raises UserError for a file that
-    is no model file of this kit, and for a constraint that no text of the model satisfies. Batches have `batch_size`
+    is no model file of this kit, and for a constraint that no text of the model satisfies; TypeError for a constraint
+    that is none. A pickled Reader opens its file anew; so does one of an ONNX file in a forked process, where one of a
+    `.keras` file raises UserError. Batches have `batch_size`
     pictures, by default 64, and 32 of an ONNX file, of which every core reads one.
     """
 
@@ -99,7 +101,19 @@ class Reader:
         head: Literal["ctc", "attention"] | None = None,
         constraint: Constraint = ANY_TEXT,
     ) -> None:
+        if not isinstance(constraint, Constraint):
+            raise TypeError(
+                f"constraint is a {type(constraint).__name__}: give a Constraint, such as "
+                "Constraint(pattern='[A-Z]{4}')"
+            )
+        for name, given, allowed in (("decoder", decoder, ("greedy", "beam")), ("head", head, ("ctc", "attention"))):
+            if given not in (None, *allowed):
+                raise UserError(f"{name} is {given!r}: give one of {', '.join(allowed)}")
+        for name, number in (("beam_width", beam_width), ("top", top), ("batch_size", batch_size)):
+            if number is not None and number < 1:
+                raise UserError(f"{name} is {number}: give 1 or more")
         self.path = model_file.locate(model)
+        self._opened_with = (decoder, beam_width, top, batch_size, head, constraint)
         # First of all, being soon done: what is wrong with it is told before the network is opened.
         self._allowed = constraint.automaton(model_file.read_card(self.path).alphabet)
         run, self.card = model_file.opened(self.path)
@@ -122,6 +136,10 @@ class Reader:
         self._compiles = self.path.suffix != ".onnx"
         self._workers = 1 if self._compiles else console.cores()
         self._batch_size = batch_size or (BATCH_SIZE if self._compiles else BATCH_SIZE_ONNX)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process opens the file anew, wherever it runs.
+        return type(self), (str(self.path.absolute()), *self._opened_with)
 
     def read(self, sources: Iterable[Source]) -> Iterator[Reading]:
         """Read any number of sources, in their order; an unreadable one gives a reading with an error.

@@ -6,6 +6,7 @@ follows, texts, is NumPy's work and the same for all (the heads' decoders).
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ IMAGES, WIDTHS = "images", "widths"
 MANY = 8
 #: onnxruntime's word for as many threads as there are cores.
 ALL_CORES = 0
+
+#: The process in which Keras was first used.
+_keras_process: int | None = None
 
 #: Computes the outputs named from the inputs of the part that has them; first axis of all is the batch.
 Runtime: TypeAlias = Callable[[Mapping[str, NDArray[Any]], Sequence[str]], list[NDArray[Any]]]
@@ -60,15 +64,32 @@ def merged(parts: Sequence[Part]) -> list[Part]:
     ]
 
 
+def not_forked() -> None:
+    """Raise UserError where Keras was used before this process was forked.
+
+    The threads of its backend are not there, and it would wait for them for ever.
+    """
+    global _keras_process
+    if _keras_process is None:
+        _keras_process = os.getpid()
+    if _keras_process != os.getpid():
+        raise UserError(
+            "a .keras file was opened before this child process was forked, and Keras hangs after a fork: open it "
+            "only in the processes that read, start those by spawn, or export it to .onnx"
+        )
+
+
 def of_keras(parts: Sequence[Part]) -> Runtime:
-    """Keras, on any of its backends."""
+    """Keras, on any of its backends. What is returned raises UserError in a process that was forked from this one."""
     from model.network import jit_compile
 
+    not_forked()
     for part in parts:
         if not part.network.compiled:
             part.network.compile(jit_compile=jit_compile())
 
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        not_forked()
         part = next(part for part in parts if set(outputs) <= set(part.outputs))
         given = [inputs[name] for name in part.inputs]
         found = part.network.predict_on_batch(given if len(given) > 1 else given[0])
@@ -83,6 +104,7 @@ def of_onnx(path: Path) -> Runtime:
 
     What is returned may be called by several threads at a time. Few pictures are computed by all cores, many by the
     core of the thread that calls: then as many threads as there are cores get more done than one with all of them.
+    A process that was forked from this one opens the file anew.
     """
     try:
         import onnxruntime
@@ -100,16 +122,17 @@ def of_onnx(path: Path) -> Runtime:
             reason = str(error).partition("\n")[0]
             raise UserError(f"the network in {path} cannot be opened ({reason}): export it again") from error
 
-    sessions = {ALL_CORES: session(ALL_CORES)}
-    opening = threading.Lock()
+    # By their process: in one that was forked, the threads of those that were copied are not there.
+    sessions = {(os.getpid(), ALL_CORES): session(ALL_CORES)}
+    opening = {os.getpid(): threading.Lock()}
 
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        threads = ALL_CORES if len(next(iter(inputs.values()))) < MANY else 1
-        with opening:
-            if threads not in sessions:
-                sessions[threads] = session(threads)
+        process, threads = os.getpid(), ALL_CORES if len(next(iter(inputs.values()))) < MANY else 1
+        with opening.setdefault(process, threading.Lock()):
+            if (process, threads) not in sessions:
+                sessions[process, threads] = session(threads)
         try:
-            found: list[NDArray[Any]] = sessions[threads].run(list(outputs), dict(inputs))
+            found: list[NDArray[Any]] = sessions[process, threads].run(list(outputs), dict(inputs))
         except Exception as error:
             reason = str(error).partition("\n")[0]
             raise UserError(f"the network in {path} is not as its card says ({reason}): export it again") from error

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import re
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 import picture
-from model import model_file
+from console import UserError
+from model import model_file, runtimes
+from model.constraints import Constraint
 from model.model_file import Card
 from model.reader import Reader
 
@@ -87,3 +94,71 @@ def test_arrays_are_read_as_files_are() -> None:
 def test_one_source_in_place_of_several_is_refused(source: Any) -> None:
     with pytest.raises(TypeError, match="give a list"):
         next(Reader("captcha").read(source))
+
+
+def test_a_reader_is_pickled_by_what_it_was_opened_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = str(next((Path(__file__).parents[2] / "DB" / "samples").rglob("*.png")))
+    monkeypatch.chdir(Path(__file__).parents[2])
+    reader = Reader("model/weights/captcha_lite.onnx", top=2, constraint=Constraint(length="4"))
+    pickled = pickle.dumps(reader)
+    # A process that is spawned may work somewhere else.
+    monkeypatch.chdir(tmp_path)
+    (one,), (other,) = (list(each.read([path])) for each in (reader, pickle.loads(pickled)))
+    assert (one.text, one.alternatives, one.error) == (other.text, other.alternatives, None)
+    assert len(other.alternatives) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("under_way", [False, True])
+def test_a_forked_process_reads_with_an_onnx_file(under_way: bool) -> None:
+    story = f"""
+import os, sys
+from pathlib import Path
+from model.reader import Reader
+paths = sorted(Path("DB/samples").rglob("*.png"))
+reader = Reader("captcha_lite", batch_size=8)
+texts = [reading.text for reading in reader.read(paths)]
+if {under_way}:
+    begun = reader.read(paths * 50)
+    next(begun)
+child = os.fork()
+if not child:
+    os.write(1, b"same" if [reading.text for reading in reader.read(paths)] == texts else b"different")
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", story], capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=100
+    )
+    assert done.stdout == "same", done
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_says_that_keras_would_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "_keras_process", os.getpid())
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            Reader(str(model_file.SHIPPED / "captcha_lite.keras"))
+        except UserError as error:
+            code = 0 if "before this child process was forked" in str(error) else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"constraint": "[A-Z]{4}"}, "constraint is a str: give a Constraint, such as"),
+        ({"constraint": {"length": "4"}}, "constraint is a dict"),
+        ({"decoder": "beem"}, "decoder is 'beem': give one of greedy, beam"),
+        ({"head": "CTC"}, "head is 'CTC': give one of ctc, attention"),
+        ({"top": 0}, "top is 0: give 1 or more"),
+        ({"batch_size": -1}, "batch_size is -1: give 1 or more"),
+    ],
+)
+def test_what_a_reader_cannot_do_is_an_error_in_one_sentence(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises((TypeError, UserError), match=re.escape(sentence)):
+        Reader("captcha_lite", **given)
