@@ -243,3 +243,11 @@ def parts(text: str) -> list[int]:
     if numbers[0] < 1 or any(after <= before for before, after in itertools.pairwise(numbers)):
         raise ValueError("growing numbers, separated by commas, such as 50,100,200")
     return numbers
+
+
+def byte_count(text: str) -> int:
+    """`500MB`, `1.5 TB`, `4096` -> bytes, the units in powers of 1000. Raises ValueError."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?) ?([KMGT]?)B?", text, re.IGNORECASE | re.ASCII)
+    if not match or not (count := round(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))):
+        raise ValueError("a size is a number of bytes, such as 500MB, 20GB or 1.5TB")
+    return count

@@ -110,6 +110,19 @@ def _checked_pattern(text: str) -> str:
     return text
 
 
+def _checked_encoding(text: str) -> str:
+    try:
+        b"a".decode(text)
+    except (LookupError, ValueError) as error:
+        raise ValueError("no encoding of text, such as gbk, big5, shift_jis, euc_kr or cp437") from error
+    return text
+
+
+def _checked_byte_count(text: str) -> str:
+    notation.byte_count(text)
+    return text
+
+
 def _checked_parts(text: str) -> str:
     notation.parts(text)
     return text
@@ -341,6 +354,16 @@ class UnpackParameters(Parameters):
 
     archive: Annotated[Positional[str], arg(metavar="ARCHIVE")] = Field(description="The archive.")
     out: Annotated[Positional[str], arg(metavar="DIR")] = Field(description="Folder to unpack into.")
+    names: Annotated[
+        Optional[str],
+        AfterValidator(lambda text: text and _checked_encoding(text)),
+        chosen("ENCODING", "UTF-8"),
+    ] = Field(None, description="Encoding of file names that are not marked as UTF-8, such as gbk or shift_jis.")
+    max_size: Annotated[
+        Optional[str],
+        AfterValidator(lambda text: text and _checked_byte_count(text)),
+        chosen("SIZE", "100 times the archive, at least 1GB"),
+    ] = Field(None, description="Bytes to unpack at the most, such as 50GB.")
 
 
 class TrainingParameters(Parameters):

@@ -2,61 +2,124 @@
 
 from __future__ import annotations
 
+import bz2
+import contextlib
+import errno
+import filecmp
+import gzip
+import itertools
 import lzma
 import os
 import re
 import shlex
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple, Protocol
 
 import console
+import notation
 from console import UserError, warn
 from parameter import UnpackParameters
 
-#: What the libraries raise when an archive is broken, beside OSError without a number and RuntimeError.
-_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+#: Members of an archive, folders included; characters of a name, and folders in it.
+_MOST_MEMBERS = 20_000_000
+_LONGEST_NAME, _DEEPEST_NAME = 1000, 50
+
+#: Times the archive's size that it may unpack to, unless --max-size says otherwise, and what is always allowed.
+#: Pictures hardly shrink; text and bitmaps of one colour do, up to about a thousand times.
+_RATIO, _ALWAYS = 100, 10**9
+
+#: Bytes of a header in a tar that has the long name or the properties of the next member.
+_LARGEST_HEADER = 1 << 20
+_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+
+#: How a zip says that a name is UTF-8, and that a file is encrypted; and the extra field with a name in UTF-8.
+_UTF8, _ENCRYPTED, _UNICODE_PATH = 0x800, 0x1, 0x7075
+
+#: Encodings of names that are tried to make a suggestion.
+_ENCODINGS = ("gbk", "big5", "shift_jis", "euc_kr", "cp866", "cp437")
+
+_WINDOWS = os.name == "nt"
+
+#: Names that Windows gives to devices, and characters that cannot stand in its names.
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\.|$)", re.IGNORECASE)
+_NOT_IN_WINDOWS = re.compile(r'[\x00-\x1f<>:"|?*\\]|[. ]$')
+
+_CHUNK = 1 << 20
+
+
+class _Damage(Exception):
+    """What an archive's reader complains of."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Member(NamedTuple):
     """A file in an archive, or a link to one."""
 
     name: str
-    size: int
     open: Callable[[], IO[bytes] | None]
     link: str | None  #: where it leads, as a path in the archive
+
+
+class _Budget:
+    """Counts bytes as they are unpacked: what a header claims may be a lie."""
+
+    def __init__(self, archive: Path, limit: int) -> None:
+        self._archive, self.limit, self._taken = archive, limit, 0
+
+    def take(self, count: int) -> None:
+        """Raise UserError where `count` more bytes are too many."""
+        self._taken += count
+        if self._taken > self.limit:
+            raise UserError(
+                f"{self._archive} unpacks to more than {self.limit:,} bytes: if it is to be trusted, allow more with "
+                "--max-size, such as 50GB"
+            )
 
 
 def unpack(parameters: UnpackParameters) -> int:
     """Unpack the files that are not there yet; returns the exit code."""
     archive, out = Path(parameters.archive), Path(parameters.out)
-    if not archive.is_file():
+    if not archive.exists():
         raise UserError(f"{archive} does not exist: give an archive, such as mjsynth.tar.gz")
+    if not archive.is_file():
+        raise UserError(f"{archive} is no file: give an archive, such as mjsynth.tar.gz")
+    if parameters.max_size:
+        limit = notation.byte_count(parameters.max_size)
+    else:
+        limit = max(_ALWAYS, _RATIO * archive.stat().st_size)
+    budget = _Budget(archive, limit)
     new = there = 0
     parents: set[Path] = set()
     try:
         with archive.open("rb") as file, console.progress("unpacking", None, "files") as advance:
-            # By how it begins: that it ends as a zip does is true of a tar whose last file is one.
-            members = _zip if file.read(2) == b"PK" else _tar
-            file.seek(0)
-            for member in members(file):
+            for member in _members(file, archive, budget, parameters.names):
                 target = out / _inside(archive, member.name)
-                if target.parent not in parents:
-                    _make_folder(out, target.parent, archive)
-                    parents.add(target.parent)
-                if _write(archive, out, member, target):
-                    new += 1
-                else:
-                    there += 1
+                with _naming(archive, member.name):
+                    if target.parent not in parents:
+                        _make_folder(out, target.parent, archive)
+                        parents.add(target.parent)
+                    if _write(archive, out, member, target, budget):
+                        new += 1
+                    else:
+                        there += 1
                 advance(1)
-    except (OSError, RuntimeError, *_DAMAGE) as error:
-        if isinstance(error, OSError) and error.errno:  # a full disk, and the like
-            raise
+    except _Damage as error:
         raise UserError(
             f"{archive} cannot be unpacked beyond its first {new + there:,} files ({error}): "
             "it is damaged, cut short or no archive; get it again"
@@ -68,12 +131,55 @@ def unpack(parameters: UnpackParameters) -> int:
     return console.ALL_DONE
 
 
-def _tar(file: BinaryIO) -> Iterator[_Member]:
+@contextlib.contextmanager
+def _naming(archive: Path, name: str) -> Iterator[None]:
+    """Say so where a file system cannot hold a name, as FAT cannot hold `a:b`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EILSEQ):
+            raise
+        raise UserError(
+            f"{archive}: {name!r} cannot be the name of a file here ({error.strerror}): unpack it elsewhere"
+        ) from None
+
+
+def _members(file: BinaryIO, archive: Path, budget: _Budget, encoding: str | None) -> Iterator[_Member]:
+    """The files of an archive. Raises _Damage, and UserError for what is refused."""
+    try:
+        # By how it begins: that it ends as a zip does is true of a tar whose last file is one.
+        start = file.read(6)
+        file.seek(0)
+        members = _zip(file, archive, budget, encoding) if start[:2] == b"PK" else _tar(file, start, budget, encoding)
+        for count, member in enumerate(members):
+            if count >= _MOST_MEMBERS:
+                raise UserError(f"{archive} holds more than {_MOST_MEMBERS:,} files: unpack it with other means")
+            if member is not None:
+                yield member
+    except (UserError, _Damage):
+        raise
+    except Exception as error:  # broken archives make their readers raise whatever they like
+        raise _Damage(str(error) or type(error).__name__) from None
+
+
+def _tar(file: BinaryIO, start: bytes, budget: _Budget, encoding: str | None) -> Iterator[_Member | None]:
+    """The files; None for each folder."""
+    stream = _Stream(_decompressed(file, start), budget)
     # As a stream: the ten gigabytes of MJSynth are not read twice, once to list them.
-    with tarfile.open(fileobj=file, mode="r|*") as archive:
+    with tarfile.open(  # type: ignore[call-overload]
+        fileobj=stream,
+        mode="r|",
+        tarinfo=_Header,
+        encoding=encoding or "utf-8",
+        errors="surrogateescape",
+    ) as archive:
         for info in archive:
+            stream.allow_headers()
+            for name in (info.name, info.linkname):
+                _refuse_undecoded(Path(file.name), name, encoding)
             if info.isdir():
                 _inside(Path(file.name), info.name)
+                yield None
                 continue
             if not (info.isfile() or info.issym() or info.islnk()):
                 raise UserError(f"{file.name}: {info.name} is a device or pipe: this is no archive of pictures")
@@ -84,21 +190,139 @@ def _tar(file: BinaryIO) -> Iterator[_Member]:
                 if info.linkname.startswith("/"):
                     raise UserError(f"{file.name}: {info.name} links to {info.linkname}, outside of the folder")
                 link = os.path.normpath(os.path.join(os.path.dirname(info.name), info.linkname)).replace(os.sep, "/")
-            yield _Member(info.name, info.size, lambda info=info: archive.extractfile(info), link)  # type: ignore[misc]
+            yield _Member(info.name, lambda info=info: archive.extractfile(info), link)  # type: ignore[misc]
             # Kept for looking back, half a kilobyte each, which a stream cannot.
-            archive.members.clear()  # type: ignore[attr-defined]
+            archive.members.clear()
 
 
-def _zip(file: BinaryIO) -> Iterator[_Member]:
+def _decompressed(file: BinaryIO, start: bytes) -> _Readable:
+    # Not by tarfile: it unpacks ten kilobytes at a time, of which bzip2 may make ten gigabytes.
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(file)
+    if start.startswith(b"BZh"):
+        return bz2.open(file)
+    if start.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
+        return lzma.open(file)
+    return file
+
+
+class _Stream:
+    """What tarfile reads; it has an end even where headers and padding go on for ever."""
+
+    def __init__(self, file: _Readable, budget: _Budget) -> None:
+        self._file, self._budget = file, budget
+        self._left = budget.limit + 64 * _CHUNK
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            self._budget.take(self._budget.limit + 1)
+        return data
+
+    def allow_headers(self) -> None:
+        """One more member has been found, whose headers and padding do not count."""
+        self._left += 16 * tarfile.BLOCKSIZE
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose size is checked before what follows is read into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            # Left alone, tarfile takes a damaged header for the end of the archive.
+            raise tarfile.ReadError(str(error)) from None
+        if info.size < 0 or (info.type in _EXTENSIONS and info.size > _LARGEST_HEADER):
+            raise tarfile.ReadError(f"a header of {info.size:,} bytes")
+        return info
+
+
+def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> Iterator[_Member | None]:
+    """The files; None for each folder."""
     with zipfile.ZipFile(file) as archive:
-        for info in archive.infolist():
+        found = archive.infolist()
+        for name, info in zip(names := _names(path, found, encoding), found, strict=True):
+            if info.flag_bits & _ENCRYPTED:
+                raise UserError(f"{path}: {name} is encrypted: unpack it with its password by other means")
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # Python's readers of bzip2 and LZMA unpack four kilobytes at a time, whatever becomes of them.
+                raise UserError(
+                    f"{path}: {name} is compressed by method {info.compress_type}, which is not read (8 is): unpack "
+                    "it with 7-Zip"
+                )
+        if sum(info.file_size for info in found) > budget.limit:
+            budget.take(budget.limit + 1)
+        for name, info in zip(names, found, strict=True):
             kind = stat.S_IFMT(info.external_attr >> 16)
-            if info.is_dir():
-                _inside(Path(file.name), info.filename)
+            _inside(path, name)
+            # Some programs of Windows write its own separators.
+            name = name.replace("\\", "/")
+            if name.endswith("/"):
+                yield None
                 continue
             if kind not in (0, stat.S_IFREG):
-                raise UserError(f"{file.name}: {info.filename} is a link or device: this is no archive of pictures")
-            yield _Member(info.filename, info.file_size, lambda info=info: archive.open(info), None)  # type: ignore[misc]
+                raise UserError(f"{path}: {name} is a link or device: this is no archive of pictures")
+            yield _Member(name, lambda info=info: archive.open(info), None)  # type: ignore[misc]
+
+
+def _names(path: Path, found: list[zipfile.ZipInfo], encoding: str | None) -> list[str]:
+    """The names in a zip, with `/`. Where nothing says that they are UTF-8, all of them are, or none.
+
+    A few names in another encoding happen to be valid UTF-8. Raises UserError where the encoding is not known.
+    """
+    known = [_known_name(info) for info in found]
+    # Python has taken the others for the code page of the first PCs, which has a character for every byte.
+    raw = [info.orig_filename.encode("cp437") if name is None else b"" for name, info in zip(known, found, strict=True)]
+    decoded = _decoded(path, raw, encoding)
+    return [other if name is None else name for name, other in zip(known, decoded, strict=True)]
+
+
+def _known_name(info: zipfile.ZipInfo) -> str | None:
+    """A name that is marked as UTF-8, or has a copy in UTF-8; None of another."""
+    if info.flag_bits & _UTF8:
+        return info.orig_filename
+    extra = info.extra
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        # Its checksum is that of the name that it is a copy of.
+        checksum = struct.pack("<I", zlib.crc32(info.orig_filename.encode("cp437")))
+        if kind == _UNICODE_PATH and field.startswith(b"\1" + checksum):
+            with contextlib.suppress(UnicodeDecodeError):
+                return field[5:].decode()
+    return None
+
+
+def _refuse_undecoded(archive: Path, name: str, encoding: str | None) -> None:
+    """Raise UserError for a name that had bytes of another encoding, which stand in it as halves of surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        _decoded(archive, [name.encode(encoding or "utf-8", "surrogateescape")], encoding)
+        raise UserError(f"{archive}: {name!r} is no name: this archive is not to be trusted") from None
+
+
+def _decoded(archive: Path, names: list[bytes], encoding: str | None) -> list[str]:
+    """Names in an encoding, UTF-8 where none is given. Raises UserError for others, with a suggestion."""
+    try:
+        return [name.decode(encoding or "utf-8") for name in names]
+    except UnicodeDecodeError as error:
+        wrong = bytes(error.object)
+    readings = []
+    for other in _ENCODINGS:
+        with contextlib.suppress(UnicodeDecodeError):
+            for name in names:
+                name.decode(other)
+            readings.append(f"--names {other} makes it {wrong.decode(other)!r}")
+    raise UserError(
+        f"{archive}: the name {wrong!r} is not {encoding or 'UTF-8'}: say with --names how names are encoded; "
+        + ", ".join(readings[:4])
+    )
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:
@@ -106,7 +330,20 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
     parts = re.split(r"[/\\]", name)
     if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
         raise UserError(f"{archive}: {name!r} leads out of the folder: this archive is not to be trusted")
-    return PurePosixPath(*(part for part in name.split("/") if part not in ("", ".")))
+    kept = [part for part in name.split("/") if part not in ("", ".")]
+    if len(name) > _LONGEST_NAME or len(kept) > _DEEPEST_NAME:
+        raise UserError(
+            f"{archive}: the name {name[:60]!r}… has {len(name):,} characters in {len(kept):,} parts, more than "
+            f"{_LONGEST_NAME:,} in {_DEEPEST_NAME}: this is no archive of pictures"
+        )
+    if _WINDOWS and (odd := next((part for part in kept if not _fits_windows(part)), None)):
+        # Windows would write to a device, or drop what is at the end and join files.
+        raise UserError(f"{archive}: {odd!r} cannot be the name of a file on Windows: unpack it on another system")
+    return PurePosixPath(*kept)
+
+
+def _fits_windows(part: str) -> bool:
+    return not (_DEVICES.match(part) or _NOT_IN_WINDOWS.search(part))
 
 
 def _make_folder(out: Path, folder: Path, archive: Path) -> None:
@@ -116,7 +353,7 @@ def _make_folder(out: Path, folder: Path, archive: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _write(archive: Path, out: Path, member: _Member, target: Path) -> bool:
+def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Budget) -> bool:
     """Write a file, whole or not at all; False when it is there."""
     if target.is_symlink():
         raise UserError(f"{target} is a link, in the way of a file of {archive}: remove the link")
@@ -124,28 +361,52 @@ def _write(archive: Path, out: Path, member: _Member, target: Path) -> bool:
         source = out / _inside(archive, member.link)
         if not source.is_file() or source.is_symlink():
             raise UserError(f"{archive}: {member.name} links to {member.link}, which is no file before it in there")
-        if _is_there(archive, target, source.stat().st_size):
+        budget.take(source.stat().st_size)
+        if target.is_file():
+            _refuse_others(archive, target, filecmp.cmp(source, target, shallow=False))
             return False
-        with console.atomic(target, sync=False) as temporary:
+        with console.atomic(target) as temporary:
             shutil.copyfile(source, temporary)
         return True
-    if _is_there(archive, target, member.size):
+    if target.is_file():
+        with target.open("rb") as file:
+            _refuse_others(archive, target, _same(_content_of(member, budget), file))
         return False
-    content = member.open()
-    assert content is not None
-    with content, console.atomic(target, sync=False) as temporary, temporary.open("wb") as file:
-        shutil.copyfileobj(content, file)
+    with console.atomic(target) as temporary, temporary.open("wb") as file:
+        for chunk in _content_of(member, budget):
+            file.write(chunk)
     return True
 
 
-def _is_there(archive: Path, target: Path, size: int) -> bool:
-    """Whether an earlier call has written a file of `size` bytes. Raises UserError where `target` is another file."""
-    if not target.is_file():
-        return False
-    # Files are written whole: one of another size is not ours.
-    if target.stat().st_size != size:
-        raise UserError(f"{target} is in the way of a file of {archive}: move it, or unpack into another folder")
-    return True
+def _content_of(member: _Member, budget: _Budget) -> Iterator[bytes]:
+    """A file in pieces. Raises _Damage, and UserError where it is too large."""
+    try:
+        content = member.open()
+        assert content is not None
+        with content:
+            while chunk := content.read(_CHUNK):
+                budget.take(len(chunk))
+                yield chunk
+    except UserError:
+        raise
+    except Exception as error:
+        raise _Damage(str(error) or type(error).__name__) from None
+
+
+def _same(chunks: Iterable[bytes], file: BinaryIO) -> bool:
+    """Whether a file holds these bytes and no more; all of them are read either way, as a stream has to be."""
+    checks = [file.read(len(chunk)) == chunk for chunk in itertools.chain(chunks, [b""])]
+    return all(checks) and not file.read(1)
+
+
+def _refuse_others(archive: Path, target: Path, same: bool) -> None:
+    # Files are written whole: one with other content was there before, or stands twice in the archive, maybe in
+    # capitals, which some file systems do not tell from small letters.
+    if not same:
+        raise UserError(
+            f"{target} is in the way of a file of {archive} with other content: move it, or unpack into another "
+            "folder; if the archive holds the name twice, get another archive"
+        )
 
 
 def _content(out: Path) -> Path:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import itertools
 import os
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,9 +34,9 @@ def unpack(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyte
     """Run the command in a folder of its own; gives exit code and stderr."""
     monkeypatch.chdir(tmp_path)
 
-    def unpack(archive: Path | str, out: str = "out") -> tuple[int, str]:
+    def unpack(archive: Path | str, out: str = "out", *flags: str) -> tuple[int, str]:
         with pytest.raises(SystemExit) as stop:
-            run(["unpack", str(archive), out])
+            run(["unpack", str(archive), out, *flags])
         assert isinstance(stop.value.code, int)
         return stop.value.code, capsys.readouterr().err
 
@@ -83,12 +88,12 @@ def test_archives_are_unpacked_and_gone_on_with(kind: str, unpack: Unpack, tmp_p
 def test_a_file_of_ones_own_is_not_replaced(unpack: Unpack, tmp_path: Path) -> None:
     links = [member("hard.jpg", type=tarfile.LNKTYPE, linkname="c.jpg")]
     path = tar(tmp_path / "a.tar", member("c.jpg", b"good"), *links, mode="w:")
-    for name in ("c.jpg", "hard.jpg"):
+    for name, own in itertools.product(("c.jpg", "hard.jpg"), (b"my own", b"size", b"", b"good and more")):
         Path("out").mkdir(exist_ok=True)
-        Path("out", name).write_bytes(b"my own")
+        Path("out", name).write_bytes(own)
         code, err = unpack(path)
-        assert (code, f"out/{name} is in the way of a file of {path}" in err) == (2, True)
-        assert Path("out", name).read_bytes() == b"my own"
+        assert (code, f"out/{name} is in the way of a file of {path} with other content" in err) == (2, True)
+        assert Path("out", name).read_bytes() == own
         Path("out", name).unlink()
     assert unpack(path)[0] == 0
     assert "out: 0 files unpacked; 2 were there" in unpack(path)[1]
@@ -210,3 +215,227 @@ def test_no_archive(unpack: Unpack) -> None:
         2,
         "error: nowhere.tar.gz does not exist: give an archive, such as mjsynth.tar.gz\n",
     )
+
+
+def raw_zip(path: Path, *names: bytes, flags: int = 0, extra: bytes = b"") -> Path:
+    """A zip whose names are these bytes, as a program of another system writes them; each file holds its number."""
+    data, directory = b"", b""
+    for number, name in enumerate(names):
+        content = b"%d" % number
+        fields = struct.pack("<HHHHLLLHH", flags, 0, 0, 0, zlib.crc32(content), 1, 1, len(name), len(extra))
+        directory += b"PK\1\2" + struct.pack("<HH", 20, 20) + fields + struct.pack("<HHHLL", 0, 0, 0, 0, len(data))
+        directory += name + extra
+        data += b"PK\3\4" + struct.pack("<H", 20) + fields + name + extra + content
+    counts = struct.pack("<HHHHLLH", 0, 0, len(names), len(names), len(directory), len(data), 0)
+    path.write_bytes(data + directory + b"PK\5\6" + counts)
+    return path
+
+
+def test_names_of_a_zip_that_are_not_marked_but_utf8(unpack: Unpack, tmp_path: Path) -> None:
+    """As macOS packs."""
+    assert unpack(raw_zip(tmp_path / "a.zip", "京A1_1.png".encode(), b"plain.png"))[0] == 0
+    assert content() == {"京A1_1.png": b"0", "plain.png": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("gbk", "京A1_1.png"), ("shift_jis", "品川_1.png"), ("euc_kr", "서울_1.png"), ("cp866", "А1_1.png")],
+)
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+def test_names_in_another_encoding_have_to_be_told(
+    kind: str, encoding: str, name: str, unpack: Unpack, tmp_path: Path
+) -> None:
+    """As Windows packs in China, Japan, Korea and Russia, and as old tars are."""
+    path = tmp_path / "a"
+    if kind == "zip":
+        raw_zip(path, b"a.png", name.encode(encoding))
+    else:
+        with tarfile.open(path, f"w:{kind[4:]}", format=tarfile.GNU_FORMAT, encoding=encoding) as archive:  # type: ignore[call-overload]
+            for index, each in enumerate(("a.png", name)):
+                info, data = member(each, b"%d" % index)
+                archive.addfile(info, data)
+    code, err = unpack(path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"the name {name.encode(encoding)!r} is not UTF-8: say with --names how names are encoded; " in err
+    assert f"--names {encoding} makes it {name!r}" in err
+    # Of a zip all names are known beforehand.
+    assert content() == ({} if kind == "zip" else {"a.png": b"0"})
+    assert unpack(path, "out", "--names", encoding)[0] == 0
+    assert content() == {"a.png": b"0", name: b"1"}
+
+
+def test_one_name_that_is_not_utf8_makes_all_of_them_so(unpack: Unpack, tmp_path: Path) -> None:
+    """The two bytes of a name in GBK may be those of a letter in UTF-8."""
+    both = b"\xc4\x81.png"
+    assert both.decode() == "ā.png"
+    path = raw_zip(tmp_path / "a.zip", both, "京.png".encode("gbk"))
+    assert "is not UTF-8" in unpack(path)[1]
+    assert unpack(path, "out", "--names", "gbk")[0] == 0
+    assert content() == {both.decode("gbk"): b"0", "京.png": b"1"}
+
+
+def test_names_that_say_they_are_utf8_are_taken_at_their_word(unpack: Unpack, tmp_path: Path) -> None:
+    name = "京A1_1.png"
+    old = name.encode("gbk")
+    copy = b"\1" + struct.pack("<L", zlib.crc32(old)) + name.encode()
+    field = struct.pack("<HH", 0x7075, len(copy)) + copy
+    for path in (
+        raw_zip(tmp_path / "marked.zip", name.encode(), flags=0x800),
+        raw_zip(tmp_path / "copied.zip", old, extra=b"UT\1\0x" + field),
+    ):
+        assert unpack(path, path.stem, "--names", "gbk")[0] == 0
+        assert content(path.stem) == {name: b"0"}
+    stale = field.replace(copy[1:5], b"\0\0\0\0")
+    assert "is not UTF-8" in unpack(raw_zip(tmp_path / "stale.zip", old, extra=stale), "stale")[1]
+    assert "does not" not in unpack(raw_zip(tmp_path / "bad.zip", b"\xff.png", flags=0x800), "bad")[1]
+
+
+def test_an_encoding_that_is_none(unpack: Unpack, tmp_path: Path) -> None:
+    for name in ("klingon", "hex", "rot13"):
+        code, err = unpack(raw_zip(tmp_path / "a.zip", b"a"), "out", "--names", name)
+        assert (code, "no encoding of text, such as gbk" in err) == (2, True)
+
+
+def test_separators_of_windows_in_a_zip_make_folders(unpack: Unpack, tmp_path: Path) -> None:
+    assert unpack(raw_zip(tmp_path / "a.zip", b"train\\a.png", b"train\\sub\\"))[0] == 0
+    assert content() == {"train/a.png": b"0"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_name_that_stands_twice(kind: str, unpack: Unpack, tmp_path: Path) -> None:
+    for same in (True, False):
+        path = tmp_path / f"{same}.{kind}"
+        files = [("a.png", b"one"), ("a.png", b"one" if same else b"two")]
+        if kind == "zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr(*files[0])
+                with pytest.warns(UserWarning, match="Duplicate name"):
+                    archive.writestr(*files[1])
+        else:
+            tar(path, *(member(*file) for file in files), mode="w:")
+        code, err = unpack(path, str(same))
+        assert code == (0 if same else 2)
+        assert ("if the archive holds the name twice, get another archive" in err) == (not same)
+        assert content(str(same)) == {"a.png": b"one"}
+
+
+def test_an_encrypted_zip_is_named(unpack: Unpack, tmp_path: Path) -> None:
+    code, err = unpack(raw_zip(tmp_path / "a.zip", b"a.png", flags=1))
+    assert (code, err) == (
+        2,
+        f"error: {tmp_path}/a.zip: a.png is encrypted: unpack it with its password by other means\n",
+    )
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_a_method_whose_reader_has_no_bounds(method: int, unpack: Unpack, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a.png", bytes(1000))
+    assert f"a.png is compressed by method {method}, which is not read (8 is)" in unpack("a.zip")[1]
+
+
+LARGE = 40_000_000
+
+
+def zeros(path: Path, kind: str) -> Path:
+    """An archive of a few kilobytes that becomes 40 MB, or says so: a file, or headers that are read into memory."""
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.bmp", "w") as file:
+            for _ in range(LARGE // 10**6):
+                file.write(bytes(10**6))
+        return path
+    if kind == "links":
+        return tar(
+            path, member("a", bytes(10**6)), *(member(f"{n}", type=tarfile.LNKTYPE, linkname="a") for n in range(9))
+        )
+    info = tarfile.TarInfo("a.bmp")
+    info.size = LARGE
+    if kind == "pax header":
+        info.type = tarfile.XHDTYPE
+    elif kind == "long name":
+        info.type = tarfile.GNUTYPE_LONGNAME
+    with (bz2.open if kind == "bz2" else gzip.open)(path, "wb", 1) as packed:
+        packed.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(LARGE // 10**6):
+            packed.write(bytes(10**6))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "links", "pax header", "long name"])
+def test_what_becomes_too_large_is_stopped(kind: str, unpack: Unpack, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = zeros(tmp_path / "bomb", kind)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    code, err = unpack(path, "out", "--max-size", "5MB")
+    assert (code, len(err.splitlines())) == (2, 1)
+    told = "a header of 40,000,000 bytes" if kind in ("pax header", "long name") else "more than 5,000,000 bytes"
+    assert told in err
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 25_000, "kilobytes"
+    assert sum(map(len, content().values())) <= 5_000_000 if Path("out").exists() else True
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_by_its_own_size_an_archive_may_become_so_large(
+    unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataset.unpack._ALWAYS", 1000)
+    path = tar(tmp_path / "a.tar.gz", member("a.txt", bytes(10**6)))
+    code, err = unpack(path)
+    assert code == 2
+    assert f"unpacks to more than {100 * path.stat().st_size:,} bytes: if it is to be trusted, allow more with" in err
+    assert unpack(path, "out", "--max-size", "1MB")[0] == 0
+    for wrong in ("0", "-1", "many", "1e9", "5 apples", "9" * 5000):
+        assert "a size is a number of bytes, such as 500MB" in unpack(path, "out", "--max-size", wrong)[1]
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("name", ["a/" * 60 + "a.png", "n" * 1001, "a/" * 5000])
+def test_names_without_measure(name: str, kind: str, unpack: Unpack, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    if kind == "tar":
+        tar(path, member(name, b"x"))
+    else:
+        raw_zip(path, name.encode())
+    code, err = unpack(path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "more than 1,000 in 50: this is no archive of pictures" in err
+    assert len(err) < 500
+
+
+def test_more_members_than_any_archive_of_pictures_has(
+    unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dataset.unpack._MOST_MEMBERS", 3)
+    folders = [member(f"d{n}", type=tarfile.DIRTYPE) for n in range(3)]
+    assert "holds more than 3 files" in unpack(tar(tmp_path / "a.tar", *folders, member("a"), mode="w:"))[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["con", "NUL.png", "a/aux.txt", "com1", "a./b.png", "a.png ", "a<b.png", "a|b", "x?.png"]
+)
+def test_names_that_windows_reads_as_others(
+    name: str, unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tar(tmp_path / "a.tar", member("console.png", b"x"), member("com.1", b"x"), member(name, b"x"), mode="w:")
+    assert unpack(path)[0] == 0
+    monkeypatch.setattr("dataset.unpack._WINDOWS", True)
+    code, err = unpack(path, "windows")
+    assert (code, "cannot be the name of a file on Windows" in err) == (2, True)
+    assert content("windows") == {"console.png": b"x", "com.1": b"x"}
+
+
+@pytest.mark.parametrize("damage", ["header", "size", "boundary"])
+def test_a_damaged_header_does_not_pass_for_the_end(damage: str, unpack: Unpack, tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.tar", *(member(f"{n}.jpg", b"%d" % n) for n in range(5)), mode="w:")
+    data = bytearray(path.read_bytes())
+    if damage == "header":
+        data[2 * 1024 + 5] ^= 1
+    elif damage == "size":
+        data[2 * 1024 + 124 : 2 * 1024 + 136] = b"-7777777777 "
+    else:
+        del data[2 * 1024 + 700 :]
+    path.write_bytes(data)
+    code, err = unpack(path)
+    assert (code, "cannot be unpacked beyond its first" in err) == (2, True)
+    # An incomplete block of zeros after the third file's only byte costs nothing.
+    assert set(content()) == {f"{n}.jpg" for n in range(3 if damage == "boundary" else 2)}
