@@ -43,7 +43,7 @@ def main(parameters: EvaluationParameters) -> int:
     keep_apart(
         [parameters.path, parameters.model, parameters.lexicon, parameters.charset], {"--json": parameters.json_}
     )
-    samples = dataset.collect(parameters.path, parameters.label_pattern)
+    samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
         raise UserError(f"no picture in {parameters.path} has a label: see --label-pattern, or use prediction.py")

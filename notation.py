@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
 import itertools
@@ -12,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from bounded import open_regular
 from console import UserError, warn
 
 #: An alphabet by name: the 6,763 ideographs of GB 2312, 3,755 common ones by their sound, then 3,008 by their radicals.
@@ -25,6 +27,9 @@ UNREADABLE = re.compile(
 
 #: Pixels a side that a size may have.
 LARGEST = 10_000
+
+#: Bytes of a file of characters; all of Unicode, with numbers, has less.
+LARGEST_FILE = 1 << 24
 
 #: The padding in the dictionaries of attention_ocr, no character.
 PADDING = "<nul>"
@@ -153,8 +158,14 @@ def numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
 
 def _lines(path: Path) -> list[str]:
     """The lines of a file, composed (NFC)."""
+    with open_regular(path) as file:
+        data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise ValueError(f"the file has more than {LARGEST_FILE:,} bytes; give one with one character per line")
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig")).split("\n")
+        text = data.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n")
+        return unicodedata.normalize("NFC", text).split("\n")
     except UnicodeDecodeError as error:
         raise ValueError("the file is not UTF-8 text; save it as UTF-8 with one character per line") from error
 

@@ -152,6 +152,11 @@ LabelPattern = Annotated[
     arg(metavar="REGEX"),
     Field(description="Regular expression with a group `label`, searched in the file name without its suffix."),
 ]
+Root = Annotated[
+    Optional[str],
+    arg(metavar="DIR", help_behavior_hint="(default: the list's folder, or one near it that has them)"),
+    Field(description="Folder that the paths in lists start from."),
+]
 
 
 def chosen(metavar: str, how: str) -> Any:
@@ -319,7 +324,11 @@ class DatasetParameters(Parameters):
         TRAIN_FOLDER, description="Folder or list of labelled pictures."
     )
     label_pattern: LabelPattern = None
+    root: Root = None
     json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(None, description="Also write it as JSON.")
+    plot: Annotated[Optional[str], arg(metavar="F")] = Field(
+        None, description="Also draw 96 pictures with their labels, such as sheet.png."
+    )
 
 
 class ConvertParameters(Parameters):
@@ -340,6 +349,7 @@ class ConvertParameters(Parameters):
         chosen("CHARS|FILE", "the characters of the labels"),
     ] = Field(None, description="Characters in the order of their numbers, or a dictionary file (tfrecord, fsns).")
     label_pattern: LabelPattern = None
+    root: Root = None
 
     @model_validator(mode="after")
     def _only_records_have_these(self) -> Self:
@@ -381,6 +391,7 @@ class TrainingParameters(Parameters):
         "0.1", description="Pictures that choose the best weights: a folder, a list, or a part of the data."
     )
     label_pattern: LabelPattern = None
+    root: Root = None
     alphabet: Annotated[Optional[str], chosen("CHARS|FILE", "those of the labels and of --from")] = Field(
         None, description="Characters the network can read."
     )
@@ -543,6 +554,7 @@ class PredictionParameters(ReadingParameters):
     )
     labels: bool = Field(False, description="The pictures are labelled: add truth, verdict and scores.")
     label_pattern: LabelPattern = None
+    root: Root = None
     ignore_case: bool = Field(False, description="Compare with labels without regard to case.")
     min_probability: MinProbability = Field(None, description="Reject readings below it: mark them, count them.")
     top: int = Field(1, ge=1, le=100, description="Texts per picture (beam).")
@@ -568,6 +580,7 @@ class EvaluationParameters(ReadingParameters):
         False, description="Score each better model of a run while it trains, for its TensorBoard, until it ends."
     )
     label_pattern: LabelPattern = None
+    root: Root = None
     ignore_case: bool = Field(False, description="Compare without regard to case.")
     min_probability: MinProbability = Field(None, description="Say what comes of rejecting readings below it.")
 

@@ -49,7 +49,13 @@ def main(parameters: PredictionParameters) -> int:
     tables_asked = {"--csv": parameters.csv, "--json": parameters.json_, "--icdar": parameters.icdar}
     used = (parameters.model, parameters.lexicon, parameters.charset)
     keep_apart([*parameters.paths, *used], tables_asked | {"--plot": plotted})
-    samples = inputs(parameters.paths, sys.stdin, parameters.label_pattern)
+    samples = inputs(
+        parameters.paths,
+        sys.stdin,
+        parameters.label_pattern,
+        parameters.root,
+        parameters.labels or bool(parameters.demo),
+    )
     labels, top = parameters.labels, parameters.top
     if parameters.demo:
         samples, labels = iter(some(samples, parameters.demo)), True

@@ -58,7 +58,7 @@ def main(parameters: TrainingParameters) -> int:
         labels, sizes = preview(drawn)
         aspect, hues = float(np.median(sizes[:, 0] / sizes[:, 1])), 1.0
     else:
-        pictures = dataset.collect(parameters.data, parameters.label_pattern)
+        pictures = dataset.collect(parameters.data, parameters.label_pattern, parameters.root)
         labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures)
     count = drawn.count if drawn else len(labels)
     parameters = recipe.completed(parameters, labels, aspect, hues, count)
@@ -172,12 +172,13 @@ def feeds(
         return corpus
 
     corpus = packed(pictures)
+    dataset.introduce(corpus)
     part = notation.fraction(parameters.validation)
     if part:
         held_out = corpus
         rows, held_out_rows = dataset.split(corpus.names, corpus.digests, part)
     else:
-        held_out = packed(dataset.collect(parameters.validation, parameters.label_pattern))
+        held_out = packed(dataset.collect(parameters.validation, parameters.label_pattern, parameters.root))
         rows, held_out_rows = dataset.apart(corpus.digests, held_out.digests), np.arange(len(held_out))
     if not len(rows) or not len(held_out_rows):
         raise UserError(

@@ -4,6 +4,7 @@
     aspect, hues = dataset.survey(pictures)                   # what they look like
     corpus   = dataset.pack(pictures, 128, 64, channels=1)    # decoded once, memory-mapped
     dataset.check(corpus, alphabet, too_long)                 # or UserError
+    dataset.introduce(corpus)                                 # some labels, and what is doubtful about them
     train, validation = dataset.split(corpus.names, corpus.digests, 0.1)
     batches  = dataset.Batches(corpus, train, encode, batch_size=64)
 
@@ -18,6 +19,7 @@ from dataset.cache import Corpus, pack
 from dataset.checks import Report, check, inspect
 from dataset.contact_sheet import contact_sheet
 from dataset.contents import Contents, examine
+from dataset.doubts import introduce
 from dataset.forms import FORMS, Sample, Samples, collect, samples
 from dataset.split import apart, split
 from dataset.survey import Survey, survey
@@ -38,6 +40,7 @@ __all__ = [
     "contact_sheet",
     "examine",
     "inspect",
+    "introduce",
     "pack",
     "samples",
     "split",

@@ -21,6 +21,8 @@ import console
 import dataset
 from dataset.checks import shown
 from dataset.convert import convert
+from dataset.doubts import doubts, examples
+from dataset.gallery import gallery_file
 from dataset.inputs import keep_apart
 from dataset.unpack import unpack
 from parameter import ConvertParameters, DatasetParameters, UnpackParameters
@@ -33,15 +35,21 @@ _LISTED = 10
 
 _BAR = 40
 
+#: Pictures that --plot draws.
+_PLOTTED = 96
+
 
 def main(parameters: DatasetParameters) -> int:
     """Look at every picture, print the report, return the exit code."""
-    keep_apart([parameters.path], {"--json": parameters.json_})
-    contents = dataset.examine(dataset.collect(parameters.path, parameters.label_pattern))
+    keep_apart([parameters.path], {"--json": parameters.json_, "--plot": parameters.plot})
+    samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
+    contents = dataset.examine(samples)
     report = dataset.inspect(contents)
     console.warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
     if not report.pictures:
         raise console.UserError(report.errors()[0])
+    if parameters.plot:
+        _plot(parameters.plot, samples, {name for name, _ in contents.unreadable})
     found = summary(contents, report)
     _print(parameters, found, report.errors())
     if parameters.json_:
@@ -58,6 +66,8 @@ def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any
     sides: dict[str, Callable[..., Any]] = {"smallest": np.min, "median": np.median, "largest": np.max}
     return {
         "pictures": report.pictures,
+        "examples": [{"file": name, "label": label} for name, label in examples(contents)],
+        "doubts": doubts(contents),
         "labels": len(set(labels)),
         "alphabet": "".join(sorted(characters)),
         "characters": dict(sorted(characters.items())),
@@ -87,6 +97,8 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
 
     row("pictures", f"{found['pictures']:,} readable, {len(found['unreadable']):,} unreadable")
     row("labels", f"{found['labels']:,} different ones")
+    for place, entry in enumerate(found["examples"]):
+        row("" if place else "examples", f"{entry['label']}   {entry['file']}")
     row("alphabet", f"{len(found['characters'])} characters: {' '.join(map(shown, found['characters']))}")
     rare = sorted((count, character) for character, count in found["characters"].items() if count < _RARE)
     if rare:
@@ -105,10 +117,22 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         row("", f"and {len(found['unreadable']) - _LISTED:,} more, on stderr")
     for error in errors:
         row("to mend", error)
+    for doubt in found["doubts"]:
+        row("doubtful", doubt)
     console.tables().print(table)
-    if not errors:
-        pattern = f" --label-pattern {shlex.quote(parameters.label_pattern)}" if parameters.label_pattern else ""
-        print(f"\nNext: python training.py --data {shlex.quote(parameters.path)}{pattern}")
+    if not errors and not found["doubts"]:
+        given = {"--label-pattern": parameters.label_pattern, "--root": parameters.root}
+        flags = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given.items() if value)
+        print(f"\nNext: python training.py --data {shlex.quote(parameters.path)}{flags}")
+
+
+def _plot(path: str, samples: dataset.Samples, unreadable: set[str]) -> None:
+    """Draw some of the readable pictures, evenly spread, with their labels."""
+    rows = [row for row, name in enumerate(map(str, samples.names)) if name not in unreadable]
+    places = np.linspace(0, len(rows) - 1, min(len(rows), _PLOTTED)).round().astype(int)
+    chosen = [samples[rows[place]] for place in places]
+    with gallery_file(path) as draw:
+        draw([sample.path for sample in chosen], [sample.label for sample in chosen], ())
 
 
 def _bars(lengths: dict[int, int]) -> dict[str, int]:

@@ -48,7 +48,7 @@ def convert(parameters: ConvertParameters) -> int:
     out = Path(os.path.abspath(parameters.out))
     _refuse_to_overwrite(out, Path(parameters.source))
     writer = WRITERS[parameters.form]
-    samples = collect(parameters.source, parameters.label_pattern)
+    samples = collect(parameters.source, parameters.label_pattern, parameters.root)
     contents = examine(samples)
     warn_of_each([f"left out {name}: {reason}" for name, reason in contents.unreadable], not len(contents))
     if not len(contents):

@@ -10,19 +10,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from console import UserError
-from dataset.forms import Sample, composed, exists, samples, stem
-from dataset.forms.listed import LISTS
+from dataset.forms import Sample, exists, found_list, listed, samples, stem
+from dataset.forms.named import label_of_name
+from dataset.forms.normal import composed
+from dataset.forms.placed import located
 from dataset.tfrecord import is_records
 from parameter import CORPUS_RECORD
 from picture import PICTURE_SUFFIXES
 
 
-def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None = None) -> Iterator[Sample]:
+def inputs(
+    paths: Sequence[str],
+    stdin: Iterable[str],
+    label_pattern: str | None = None,
+    root: str | None = None,
+    labels: bool = True,
+) -> Iterator[Sample]:
     """The pictures of all `paths`, one at a time: a picture, whatever dataset.forms knows, or `-` for one path
     per line of `stdin`.
 
     Single pictures have the label of their file name, as those of a folder have. A file of a list or of stdin need
-    not exist. Raises UserError at once for a path that does not exist, and when there is none.
+    not exist; `root` is the folder that their paths start from. Without `labels` nobody asks for those.
+
+    Raises UserError at once for a path that does not exist, and when there is none.
     """
     if not paths:
         raise UserError("nothing to read: give pictures, folders or list files, or - for paths on stdin")
@@ -31,7 +41,7 @@ def inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None
             raise UserError("one of the paths to read is empty: give a picture, a folder or a list of pictures")
         if path != "-" and not exists(Path(path)):
             raise UserError(f"{path} does not exist: give a picture, a folder or a list of pictures")
-    return _inputs(paths, stdin, label_pattern)
+    return _inputs(paths, stdin, label_pattern, root, labels)
 
 
 def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -> None:
@@ -40,7 +50,7 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
     Of a folder, its lists are read. A flag without its value, `--csv *.png`, would replace a picture.
     """
     given = [path for path in paths if path]
-    lists = (os.path.join(path, name) for path in given if os.path.isdir(path) for name in (*LISTS, CORPUS_RECORD))
+    lists = (os.path.join(path, name) for path in given if os.path.isdir(path) for name in _lists(Path(path)))
     files = (path for path in (*given, *lists) if os.path.isfile(path))
     # A folder, or that of a picture.
     read = {
@@ -48,6 +58,7 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
         for path in given
         if os.path.isdir(path) or os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES
     }
+    folders = {os.path.realpath(path) for path in given if os.path.isdir(path)}
     taken = {os.path.realpath(path): f"what is read, {path}" for path in files}
     for flag, output in outputs.items():
         if output is None:
@@ -61,7 +72,18 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
                 )
             if os.path.exists(output) and any(Path(place).is_relative_to(folder) for folder in read):
                 raise UserError(f"{flag} {output} is there, among the pictures that are read: give it another name")
+        if flag == "--icdar" and os.path.dirname(place) in folders:
+            raise UserError(
+                f"{flag} {output} would lie among the pictures that are read, and be taken for their labels: choose "
+                "another folder"
+            )
         taken[place] = f"what {flag} writes"
+
+
+def _lists(folder: Path) -> list[str]:
+    """The files of a folder that say something about its pictures; tables of readings do not."""
+    others = [each.name for each in found_list.found(folder) if each.fault is None]
+    return [CORPUS_RECORD, *listed.found(folder), *others]
 
 
 def some(samples: Iterable[Sample], count: int) -> list[Sample]:
@@ -85,21 +107,34 @@ def some(samples: Iterable[Sample], count: int) -> list[Sample]:
     return [sample for _, _, sample in sorted(drawn, key=lambda entry: entry[1])]
 
 
-def _inputs(paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None) -> Iterator[Sample]:
+def _inputs(
+    paths: Sequence[str], stdin: Iterable[str], label_pattern: str | None, root: str | None, labels: bool
+) -> Iterator[Sample]:
     for path in paths:
         if path == "-":
-            lines = (line.rstrip("\r\n") for line in stdin)
-            yield from (_picture(line, label_pattern) for line in lines if line.strip())
+            for line in _lines(stdin):
+                yield _picture(located(root or "", line), label_pattern)
         elif _is_picture(path):
             yield _picture(path, label_pattern)
         else:
-            yield from samples(path, label_pattern)
+            yield from samples(path, label_pattern, root, labels)
+
+
+def _lines(stdin: Iterable[str]) -> Iterator[str]:
+    """The lines that are not blank. Raises UserError for UTF-16, in which some shells of Windows write."""
+    for number, line in enumerate(stdin):
+        # Bytes that are not UTF-8 come as halves of surrogate pairs.
+        if not number and line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
+            raise UserError("what comes on stdin is UTF-16: write it in UTF-8, or give the paths as a list in a file")
+        line = (line if number else line.removeprefix("\ufeff")).rstrip("\r\n")
+        if line.strip():
+            yield line
 
 
 def _picture(path: str, label_pattern: str | None) -> Sample:
     name = Path(path).name
     match = re.search(label_pattern, stem(name)) if label_pattern else None
-    label = stem(name).partition("_")[0] if label_pattern is None else match["label"] or "" if match else ""
+    label = label_of_name(stem(name)) if label_pattern is None else match["label"] or "" if match else ""
     return Sample(path, composed(label), path)
 
 

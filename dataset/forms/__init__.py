@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -17,8 +16,26 @@ from typing import NamedTuple, Protocol, overload, runtime_checkable
 
 import numpy as np
 
-from console import UserError
-from dataset.forms import delimited, folder, fsns, icdar, json_lines, listed, lmdb, mjsynth, plain, sidecar, tfrecord
+from console import UserError, warn
+from dataset.forms import (
+    checked,
+    delimited,
+    folder,
+    found_list,
+    fsns,
+    icdar,
+    json_file,
+    json_lines,
+    listed,
+    lmdb,
+    mjsynth,
+    placed,
+    plain,
+    sidecar,
+    tfrecord,
+)
+from dataset.forms.normal import composed
+from dataset.forms.text import Entry
 from dataset.forms.writing import Picture, Plan
 from dataset.tfrecord import is_records
 from picture import Stored
@@ -31,11 +48,25 @@ class Form(Protocol):
         """Whether the file, folder or pattern `path` is of this form."""
         ...
 
-    def rows(self, path: Path) -> Iterator[tuple[str, str]]:
+    def rows(self, path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
         """Each picture's path, relative to the folder or to the list's folder, with `/`, and its label.
 
-        The label is empty where there is none. Raises UserError for a list that cannot be understood.
+        `root` is where the paths in lists start, where that is not the list's folder. Without `labels` nobody asks
+        for them, and what only they need may be left out. The label is empty where there is none. Raises UserError
+        for a list that cannot be understood.
         """
+        ...
+
+
+class ListForm(Protocol):
+    """What a module for lists offers, each row of which names one picture."""
+
+    def matches(self, path: Path) -> bool:
+        """As in :class:`Form`."""
+        ...
+
+    def entries(self, path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
+        """The rows as they stand in the file; what is odd about all of them goes to `tell`. Raises UserError."""
         ...
 
 
@@ -86,19 +117,24 @@ class Writer(Protocol):
 
 
 #: Asked in this order; `folder` takes any folder that is left, and `plain` any file.
-FORMS: dict[str, Form | RecordForm] = {
+FORMS: dict[str, Form | ListForm | RecordForm] = {
     "lmdb": lmdb,
     "fsns": fsns,
     "tfrecord": tfrecord,
     "mjsynth": mjsynth,
     "listed": listed,
+    "found_list": found_list,
     "sidecar": sidecar,
     "folder": folder,
     "delimited": delimited,
     "json_lines": json_lines,
+    "json_file": json_file,
     "icdar": icdar,
     "plain": plain,
 }
+
+#: Of a folder, only asked where somebody wants the labels, and does not say that they are in the file names.
+_FOR_LABELS = ("found_list", "sidecar")
 
 #: By their names as a flag (parameter.FormName).
 WRITERS: dict[str, Writer] = {
@@ -113,10 +149,6 @@ WRITERS: dict[str, Writer] = {
 }
 
 
-#: Escapes in JSON and damaged names can give them.
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
-
-
 class Sample(NamedTuple):
     """One labelled picture."""
 
@@ -125,13 +157,18 @@ class Sample(NamedTuple):
     path: str  #: where to open it; a :class:`picture.Stored` where it is no file of its own
 
 
-def samples(path: Path | str, label_pattern: str | None = None) -> Iterator[Sample]:
+def samples(
+    path: Path | str, label_pattern: str | None = None, root: str | None = None, labels: bool = True
+) -> Iterator[Sample]:
     """The labelled pictures of a folder (recursive, sorted by name), list or set of records, one at a time.
 
     With `label_pattern`, a regular expression with a group `label`, the label is what that group matches in the
-    file name without its suffix; otherwise it is what the form says. Raises UserError when there is no such path.
+    file name without its suffix; otherwise it is what the form says. `root` is the folder that the paths in lists
+    start from; without it they start from the list's folder, the working folder or one around the list's, where the
+    pictures are found. Without `labels` all pictures of a folder are given, whatever is known of their labels. Raises
+    UserError when there is no such path.
     """
-    rows, place = _opened(Path(path), label_pattern)
+    rows, place = _opened(Path(path), label_pattern, root, labels)
     for name, label in rows:
         yield Sample(name, label, place(name))
 
@@ -141,14 +178,17 @@ def exists(path: Path) -> bool:
     return path.exists() or is_records(path)
 
 
-def _opened(path: Path, label_pattern: str | None) -> tuple[Iterator[tuple[str, str]], Callable[[str], str]]:
+def _opened(
+    path: Path, label_pattern: str | None, root: str | None = None, labels: bool = True
+) -> tuple[Iterator[tuple[str, str]], Callable[[str], str]]:
     """Names and labels of all pictures, and the function from a name to where the picture is opened."""
     if not exists(path):
         raise UserError(f"{path} does not exist: give a folder of labelled pictures, or a list of them")
-    form = next(form for form in FORMS.values() if form.matches(path))
+    labels = labels and not label_pattern
+    form = next(form for name, form in FORMS.items() if (labels or name not in _FOR_LABELS) and form.matches(path))
     # What lies in the current folder is named without it; there begin, as on stdin, the paths that a pipe brings.
-    root = os.curdir if path.is_fifo() else str(path if path.is_dir() else path.parent)
-    join = partial(_joined, "" if root == os.curdir else root)
+    folder_of_names = str(path) if path.is_dir() else placed.folder_of(path)
+    folder_of_names = "" if folder_of_names == os.curdir else folder_of_names
     pattern = re.compile(label_pattern) if label_pattern else None
 
     def labelled(rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -161,22 +201,15 @@ def _opened(path: Path, label_pattern: str | None) -> tuple[Iterator[tuple[str, 
     if isinstance(form, RecordForm):
         records = form.open(path)
         return labelled(records.rows()), lambda name: Stored(
-            join(name), records.container(name), partial(records.fetch, name)
+            os.path.join(folder_of_names, name), records.container(name), partial(records.fetch, name)
         )
-    return labelled(form.rows(path)), join
-
-
-def _joined(root: str, name: str) -> str:
-    path = os.path.join(root, name)
-    # A list may come from Windows.
-    if os.sep == "/" and "\\" in name and not os.path.exists(path):
-        path = os.path.join(root, name.replace("\\", "/"))
-    return path
-
-
-def composed(label: str) -> str:
-    """A label in Unicode's composed form (NFC); what no file holds as text becomes U+FFFD, which is told of."""
-    return _NO_TEXT.sub("\ufffd", unicodedata.normalize("NFC", label))
+    if hasattr(form, "entries"):
+        rows = placed.placed(path, checked.rows(path, form.entries(path), labels), root)
+    elif path.is_dir():
+        rows = form.rows(path, root, labels)
+    else:
+        rows = placed.placed(path, form.rows(path), root)
+    return labelled(rows), partial(placed.located, folder_of_names)
 
 
 def stem(name: str) -> str:
@@ -224,10 +257,10 @@ def strings(texts: Iterable[str]) -> np.ndarray:
     return np.array(clean, dtype=np.dtypes.StringDType())
 
 
-def collect(path: Path | str, label_pattern: str | None = None) -> Samples:
+def collect(path: Path | str, label_pattern: str | None = None, root: str | None = None) -> Samples:
     """All of :func:`samples`. Raises UserError when there are none."""
     path = Path(path)
-    found = Samples(path, *_opened(path, label_pattern))
+    found = Samples(path, *_opened(path, label_pattern, root))
     if not found:
         others = [each for each in sorted(path.iterdir()) if _holds_pictures(each)] if path.is_dir() else []
         if others:
@@ -246,4 +279,6 @@ def collect(path: Path | str, label_pattern: str | None = None) -> Samples:
 
 def _holds_pictures(path: Path) -> bool:
     """Whether `path` is a folder of a form that says so of itself."""
-    return path.is_dir() and any(form.matches(path) for name, form in FORMS.items() if name not in ("folder", "plain"))
+    return path.is_dir() and any(
+        form.matches(path) for name, form in FORMS.items() if name not in ("folder", "plain", "found_list")
+    )

@@ -5,75 +5,196 @@ are ignored. Without one, the first column is the path and the second the label.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from console import UserError, warn
-from dataset.forms.text import FILE_KEYS, LABEL_KEYS, lines, one_line
+from dataset.forms.text import FILE_KEYS, LABEL_KEYS, SUFFIXES, Entry, lines, one_line, trimmed
 from dataset.forms.writing import Picture, Plan, lines_of
 from picture import PICTURE_SUFFIXES
 
 TAB = "\t"
 _SUFFIXES = {".csv": f",;{TAB}", ".tsv": TAB, ".tab": TAB}
 
+#: Columns that only a table of readings has.
+PROBABILITY_KEYS = ("probability", "confidence")
+#: What somebody writes into the column `status` of readings that are right, or were mended.
+CHECKED = ("checked", "corrected", "verified", "labelled", "labeled", "label", "ok")
+_PROBABILITY = re.compile(r"[01]\.\d{3,}")
+
+#: A line in a cell that is a row of its own.
+_ROW = re.compile(rf"^[^\n]*\.(?:{SUFFIXES})\b", re.IGNORECASE | re.MULTILINE)
+#: A quote at the start of a cell.
+_OPENING = re.compile(r'(?:^|[,;\t])\s*"', re.MULTILINE)
+
 
 def matches(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES
 
 
-def rows(path: Path) -> Iterator[tuple[str, str]]:
+def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     numbered = lines(path)
-    try:
-        _, first = next(numbered)
-    except StopIteration:
+    number, first = next(numbered, (0, ""))
+    separators = _SUFFIXES[path.suffix.lower()]
+    # Excel writes, and takes, a line that says what separates.
+    if named := re.fullmatch(r'"?sep=([,;\t])"?\s*', first, re.IGNORECASE):
+        separators = named[1]
+        number, first = next(numbered, (0, ""))
+    if not first:
         return
     # Spreadsheets write `;` in half of Europe; the separator is the one that the first line is made of.
-    separator = max(_SUFFIXES[path.suffix.lower()], key=first.count)
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == TAB else csv.QUOTE_MINIMAL
-    try:
-        header = next(csv.reader([first], delimiter=separator, quoting=quoting, skipinitialspace=separator != TAB))
-        # A list without a header may begin with the label `image`.
-        headed = Path(header[0]).suffix.lower() not in PICTURE_SUFFIXES
-        heads = [head.strip().lower() for head in header if headed]
-        file = next((heads.index(key) for key in FILE_KEYS if key in heads), None)
-        label = next((heads.index(key) for key in LABEL_KEYS if key in heads), None)
-        if file is None and label is not None and not Path(header[0]).suffix:
+    separator = max(separators, key=first.count)
+    table = _records(path, chain([(number, first)], numbered), separator)
+    _, _, header = next(table)
+    # A list without a header may begin with the label `image`.
+    headed = Path(header[0]).suffix.lower() not in PICTURE_SUFFIXES
+    columns = _Columns([head.strip().lower() for head in header if headed])
+    file, label = columns.file, columns.label
+    if file is None and label is not None and not Path(header[0]).suffix:
+        raise UserError(
+            f"{path}: its first line names the columns {', '.join(header)}, but none of them is "
+            f"{' or '.join(FILE_KEYS)}: rename the column that holds the path"
+        )
+    if file is not None and label is None and len(header) > 1:
+        tell(f"{path}: none of its columns ({', '.join(header)}) is {' or '.join(LABEL_KEYS)}: it has no labels")
+    if file is None:
+        if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():
             raise UserError(
-                f"{path}: its first line names the columns {', '.join(header)}, but none of them is "
-                f"{' or '.join(FILE_KEYS)}: rename the column that holds the path"
+                f"{path}: its first line, {', '.join(header)}, names no columns that are known, and {header[0]} is "
+                "no picture: name them file and label, or begin with a picture"
             )
-        if file is not None and label is None and len(header) > 1:
-            warn(f"{path}: none of its columns ({', '.join(header)}) is {' or '.join(LABEL_KEYS)}: it has no labels")
-        at = 1
-
-        def further() -> Iterator[str]:
-            nonlocal at
-            for number, line in numbered:
-                at = number
-                yield line
-
-        # What people type after a comma is no part of the label, unless they put it between quotes.
-        table = csv.reader(further(), delimiter=separator, quoting=quoting, skipinitialspace=separator != TAB)
-        if file is None:
-            if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():
+        file, label = 0, 1
+        table = chain([(number, first, header)], table)
+        if _printed(header):
+            tell(f"{path} holds what prediction.py printed: what was read is taken for the labels")
+    elif columns.readings:
+        tell(columns.told(path))
+    for number, text, row in table:
+        if label is not None and any(row[len(header) :]):
+            if columns.rest_is_label:
+                row = [row[0], text.partition(separator)[2].rstrip("\r\n")]
+            else:
                 raise UserError(
-                    f"{path}: its first line, {', '.join(header)}, names no columns that are known, and {header[0]} is "
-                    "no picture: name them file and label, or begin with a picture"
-                )
-            file, label = 0, 1
-            yield header[0], header[1] if len(header) > 1 else ""
-        for row in table:
-            if label is not None and any(row[len(header) :]):
-                raise UserError(
-                    f"{path}, line {at}: {len(row)} cells where the first line has {len(header)}: put a label that "
+                    f"{path}, line {number}: {len(row)} cells where the first line has {len(header)}: put a label that "
                     f"holds {'a tab' if separator == TAB else separator} between quotes, in a file that ends in .csv"
                 )
-            if len(row) > file and row[file]:
-                yield row[file], row[label] if label is not None and len(row) > label else ""
+        if len(row) > file and row[file]:
+            found = row[label] if label is not None and len(row) > label and columns.counts(row) else ""
+            if "\n" in row[file] or "\n" in found:
+                raise UserError(
+                    f"{path}, line {number}: a quote that opens there takes in the next line: close it, or write the "
+                    "label on one line"
+                )
+            quoted = found != found.strip() and '"' + found.replace('"', '""') + '"' in text
+            yield Entry(number, row[file], found, quoted)
+
+
+def _records(path: Path, numbered: Iterable[tuple[int, str]], separator: str) -> Iterator[tuple[int, str, list[str]]]:
+    """The number of each row's first line, its text and its cells. Raises UserError for a quote that stays open."""
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == TAB else csv.QUOTE_MINIMAL
+    began, taken = 0, list[str]()
+
+    def further() -> Iterator[str]:
+        nonlocal began
+        for number, line in numbered:
+            began = began or number
+            taken.append(line)
+            yield line
+
+    # What people type after a comma is no part of the label, unless they put it between quotes.
+    table = csv.reader(further(), delimiter=separator, quoting=quoting, skipinitialspace=separator != TAB)
+    try:
+        for row in table:
+            text = "".join(taken)
+            if len(taken) > 1 and (_swallowed(row) or not _closed(text)):
+                raise UserError(
+                    f"{path}, line {began}: a quote opens there that is not closed on the line, and takes in the "
+                    f"{len(taken) - 1:,} lines after it: close it, or write two quotes for one that is meant"
+                )
+            if len(taken) == 1 and quoting != csv.QUOTE_NONE and not _closed(text):
+                raise UserError(f"{path}, line {began}: a quote opens there that is not closed: close it")
+            yield began, text, row
+            began = 0
+            taken.clear()
     except csv.Error as error:
-        raise UserError(f"{path} cannot be read as a table ({error}): check its quotes and separators") from None
+        raise UserError(
+            f"{path}, line {began} cannot be read as a row of a table ({error}): check its quotes and separators"
+        ) from None
+
+
+def _swallowed(row: list[str]) -> bool:
+    """Whether a cell over several lines has a row of the list in it."""
+    return any(_ROW.search(cell) for cell in row if "\n" in cell)
+
+
+def _closed(text: str) -> bool:
+    """Whether no quote is open at the end of a row, if the row has any that may open a cell."""
+    return text.count('"') % 2 == 0 or not _OPENING.search(text)
+
+
+class _Columns:
+    """Which columns of a table count, by the names in its first line."""
+
+    def __init__(self, heads: list[str]) -> None:
+        def place(keys: Iterable[str]) -> int | None:
+            return next((heads.index(key) for key in keys if key in heads), None)
+
+        self.file, self.label, self.status = place(FILE_KEYS), place(LABEL_KEYS), None
+        #: Written by prediction.py, or by another program that reads.
+        self.readings = self.label is not None and heads[self.label] == "text" and place(PROBABILITY_KEYS) is not None
+        self.truth = place(("truth",)) if self.readings else None
+        if self.truth is not None:
+            self.label = self.truth
+        elif self.readings:
+            self.status = place(("status",))
+        #: EasyOCR cuts at the first comma.
+        self.rest_is_label = heads == ["filename", "words"]
+
+    def counts(self, row: list[str]) -> bool:
+        """Whether the text of a row is a label: of readings those whose status says so, where they have one."""
+        return self.status is None or (
+            len(row) > self.status and row[self.status].strip().lower() in ("accepted", *CHECKED)
+        )
+
+    def told(self, path: Path) -> str:
+        """Where the labels of readings come from."""
+        if self.truth is not None:
+            return f"{path} is a table of readings: the column truth has the labels"
+        if self.status is not None:
+            return f"{path} is a table of readings: texts with the status accepted, or checked, are taken for labels"
+        return f"{path} is a table of readings: what was read is taken for the labels"
+
+
+def unchecked_readings(path: Path) -> bool:
+    """Whether a table holds what a network has read, and nobody has said which of it is right."""
+    try:
+        table = _records(path, lines(path), max(_SUFFIXES[path.suffix.lower()], key=_first_line(path).count))
+        _, _, header = next(table)
+        columns = _Columns([head.strip().lower() for head in header])
+        if not columns.readings:
+            return _printed(header)
+        if columns.truth is not None:
+            return not any(len(row) > columns.truth and row[columns.truth] for _, _, row in table)
+        status = columns.status
+        return status is None or not any(
+            len(row) > status and row[status].strip().lower() in CHECKED for _, _, row in table
+        )
+    except (UserError, StopIteration):
+        return False
+
+
+def _first_line(path: Path) -> str:
+    return next((line for _, line in lines(path)), "")
+
+
+def _printed(row: list[str]) -> bool:
+    """Whether a row is like a line that prediction.py prints: path, text, probability."""
+    picture = len(row) > 2 and Path(row[0]).suffix.lower() in PICTURE_SUFFIXES
+    return picture and bool(_PROBABILITY.fullmatch(row[2].strip()))
 
 
 @dataclass(frozen=True)
@@ -84,7 +205,9 @@ class Table:
     formats: tuple[str, ...] = ()
 
     def cannot_hold(self, label: str) -> str | None:
-        return "holds a tab" if self.suffix == ".tsv" and "\t" in label else one_line(label)
+        if self.suffix == ".csv":
+            return one_line(label)
+        return "holds a tab" if "\t" in label else trimmed(label)
 
     def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
         path = folder / f"labels{self.suffix}"

@@ -1,18 +1,25 @@
 """A folder, searched recursively; the label is the file name up to its first `_`: `aB3x_000017.png` reads `aB3x`.
 
-A folder in it that has a list of its own, or that of MJSynth, is read by that.
+A folder in it that has a list of its own, one that names its pictures, or that of MJSynth, is read by that.
 """
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
-from dataset.forms import listed, mjsynth
+from console import warn
+from dataset.forms import found_list, listed, mjsynth, named, sidecar
+from dataset.forms.files import names
+from dataset.forms.normal import padded
 from dataset.forms.writing import Picture, Plan, place, write_file
 from picture import PICTURE_SUFFIXES
+
+#: Names by which a folder is judged.
+_LOOKED_AT = 100
 
 #: Bytes that a label may take in a file name, so that number and suffix fit too.
 _LONGEST = 200
@@ -24,43 +31,47 @@ def matches(path: Path) -> bool:
     return path.is_dir()
 
 
-def rows(path: Path) -> Iterator[tuple[str, str]]:
+def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
+    if labels:
+        found_list.tell_unused(path)
+        sidecar.tell_of_others(path)
+        listed.tell_irregular(path)
+    forms = (listed, mjsynth, found_list) if labels else (listed, mjsynth)
     #: Of each folder in it: the one, itself or above, that has a list, and the rows of that; none is the empty text.
     lists: dict[str, tuple[str, Iterator[tuple[str, str]]]] = {"": ("", iter(()))}
 
     def list_of(folder: str) -> tuple[str, Iterator[tuple[str, str]]]:
         if folder not in lists:
             own, own_rows = list_of(folder.rpartition("/")[0])
-            form = None if own else next((form for form in (listed, mjsynth) if form.matches(path / folder)), None)
-            lists[folder] = (folder, form.rows(path / folder)) if form else (own, own_rows)
+            form = None if own else next((form for form in forms if form.matches(path / folder)), None)
+            lists[folder] = (folder, form.rows(path / folder, root)) if form else (own, own_rows)
         return lists[folder]
 
-    for name in names(path, PICTURE_SUFFIXES):
+    looked_at: list[str] = []
+    rest = names(path, PICTURE_SUFFIXES)
+    if labels:
+        looked_at = list(islice(rest, _LOOKED_AT))
+    stems = [os.path.splitext(name.rpartition("/")[2])[0] for name in looked_at]
+    tight = 2 * sum(bool(named.TIGHT.search(stem)) for stem in stems) <= len(stems)
+    if any(map(named.ccpd, stems)):
+        warn(f"{path}: names of CCPD are decoded to plates; its pictures are whole cars, which the plates are cut from")
+    copies: list[str] = []
+    for name in chain(looked_at, rest):
         folder, _, file = name.rpartition("/")
         own, own_rows = list_of(folder)
         if not own:
-            yield name, os.path.splitext(file)[0].partition("_")[0]
+            stem = os.path.splitext(file)[0]
+            label = named.label_of_name(stem, tight)
+            if label != stem and "_" not in stem and not stem.startswith(label + "_"):
+                copies.append(file)
+            yield name, label
         # Once, at the first of its pictures: afterwards there are no rows left.
         yield from ((f"{own}/{other}", label) for other, label in own_rows)
-
-
-def names(path: Path, suffixes: Collection[str]) -> Iterator[str]:
-    """The files below `path` with one of the suffixes, sorted, relative, with `/`; hidden ones are left out."""
-    return _names(str(path), "", (), suffixes)
-
-
-def _names(folder: str, prefix: str, above: tuple[str, ...], suffixes: Collection[str]) -> Iterator[str]:
-    # A link to a folder above would be searched for ever.
-    here = os.path.realpath(folder)
-    if here in above:
-        return
-    with os.scandir(folder) as entries:
-        found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    for name, is_folder in found:
-        if is_folder:
-            yield from _names(os.path.join(folder, name), f"{prefix}{name}/", (*above, here), suffixes)
-        elif os.path.splitext(name)[1].lower() in suffixes:
-            yield prefix + name
+    if copies and labels:
+        warn(
+            f"{path}: {len(copies):,} names such as {copies[0]} have a file manager's mark of a copy, which is no part "
+            "of the label"
+        )
 
 
 def cannot_hold(label: str) -> str | None:
@@ -68,6 +79,8 @@ def cannot_hold(label: str) -> str | None:
         return "begins with a dot, which hides a file"
     if len(label.encode()) > _LONGEST:
         return f"is longer than {_LONGEST} bytes, too long for a file name"
+    if named.label_of_name(f"{label}_0") != label or padded(label):
+        return "is not what its file name would be read as"
     bad = next((each for each in label if each in '_/\\:*?"<>|' or unicodedata.category(each) == "Cc"), None)
     return None if bad is None else f"holds {bad!r}, which cannot stand in the label of a file name"
 

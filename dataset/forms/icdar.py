@@ -6,18 +6,19 @@ Quotes and backslashes of a text have a backslash before them. Lists without quo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from console import UserError
-from dataset.forms.text import SUFFIXES, lines
+from console import UserError, warn
+from dataset.forms.text import SUFFIXES, Entry, lines
 
 _LINE = re.compile(rf"(?P<file>[^,\t]+?\.(?:{SUFFIXES})),(?P<label>.*)", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)")
 
 
 def matches(path: Path) -> bool:
-    if path.is_dir() or path.suffix.lower() != ".txt":
+    # Of a pipe, the line that is looked at would be gone.
+    if not path.is_file() or path.suffix.lower() != ".txt":
         return False
     try:
         return any(_LINE.fullmatch(line.strip()) for _, line in [next(lines(path), (0, ""))])
@@ -25,12 +26,11 @@ def matches(path: Path) -> bool:
         return False
 
 
-def rows(path: Path) -> Iterator[tuple[str, str]]:
+def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     for number, line in lines(path):
         match = _LINE.fullmatch(line.strip())
         if match is None:
             raise UserError(f'{path}, line {number} is not like word_1.png, "JOD", as the first one is: mend it')
         label = match["label"].strip()
-        if len(label) > 1 and label[0] == label[-1] == '"':
-            label = _ESCAPED.sub(r"\1", label[1:-1])
-        yield match["file"], label
+        quoted = len(label) > 1 and label[0] == label[-1] == '"'
+        yield Entry(number, match["file"], _ESCAPED.sub(r"\1", label[1:-1]) if quoted else label, quoted)

@@ -1,30 +1,67 @@
 """A folder that says in a list of its own, `labels.tsv`, `labels.csv` or `labels.jsonl`, what its pictures read.
 
 `python -m dataset convert` leaves such folders, and `python -m generate_captcha` where labels cannot stand in file
-names. Pictures that are not in the list are no part of it.
+names. Pictures that are not in the list are no part of it. A table of readings under such a name is no such list,
+unless it has the truth, too, or says which readings were checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from console import UserError
-from dataset.forms import delimited, json_lines
+import numpy as np
+
+from bounded import irregular
+from console import UserError, warn
+from dataset.forms import checked, delimited, json_lines, placed
+from dataset.forms.files import names as files
+from picture import PICTURE_SUFFIXES
 
 LISTS = {"labels.tsv": delimited, "labels.csv": delimited, "labels.jsonl": json_lines}
 
 
-def _found(path: Path) -> list[str]:
-    return [name for name in LISTS if (path / name).is_file()]
+def found(path: Path) -> list[str]:
+    """The lists of a folder."""
+    names = [name for name in LISTS if (path / name).is_file()]
+    return [name for name in names if not (name != "labels.jsonl" and delimited.unchecked_readings(path / name))]
 
 
 def matches(path: Path) -> bool:
-    return bool(_found(path))
+    return bool(found(path))
 
 
-def rows(path: Path) -> Iterator[tuple[str, str]]:
-    name, *others = _found(path)
+def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
+    name, *others = found(path)
     if others:
         raise UserError(f"{path} has {name} and {others[0]}: give the one that is meant, or remove the other")
-    return LISTS[name].rows(path / name)
+    list_rows = checked.rows(path / name, LISTS[name].entries(path / name))
+    yield from counted(path, name, placed.placed(path / name, list_rows, root))
+
+
+def counted(path: Path, name: str, list_rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The rows; afterwards it says how many of the folder's pictures are not among them."""
+    # Names take ten times the memory.
+    listed = array("q")
+    for row in list_rows:
+        listed.append(hash(os.path.normpath(row[0])))
+        yield row
+    known, missing, first = np.unique(np.frombuffer(listed, np.int64)), 0, ""
+    pictures = files(path, PICTURE_SUFFIXES)
+    while names := list(islice(pictures, 4096)):
+        is_new = ~np.isin(np.fromiter((hash(os.path.normpath(each)) for each in names), np.int64, len(names)), known)
+        if is_new.any():
+            first = first or names[int(is_new.argmax())]
+            missing += int(is_new.sum())
+    if missing:
+        warn(f"{path}: {missing:,} pictures are not named in {name} and left out, such as {first}")
+
+
+def tell_irregular(path: Path) -> None:
+    """Warn of what has the name of a list and is none, such as a pipe."""
+    for name in LISTS:
+        if what := irregular(path / name):
+            warn(f"{path / name} is {what}, not a file, and not read")

@@ -31,7 +31,7 @@ def matches(path: Path) -> bool:
     return first is not None and first["again"] == (None if file.name == "imlist.txt" else first["word"])
 
 
-def rows(path: Path) -> Iterator[tuple[str, str]]:
+def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
     file = path
     if path.is_dir():
         file = path / TRAIN

@@ -1,46 +1,113 @@
 """A text file with `path label` on each line, as CRNN-Keras and foamliu/CRNN write it.
 
-The path ends at a tab if there is one, else at the space behind the suffix of a picture, else at the first space; the
-label is the rest and may hold spaces.
+The path ends at a tab if there is one, else at the space, semicolon, comma, bar or colon behind the suffix of a
+picture, else at the first space; the label is the rest and may hold spaces. PaddleOCR's lists are of this form, and
+PPOCRLabel's Label.txt where each picture has one text.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from console import UserError
-from dataset.forms.text import SUFFIXES, lines
+import picture
+from console import UserError, warn
+from dataset.forms import placed
+from dataset.forms.text import SUFFIXES, Entry, lines
 from picture import PICTURE_SUFFIXES
 
 #: What is no list of any form, and what to do with it.
 _OTHERS = dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the sheet as CSV")
-_OTHERS |= dict.fromkeys((".json",), "write JSON lines, an object per line, to a file that ends in .jsonl")
 _OTHERS |= dict.fromkeys((".pdf", ".xml", ".html", ".docx", ".py", ".keras", ".onnx"), "give a picture, folder or list")
 _OTHERS |= dict.fromkeys((".zip", ".tar", ".gz", ".tgz"), "take it apart with python -m dataset unpack first")
 
-_PICTURE = re.compile(rf"(.+?\.(?:{SUFFIXES}))(?: +(.*))?", re.IGNORECASE)
+#: `a.png X`, and also `a.png;X`, `a.png,X`, `a.png|X` and `a.png: X`.
+_PICTURE = re.compile(rf"(.+?\.(?:{SUFFIXES})\"?)(?: +(.*)|[;,|:] *(.*))?", re.IGNORECASE)
+#: Boxes of PPOCRLabel by which it is decided whether they are whole pictures.
+_MEASURED = 3
+
+#: What follows the path on a line of prediction.py.
+_READING = re.compile(r"([^\t]*)\t[01]\.\d{4}(?:\t.*)?")
 
 
 def matches(path: Path) -> bool:
     return not path.is_dir()
 
 
-def rows(path: Path) -> Iterator[tuple[str, str]]:
+def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     if path.suffix.lower() in PICTURE_SUFFIXES:
         raise UserError(f"{path} is a picture: give its folder, or a list of pictures")
     if remedy := _OTHERS.get(path.suffix.lower()):
         raise UserError(f"{path} is no picture and no list of pictures: {remedy}")
-    for _, line in lines(path):
+    printed = False
+    covered: list[float] = []
+    for number, line in lines(path):
         line = line.strip("\r\n")
         if "\t" not in line and (match := _PICTURE.fullmatch(line.strip())):
-            name, label = match[1], match[2] or ""
+            name, label = match[1], match[2] or match[3] or ""
         else:
             name, _, label = line.partition("\t") if "\t" in line else line.strip().partition(" ")
-        if label.lstrip().startswith(("[{", '{"')):
-            raise UserError(
-                f"{path}: what stands behind {name} is no text but JSON, as lists for finding words have it: cut the "
-                "words out first, and list the pieces with their texts"
-            )
-        yield name, label.strip()
+        if label.lstrip().startswith(("[{", '{"', "[]")):
+            where = f"{path}, line {number}"
+            label, box = _transcription(label.strip(), where, name)
+            if box and len(covered) < _MEASURED:
+                covered += _covered(path, name, box)
+                if len(covered) == _MEASURED and max(covered) < 0.4:
+                    raise UserError(
+                        f"{where}: the box of {name} is {covered[-1]:.0%} of the picture, as are others: cut the boxes "
+                        "out first, and list the pieces with their texts"
+                    )
+        elif "\t" in label and (reading := _READING.fullmatch(label)):
+            label = reading[1]
+            if not printed:
+                tell(f"{path} holds what prediction.py printed: what was read is taken for the labels")
+                printed = True
+        yield Entry(number, name, label)
+
+
+def unchecked_readings(path: Path) -> bool:
+    """Whether a list holds what prediction.py has printed."""
+    try:
+        first = [line.rstrip("\r\n").partition("\t")[2] for _, line in islice(lines(path), 20)]
+    except UserError:
+        return False
+    return bool(first) and all(map(_READING.fullmatch, first))
+
+
+def _covered(path: Path, name: str, box: list[Any]) -> list[float]:
+    """The part of its picture that a box covers; none where that is not known."""
+    try:
+        xs, ys = ([float(point[side]) for point in box] for side in (0, 1))
+        height, width = picture.read(placed.located(placed.find([name], placed.folder_of(path)), name), 1).shape[:2]
+    except (picture.UnreadablePicture, TypeError, ValueError, LookupError):
+        return []
+    return [(max(xs) - min(xs)) * (max(ys) - min(ys)) / (width * height)]
+
+
+def _transcription(text: str, where: str, name: str) -> tuple[str, list[Any]]:
+    """The text of a line of PPOCRLabel's Label.txt, where a picture has one, and the corners of its box.
+
+    Raises UserError where it has several.
+    """
+    try:
+        boxes = json.loads(text)
+    except (ValueError, RecursionError):
+        boxes = None
+    if not isinstance(boxes, list) or not all(isinstance(box, dict) for box in boxes):
+        raise UserError(f"{where}: what stands behind {name} is no text but JSON: give a list of pictures and texts")
+    texts = [str(box.get("transcription", "")) for box in boxes]
+    if len(texts) > 1:
+        raise UserError(
+            f"{where}: what stands behind {name} is no text but JSON, with {len(texts)} boxes, as lists for finding "
+            "words have it: cut the words out first, as PPOCRLabel's export of recognition results does, and give the "
+            "list of the pieces (rec_gt.txt)"
+        )
+    # What PPOCRLabel writes of texts that nobody can read.
+    if texts in ([], ["###"]):
+        return "", []
+    points = boxes[0].get("points")
+    return texts[0], points if isinstance(points, list) else []

@@ -1,28 +1,42 @@
-"""A folder in which each picture has its label in a text file of the same stem: `x.jpg` and `x.txt`.
+"""A folder in which each picture has its label in a text file of the same stem: `x.jpg` and `x.txt`, or `x.gt.txt`.
 
-The text is UTF-8, one line. Pictures and texts belong together by name, never by order.
+The text is UTF-8, one line. Pictures and texts belong together by name, never by order. Texts of several lines are read
+where one of them is `plate: AB12`, as in UFPR-ALPR and RodoSol-ALPR.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from console import UserError, warn
-from dataset.forms import folder as folders
-from dataset.forms.text import one_line
+from dataset.forms.boxes import kind_of_text, tool_of_json, tool_of_xml
+from dataset.forms.files import names
+from dataset.forms.normal import label_of
+from dataset.forms.text import LARGEST_TEXT, trimmed, whole
 from dataset.forms.writing import Picture, Plan, lines_of
 from picture import PICTURE_SUFFIXES
 
 SUFFIX = ".txt"
+#: Of ocropus, kraken and calamari, where `x.txt` is what was read; and what goes before the suffix of their pictures.
+TRUTH, _STAGES = ".gt.txt", (".bin", ".nrm", ".raw", ".dew")
 
 #: Pictures by which a folder is judged.
 _LOOKED_AT = 100
 
 #: Names that one sentence lists.
 _LISTED = 3
+
+_PLATE = re.compile(r"[ \t]*plate[ \t]*:(.*)", re.IGNORECASE)
+#: A line of OpenALPR's benchmarks: picture, left, top, width, height, plate.
+_OPENALPR = re.compile(r"[^\t]+\.\w+\t\d+\t\d+\t\d+\t\d+\t([^\t]*)")
+
+#: What takes the labels from the file names in spite of texts beside the pictures.
+BY_NAME = "--label-pattern '^(?P<label>[^_]+)'"
 
 formats = ()
 
@@ -31,7 +45,10 @@ def matches(path: Path) -> bool:
     if not path.is_dir():
         return False
     looked_at = list(islice(_some_pictures(path), _LOOKED_AT))
-    return 2 * sum(os.path.exists(_text_of(file)) for file in looked_at) > len(looked_at)
+    found = [_text_of(file, os.path.lexists) for file in looked_at]
+    if any(text and text.endswith(TRUTH) for text in found):
+        return True
+    return 2 * sum(map(bool, found)) > len(looked_at)
 
 
 def _some_pictures(path: Path) -> Iterator[str]:
@@ -42,43 +59,118 @@ def _some_pictures(path: Path) -> Iterator[str]:
                 yield os.path.join(folder, name)
 
 
-def _text_of(picture: str) -> str:
-    return os.path.splitext(picture)[0] + SUFFIX
+def _text_of(picture: str, is_there: Callable[[str], bool]) -> str | None:
+    """The text beside a picture, if there is one."""
+    stem = os.path.splitext(picture)[0]
+    base, stage = os.path.splitext(stem)
+    names = [stem + TRUTH, *([base + TRUTH] if stage in _STAGES else []), stem + SUFFIX]
+    return next(filter(is_there, names), None)
 
 
-def rows(path: Path) -> Iterator[tuple[str, str]]:
+def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
     texts = set[str]()
     pictures = set[str]()
-    for name in folders.names(path, PICTURE_SUFFIXES | {SUFFIX}):
+    for name in names(path, PICTURE_SUFFIXES | {SUFFIX}):
         (texts if name.lower().endswith(SUFFIX) else pictures).add(name)
+    pairs = [(name, _text_of(name, texts.__contains__)) for name in sorted(pictures)]
+    _refuse_boxes(path, [text for _, text in pairs if text])
     paired = set[str]()
-    for name in sorted(pictures):
-        text = _text_of(name)
-        if text in texts:
+    for name, text in pairs:
+        if text:
             paired.add(text)
             yield name, _read(path / text)
         else:
             yield name, ""
-    if alone := sorted(texts - paired):
+    # Both of one line would come to lie on both sides of a split.
+    several = sum(text is not None for _, text in pairs) - len(paired)
+    if several:
+        warn(f"{path}: {several:,} pictures share their text with another one, such as a.bin.png and a.nrm.png")
+    alone = sorted(texts - paired)
+    if any(text.endswith(TRUTH) for text in paired):
+        # What was read lies beside the truth.
+        alone = [text for text in alone if text.removesuffix(SUFFIX) + TRUTH not in paired]
+    if alone:
         listed = ", ".join(alone[:_LISTED]) + (", …" if len(alone) > _LISTED else "")
         warn(f"{path}: {len(alone):,} texts without a picture of the same name: {listed}")
 
 
+def _refuse_boxes(path: Path, texts: list[str]) -> None:
+    """Raises UserError where most of the first texts say where something is, not what it reads."""
+    kinds = [_kind(path / text) for text in texts[:_LOOKED_AT]]
+    first = next(filter(None, kinds), None)
+    if first is None or 2 * sum(map(bool, kinds)) <= len(kinds):
+        return
+    count = sum(map(bool, kinds)) + sum(bool(_kind(path / text)) for text in texts[_LOOKED_AT:])
+    raise UserError(
+        f"{path}: {count:,} texts beside pictures hold {first}, not labels, as {texts[kinds.index(first)]} does: cut "
+        f"the boxes out first, or, where file names begin with the labels, add {BY_NAME}"
+    )
+
+
+def _kind(file: Path) -> str | None:
+    text = whole(file, LARGEST_TEXT, "a label")
+    return None if _plate(text) is not None else kind_of_text(text)
+
+
+def _plate(text: str) -> str | None:
+    """The label of a text that says more than it; None where the text is the label, or none."""
+    if one := _OPENALPR.fullmatch(text.strip("\n")):
+        return one[1]
+    if "\n" not in text.strip("\n") and not text.lower().startswith("plate:"):
+        return None
+    return next((match[1] for line in text.split("\n") if (match := _PLATE.fullmatch(line))), None)
+
+
 def _read(file: Path) -> str:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
-    except UnicodeDecodeError:
-        raise UserError(f"{file} is not UTF-8 text: save it as UTF-8") from None
+    text = whole(file, LARGEST_TEXT, "a label")
+    if (plate := _plate(text)) is not None:
+        return label_of(plate)
+    if kind := kind_of_text(text):
+        raise UserError(f"{file} holds {kind}, not a label: write the text of its picture")
+    # Empty lines at the end are what editors leave.
+    lines = text.rstrip().split("\n")
     if len(lines) > 1:
         raise UserError(f"{file} has {len(lines)} lines: write the text of its picture on one line")
-    return lines[0]
+    return label_of(lines[0])
+
+
+def tell_of_others(path: Path) -> None:
+    """Of a folder whose labels come from the file names: what lies beside its pictures and says something else.
+
+    Raises UserError where that is what a known tool says of boxes; warns of other texts.
+    """
+    looked_at = list(islice(_some_pictures(path), _LOOKED_AT))
+    for suffix in (".json", ".xml", SUFFIX):
+        beside = [os.path.splitext(file)[0] + suffix for file in looked_at]
+        found = [file for file in beside if os.path.isfile(file)]
+        if not found:
+            continue
+        tool = _tool(Path(found[0])) if suffix != SUFFIX else None
+        if tool and 2 * len(found) > len(looked_at):
+            raise UserError(
+                f"{path}: files such as {os.path.basename(found[0])} beside the pictures are {tool}'s, which says "
+                f"where things are in pictures: cut the texts out first, or, where file names begin with the labels, "
+                f"add {BY_NAME}"
+            )
+        warn(
+            f"{path}: labels are taken from the file names, and not from the files *{suffix} that {len(found):,} of "
+            f"{len(looked_at):,} pictures have beside them"
+        )
+
+
+def _tool(file: Path) -> str | None:
+    try:
+        text = whole(file, 1 << 24, "a label")
+        return tool_of_xml(text) if file.suffix == ".xml" else tool_of_json(json.loads(text))
+    except (UserError, ValueError, RecursionError):
+        return None
 
 
 def cannot_hold(label: str) -> str | None:
-    return "begins with a byte order mark" if label.startswith("\ufeff") else one_line(label)
+    return "begins with a byte order mark" if label.startswith("\ufeff") else trimmed(label)
 
 
 def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
     for name, label, _ in lines_of(pictures, folder):
-        (folder / _text_of(name)).write_text(label + "\n", encoding="utf-8", newline="\n")
+        (folder / (os.path.splitext(name)[0] + SUFFIX)).write_text(label + "\n", encoding="utf-8", newline="\n")
     return folder

@@ -1,37 +1,138 @@
-"""What the lists have in common."""
+"""What the lists have in common: how their lines are read, and what their columns are called."""
 
 from __future__ import annotations
 
+import codecs
+import contextlib
+import io
+import os
+import select
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
+from bounded import open_regular
 from console import UserError
+from dataset.forms.normal import padded
 from picture import PICTURE_SUFFIXES
 
 #: How lists call the column of the picture, and that of its label.
-FILE_KEYS = ("file", "path", "image", "filename", "file_name", "image_path", "image_name", "img")
-LABEL_KEYS = ("label", "text", "plate_text", "captcha", "code", "plate", "words", "transcription")
+FILE_KEYS = (
+    *("file", "path", "image", "filename", "file_name", "image_path", "image_name", "img"),
+    *("img_path", "img_name", "filepath", "file_path"),
+)
+LABEL_KEYS = (
+    *("label", "text", "plate_text", "captcha", "code", "plate", "words", "transcription"),
+    *("transcript", "ground_truth", "gt", "plate_number", "license_plate"),
+)
 
 #: The suffixes of pictures, without their dots, as alternatives of a regular expression.
 SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))
+
+#: Characters that a line of a list may have. Files without line breaks would fill the memory.
+LONGEST_LINE = 1 << 20
+#: Bytes of a text that is read whole beside a picture.
+LARGEST_TEXT = 1 << 16
+
+#: Seconds in which somebody has to open a named pipe to write to it.
+_PATIENCE = 10
+
+
+class Entry(NamedTuple):
+    """One row of a list, as it stands there."""
+
+    line: int  #: from 1; in JSON the number of the entry
+    name: str
+    label: str
+    quoted: bool = False  #: the label stands in quotes: white space at its ends is meant
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 text that are not blank, with their numbers from 1 and their line ends.
 
-    A byte order mark and Windows line ends are no part of them. Raises UserError for anything else than text.
+    A byte order mark and Windows line ends are no part of them; with the byte order mark of UTF-16 that is read, too.
+    Raises UserError for anything else than text.
     """
-    with path.open(encoding="utf-8-sig") as file:
-        try:
-            for number, line in enumerate(file, 1):
-                if "\0" in line:
-                    raise UserError(f"{path} is no text file: give a list of pictures, or a folder")
-                if line.strip():
-                    yield number, line
-        except UnicodeDecodeError:
-            raise UserError(f"{path} is not UTF-8 text: save the list as UTF-8, or give a folder") from None
+    with _opened(path) as binary:
+        start = binary.peek(2)[:2]
+        encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        with io.TextIOWrapper(binary, encoding=encoding) as file:
+            try:
+                number = 0
+                while line := file.readline(LONGEST_LINE):
+                    number += 1
+                    if "\0" in line:
+                        raise UserError(f"{path} is not a text file: give a list of pictures, or a folder")
+                    if len(line) == LONGEST_LINE:
+                        raise UserError(
+                            f"{path}, line {number} is longer than {LONGEST_LINE:,} characters, which no line of a "
+                            "list of pictures is: give another file"
+                        )
+                    if line.strip():
+                        yield number, line
+            except UnicodeDecodeError:
+                raise UserError(f"{path} is not UTF-8 text: save the list as UTF-8, or give a folder") from None
+
+
+def whole(path: Path, largest: int, what: str) -> str:
+    """A UTF-8 or, with its byte order mark, UTF-16 text of at most `largest` bytes, without its byte order mark.
+
+    `what` is it, such as "a label", for the error. Raises UserError.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read(largest + 1) or b""
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(f"{path} cannot be read ({reason}): remove it, or put {what} there") from None
+    if len(data) > largest:
+        raise UserError(f"{path} has more than {largest:,} bytes, too many for {what}: give or write another one")
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
+    """A list: a file, or a pipe such as that of `<(find …)`. Raises UserError for a socket or a disk."""
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
+            raise UserError(f"{path} is {'a socket' if stat.S_ISSOCK(mode) else 'a disk'}: give a list of pictures")
+        file: BinaryIO = os.fdopen(_pipe(path), "rb") if stat.S_ISFIFO(mode) else path.open("rb")
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+    with file:
+        assert isinstance(file, io.BufferedReader)
+        yield file
+
+
+def _pipe(path: Path) -> int:
+    """A named pipe, opened once somebody writes to it. Raises UserError where nobody does."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    # A program that has opened the pipe may take its time until it writes, as `find` does; reading then says so.
+    if not poll.poll(_PATIENCE * 1000):
+        with contextlib.suppress(BlockingIOError):
+            os.read(descriptor, 1)
+            os.close(descriptor)
+            raise UserError(f"{path} is a pipe, and nothing writes to it: give a list of pictures")
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def one_line(label: str) -> str | None:
     """Why a label cannot stand on a line of its own, None when it can."""
     return "holds a line break" if "\n" in label or "\r" in label else None
+
+
+def trimmed(label: str) -> str | None:
+    """Why a label cannot stand on a line of a list without quotes, None when it can."""
+    return one_line(label) or ("begins or ends with white space" if padded(label) else None)

@@ -100,11 +100,11 @@ def test_new_content_with_the_old_size_and_time_is_noticed(tmp_path: Path, write
 
 def test_size_channels_fit_and_path_have_their_own_caches(tmp_path: Path, write: Maker, decoded: list[str]) -> None:
     folder = write(tmp_path / "data", ["a.png"])
-    (folder / "list.txt").write_text("a.png x\n")
+    (tmp_path / "list.txt").write_text("data/a.png x\n")
     pack(folder, tmp_path / "cache")
     for changes in ({"width": 16}, {"channels": 3}, {"fit": "pad"}):
         pack(folder, tmp_path / "cache", **changes)
-    assert str(pack(folder / "list.txt", tmp_path / "cache").labels[0]) == "x"
+    assert str(pack(tmp_path / "list.txt", tmp_path / "cache").labels[0]) == "x"
     assert str(pack(folder, tmp_path / "cache").labels[0]) == "a"
     assert len(decoded) == 5
 

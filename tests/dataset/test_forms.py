@@ -101,6 +101,21 @@ def written(form: str) -> Callable[[Path], Path]:
     return write
 
 
+def json_file_form(folder: Path) -> Path:
+    path = folder / "labels.json"
+    path.write_text(json.dumps(LABELS), encoding="utf-8")
+    return path
+
+
+def found_list_form(folder: Path) -> Path:
+    rows = [f"{name}\t{label}\n" for name, label in LABELS.items()]
+    (folder / "rec_gt.txt").write_text("".join(rows), encoding="utf-8")
+    for name in (*LABELS, "000017.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
 #: One corpus per form: a new form is tested by one more function here.
 MAKERS = {
     "lmdb": written("lmdb"),
@@ -108,10 +123,12 @@ MAKERS = {
     "tfrecord": written("tfrecord"),
     "mjsynth": mjsynth_form,
     "listed": listed_form,
+    "found_list": found_list_form,
     "sidecar": sidecar_form,
     "folder": folder_form,
     "delimited": delimited_form,
     "json_lines": json_lines_form,
+    "json_file": json_file_form,
     "icdar": icdar_form,
     "plain": plain_form,
 }
@@ -161,7 +178,7 @@ def test_every_list_form_forgives(name: str, change: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", LISTS)
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00a", b"a,b\0c", "é".encode("latin-1") + b" x"])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\xdc", b"a,b\0c", "é".encode("latin-1") + b" x"])
 def test_a_list_that_is_no_text(name: str, content: bytes, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
     path.write_bytes(content)
@@ -341,7 +358,16 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
         ("l.png", "x", "is a picture: give its folder"),
         ("l.xlsx", "x", "is no picture and no list of pictures: save the sheet as CSV"),
         ("l.pdf", "x", "is no picture and no list of pictures"),
-        ("l.json", "[]", "write JSON lines"),
+        ("l.json", "7", "holds no list of pictures: write"),
+        ("l.json", "{broken", r"is not JSON \(.*\): write"),
+        ("l.json", '{"a.png": "x", "a.png": "y"}', "has the name a.png twice"),
+        ("l.json", '{"a.png": 1.5}', "a.png: the label 1.5 is no text"),
+        ("l.json", '[["a.png"]]', "entry 1 names no picture with its label"),
+        ("l.json", '[{"image": "a.png", "transcription": ["x", "y"]}]', "entry 1 has 2 texts for one picture"),
+        ("l.json", '[{"data": {"image": "a.png"}, "annotations": []}]', "Label Studio: export JSON-MIN"),
+        ("l.json", '{"images": [], "annotations": [], "categories": []}', "is COCO's"),
+        ("l.json", '{"version": "5", "shapes": [], "imagePath": "a.png"}', "is LabelMe's"),
+        ("l.json", "[" * 100_000, "nested too deeply"),
         (
             "l.csv",
             "file,label\na.png,x\nb.png,TAMAN DAYA, JOHOR\n",
@@ -349,7 +375,15 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
         ),
         ("l.csv", "a.png,x\n\nb.png,one, two\n", r"l\.csv, line 3: 3 cells where the first line has 2"),
         ("l.tsv", "file\tlabel\na.png\tx\ty\n", r"l\.tsv, line 2: .* holds a tab between quotes"),
-        ("l.txt", 'a.png\t[{"transcription": "abc", "points": []}]\n', "is no text but JSON"),
+        ("l.txt", 'a.png\t[{"transcription": "a"}, {"transcription": "b"}]\n', "is no text but JSON, with 2 boxes"),
+        ("l.txt", 'a.png\t{"transcription": "a"}\n', "is no text but JSON"),
+        ("l.txt", 'a.png\t[{"transcription": \n', "is no text but JSON"),
+        ("l.txt", "a.png 100,20,30,40,0\nb.png 1,2,300,4,0\n", "2 of 2 labels are numbers such as 100,20,30,40,0"),
+        ("l.csv", 'file,label\na.png,"x\nb.png,y\n', r"l\.csv, line 2: a quote opens there that is not closed"),
+        ("l.csv", 'file,label\na.png,x\nb.png,"y\nc.png,"z"\n', r"l\.csv, line 3: a quote opens there"),
+        ("l.csv", 'file,label\na.png,x\nb.png,"y\n', r"l\.csv, line 3: a quote opens there that is not closed"),
+        ("l.csv", 'file,label\na,"x\nb"\n', r"l\.csv, line 2: a quote that opens there takes in the next line"),
+        ("l.txt", "a" * (1 << 20), "line 1 is longer than 1,048,576 characters"),
         ("l.txt", 'a.png, "abc"\nsomething else\n', r"l\.txt, line 2 is not like word_1\.png"),
     ],
 )

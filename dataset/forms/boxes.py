@@ -1,0 +1,70 @@
+"""How other tools write where things are in a picture, by which their files are told from labels."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_SPLIT = re.compile(r"[\s,;]+")
+#: Corners of a quadrilateral, and then the text or its place: ICDAR's ground truth of finding texts.
+_CORNERS = re.compile(r"(?:[-+]?\d+(?:\.\d+)?\s*[,\t]\s*){8}\S.*")
+#: Left, top, right and bottom, and then the text in quotes.
+_SIDES = re.compile(r'(?:\d+\s*,?\s+){4}".*"')
+
+
+def numbers_of_boxes(line: str) -> str | None:
+    """Which kind of box a line of text is, None where it may be a label."""
+    if not ("0" <= line[:1] <= "9" or line[:1] in "-+"):
+        return None
+    words = [word for word in _SPLIT.split(line.strip()) if word]
+    if len(words) < 4:
+        return None
+    if all(map(_NUMBER.fullmatch, words)):
+        fractions = sum("." in word for word in words)
+        if len(words) == 5 and fractions >= 2 and "." not in words[0]:
+            return "boxes (class x y w h)"
+        if len(words) >= 6 and fractions >= 3:
+            return "boxes or outlines (class, then the corners)"
+        if fractions >= 2:
+            return "numbers"
+        # Texts of groups of digits have groups that begin with 0, and as long ones as the others.
+        if len(words) in (4, 5, 8, 9) and not any(len(word) > 1 and word[0] == "0" for word in words):
+            lengths = {len(word) for word in words}
+            if len(lengths) > 1 and max(lengths) > 2:
+                return "boxes (numbers of pixels)"
+        return None
+    if _CORNERS.fullmatch(line.strip()) or _SIDES.fullmatch(line.strip()):
+        return "boxes (corners, then a text)"
+    return None
+
+
+def kind_of_text(text: str) -> str | None:
+    """Which kind of box all lines of a text hold, None where it may be a label."""
+    kinds = [numbers_of_boxes(line) for line in text.splitlines() if line.strip()]
+    return kinds[0] if kinds and all(kinds) else None
+
+
+def tool_of_json(found: Any) -> str | None:
+    """Whose JSON for finding things in pictures a value is, None where it is nobody's that is known."""
+    if isinstance(found, dict):
+        if "shapes" in found and ("imagePath" in found or "imageData" in found or "version" in found):
+            return "LabelMe"
+        if "annotations" in found and ("categories" in found or "images" in found):
+            return "COCO"
+        if "_via_img_metadata" in found or any(
+            isinstance(value, dict) and "regions" in value for value in found.values()
+        ):
+            return "VIA"
+    return None
+
+
+def tool_of_xml(text: str) -> str | None:
+    """Whose XML for finding things in pictures a text is, None where it is nobody's that is known."""
+    if "<annotation" in text and ("<bndbox" in text or "<object" in text):
+        return "Pascal VOC"
+    if "<PcGts" in text:
+        return "PAGE XML"
+    if "<alto" in text:
+        return "ALTO"
+    return None

@@ -1,0 +1,33 @@
+"""The files of a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+
+def names(path: Path, suffixes: Collection[str]) -> Iterator[str]:
+    """The files below `path` with one of the suffixes, sorted, relative, with `/`; hidden ones are left out."""
+    return _names(str(path), "", (), suffixes)
+
+
+def _names(folder: str, prefix: str, above: tuple[str, ...], suffixes: Collection[str]) -> Iterator[str]:
+    # A link to a folder above would be searched for ever.
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        found = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
+    for name, is_folder in found:
+        if is_folder:
+            yield from _names(os.path.join(folder, name), f"{prefix}{name}/", (*above, here), suffixes)
+        elif os.path.splitext(name)[1].lower() in suffixes:
+            yield prefix + name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False

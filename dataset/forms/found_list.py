@@ -1,0 +1,171 @@
+"""A folder with a list under any name that names its pictures: metadata.csv, gt.txt, Label.txt, labels.json …
+
+Which list was taken is said. Lists that contradict one another, or name different pictures as train.txt and test.txt
+do, are not mixed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from console import UserError, warn
+from dataset.forms import checked, delimited, icdar, json_file, json_lines, listed, placed, plain
+from picture import PICTURE_SUFFIXES
+
+#: Asked in this order.
+_FORMS = (delimited, json_lines, json_file, icdar, plain)
+_SUFFIXES = frozenset(".csv .tsv .tab .jsonl .ndjson .jsonlines .json .txt".split())
+
+#: What other files of tools are called, which name pictures and say something else of them.
+_OTHERS = frozenset({"filestate.txt", "imlist.txt"})
+
+#: Rows of a list that are looked at, files that may be lists, and how many bytes they may have.
+_LOOKED_AT, _FILES = 50, 50
+
+
+class Found(NamedTuple):
+    """A list that names pictures of its folder."""
+
+    name: str
+    form: ModuleType
+    fault: str | None  #: why it says no labels
+
+
+def form_of(file: Path) -> ModuleType:
+    """The module that reads a list."""
+    return next(form for form in _FORMS if form.matches(file))
+
+
+def matches(path: Path) -> bool:
+    return any(each.fault is None for each in found(path))
+
+
+def found(path: Path) -> list[Found]:
+    """The lists in a folder that name its pictures, those first whose names stand first."""
+    if not path.is_dir():
+        return []
+    with os.scandir(path) as entries:
+        names = [entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in _SUFFIXES]
+    # What has the name of a picture goes with that picture.
+    beside = {stem for name in names if name.lower().endswith((".txt", ".json")) for stem in _stems(name)}
+    if beside:
+        with os.scandir(path) as entries:
+            pictures = (entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES)
+            beside = {stem for name in pictures for stem in _stems(name) if stem in beside}
+    names = [
+        name
+        for name in sorted(names)
+        if not name.startswith(".") and not (name.lower().endswith((".txt", ".json")) and beside & _stems(name))
+    ]
+    names = [name for name in names if name.lower() not in _OTHERS]
+    # Where there are many more they are texts of pictures that lie elsewhere.
+    lists = [_looked_at(path, name) for name in names[:_FILES] if (path / name).is_file()]
+    return [each for each in lists if each]
+
+
+def _stems(name: str) -> set[str]:
+    """A name without its suffix, and without both of `a.gt.txt` and `a.bin.png`."""
+    return {os.path.splitext(name)[0], name.partition(".")[0]}
+
+
+def _looked_at(path: Path, name: str) -> Found | None:
+    file = path / name
+    try:
+        form = form_of(file)
+    except OSError:
+        return None
+    rows: list[tuple[str, str]] = []
+    fault = None
+    try:
+        unchecked = getattr(form, "unchecked_readings", None)
+        if unchecked and unchecked(file):
+            fault = "holds what was read, not labels"
+        for row in islice(checked.rows(file, form.entries(file, _silent), tell=False), _LOOKED_AT):
+            rows.append(row)
+    except UserError as error:
+        fault = f"cannot be read as a list ({error})"
+        # What names none of the pictures is none of our business, whatever it is.
+        if not rows:
+            return Found(name, form, fault) if _mentions(file, path) else None
+    except OSError:
+        return None
+    names = list(dict.fromkeys(row_name for row_name, _ in rows if row_name))
+    place = placed.find(names[: placed.LOOKED_AT], str(path))
+    inside = os.path.realpath(path)
+    paths = [placed.located(place, row_name) for row_name in names]
+    # The pictures may be links to elsewhere.
+    named = sum(
+        Path(os.path.realpath(os.path.dirname(each))).is_relative_to(inside) for each in filter(os.path.isfile, paths)
+    )
+    if not names or 2 * named < len(names):
+        return None
+    if fault is None and not any(label for _, label in rows):
+        # Lists of pictures alone say nothing of their labels.
+        fault = "names the pictures, but no labels of theirs" if form in (delimited, json_lines, json_file) else ""
+    return Found(name, form, fault)
+
+
+def _silent(message: str) -> None:
+    """Whether a file is a list at all is not known yet."""
+
+
+def _mentions(file: Path, path: Path) -> bool:
+    """Whether the start of a file has the name of a picture of the folder."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(1 << 16).decode(errors="replace")
+        with os.scandir(path) as entries:
+            pictures = (entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES)
+            return any(name in start for name in islice(pictures, 20))
+    except OSError:
+        return False
+
+
+def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
+    lists = [each for each in found(path) if each.fault is None]
+    chosen = lists[0] if len(lists) == 1 else _agreed(path, lists, root)
+    warn(f"{path}: labels are taken from {chosen.name}")
+    yield from listed.counted(path, chosen.name, _rows(path, chosen, root))
+
+
+def tell_unused(path: Path) -> None:
+    """Warn of lists that name the folder's pictures, where the labels do not come from any."""
+    for each in found(path):
+        if each.fault:
+            warn(f"{path}: {each.name} {each.fault}: labels are not taken from it")
+
+
+def _rows(path: Path, each: Found, root: str | None, tell: bool = True) -> Iterator[tuple[str, str]]:
+    file = path / each.name
+    entries = each.form.entries(file) if tell else each.form.entries(file, _silent)
+    return placed.placed(file, checked.rows(file, entries, tell), root)
+
+
+def _agreed(path: Path, lists: list[Found], root: str | None) -> Found:
+    """The one of several lists that says all that the others say. Raises UserError where there is none."""
+    labels: list[dict[str, str]] = []
+    for each in lists:
+        read = ((os.path.normpath(name), label) for name, label in _rows(path, each, root, tell=False))
+        labels.append({name: label for name, label in read if label})
+    largest = max(range(len(lists)), key=lambda place: len(labels[place]))
+    chosen = labels[largest]
+    names = " and ".join([", ".join(each.name for each in lists[:-1]), lists[-1].name])
+    for each, others in zip(lists, labels, strict=True):
+        for name, label in others.items():
+            if chosen.get(name, label) != label:
+                raise UserError(
+                    f"{path} has several lists, {names}, and they contradict one another: of {name}, "
+                    f"{lists[largest].name} says {chosen[name]} and {each.name} says {label}; give the list that is "
+                    f"meant, such as {path / lists[largest].name}"
+                )
+        if not others.keys() <= chosen.keys():
+            raise UserError(
+                f"{path} has several lists, {names}, which name different pictures: give the list that is meant, such "
+                f"as {path / lists[largest].name}"
+            )
+    return lists[largest]

@@ -1,0 +1,69 @@
+"""The label in a file name: `aB3x_000017.png` reads `aB3x`, up to its first `_`.
+
+What a file manager adds to the names of copies is no part of it. The names of CCPD are decoded.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: How file managers call a copy, in the languages of the most of their users.
+_WORDS = (
+    "copy|kopie|copie|copia|cópia|kopia|kopi|kopio|kopya|kópia|másolat|копия|копія|kopija|αντίγραφο|"
+    "コピー|副本|複本|複製|복사본|사본|bản sao|สำเนา|salinan|עותק|نسخة"
+)
+#: Not in capitals, which a text may well be.
+_COPY = "|".join(f"[{word[0]}{word[0].upper()}]{word[1:]}" for word in _WORDS.split("|"))
+_BEGINNINGS = re.compile(
+    r"(?:[Cc]opy(?: \(\d+\))? of|[Kk]opie (?:\(\d+\) )?(?:von|van)|[Cc]opie (?:\(\d+\) )?de|"
+    r"[Cc]opia (?:\(\d+\) )?(?:de|di)|[Cc]ópia (?:\(\d+\) )?de|[Kk]opi av|[Kk]opia|[Кк]опия) "
+)
+#: `X (1)`, `X - Copy (2)`, `X copy 2`, `X (copy)`, `X (another copy)`, `X (3rd copy)`, `X (copy 1)`, `X 的副本`.
+_ENDINGS = re.compile(
+    rf"(?: ?\(\d{{1,3}}\)"
+    rf"| [-–—] (?:{_COPY})(?: ?\(\d+\)| \d+)?"
+    rf"| (?:{_COPY})(?: ?\(\d+\)| \d+)?"
+    rf"| \((?:(?:another|\d+(?:st|nd|rd|th)|\d+\.) )?(?:{_COPY})(?: \d+)?\)"
+    rf"| ?(?:的副本|的拷贝|のコピー)(?: ?\(?\d+\)?)?"
+    rf"| \([^()]*conflicted copy[^()]*\))$"
+)
+#: A number in parentheses without a space before it, as browsers add it; it may belong to the text, too.
+TIGHT = re.compile(r"[^ ()]\(\d{1,3}\)$")
+
+#: Area, tilt, box, corners, plate, brightness and blur.
+_CCPD = re.compile(
+    r"[\d.]+-\d+_\d+-\d+[&_]\d+_\d+[&_]\d+-(?:\d+[&_]\d+_){3}\d+[&_]\d+-"
+    r"(?P<plate>(?:\d+_){6,7}\d+)-\d+-\d+(?: \(\d+\))?"
+)
+_PROVINCES = "皖沪津渝冀晋蒙辽吉黑苏浙京闽赣鲁豫鄂湘粤桂琼川贵云藏陕甘青宁新警学O"
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZO"
+_LETTERS_AND_DIGITS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789O"
+
+
+def label_of_name(stem: str, tight: bool = True) -> str:
+    """The label in a file name without its suffix.
+
+    `tight` says whether a number such as that of `AB12(1)` is the mark of a copy.
+    """
+    if (plate := ccpd(stem)) is not None:
+        return plate
+    begun = _BEGINNINGS.match(stem)
+    label = stem[begun.end() if begun and begun.end() < len(stem) else 0 :].partition("_")[0]
+    if "_" in stem:
+        return label
+    # Copies of copies have several.
+    while (ending := _ENDINGS.search(label)) and ending.start() and (tight or not TIGHT.search(label)):
+        label = label[: ending.start()]
+    return label
+
+
+def ccpd(stem: str) -> str | None:
+    """The plate in a file name of CCPD, None where it is none."""
+    match = _CCPD.fullmatch(stem)
+    if match is None:
+        return None
+    first, second, *others = map(int, match["plate"].split("_"))
+    try:
+        return _PROVINCES[first] + _LETTERS[second] + "".join(_LETTERS_AND_DIGITS[other] for other in others)
+    except IndexError:
+        return None

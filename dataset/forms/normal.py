@@ -1,0 +1,36 @@
+"""Names and labels as one writes them, whatever the form they come in: the one place that says what is part of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+#: Nobody sees these. At the ends of a name or label they are what an editor, a spreadsheet or a browser has left.
+_INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+_ENDS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _INVISIBLE
+
+#: Escapes in JSON and damaged names can give them.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+
+
+def label_of(text: str, quoted: bool = False) -> str:
+    """A label without the white space at its ends, which is part of it only where it was put between quotes."""
+    return text.strip(_INVISIBLE) if quoted else text.strip(_ENDS)
+
+
+def name_of(text: str) -> str:
+    """A picture's name without white space, invisible characters and quotes around it."""
+    text = text.strip(_ENDS)
+    if len(text) > 2 and text[0] == text[-1] == '"':
+        text = text[1:-1]
+    return text.removeprefix("file://")
+
+
+def composed(label: str) -> str:
+    """A label in Unicode's composed form (NFC). What no file holds as text becomes U+FFFD, which the checks report."""
+    return _NO_TEXT.sub("\ufffd", unicodedata.normalize("NFC", label))
+
+
+def padded(label: str) -> bool:
+    """Whether a label begins or ends with white space."""
+    return label != label.strip(_ENDS)

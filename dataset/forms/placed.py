@@ -1,0 +1,156 @@
+"""Where the pictures of a list are: beside it, or somewhere else from where its paths are meant."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import chain, islice
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from console import UserError, warn
+
+Row = tuple[str, str]
+
+#: Rows by which it is decided where the pictures are.
+LOOKED_AT = 20
+#: Sub-folders of the list's folder that are tried.
+_SUB_FOLDERS = 50
+
+
+def placed(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
+    """The rows of the list `path` with names relative to the list's folder, wherever the pictures were found.
+
+    With `root` the names are relative to that folder. Without it they are relative to the list's folder, to the
+    working folder, to the folder above the list's or to one below it: the first one in which the most of the first
+    rows are. Raises UserError where `root` is no folder.
+    """
+    rows = iter(rows)
+    if root is None and path.is_fifo():
+        # Whoever writes to a pipe starts where the command does, and need not be waited for.
+        yield from rows
+        return
+    first = list(islice(rows, LOOKED_AT))
+    here = folder_of(path)
+    if root is not None:
+        if not os.path.isdir(root):
+            raise UserError(f"--root {root} is not a folder: give the folder that the paths in {path} start from")
+        place = root
+    else:
+        place = find([name for name, _ in first], here)
+        if place != here:
+            warn(f"{path}: its pictures are in {place}, not beside it")
+    if os.path.realpath(place) == os.path.realpath(here):
+        yield from chain(first, rows)
+        return
+    for name, label in chain(first, rows):
+        yield _relative(located(place, name), here), label
+
+
+def folder_of(path: Path) -> str:
+    """The folder that the names of a list are relative to; those that a pipe brings, to the working folder."""
+    return os.curdir if path.is_fifo() else str(path.parent)
+
+
+def find(names: list[str], here: str) -> str:
+    """The folder that the names are relative to; `here` where none of them is to be found."""
+    best, most = here, sum(os.path.exists(located(here, name)) for name in names)
+    if most == len(names):
+        return best
+    for place in _others(here):
+        count = sum(os.path.exists(located(place, name)) for name in names)
+        if count > most:
+            best, most = place, count
+    return best
+
+
+def _others(here: str) -> Iterator[str]:
+    yield os.curdir
+    yield os.path.join(here, os.pardir) if here == os.curdir or os.pardir in here else os.path.dirname(here) or "."
+    try:
+        with os.scandir(here) as entries:
+            folders = (entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+            names = sorted(islice(folders, _SUB_FOLDERS))
+    except OSError:
+        return
+    yield from (os.path.join(here, name) for name in names)
+
+
+def _relative(path: str, here: str) -> str:
+    """The path as a name that `here` goes before."""
+    # Through links, `..` leads from where a folder is, not from where the link to it is.
+    full = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    try:
+        return os.path.relpath(full, os.path.realpath(here)).replace(os.sep, "/")
+    except ValueError:  # another drive
+        return full
+
+
+def located(root: str, name: str) -> str:
+    """The path of a picture, by the name that a list has for it, which may have been written on another system.
+
+    Where there is no such file, one is looked for whose name has its characters composed otherwise (NFC, NFD), its
+    suffix in the other case, or `/` for a backslash; and the file that a path of Label Studio stands for.
+    """
+    path = os.path.join(root, name)
+    if os.path.exists(path):
+        return path
+    forms = [name]
+    # A list may come from Windows.
+    if os.sep == "/" and "\\" in name:
+        forms.append(name.replace("\\", "/"))
+    forms += _label_studio(name)
+    for form in forms:
+        path = os.path.join(root, form)
+        if os.path.exists(path):
+            return path
+        folder, file = os.path.split(path)
+        for there in dict.fromkeys((folder, *(unicodedata.normalize(kind, folder) for kind in ("NFC", "NFD")))):
+            if found := _names_in(there, _changed(there)).get(_key(file)):
+                return os.path.join(there, found)
+    return os.path.join(root, forms[1] if len(forms) > 1 and "\\" in name else name)
+
+
+def _label_studio(name: str) -> list[str]:
+    """What `/data/upload/1/8f3e21ab-a.png` and `/data/local-files/?d=pictures/a.png` may stand for."""
+    if not name.startswith("/data/"):
+        return []
+    address = urlsplit(name)
+    path = unquote(parse_qs(address.query).get("d", [address.path])[0])
+    file = path.rpartition("/")[2]
+    number, dash, original = file.partition("-")
+    return [path, file, *([original] if dash and len(number) == 8 else [])]
+
+
+def _key(file: str) -> tuple[str, str]:
+    stem, suffix = os.path.splitext(unicodedata.normalize("NFC", file))
+    return stem, suffix.lower()
+
+
+def _changed(folder: str) -> int:
+    try:
+        return os.stat(folder or os.curdir).st_mtime_ns
+    except (OSError, ValueError):
+        return 0
+
+
+@lru_cache(maxsize=64)
+def _names_in(folder: str, changed: int) -> dict[tuple[str, str], str]:
+    """The names in a folder by what is the same of them on every system, but for names of which that is not unique.
+
+    `changed` only says when what was found is out of date.
+    """
+    names: dict[tuple[str, str], str] = {}
+    try:
+        found = os.listdir(folder or os.curdir)
+    except (OSError, ValueError):
+        return names
+    twice = set()
+    for name in found:
+        key = _key(name)
+        if key in names:
+            twice.add(key)
+        names[key] = name
+    return {key: name for key, name in names.items() if key not in twice}

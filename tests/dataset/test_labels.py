@@ -1,0 +1,560 @@
+"""Where labels come from, what is part of them, and what is said of those that look like none."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import console
+import dataset
+from console import UserError
+from dataset import __main__ as command_line
+from dataset.__main__ import main
+from dataset.forms.named import label_of_name
+from dataset.inputs import inputs, keep_apart
+from parameter import DatasetParameters
+from tests.dataset.test_checks import run
+from tests.dataset.test_forms import pairs
+
+Maker = Callable[..., Path]
+Said = pytest.CaptureFixture[str]
+
+NAMES = [f"{number:04}.png" for number in range(6)]
+LABELS = ["01C6", "0EAX", "0WYC", "1C6X", "1JXU", "1O3D"]
+PAIRS = list(zip(NAMES, LABELS, strict=True))
+
+
+def touched(folder: Path, names: list[str]) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def table(head: str, separator: str = ",", rows: list[tuple[str, str]] = PAIRS, folder: str = "") -> str:
+    return "".join(f"{line}\n" for line in [*filter(None, [head]), *(f"{folder}{separator.join(row)}" for row in rows)])
+
+
+def box(text: str, count: int = 1) -> str:
+    return json.dumps([{"transcription": text, "points": [[0, 0], [40, 0], [40, 20], [0, 20]]}] * count)
+
+
+LISTS = {
+    "metadata.csv": table("file_name,text"),
+    "metadata.jsonl": "".join(json.dumps({"file_name": name, "text": label}) + "\n" for name, label in PAIRS),
+    "labels.txt": table("", "\t"),
+    "gt.txt": table("", ', "').replace("\n", '"\n'),
+    "annotations.csv": table("image_path,plate_text"),
+    "truth.csv": "sep=;\n" + table("file;label", ";"),
+    "list.txt": table("", ";"),
+    "labels.json": json.dumps(dict(PAIRS)),
+    "pairs.json": json.dumps(PAIRS),
+    "objects.json": json.dumps([{"image": name, "label": label} for name, label in PAIRS]),
+    "columns.json": json.dumps({"filename": {"0": NAMES[0]}, "words": {"0": LABELS[0]}}),
+    "lines.json": "".join(json.dumps({"file": name, "label": label}) + "\n" for name, label in PAIRS),
+    "mmocr.json": json.dumps(
+        {"metainfo": {}, "data_list": [{"img_path": name, "instances": [{"text": text}]} for name, text in PAIRS]}
+    ),
+    "json-min.json": json.dumps(
+        [
+            {"id": 1, "ocr": f"/data/upload/1/0f3a52c1-{name}", "transcription": [text], "label": [{"labels": ["T"]}]}
+            for name, text in PAIRS
+        ]
+    ),
+    "local.json": json.dumps([{"image": f"/data/local-files/?d=x/{name}", "text": text} for name, text in PAIRS]),
+    "Label.txt": "".join(f"pictures/{name}\t{box(text)}\n" for name, text in PAIRS),
+    "rec_gt_train.txt": table("", "\t", folder="pictures/"),
+    "train.txt": table("", " "),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_that_names_the_pictures_of_its_folder_is_read(name: str, tmp_path: Path, capsys: Said) -> None:
+    folder = touched(tmp_path / "pictures", NAMES)
+    (folder / name).write_text(LISTS[name], encoding="utf-8")
+    found = [(os.path.basename(sample.path), sample.label) for sample in dataset.samples(folder)]
+    assert found == PAIRS[: 1 if name == "columns.json" else None]
+    said = capsys.readouterr().err
+    assert f"labels are taken from {name}" in said
+    assert ("5 pictures are not named in columns.json and left out" in said) == (name == "columns.json")
+    # Whoever only reads the pictures gets all of them.
+    assert [sample.name for sample in dataset.samples(folder, labels=False)] == NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("notes.txt", "These are captchas.\nsee AB_1.png, which is odd\n"),
+        ("README.txt", "# My pictures\n"),
+        ("classes.txt", "plate\n"),
+        ("paths.txt", "AB_1.png\nCD_2.png\n"),
+        ("fileState.txt", "AB_1.png\t1\nCD_2.png\t1\n"),
+        ("corpus.json", '{"style": "captcha", "noise": 1.0}'),
+        ("data.csv", "x,y\n1,2\n"),
+        ("empty.json", ""),
+    ],
+)
+def test_other_files_beside_pictures_are_no_lists(name: str, text: str, tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, ["AB_1.png", "CD_2.png"])
+    (tmp_path / name).write_text(text)
+    assert pairs(tmp_path) == [("AB_1.png", "AB"), ("CD_2.png", "CD")]
+    assert name == "notes.txt" or capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("boxes.csv", "filename,class,xmin\nAB_1.png,plate,1\n", "boxes.csv names the pictures, but no labels"),
+        ("Label.txt", f"AB_1.png\t{box('x', 2)}\n", "Label.txt cannot be read as a list .* 2 boxes"),
+        ("names.csv", "name,truth\nAB_1.png,x\n", "names.csv cannot be read as a list .* names no columns"),
+        ("out.csv", "file,text,probability\nAB_1.png,x,0.9\n", "out.csv holds what was read, not labels"),
+    ],
+)
+def test_a_list_that_is_not_used_is_said(name: str, text: str, said: str, tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, ["AB_1.png", "CD_2.png"])
+    (tmp_path / name).write_text(text)
+    assert pairs(tmp_path) == [("AB_1.png", "AB"), ("CD_2.png", "CD")]
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_several_lists_are_taken_where_they_agree_alone(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "all.csv").write_text(table("file,label"))
+    (tmp_path / "train.txt").write_text(table("", " ", PAIRS[:3]))
+    assert pairs(tmp_path) == PAIRS
+    assert "labels are taken from all.csv" in capsys.readouterr().err
+    (tmp_path / "train.txt").write_text("0000.png other\n")
+    with pytest.raises(
+        UserError, match=r"all.csv and train.txt, and they contradict .* of 0000.png, all.csv says 01C6"
+    ):
+        pairs(tmp_path)
+    (tmp_path / "all.csv").write_text(table("file,label", rows=PAIRS[1:]))
+    with pytest.raises(
+        UserError, match=r"which name different pictures: give the list that is meant, such as .*all.csv"
+    ):
+        pairs(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["beside", "parent", "working folder", "below", "root"])
+def test_where_the_paths_of_a_list_start(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    folders = {"beside": "lists", "parent": ".", "working folder": "here", "below": "lists/images", "root": "far/away"}
+    pictures = touched(tmp_path / folders[place], NAMES)
+    (tmp_path / "lists").mkdir(exist_ok=True)
+    (tmp_path / "here").mkdir(exist_ok=True)
+    monkeypatch.chdir(tmp_path / "here")
+    path = tmp_path / "lists" / "l.csv"
+    path.write_text(table("file,label"))
+    root = str(pictures) if place == "root" else None
+    found = dataset.collect(path, root=root)
+    assert [os.path.realpath(sample.path) for sample in found] == [str(pictures / name) for name in NAMES]
+    assert ("its pictures are in" in capsys.readouterr().err) == (place not in ("beside", "root"))
+    with pytest.raises(UserError, match=r"--root .*nowhere is not a folder"):
+        dataset.collect(path, root=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+def test_names_are_found_however_they_were_written(listed: str, tmp_path: Path) -> None:
+    other = "NFD" if listed == "NFC" else "NFC"
+    there = [unicodedata.normalize(other, "é/ü.png"), "a.PNG", "b.jpg"]
+    touched(tmp_path, there)
+    named = [unicodedata.normalize(listed, "é/ü.png"), "a.png", "b.JPG"]
+    (tmp_path / "l.csv").write_text("".join(f"{name}, x\n" for name in named), encoding="utf-8")
+    assert all(os.path.exists(sample.path) for sample in dataset.collect(tmp_path / "l.csv"))
+
+
+def test_suffixes_that_differ_by_case_alone_are_two_pictures(tmp_path: Path) -> None:
+    touched(tmp_path, ["a.PNG", "a.Png"])
+    (tmp_path / "l.txt").write_text("a.png x\n")
+    assert not os.path.exists(dataset.collect(tmp_path / "l.txt")[0].path)
+
+
+SPACES = [" ", "\t", "\u00a0", "\u3000", "\u2009", "\ufeff", "\u200b", "\u200e"]
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("l.csv", "file,label\na.png,{}01 C6{}\n"),
+        ("l.tsv", "file\tlabel\na.png\t{}01 C6{}\n"),
+        ("l.jsonl", '{{"file": "a.png", "label": "{}01 C6{}"}}\n'),
+        ("l.json", '{{"a.png": "{}01 C6{}"}}\n'),
+        ("l.txt", "a.png {}01 C6{}\n"),
+        ("icdar.txt", "a.png,{}01 C6{}\n"),
+    ],
+)
+def test_white_space_around_a_label_is_no_part_of_it(name: str, text: str, space: str, tmp_path: Path) -> None:
+    if space == "\t" and name != "l.csv":
+        space = "\\t" if "json" in name else " "
+    (tmp_path / name).write_text(text.format(space, space), encoding="utf-8")
+    assert pairs(tmp_path / name) == [("a.png", "01 C6")]
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("suffix", [".txt", ".gt.txt"])
+def test_white_space_in_sidecars(suffix: str, space: str, tmp_path: Path) -> None:
+    touched(tmp_path, ["a.png"])
+    (tmp_path / f"a{suffix}").write_text(f"{space}01C6{space}\n\n", encoding="utf-8")
+    assert pairs(tmp_path) == [("a.png", "01C6")]
+
+
+@pytest.mark.parametrize(("name", "row"), [("l.csv", 'a.png," x "\n'), ("l.txt", 'a.png, " x "\n')])
+def test_white_space_between_quotes_is_kept_and_said(name: str, row: str, tmp_path: Path, capsys: Said) -> None:
+    (tmp_path / name).write_text(row)
+    assert pairs(tmp_path / name) == [("a.png", " x ")]
+    assert "line 1: labels in quotes begin or end with white space" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("labels", "said", "taken"),
+    [
+        (["0042", "0017", "42", "1234"], "line 4: 42 has fewer digits than most labels, which have 4", None),
+        ([*map(str, range(1000, 1020)), "7", "123"], "lines 22, 23: 123 has fewer|lines 22, 23: 7 has fewer", None),
+        (["A1", "1.23E+11", "B2"], r"line 3: 1.23E\+11 is how a spreadsheet shortens", None),
+        (["A1", "#N/A", "B2"], "line 3: #N/A is a spreadsheet's error, not a label", ["A1", "", "B2"]),
+        (["A1", "#REF!", "Err:502"], "lines 3, 4: #REF! is a spreadsheet's error", ["A1", "", ""]),
+        (["true story", "TRUE", "x"], "line 3: TRUE may be a spreadsheet's truth value", None),
+        (["TRUE", "FALSE"], "lines 2, 3: TRUE may be", None),
+        (["AB12", "1-Feb", "X2", "Y3"], "line 3: 1-Feb is a date", None),
+        (["12.0", "13.0"], "all labels end in .0", None),
+        (["a\u200bb", "x"], "line 2: labels hold characters that nobody sees", None),
+        (["a\x07b", "x"], "line 2: labels hold characters that nobody sees", None),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "tsv", "txt", "jsonl"])
+def test_what_a_spreadsheet_did_is_said_with_its_lines(
+    form: str, labels: list[str], said: str, taken: list[str] | None, tmp_path: Path, capsys: Said
+) -> None:
+    rows = [("0.png", labels[0]), *((f"{number}.png", label) for number, label in enumerate(labels[1:], 1))]
+    separator = {"csv": ",", "tsv": "\t", "txt": "\t"}.get(form, "")
+    head = {"csv": "file,label", "tsv": "file\tlabel"}.get(form, "")
+    text = table(head, separator, rows)
+    if form == "jsonl":
+        text = "".join(json.dumps({"file": name, "label": label}) + "\n" for name, label in rows)
+    path = tmp_path / f"l.{form}"
+    # The same numbers of lines, whether there is a head or not.
+    path.write_text(("" if head else "\n") + text, encoding="utf-8")
+    assert [label for _, label in pairs(path)] == (taken or labels)
+    assert re.search(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["0042", "1234", "9999", "0001"],
+        [str(number) for number in range(1, 31)],
+        ["12", "7", "130", "99", "5"],
+        ["TRUE", "Story", "NEXT"],
+        ["1-Feb", "2-Mar", "3-Apr"],
+        ["1E12", "2E34", "12E4"],
+        ["06 12 34 56 78", "01 02 03 04 05"],
+        ["1,2", "3.0", "4"],
+    ],
+)
+def test_labels_about_which_nothing_is_said(labels: list[str], tmp_path: Path, capsys: Said) -> None:
+    rows = [(f"{number}.png", label) for number, label in enumerate(labels)]
+    (tmp_path / "l.txt").write_text(table("", "\t", rows))
+    assert [label for _, label in pairs(tmp_path / "l.txt")] == labels
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["l.csv", "l.txt", "l.json"])
+def test_lists_with_a_byte_order_mark(name: str, encoding: str, tmp_path: Path) -> None:
+    text = {"l.csv": "sep=;\r\nfile;label\r\na.png;é\r\n", "l.txt": "a.png é\r\n", "l.json": '{"a.png": "é"}'}[name]
+    (tmp_path / name).write_bytes(text.encode(encoding))
+    assert pairs(tmp_path / name) == [("a.png", "é")]
+
+
+def test_easyocr_cuts_at_the_first_comma(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text('filename,words\na.png,"one\nb.png,one, two\nc.png,x\n'.replace('"', ""))
+    assert pairs(tmp_path / "labels.csv") == [("a.png", "one"), ("b.png", "one, two"), ("c.png", "x")]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("0 0.512 0.498 0.91 0.33\n", "class x y w h"),
+        ("0 0.512 0.498 0.91 0.33\n1 0.1 0.2 0.3 0.4\n", "class x y w h"),
+        ("0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n", "corners"),
+        ("0 0.5 0.5 0.1 0.1 0.87\n", "corners"),
+        ("4,0.11,0.92,0.91,0.10,0.21,0.20,0.81,0.82,01C6,\n", "corners, then a text"),
+        ("377,117,463,117,465,130,378,130,Genaxis Theatre\n", "corners, then a text"),
+        ('38, 43, 920, 215, "Tiredness"\n', "corners, then a text"),
+        ("113 154 383 86\n", "numbers"),
+        ("0.1 0.2 0.3 0.4\n", "numbers"),
+    ],
+)
+def test_sidecars_that_hold_boxes_are_an_error(text: str, what: str, tmp_path: Path) -> None:
+    for name in ("01C6_0", "0EAX_1", "1C6X_2"):
+        (tmp_path / f"{name}.png").touch()
+        (tmp_path / f"{name}.txt").write_text(text)
+    with pytest.raises(UserError, match=rf"3 texts beside pictures hold .*{what}.*, not labels, .*--label-pattern"):
+        pairs(tmp_path)
+    # Whoever says where the labels are gets them.
+    assert [label for _, label in pairs(tmp_path, "^(?P<label>[^_]+)")] == ["01C6", "0EAX", "1C6X"]
+
+
+@pytest.mark.parametrize("text", ["1 2 3 4", "06 12 34 56", "1234", "12,50", "2024 05 06", "4111 1111 1111 1111"])
+def test_sidecars_of_digits_are_labels(text: str, tmp_path: Path) -> None:
+    touched(tmp_path, ["a.png"])
+    (tmp_path / "a.txt").write_text(text)
+    assert pairs(tmp_path) == [("a.png", text)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "tool"),
+    [
+        (".json", '{"version": "5.0", "shapes": [], "imagePath": "x.png"}', "LabelMe"),
+        (".xml", "<annotation><object><bndbox/></object></annotation>", "Pascal VOC"),
+        (".xml", "<PcGts><Page/></PcGts>", "PAGE XML"),
+    ],
+)
+def test_files_of_other_tools_beside_pictures(suffix: str, text: str, tool: str, tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, ["AB_1.png", "CD_2.png"])
+    (tmp_path / f"AB_1{suffix}").write_text(text)
+    assert [label for _, label in pairs(tmp_path)] == ["AB", "CD"]
+    assert f"and not from the files *{suffix} that 1 of 2 pictures have" in capsys.readouterr().err
+    (tmp_path / f"CD_2{suffix}").write_text(text)
+    with pytest.raises(UserError, match=rf"AB_1{suffix}|CD_2{suffix}.* are {tool}'s"):
+        pairs(tmp_path)
+
+
+def test_texts_of_ocropus_and_kraken(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, ["line_1.png", "line_2.bin.png", "line_3.nrm.png", "line_4.png"])
+    for name, text in (("line_1", "one"), ("line_2", "two"), ("line_3", "three")):
+        (tmp_path / f"{name}.gt.txt").write_text(text + "\n")
+        (tmp_path / f"{name}.txt").write_text("what was read\n")
+    expected = [("line_1.png", "one"), ("line_2.bin.png", "two"), ("line_3.nrm.png", "three"), ("line_4.png", "")]
+    assert pairs(tmp_path) == expected
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "camera: GoPro\nposition_vehicle: 1 2 3 4\n\ttype: car\nplate: AUG-0936\nposition_plate: 5 6 7 8\n",
+        "plate: AUG-0936\ncorners: 1,2 3,4 5,6 7,8\n",
+        "plate: AUG-0936",
+        "a.png\t10\t20\t30\t40\tAUG-0936\n",
+    ],
+)
+def test_texts_that_name_the_plate(text: str, tmp_path: Path) -> None:
+    touched(tmp_path, ["a.png"])
+    (tmp_path / "a.txt").write_text(text)
+    assert pairs(tmp_path) == [("a.png", "AUG-0936")]
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        *("AB12 (1)", "AB12(1)", "AB12 - Copy", "AB12 - Copy (2)", "AB12 copy", "AB12 copy 2", "Copy of AB12"),
+        *("AB12 - Kopie", "AB12 - Kopie (3)", "AB12 Kopie 2", "AB12 - Copie", "AB12 copie 2", "AB12 - copia"),
+        *("AB12 - Cópia", "AB12 — копия", "AB12 - コピー", "AB12 - 副本", "AB12 的副本", "AB12のコピー", "AB12 (copy)"),
+        *("AB12 (another copy)", "AB12 (3rd copy)", "AB12 (copy 1)", "AB12 - Copy - Copy", "Kopie von AB12"),
+        *("AB12 (Kim's conflicted copy 2024-01-01)", "AB12_7 - Copy", "Copy of AB12_7", "AB12_7 (1)", "AB12"),
+    ],
+)
+def test_marks_of_copies_are_no_part_of_a_label(stem: str, tmp_path: Path) -> None:
+    touched(tmp_path, [f"{stem}.png"])
+    assert pairs(tmp_path) == [(f"{stem}.png", "AB12")] or "AB12(1)" in stem
+    assert next(inputs([str(tmp_path / f"{stem}.png")], [])).label == "AB12"
+
+
+@pytest.mark.parametrize("stem", ["(1)", " copy", "Copy of ", "COPY", "SOFT COPY", "f(x)", "A(1)B", "a (b)", "2(1234)"])
+def test_labels_that_only_look_like_copies(stem: str) -> None:
+    assert label_of_name(stem) == stem
+
+
+def test_a_number_in_most_names_is_part_of_the_labels(tmp_path: Path) -> None:
+    touched(tmp_path, ["A123456(7).png", "B123456(0).png", "C99.png"])
+    assert [label for _, label in pairs(tmp_path)] == ["A123456(7)", "B123456(0)", "C99"]
+
+
+@pytest.mark.parametrize(
+    ("plate", "label"),
+    [("0_0_22_27_27_33_16", "皖AY339S"), ("0_0_3_25_30_24_24_32", "皖AD16008"), ("99_0_1_1_1_1_1", None)],
+)
+def test_names_of_ccpd_are_decoded(plate: str, label: str | None) -> None:
+    stem = f"025-95_113-154&383_386&473-386&473_177&454_154&383_363&402-{plate}-37-15"
+    assert label_of_name(stem) == (label or "025-95")
+
+
+UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c33"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([f"captcha_{number}.png" for number in range(12)], "12 of 12 different pictures have the label captcha"),
+        ([f"{UUID}{number}.png" for number in range(10, 22)], "look like identifiers"),
+        ([f"{number:02}ab34cd56ef78.png" for number in range(12)], "look like identifiers"),
+        ([f"{number}_{label}.png" for number, label in enumerate(LABELS)], "running numbers, 0 to 5.*_\\(\\?P<label>"),
+        ([f"{number:05}.png" for number in range(17, 29)], "running numbers, 00017 to 00028"),
+        ([f"img{number}.png" for number in range(12)], "running numbers, img0 to img11"),
+        ([f"17000{number}123.png" for number in range(10, 20)], "look like times"),
+        ([f"{label}.png.png" for label in LABELS], "6 labels end like file names, such as 01C6.png"),
+        (["Ã¤b_1.png", "x_2.png"], "1 labels look as if UTF-8 .* such as Ã¤b, which may be äb"),
+        (["a\u00a0b_1.png", "x_2.png"], "1 labels hold NO-BREAK SPACE, which looks like a space"),
+        (
+            [f"{''.join(chr(0x4E00 + 9 * number + place) for place in range(9))}.png" for number in range(9)],
+            "9 labels hold 81 different characters, 81 of them once or twice",
+        ),
+    ],
+)
+def test_labels_that_look_like_none(names: list[str], said: str, tmp_path: Path, write: Maker, capsys: Said) -> None:
+    write(tmp_path, names)
+    code, out, _ = run(tmp_path, capsys=capsys)
+    assert code == 0
+    assert re.search(said, " ".join(out.split()))
+    assert "python training.py" not in out
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{number * 7919 % 10000:04}_{number}.png" for number in range(30)],
+        [f"{number % 10}_{number}.png" for number in range(30)],
+        [f"{label}_{number}.png" for number, label in enumerate(LABELS)],
+        ["1_0.png", "2_1.png"],
+        [f"ORDER{number * 37 % 1000}_{number}.png" for number in range(12)],
+    ],
+)
+def test_labels_that_look_like_some(names: list[str], tmp_path: Path, write: Maker, capsys: Said) -> None:
+    code, out, _ = run(write(tmp_path, names), capsys=capsys)
+    assert (code, "doubtful" in out, "python training.py" in out) == (0, False, True)
+
+
+def test_examples_and_sheet(tmp_path: Path, write: Maker, capsys: Said) -> None:
+    write(tmp_path / "in", [f"AB{number}_1.png" for number in (1, 3, 7, 20, 22, 31, 40)])
+    sheet = tmp_path / "sheet.png"
+    code, out, _ = run(tmp_path / "in", "--plot", str(sheet), "--json", str(tmp_path / "r.json"), capsys=capsys)
+    assert code == 0
+    assert "AB1   AB1_1.png" in out
+    assert sheet.stat().st_size > 1000
+    assert len(json.loads((tmp_path / "r.json").read_text())["examples"]) == 5
+    code, _, err = run(tmp_path / "in", "--plot", str(tmp_path / "sheet.txt"), capsys=capsys)
+    assert (code, "has no suffix of a picture" in err) == (2, True)
+    dataset.introduce(dataset.examine(dataset.collect(tmp_path / "in")))
+    assert "labels, for example: AB1 (AB1_1.png), AB22" in capsys.readouterr().err
+
+
+READINGS = "file,text,probability{}\na.png,XX,0.9{}\nb.png,YY,0.8{}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "labels"),
+    [
+        ("labels.csv", READINGS.format("", "", ""), ["a", "b"]),
+        ("labels.csv", READINGS.format(",status", ",accepted", ",rejected"), ["a", "b"]),
+        ("labels.csv", READINGS.format(",status", ",checked", ",rejected"), ["XX", ""]),
+        ("labels.csv", READINGS.format(",truth,verdict", ",T1,wrong", ",T2,wrong"), ["T1", "T2"]),
+        ("labels.csv", READINGS.format(",truth,verdict", ",,unlabelled", ",,unlabelled"), ["a", "b"]),
+        ("out.csv", READINGS.format("", "", ""), ["a", "b"]),
+        ("out.json", '[{"file": "a.png", "text": "XX", "probability": 0.9, "characters": []}]', ["a", "b"]),
+        ("out.txt", "a.png\tXX\t0.9000\nb.png\tYY\t0.8000\taccepted\n", ["a", "b"]),
+        ("labels.tsv", "a.png\tXX\t0.9000\nb.png\tYY\t0.8000\n", ["a", "b"]),
+    ],
+)
+def test_readings_in_a_folder_are_no_labels(name: str, text: str, labels: list[str], tmp_path: Path) -> None:
+    touched(tmp_path, ["a.png", "b.png"])
+    (tmp_path / name).write_text(text)
+    assert [label for _, label in pairs(tmp_path)] == labels
+
+
+def test_readings_that_are_named_are_taken(tmp_path: Path, capsys: Said) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text(READINGS.format(",status", ",accepted", ",rejected"))
+    assert [label for _, label in pairs(path)] == ["XX", ""]
+    assert "is a table of readings: texts with the status accepted" in capsys.readouterr().err
+
+
+def test_outputs_stay_apart_from_lists_that_are_read(tmp_path: Path) -> None:
+    touched(tmp_path, ["0000.png"])
+    (tmp_path / "gt.txt").write_text("0000.png x\n")
+    (tmp_path / "labels.csv").write_text("file,text,probability\n0000.png,x,0.9\n")
+    with pytest.raises(UserError, match=r"--csv .*gt.txt would replace what is read"):
+        keep_apart([str(tmp_path)], {"--csv": str(tmp_path / "gt.txt")})
+    with pytest.raises(UserError, match=r"--icdar .* would lie among the pictures that are read"):
+        keep_apart([str(tmp_path)], {"--icdar": str(tmp_path / "new.txt")})
+    # What was read before is read anew.
+    keep_apart([str(tmp_path)], {"--csv": str(tmp_path / "labels.csv")})
+
+
+def test_stdin_with_a_byte_order_mark() -> None:
+    assert [sample.path for sample in inputs(["-"], ["\ufeffa_1.png\n", "b_2.png\n"])] == ["a_1.png", "b_2.png"]
+    with pytest.raises(UserError, match="stdin is UTF-16"):
+        list(inputs(["-"], [b"\xff\xfea\0".decode(errors="surrogateescape")]))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+@pytest.mark.parametrize("kind", ["pipe", "device", "loop", "socket", "large"])
+@pytest.mark.parametrize("name", ["2.txt", "labels.csv", "gt.txt", "char_map.json", "2.gt.txt", "2.json"])
+def test_what_is_no_file_beside_pictures_is_never_waited_for(name: str, kind: str, tmp_path: Path) -> None:
+    touched(tmp_path, ["1.png", "2.png", "3.png"])
+    for text in ("1.txt", "3.txt"):
+        (tmp_path / text).write_text("AB\n")
+    odd = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "device":
+        odd.symlink_to("/dev/zero")
+    elif kind == "loop":
+        odd.symlink_to(odd)
+    elif kind == "large":
+        with odd.open("wb") as file:
+            file.truncate(1 << 40)
+    else:
+        with socket.socket(socket.AF_UNIX) as opened:
+            try:
+                opened.bind(str(odd))
+            except OSError:
+                pytest.skip("the path is too long for a socket")
+    if name in ("2.txt", "2.gt.txt") or (name, kind) == ("labels.csv", "large"):
+        with pytest.raises(UserError, match=re.escape(name)):
+            pairs(tmp_path)
+    else:
+        assert [label for _, label in pairs(tmp_path)] == ["AB", "", "AB"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+@pytest.mark.parametrize("kind", ["pipe", "zero", "socket"])
+def test_lists_that_are_no_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataset.forms.text._PATIENCE", 0.1)
+    path = tmp_path / "l.txt"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "zero":
+        path.symlink_to("/dev/zero")
+    else:
+        monkeypatch.chdir(tmp_path)
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.bind(path.name)
+    with pytest.raises(UserError, match=r"nothing writes to it|is not a text file|is a socket"):
+        pairs(path)
+
+
+def test_the_commands_that_read_lists_take_root(tmp_path: Path, write: Maker, capsys: Said) -> None:
+    write(tmp_path / "far" / "away", NAMES)
+    (tmp_path / "l.csv").write_text(table("file,label"))
+    code, out, _ = run(tmp_path / "l.csv", "--root", str(tmp_path / "far" / "away"), capsys=capsys)
+    assert (code, f"--root {tmp_path / 'far' / 'away'}" in out) == (0, True)
+    argv = ["convert", str(tmp_path / "l.csv"), str(tmp_path / "out"), "--form", "folder"]
+    with pytest.raises(SystemExit) as stop:
+        command_line.run([*argv, "--root", str(tmp_path / "far" / "away")])
+    assert stop.value.code == 0
+    shutil.rmtree(tmp_path / "far")
+    with pytest.raises(SystemExit) as stop:
+        console.run(main, DatasetParameters, [str(tmp_path / "l.csv")])
+    assert stop.value.code == 2
