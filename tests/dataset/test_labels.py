@@ -11,6 +11,7 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -164,8 +165,8 @@ def test_where_the_paths_of_a_list_start(
 
 
 @pytest.mark.parametrize("listed", ["NFC", "NFD"])
-def test_names_are_found_however_they_were_written(listed: str, tmp_path: Path) -> None:
-    other = "NFD" if listed == "NFC" else "NFC"
+def test_names_are_found_however_they_were_written(listed: Literal["NFC", "NFD"], tmp_path: Path) -> None:
+    other: Literal["NFC", "NFD"] = "NFD" if listed == "NFC" else "NFC"
     there = [unicodedata.normalize(other, "é/ü.png"), "a.PNG", "b.jpg"]
     touched(tmp_path, there)
     named = [unicodedata.normalize(listed, "é/ü.png"), "a.png", "b.JPG"]
