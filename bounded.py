@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 #: Bytes of a JSON file, unless the caller knows how large it may be.
 LARGEST = 16 * 1024**2
@@ -26,7 +27,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: Path | str) -> BinaryIO:
+def open_regular(path: Path | str) -> BufferedReader:
     """Open a regular file to read from, or a link to one.
 
     Raises OSError when it cannot be opened, ValueError with the reason when it is a pipe, a device or a folder. Does

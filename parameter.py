@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, get_args
 
+import bounded
 import notation
 from console import WRONG_USE, UserError, warn
 
@@ -197,9 +198,13 @@ class Parameters(BaseModel):
     def from_json(cls, path: Path) -> Self:
         """Read what :meth:`to_json` wrote. Raises UserError when it does not fit this kit."""
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls(**bounded.read_json(path))
         except (ValueError, TypeError, UserError) as error:
-            raise UserError(f"{path} is no parameter file of this kit ({error})") from error
+            reason = "it holds no parameters by name" if isinstance(error, TypeError) else str(error)
+            raise UserError(
+                f"{path} is no parameter file of this kit ({reason.removesuffix('; see --help')}): mend it, or take "
+                "another copy"
+            ) from error
 
 
 class GenerateParameters(Parameters):

@@ -6,6 +6,7 @@ import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one s
 
 # isort: split
 
+import errno
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -83,17 +84,24 @@ def main(parameters: TrainingParameters) -> int:
         start = transfer(parameters.from_, net, card)
     split = {"training": training.labelled, "validation": validation.labelled}
     contents = {"contents": [training.contents, validation.contents], "alphabet": card.alphabet}
-    folder.begin(parameters.to_json(), split | contents)
+    folder.begin(parameters.to_json(), split | contents, new=not parameters.resume)
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
         f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "
         f"epochs: {'' if parameters.epochs else 'up to '}{settings.schedule.epochs}, {start}; in {path}"
     )
+    go_on = f"python training.py --resume --run {shlex.quote(str(path))}"
     try:
         train(net, card, training, validation, settings, folder, dataset.contact_sheet)
     except KeyboardInterrupt:
-        console.warn(f"interrupted; go on with: python training.py --resume --run {shlex.quote(str(path))}")
+        console.warn(f"interrupted; go on with: {go_on}")
         return console.INTERRUPTED
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise UserError(
+                f"no space left to write {error.filename or path}: free some space, then go on with: {go_on}"
+            ) from error
+        raise
     finally:
         found.close()
     folder.log(f"next: python prediction.py FOLDER --model {shlex.quote(str(path))}")

@@ -89,7 +89,7 @@ class Augmentation:
         # An epoch's own loss is that of weights from its start to its end.
         plain = sum(before["validation_loss"] + after["validation_loss"] for before, after in pairwise(recent)) / 2
         change = STEP if loss > HARDEST * plain else 1 / STEP if loss < EASIEST * plain else 1.0
-        return min(max(change * history[-1][self.name], WEAKEST), STRONGEST)
+        return min(max(change * history[-1].get(self.name, self.first), WEAKEST), STRONGEST)
 
     def remark(self, history: History) -> str:
         return ""

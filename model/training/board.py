@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from console import naming
+from console import naming, warn
 
 
 class Board:
@@ -19,12 +20,24 @@ class Board:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: Path | None = None
+        self._told = False
 
     def write(self, step: int, scalars: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
         """Add scalars, and RGB pictures, uint8 (height, width, 3), at `step`; on disk when this returns.
 
-        Raises OSError when they cannot be written.
+        Warns once where they cannot be written: what they are drawn from is in other files, too.
         """
+        try:
+            self._write(step, scalars, pictures)
+        except OSError as error:
+            # Behind half an event, TensorBoard would read no other one of the file.
+            self._file = None
+            if not self._told:
+                place = error.filename or self._folder
+                warn(f"TensorBoard will lack some values: {place} cannot be written ({error.strerror})")
+                self._told = True
+
+    def _write(self, step: int, scalars: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
         import cv2
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -37,11 +50,20 @@ class Board:
         events = [Event(wall_time=time.time(), step=step, summary=Summary(value=values))]
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            # Files are read in the order of their names.
-            self._file = self._folder / f"events.out.tfevents.{time.time():.6f}.{os.getpid()}"
+            self._file = self._folder / f"events.out.tfevents.{self._after_others():.6f}.{os.getpid()}"
             events.insert(0, Event(wall_time=time.time(), file_version="brain.Event:2"))
         # Without TensorBoard's own writer of files: it writes in a thread, whose errors end in tracebacks.
         with naming(self._file), self._file.open("ab") as file:
             writer = RecordWriter(file)
             for event in events:
                 writer.write(event.SerializeToString())
+
+    def _after_others(self) -> float:
+        """A time later than those of the files that are there: TensorBoard reads files in the order of their names.
+
+        It is the time of day, unless the clock was set back since an earlier part of the run.
+        """
+        names = [
+            re.fullmatch(r"events\.out\.tfevents\.(\d{10}\.\d{6})\.\d+", path.name) for path in self._folder.iterdir()
+        ]
+        return max([time.time(), *(float(name[1]) + 1e-3 for name in names if name)])

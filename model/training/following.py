@@ -12,7 +12,7 @@ from pathlib import Path
 from console import UserError, warn
 from model import model_file
 from model.training.board import Board
-from model.training.run_folder import RunFolder, best
+from model.training.run_folder import RunFolder, best, digest
 
 #: Seconds between two looks at the run folder.
 POLL = 1.0
@@ -27,6 +27,7 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
     holds something else, and when a run ends without a model.
     """
     folder = RunFolder(Path(run))
+    folder.refuse_irregular_files()
     _wait_for_the_beginning(folder)
     seen, told = None, False
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,14 +73,12 @@ def board(run: str, path: str) -> Board:
 def _copied(folder: RunFolder, copy: Path, training: bool) -> int | None:
     """Copy the model file; the epoch it is of, None when that cannot be told yet, or there is none."""
     try:
-        model, state = folder.model.stat(), folder.state.stat()
-        history = folder.history()
+        history, model = folder.progress()
         shutil.copyfile(folder.model, copy)
-        now = folder.model.stat()
     except FileNotFoundError:
         return None
-    # Model first, then the state with its epoch: a state older than the model does not know it yet.
-    replaced = (now.st_ino, now.st_mtime_ns) != (model.st_ino, model.st_mtime_ns)
-    if replaced or (training and state.st_mtime_ns < model.st_mtime_ns):
-        return None
-    return int(best(history)["epoch"])
+    # The model is written first, then the state with its epoch. Times would not tell: clocks are set back.
+    if model in ("", digest(copy)):
+        return int(best(history)["epoch"])
+    # A training that was killed between the two left the model of the epoch after the state's last one.
+    return None if training else len(history) + 1

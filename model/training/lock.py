@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import time
 from pathlib import Path
@@ -37,11 +38,24 @@ class Lock:
             self._file.close()
             self._file = None
 
+    def is_held(self) -> bool:
+        """Whether this object has the lock, and the file at the path is the one that it locked."""
+        try:
+            return self._file is not None and os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
+        except OSError:
+            return False
+
     def is_taken(self) -> bool:
         """Whether somebody has the lock."""
-        if not self._path.exists():
+        file: IO[bytes]
+        try:
+            file = self._path.open("r+b")
+        except FileNotFoundError:
             return False
-        with self._path.open("ab") as file:
+        except OSError:
+            # A folder that may only be read: it is enough for most file systems.
+            file = self._path.open("rb")
+        with file:
             return not _locked(file)
 
 

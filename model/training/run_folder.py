@@ -16,17 +16,20 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import json
+import math
 import os
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+import bounded
 import parameter
 from console import UserError, atomic, naming, warn
 from model.training.board import Board
@@ -36,6 +39,24 @@ from parameter import TrainingParameters
 History = list[dict[str, float]]
 
 LOCK = "training.lock"
+#: What a training may write before it begins: its lock, and pictures packed where there is no other place for them.
+BEFORE = (LOCK, "cache")
+FILES = ("parameters.json", "split.json", "model.keras", "history.csv", "curves.png", "log.txt", "state.npz", LOCK)
+
+#: Bytes of a split.json; the names of some millions of pictures.
+LARGEST_SPLIT = 512 * 1024**2
+#: Bytes of the history in a state.npz, four a character; some hundred thousand epochs.
+LARGEST_HISTORY = 256 * 1024**2
+#: What every epoch has in the history.
+SCORES = ("epoch", "exact_match", "character_error_rate")
+
+
+class State(NamedTuple):
+    """What `state.npz` holds."""
+
+    variables: dict[str, NDArray[Any]]
+    history: History  #: one row per epoch, at least one
+    model: str  #: SHA-256 of `model.keras` at that time; "" where an older kit wrote the state
 
 
 class RunFolder:
@@ -55,8 +76,14 @@ class RunFolder:
             raise UserError(f"{self.path} holds something already: go on with --resume, or choose another --run")
 
     def is_free(self) -> bool:
-        """Whether it is there and holds nothing, or a lock: what a training leaves for which there was no space."""
-        return self.path.is_dir() and all(file.name in (LOCK, "cache") for file in self.path.iterdir())
+        """Whether it is there and holds nothing but what a training leaves that ended before it began."""
+        return self.path.is_dir() and all(file.name in BEFORE for file in self.path.iterdir())
+
+    def refuse_irregular_files(self) -> None:
+        """Raise UserError when a pipe, a device or a folder stands where the run has a file."""
+        for name in FILES:
+            if what := bounded.irregular(self.path / name):
+                raise UserError(f"{self.path / name} is {what}, not the file that a run has there: remove it")
 
     def has_begun(self) -> bool:
         """Whether it is the folder of a run."""
@@ -65,18 +92,20 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """Replace the file `name` by `text`."""
         with atomic(self.path / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            # A file name that is not UTF-8 has surrogates, which become escapes that JSON knows.
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
-    def begin(self, parameters: str, split: Mapping[str, Any]) -> None:
+    def begin(self, parameters: str, split: Mapping[str, Any], new: bool = False) -> None:
         """Write the parameters, and which pictures train and which validate: what JSON can hold.
 
         The folder is one's own from then to :meth:`end`. Raises UserError when the run began with other pictures,
-        and when another training is at work in it.
+        when another training is at work in it, and when a `new` one meets one that began in the meantime.
         """
+        self.refuse_irregular_files()
         path = self.path / "split.json"
         text = json.dumps(split, indent=0, ensure_ascii=False)
         if path.is_file():
-            earlier = json.loads(path.read_text(encoding="utf-8"))
+            earlier = self._split(path)
             # What an older kit did not note cannot differ.
             if any(earlier.get(name, value) != value for name, value in json.loads(text).items()):
                 raise UserError(
@@ -86,8 +115,21 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if not self._lock.take():
             raise UserError(f"another training is at work in {self.path}: wait for its end, or choose another --run")
+        if new and self.has_begun():
+            self.end()
+            raise UserError(f"another training has begun in {self.path}: choose another --run")
         self.write_text("parameters.json", parameters)
         self.write_text(path.name, text)
+
+    def _split(self, path: Path) -> dict[str, Any]:
+        try:
+            earlier = bounded.read_json(path, LARGEST_SPLIT)
+            if isinstance(earlier, dict):
+                return earlier
+            reason = "it is no object"
+        except ValueError as error:
+            reason = str(error)
+        raise UserError(f"{path} is damaged ({reason}): take another copy of it, or start another --from {self.path}")
 
     def end(self) -> None:
         """Nothing comes any more, until the run is resumed."""
@@ -97,6 +139,18 @@ class RunFolder:
         """Whether a training is at work here, this one or one of another process."""
         return self._lock.is_taken()
 
+    def is_held(self) -> bool:
+        """Whether the folder is the one that :meth:`begin` took, and not gone or another one by now."""
+        return self._lock.is_held()
+
+    def refuse_removed(self) -> None:
+        """Raise UserError unless :meth:`is_held`."""
+        if not self.is_held():
+            raise UserError(
+                f"{self.path} was removed, moved or replaced while training, and nothing more is written there: go on "
+                "with --resume --run and its new place, if it has one"
+            )
+
     def has_state(self) -> bool:
         """Whether there is an epoch to go on after."""
         return self.state.is_file()
@@ -105,14 +159,14 @@ class RunFolder:
         """Say `message` on stderr and keep it in log.txt."""
         warn(message)
         path = self.path / "log.txt"
-        with naming(path), path.open("a", encoding="utf-8") as file:
+        with naming(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
     def write_history(self, history: History) -> None:
         """Replace history.csv."""
         with atomic(self.path / "history.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             # A run that an older kit began has columns only from where this one went on.
-            writer = csv.DictWriter(file, list(history[-1]))
+            writer = csv.DictWriter(file, list(history[-1]), extrasaction="ignore")
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
 
@@ -121,34 +175,92 @@ class RunFolder:
         self._board.write(step, scalars, {"readings": readings})
 
     def save_state(self, variables: dict[str, NDArray[Any]], history: History) -> None:
-        """Keep everything that the next epoch depends on."""
+        """Keep everything that the next epoch depends on; the model file of the `history` is there already."""
+        record = {"history": np.array(json.dumps(history)), "model": np.array(digest(self.model))}
         with atomic(self.state) as temporary:
-            np.savez(temporary, allow_pickle=False, **variables, history=np.array(json.dumps(history)))
+            np.savez(temporary, allow_pickle=False, **variables, **record)
 
-    def load_state(self) -> tuple[dict[str, NDArray[Any]], History] | None:
-        """What :meth:`save_state` kept, or None when the run ended before its first epoch did."""
+    def load_state(self, shapes: Mapping[str, tuple[int, ...]]) -> State | None:
+        """What :meth:`save_state` kept, or None when the run ended before its first epoch did.
+
+        `shapes` are those of the variables, by name. Raises UserError for a damaged file, and for variables of other
+        names or shapes, or that are no finite numbers.
+        """
         if not self.has_state():
             return None
         with self._open_state() as archive:
-            variables = dict(archive)
-            return variables, json.loads(str(variables.pop("history")))
+            found = {name.removesuffix(".npy") for name in archive.zip.namelist()} - {"history", "model"}
+            if found != set(shapes):
+                raise ValueError(f"it has {len(found)} variables, the network of parameters.json has {len(shapes)}")
+            variables = {}
+            for name, shape in shapes.items():
+                # Asked before it is read: what is too large takes no memory.
+                if archive.zip.getinfo(f"{name}.npy").file_size > 16 * math.prod(shape) + 20_000:
+                    raise ValueError(f"{name} is too large")
+                array = archive[name]
+                if array.shape != shape or array.dtype.kind not in "fiub":
+                    raise ValueError(f"{name} is {array.dtype} {array.shape}, and not of the shape {shape}")
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    raise ValueError(f"{name} holds what is no number")
+                variables[name] = array
+            needed = (*SCORES, "loss", "validation_loss", "learning_rate")
+            return State(variables, checked_history(str(archive["history"]), needed), _model(archive))
 
-    def history(self) -> History:
-        """The epochs of the state, without its weights. Raises FileNotFoundError where there is none."""
+    def progress(self) -> tuple[History, str]:
+        """The epochs of the state and the digest of their model, without the weights of the state.
+
+        Raises FileNotFoundError where there is none, UserError where it is damaged.
+        """
         with self._open_state() as archive:
-            return json.loads(str(archive["history"]))
+            return checked_history(str(archive["history"])), _model(archive)
 
     @contextlib.contextmanager
-    def _open_state(self) -> Iterator[Mapping[str, NDArray[Any]]]:
+    def _open_state(self) -> Iterator[Any]:
         try:
-            with np.load(self.state, allow_pickle=False) as archive:
+            with bounded.open_regular(self.state) as file, np.load(file, allow_pickle=False) as archive:
+                for entry in archive.zip.infolist():
+                    # What np.savez writes is not compressed; what is could become of any size.
+                    if entry.compress_type != zipfile.ZIP_STORED:
+                        raise ValueError("its arrays are compressed")
+                    if entry.filename in ("history.npy", "model.npy") and entry.file_size > LARGEST_HISTORY:
+                        raise ValueError("its history is too large")
                 yield archive
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             raise
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(
-                f"{self.state} is damaged ({error}): start the run again, --from its model.keras"
-            ) from error
+        except Exception as error:  # NumPy and zipfile raise whatever a damaged file makes them stumble over.
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise UserError(f"{self.state} is damaged ({reason}): start another run --from {self.path}") from error
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal; "" where there is none."""
+    try:
+        with bounded.open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _model(archive: Any) -> str:
+    return str(archive["model"]) if "model" in archive else ""
+
+
+def checked_history(text: str, needed: Iterable[str] = SCORES) -> History:
+    """The epochs that JSON `text` lists. Raises ValueError unless every one has finite numbers and what is `needed`."""
+    history = bounded.json_value(text)
+    if not isinstance(history, list) or not history:
+        raise ValueError("it has no history")
+    for epoch, row in enumerate(history, start=1):
+        if not isinstance(row, dict):
+            raise ValueError(f"epoch {epoch} of its history is no object")
+        for name, value in row.items():
+            if type(value) not in (int, float) or not abs(value) < 1e300:
+                raise ValueError(f"{name} of epoch {epoch} is no number")
+        if missing := [name for name in needed if name not in row]:
+            raise ValueError(f"{missing[0]} of epoch {epoch} is missing")
+        if row["epoch"] != epoch or not 0 <= row["exact_match"] <= 1 or row["character_error_rate"] < 0:
+            raise ValueError(f"epoch {epoch} of its history is none that a training has")
+    return history
 
 
 def best(history: History) -> dict[str, float]:
@@ -168,13 +280,21 @@ def trained_on(model: str) -> set[str]:
     """The real paths of the pictures that a run folder, or a model file in one, was trained on; of others nothing."""
     run = Path(model) if Path(model).is_dir() else Path(model).parent
     try:
-        data = Path(json.loads((run / "parameters.json").read_text(encoding="utf-8"))["data"])
-        names = json.loads((run / "split.json").read_text(encoding="utf-8"))["training"]
-    except (OSError, ValueError, KeyError, TypeError):
+        parameters = bounded.read_json(run / "parameters.json")
+        split = bounded.read_json(run / "split.json", LARGEST_SPLIT)
+    except OSError:
         # Shipped weights, or a model file that was taken out of its run.
         return set()
-    folder = data if data.is_dir() else data.parent
-    return {os.path.realpath(folder / name) for name in names}
+    except ValueError as error:
+        warn(f"{run} does not say which pictures it was trained on ({error}): make sure that these are others")
+        return set()
+    try:
+        data = Path(parameters["data"])
+        folder = data if data.is_dir() else data.parent
+        return {os.path.realpath(folder / name) for name in split["training"]}
+    except (ValueError, KeyError, TypeError, OSError):
+        warn(f"{run} does not say which pictures it was trained on: make sure that these are others")
+        return set()
 
 
 def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:
@@ -184,7 +304,8 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
     """
     if not parameters.resume:
         return Path(parameters.run or f"{parameter.RUNS_FOLDER}/{time.strftime('%Y-%m-%d-%H%M%S')}"), parameters
-    runs = sorted(Path(parameter.RUNS_FOLDER).glob("*/parameters.json"), key=lambda file: file.stat().st_mtime)
+    begun = (file for file in Path(parameter.RUNS_FOLDER).glob("*/parameters.json") if file.is_file())
+    runs = sorted(begun, key=lambda file: file.stat().st_mtime)
     if not parameters.run and not runs:
         raise UserError(f"{parameter.RUNS_FOLDER}/ holds no run to resume: name its folder with --run")
     path = Path(parameters.run) if parameters.run else runs[-1].parent

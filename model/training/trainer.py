@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from console import UserError, progress
+from console import UserError, progress, warn
 from model import model_file
 from model.alphabet import Alphabet
 from model.calibration import temperature
@@ -25,10 +25,10 @@ from model.heads import HEADS
 from model.model_file import Card
 from model.network import import_keras, jit_compile
 from model.runtimes import of_keras
-from model.scores import compared, letter_accuracy
+from model.scores import compared, letter_accuracy, wilson
 from model.training.adaptation import Adaptation
 from model.training.curves import draw_curves
-from model.training.run_folder import History, RunFolder, best
+from model.training.run_folder import History, RunFolder, best, digest
 from model.training.schedule import Schedule
 
 Images: TypeAlias = NDArray[np.uint8]
@@ -90,8 +90,8 @@ def train(
 ) -> History:
     """Train `network` and leave the best weights in `folder`; goes on where the folder's state ends.
 
-    `sheet` draws pictures with captions, for TensorBoard. Returns one row per epoch. Raises
-    UserError when the loss is no longer a number.
+    `sheet` draws pictures with captions, for TensorBoard. Returns one row per epoch. Raises UserError when a loss is no
+    longer a number, and when the folder was removed while training.
     """
     schedule = settings.schedule
     run = _Run(network, card, settings)
@@ -122,14 +122,15 @@ def train(
                 started = time.monotonic()
                 loss, pictures = run.train_epoch(training.stream(epoch), rates, len(training.rows), advance)
                 if not math.isfinite(loss):
-                    raise UserError(
-                        f"the loss became {loss} in epoch {epoch + 1}: train again with a lower --learning-rate than "
-                        f"{schedule.peak:g}"
-                    )
+                    raise UserError(_diverged(f"the loss became {loss}", settings, folder, history))
                 row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1], **adapted}
-                speed = {"pictures_per_second": pictures / (time.monotonic() - started)}
+                speed = {"pictures_per_second": pictures / max(time.monotonic() - started, 1e-3)}
                 with run.averaged_weights():
                     scores, readings = run.validate(validation.stream(0), sheet)
+                    if not math.isfinite(scores["validation_loss"]):
+                        what = f"the loss of the validation pictures became {scores['validation_loss']}"
+                        raise UserError(_diverged(what, settings, folder, history))
+                    folder.refuse_removed()
                     history.append(row | scores | speed)
                     if best(history) is history[-1]:
                         calibrated = replace(card, temperature=scores["temperature"])
@@ -142,18 +143,18 @@ def train(
                 if late and scores["empty_readings"] == 1 and not told_of_silence:
                     folder.log(_diagnosis(run.steps(), loss))
                     told_of_silence = True
-        kept = best(history)
-        folder.log(
-            f"the model file is epoch {kept['epoch']:.0f}: exact match {kept['exact_match']:.2%} "
-            f"of {len(validation.rows):,} validation pictures"
-        )
+        folder.log(_result(best(history), len(validation.rows)))
         if settings.adaptation and (remark := settings.adaptation.remark(history)):
             folder.log(remark)
     finally:
-        # An interrupted training is looked at, too.
-        if history:
-            draw_curves(history, best(history), folder.path / "curves.png")
-        folder.end()
+        try:
+            # An interrupted training is looked at, too.
+            if history and folder.is_held():
+                draw_curves(history, best(history), folder.path / "curves.png")
+        except OSError as error:
+            warn(f"{folder.path / 'curves.png'} could not be drawn ({error.strerror or error})")
+        finally:
+            folder.end()
     return history
 
 
@@ -207,6 +208,9 @@ class _Run:
             self._update_average()
             advance(min(len(labels), max(0, rows - pictures)))
             pictures += len(labels)
+            if not math.isfinite(total):
+                # No later step brings it back.
+                break
         return total / pictures, pictures
 
     def _update_average(self) -> None:
@@ -274,14 +278,24 @@ class _Run:
         return {name: _array(variable) for name, variable in self._state().items()}
 
     def restore(self, folder: RunFolder) -> History:
-        """Take up the state that `folder` holds, if any; returns the rows of the epochs done."""
-        state = folder.load_state()
+        """Take up the state that `folder` holds, if any; returns the rows of the epochs done.
+
+        Raises UserError when the state or the model file is missing, damaged, or of another network.
+        """
+        variables = self._state()
+        state = folder.load_state({name: tuple(variable.shape) for name, variable in variables.items()})
         if state is None:
             return []
-        kept, history = state
-        for name, variable in self._state().items():
-            variable.assign(kept[name])
-        return history
+        if not folder.model.is_file():
+            raise UserError(
+                f"{folder.model}, the best weights of the run, is missing: put it back, or start another --run"
+            )
+        if digest(folder.model) != state.model:
+            # It is that of the next epoch, whose state was not written any more, or it is damaged: then this raises.
+            model_file.load(folder.model)
+        for name, variable in variables.items():
+            variable.assign(state.variables[name])
+        return state.history
 
     def _state(self) -> dict[str, Any]:
         groups = {"network": self._network.variables, "optimizer": self.optimizer.variables, "average": self._average}
@@ -308,6 +322,24 @@ def _line(row: dict[str, float], epochs: int) -> str:
         f"validation: loss {row['validation_loss']:.4f}, exact match {row['exact_match']:.2%}, "
         f"CER {row['character_error_rate']:.2%}  lr {row['learning_rate']:.2g}  "
         f"{row['pictures_per_second']:,.0f} pictures/s"
+    )
+
+
+def _result(kept: dict[str, float], count: int) -> str:
+    """What the training came to: the exact match of the epoch that was `kept`, of `count` validation pictures."""
+    low, high = wilson(round(kept["exact_match"] * count), count)
+    return (
+        f"the model file is epoch {kept['epoch']:.0f}: exact match {kept['exact_match']:.2%} of {count:,} validation "
+        f"picture{'s' * (count != 1)} (95 % interval {low:.2%} to {high:.2%}), by which this epoch was chosen: other "
+        "pictures may be read less well"
+    )
+
+
+def _diverged(what: str, settings: Settings, folder: RunFolder, history: History) -> str:
+    kept = f" --from {folder.path}, which has the weights of epoch {best(history)['epoch']:.0f}" if history else ""
+    return (
+        f"{what} in epoch {len(history) + 1}: start another run with a lower --learning-rate than "
+        f"{settings.schedule.peak:g}{kept}"
     )
 
 
