@@ -76,8 +76,9 @@ class RunFolder:
             raise UserError(f"{self.path} holds something already: go on with --resume, or choose another --run")
 
     def is_free(self) -> bool:
-        """Whether it is there and holds nothing but what a training leaves that ended before it began."""
-        return self.path.is_dir() and all(file.name in BEFORE for file in self.path.iterdir())
+        """Whether it is there and holds nothing but hidden files, and what a training leaves that ended early."""
+        # A file that is being written, or was when its process was killed, is hidden.
+        return self.path.is_dir() and all(file.name in BEFORE or file.name[0] == "." for file in self.path.iterdir())
 
     def refuse_irregular_files(self) -> None:
         """Raise UserError when a pipe, a device or a folder stands where the run has a file."""
