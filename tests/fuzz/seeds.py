@@ -258,12 +258,20 @@ def caches(folder: Path) -> None:
         # A cache knows its pictures by their path and times, which a copy has to keep.
 
 
+def _shipped(folder: Path, name: str, suffix: str) -> None:
+    path = folder / name / f"model{suffix}"
+    path.parent.mkdir(parents=True)
+    shutil.copy(model_file.SHIPPED / f"{name}{suffix}", path)
+    labelled(path.parent / "pics")
+
+
 def onnx_models(folder: Path) -> None:
     for name in ("captcha_lite", "plate"):
-        path = folder / name / "model.onnx"
-        path.parent.mkdir(parents=True)
-        shutil.copy(model_file.SHIPPED / f"{name}.onnx", path)
-        labelled(path.parent / "pics")
+        _shipped(folder, name, ".onnx")
+
+
+def keras_models(folder: Path) -> None:
+    _shipped(folder, "captcha_lite", ".keras")
 
 
 CARD = Card(
@@ -279,7 +287,8 @@ CARDS = {
 }
 
 
-def keras_models(folder: Path) -> None:
+def all_keras_models(folder: Path) -> None:
+    """Tiny networks of all heads; takes half a minute."""
     from model.network import build
 
     for name, card in CARDS.items():
@@ -293,7 +302,7 @@ def all_onnx_models(folder: Path) -> None:
     """Of tiny networks of all heads; takes a minute."""
     from model import export
 
-    keras_models(folder)
+    all_keras_models(folder)
     for each in folder.iterdir():
         export.export(each / "model.keras", "onnx", each / "model.onnx")
         (each / "model.keras").unlink()
