@@ -302,7 +302,7 @@ KINDS: dict[str, Kind] = {
     "pictures": Kind(seeds.pictures, read_pictures, "untouched", _LISTS, imports=_LIGHT, cases=10),
     "lists": Kind(seeds.lists, read_lists, strays=_LISTS, imports=_LIGHT, cases=10),
     "records": Kind(seeds.records, read_records, "checked", _LISTS, imports=(*_LIGHT, "lmdb"), cases=10),
-    "archives": Kind(seeds.archives, unpacked, within="archive", imports=("tarfile", "zipfile", "importlib.metadata"), cases=6),
+    "archives": Kind(seeds.archives, unpacked, within="archive", imports=("tarfile", "importlib.metadata"), cases=6),
     "caches": Kind(seeds.caches, read_cache, "all", within=".cache", imports=_LIGHT, prepare=packed, cases=6),
     "onnx": Kind(seeds.onnx_models, read_models, "checked", within="model", imports=_LIGHT, cases=6),
     "runs": Kind(seeds.runs, read_run, "none", _RUNS, "r/", ("r",), _LIGHT, cases=8),
