@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shlex
 import shutil
@@ -36,7 +37,9 @@ _SIGNATURES = (
     (b"RIFF", ".webp"),
     (b"BM", ".bmp"),
     (b"II*\0", ".tif"),
+    (b"II\0*", ".tif"),  # Not as it should be, but read.
     (b"MM\0*", ".tif"),
+    (b"MM*\0", ".tif"),
     (b"II+\0", ".tif"),
     (b"MM\0+", ".tif"),
     (b"P", ".ppm"),
@@ -46,6 +49,9 @@ _SIGNATURES = (
 def convert(parameters: ConvertParameters) -> int:
     """Read, check, and write all of it or nothing; returns the exit code."""
     out = Path(os.path.abspath(parameters.out))
+    if out.is_symlink():  # The link stays.
+        out = Path(os.path.realpath(out))
+    _recover(out)
     _refuse_to_overwrite(out, Path(parameters.source))
     writer = WRITERS[parameters.form]
     samples = collect(parameters.source, parameters.label_pattern, parameters.root)
@@ -147,40 +153,58 @@ def _pictures(
 def _in_format(path: str, formats: tuple[str, ...]) -> tuple[bytes, str]:
     """A picture's bytes and suffix, converted when the format is none of `formats`."""
     data = picture.load(path)
-    suffix = next(suffix for signature, suffix in _SIGNATURES if data.startswith(signature))
-    if not formats or suffix in formats:
+    suffix = next((suffix for signature, suffix in _SIGNATURES if data.startswith(signature)), None)
+    if suffix and (not formats or suffix in formats):
         return data, suffix
+    # What is read without being known here needs another form, too: its suffix would be a guess.
+    target = formats[-1] if formats else ".png"
     image = picture.read(data, channels=3)[..., ::-1]
-    written, encoded = cv2.imencode(formats[-1], image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    written, encoded = cv2.imencode(target, image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not written:
         height, width = image.shape[:2]
         raise UserError(
-            f"{path} has {width}x{height} pixels, more than a {formats[-1]} can have, which this form needs: "
+            f"{path} has {width}x{height} pixels, more than a {target} can have, which this form needs: "
             "take another form, or leave it out"
         )
-    return encoded.tobytes(), formats[-1]
+    return encoded.tobytes(), target
+
+
+def _beside(out: Path) -> tuple[Path, Path]:
+    """Where a folder waits to take the place of `out`, and where the one that was there goes meanwhile."""
+    digest = hashlib.blake2b(os.fsencode(out.name), digest_size=8).hexdigest()
+    return out.with_name(f".crnn-kit-{digest}.new"), out.with_name(f".crnn-kit-{digest}.before")
+
+
+def _recover(out: Path) -> None:
+    """Bring back what a killed call had taken away, and remove what it had not finished."""
+    staged, before = _beside(out)
+    if before.is_dir() and not before.is_symlink() and not os.path.lexists(out):
+        before.rename(out)
+    for left in (staged, before):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _whole(out: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `out` when the block succeeds, in the place of what is there."""
-    temporary, old = (out.with_name(f".{out.name}.{os.getpid()}{mark}.partial") for mark in ("", ".old"))
+    if not os.path.lexists(out):
+        with console.atomic(out) as temporary:
+            temporary.mkdir()
+            yield temporary
+        return
+    staged, before = _beside(out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        yield temporary
-        if out.exists():
-            out.rename(old)
-        temporary.rename(out)
+        with console.atomic(staged) as temporary:
+            temporary.mkdir()
+            yield temporary
+        shutil.copymode(out, staged)
+        out.rename(before)
+        staged.rename(out)
     except OSError as error:
         # The user knows the folder by its own name, not by the temporary one.
-        name = str(error.filename or temporary)
-        if error.errno and name.startswith(str(temporary)):
-            raise OSError(error.errno, error.strerror, str(out) + name[len(str(temporary)) :]) from error
+        name = str(error.filename)
+        if error.errno and name.startswith(str(staged)):
+            raise OSError(error.errno, error.strerror, str(out) + name[len(str(staged)) :]) from error
         raise
     finally:
-        # What was there comes back where nothing took its place.
-        if old.exists() and not out.exists():
-            old.rename(out)
-        for left in (temporary, old):
-            shutil.rmtree(left, ignore_errors=True)
+        _recover(out)

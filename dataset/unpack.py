@@ -365,14 +365,14 @@ def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Bud
         if target.is_file():
             _refuse_others(archive, target, filecmp.cmp(source, target, shallow=False))
             return False
-        with console.atomic(target) as temporary:
+        with console.atomic(target, sync=False) as temporary:
             shutil.copyfile(source, temporary)
         return True
     if target.is_file():
         with target.open("rb") as file:
             _refuse_others(archive, target, _same(_content_of(member, budget), file))
         return False
-    with console.atomic(target) as temporary, temporary.open("wb") as file:
+    with console.atomic(target, sync=False) as temporary, temporary.open("wb") as file:
         for chunk in _content_of(member, budget):
             file.write(chunk)
     return True

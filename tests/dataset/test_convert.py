@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import struct
 import subprocess
 import sys
 import time
@@ -21,8 +23,10 @@ import notation
 import picture
 from dataset import tfrecord
 from dataset.__main__ import run
+from dataset.convert import _beside
 from dataset.forms import WRITERS
 from tests.dataset.conftest import drawn
+from tests.full_disk import full_disk
 
 Convert = Callable[..., tuple[int, str]]
 
@@ -296,6 +300,87 @@ def test_a_full_disk_is_told_by_the_folders_own_name(form: str, convert: Convert
     assert sorted(os.listdir()) == ["in"]
 
 
+@pytest.mark.parametrize("largest", [5_000, 9_000, 13_000, 20_000, 70_000])
+def test_a_disk_that_is_full_in_the_middle_of_a_database(largest: int, convert: Convert, tmp_path: Path) -> None:
+    """What LMDB makes of a write that ends early is an error of its own."""
+    source = corpus(tmp_path / "in", [f"{n}" for n in range(40)])
+    assert convert(source, "out", "--form", "csv")[0] == 0
+    before = sorted(Path("out").iterdir())
+    with full_disk(largest):
+        code, err = convert(source, "out", "--form", "lmdb")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert err.startswith(f"error: no space left to write {tmp_path / 'out'}")
+    assert sorted(Path("out").iterdir()) == before
+    assert sorted(os.listdir()) == ["in", "out"]
+
+
+def test_a_call_that_was_killed_between_two_names_loses_nothing(convert: Convert, tmp_path: Path) -> None:
+    """The folder that was there is away, the new one has not come: what a kill at the worst moment leaves."""
+    source = corpus(tmp_path / "in", ["a", "b"])
+    assert convert(source, "out", "--form", "csv")[0] == 0
+    earlier = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    staged, before = _beside(tmp_path / "out")
+    Path("out").rename(before)
+    staged.mkdir()
+    (staged / "labels.csv").write_text("half of it")
+    # Nothing to do, so that what was there comes back and stays.
+    assert convert("nowhere", "out", "--form", "tsv")[0] == 2
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == earlier
+    # Killed later: the new one is there, the old one was not removed.
+    before.mkdir()
+    assert convert(source, "out", "--form", "tsv")[0] == 0
+    assert Path("out/labels.tsv").is_file()
+    assert sorted(os.listdir()) == ["in", "out"]
+
+
+def test_a_folder_keeps_its_mode_and_a_link_stays(convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", ["a", "b"])
+    assert convert(source, "disk/out", "--form", "csv")[0] == 0
+    Path("disk/out").chmod(0o2750)
+    Path("out").symlink_to("disk/out")
+    assert convert(source, "out", "--form", "tsv")[0] == 0
+    assert Path("out").is_symlink()
+    assert Path("disk/out/labels.tsv").is_file()
+    assert stat.S_IMODE(os.stat("disk/out").st_mode) == 0o2750
+
+
+def test_a_name_of_the_greatest_length(convert: Convert, tmp_path: Path) -> None:
+    source = corpus(tmp_path / "in", ["a", "b"])
+    for _ in range(2):
+        assert convert(source, "o" * 255, "--form", "csv")[0] == 0
+    assert sorted(os.listdir()) == ["in", "o" * 255]
+
+
+@pytest.mark.parametrize("signature", [b"II\0*", b"MM*\0", None])
+def test_pictures_that_begin_as_few_do(
+    signature: bytes | None, convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TIFF with two bytes exchanged is read; so may be others that nobody has thought of."""
+    image = drawn(1)
+    Path("in").mkdir()
+    pillow.fromarray(image).save("in/a_1.tif")
+    if signature:
+        order = "<" if signature[:1] == b"I" else ">"
+        pixels, entries = image.tobytes(), [(256, 4, 1, 40), (257, 4, 1, 20), (258, 3, 1, 8), (259, 3, 1, 1)]
+        entries += [(262, 3, 1, 2), (273, 4, 1, 8), (277, 3, 1, 3), (278, 4, 1, 20), (279, 4, 1, len(pixels))]
+        fields = [
+            struct.pack(order + "HHL", tag, kind, count)
+            + (struct.pack(order + "HH", value, 0) if kind == 3 else struct.pack(order + "L", value))
+            for tag, kind, count, value in entries
+        ]
+        directory = struct.pack(order + "H", len(fields)) + b"".join(fields) + b"\0\0\0\0"
+        data = signature + struct.pack(order + "L", 8 + len(pixels)) + pixels + directory
+        Path("in/a_1.tif").write_bytes(data)
+    else:
+        monkeypatch.setattr("dataset.convert._SIGNATURES", ())
+    assert (picture.read("in/a_1.tif", 3) == image).all()
+    for form in ("csv", "fsns"):
+        assert convert("in", form, "--form", form)[0] == 0
+        (sample,) = dataset.collect(written(form, form))
+        assert (picture.read(sample.path, 3) == image).all()
+    assert Path("csv", "000000.tif" if signature else "000000.png").is_file()
+
+
 def test_what_was_there_comes_back_where_nothing_took_its_place(
     convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +390,7 @@ def test_what_was_there_comes_back_where_nothing_took_its_place(
     rename = Path.rename
 
     def interrupted(path: Path, target: Path) -> Path:
-        if path.name.endswith(".partial") and ".old" not in path.name:
+        if path.name.endswith(".new"):
             raise KeyboardInterrupt
         return rename(path, target)
 
