@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import random
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,7 @@ def predicted(case: Case, rng: random.Random, *argv: str, model: str = LITE) -> 
 
     table_of = rng.choice(("--csv", "--json", ""))
     flags = [table_of, f"out{table_of.replace('--', '.')}"] if table_of else []
+    flags += ["--plot", "out.png"] if rng.random() < 0.1 else []
     beam = rng.random() < 0.25
     flags += ["--top", "3", "--decoder", "beam"] if beam else rng.choice(([], ["--labels"]))
     case.command(prediction.main, PredictionParameters, *argv, "--model", model, *flags)
@@ -85,6 +87,27 @@ def predicted(case: Case, rng: random.Random, *argv: str, model: str = LITE) -> 
     return {} if beam else found
 
 
+def listed(case: Case, rng: random.Random, path: str) -> None:
+    """Give the lines of a file to prediction.py as paths."""
+    with (
+        contextlib.suppress(OSError),
+        open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), errors="surrogateescape") as file,
+    ):
+        sys.stdin = file
+        predicted(case, rng, "-")
+
+
+def read_from_memory(names: Sequence[str]) -> Facts:
+    """Read pictures from bytes, with the library."""
+    from model.reader import Reader
+
+    contents = {
+        name: Path(name).read_bytes() for name in names if os.path.isfile(name) and os.path.getsize(name) < 1 << 20
+    }
+    readings = Reader(LITE).read(list(contents.values()))
+    return {name: reading.text for name, reading in zip(contents, readings, strict=True) if reading.error is None}
+
+
 def counted(case: Case, path: str) -> None:
     """Look at labelled pictures with `python -m dataset`."""
     if case.command(dataset_command, DatasetParameters, path, "--json", "out.json").code != console.WRONG_USE:
@@ -95,6 +118,8 @@ def collected(case: Case, path: str) -> Facts:
     """Names and labels."""
     found = Facts()
     case.library(lambda: found.update((sample.name, sample.label) for sample in dataset.collect(path)))
+    if spaced := [label for label in found.values() if label != label.strip()]:
+        raise Wrong(f"the label {spaced[0]!r} begins or ends with white space")
     return found
 
 
@@ -115,7 +140,7 @@ def converted(case: Case, rng: random.Random, path: str) -> None:
 
 
 def read_pictures(case: Case, rng: random.Random) -> Facts:
-    what = rng.randrange(6)
+    what = rng.randrange(7)
     names = sorted(f"pics/{name}" for name in os.listdir("pics") if name.startswith("AB12"))
     if what <= 2:
         found = Facts()
@@ -132,6 +157,10 @@ def read_pictures(case: Case, rng: random.Random) -> Facts:
         counted(case, "pics")
     elif what == 4:
         converted(case, rng, "pics")
+    elif what == 5:
+        found = Facts()
+        case.library(lambda: found.update(read_from_memory(names)))
+        return {f"memory {name}": text for name, text in found.items()}
     else:
         return {f"text {name}": text for name, text in predicted(case, rng, "pics").items()}
     return {}
@@ -140,11 +169,13 @@ def read_pictures(case: Case, rng: random.Random) -> Facts:
 def read_lists(case: Case, rng: random.Random) -> Facts:
     lists = [f"data/{name}" for name in sorted(os.listdir("data")) if name.startswith("list.")]
     path = rng.choice(lists) if lists and rng.random() < 0.9 else "data"
-    what = rng.randrange(4)
+    what = rng.randrange(5)
     if what == 0:
         counted(case, path)
     elif what == 1:
         predicted(case, rng, path)
+    elif what == 4 and path != "data":
+        listed(case, rng, path)
     elif what == 2:
         converted(case, rng, path)
     else:
@@ -170,6 +201,9 @@ def unpacked(case: Case, rng: random.Random) -> Facts:
         code = case.command(unpack, UnpackParameters, archive, "out").code
         if code == console.WRONG_USE:
             break
+        if rng.random() < 0.2:
+            # Files that an earlier call has written may have become others.
+            spoil(Path("out"), rng)
     return {}
 
 
