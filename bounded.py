@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections import Counter
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -76,9 +77,9 @@ def read_json(path: Path | str, largest: int = LARGEST) -> Any:
 
 
 def json_value(text: str) -> Any:
-    """`json.loads` with one kind of error, ValueError; NaN, infinity and values nested too deeply are errors, too."""
+    """`json.loads` with one kind of error, ValueError; NaN, infinity, names given twice and deep nesting are errors."""
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     level = [value]
@@ -93,6 +94,14 @@ def json_value(text: str) -> Any:
         if not level:
             return value
     raise ValueError("it is nested too deeply")
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        double = Counter(name for name, _ in members).most_common(1)[0][0]
+        raise ValueError(f"it has {double[:40]!r} twice")
+    return found
 
 
 def _refuse(constant: str) -> None:

@@ -27,6 +27,8 @@ UNREADABLE = re.compile(
 
 #: Pixels a side that a size may have.
 LARGEST = 10_000
+#: Rows of text in a picture, at the most, and characters after which the attention head may have to stop.
+MOST_ROWS, LONGEST = 4, 10_000
 
 #: Bytes of a file of characters; all of Unicode, with numbers, has less.
 LARGEST_FILE = 1 << 24

@@ -411,7 +411,9 @@ class TrainingParameters(Parameters):
     coordinates: bool = Field(
         False, description="Number the columns, one-hot, for what comes after the backbone (as in attention_ocr)."
     )
-    rows: int = Field(1, ge=1, le=4, description="Rows of text in a picture, at the most; read one after the other.")
+    rows: int = Field(
+        1, ge=1, le=notation.MOST_ROWS, description="Rows of text in a picture, at the most; read one after the other."
+    )
     size: Annotated[
         Optional[str],
         AfterValidator(lambda text: text and _checked_picture_size(text)),
@@ -420,7 +422,7 @@ class TrainingParameters(Parameters):
     cell: Literal["gru", "lstm"] = Field("gru", description="Recurrent cell of the attention head.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Of the attention head: probability for all classes.")
     longest: Annotated[Optional[int], chosen("N", "twice the longest label")] = Field(
-        None, ge=1, le=10_000, description="Characters after which the attention head stops writing."
+        None, ge=1, le=notation.LONGEST, description="Characters after which the attention head stops writing."
     )
     fit: Literal["stretch", "pad"] = Field(
         "stretch", description="How a picture gets to that size; pad keeps its aspect."

@@ -3,36 +3,61 @@
 A `.keras` file is a zip archive; beside Keras' own entries ours holds the card, `crnn_kit.json`. An `.onnx` file, which
 export.py makes of it, has the card among its metadata, under the same name. The card is read without Keras, so a wrong
 file is refused before a framework is loaded.
+
+A file may come from a stranger (SECURITY.md). Of a `.keras` file only the card and the arrays of weights are read: the
+network is built from the card, by model.network. An `.onnx` file goes to onnxruntime when model.onnx_graph has found
+nothing in it that export would not have written.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import tempfile
+import os
+import reprlib
+import struct
 import types
+import unicodedata
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints
 
+import bounded
+import notation
 from console import UserError, atomic
-from model import onnx_metadata, runtimes
-from model.runtimes import Runtime
+from model import onnx_graph, onnx_metadata, runtimes
+from model.alphabet import Alphabet
+from model.calibration import COLDEST, HOTTEST
+from model.heads import HEADS
+from model.runtimes import IMAGES, LOG_PROBABILITIES, WIDTHS, Runtime
 
 #: Stands in every model file; equal to the version in pyproject.toml.
 KIT_VERSION = "0.1.0"
 
 #: Raised by one when an older kit could no longer read what this one writes.
-FORMAT = 3
+FORMAT = 4
 CARD_ENTRY = "crnn_kit.json"
 REMEDY = "give a model.keras of a run, or what export.py made of it"
 #: Suffixes of model files, the one that reads faster first; TRAINED of those that trainings start from.
 FORMS = (".onnx", ".keras")
 TRAINED = (".keras",)
 SHIPPED = Path(__file__).parent / "weights"
+#: Keras' entry with the weights.
+WEIGHTS_ENTRY = "model.weights.h5"
+#: Bytes of a card, of a `.keras` file and of the directory at its end; entries in it. All the characters of Unicode
+#: would be a card of 600 kB; Keras writes three entries, and the card is the fourth.
+LARGEST_CARD, LARGEST_FILE, LARGEST_DIRECTORY, MOST_ENTRIES = 1 << 20, 1 << 30, 1 << 16, 64
+#: What numbers of a card are at the least and at the most. `longest` is by default twice the longest label.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "width": (1, notation.LARGEST),
+    "height": (1, notation.LARGEST),
+    "rows": (1, notation.MOST_ROWS),
+    "longest": (1, 2 * notation.LONGEST),
+    "label_smoothing": (0, 1),
+    "temperature": (COLDEST, HOTTEST),
+}
 
 
 @dataclass(frozen=True)
@@ -76,16 +101,20 @@ class Card:
         kinds = get_type_hints(cls)
         for name, value in entry.items():
             if name not in kinds or not _is(value, kinds[name]):
-                raise ValueError(f"{name} is {value!r}")
+                raise ValueError(f"{reprlib.repr(name)[1:-1]} is {reprlib.repr(value)}")
         try:
             card = cls(**entry)
         except TypeError as error:
             missing = next(field.name for field in fields(cls) if field.name not in entry)
             raise ValueError(f"{missing} is missing") from error
-        # Of what is counted there is at least one; the temperature divides.
-        for name in ("width", "height", "rows", "longest", "temperature"):
-            if name in entry and entry[name] is not None and entry[name] <= 0:
-                raise ValueError(f"{name} is {entry[name]}")
+        if card.head not in HEADS:
+            raise ValueError(f"head is {reprlib.repr(card.head)}, not one of {', '.join(HEADS)}")
+        for name, (least, most) in BOUNDS.items():
+            value = getattr(card, name)
+            # NaN is not between them.
+            if value is not None and not least <= value <= most:
+                raise ValueError(f"{name} is {reprlib.repr(value)}, not from {least:,} to {most:,}")
+        _check_alphabet(card.alphabet)
         for name in ("trained_heights", "trained_aspects"):
             bounds = entry.get(name)
             if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < math.inf):
@@ -95,6 +124,16 @@ class Card:
     def to_json(self) -> str:
         """What :meth:`of` reads."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+
+def _check_alphabet(characters: str) -> None:
+    """Raise ValueError for what notation.alphabet would not have made."""
+    Alphabet(characters)
+    for character in characters:
+        if notation.UNREADABLE.match(character):
+            raise ValueError(f"the alphabet has the control character U+{ord(character):04X}")
+        if not unicodedata.is_normalized("NFC", character):
+            raise ValueError(f"the alphabet has U+{ord(character):04X}, which is not composed (NFC)")
 
 
 def _is(value: Any, kind: Any) -> bool:
@@ -138,24 +177,65 @@ def read_card(path: Path) -> Card:
     """The card of a model file, without loading Keras. Raises UserError for any other file."""
     try:
         if path.suffix == ".onnx":
-            entry = json.loads(onnx_metadata.read(path)[CARD_ENTRY])
+            text = onnx_metadata.read(path)[CARD_ENTRY]
+            if len(text) > LARGEST_CARD:
+                raise ValueError(f"its {CARD_ENTRY} has {len(text):,} characters")
         else:
-            with zipfile.ZipFile(path) as archive:
-                entry = json.loads(archive.read(CARD_ENTRY))
+            text = _entry(path, CARD_ENTRY, LARGEST_CARD).decode()
+        entry = bounded.json_value(text)
     except KeyError as error:
         raise UserError(f"{path} was not written by this kit (it holds no {CARD_ENTRY}): {REMEDY}") from error
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is not a model file, or damaged ({error}): {REMEDY}") from error
     written = entry.get("format") if isinstance(entry, dict) else None
-    if isinstance(written, int) and written > FORMAT:
+    if type(written) is int and written > FORMAT:
         raise UserError(
-            f"{path} was written by crnn-kit {entry.get('kit_version')} in format {written}, this kit reads up to "
-            f"{FORMAT}: update the kit"
+            f"{path} was written by crnn-kit {reprlib.repr(entry.get('kit_version'))[1:-1]} in format "
+            f"{reprlib.repr(written)}, this kit reads up to {FORMAT}: update the kit"
         )
     try:
         return Card.of(entry)
     except ValueError as error:
         raise UserError(f"the {CARD_ENTRY} in {path} is damaged ({error}): train again or take another copy") from error
+
+
+def _entry(path: Path, name: str, largest: int) -> bytes:
+    """An entry of a zip archive as this kit writes it, at most so many bytes.
+
+    Raises OSError for a file that cannot be opened, KeyError where there is no such entry, ValueError for all else.
+    """
+    with bounded.open_regular(path) as file:
+        try:
+            _check_directory(file)
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
+                if len({member.filename for member in members}) < len(members):
+                    raise ValueError("an entry of it is there twice")
+                member = archive.getinfo(name)
+                if member.flag_bits & 1 or member.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"its {name} is compressed or encrypted, which this kit never does")
+                if member.file_size > largest or member.compress_size != member.file_size:
+                    raise ValueError(f"its {name} has {member.file_size:,} bytes, more than {largest:,}")
+                return archive.read(member)
+        except (KeyError, ValueError):
+            raise
+        except Exception as error:  # A damaged archive makes zipfile stumble over many things: OSError, struct.error …
+            raise ValueError(str(error)) from error
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Raise ValueError where the end of a zip archive is not as this kit writes it: short, and the end of the file."""
+    size = file.seek(0, os.SEEK_END)
+    if size > LARGEST_FILE:
+        raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {LARGEST_FILE:,}")
+    # The record at the end has 22 bytes; 20 before it are the locator of one for larger archives.
+    file.seek(max(0, size - 42))
+    end = file.read()
+    if not end[-22:].startswith(b"PK\5\6") or end.startswith(b"PK\6\7"):
+        raise ValueError("it is no zip archive, or cut short")
+    entries, length = struct.unpack("<HI", end[-12:-6])
+    if entries > MOST_ENTRIES or length > LARGEST_DIRECTORY:
+        raise ValueError(f"it has {entries:,} entries, described in {length:,} bytes")
 
 
 def save(model: Any, card: Card, path: Path) -> None:
@@ -179,36 +259,69 @@ def opened(path: Path) -> tuple[Runtime, Card]:
     """What runs the parts of the network in a model file, and its card. Raises UserError as :func:`load` does."""
     if path.suffix == ".onnx":
         card = read_card(path)
-        try:
-            onnx_metadata.check(path)
-        except ValueError as error:
-            raise UserError(f"{path} is damaged ({error}): export it again or take another copy") from error
-        return runtimes.of_onnx(path), card
-    from model.heads import HEADS
+        run = runtimes.of_onnx(path, _checked_onnx(path, card))
+    else:
+        network, card = load(path)
+        run = runtimes.of_keras(HEADS[card.head].parts(network, card))
+    return runtimes.checked(run, Alphabet(card.alphabet).classes, path), card
 
-    network, card = load(path)
-    return runtimes.of_keras(HEADS[card.head].parts(network, card)), card
+
+def _checked_onnx(path: Path, card: Card) -> bytes:
+    """The content of an ONNX file. Raises UserError for one that export would not have written with that card."""
+    try:
+        content = onnx_metadata.whole(path)
+        written = onnx_metadata.read(path).get(onnx_metadata.CHECKSUM_ENTRY)
+        # Files of earlier kits have none.
+        if written not in (None, onnx_metadata.checksum(content)):
+            raise ValueError("its network has changed since it was written")
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): export it again or take another copy") from error
+    try:
+        inputs, outputs = onnx_graph.check(content)
+    except ValueError as error:
+        raise UserError(f"the network in {path} cannot be opened ({error}): export it again") from error
+    pictures, classes = inputs.get(IMAGES), Alphabet(card.alphabet).classes
+    expected = (None, card.height, card.width, card.channels)
+    wrong = [f"{IMAGES} are {pictures}"] if pictures != onnx_graph.Value("uint8", expected) else []
+    if (WIDTHS in inputs) == bool(card.width):
+        wrong.append(f"it takes {' and '.join(inputs)}")
+    wrong += [
+        f"{name} are of {value.shape[-1]} classes, and the alphabet has {classes:,}"
+        for name, value in outputs.items()
+        if name.endswith(LOG_PROBABILITIES) and value.shape[-1:] != (classes,)
+    ]
+    if wrong:
+        raise UserError(f"the network in {path} is not as its card says ({wrong[0]}): export it again")
+    return content
 
 
 def load(path: Path) -> tuple[Any, Card]:
-    """The Keras model, not compiled, and its card. Raises UserError for any other or a damaged file."""
+    """The Keras model, built from the card and not compiled, and the card.
+
+    Raises UserError for any other or a damaged file, among them one whose arrays are not those of the network.
+    """
     from model.network import import_keras
 
     card = read_card(path)
     runtimes.not_forked()
-    keras = import_keras()
-    # Layers of our own are known to Keras once they are imported.
-    import model.attention
-    import model.features
-    import model.rectifiers  # noqa: F401
+    import_keras()
+    from model import weights_file
 
+    content = _weights(path)
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True), card
-    except Exception as error:  # Keras raises whatever a damaged archive or HDF5 file makes it stumble over.
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            # Keras unpacks the weights there.
-            raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
+        return weights_file.network(content, card), card
+    except Exception as error:  # Keras and HDF5 raise whatever a damaged file makes them stumble over.
         reason = str(error).partition("\n")[0]
         raise UserError(
             f"the network in {path} cannot be opened ({reason}): train again or take another copy"
         ) from error
+
+
+def _weights(path: Path) -> bytes:
+    """Keras' entry with the weights. Raises UserError where it is not there, or not as Keras writes it."""
+    try:
+        return _entry(path, WEIGHTS_ENTRY, LARGEST_FILE)
+    except KeyError as error:
+        raise UserError(f"{path} holds no weights ({WEIGHTS_ENTRY}): train again or take another copy") from error
+    except ValueError as error:
+        raise UserError(f"the weights in {path} are damaged ({error}): train again or take another copy") from error

@@ -1,17 +1,19 @@
-"""The metadata of an ONNX file, read without loading what else is in it, and without a package for it.
+"""The fields of an ONNX file, read without a package for it; and its metadata, without loading what else is in it.
 
 An ONNX file is a protobuf message, ModelProto: fields one after the other, each with a key (number and kind) and a
-value. The network, the bulk of the file, is one field, which is skipped.
+value. The network, the bulk of the file, is one field, which reading the metadata skips. What is in it is the business
+of model.onnx_graph.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+import bounded
 
 #: The entry with the checksum of the network: nothing else in a file tells of a bit that has flipped.
 CHECKSUM_ENTRY = "crnn_kit.crc32"
@@ -19,67 +21,142 @@ CHECKSUM_ENTRY = "crnn_kit.crc32"
 GRAPH, METADATA, KEY, VALUE = 7, 14, 1, 2
 #: Kinds of fields: a number; 8 bytes; a length and so many bytes; 4 bytes.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+#: Bytes of a file, bytes of a field beside the network, and number of those fields. The largest network of this kit
+#: has some 200 MB, its fields are a dozen, and the longest one is the card.
+LARGEST, LARGEST_FIELD, MOST_FIELDS = 1 << 30, 2 << 20, 1_000
 
 
 def read(path: Path) -> dict[str, str]:
-    """The metadata of a file. Raises ValueError for one that is no ONNX file, or cut short."""
-    with path.open("rb") as file:
-        fields = dict[int, list[bytes]]()
-        for number, value in _fields(file, os.fstat(file.fileno()).st_size, skipped=GRAPH):
-            fields.setdefault(number, []).append(value)
-    if GRAPH not in fields:
-        raise ValueError("it has no network")
-    return dict(_entry(value) for value in fields.get(METADATA, []))
+    """The metadata of a file.
+
+    Raises ValueError for a file that is no ONNX file, is cut short, or has more in it than an export writes.
+    """
+    with bounded.open_regular(path) as file:
+        return _entries(list(_top_fields(file, os.fstat(file.fileno()).st_size)))
 
 
-def checksum(whole: bytes) -> str:
+def whole(path: Path) -> bytes:
+    """The content of a file. Raises ValueError where it is larger than any that this kit writes."""
+    with bounded.open_regular(path) as file:
+        _check_size(os.fstat(file.fileno()).st_size)
+        return file.read(LARGEST)
+
+
+def graph(content: bytes) -> memoryview:
+    """The network in the content of a file, a GraphProto. Raises ValueError where there is none, or several."""
+    view = memoryview(content)
+    found = [value for number, kind, value in fields(view) if number == GRAPH and kind == BYTES]
+    if len(found) != 1 or not isinstance(found[0], memoryview):
+        raise ValueError("it has no network, or several")
+    return found[0]
+
+
+def checksum(content: bytes) -> str:
     """The CRC-32 of the network in the content of a file, eight hexadecimal digits."""
-    network = dict(_fields(io.BytesIO(whole), len(whole)))[GRAPH]
-    return f"{zlib.crc32(network):08x}"
+    return f"{zlib.crc32(graph(content)):08x}"
 
 
-def check(path: Path) -> None:
-    """Raise ValueError for a file whose network is not the one that was written."""
-    written = read(path).get(CHECKSUM_ENTRY)
-    # Files of earlier kits have none.
-    if written not in (None, checksum(path.read_bytes())):
-        raise ValueError("its network has changed since it was written")
+def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, int, int | memoryview]]:
+    """Number, kind and value of each field of a message: an int of a VARINT, else its bytes.
 
-
-def _entry(value: bytes) -> tuple[str, str]:
-    fields = dict(_fields(io.BytesIO(value), len(value)))
-    return fields.get(KEY, b"").decode(), fields.get(VALUE, b"").decode()
-
-
-def _fields(file: BinaryIO, size: int, skipped: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """The number and content of each field, without the content of those that are numbers or `skipped`."""
-    while file.tell() < size:
-        key = _varint(file)
+    Raises ValueError for more than `most` fields, and for what is no message.
+    """
+    place, size = 0, len(message)
+    for _ in range(most):
+        if place == size:
+            return
+        key, place = varint(message, place)
         number, kind = key >> 3, key & 7
         if kind == VARINT:
-            _varint(file)
-            yield number, b""
+            value, place = varint(message, place)
+            yield number, kind, value
             continue
-        if kind not in (FIXED64, BYTES, FIXED32) or number == 0:
+        length = {FIXED64: 8, FIXED32: 4}.get(kind)
+        if kind == BYTES:
+            length, place = varint(message, place)
+        if length is None or number == 0:
             raise ValueError("no ONNX file")
-        length = {FIXED64: 8, FIXED32: 4}[kind] if kind != BYTES else _varint(file)
-        if file.tell() + length > size:
+        if place + length > size:
             raise ValueError("it ends too early")
-        if number == skipped:
-            file.seek(length, os.SEEK_CUR)
-            yield number, b""
-        else:
-            yield number, file.read(length)
+        yield number, kind, message[place : place + length]
+        place += length
+    if place < size:
+        raise ValueError("it has more fields than any export of this kit")
 
 
-def _varint(file: BinaryIO) -> int:
-    """A number of 7 bits a byte, the lowest first; the last byte has no eighth bit."""
+def varint(message: memoryview, place: int) -> tuple[int, int]:
+    """A number of 7 bits a byte, the lowest first, the last byte without an eighth bit; and the place behind it."""
     found = 0
     for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
+        if place >= len(message):
             raise ValueError("it ends too early")
-        found |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return found
+        byte = message[place]
+        place += 1
+        found |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return found, place
     raise ValueError("no ONNX file")
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST:
+        raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {LARGEST:,}")
+
+
+def _top_fields(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
+    """The number and content of each field of a file, without the content of those that are numbers, or the network."""
+    _check_size(size)
+    for _ in range(MOST_FIELDS):
+        if file.tell() >= size:
+            return
+        number, kind, length = _key(file)
+        if file.tell() + length > size:
+            raise ValueError("it ends too early")
+        if number == GRAPH or kind == VARINT:
+            file.seek(length, os.SEEK_CUR)
+            yield number, b""
+        elif length > LARGEST_FIELD:
+            raise ValueError(f"beside its network it has a field of {length:,} bytes")
+        else:
+            yield number, file.read(length)
+    raise ValueError("it has more fields than any export of this kit")
+
+
+def _key(file: BinaryIO) -> tuple[int, int, int]:
+    """Number and kind of the field that begins here, and the length of its content, before which the file stands."""
+    start = file.tell()
+    # A key and a length have ten bytes each at the most.
+    ahead = memoryview(file.read(20))
+    key, place = varint(ahead, 0)
+    number, kind = key >> 3, key & 7
+    if kind not in (VARINT, FIXED64, BYTES, FIXED32) or number == 0:
+        raise ValueError("no ONNX file")
+    length = {FIXED64: 8, FIXED32: 4}.get(kind, 0)
+    if kind == BYTES:
+        length, place = varint(ahead, place)
+    elif kind == VARINT:
+        _, place = varint(ahead, place)
+    file.seek(start + place)
+    return number, kind, length
+
+
+def _entries(found: list[tuple[int, bytes]]) -> dict[str, str]:
+    if sum(number == GRAPH for number, _ in found) != 1:
+        raise ValueError("it has no network, or several")
+    entries = dict[str, str]()
+    for number, value in found:
+        if number != METADATA:
+            continue
+        key, text = _entry(memoryview(value))
+        if key in entries:
+            raise ValueError("an entry of its metadata is there twice")
+        entries[key] = text
+    return entries
+
+
+def _entry(message: memoryview) -> tuple[str, str]:
+    texts = {KEY: "", VALUE: ""}
+    for number, kind, value in fields(message):
+        if kind == BYTES and number in texts and isinstance(value, memoryview):
+            texts[number] = str(value, "utf-8")
+    return texts[KEY], texts[VALUE]

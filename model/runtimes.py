@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from console import UserError
 
 #: Inputs of a network: pictures, uint8 (batch, height, width, channels); where they differ in width, int32 (batch,).
 IMAGES, WIDTHS = "images", "widths"
+#: Outputs whose names end so have log-probabilities of all classes along their last axis.
+LOG_PROBABILITIES = "log_probabilities"
+#: Rounding may leave a log-probability that far above 0.
+ROUNDING = 1e-3
 #: From so many pictures on, one core is enough for a call of onnxruntime.
 MANY = 8
 #: onnxruntime's word for as many threads as there are cores.
@@ -99,8 +104,38 @@ def of_keras(parts: Sequence[Part]) -> Runtime:
     return run
 
 
-def of_onnx(path: Path) -> Runtime:
-    """onnxruntime, on the processor. Raises UserError for a file that it cannot run, and where it is not installed.
+def checked(run: Runtime, classes: int, path: Path) -> Runtime:
+    """`run`, whose log-probabilities are checked: as many classes as told, and each of them a log-probability.
+
+    What is returned raises UserError where they are not, as with weights so large that sums overflow.
+    """
+
+    def checked_run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        found = run(inputs, outputs)
+        for name, values in zip(outputs, found, strict=True):
+            if not name.endswith(LOG_PROBABILITIES):
+                continue
+            batch = len(next(iter(inputs.values())))
+            if values.ndim < 2 or (len(values), values.shape[-1]) != (batch, classes):
+                raise UserError(
+                    f"the network in {path} is not as its card says ({name} of {batch} pictures have the shape "
+                    f"{values.shape}, and there are {classes:,} classes): take another copy"
+                )
+            # The maximum is NaN where any number is.
+            if values.size and not np.max(values) <= ROUNDING:
+                raise UserError(
+                    f"the network in {path} gives {name} that are none (the greatest is {np.max(values)}): train again "
+                    "or take another copy"
+                )
+        return found
+
+    return checked_run
+
+
+def of_onnx(path: Path, content: bytes) -> Runtime:
+    """onnxruntime, on the processor, for the `content` of the file `path`.
+
+    Raises UserError for a network that it cannot run, and where it is not installed.
 
     What is returned may be called by several threads at a time. Few pictures are computed by all cores, many by the
     core of the thread that calls: then as many threads as there are cores get more done than one with all of them.
@@ -117,7 +152,7 @@ def of_onnx(path: Path) -> Runtime:
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
         try:
-            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no base of their own.
             reason = str(error).partition("\n")[0]
             raise UserError(f"the network in {path} cannot be opened ({reason}): export it again") from error

@@ -19,6 +19,7 @@ import bounded
         (b'{"a": "\xe9"}', "it is not UTF-8"),
         (b'{"a": NaN}', "it holds NaN"),
         (b"[-Infinity]", "it holds -Infinity"),
+        (b'{"a": 1, "b": 2, "a": 1}', "it has 'a' twice"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[" * 30 + b"]" * 30, "nested too deeply"),
         (b'{"a":' * 30 + b"1" + b"}" * 30, "nested too deeply"),

@@ -7,9 +7,11 @@ its name stands in `parameter.BackboneName`.
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Callable
 from typing import NamedTuple
 
+from console import UserError
 from model.features import Features
 from picture import WIDTH_STEP
 
@@ -24,6 +26,10 @@ class Backbone(NamedTuple):
 
 
 def backbone_of(network: str) -> Backbone:
-    """The backbone of what `--network` calls `network`."""
-    backbone: Backbone = importlib.import_module(f"model.backbones.{network.split('_')[0]}").BACKBONE
+    """The backbone of what `--network` calls `network`. Raises UserError for a name that there is not."""
+    name = network.partition("_")[0]
+    # A name from a file imports nothing else.
+    if name not in {file.name for file in pkgutil.iter_modules(__path__)}:
+        raise UserError(f"there is no backbone {name[:40]!r}: update the kit, or take another model")
+    backbone: Backbone = importlib.import_module(f"model.backbones.{name}").BACKBONE
     return backbone

@@ -17,10 +17,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from model import model_file
 from model.export.onnx_layers import Graph, Value, convert
 from model.model_file import CARD_ENTRY, Card
 from model.onnx_metadata import CHECKSUM_ENTRY, checksum
-from model.runtimes import IMAGES, Part, merged, of_onnx
+from model.runtimes import IMAGES, Part, Runtime, merged
 
 #: Of 2022 and 2021: old enough for every onnxruntime in use, and GridSample is there.
 OPERATIONS, FILE_VERSION = 17, 8
@@ -42,8 +43,9 @@ def write(path: Path, parts: Sequence[Part], card: Card, encoded: Callable[[Any]
     path.write_bytes(whole.SerializeToString())
 
 
-#: What runs the parts in a written file.
-opened = of_onnx
+def opened(path: Path) -> Runtime:
+    """What runs the parts in a written file, checked as any model file is."""
+    return model_file.opened(path)[0]
 
 
 def _model(part: Part, prefix: str, axes: tuple[str, str]) -> Any:

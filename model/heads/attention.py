@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from model.constraints import Automaton
 from model.decoding import Decoded, Place
-from model.runtimes import IMAGES, WIDTHS, Part, Runtime, pictures
+from model.runtimes import IMAGES, LOG_PROBABILITIES, WIDTHS, Part, Runtime, pictures
 
 if TYPE_CHECKING:
     from model.features import Features
@@ -22,7 +22,7 @@ DECODER, MASK = "attention", "mask"
 #: What the encoder gives, with the mask where widths differ; each step takes it under a name that begins with ENCODED.
 COLUMNS, KEYS, ENCODED = "columns", "keys", "encoded_"
 #: A step: the last characters, the parts of the state before and after by cell; what comes next, where it looked.
-CHARACTERS, NEXT, WEIGHTS = "characters", "next_log_probabilities", "weights"
+CHARACTERS, NEXT, WEIGHTS = "characters", f"next_{LOG_PROBABILITIES}", "weights"
 STATES = {"gru": ("state",), "lstm": ("state", "carry")}
 #: Features of each part of a state.
 UNITS = 256

@@ -11,7 +11,7 @@ from model import decoding
 from model.alphabet import ctc_steps
 from model.constraints import Automaton
 from model.decoding import Decoded
-from model.runtimes import IMAGES, WIDTHS, Part, Runtime, pictures
+from model.runtimes import IMAGES, LOG_PROBABILITIES, WIDTHS, Part, Runtime, pictures
 
 if TYPE_CHECKING:
     from model.features import Features
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 #: Stands for log(0) where a column is beyond the picture: no reading goes through it.
 IMPOSSIBLE = -1e4
-
-LOG_PROBABILITIES = "log_probabilities"
 
 
 class CTC:

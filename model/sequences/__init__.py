@@ -8,14 +8,19 @@ ones share is in `recurrent.py`.
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Callable
 
+from console import UserError
 from model.features import Features
 
 
 def sequence_of(network: str) -> Callable[[Features, str, str], Features]:
-    """The sequence of what `--network` calls `network`."""
-    name = network.split("_")[1]
+    """The sequence of what `--network` calls `network`. Raises UserError for a name that there is not."""
+    name = network.partition("_")[2]
+    # A name from a file imports nothing else; `recurrent` is what the recurrent ones share.
+    if name == "recurrent" or name not in {file.name for file in pkgutil.iter_modules(__path__)}:
+        raise UserError(f"there is no sequence {name[:40]!r}: update the kit, or take another model")
     sequence: Callable[[Features, str, str], Features] = getattr(
         importlib.import_module(f"model.sequences.{name}"), name
     )

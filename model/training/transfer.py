@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from console import UserError
 from model import model_file
 from model.model_file import Card
-from model.network import COLUMNS, build
+from model.network import COLUMNS
 
 Array: TypeAlias = NDArray[np.floating]
 
@@ -37,9 +37,7 @@ def transfer(model: str, network: Any, card: Card) -> str:
     old_card = model_file.read_card(path)
     if reason := misfit(old_card, card):
         raise UserError(f"{path} has {reason}: use the same, or another --from")
-    # Built anew, for the layers' names: those in files of earlier kits are others.
-    old_network = build(old_card)
-    old_network.set_weights(model_file.load(path)[0].get_weights())
+    old_network, _ = model_file.load(path)
     old_head, new_head = _head(old_network), _head(network)
     # A rectifier stands before everything else: what both have ends alike.
     old_stages = old_network.weights[: len(old_network.weights) - len(old_head)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -57,18 +56,6 @@ def test_a_file_is_found_by_path_run_folder_or_shipped_name(
         (tmp_path / name).touch()
         with pytest.raises(UserError, match=f"{name} {sentence}"):
             model_file.locate(str(tmp_path / name))
-
-
-def test_a_full_temporary_folder_is_no_damaged_file(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import keras
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(keras.saving, "load_model", full)
-    with pytest.raises(OSError, match="No space left") as caught:
-        model_file.load(written)
-    assert caught.value.filename == tempfile.gettempdir()
 
 
 def with_card(written: Path, path: Path, card: object) -> Path:

@@ -1,0 +1,133 @@
+"""The arrays in a `.keras` file, by Keras' names of them, and the network of a card with these arrays.
+
+Keras keeps weights in HDF5: groups named like layers, with arrays `vars/0`, `vars/1` … in them. Here only arrays are
+taken from the file, once their names and shapes are those of the network that the card describes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeAlias
+
+import h5py
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from model.model_file import Card
+from model.network import build, precision
+
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+
+#: Groups and arrays of a file, and groups within one another. The largest network of this kit has some 400.
+MOST_OBJECTS, DEEPEST = 10_000, 20
+
+
+def network(content: bytes, card: Card) -> Any:
+    """The network of `card` in float32, with the weights of a file's `content`.
+
+    Raises ValueError for arrays that are not those of that network, before anything of their size is made, and for
+    numbers that are none. HDF5 raises what it likes for a damaged file.
+    """
+    with h5py.File(io.BytesIO(content), "r") as file:
+        arrays = dict(_arrays(file, len(content)))
+        # In a thread, which takes along when it ends what Keras notes of variables without values.
+        with ThreadPoolExecutor(1) as thread:
+            expected = thread.submit(_shapes, card).result()
+        if misfit := _misfit({name: array.shape for name, array in arrays.items()}, expected):
+            raise ValueError(f"its arrays are not those of the network that its card describes: {misfit}")
+        with precision("float32"):
+            built = build(card)
+        for path, layer in _holders(built):
+            own = _own(layer)
+            layer.load_own_variables({number: _numbers(arrays[f"{path}vars/{number}"]) for number in own})
+    return built
+
+
+def _arrays(group: Any, largest: int, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    """The arrays in a group and those below it, by their paths; none has more than `largest` bytes.
+
+    Raises ValueError for what Keras does not write there: links out of the file or in circles, arrays that lie in other
+    files, are packed, or hold anything but float32.
+    """
+    seen = set() if seen is None else seen
+    for name in group:
+        told = f"{path}{name}"[:80]
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{told!r} is a link")
+        member = group[name]
+        address = h5py.h5o.get_info(member.id).addr
+        if address in seen or len(seen) >= MOST_OBJECTS or path.count("/") >= DEEPEST:
+            raise ValueError(f"{told!r} is there twice, or one of too many")
+        seen.add(address)
+        if isinstance(member, h5py.Group):
+            yield from _arrays(member, largest, f"{path}{name}/", seen)
+        elif not isinstance(member, h5py.Dataset):
+            raise ValueError(f"{told!r} is no array")
+        elif member.dtype != np.float32:
+            raise ValueError(f"{told!r} holds {str(member.dtype)[:40]}, not float32")
+        elif member.is_virtual or member.external or member.id.get_create_plist().get_nfilters() or member.chunks:
+            raise ValueError(f"{told!r} is packed, or lies in another file")
+        elif member.shape is None or member.nbytes > largest:
+            raise ValueError(f"{told!r} is of the shape {member.shape}, larger than the file")
+        else:
+            yield f"{path}{name}", member
+
+
+def _numbers(array: Any) -> NDArray[np.float32]:
+    numbers: NDArray[np.float32] = array[()]
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{array.name} holds numbers that are none (NaN or infinity)")
+    return numbers
+
+
+def _shapes(card: Card) -> Shapes:
+    """The shapes of the weights of the network of `card`, by their names, without memory for them."""
+    with precision("float32"), keras.StatelessScope(initialize_variables=False):
+        return {
+            f"{path}vars/{number}": tuple(variable.shape)
+            for path, layer in _holders(build(card))
+            for number, variable in _own(layer).items()
+        }
+
+
+def _own(layer: Any) -> dict[str, Any]:
+    """The weights of a layer but for those of layers in it, by the numbers that Keras gives them."""
+    own = dict[str, Any]()
+    layer.save_own_variables(own)
+    return own
+
+
+def _holders(layer: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """A layer and all in it, each once, with the paths that Keras has for them in files: `layers/dense_1/`."""
+    yield path, layer
+    if isinstance(layer, keras.Model):
+        counts = dict[str, int]()
+        for inner in layer.layers:
+            name = _snake_case(type(inner).__name__)
+            counts[name] = counts.get(name, -1) + 1
+            yield from _holders(
+                inner, f"{path}layers/{name}_{counts[name]}/" if counts[name] else f"{path}layers/{name}/"
+            )
+    else:
+        for name, inner in sorted(vars(layer).items()):
+            if isinstance(inner, keras.Layer) and not name.startswith("_"):
+                yield from _holders(inner, f"{path}{name}/")
+
+
+def _snake_case(name: str) -> str:
+    """The name of a class as Keras writes it in paths: BatchNormalization -> batch_normalization, Conv2D -> conv2d."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def _misfit(found: Shapes, expected: Shapes) -> str | None:
+    """The first difference between the arrays of a file and those of a network, in words."""
+    for name in sorted(found.keys() | expected.keys()):
+        one, other = found.get(name), expected.get(name)
+        if one != other:
+            return f"{name[:80]} is {one or 'not there'}, and should be {other or 'not there'}"
+    return None
