@@ -311,9 +311,8 @@ def load(path: Path) -> tuple[Any, Card]:
     try:
         return weights_file.network(content, card), card
     except Exception as error:  # Keras and HDF5 raise whatever a damaged file makes them stumble over.
-        reason = str(error).partition("\n")[0]
         raise UserError(
-            f"the network in {path} cannot be opened ({reason}): train again or take another copy"
+            f"the network in {path} cannot be opened ({runtimes.reason(error)}): train again or take another copy"
         ) from error
 
 

@@ -322,11 +322,15 @@ def _size(operator: str, sizes: list[int]) -> int:
     """How many numbers a node may make of constants of these sizes."""
     if operator in _GROWING:
         raise ValueError(f"it has a node {operator} of constants alone, which could be of any size")
-    size = sizes[0] if operator in _NO_LARGER else max(sum(sizes), math.prod(sizes))
     if operator in ("Shape", "Size"):
-        size = 8
-    if operator not in _NO_LARGER and size > MOST_MADE:
-        raise ValueError(f"it has a node {operator} that could make {size:,} numbers of constants")
+        return 8
+    if operator in _NO_LARGER:
+        return sizes[0]
+    size = sum(sizes) if operator == "Concat" else math.prod(sizes)
+    if size > MOST_MADE:
+        raise ValueError(
+            f"it has a node {operator} of constants alone, which could make more than {MOST_MADE:,} numbers"
+        )
     return size
 
 

@@ -104,6 +104,11 @@ def of_keras(parts: Sequence[Part]) -> Runtime:
     return run
 
 
+def reason(error: Exception) -> str:
+    """What a library says of a file, in a line that is no longer than it need be."""
+    return str(error).strip().partition("\n")[0][:300] or type(error).__name__
+
+
 def checked(run: Runtime, classes: int, path: Path) -> Runtime:
     """`run`, whose log-probabilities are checked: as many classes as told, and each of them a log-probability.
 
@@ -154,8 +159,7 @@ def of_onnx(path: Path, content: bytes) -> Runtime:
         try:
             return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no base of their own.
-            reason = str(error).partition("\n")[0]
-            raise UserError(f"the network in {path} cannot be opened ({reason}): export it again") from error
+            raise UserError(f"the network in {path} cannot be opened ({reason(error)}): export it again") from error
 
     # By their process: in one that was forked, the threads of those that were copied are not there.
     sessions = {(os.getpid(), ALL_CORES): session(ALL_CORES)}
@@ -169,8 +173,9 @@ def of_onnx(path: Path, content: bytes) -> Runtime:
         try:
             found: list[NDArray[Any]] = sessions[process, threads].run(list(outputs), dict(inputs))
         except Exception as error:
-            reason = str(error).partition("\n")[0]
-            raise UserError(f"the network in {path} is not as its card says ({reason}): export it again") from error
+            raise UserError(
+                f"the network in {path} is not as its card says ({reason(error)}): export it again"
+            ) from error
         return found
 
     return run
