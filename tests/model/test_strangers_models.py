@@ -144,7 +144,11 @@ def constant(values: Any, name: str = "more") -> Callable[[Any], None]:
 
 
 def both(*changes: Callable[[Any], None]) -> Callable[[Any], None]:
-    return lambda model: [change(model) for change in changes] and None
+    def change(model: Any) -> None:
+        for each in changes:
+            each(model)
+
+    return change
 
 
 def loop(model: Any) -> None:
@@ -215,8 +219,8 @@ LONG = np.zeros((1, 50_000), np.float32)
         (constant(np.array([1 << 40])), "states the gigantic length"),
         (constant(np.array([-(1 << 63)])), "states the gigantic length"),
         (constant(np.array([1 << 20, 1 << 20])), "states the gigantic length"),
-        (constant(np.float32([1, np.nan])), "'more' holds numbers that are none"),
-        (constant(np.float32([np.inf])), "'more' holds numbers that are none"),
+        (constant(np.array([1, np.nan], "f4")), "'more' holds numbers that are none"),
+        (constant(np.array([np.inf], "f4")), "'more' holds numbers that are none"),
         (both(constant([4]), node("Expand", ["kernel", "more"], ["x"])), "a node Expand of constants alone"),
         (both(constant(LONG), node("Mul", ["more", "more"], ["x"])), "a node Mul of constants alone, which could make"),
         (
