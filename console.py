@@ -145,10 +145,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f": did you mean {close[0]}?" if close else ""
 
 
+#: What goes wrong in writing alone.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def _sentence(error: OSError) -> str | None:
     # Of two names, as in copying, the second is the one that is written.
     where = error.filename2 or error.filename or "the output"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in _FULL:
         return (
             f"no space left to write {where}: free some space or choose another place; "
             "files finished earlier are untouched"
@@ -161,6 +165,8 @@ def _sentence(error: OSError) -> str | None:
         return f"{where} does not exist, or cannot be made there: check the path"
     if error.errno == errno.ENAMETOOLONG:
         return f"the name {where} is too long for this file system: choose a shorter one"
+    if error.errno and error.filename:
+        return f"{where}: {os.strerror(error.errno)}; mend that, or choose another path"
     return None
 
 
@@ -191,15 +197,18 @@ def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
             # Until it is whole, nobody else may read what replaces a file that perhaps nobody else may read.
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield temporary
-        if sync and temporary.is_file():
-            _sync(temporary)
-        _become_as(temporary, path)
-        os.replace(temporary, path)
-        if sync:
-            _sync(path.parent)
+        with naming(temporary):
+            if sync and temporary.is_file():
+                _sync(temporary)
+            _become_as(temporary, path)
+            os.replace(temporary, path)
+            if sync:
+                _sync(path.parent)
     except OSError as error:
-        # The user knows the file by its own name, not by the temporary one.
-        name = str(temporary) if error.filename is None else str(error.filename)
+        # The user knows the file by its own name, not by the temporary one. What has no name may be of a file that is
+        # read, unless only writing fails like that.
+        full = error.filename is None and error.errno in _FULL
+        name = str(temporary) if full else str(error.filename)
         if error.errno and name.startswith(str(temporary)):
             raise OSError(error.errno, error.strerror, str(path) + name[len(str(temporary)) :]) from error
         raise

@@ -68,7 +68,7 @@ def main(parameters: EvaluationParameters) -> int:
                 for epoch, file in following.models(parameters.model):
                     scores, facts = scored(parameters, labelled, str(file), first=not facts)
                     facts |= {"model": parameters.model, "epoch": epoch}
-                    print(f"epoch {epoch}: {scores}")
+                    console.say(f"epoch {epoch}: {scores}")
                     board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
             except KeyboardInterrupt:
                 # Enough has been seen; what was found goes where it was asked for.
@@ -80,7 +80,9 @@ def main(parameters: EvaluationParameters) -> int:
         report.show(scores, facts)
         record = {**scores.to_dict(), **facts}
         if scores_file:
-            scores_file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+            scores_file.write_text(
+                json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8", "backslashreplace"
+            )
     if parameters.report:
         sheets = {
             title: gallery(

@@ -29,7 +29,7 @@ def main(parameters: ExportParameters) -> int:
     if parameters.int8:
         return export_int8(model, out, parameters.int8, parameters.label_pattern)
     comparison = export.export(model, parameters.form, out)
-    print(f"{out}: {comparison}")
+    console.say(f"{out}: {comparison}")
     return console.ALL_DONE
 
 

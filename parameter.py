@@ -553,6 +553,7 @@ class PredictionParameters(ReadingParameters):
         (), description="Pictures, folders, lists, or - for paths on stdin, a line each."
     )
     csv: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write a CSV table.")
+    csv_safe: bool = Field(False, description="Mark cells of it that a spreadsheet would compute, such as =1+1.")
     json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(None, description="Write JSON.")
     icdar: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write an ICDAR submission.")
     plot: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write a contact sheet.")
@@ -570,6 +571,12 @@ class PredictionParameters(ReadingParameters):
     def _beam_has_a_use(self) -> Self:
         if self.top == 1:
             _refuse_idle_beam(self)
+        return self
+
+    @model_validator(mode="after")
+    def _safe_table(self) -> Self:
+        if self.csv_safe and not self.csv:
+            raise UserError("--csv-safe is for --csv F: add that, or leave it out")
         return self
 
 

@@ -73,7 +73,9 @@ def main(parameters: PredictionParameters) -> int:
         open_file = files.enter_context
         writers = []
         if parameters.csv:
-            writers.append(open_file(tables.csv_table(parameters.csv, labels, top, least is not None)))
+            writers.append(
+                open_file(tables.csv_table(parameters.csv, labels, top, least is not None, parameters.csv_safe))
+            )
         if parameters.json_:
             writers.append(open_file(tables.json_list(parameters.json_, labels)))
         if parameters.icdar:
@@ -123,6 +125,10 @@ def main(parameters: PredictionParameters) -> int:
         except KeyboardInterrupt:
             interrupted = True
         seconds = time.perf_counter() - started
+        if unreadable and not (read or interrupted):
+            # What an earlier call has written stays.
+            which = f"none of the {unreadable:,} pictures" if unreadable > 1 else "the only picture"
+            raise UserError(f"{which} could {'' if unreadable > 1 else 'not '}be read, as said above: give others")
         if plot:
             shown = rows[:PLOTTED]
             wrong = [index for index, row in enumerate(shown) if row.correct is False]

@@ -54,7 +54,7 @@ def main(parameters: DatasetParameters) -> int:
     _print(parameters, found, report.errors())
     if parameters.json_:
         with console.atomic(parameters.json_) as temporary:
-            temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
     return console.SOME_UNREADABLE if contents.unreadable or report.errors() else console.ALL_DONE
 
 
@@ -93,7 +93,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
     table.add_column(overflow="fold")
 
     def row(head: str, text: str) -> None:
-        table.add_row(head, text)
+        table.add_row(head, console.printable(text))
 
     row("pictures", f"{found['pictures']:,} readable, {len(found['unreadable']):,} unreadable")
     row("labels", f"{found['labels']:,} different ones")
@@ -123,7 +123,8 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
     if not errors and not found["doubts"]:
         given = {"--label-pattern": parameters.label_pattern, "--root": parameters.root}
         flags = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given.items() if value)
-        print(f"\nNext: python training.py --data {shlex.quote(parameters.path)}{flags}")
+        print()
+        console.say(f"Next: python training.py --data {shlex.quote(parameters.path)}{flags}")
 
 
 def _plot(path: str, samples: dataset.Samples, unreadable: set[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console import UserError, atomic, tables
+from console import UserError, atomic, printable, tables
 from model.scores import SURE, Confusion, Interval, Mistake, Scores
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
         *_acceptance(scores).items(),
         *((name.replace("_", " "), _fact(value)) for name, value in facts.items()),
     ):
-        summary.add_row(name, value)
+        summary.add_row(name, printable(value))
     out.print(summary)
     if len(scores.per_length) > 1:
         lengths = Table("length", "images", "exact match", "95 % interval", "character error rate", box=None)
@@ -122,7 +122,8 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
     if scores.confusions:
         confusions = Table("true", "read", "times", "of the true character", box=None)
         for confusion in scores.confusions[:CONFUSIONS_SHOWN]:
-            confusions.add_row(shown(confusion.truth), shown(confusion.read), f"{confusion.count:,}", _share(confusion))
+            pair = (printable(shown(each)) for each in (confusion.truth, confusion.read))
+            confusions.add_row(*pair, f"{confusion.count:,}", _share(confusion))
         out.print()
         out.print(confusions)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from console import atomic
+from console import atomic, printable
 from model.scores import accepts, compared, same
 
 if TYPE_CHECKING:
@@ -76,39 +77,81 @@ class Row:
 def line(row: Row, labels: bool) -> str:
     """Path, text, probability and status between tabs, with `labels` truth and verdict, then other texts.
 
-    A tab or line break in a path or label is written as its escape, so that a line is a line.
+    A tab, line break or other control character is written as its escape, so that a line is a line.
     """
     fields = [row.file, row.text, f"{row.probability:.4f}", *row.status]
     if labels:
         fields += [row.truth or "", row.verdict]
     for text, probability in row.others:
         fields += [text, f"{probability:.4f}"]
-    return "\t".join(field.translate(_ESCAPES) for field in fields)
+    return "\t".join(map(printable, fields))
 
 
-_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+def seen_from(table: str) -> Callable[[str], str]:
+    """The function from a picture's path to what stands for it in `table`: the path from the folder of the table.
+
+    So the kit finds the pictures again, wherever it works then, and when both are moved together. A picture on another
+    drive has its absolute path. Where `table` is a pipe or device, paths stay as they are given.
+    """
+    if os.path.exists(table) and not os.path.isfile(table):
+        return str
+    # Links are resolved, because `..` leads out of their target.
+    folder = os.path.realpath(os.path.dirname(table) or os.curdir)
+
+    @functools.lru_cache(maxsize=4096)
+    def way(place: str) -> str:
+        absolute = os.path.realpath(place or os.curdir)
+        try:
+            found = os.path.relpath(absolute, folder)
+        except ValueError:
+            found = absolute
+        return "" if found == os.curdir else found.replace(os.sep, "/").rstrip("/") + "/"
+
+    def seen(path: str) -> str:
+        place, name = os.path.split(path)
+        found = way(place) + name
+        # Readers of tables take white space at the start of a cell away.
+        return f"./{found}" if found[:1].isspace() else found
+
+    return seen
+
+
+#: What spreadsheets compute.
+_FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 
 @contextlib.contextmanager
-def csv_table(path: str, labels: bool, top: int, status: bool) -> Iterator[Callable[[Row], None]]:
+def csv_table(path: str, labels: bool, top: int, status: bool, safe: bool = False) -> Iterator[Callable[[Row], None]]:
     """A CSV file (RFC 4180 quotes, UTF-8) with the columns `file,text,probability`.
 
-    With `status` comes `status`, with `labels` `truth,verdict`, with `top` > 1 `text_2,probability_2` and so on. Yields
-    the function that adds a row; the file is there when the block succeeds.
+    With `status` comes `status`, with `labels` `truth,verdict`, with `top` > 1 `text_2,probability_2` and so on. Files
+    are named from the folder of the table (:func:`seen_from`). When the table is to be `safe`, no cell is a formula for
+    a spreadsheet: an apostrophe stands before such texts, `./` before such files. Yields the function that adds a row;
+    the file is there when the block succeeds.
     """
     header = ["file", "text", "probability"] + ["status"] * status + ["truth", "verdict"] * labels
     header += [f"{name}_{place}" for place in range(2, top + 1) for name in ("text", "probability")]
+    seen = seen_from(path)
+
+    def harmless(text: str | None, mark: str) -> str | None:
+        return mark + text if safe and text and text.startswith(_FORMULA) else text
+
     # A file name need not be Unicode: its odd bytes are kept as they are.
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
 
         def add(row: Row) -> None:
-            fields: list[Any] = [row.file, row.text, f"{row.probability:.6f}", *row.status]
+            fields: list[Any] = [
+                harmless(seen(row.file), "./"),
+                harmless(row.text, "'"),
+                f"{row.probability:.6f}",
+                *row.status,
+            ]
             if labels:
-                fields += [row.truth, row.verdict]
+                fields += [harmless(row.truth, "'"), row.verdict]
             for text, probability in row.others:
-                fields += [text, f"{probability:.6f}"]
+                fields += [harmless(text, "'"), f"{probability:.6f}"]
             writer.writerow(fields + [""] * (len(header) - len(fields)))
 
         yield add
@@ -120,15 +163,21 @@ def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
 
     They have `accepted` where a least probability is asked for, with `labels` `truth` and `correct` (null for an
     unlabelled picture), `others` where several texts are, and `proven` under a constraint that CTC searched for. The
-    characters are objects `{"character", "probability", "left", "right"}`, the last two in pixels. Yields the function
-    that adds a row; the file is there when the block succeeds.
+    characters are objects `{"character", "probability", "left", "right"}`, the last two in pixels. Pictures are named
+    from the folder of the file (:func:`seen_from`). Yields the function that adds a row; the file is there when the
+    block succeeds.
     """
+    seen = seen_from(path)
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as file:
         before = "[\n"
 
         def add(row: Row) -> None:
             nonlocal before
-            entry: dict[str, Any] = {"file": row.file, "text": row.text, "probability": round(row.probability, 6)}
+            entry: dict[str, Any] = {
+                "file": seen(row.file),
+                "text": row.text,
+                "probability": round(row.probability, 6),
+            }
             if row.accepted is not None:
                 entry["accepted"] = row.accepted
             if labels:
@@ -146,11 +195,15 @@ def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
             ]
             if row.others:
                 entry["others"] = [{"text": text, "probability": round(p, 6)} for text, p in row.others]
-            file.write(before + json.dumps(entry, ensure_ascii=False))
+            file.write(before + json.dumps(entry, ensure_ascii=False, allow_nan=False))
             before = ",\n"
 
         yield add
         file.write("\n]\n" if before == ",\n" else "[]\n")
+
+
+#: A line is a line.
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @contextlib.contextmanager
@@ -163,7 +216,7 @@ def icdar_submission(path: str) -> Iterator[Callable[[Row], None]]:
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
 
         def add(row: Row) -> None:
-            text = row.text.replace("\\", "\\\\").replace('"', '\\"')
+            text = row.text.replace("\\", "\\\\").replace('"', '\\"').translate(_ESCAPES)
             file.write(f'{os.path.basename(row.file).translate(_ESCAPES)}, "{text}"\n')
 
         yield add

@@ -175,6 +175,134 @@ def test_tables_hold_any_file_name(predict: Predict, tmp_path: Path) -> None:
     assert entries[0]["others"] == [{"text": entries[0]["text"] + "?", "probability": 0.125}]
 
 
+@pytest.mark.parametrize("place", ["pics", "pics/sub", "out", ".", "link"])
+@pytest.mark.parametrize("given", ["pics", "absolute", "../{here}/pics", "stdin", "link"])
+def test_tables_name_pictures_so_that_they_are_read_back(
+    predict: Predict, tmp_path: Path, place: str, given: str
+) -> None:
+    names = ["1.png", "sub/2.png", " 3.png", "=4.png"]
+    for value, name in enumerate(names, 1):
+        level(tmp_path / "pics" / name, value)
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("elsewhere/deep" if place == "link" else "pics", target_is_directory=True)
+    stdin = "".join(f"pics/{name}\n" for name in names)
+    path = {"absolute": str(tmp_path / "pics"), "stdin": "-"}.get(given, given.format(here=tmp_path.name))
+    if given == "link" and place == "link":
+        path = "pics"
+    flags = ["--csv", f"{place}/readings.csv", "--json", f"{place}/readings.json", "--csv-safe"]
+    code, lines, errors = predict(path, *flags, stdin=stdin)
+    assert (code, len(lines)) == (0, 4), errors
+    # On stdout paths are as they were given.
+    assert all(line.startswith("pics" if given == "stdin" else path) for line in lines)
+    with open(tmp_path / place / "readings.csv", encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    entries = json.loads((tmp_path / place / "readings.json").read_text())
+    for rows in (table, entries):
+        found = {str(tmp_path / place / row["file"]): row["text"] for row in rows}
+        assert {os.path.realpath(file): text for file, text in found.items()} == {
+            os.path.realpath(tmp_path / "pics" / name): str(value) for value, name in enumerate(names, 1)
+        }
+        assert not any(os.path.isabs(row["file"]) for row in rows)
+    # No cell of the table is a formula, none begins with white space.
+    assert not [row for row in table if row["file"].startswith(("=", " "))]
+    code, lines, errors = predict(f"{place}/readings.csv")
+    assert (code, len(lines)) == (0, 4), errors
+
+
+def test_a_table_among_the_pictures_changes_nothing_for_the_next_reading(predict: Predict, tmp_path: Path) -> None:
+    for value in range(3):
+        level(tmp_path / "pics" / f"{value}.png", value)
+    first = predict("pics", "--csv", "pics/readings.csv", "--json", "pics/readings.json")
+    assert predict("pics", "--csv", "pics/readings.csv", "--json", "pics/readings.json")[:2] == first[:2]
+
+
+def test_pictures_on_another_drive_have_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from model import tables
+
+    def no_way(*_: object) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", no_way)
+    assert tables.seen_from(str(tmp_path / "o.csv"))(str(tmp_path / "in" / "1.png")) == str(tmp_path / "in" / "1.png")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices are files on POSIX systems only")
+def test_a_table_for_a_pipe_names_pictures_as_they_are_given(predict: Predict, tmp_path: Path) -> None:
+    level(tmp_path / "in" / "1.png", 1)
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert predict("in", "--csv", "pipe")[0] == 0
+    assert os.read(reader, 1000).decode() == "file,text,probability\nin/1.png,1,0.750000\n"
+    os.close(reader)
+
+
+def test_formulas_are_marked_where_that_is_asked_for(
+    predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = LevelReader.read
+
+    def reading(self: LevelReader, sources: Iterable[str]) -> Iterator[Reading]:
+        for found, text in zip(real(self, sources), ("=1+1", "-5", "＝A1", "AB-1"), strict=False):
+            yield replace(found, text=text)
+
+    monkeypatch.setattr(LevelReader, "read", reading)
+    for value, name in enumerate(("+a.png", "@b.png", "c.png", "d.png")):
+        level(tmp_path / name, value)
+
+    def column(*flags: str) -> list[list[str]]:
+        assert predict(".", "--labels", "--csv", "o.csv", *flags)[0] == 0
+        with open(tmp_path / "o.csv", encoding="utf-8", newline="") as file:
+            return [[row["file"], row["text"], row["truth"]] for row in csv.DictReader(file)]
+
+    plain = column()
+    assert plain[:2] == [["+a.png", "=1+1", "+a"], ["@b.png", "-5", "@b"]]
+    assert column("--csv-safe") == [
+        ["./+a.png", "'=1+1", "'+a"],
+        ["./@b.png", "'-5", "'@b"],
+        ["c.png", "'＝A1", "c"],
+        ["d.png", "AB-1", "d"],
+    ]
+    assert predict(".", "--csv-safe")[0] == console.WRONG_USE
+
+
+#: Escape sequence, line break, tab, backspace, direction of writing, C1, separator of lines, no Unicode.
+CONTROL = ["\x1b[31m", "\n", "\r", "\t", "\x08", "\u202e", "\x9b2J", "\u2028", "\udce9"]
+
+
+@pytest.mark.parametrize("control", CONTROL)
+def test_nothing_that_a_terminal_obeys_is_printed(
+    predict: Predict, tmp_path: Path, control: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = LevelReader.read
+
+    def reading(self: LevelReader, sources: Iterable[str]) -> Iterator[Reading]:
+        for found in real(self, sources):
+            yield replace(found, text=f"a{control}b") if found.error is None else found
+
+    monkeypatch.setattr(LevelReader, "read", reading)
+    level(tmp_path / "in" / f"1{control}_.png", 1)
+    (tmp_path / "in" / f"2{control}.png").write_bytes(b"junk")
+    code, lines, errors = predict("in", "--labels", "--json", "o.json")
+    escaped = control.encode("unicode_escape").decode()
+    assert code == 1
+    assert [line.split("\t")[:2] for line in lines] == [[f"in/1{escaped}_.png", f"a{escaped}b"]]
+    assert f"in/2{escaped}.png: " in errors and control not in errors.replace("\n", "") + "".join(lines[0].split("\t"))
+    (entry,) = json.loads((tmp_path / "o.json").read_text())
+    assert (entry["file"], entry["text"]) == (f"in/1{control}_.png", f"a{control}b")
+
+
+def test_where_nothing_can_be_read_there_is_nothing_to_do(predict: Predict, tmp_path: Path) -> None:
+    for name in ("1.png", "2.png"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"junk")
+    (tmp_path / "o.csv").write_text("earlier")
+    code, lines, errors = predict("in", "--csv", "o.csv")
+    assert (code, lines) == (console.WRONG_USE, [])
+    assert errors.splitlines()[-1] == "error: none of the 2 pictures could be read, as said above: give others"
+    assert (tmp_path / "o.csv").read_text() == "earlier"
+    assert "error: the only picture could not be read" in predict("in/1.png")[2]
+
+
 def test_an_icdar_submission_has_names_without_folders_and_escaped_texts(
     predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
