@@ -87,17 +87,15 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _raised_in_vain(lost: Any) -> None:
     """A KeyboardInterrupt in a destructor or callback ends nothing: raise it once more, a moment later."""
-    if issubclass(lost.exc_type, KeyboardInterrupt):
-        import _thread
-        import threading
-
-        global _heard
-        _heard = None
-        again = threading.Timer(0.01, _thread.interrupt_main)
-        again.daemon = True
-        again.start()
+    if issubclass(lost.exc_type, KeyboardInterrupt) and hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _interrupt_again)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
     else:
         sys.__unraisablehook__(lost)
+
+
+def _interrupt_again(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 is_command = _is_command()

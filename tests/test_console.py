@@ -52,6 +52,9 @@ def test_exit_code_is_the_command_s() -> None:
         (PermissionError(errno.EACCES, "denied", "a.csv"), 2, "no permission for a.csv"),
         (NotADirectoryError(errno.ENOTDIR, "not", "a/b"), 2, "a/b is in the way"),
         (OSError(errno.ENAMETOOLONG, "long", "aaa"), 2, "the name aaa is too long"),
+        (OSError(errno.ELOOP, "loop", "aaa"), 2, "error: aaa: "),
+        (OSError(errno.EIO, "device", "aaa"), 2, "error: aaa: "),
+        (UserError("a\x1b[31m\nb.png is no list"), 2, "error: a\\x1b[31m\\nb.png is no list\n"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
@@ -154,6 +157,103 @@ def test_atomic_makes_folders_whole(tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["out", "all"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="modes are those of POSIX")
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o640, 0o400, 0o777])
+def test_atomic_keeps_the_mode_of_what_it_replaces(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    path.chmod(mode)
+    with console.atomic(path) as part:
+        part.write_text("new")
+        # Until it is whole, nobody else may read it.
+        assert part.stat().st_mode & 0o077 == 0
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ("new", mode)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are those of POSIX")
+def test_atomic_gives_new_files_the_usual_mode(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with console.atomic(tmp_path / "a.csv") as part:
+            part.write_text("new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_atomic_keeps_owner_and_group(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    os.chown(path, 12345, 23456)
+    with console.atomic(path) as part:
+        part.write_text("new")
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+
+
+@pytest.mark.parametrize("name", [255 * "a", 251 * "a" + ".csv", "a." + 253 * "b", 85 * "가", "a\nb\t.csv"])
+def test_atomic_takes_any_name_that_the_file_system_takes(tmp_path: Path, name: str) -> None:
+    for text in ("first", "second"):
+        with console.atomic(tmp_path / name) as part:
+            part.write_text(text)
+        assert (tmp_path / name).read_text() == text
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_temporary_names_cannot_be_guessed(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(20):
+        with console.atomic(tmp_path / "a.csv") as part:
+            part.write_text("new")
+            names.add(part.name)
+    assert len(names) == 20
+
+
+KILLED = """
+import os, sys
+import console
+for name in ("a.csv", "b.npz"):
+    part = console.atomic(os.path.join(sys.argv[1], name)).__enter__()
+    part.write_text("half")
+part = console.atomic(os.path.join(sys.argv[1], "folder")).__enter__()
+part.mkdir()
+(part / "half").write_text("half")
+print("written", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, who is alive cannot be asked")
+def test_what_killed_processes_leave_goes_with_the_next_one_and_nothing_else_does(tmp_path: Path) -> None:
+    others = [".crnn-kit-notes", ".a.csv.4711.partial", ".crnn-kit-0123abcd-1-0123456789abcdef.partial.csv"]
+    for name in others:
+        (tmp_path / name).write_text("of others, or of another machine")
+
+    def left() -> list[str]:
+        return sorted(path.name for path in tmp_path.iterdir() if path.name not in [*others, "next.csv"])
+
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"written\n"
+        assert len(left()) == 3
+        console.sweep(tmp_path)
+        # It is alive.
+        assert len(left()) == 3
+        process.kill()
+    write = "import console, sys\nwith console.atomic(sys.argv[1]) as part: part.write_text('next')"
+    subprocess.run([sys.executable, "-c", write, str(tmp_path / "next.csv")], cwd=ROOT, check=True)
+    assert left() == []
+    assert all((tmp_path / name).exists() for name in others)
+
+
+def test_a_file_that_cannot_be_read_does_not_get_the_name_of_the_output(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="device") as caught, console.atomic(tmp_path / "a.csv"):
+        raise OSError(errno.EIO, "device")
+    assert caught.value.filename is None
+
+
 @pytest.mark.skipif(os.name == "nt", reason="devices are files on POSIX systems only")
 def test_atomic_leaves_devices_in_place() -> None:
     with console.atomic(os.devnull) as part:
@@ -218,6 +318,77 @@ def test_what_is_left_out_is_told_one_by_one_unless_nothing_is_left(capsys: pyte
     assert capsys.readouterr().err.splitlines() == messages
     console.warn_of_each(messages, nothing_left=True)
     assert capsys.readouterr().err.splitlines() == [*messages[:100], "… and 1,150 more like these"]
+
+
+# Ctrl-C, and SIGTERM, at any time
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["errno", "parameter", "pydantic", "tyro", "cv2"])
+@pytest.mark.parametrize("command", ["prediction.py DB/samples", "-m dataset DB/samples"])
+def test_an_interruption_during_an_import_is_one_sentence(
+    command: str, module: str, number: int, tmp_path: Path
+) -> None:
+    # Imported by the interpreter before anything else; it interrupts the process when `module` is asked for.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        f"            os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "sys.modules.pop('errno', None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, *command.split()],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (console.INTERRUPTED, "")
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("interrupted: "), done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+@pytest.mark.parametrize(
+    "what",
+    [
+        "raise_signal(SIGINT)",
+        "raise_signal(SIGTERM)",
+        "[raise_signal(SIGINT) for _ in range(3)]",
+        # A library that is interrupted may say anything.
+        "exec('try: raise_signal(SIGINT)\\nexcept BaseException: raise ImportError(1)')",
+        "exec('class A:\\n  def __del__(self): raise_signal(SIGINT)\\nA()\\nimport time\\ntime.sleep(20)')",
+        "atexit.register(raise_signal, SIGINT) and raise_signal(SIGINT)",
+    ],
+)
+def test_an_interruption_of_a_command_is_one_sentence(what: str, tmp_path: Path) -> None:
+    # A script beside the kit's own: that is what makes a command of it.
+    story = f"""
+import sys
+sys.modules["__main__"].__file__ = {str(ROOT / "story.py")!r}
+import interrupts, console, parameter, atexit
+from signal import *
+class Flags(parameter.Parameters): pass
+def command(flags):
+    {what}
+    return 0
+console.run(command, Flags, [])
+"""
+    done = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stdout) == (console.INTERRUPTED, "")
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("interrupted: "), done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_signals_of_a_program_that_imports_the_kit_are_left_alone() -> None:
+    story = (
+        "import signal, model.reader\nprint(signal.getsignal(2) is signal.default_int_handler, signal.getsignal(15))"
+    )
+    done = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["True", "0"] or "SIG_DFL" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["training.py", "-m dataset DB/samples", "-m generate_captcha"])
