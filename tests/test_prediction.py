@@ -209,11 +209,17 @@ def test_tables_name_pictures_so_that_they_are_read_back(
     assert (code, len(lines)) == (0, 4), errors
 
 
-def test_a_table_among_the_pictures_changes_nothing_for_the_next_reading(predict: Predict, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["labels", "metadata", "readings"])
+def test_a_table_among_the_pictures_changes_nothing_for_the_next_reading(
+    predict: Predict, tmp_path: Path, name: str
+) -> None:
     for value in range(3):
         level(tmp_path / "pics" / f"{value}.png", value)
-    first = predict("pics", "--csv", "pics/readings.csv", "--json", "pics/readings.json")
-    assert predict("pics", "--csv", "pics/readings.csv", "--json", "pics/readings.json")[:2] == first[:2]
+    flags = ["--csv", f"pics/{name}.csv", "--json", f"pics/{name}.json"]
+    first = predict("pics", *flags)
+    assert first[:2] == (0, [f"pics/{value}.png\t{value}\t0.7500" for value in range(3)])
+    assert predict("pics", *flags)[:2] == first[:2]
+    assert predict("pics")[:2] == first[:2]
 
 
 def test_pictures_on_another_drive_have_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -250,6 +256,8 @@ def test_formulas_are_marked_where_that_is_asked_for(
         level(tmp_path / name, value)
 
     def column(*flags: str) -> list[list[str]]:
+        # With the truth in it, it would be a list of the folder.
+        (tmp_path / "o.csv").unlink(missing_ok=True)
         assert predict(".", "--labels", "--csv", "o.csv", *flags)[0] == 0
         with open(tmp_path / "o.csv", encoding="utf-8", newline="") as file:
             return [[row["file"], row["text"], row["truth"]] for row in csv.DictReader(file)]
