@@ -22,6 +22,7 @@ import dataset
 from dataset.checks import shown
 from dataset.convert import convert
 from dataset.doubts import doubts, examples
+from dataset.forms.normal import short
 from dataset.gallery import gallery_file
 from dataset.inputs import keep_apart
 from dataset.unpack import unpack
@@ -98,7 +99,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
     row("pictures", f"{found['pictures']:,} readable, {len(found['unreadable']):,} unreadable")
     row("labels", f"{found['labels']:,} different ones")
     for place, entry in enumerate(found["examples"]):
-        row("" if place else "examples", f"{entry['label']}   {entry['file']}")
+        row("" if place else "examples", f"{short(entry['label'])}   {short(entry['file'])}")
     row("alphabet", f"{len(found['characters'])} characters: {' '.join(map(shown, found['characters']))}")
     rare = sorted((count, character) for character, count in found["characters"].items() if count < _RARE)
     if rare:

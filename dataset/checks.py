@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from console import UserError
 from dataset.contents import Contents
+from dataset.forms.normal import short
 from dataset.split import copies
 from notation import UNREADABLE
 from picture import TooLong
@@ -55,11 +56,12 @@ class Report:
             )
         if self.too_long:
             name, why = self.too_long[0]
-            found.append(f"{_count(self.too_long, 'label')} too long for the network, first {name}: {why}")
+            found.append(f"{_count(self.too_long, 'label')} too long for the network, first {short(name)}: {why}")
         if self.conflicts:
             one, label, other, other_label = self.conflicts[0]
             found.append(
-                f"two labels for the same picture: {one} says {label}, {other} says {other_label}"
+                f"two labels for the same picture: {short(one)} says {short(label)}, "
+                + f"{short(other)} says {short(other_label)}"
                 + (f", and {len(self.conflicts) - 1} more" if len(self.conflicts) > 1 else "")
                 + ": mend the label or remove one of them"
             )
@@ -115,7 +117,7 @@ def _count(things: Sized, what: str) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+    return ", ".join(map(short, names[:_LISTED])) + (", …" if len(names) > _LISTED else "")
 
 
 def shown(character: str) -> str:

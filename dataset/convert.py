@@ -20,6 +20,7 @@ import picture
 from console import UserError, warn, warn_of_each
 from dataset.contents import Contents, examine, in_order
 from dataset.forms import WRITERS, Samples, Writer, collect
+from dataset.forms.normal import short
 from dataset.forms.writing import Picture, Plan
 from dataset.split import split
 from parameter import ConvertParameters
@@ -112,7 +113,10 @@ def _is_untouched(out: Path) -> bool:
 def _refuse_labels(contents: Contents, writer: Writer, form: str) -> None:
     for name, label in zip(contents.names, map(str, contents.labels), strict=True):
         if why := writer.cannot_hold(label):
-            raise UserError(f"the label of {name}, {label!r}, {why}: take another form than {form}, or mend the label")
+            raise UserError(
+                f"the label of {short(str(name))}, {short(label)!r}, {why}: take another form than {form}, "
+                "or mend the label"
+            )
 
 
 def _parts(contents: Contents, parameters: ConvertParameters) -> dict[str, npt.NDArray[np.int64]]:

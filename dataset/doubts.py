@@ -15,7 +15,7 @@ import numpy as np
 from console import warn
 from dataset.checks import shown
 from dataset.contents import Contents
-from dataset.forms.normal import padded
+from dataset.forms.normal import padded, short
 
 #: Labels that are shown.
 EXAMPLES = 5
@@ -40,7 +40,7 @@ _TEACH = "say with --label-pattern where in the file names the label is, or list
 
 def introduce(contents: Contents) -> None:
     """Say on stderr which labels some pictures have, and what is doubtful about them."""
-    shown_labels = [f"{label} ({name})" for name, label in examples(contents)]
+    shown_labels = [f"{short(label)} ({short(name)})" for name, label in examples(contents)]
     if shown_labels:
         warn(f"labels, for example: {', '.join(shown_labels)}")
     for sentence in doubts(contents):
@@ -78,7 +78,8 @@ def _same_label(contents: Contents) -> str | None:
     if count < 2 * _FEW or count < part * len(different):
         return None
     return (
-        f"{count:,} of {len(different):,} different pictures have the label {label}: if they read otherwise, {_TEACH}"
+        f"{count:,} of {len(different):,} different pictures have the label {short(label)}: if they read otherwise, "
+        f"{_TEACH}"
     )
 
 
@@ -87,7 +88,7 @@ def _identifiers(labels: list[str]) -> str | None:
         return None
     for pattern in (_UUID, _HEX, _MIXED):
         if sum(bool(pattern.fullmatch(label)) for label in labels) >= 0.8 * len(labels):
-            return f"labels such as {labels[0]} look like identifiers, each there once: if they are, {_TEACH}"
+            return f"labels such as {short(labels[0])} look like identifiers, each there once: if they are, {_TEACH}"
     return None
 
 
@@ -122,7 +123,7 @@ def _times(labels: list[str]) -> str | None:
         return None
     numbers = [int(label[:20]) for label in labels]
     if any(all(low <= number < high for number in numbers) for low, high in _TIMES):
-        return f"labels such as {labels[0]} look like times at which pictures were saved: if they are, {_TEACH}"
+        return f"labels such as {short(labels[0])} look like times at which pictures were saved: if they are, {_TEACH}"
     return None
 
 
@@ -130,7 +131,10 @@ def _file_names(labels: list[str]) -> str | None:
     named = [label for label in labels if _SUFFIX.search(label)]
     if not named or 2 * len(named) < len(labels):
         return None
-    return f"{len(named):,} labels end like file names, such as {named[0]}: give the column or the list with the texts"
+    return (
+        f"{len(named):,} labels end like file names, such as {short(named[0])}: give the column or the list with the "
+        "texts"
+    )
 
 
 def _characters(labels: list[str]) -> str | None:
@@ -162,8 +166,8 @@ def _misread(labels: list[str]) -> str | None:
         return None
     label, meant = found[0]
     return (
-        f"{len(found):,} labels look as if UTF-8 had been read as another encoding, such as {label}, which may be "
-        f"{meant}: save the list again from where it is shown right"
+        f"{len(found):,} labels look as if UTF-8 had been read as another encoding, such as {short(label)}, which may "
+        f"be {short(meant)}: save the list again from where it is shown right"
     )
 
 
@@ -172,7 +176,7 @@ def _padded(known: list[tuple[str, str]]) -> str | None:
     if not found:
         return None
     return (
-        f"{len(found):,} labels begin or end with white space ({', '.join(found[:3])}"
+        f"{len(found):,} labels begin or end with white space ({', '.join(map(short, found[:3]))}"
         f"{', …' if len(found) > 3 else ''}), which becomes a character of the alphabet: mend them if it is not meant"
     )
 

@@ -226,8 +226,12 @@ def is_records(path: Path) -> bool:
 
 
 def _begins_with_a_record(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(12)
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        # Whoever reads it as something else says why it cannot be read.
+        return False
     return len(head) == 12 and _masked_crc(head[:8]) == int.from_bytes(head[8:], "little")
 
 

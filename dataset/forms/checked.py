@@ -9,7 +9,7 @@ from pathlib import Path
 
 from console import UserError, warn
 from dataset.forms.boxes import numbers_of_boxes
-from dataset.forms.normal import label_of, name_of, padded
+from dataset.forms.normal import label_of, name_of, padded, short
 from dataset.forms.text import Entry
 from notation import UNREADABLE
 
@@ -89,7 +89,7 @@ class _Doubts:
     @staticmethod
     def _keep(kept: list[tuple[int, str]], line: int, label: str) -> None:
         if len(kept) < _KEPT:
-            kept.append((line, label))
+            kept.append((line, short(label)))
 
     def refuse_boxes(self, path: Path) -> None:
         # In some of them all numbers are small.

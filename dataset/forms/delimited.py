@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from console import UserError, warn
+from dataset.forms.normal import short
 from dataset.forms.text import FILE_KEYS, LABEL_KEYS, SUFFIXES, Entry, lines, one_line, trimmed
 from dataset.forms.writing import Picture, Plan, lines_of
 from picture import PICTURE_SUFFIXES
@@ -56,16 +57,16 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     file, label = columns.file, columns.label
     if file is None and label is not None and not Path(header[0]).suffix:
         raise UserError(
-            f"{path}: its first line names the columns {', '.join(header)}, but none of them is "
+            f"{path}: its first line names the columns {short(', '.join(header))}, but none of them is "
             f"{' or '.join(FILE_KEYS)}: rename the column that holds the path"
         )
     if file is not None and label is None and len(header) > 1:
-        tell(f"{path}: none of its columns ({', '.join(header)}) is {' or '.join(LABEL_KEYS)}: it has no labels")
+        tell(f"{path}: none of its columns ({short(', '.join(header))}) is {' or '.join(LABEL_KEYS)}: it has no labels")
     if file is None:
         if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():
             raise UserError(
-                f"{path}: its first line, {', '.join(header)}, names no columns that are known, and {header[0]} is "
-                "no picture: name them file and label, or begin with a picture"
+                f"{path}: its first line, {short(', '.join(header))}, names no columns that are known, and "
+                f"{short(header[0])} is no picture: name them file and label, or begin with a picture"
             )
         file, label = 0, 1
         table = chain([(number, first, header)], table)

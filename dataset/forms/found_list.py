@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from console import UserError, warn
 from dataset.forms import checked, delimited, icdar, json_file, json_lines, listed, placed, plain
+from dataset.forms.normal import short
 from picture import PICTURE_SUFFIXES
 
 #: Asked in this order.
@@ -159,9 +160,9 @@ def _agreed(path: Path, lists: list[Found], root: str | None) -> Found:
         for name, label in others.items():
             if chosen.get(name, label) != label:
                 raise UserError(
-                    f"{path} has several lists, {names}, and they contradict one another: of {name}, "
-                    f"{lists[largest].name} says {chosen[name]} and {each.name} says {label}; give the list that is "
-                    f"meant, such as {path / lists[largest].name}"
+                    f"{path} has several lists, {names}, and they contradict one another: of {short(name)}, "
+                    f"{lists[largest].name} says {short(chosen[name])} and {each.name} says {short(label)}; give the "
+                    f"list that is meant, such as {path / lists[largest].name}"
                 )
         if not others.keys() <= chosen.keys():
             raise UserError(

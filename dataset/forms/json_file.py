@@ -13,6 +13,7 @@ from typing import Any
 from console import UserError, warn
 from dataset.forms import json_lines
 from dataset.forms.boxes import tool_of_json
+from dataset.forms.normal import short
 from dataset.forms.text import FILE_KEYS, LABEL_KEYS, Entry, whole
 
 #: Bytes of a file that is read whole: some million labels, in some 400 MB of memory.
@@ -38,7 +39,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
         raise UserError(f"{path} is not JSON ({error}): {_EXAMPLE}") from None
     if isinstance(value, _Object):
         if value.twice is not None:
-            raise UserError(f"{path} has the name {value.twice} twice: leave the label that is right")
+            raise UserError(f"{path} has the name {short(value.twice)} twice: leave the label that is right")
         if tool := tool_of_json(value):
             raise UserError(
                 f"{path} is {tool}'s, which says where things are in pictures, not what they read: cut the texts out "
@@ -97,7 +98,7 @@ def _of_object(path: Path, value: dict[str, Any], tell: Callable[[str], None]) -
         yield from _of_list(path, inner, tell)
     else:
         for number, (name, found) in enumerate(value.items(), start=1):
-            where = f"{path}, {name}"
+            where = f"{path}, {short(name)}"
             if isinstance(found, dict):
                 found = next((found[key] for key in LABEL_KEYS if found.get(key) is not None), found or None)
             yield Entry(number, name, "" if found is None else json_lines.text_of(found, where))

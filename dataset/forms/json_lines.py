@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from console import UserError, warn
-from dataset.forms.normal import padded
+from dataset.forms.normal import padded, short
 from dataset.forms.text import FILE_KEYS, LABEL_KEYS, Entry, lines
 from dataset.forms.writing import Picture, Plan, lines_of
 
@@ -41,9 +41,7 @@ def text_of(label: Any, where: str) -> str:
     """A label in JSON. Raises UserError, which says `where`, for what is no text."""
     # 007 and 12.50 come back from JSON as other texts, lists and objects as none.
     if not isinstance(label, str) and type(label) is not int:
-        told = json.dumps(label)
-        told = told if len(told) <= 60 else told[:60] + "…"
-        raise UserError(f"{where}: the label {told} is no text: put it between quotes")
+        raise UserError(f"{where}: the label {short(json.dumps(label))} is no text: put it between quotes")
     return str(label)
 
 

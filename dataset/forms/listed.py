@@ -19,6 +19,7 @@ from bounded import irregular
 from console import UserError, warn
 from dataset.forms import checked, delimited, json_lines, placed
 from dataset.forms.files import names as files
+from dataset.forms.normal import short
 from picture import PICTURE_SUFFIXES
 
 LISTS = {"labels.tsv": delimited, "labels.csv": delimited, "labels.jsonl": json_lines}
@@ -57,7 +58,7 @@ def counted(path: Path, name: str, list_rows: Iterable[tuple[str, str]]) -> Iter
             first = first or names[int(is_new.argmax())]
             missing += int(is_new.sum())
     if missing:
-        warn(f"{path}: {missing:,} pictures are not named in {name} and left out, such as {first}")
+        warn(f"{path}: {missing:,} pictures are not named in {name} and left out, such as {short(first)}")
 
 
 def tell_irregular(path: Path) -> None:

@@ -9,6 +9,9 @@ import unicodedata
 _INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 _ENDS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _INVISIBLE
 
+#: Characters of a label or name that a message quotes.
+_QUOTED = 100
+
 #: Escapes in JSON and damaged names can give them.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
@@ -29,6 +32,11 @@ def name_of(text: str) -> str:
 def composed(label: str) -> str:
     """A label in Unicode's composed form (NFC). What no file holds as text becomes U+FFFD, which the checks report."""
     return _NO_TEXT.sub("\ufffd", unicodedata.normalize("NFC", label))
+
+
+def short(text: str) -> str:
+    """A text from a file as a message quotes it: a sentence stays one, whatever the file holds."""
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
 
 
 def padded(label: str) -> bool:

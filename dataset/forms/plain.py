@@ -17,6 +17,7 @@ from typing import Any
 import picture
 from console import UserError, warn
 from dataset.forms import placed
+from dataset.forms.normal import short
 from dataset.forms.text import SUFFIXES, Entry, lines
 from picture import PICTURE_SUFFIXES
 
@@ -58,8 +59,8 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
                 covered += _covered(path, name, box)
                 if len(covered) == _MEASURED and max(covered) < 0.4:
                     raise UserError(
-                        f"{where}: the box of {name} is {covered[-1]:.0%} of the picture, as are others: cut the boxes "
-                        "out first, and list the pieces with their texts"
+                        f"{where}: the box of {short(name)} is {covered[-1]:.0%} of the picture, as are others: cut "
+                        "the boxes out first, and list the pieces with their texts"
                     )
         elif "\t" in label and (reading := _READING.fullmatch(label)):
             label = reading[1]
@@ -98,12 +99,14 @@ def _transcription(text: str, where: str, name: str) -> tuple[str, list[Any]]:
     except (ValueError, RecursionError):
         boxes = None
     if not isinstance(boxes, list) or not all(isinstance(box, dict) for box in boxes):
-        raise UserError(f"{where}: what stands behind {name} is no text but JSON: give a list of pictures and texts")
+        raise UserError(
+            f"{where}: what stands behind {short(name)} is no text but JSON: give a list of pictures and texts"
+        )
     texts = [str(box.get("transcription", "")) for box in boxes]
     if len(texts) > 1:
         raise UserError(
-            f"{where}: what stands behind {name} is no text but JSON, with {len(texts)} boxes, as lists for finding "
-            "words have it: cut the words out first, as PPOCRLabel's export of recognition results does, and give the "
+            f"{where}: what stands behind {short(name)} is no text but JSON, with {len(texts)} boxes, as lists "
+            "for finding words have it: cut the words out first, as PPOCRLabel's export of recognition results does, and give the "
             "list of the pieces (rec_gt.txt)"
         )
     # What PPOCRLabel writes of texts that nobody can read.

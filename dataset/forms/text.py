@@ -55,7 +55,10 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises UserError for anything else than text.
     """
     with _opened(path) as binary:
-        start = binary.peek(2)[:2]
+        try:
+            start = binary.peek(2)[:2]
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}): give another list, or a folder") from None
         encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
         with io.TextIOWrapper(binary, encoding=encoding) as file:
             try:
@@ -73,6 +76,8 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                         yield number, line
             except UnicodeDecodeError:
                 raise UserError(f"{path} is not UTF-8 text: save the list as UTF-8, or give a folder") from None
+            except OSError as error:
+                raise UserError(f"{path} cannot be read ({error.strerror}): give another list, or a folder") from None
 
 
 def whole(path: Path, largest: int, what: str) -> str:

@@ -559,3 +559,42 @@ def test_the_commands_that_read_lists_take_root(tmp_path: Path, write: Maker, ca
     with pytest.raises(SystemExit) as stop:
         console.run(main, DatasetParameters, [str(tmp_path / "l.csv")])
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("l.csv", f"name,other\n{'a' * 90_000},x\n"),
+        ("l.jsonl", '{"file": "a.png", "label": ["' + "x" * 100_000 + '"]}\n'),
+        ("l.json", '{"a.png": 1, "' + "b" * 100_000 + '": 1.5}'),
+        ("l.txt", "a" * 100_000 + '.png\t{"x": 1}\n'),
+    ],
+)
+def test_messages_quote_a_part_of_what_is_long(name: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError) as error:
+        pairs(tmp_path / name)
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize("part", [1.0, 0.1])
+def test_boxes_of_ppocrlabel_are_whole_pictures_or_an_error(part: float, tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, NAMES)
+    width, height = 40 * part, 20
+    points = [[0, 0], [width, 0], [width, height], [0, height]]
+    rows = [f"{name}\t{json.dumps([{'transcription': label, 'points': points}])}\n" for name, label in PAIRS]
+    (tmp_path / "Label.txt").write_text("".join([*rows, "0000.png\t[]\n"]))
+    if part == 1.0:
+        assert pairs(tmp_path / "Label.txt") == [*PAIRS, ("0000.png", "")]
+    else:
+        with pytest.raises(UserError, match=r"line 3: the box of 0002.png is 10% of the picture, as are others"):
+            pairs(tmp_path / "Label.txt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no links there")
+def test_a_picture_that_is_a_link_to_itself_is_one_that_cannot_be_read(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["AB_1.png"])
+    (tmp_path / "CD_2.png").symlink_to(tmp_path / "CD_2.png")
+    contents = dataset.examine(dataset.collect(tmp_path))
+    assert list(contents.names) == ["AB_1.png"]
+    assert [name for name, _ in contents.unreadable] == ["CD_2.png"]
