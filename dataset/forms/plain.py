@@ -106,7 +106,7 @@ def _transcription(text: str, where: str, name: str) -> tuple[str, list[Any]]:
     if len(texts) > 1:
         raise UserError(
             f"{where}: what stands behind {short(name)} is no text but JSON, with {len(texts)} boxes, as lists "
-            "for finding words have it: cut the words out first, as PPOCRLabel does when it exports recognition results, "
+            "for finding words have it: cut the words out first, as PPOCRLabel does exporting recognition results, "
             "and give the list of the pieces (rec_gt.txt)"
         )
     # What PPOCRLabel writes of texts that nobody can read.
