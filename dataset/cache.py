@@ -1,6 +1,6 @@
 """Every picture decoded once, fitted, and kept packed in one memory-mapped file.
 
-A cache folder holds, per (data path, size, channels, fit), an index (`KEY.npz`, with its CRC-32C behind it) and the
+A cache folder holds, per (data path, size, channels, fit), an index (`KEY.npz`, its CRC-32C behind it) and the
 pictures (`KEY-TOKEN.pictures`, plain `uint8` rows). The index has a CRC-32C of each block of the pictures file; all of
 them are verified when the pair is opened, and a damaged pair is made again. The index is renamed into place last and
 names its pictures file, so that a reader finds the old pair or the new one. Rows of files that have not changed since
@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import os
 import re
+import struct
 import tempfile
 import time
 import uuid
@@ -40,6 +41,8 @@ _FORMAT = 2
 
 #: Bytes under one checksum.
 _BLOCK = 1 << 16
+#: What stands behind an index: its checksum, and a mark.
+_SEAL, _MARK = struct.Struct("<I8s"), b"crnn-kit"
 
 #: A pictures file without an index that nobody has written to for so many seconds was left by a killed process.
 _ABANDONED = 3600.0
@@ -162,14 +165,26 @@ class _Packed:
 
 def _check_index(file: BinaryIO) -> None:
     """Raise _Damage unless the file ends in its own checksum; then it is at its start again."""
-    import google_crc32c
-
-    size, checksum = os.fstat(file.fileno()).st_size - 4, 0
-    for data in _blocks(file, size):
-        checksum = google_crc32c.extend(checksum, data)
-    if file.read(4) != checksum.to_bytes(4, "little"):
+    size = os.fstat(file.fileno()).st_size - _SEAL.size
+    file.seek(max(0, size))
+    # First the end: a file may claim to be larger than any disk.
+    end = file.read(_SEAL.size)
+    if len(end) < _SEAL.size or not end.endswith(_MARK):
+        raise _Damage("it is cut short, or no index")
+    file.seek(0)
+    if _SEAL.pack(_checksum(file, size), _MARK) != end:
         raise _Damage("a checksum does not match")
     file.seek(0)
+
+
+def _checksum(file: BinaryIO, size: int) -> int:
+    """The CRC-32C of the next `size` bytes."""
+    import google_crc32c
+
+    checksum = 0
+    for data in _blocks(file, size):
+        checksum = google_crc32c.extend(checksum, data)
+    return checksum
 
 
 def _check_pictures(file: BinaryIO, size: int, sums: list[int]) -> None:
@@ -365,8 +380,6 @@ class _Done:
 
     def save(self, index: Path, pictures: Path) -> None:
         """Write the index of the rows so far."""
-        import google_crc32c
-
         reasons = {row: reason for row, reason in sorted(self._reasons.items()) if row < self.rows}
         with console.atomic(index) as temporary:
             np.savez(
@@ -381,10 +394,7 @@ class _Done:
                 sums=np.array(self._sums, np.uint32),
             )
             with console.naming(index), temporary.open("r+b") as file:
-                checksum = 0
-                for data in _blocks(file, temporary.stat().st_size):
-                    checksum = google_crc32c.extend(checksum, data)
-                file.write(checksum.to_bytes(4, "little"))
+                file.write(_SEAL.pack(_checksum(file, temporary.stat().st_size), _MARK))
 
     def packed(self, pictures: Path | None, images: Any) -> _Packed:
         job = self._job

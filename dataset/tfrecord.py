@@ -144,15 +144,17 @@ def _example_class() -> Any:
 def records(path: Path) -> Iterator[tuple[int, bytes]]:
     """Each record's place in the file and its data, checksums verified. Raises UserError for a damaged file."""
     with path.open("rb") as file:
-        if file.peek(2)[:2] == _GZIP:
-            raise UserError(f"{path} is compressed: unpack it first (gzip -dc FILE > OTHER.tfrecord)")
         place, number, size = 0, 1, path.stat().st_size
         try:
+            if file.peek(2)[:2] == _GZIP:
+                raise UserError(f"{path} is compressed: unpack it first (gzip -dc FILE > OTHER.tfrecord)")
             while (data := _record(file, size - place)) is not None:
                 yield place, data
                 place, number = place + len(data) + 16, number + 1
         except Fault as fault:
             raise UserError(f"{path}, record {number} {fault}: copy or make the file again") from None
+        except OSError as error:
+            raise UserError(f"{path}, record {number} cannot be read ({error.strerror}): copy the file again") from None
 
 
 def record_at(path: str, place: int) -> bytes:
@@ -258,7 +260,7 @@ def _listed(path: Path) -> list[Path]:
         names = sorted(
             entry.name
             for entry in entries
-            if (fnmatch(entry.name, pattern) if pattern else _NAME.search(entry.name)) and entry.is_file()
+            if (fnmatch(entry.name, pattern) if pattern else _NAME.search(entry.name)) and os.path.isfile(entry.path)
         )
     found = [folder / name for name in names if not name.startswith(".")]
     # A dictionary may lie beside the records and match the pattern too.

@@ -140,7 +140,7 @@ def _naming(archive: Path, name: str) -> Iterator[None]:
         if error.errno not in (errno.EINVAL, errno.EILSEQ):
             raise
         raise UserError(
-            f"{archive}: {name!r} cannot be the name of a file here ({error.strerror}): unpack it elsewhere"
+            f"{archive}: {_short(name)!r} cannot be the name of a file here ({error.strerror}): unpack it elsewhere"
         ) from None
 
 
@@ -182,13 +182,15 @@ def _tar(file: BinaryIO, start: bytes, budget: _Budget, encoding: str | None) ->
                 yield None
                 continue
             if not (info.isfile() or info.issym() or info.islnk()):
-                raise UserError(f"{file.name}: {info.name} is a device or pipe: this is no archive of pictures")
+                raise UserError(f"{file.name}: {_short(info.name)} is a device or pipe: this is no archive of pictures")
             link = None
             if info.islnk():
                 link = info.linkname
             elif info.issym():
                 if info.linkname.startswith("/"):
-                    raise UserError(f"{file.name}: {info.name} links to {info.linkname}, outside of the folder")
+                    raise UserError(
+                        f"{file.name}: {_short(info.name)} links to {_short(info.linkname)}, outside of the folder"
+                    )
                 link = os.path.normpath(os.path.join(os.path.dirname(info.name), info.linkname)).replace(os.sep, "/")
             yield _Member(info.name, lambda info=info: archive.extractfile(info), link)  # type: ignore[misc]
             # Kept for looking back, half a kilobyte each, which a stream cannot.
@@ -248,12 +250,12 @@ def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> I
         found = archive.infolist()
         for name, info in zip(names := _names(path, found, encoding), found, strict=True):
             if info.flag_bits & _ENCRYPTED:
-                raise UserError(f"{path}: {name} is encrypted: unpack it with its password by other means")
+                raise UserError(f"{path}: {_short(name)} is encrypted: unpack it with its password by other means")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 # Python's readers of bzip2 and LZMA unpack four kilobytes at a time, whatever becomes of them.
                 raise UserError(
-                    f"{path}: {name} is compressed by method {info.compress_type}, which is not read (8 is): unpack "
-                    "it with 7-Zip"
+                    f"{path}: {_short(name)} is compressed by method {info.compress_type}, which is not read (8 is): "
+                    "unpack it with 7-Zip"
                 )
         if sum(info.file_size for info in found) > budget.limit:
             budget.take(budget.limit + 1)
@@ -266,7 +268,7 @@ def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> I
                 yield None
                 continue
             if kind not in (0, stat.S_IFREG):
-                raise UserError(f"{path}: {name} is a link or device: this is no archive of pictures")
+                raise UserError(f"{path}: {_short(name)} is a link or device: this is no archive of pictures")
             yield _Member(name, lambda info=info: archive.open(info), None)  # type: ignore[misc]
 
 
@@ -304,7 +306,7 @@ def _refuse_undecoded(archive: Path, name: str, encoding: str | None) -> None:
         name.encode()
     except UnicodeEncodeError:
         _decoded(archive, [name.encode(encoding or "utf-8", "surrogateescape")], encoding)
-        raise UserError(f"{archive}: {name!r} is no name: this archive is not to be trusted") from None
+        raise UserError(f"{archive}: {_short(name)!r} is no name: this archive is not to be trusted") from None
 
 
 def _decoded(archive: Path, names: list[bytes], encoding: str | None) -> list[str]:
@@ -313,6 +315,8 @@ def _decoded(archive: Path, names: list[bytes], encoding: str | None) -> list[st
         return [name.decode(encoding or "utf-8") for name in names]
     except UnicodeDecodeError as error:
         wrong = bytes(error.object)
+    if len(wrong) > _LONGEST_NAME:
+        raise UserError(f"{archive}: a name has {len(wrong):,} bytes: this is no archive of pictures")
     readings = []
     for other in _ENCODINGS:
         with contextlib.suppress(UnicodeDecodeError):
@@ -329,11 +333,11 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
     """A member's name as a relative path. Raises UserError when it leads out of the folder, on any system."""
     parts = re.split(r"[/\\]", name)
     if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
-        raise UserError(f"{archive}: {name!r} leads out of the folder: this archive is not to be trusted")
+        raise UserError(f"{archive}: {_short(name)!r} leads out of the folder: this archive is not to be trusted")
     kept = [part for part in name.split("/") if part not in ("", ".")]
     if len(name) > _LONGEST_NAME or len(kept) > _DEEPEST_NAME:
         raise UserError(
-            f"{archive}: the name {name[:60]!r}… has {len(name):,} characters in {len(kept):,} parts, more than "
+            f"{archive}: the name {_short(name)!r} has {len(name):,} characters in {len(kept):,} parts, more than "
             f"{_LONGEST_NAME:,} in {_DEEPEST_NAME}: this is no archive of pictures"
         )
     if _WINDOWS and (odd := next((part for part in kept if not _fits_windows(part)), None)):
@@ -344,6 +348,11 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
 
 def _fits_windows(part: str) -> bool:
     return not (_DEVICES.match(part) or _NOT_IN_WINDOWS.search(part))
+
+
+def _short(name: str) -> str:
+    """A name for a message."""
+    return name if len(name) <= 100 else f"{name[:60]}…"
 
 
 def _make_folder(out: Path, folder: Path, archive: Path) -> None:
@@ -360,7 +369,9 @@ def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Bud
     if member.link is not None:
         source = out / _inside(archive, member.link)
         if not source.is_file() or source.is_symlink():
-            raise UserError(f"{archive}: {member.name} links to {member.link}, which is no file before it in there")
+            raise UserError(
+                f"{archive}: {_short(member.name)} links to {_short(member.link)}, which is no file before it in there"
+            )
         budget.take(source.stat().st_size)
         if target.is_file():
             _refuse_others(archive, target, filecmp.cmp(source, target, shallow=False))

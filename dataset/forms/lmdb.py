@@ -109,6 +109,8 @@ class Database:
             yield
         except Damaged as error:
             raise UserError(f"{self.path / FILE} {error}: copy or make it again") from None
+        except OSError as error:
+            raise UserError(f"{self.path / FILE} cannot be read ({error.strerror}): copy or make it again") from None
 
 
 def open(path: Path) -> Database:
