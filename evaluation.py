@@ -23,6 +23,7 @@ from parameter import EvaluationParameters
 if TYPE_CHECKING:
     from dataset import Sample
     from model.scores import Scores
+    from picture import Options
 
 #: Pictures on each contact sheet of the report.
 SHOWN = 36
@@ -66,7 +67,7 @@ def main(parameters: EvaluationParameters) -> int:
             board, facts = following.board(parameters.model, parameters.path), dict[str, Any]()
             try:
                 for epoch, file in following.models(parameters.model):
-                    scores, facts = scored(parameters, labelled, str(file), first=not facts)
+                    scores, facts, options = scored(parameters, labelled, str(file), first=not facts)
                     facts |= {"model": parameters.model, "epoch": epoch}
                     console.say(f"epoch {epoch}: {scores}")
                     board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
@@ -76,7 +77,7 @@ def main(parameters: EvaluationParameters) -> int:
                     raise
                 interrupted = True
         else:
-            scores, facts = scored(parameters, labelled, parameters.model, first=True)
+            scores, facts, options = scored(parameters, labelled, parameters.model, first=True)
         report.show(scores, facts)
         record = {**scores.to_dict(), **facts}
         if scores_file:
@@ -88,6 +89,7 @@ def main(parameters: EvaluationParameters) -> int:
             title: gallery(
                 [mistake.name for mistake in mistakes[:SHOWN]],
                 [compared(mistake.truth, mistake.text) for mistake in mistakes[:SHOWN]],
+                options=options,
             )
             for title, mistakes in (("Worst pictures", scores.worst), ("Surest mistakes", scores.surest))
             if mistakes
@@ -100,8 +102,11 @@ def main(parameters: EvaluationParameters) -> int:
 
 def scored(
     parameters: EvaluationParameters, labelled: list[Sample], model: str, first: bool
-) -> tuple[Scores, dict[str, Any]]:
-    """The scores of a model file, and other facts; the `first` of several tells what is wrong with the pictures."""
+) -> tuple[Scores, dict[str, Any], Options]:
+    """The scores of a model file, other facts, and how pictures were decoded.
+
+    The `first` of several tells what is wrong with the pictures.
+    """
     from model.alphabet import told_unknown
     from model.constraints import Constraint
     from model.reader import Reader
@@ -114,6 +119,8 @@ def scored(
         batch_size=parameters.batch_size,
         head=parameters.head,
         constraint=Constraint(parameters.length, parameters.charset, parameters.pattern, parameters.lexicon),
+        max_pixels=parameters.max_pixels,
+        frame=parameters.frame,
     )
     if first:
         labels = [sample.label for sample in labelled]
@@ -124,7 +131,7 @@ def scored(
             warn(f"{len(forbidden):,} labels are not allowed by what is said to be known, such as {forbidden[0]}")
     scores, seconds = read_and_score(reader, labelled, parameters.ignore_case, parameters.min_probability, tell=first)
     facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": parameters.path}
-    return scores, facts
+    return scores, facts, reader.options
 
 
 if __name__ == "__main__":

@@ -33,6 +33,9 @@ MOST_ROWS, LONGEST = 4, 10_000
 #: Bytes of a file of characters; all of Unicode, with numbers, has less.
 LARGEST_FILE = 1 << 24
 
+#: Pixels that a picture may have unless more is asked for, and the most that may be asked for.
+MOST_PIXELS, MOST_PIXELS_ASKED = 25_000_000, 100_000_000
+
 #: The padding in the dictionaries of attention_ocr, no character.
 PADDING = "<nul>"
 
@@ -43,6 +46,15 @@ def size(text: str) -> tuple[int, int]:
     if not match or not all(1 <= int(side) <= LARGEST for side in match.groups()):
         raise ValueError(f"a size is WIDTHxHEIGHT in pixels, each from 1 to {LARGEST:,}, such as 128x64")
     return int(match[1]), int(match[2])
+
+
+def frame(text: str) -> str:
+    """`first`, `last` or a number from 1: which frame of an animation, or page, is read. Raises ValueError."""
+    if text in ("first", "last"):
+        return text
+    if not re.fullmatch("[0-9]{1,6}", text) or int(text) < 1:
+        raise ValueError("a frame is first, last or a number from 1")
+    return str(int(text))
 
 
 def picture_size(text: str) -> tuple[int | None, int]:

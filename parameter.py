@@ -158,6 +158,17 @@ Root = Annotated[
     arg(metavar="DIR", help_behavior_hint="(default: the list's folder, or one near it that has them)"),
     Field(description="Folder that the paths in lists start from."),
 ]
+MaxPixels = Annotated[
+    int,
+    Field(ge=1, le=notation.MOST_PIXELS_ASKED, description="Larger pictures are not decoded."),
+    arg(metavar="N"),
+]
+Frame = Annotated[
+    str,
+    AfterValidator(notation.frame),
+    Field(description="Which frame of an animation, or page of a TIFF, is read."),
+    arg(metavar="first|last|N"),
+]
 
 
 def chosen(metavar: str, how: str) -> Any:
@@ -334,6 +345,7 @@ class DatasetParameters(Parameters):
     plot: Annotated[Optional[str], arg(metavar="F")] = Field(
         None, description="Also draw 96 pictures with their labels, such as sheet.png."
     )
+    max_pixels: MaxPixels = notation.MOST_PIXELS
 
 
 class ConvertParameters(Parameters):
@@ -355,6 +367,7 @@ class ConvertParameters(Parameters):
     ] = Field(None, description="Characters in the order of their numbers, or a dictionary file (tfrecord, fsns).")
     label_pattern: LabelPattern = None
     root: Root = None
+    max_pixels: MaxPixels = notation.MOST_PIXELS
 
     @model_validator(mode="after")
     def _only_records_have_these(self) -> Self:
@@ -431,6 +444,8 @@ class TrainingParameters(Parameters):
         Optional[Literal["grey", "rgb"]],
         arg(metavar="{grey,rgb}", help_behavior_hint="(default: grey, unless letters stand out by their hue)"),
     ] = Field(None, description="What the network sees.")
+    frame: Frame = "first"
+    max_pixels: MaxPixels = notation.MOST_PIXELS
     epochs: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, description="Times every picture is seen."
     )
@@ -544,6 +559,12 @@ class ReadingParameters(Parameters):
     batch_size: Annotated[Optional[int], chosen("N", "64; 32 of an ONNX file, on each core")] = Field(
         None, ge=1, le=65_536, description="Pictures read together."
     )
+    frame: Annotated[
+        Optional[str],
+        AfterValidator(lambda text: text and notation.frame(text)),
+        chosen("first|last|N", "as in training"),
+    ] = Field(None, description="Which frame of an animation, or page of a TIFF, is read.")
+    max_pixels: MaxPixels = notation.MOST_PIXELS
 
 
 class PredictionParameters(ReadingParameters):

@@ -6,19 +6,28 @@ network. OpenCV decodes the plain PNG and JPEG files that corpora are made of, P
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import re
 import stat
-import struct
+import sys
+import threading
 import warnings
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from console import UserError
+from native_messages import messages_of
+from notation import MOST_PIXELS as MOST_PIXELS
+from notation import frame as frame_of
+from picture_headers import MOST_SIDE, Header, begins_a_picture, header
+from picture_headers import UnreadablePicture as UnreadablePicture
 
 Image = npt.NDArray[np.uint8]
 #: Says of a label and its picture's width and height why a network cannot write it, None of one that it can.
@@ -48,8 +57,23 @@ _NOT_READ = (
     (0, b"<?xml", "SVG"),
 )
 
-#: A file that claims more is not decoded: its pixels alone would fill the memory.
-MOST_PIXELS = 100_000_000
+#: Bytes that decoding takes in all threads together, and up to which a picture never waits for others.
+DECODING_MEMORY, SMALL = 512 << 20, 8 << 20
+#: A file may have this many bytes for each pixel that is allowed, as 16-bit RGB without compression has, and at least
+#: this many altogether. The first bytes are looked at before the rest is read.
+FILE_BYTES, LEAST_FILE, START = 6, 16 << 20, 1 << 16
+#: Pixels of all the frames that are decoded on the way to a later one.
+FRAME_PIXELS = 500_000_000
+#: Pixels that are converted together where a picture has more.
+BAND = 1 << 20
+
+#: Names of odd pictures in a sentence.
+NAMED = 3
+
+#: Ink with a luminance above this has, on black, more than twice the contrast that it has on white.
+LIGHT = 170
+#: From this opaque part on a picture brings its own ground: its transparent rest is a margin.
+OWN_GROUND = 0.75
 
 #: Pictures for networks of any width have a multiple of so many columns, the pixels that become one column of
 #: their output, and at least and at most so many.
@@ -58,7 +82,8 @@ WIDTH_STEP, LEAST_WIDTH, MOST_WIDTH = 4, 16, 16_000
 #: Up to so many pixels wide they come in full batches, wider ones fewer at a time: memory is bounded by that.
 FULL_BATCH_WIDTH = 512
 
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+#: The EXIF tag that says how a picture is turned.
+_ORIENTATION = 0x0112
 
 # Pictures are small and read by several threads of ours; OpenCV's own threads would only get in each other's way.
 cv2.setNumThreads(1)
@@ -67,8 +92,36 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class UnreadablePicture(Exception):
-    """Why a file cannot be read as a picture, in a few words: `zero bytes`, `truncated`, `not a picture`."""
+class Options(NamedTuple):
+    """How pictures are decoded: the most pixels that one may have, and which frame of an animation or page is read."""
+
+    max_pixels: int = MOST_PIXELS
+    frame: str = "first"  #: `first`, `last`, or a number from 1
+
+    @classmethod
+    def of(cls, max_pixels: int, frame: str | int) -> Options:
+        """Options that somebody asks for. Raises UserError."""
+        if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
+            raise UserError(f"max_pixels is {max_pixels!r}: give a number of pixels from 1, such as {MOST_PIXELS:_}")
+        try:
+            return cls(max_pixels, frame_of(str(frame)))
+        except ValueError as error:
+            raise UserError(f"frame is {frame!r}: {error}") from None
+
+    @property
+    def max_bytes(self) -> int:
+        """The most bytes that a file may have."""
+        return max(LEAST_FILE, FILE_BYTES * self.max_pixels)
+
+
+USUAL = Options()
+
+
+class Decoded(NamedTuple):
+    """A picture, `uint8 (height, width, channels)`, and how many frames or pages its file has."""
+
+    image: Image
+    frames: int = 1
 
 
 class Stored(str):
@@ -93,49 +146,158 @@ class Stored(str):
         return self
 
 
-def read(source: Path | str | bytes, channels: int) -> Image:
-    """Decode a picture: a path, or the bytes of a file.
+def read(source: Path | str | bytes, channels: int, options: Options = USUAL) -> Image:
+    """Decode a picture: a path, or the bytes of a file. See :func:`decode`."""
+    return decode(source, channels, options).image
 
-    Returns `uint8 (height, width, channels)`; channels 1 is grey (ITU-R 601), 3 is red, green, blue. Alpha and
-    transparent palette colours are laid on white, 16 bits are scaled to 8, EXIF rotation is applied, CMYK is
-    converted, and of an animation the first frame is taken.
 
-    Raises UnreadablePicture for anything that cannot be shown whole.
+def decode(source: Any, channels: int, options: Options = USUAL) -> Decoded:
+    """Decode a picture: a path, the bytes of a file, an open binary file, an image of Pillow, or an array.
+
+    Returns `uint8 (height, width, channels)`; channels 1 is grey (ITU-R 601), 3 is red, green, blue. 16 bits are scaled
+    to 8, EXIF rotation is applied, CMYK is converted. Transparent pictures are laid on white, or on black where most of
+    their ink is light; an alpha that is 0 everywhere is ignored. Arrays are `uint8` or `uint16`, (height, width), or
+    (height, width, 1, 3 or 4) in the order RGB.
+
+    Raises UnreadablePicture for anything that cannot be shown whole, or has more pixels than `options` allow.
     """
-    data = source if isinstance(source, bytes) else load(source)
-    if not data:
-        raise UnreadablePicture("zero bytes")
-    image = None
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        if _png_is_plain(data):
-            image = _decode_plain(data, cv2.IMREAD_UNCHANGED)
-    elif data.startswith(b"\xff\xd8\xff") and _jpeg_is_plain(data):
-        # The luminance that a JPEG stores is the grey picture; decoding colour first would take twice as long.
-        image = _decode_plain(data, cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR)
-    # What OpenCV refuses, Pillow may still read; if not, it says why.
-    return convert(_decode_odd(data) if image is None else _rgb(image), channels)
+    try:
+        if isinstance(source, (str, Path)):
+            return _decode_file(load(source, options), channels, options)
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return _decode_file(_bounded(bytes(source), options), channels, options)
+        if isinstance(source, np.ndarray):
+            return Decoded(_of_array(_checked(source), channels, bgr=False))
+        # Whoever has an image of Pillow has imported it.
+        pillow = sys.modules.get("PIL.Image")
+        if pillow is not None and isinstance(source, pillow.Image):
+            return _decode_pillow(source, channels, options)
+        if hasattr(source, "read"):
+            return _decode_file(_content(source, options), channels, options)
+    except MemoryError:
+        raise UnreadablePicture("it takes more memory than is free: make it smaller") from None
+    raise UnreadablePicture(
+        f"a {type(source).__name__} is no picture: give a path, the bytes of a file, an open file or an array of uint8"
+    )
 
 
-def load(path: Path | str) -> bytes:
-    """The bytes of a file, or of a picture in one. Raises UnreadablePicture where there is none to be had."""
+def is_plain(image: Image) -> bool:
+    """Whether all pixels of `uint8 (height, width, channels)` have the same colour."""
+    # Of most pictures the middle row tells.
+    row = image[len(image) // 2].tobytes()
+    channels = image.shape[2]
+    return row[channels:] == row[:-channels] and bool((image == image[0, 0]).all())
+
+
+class Remarks:
+    """What is odd in pictures that can be read, each kind with its number and the first picture."""
+
+    def __init__(self, options: Options = USUAL) -> None:
+        self._frame = options.frame
+        self._plain: list[str] = []
+        self._animated: list[str] = []
+        self._counts = [0, 0]
+
+    def see(self, name: str, plain: bool, frames: int) -> None:
+        """Take note of a picture."""
+        for place, names, odd, text in (
+            (0, self._plain, plain, name),
+            (1, self._animated, frames > 1, f"{name} has {frames:,}"),
+        ):
+            if odd:
+                self._counts[place] += 1
+                if len(names) < NAMED:
+                    names.append(text)
+
+    def sentences(self) -> list[str]:
+        """A sentence for each kind that was seen."""
+        found = []
+        plain, animated = self._counts
+        if plain:
+            found.append(
+                f"{plain:,} picture{'s have' if plain > 1 else ' has'} a single colour, so there is nothing to read "
+                f"({_some(self._plain, plain)})"
+            )
+        if animated:
+            which = self._frame if self._frame in ("first", "last") else f"number {self._frame}"
+            found.append(
+                f"{animated:,} picture{'s have' if animated > 1 else ' has'} several frames or pages, of which the "
+                f"{which} is read ({_some(self._animated, animated)}): choose another with --frame first, last or N"
+            )
+        return found
+
+
+def _some(names: list[str], count: int) -> str:
+    return ", ".join(names) + (", …" if count > len(names) else "")
+
+
+def load(path: Path | str, options: Options = USUAL) -> bytes:
+    """The bytes of a file, or of a picture in one. Raises UnreadablePicture where there is none to be had.
+
+    Of a large file that does not begin as a picture does, only the first bytes.
+    """
     try:
         if isinstance(path, Stored):
-            return path.fetch()
+            return _bounded(path.fetch(), options)
         # A pipe that nobody writes to would be waited for, for ever.
-        with open(path, "rb", opener=_without_waiting) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UnreadablePicture("a pipe or device, no file")
-            return file.read()
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        try:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode):
+                raise UnreadablePicture("a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device, no file")
+            return _read(file, found.st_size, options)
+        finally:
+            os.close(file)
     except FileNotFoundError:
-        raise UnreadablePicture("no such file") from None
+        raise UnreadablePicture(_missing(str(path))) from None
     except OSError as error:
-        raise UnreadablePicture((error.strerror or str(error)).lower()) from None
+        reason = (error.strerror or str(error)).lower()
+        raise UnreadablePicture(_named(str(path)) or reason) from None
     except ValueError:  # a NUL in the name
         raise UnreadablePicture("no such file") from None
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+def _read(file: int, size: int, options: Options) -> bytes:
+    _refuse_large(size, options)
+    # One byte more tells whether that was all: files of /proc claim to be empty, and some never end.
+    data = os.read(file, min(size, START) + 1)
+    if len(data) <= min(size, START) and len(data) == size:
+        return data
+    parts, total = [data], len(data)
+    while data and total <= options.max_bytes and begins_a_picture(parts[0]):
+        data = os.read(file, 1 << 20)
+        parts.append(data)
+        total += len(data)
+    _refuse_large(total, options)
+    return b"".join(parts)
+
+
+def _bounded(data: bytes, options: Options) -> bytes:
+    _refuse_large(len(data), options)
+    return data
+
+
+def _refuse_large(size: int, options: Options) -> None:
+    if size > options.max_bytes:
+        raise UnreadablePicture(
+            f"{size / 1e6:,.0f} MB, more than {options.max_bytes / 1e6:,.0f} MB, which is enough for any picture of "
+            f"{options.max_pixels / 1e6:g} million pixels"
+        )
+
+
+def _content(file: Any, options: Options) -> bytes:
+    """What an open binary file holds from where it stands."""
+    try:
+        data = file.read(options.max_bytes + 1)
+    except (OSError, ValueError, TypeError) as error:  # closed, or opened to be written
+        raise UnreadablePicture(f"a file that cannot be read ({error}): open it again with open(path, 'rb')") from None
+    if isinstance(data, str):
+        raise UnreadablePicture("a file opened as text: open it with open(path, 'rb')")
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise UnreadablePicture(f"a {type(file).__name__} that gives no bytes: give a path or the bytes of a file")
+    if not data:
+        raise UnreadablePicture("zero bytes: a file that was read before is at its end, go back with seek(0)")
+    return _bounded(bytes(data), options)
 
 
 def fit(image: Image, width: int | None, height: int, how: Literal["stretch", "pad"] = "stretch") -> Image:
@@ -221,138 +383,300 @@ def _channels_last(image: Any) -> Image:
     return array[..., None] if array.ndim == 2 else array
 
 
-def _png_is_plain(data: bytes) -> bool:
-    """Walk the chunks of a PNG. True when OpenCV shows it right. Raises UnreadablePicture."""
-    if data[8:16] != b"\0\0\0\rIHDR" or len(data) < 33:
-        raise UnreadablePicture("truncated" if len(data) < 33 else "damaged")
-    width, height, _depth, colour = struct.unpack_from(">IIBB", data, 16)
-    _check_size(width, height)
-    plain, place, end = True, 8, len(data)
-    while place + 12 <= end:
-        (length,) = struct.unpack_from(">I", data, place)
-        kind = data[place + 4 : place + 8]
-        after = place + 12 + length
-        if after > end:
-            raise UnreadablePicture("truncated")
-        # Critical chunks have a capital first letter; broken comments do not spoil a picture.
-        if kind[:1].isupper():
-            (stored,) = struct.unpack_from(">I", data, after - 4)
-            if zlib.crc32(data[place + 4 : after - 4]) != stored:
-                raise UnreadablePicture("damaged: a checksum does not match")
-        if kind == b"eXIf" or (kind == b"tRNS" and colour != 3):
-            plain = False
-        elif kind == b"IEND":
-            return plain
-        place = after
-    raise UnreadablePicture("truncated")
-
-
-def _jpeg_is_plain(data: bytes) -> bool:
-    """Walk the segments of a JPEG. True when OpenCV shows it right. Raises UnreadablePicture."""
-    place, plain = 2, False
-    while place + 4 <= len(data):
-        if data[place] != 0xFF:
-            return False
-        marker = data[place + 1]
-        if marker == 0xFF:  # fill byte
-            place += 1
-            continue
-        (length,) = struct.unpack_from(">H", data, place + 2)
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            if place + 10 > len(data):
-                raise UnreadablePicture("truncated")
-            depth, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
-            _check_size(width, height)
-            plain = depth == 8 and components in (1, 3)
-        elif marker == 0xDA:
-            # OpenCV fills what is missing with grey; a file that was cut lacks its end mark.
-            if data.rfind(b"\xff\xd9", place) < 0:
-                raise UnreadablePicture("truncated")
-            return plain
-        place += 2 + length
-    raise UnreadablePicture("truncated")
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise UnreadablePicture(f"claims {width}x{height} pixels, more than {MOST_PIXELS // 1_000_000} million")
+def _check_size(width: int, height: int, options: Options) -> None:
+    if width * height > options.max_pixels:
+        most = f"{options.max_pixels / 1e6:g} million" if options.max_pixels >= 10_000 else f"{options.max_pixels:,}"
+        raise UnreadablePicture(
+            f"claims {width}x{height} pixels, more than {most}: make it smaller, or raise max_pixels"
+        )
     if width < 1 or height < 1:
         raise UnreadablePicture(f"claims {width}x{height} pixels")
+    if max(width, height) > MOST_SIDE:
+        raise UnreadablePicture(f"claims {width}x{height} pixels, more than {MOST_SIDE:,} on a side: cut it")
 
 
-def _decode_plain(data: bytes, flag: int) -> npt.NDArray[Any] | None:
+class _Room:
+    """Bytes that decoding may take in all threads together; who needs more than is free waits for the others."""
+
+    def __init__(self, whole: int) -> None:
+        self._whole = whole
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            # Threads that decoded when the process was forked are not there any more in the child.
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._taken, self._freed = 0, threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, needed: int) -> Iterator[None]:
+        # Who needs more than there is has it alone.
+        needed = min(needed, self._whole)
+        with self._freed:
+            while self._taken + needed > self._whole:
+                self._freed.wait()
+            self._taken += needed
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._taken -= needed
+                self._freed.notify_all()
+
+
+_room = _Room(DECODING_MEMORY)
+
+
+def _decode_file(data: bytes, channels: int, options: Options) -> Decoded:
+    if not data:
+        raise UnreadablePicture("zero bytes")
+    found = header(data)
+    if found is None:
+        name = next((name for place, start, name in _NOT_READ if data.startswith(start, place)), None)
+        known = f"{name} is not read: convert it to PNG or JPEG" if name else _named(data[:64].decode("latin-1"))
+        raise UnreadablePicture(known or "not a picture")
+    if found.width:
+        _check_size(found.width, found.height, options)
+    # Small ones never wait.
+    if (needed := (found.width * found.height or options.max_pixels) * found.memory) > SMALL:
+        with _room.taken(needed):
+            return _decode(data, found, channels, options)
+    return _decode(data, found, channels, options)
+
+
+def _decode(data: bytes, found: Header, channels: int, options: Options) -> Decoded:
+    frame = _frame(options.frame, found.frames)
+    if frame == 0 and found.kind in ("PNG", "JPEG"):
+        if found.kind == "PNG":
+            data, flag = found.first_frame or data, cv2.IMREAD_UNCHANGED
+        else:
+            # The luminance that a JPEG stores is the grey picture; decoding colour first would take twice as long.
+            flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
+        image, said = messages_of(lambda: _by_opencv(data, flag))
+        _refuse_filled(said)
+        if found.plain and image is not None:
+            return Decoded(_of_array(image, channels, bgr=True), found.frames)
+        if found.kind == "PNG" and image is None:
+            # Pillow would show what is there, and black below.
+            raise UnreadablePicture("damaged")
+    shown, said = messages_of(lambda: _by_pillow(data, found, frame, channels, options))
+    _refuse_filled(said)
+    return Decoded(shown, found.frames)
+
+
+#: What decoders print of a picture that they show nevertheless, and what that means.
+_FILLED = (
+    (r"premature end|Not enough|not enough|Read error", "truncated: it ends before all of its pixels have come"),
+    (r"bad Huffman|bad arithmetic|found marker|incorrect data|bad adaptive|Decoding error|not defined", "damaged"),
+)
+
+
+def _refuse_filled(said: str) -> None:
+    """Raise UnreadablePicture where what a decoder has said means that it made up a part of the picture."""
+    for pattern, reason in _FILLED if said else ():
+        if re.search(pattern, said):
+            raise UnreadablePicture(reason)
+
+
+def _frame(wanted: str, frames: int) -> int:
+    """The place, from 0, of the frame that `first`, `last` or a number from 1 asks for."""
+    if wanted == "first" or frames == 1:
+        return 0
+    place = frames if wanted == "last" else int(wanted)
+    if place > frames:
+        raise UnreadablePicture(f"it has {frames:,} frames, and number {place:,} was asked for")
+    return place - 1
+
+
+def _by_opencv(data: bytes, flag: int) -> npt.NDArray[Any] | None:
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:
         return None
 
 
-def _decode_odd(data: bytes) -> Image:
+def _by_pillow(data: bytes, found: Header, frame: int, channels: int, options: Options) -> Image:
     try:
         from PIL import Image as pillow
-        from PIL import ImageOps, UnidentifiedImageError
+        from PIL import UnidentifiedImageError
     except ImportError:
-        raise UnreadablePicture("no plain PNG or JPEG, and Pillow, which reads others, is not installed") from None
+        raise UnreadablePicture(
+            f"{found.kind} is read by Pillow, which is not installed: install pillow, or convert it to PNG or JPEG"
+        ) from None
 
     try:
-        with pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
-            _check_size(*opened.size)
+        with pillow.open(io.BytesIO(data), formats=(found.kind,)) as opened:
+            if frame:
+                if found.kind != "TIFF" and frame * opened.width * opened.height > FRAME_PIXELS:
+                    raise UnreadablePicture(f"frame {frame + 1:,} comes after too many others to be read")
+                opened.seek(frame)
+            _check_size(*opened.size, options)
             opened.load()
-            image = ImageOps.exif_transpose(opened)
-        if image.mode == "F":
-            # Nothing says what is white.
-            raise UnreadablePicture("its samples are fractions: save it with 8 or 16 bits")
-        if image.mode.startswith("I"):
-            return _rgb(np.asarray(image).clip(0, 65535).astype(np.uint16))
-        if image.has_transparency_data:
-            return _on_white(np.asarray(image.convert("RGBA")))
-        return np.asarray(image.convert("RGB"))
+            return _of_pillow(opened, channels)
     except (UnreadablePicture, MemoryError):
         raise
-    except UnidentifiedImageError:
-        name = next((name for place, start, name in _NOT_READ if data.startswith(start, place)), None)
-        raise UnreadablePicture(f"{name} is not read: convert it to PNG or JPEG" if name else "not a picture") from None
+    except (UnidentifiedImageError, EOFError):
+        raise UnreadablePicture("damaged") from None
     except pillow.DecompressionBombError:
-        raise UnreadablePicture(f"claims more than {MOST_PIXELS // 1_000_000} million pixels") from None
+        raise UnreadablePicture("claims more pixels than Pillow decodes: make it smaller") from None
     except Exception as error:  # broken bytes make decoders raise whatever they like
         raise UnreadablePicture("truncated" if "truncated" in str(error).lower() else "damaged") from None
 
 
-def _rgb(image: npt.NDArray[Any]) -> Image:
-    """OpenCV's `uint8` or `uint16`, grey, BGR or BGRA -> `uint8`, grey or RGB."""
+def _decode_pillow(image: Any, channels: int, options: Options) -> Decoded:
+    """The frame at which an image of Pillow stands, which stays as it is."""
+    width, height = image.size
+    _check_size(width, height, options)
+
+    def decoded() -> Image:
+        try:
+            image.load()
+            return _of_pillow(image, channels)
+        except (UnreadablePicture, MemoryError):
+            raise
+        except Exception as error:  # its file is closed, or broken
+            raise UnreadablePicture(f"an image that Pillow cannot load ({error})") from None
+
+    with _room.taken(width * height * Header("").memory):
+        shown, said = messages_of(decoded)
+    _refuse_filled(said)
+    return Decoded(shown)
+
+
+#: The first letters of a picture's bytes in base64.
+_BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "Qk1", "SUkqA", "TU0AK")
+
+
+def _named(text: str) -> str | None:
+    """What a text is that was given in place of a picture or its path, and what to do; None of any other text."""
+    if text.startswith("data:"):
+        return "a data: URL, not a path: give base64.b64decode(url.partition(',')[2])"
+    if scheme := re.match(r"([a-z][a-z0-9+]{1,9})://", text, re.IGNORECASE):
+        if scheme[1].lower() == "file":
+            return "a file: URL: give the path without file://"
+        return f"an {scheme[1].lower()} address, and nothing is fetched: download it, then give the file or its bytes"
+    if text.startswith(_BASE64) and re.fullmatch(r"[A-Za-z0-9+/=\s]{32,}", text):
+        return "base64, not a path or picture: give base64.b64decode(text)"
+    return None
+
+
+def _missing(path: str) -> str:
+    return _named(path) or "no such file"
+
+
+def _of_pillow(image: Any, channels: int) -> Image:
+    """A picture of Pillow's, loaded, turned as its EXIF data says."""
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        from PIL import ImageOps
+
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        # Nothing says what is white.
+        raise UnreadablePicture("its samples are fractions: save it with 8 or 16 bits")
+
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+
+    def rows(top: int, bottom: int) -> npt.NDArray[Any]:
+        part = image if (top, bottom) == (0, image.height) else image.crop((0, top, image.width, bottom))
+        if image.mode.startswith("I"):
+            return np.asarray(part).clip(0, 65535).astype(np.uint16)
+        return np.asarray(part if image.mode == mode else part.convert(mode))
+
+    return _shown(rows, image.width, image.height, channels, bgr=False)
+
+
+def _of_array(image: npt.NDArray[Any], channels: int, bgr: bool) -> Image:
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.dtype == np.uint8 and (image.ndim == 2 or image.shape[2] == 3):
+        return _laid_out(image, channels, bgr, None)
+    return _shown(lambda top, bottom: image[top:bottom], image.shape[1], image.shape[0], channels, bgr)
+
+
+def _shown(rows: Callable[[int, int], npt.NDArray[Any]], width: int, height: int, channels: int, bgr: bool) -> Image:
+    """Grey, colour or colour with opacity, `uint8` or `uint16` -> `uint8 (height, width, channels)`.
+
+    `rows` gives those from one to another as (h, width), or (h, width, 3 or 4) in the order RGB, or BGR. Large pictures
+    are worked on a band at a time: every step makes a copy.
+    """
+    step = max(1, BAND // width)
+    bands = [(top, min(top + step, height)) for top in range(0, height, step)]
+    first = rows(*bands[0])
+    transparent = first.ndim == 3 and first.shape[2] == 4
+    parts = (first if band is bands[0] else rows(*band) for band in bands)
+    ground = _ground(parts, bgr) if transparent else None
+    if len(bands) == 1:
+        return _laid_out(first, channels, bgr, ground)
+    shown = np.empty((height, width, channels), np.uint8)
+    for top, bottom in bands:
+        shown[top:bottom] = _laid_out(rows(top, bottom), channels, bgr, ground)
+    return shown
+
+
+def _laid_out(image: npt.NDArray[Any], channels: int, bgr: bool, ground: int | None) -> Image:
+    """What :func:`_shown` makes of some rows, laid on `ground`; None: their opacity says nothing."""
     if image.dtype == np.uint16:
         image = _eight_bits(image)
+    if image.ndim == 3 and image.shape[2] == 4:
+        image = np.ascontiguousarray(image[..., :3]) if ground is None else _laid_on(image, ground)
     if image.ndim == 2:
-        return image
-    if image.shape[2] == 4:
-        return _on_white(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        return image[..., None] if channels == 1 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
+    if channels == 1:
+        return _channels_last(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY if bgr else cv2.COLOR_RGB2GRAY))
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8) if bgr else image
 
 
 def _eight_bits(image: npt.NDArray[np.uint16]) -> Image:
     return np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257), np.uint8).reshape(image.shape)
 
 
-def _on_white(image: Image) -> Image:
+def _ground(bands: Iterable[npt.NDArray[Any]], bgr: bool) -> int | None:
+    """The grey on which a picture of (h, width, 4) in bands, straight alpha, is laid: 255, or 0 where its ink is light.
+
+    None where its alpha says nothing: it is full everywhere, or 0 everywhere.
+    """
+    code = cv2.COLOR_BGR2GRAY if bgr else cv2.COLOR_RGB2GRAY
+    pixels = opaque = ink = light = 0
+    for band in bands:
+        eight = _eight_bits(band) if band.dtype == np.uint16 else band
+        opacity = eight[..., 3]
+        pixels += opacity.size
+        opaque += int(np.count_nonzero(opacity == 255))
+        ink += int(opacity.sum(dtype=np.int64))
+        # The ground of a picture that is opaque, as most are, is not asked for.
+        if opaque < pixels:
+            luminance = cv2.cvtColor(np.ascontiguousarray(eight[..., :3]), code)
+            light += int(opacity[luminance > LIGHT].sum(dtype=np.int64))
+    if ink == 0 or opaque == pixels:
+        return None
+    # What is opaque for the most part brings its own ground.
+    return 0 if 2 * light > ink and ink < OWN_GROUND * 255 * pixels else 255
+
+
+def _laid_on(image: Image, ground: int) -> Image:
     """`uint8 (h, w, 4)`, straight alpha -> `uint8 (h, w, 3)`."""
     alpha = image[..., 3:].astype(np.uint16)
-    return ((image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return ((image[..., :3] * alpha + ground * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def checked(image: npt.NDArray[Any]) -> Image:
-    """An array that somebody gives as a picture, as `uint8 (height, width)` or `(height, width, 1 or 3)`.
-
-    It may be `uint16`, and have a fourth channel, opacity, which is laid on white. Raises UnreadablePicture for others.
-    """
-    shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4))
-    if not shaped or not image.size or image.dtype not in (np.uint8, np.uint16):
+def _checked(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """An array that somebody gives as a picture. Raises UnreadablePicture for one that is none, with what to do."""
+    found = f"an array of {image.dtype} {image.shape}"
+    if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 3, 4):
+        raise UnreadablePicture(f"{found} has its channels first: give array.transpose(1, 2, 0)")
+    if not image.size or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise UnreadablePicture(
-            f"an array of {image.dtype} {image.shape} is no picture: give uint8 (height, width), or (height, width, "
-            "channels) with 1, 3 or 4 of them"
+            f"{found} is no picture: give uint8 (height, width), or (height, width, channels) with 1, 3 or 4 of them"
         )
-    if image.dtype == np.uint16:
-        image = _eight_bits(image)
-    return _on_white(image) if image.ndim == 3 and image.shape[2] == 4 else image
+    if image.dtype in (np.uint8, np.uint16):
+        return image
+    if image.dtype == bool or (image.dtype.kind in "fiu" and image.min() >= 0 and image.max() <= 1):
+        how = "(array * 255).astype(np.uint8)"
+    elif image.dtype.kind in "fiu" and image.min() >= 0 and image.max() <= 255:
+        how = "array.astype(np.uint8)"
+    else:
+        how = "it scaled to 0 to 255, as uint8"
+    raise UnreadablePicture(f"{found} is no picture: give {how}")
 
 
 def convert(image: npt.NDArray[np.uint8], channels: int) -> Image:

@@ -43,6 +43,7 @@ def main(parameters: PredictionParameters) -> int:
     from model.reader import Reader
     from model.scores import score
     from model.trained_sizes import crops_expected
+    from picture import Remarks
 
     least = parameters.min_probability
     plotted = parameters.plot or (DEMO if parameters.demo else None)
@@ -89,7 +90,10 @@ def main(parameters: PredictionParameters) -> int:
             parameters.batch_size,
             parameters.head,
             Constraint(parameters.length, parameters.charset, parameters.pattern, parameters.lexicon),
+            parameters.max_pixels,
+            parameters.frame,
         )
+        remarks = Remarks(reader.options)
         # A bar would tear the lines where both are on one terminal.
         advance = None if sys.stdout.isatty() else open_file(console.progress("reading", None))
 
@@ -112,6 +116,7 @@ def main(parameters: PredictionParameters) -> int:
                 empty += not row.text
                 rejected += row.accepted is False
                 unproven += row.proven is False
+                remarks.see(sample.path, reading.plain, reading.frames)
                 if reading.far:
                     far, first_far = far + 1, first_far or sample.path
                 heard = heard and printed(tables.line(row, labels))
@@ -132,7 +137,7 @@ def main(parameters: PredictionParameters) -> int:
         if plot:
             shown = rows[:PLOTTED]
             wrong = [index for index, row in enumerate(shown) if row.correct is False]
-            plot([row.file for row in shown], [row.caption for row in shown], wrong)
+            plot([row.file for row in shown], [row.caption for row in shown], wrong, reader.options)
 
     if plot and read > PLOTTED:
         warn(f"{parameters.plot} shows the first {PLOTTED} of {read:,} pictures")
@@ -142,6 +147,8 @@ def main(parameters: PredictionParameters) -> int:
         warn(f"{empty:,} of them came out empty, with probability 0: no text was found in them")
     if far:
         warn(crops_expected(reader.card, parameters.model, far, first_far))
+    for remark in remarks.sentences():
+        warn(remark)
     if rejected:
         warn(f"{rejected:,} of them rejected: nothing read, or with a probability under {least:g}")
     if unproven:

@@ -51,6 +51,7 @@ def main(parameters: TrainingParameters) -> int:
     from model.trained_sizes import with_sizes
     from model.training.trainer import train
     from model.training.transfer import transfer
+    from picture import Options
 
     drawn = parameter.generated(parameters.data)
     if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
@@ -60,7 +61,8 @@ def main(parameters: TrainingParameters) -> int:
         aspect, hues = float(np.median(sizes[:, 0] / sizes[:, 1])), 1.0
     else:
         pictures = dataset.collect(parameters.data, parameters.label_pattern, parameters.root)
-        labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures)
+        options = Options(parameters.max_pixels, parameters.frame)
+        labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures, options)
     count = drawn.count if drawn else len(labels)
     parameters = recipe.completed(parameters, labels, aspect, hues, count)
     card = recipe.card(parameters)
@@ -172,10 +174,15 @@ def feeds(
     from model.alphabet import Alphabet
     from model.training.adaptation import Augmentation
     from model.training.recipe import first_augmentation
+    from picture import Options
 
     def packed(samples: Samples) -> Corpus:
-        corpus = dataset.pack(samples, card.width, card.height, card.channels, card.fit, others=[second_cache])
+        options, others = Options(parameters.max_pixels, card.frame), [second_cache]
+        shape = (card.width, card.height, card.channels, card.fit)
+        corpus = dataset.pack(samples, *shape, others=others, options=options)
         console.warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
+        for remark in corpus.remarks(options):
+            console.warn(remark)
         dataset.check(corpus, card.alphabet, too_long)
         return corpus
 

@@ -27,6 +27,7 @@ from dataset.gallery import gallery_file
 from dataset.inputs import keep_apart
 from dataset.unpack import unpack
 from parameter import ConvertParameters, DatasetParameters, UnpackParameters
+from picture import Options
 
 #: Characters seen less often than this are hard to learn.
 _RARE = 20
@@ -44,15 +45,18 @@ def main(parameters: DatasetParameters) -> int:
     """Look at every picture, print the report, return the exit code."""
     keep_apart([parameters.path], {"--json": parameters.json_, "--plot": parameters.plot})
     samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
-    contents = dataset.examine(samples)
+    options = Options(parameters.max_pixels)
+    contents = dataset.examine(samples, options)
     report = dataset.inspect(contents)
     console.warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
     if not report.pictures:
         raise console.UserError(report.errors()[0])
     if parameters.plot:
-        _plot(parameters.plot, samples, {name for name, _ in contents.unreadable})
+        _plot(parameters.plot, samples, {name for name, _ in contents.unreadable}, options)
     found = summary(contents, report)
     _print(parameters, found, report.errors())
+    for remark in contents.remarks(options):
+        console.warn(remark)
     if parameters.json_:
         with console.atomic(parameters.json_) as temporary:
             temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
@@ -77,6 +81,8 @@ def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any
         "height": {name: int(of(heights)) for name, of in sides.items()},
         "sizes": len(np.unique(contents.sizes, axis=0)),
         "duplicates": report.duplicates,
+        "single_colour": [str(name) for name in contents.names[contents.plain]],
+        "several_frames": [str(name) for name in contents.names[contents.frames > 1]],
         "unreadable": [{"file": name, "reason": reason} for name, reason in report.unreadable],
         "unlabelled": report.unlabelled,
         "conflicts": [
@@ -128,13 +134,13 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         console.say(f"Next: python training.py --data {shlex.quote(parameters.path)}{flags}")
 
 
-def _plot(path: str, samples: dataset.Samples, unreadable: set[str]) -> None:
+def _plot(path: str, samples: dataset.Samples, unreadable: set[str], options: Options) -> None:
     """Draw some of the readable pictures, evenly spread, with their labels."""
     rows = [row for row, name in enumerate(map(str, samples.names)) if name not in unreadable]
     places = np.linspace(0, len(rows) - 1, min(len(rows), _PLOTTED)).round().astype(int)
     chosen = [samples[rows[place]] for place in places]
     with gallery_file(path) as draw:
-        draw([sample.path for sample in chosen], [sample.label for sample in chosen], ())
+        draw([sample.path for sample in chosen], [sample.label for sample in chosen], (), options)
 
 
 def _bars(lengths: dict[int, int]) -> dict[str, int]:

@@ -30,14 +30,14 @@ import bounded
 import console
 import picture
 from console import warn
-from dataset.contents import FACTS, TASK, Contents, contents, decode, in_order
+from dataset.contents import FACTS, TASK, Contents, Fact, contents, decode, in_order
 from dataset.forms import Samples
 
 #: Height, width (None: by aspect) and channels.
 Shape = tuple[int, int | None, int]
 
 #: Raised when the work on pictures or the files change: caches made before are then not used.
-_FORMAT = 2
+_FORMAT = 3
 
 #: Bytes under one checksum.
 _BLOCK = 1 << 16
@@ -85,6 +85,7 @@ def pack(
     fit: Literal["stretch", "pad"] = "stretch",
     cache: Path | str = ".cache",
     others: Sequence[Path | str] = (),
+    options: picture.Options = picture.USUAL,
 ) -> Corpus:
     """Decode and fit every picture, in parallel, or find that done in the folder `cache`; see `picture.fit`.
 
@@ -96,6 +97,8 @@ def pack(
     shape = (height, width, channels)
     source = os.path.abspath(samples.source).encode(errors="replace").decode()
     key = f"{_FORMAT} {source} {width or 'auto'}x{height}x{channels} {fit}"
+    if options != picture.USUAL:
+        key += f" {options.max_pixels} {options.frame}"
     name = f"{hashlib.sha1(key.encode()).hexdigest()[:16]}.npz"
     indexes = [Path(folder) / name for folder in (cache, *others)]
 
@@ -110,7 +113,7 @@ def pack(
                 return Corpus(*contents(samples, found.facts, found.reasons), images=found.images)
             if packed is None or (unchanged >= 0).sum() > (same >= 0).sum():
                 packed, same = found, unchanged
-    packed = _write(indexes, _Job(samples, key, stamps, packed, same, shape, fit))
+    packed = _write(indexes, _Job(samples, key, stamps, packed, same, shape, fit, options))
     return Corpus(*contents(samples, packed.facts, packed.reasons), images=packed.images)
 
 
@@ -303,6 +306,7 @@ class _Job:
     same: npt.NDArray[np.int64]  #: see _unchanged
     shape: Shape
     fit: Literal["stretch", "pad"]
+    options: picture.Options
 
 
 def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
@@ -400,19 +404,19 @@ class _Done:
         job = self._job
         return _Packed(_joined(job.samples.names), job.stamps, self.facts, self._reasons, pictures, images)
 
-    def _task(self, rows: range) -> tuple[range, list[tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]]]:
+    def _task(self, rows: range) -> tuple[range, list[tuple[npt.NDArray[np.uint8] | None, Fact, str]]]:
         return rows, [self._fitted(row) for row in rows]
 
-    def _fitted(self, row: int) -> tuple[npt.NDArray[np.uint8] | None, tuple[int, int, int], str]:
+    def _fitted(self, row: int) -> tuple[npt.NDArray[np.uint8] | None, Fact, str]:
         job, (height, width, channels) = self._job, self._job.shape
         if job.old and self._places is not None and (known := job.same[row]) >= 0:
             image = job.old.images[self._places[known]] if job.old.facts["width"][known] else None
             return image, job.old.facts[known].item(), job.old.reasons.get(int(known), "")
-        image, fact, reason = decode(job.samples[row].path, channels)
+        image, fact, reason = decode(job.samples[row].path, channels, job.options)
         try:
             return (None if image is None else picture.fit(image, width, height, job.fit)), fact, reason
         except picture.UnreadablePicture as error:
-            return None, (fact[0], 0, 0), str(error)
+            return None, (fact[0], 0, 0, 0, False), str(error)
 
 
 def _sweep(index: Path, pictures: Path, old: _Packed | None) -> None:

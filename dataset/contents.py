@@ -16,8 +16,13 @@ import console
 import picture
 from dataset.forms import Samples
 
-#: One file: a hash of its bytes, and its picture's size in pixels, 0 when it cannot be read.
-FACTS = np.dtype([("digest", np.uint64), ("width", np.uint32), ("height", np.uint32)])
+#: One file: a hash of its bytes, its picture's size in pixels (0 when it cannot be read), how many frames or pages it
+#: has, and whether the picture has a single colour.
+FACTS = np.dtype(
+    [("digest", np.uint64), ("width", np.uint32), ("height", np.uint32), ("frames", np.uint32), ("plain", np.bool_)]
+)
+#: One row of it.
+Fact = tuple[int, int, int, int, bool]
 
 #: Pictures that a thread decodes in one go.
 TASK = 32
@@ -35,18 +40,27 @@ class Contents:
     digests: npt.NDArray[np.uint64]  #: (n,) hash of the file's bytes
     sizes: npt.NDArray[np.uint32]  #: (n, 2) width and height of the file's picture, in pixels
     unreadable: list[tuple[str, str]]  #: name and reason
+    frames: npt.NDArray[np.uint32]  #: (n,) frames or pages of the file
+    plain: npt.NDArray[np.bool_]  #: (n,) whether the picture has a single colour
+
+    def remarks(self, options: picture.Options = picture.USUAL) -> list[str]:
+        """What is odd in the pictures, a sentence each."""
+        found = picture.Remarks(options)
+        for row in np.flatnonzero(self.plain | (self.frames > 1)):
+            found.see(str(self.names[row]), bool(self.plain[row]), int(self.frames[row]))
+        return found.sentences()
 
     def __len__(self) -> int:
         return len(self.names)
 
 
-def examine(samples: Samples) -> Contents:
+def examine(samples: Samples, options: picture.Options = picture.USUAL) -> Contents:
     """Decode every picture, in parallel, and keep what is learnt of it but not its pixels."""
     facts = np.zeros(len(samples), FACTS)
     reasons: dict[int, str] = {}
 
-    def decode_task(rows: range) -> list[tuple[tuple[int, int, int], str]]:
-        return [decode(samples[row].path, channels=3)[1:] for row in rows]
+    def decode_task(rows: range) -> list[tuple[Fact, str]]:
+        return [decode(samples[row].path, 3, options)[1:] for row in rows]
 
     tasks = [range(start, min(start + TASK, len(samples))) for start in range(0, len(samples), TASK)]
     with console.progress("reading pictures", len(samples)) as advance:
@@ -61,7 +75,15 @@ def examine(samples: Samples) -> Contents:
 
 def contents(
     samples: Samples, facts: np.ndarray, reasons: dict[int, str]
-) -> tuple[np.ndarray, np.ndarray, npt.NDArray[np.uint64], npt.NDArray[np.uint32], list[tuple[str, str]]]:
+) -> tuple[
+    np.ndarray,
+    np.ndarray,
+    npt.NDArray[np.uint64],
+    npt.NDArray[np.uint32],
+    list[tuple[str, str]],
+    npt.NDArray[np.uint32],
+    npt.NDArray[np.bool_],
+]:
     """The fields of :class:`Contents` from one row of facts per sample."""
     readable = np.flatnonzero(facts["width"])
     kept = facts[readable]
@@ -71,19 +93,24 @@ def contents(
         kept["digest"].copy(),
         np.stack([kept["width"], kept["height"]], axis=1),
         [(str(samples.names[row]), reason) for row, reason in sorted(reasons.items())],
+        kept["frames"].copy(),
+        kept["plain"].copy(),
     )
 
 
-def decode(path: str, channels: int) -> tuple[picture.Image | None, tuple[int, int, int], str]:
+def decode(
+    path: str, channels: int, options: picture.Options = picture.USUAL
+) -> tuple[picture.Image | None, Fact, str]:
     """A picture, its facts, and the reason when it cannot be read."""
     digest = 0
     try:
-        data = picture.load(path)
+        data = picture.load(path, options)
         digest = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
-        image = picture.read(data, channels)
+        image, frames = picture.decode(data, channels, options)
     except picture.UnreadablePicture as error:
-        return None, (digest, 0, 0), str(error)
-    return image, (digest, image.shape[1], image.shape[0]), ""
+        return None, (digest, 0, 0, 0, False), str(error)
+    height, width, _ = image.shape
+    return image, (digest, width, height, frames, picture.is_plain(image)), ""
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:

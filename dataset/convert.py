@@ -56,7 +56,8 @@ def convert(parameters: ConvertParameters) -> int:
     _refuse_to_overwrite(out, Path(parameters.source))
     writer = WRITERS[parameters.form]
     samples = collect(parameters.source, parameters.label_pattern, parameters.root)
-    contents = examine(samples)
+    options = picture.Options(parameters.max_pixels)
+    contents = examine(samples, options)
     warn_of_each([f"left out {name}: {reason}" for name, reason in contents.unreadable], not len(contents))
     if not len(contents):
         raise UserError(
@@ -76,7 +77,7 @@ def convert(parameters: ConvertParameters) -> int:
             longest = max(len(str(contents.labels[row])) for row in rows)
             plan = Plan(title, len(rows), longest, numbers, parameters.shards)
             with console.progress(f"writing {title}", len(rows)) as advance:
-                pictures = _pictures(samples, places[rows], contents.sizes[rows, 0], writer.formats, advance)
+                pictures = _pictures(samples, places[rows], contents.sizes[rows, 0], writer.formats, advance, options)
                 made[title] = out / writer.write(part, pictures, plan).relative_to(folder)
         (folder / RECORD).write_text(parameters.to_json(), encoding="utf-8")
 
@@ -138,13 +139,14 @@ def _pictures(
     widths: npt.NDArray[np.uint32],
     formats: tuple[str, ...],
     advance: Callable[[int], None],
+    options: picture.Options,
 ) -> Iterator[Picture]:
     """The pictures to write, loaded and converted by threads."""
 
     def picture_of(place: int) -> Picture:
         sample = samples[int(rows[place])]
         try:
-            data, suffix = _in_format(sample.path, formats)
+            data, suffix = _in_format(sample.path, formats, options)
         except picture.UnreadablePicture as error:
             raise UserError(f"{sample.path} changed while it was read ({error}): begin again") from None
         return Picture(sample.name, sample.label, data, suffix, int(widths[place]))
@@ -154,15 +156,15 @@ def _pictures(
         advance(1)
 
 
-def _in_format(path: str, formats: tuple[str, ...]) -> tuple[bytes, str]:
+def _in_format(path: str, formats: tuple[str, ...], options: picture.Options) -> tuple[bytes, str]:
     """A picture's bytes and suffix, converted when the format is none of `formats`."""
-    data = picture.load(path)
+    data = picture.load(path, options)
     suffix = next((suffix for signature, suffix in _SIGNATURES if data.startswith(signature)), None)
     if suffix and (not formats or suffix in formats):
         return data, suffix
     # What is read without being known here needs another form, too: its suffix would be a guess.
     target = formats[-1] if formats else ".png"
-    image = picture.read(data, channels=3)[..., ::-1]
+    image = picture.read(data, 3, options)[..., ::-1]
     written, encoded = cv2.imencode(target, image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not written:
         height, width = image.shape[:2]

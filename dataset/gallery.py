@@ -17,16 +17,23 @@ from dataset.contact_sheet import contact_sheet
 KEPT = 320
 
 
-def gallery(paths: Sequence[str], captions: Sequence[str], wrong: Collection[int] = ()) -> picture.Image:
+def gallery(
+    paths: Sequence[str],
+    captions: Sequence[str],
+    wrong: Collection[int] = (),
+    options: picture.Options = picture.USUAL,
+) -> picture.Image:
     """The pictures of `paths` with their captions, those whose index is in `wrong` marked; uint8 RGB (h, w, 3).
 
     A file that cannot be read any more leaves its place grey.
     """
-    return contact_sheet([_small(path) for path in paths], captions, wrong=wrong)
+    return contact_sheet([_small(path, options) for path in paths], captions, wrong=wrong)
 
 
 @contextlib.contextmanager
-def gallery_file(path: str) -> Iterator[Callable[[Sequence[str], Sequence[str], Collection[int]], None]]:
+def gallery_file(
+    path: str,
+) -> Iterator[Callable[[Sequence[str], Sequence[str], Collection[int], picture.Options], None]]:
     """Yields the function that draws a :func:`gallery` into the picture file `path`.
 
     Raises UserError when no picture can be written under such a name, OSError when nothing can be written there.
@@ -38,16 +45,18 @@ def gallery_file(path: str) -> Iterator[Callable[[Sequence[str], Sequence[str], 
     with atomic(path) as file:
         file.touch()
 
-        def draw(paths: Sequence[str], captions: Sequence[str], wrong: Collection[int]) -> None:
-            _, data = cv2.imencode(suffix, gallery(paths, captions, wrong)[..., ::-1])
+        def draw(
+            paths: Sequence[str], captions: Sequence[str], wrong: Collection[int], options: picture.Options
+        ) -> None:
+            _, data = cv2.imencode(suffix, gallery(paths, captions, wrong, options)[..., ::-1])
             file.write_bytes(data.tobytes())
 
         yield draw
 
 
-def _small(path: str) -> picture.Image:
+def _small(path: str, options: picture.Options) -> picture.Image:
     try:
-        image = picture.read(path, channels=3)
+        image = picture.read(path, 3, options)
     except picture.UnreadablePicture:
         return np.full((KEPT // 2, KEPT, 3), 200, np.uint8)
     scale = min(1.0, KEPT / max(image.shape))

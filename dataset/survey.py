@@ -22,12 +22,12 @@ class Survey(NamedTuple):
     hues: float = 1.0
 
 
-def survey(samples: Samples) -> Survey:
+def survey(samples: Samples, options: picture.Options = picture.USUAL) -> Survey:
     """Look at some pictures, evenly spread; unreadable ones are passed over."""
     aspects, hues = [], []
     for index in np.linspace(0, len(samples) - 1, min(len(samples), LOOKED_AT)).round().astype(int):
         try:
-            image = picture.read(samples[index].path, channels=3)
+            image = picture.read(samples[index].path, 3, options)
         except picture.UnreadablePicture:
             continue
         aspects.append(image.shape[1] / image.shape[0])

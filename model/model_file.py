@@ -90,6 +90,8 @@ class Card:
     #: in files of earlier kits.
     trained_heights: list[float] | None = None
     trained_aspects: list[float] | None = None
+    #: Which frame of an animation, or page, is read: `first`, `last` or a number from 1.
+    frame: str = "first"
     kit_version: str = KIT_VERSION
     format: int = FORMAT
 
@@ -119,6 +121,7 @@ class Card:
             bounds = entry.get(name)
             if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < math.inf):
                 raise ValueError(f"{name} is {bounds}")
+        notation.frame(card.frame)
         return card
 
     def to_json(self) -> str:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +24,8 @@ from model.decoding import Decoded
 from model.heads import HEADS
 from model.trained_sizes import is_far
 
-Source = Path | str | bytes | NDArray[np.uint8]
+#: A path, the bytes of a file, an open binary file, an image of Pillow, or an array.
+Source = Path | str | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8] | NDArray[np.uint16] | Any
 
 #: Pictures that are read together; by onnxruntime, which gains nothing from more, on each core.
 BATCH_SIZE, BATCH_SIZE_ONNX = 64, 32
@@ -67,6 +69,9 @@ class Reading:
     proven: bool | None = None
     #: Whether the picture's size or shape is far from those of the training pictures; see model.trained_sizes.
     far: bool = False
+    #: Whether the picture has a single colour, and how many frames or pages its file has.
+    plain: bool = False
+    frames: int = 1
 
 
 class _Fitted(NamedTuple):
@@ -76,6 +81,8 @@ class _Fitted(NamedTuple):
     scale: float
     own_width: int
     own_height: int
+    plain: bool
+    frames: int
 
 
 class Reader:
@@ -88,7 +95,9 @@ class Reader:
     is no model file of this kit, and for a constraint that no text of the model satisfies; TypeError for a constraint
     that is none. A pickled Reader opens its file anew; so does one of an ONNX file in a forked process, where one of a
     `.keras` file raises UserError. Batches have `batch_size`
-    pictures, by default 64, and 32 of an ONNX file, of which every core reads one.
+    pictures, by default 64, and 32 of an ONNX file, of which every core reads one. Pictures of more than `max_pixels`
+    are not decoded. Of an animation, or a TIFF of several pages, `frame` is read: `first`, `last` or a number from 1;
+    None: the frame that was read in training.
     """
 
     def __init__(
@@ -100,6 +109,8 @@ class Reader:
         batch_size: int | None = None,
         head: Literal["ctc", "attention"] | None = None,
         constraint: Constraint = ANY_TEXT,
+        max_pixels: int = picture.MOST_PIXELS,
+        frame: str | int | None = None,
     ) -> None:
         if not isinstance(constraint, Constraint):
             raise TypeError(
@@ -113,7 +124,7 @@ class Reader:
             if number is not None and number < 1:
                 raise UserError(f"{name} is {number}: give 1 or more")
         self.path = model_file.locate(model)
-        self._opened_with = (decoder, beam_width, top, batch_size, head, constraint)
+        self._opened_with = (decoder, beam_width, top, batch_size, head, constraint, max_pixels, frame)
         # First of all, being soon done: what is wrong with it is told before the network is opened.
         self._allowed = constraint.automaton(model_file.read_card(self.path).alphabet)
         run, self.card = model_file.opened(self.path)
@@ -122,6 +133,7 @@ class Reader:
         if self.card.head == "joint" and head not in (None, self.card.reads):
             # The temperature is that of the part which read in training.
             self.card = replace(self.card, reads=head, temperature=1.0)
+        self.options = picture.Options.of(max_pixels, self.card.frame if frame is None else frame)
         self._decoder = HEADS[self.card.head].decoder(run, self.card)
         self._alphabet = Alphabet(self.card.alphabet)
         attention = self.card.head == "attention" or (self.card.head == "joint" and self.card.reads == "attention")
@@ -146,14 +158,14 @@ class Reader:
 
         They are taken by the batch where they come fast, and read as they come where they come slowly. The iterator
         is run in another thread, and is ahead of the readings by a few batches.
-        Arrays are uint8 or uint16 of any size: (height, width), or (height, width, channels) in the order RGB or RGBA;
-        what cv2.imread gives is BGR, and becomes RGB by `[..., ::-1]`. Raises TypeError for one source in place of
-        several.
+        A source is a path, the bytes of a file, a binary file that is open, an image of Pillow, or an array. Arrays are
+        uint8 or uint16 of any size: (height, width), or (height, width, channels) in the order RGB or RGBA; what
+        cv2.imread gives is BGR, and becomes RGB by `[..., ::-1]`. Raises TypeError for one source in place of several.
         """
         one = isinstance(sources, np.ndarray) and (
             sources.ndim == 2 or (sources.ndim == 3 and sources.shape[2] in (1, 3, 4))
         )
-        if isinstance(sources, (str, bytes, Path)) or one:
+        if isinstance(sources, (str, bytes, bytearray, memoryview, Path)) or one or hasattr(sources, "read"):
             raise TypeError(f"sources is a {type(sources).__name__}: give a list, such as [source]")
         if isinstance(sources, Sequence) and len(sources) == 1:
             # A picture alone is read sooner than a thread is started.
@@ -169,18 +181,15 @@ class Reader:
         """The picture as the network sees it, or the reason why it cannot be read."""
         card = self.card
         try:
-            if isinstance(source, np.ndarray):
-                image = picture.convert(picture.checked(source), card.channels)
-            elif not isinstance(source, (str, bytes, Path)):
-                return f"a {type(source).__name__} is no picture: give a path, the bytes of a file or an array"
-            else:
-                image = picture.read(source, card.channels)
+            image, frames = picture.decode(source, card.channels, self.options)
             height, width, _ = image.shape
             fitted = picture.fit(image, card.width, card.height, card.fit)
             scale = width / picture.shown_width(width, height, card.width, card.height, card.fit)
-            return _Fitted(fitted, scale, width, height)
+            return _Fitted(fitted, scale, width, height, picture.is_plain(image), frames)
         except picture.UnreadablePicture as error:
             return str(error)
+        except (MemoryError, cv2.error):
+            return "it takes more memory than is free: make it smaller"
 
     def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> list[Reading]:
         images = [fitted.image for _, fitted in prepared if not isinstance(fitted, str)]
@@ -200,7 +209,8 @@ class Reader:
                 found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
                 characters = self._characters(texts[0], fitted, steps)
                 far = is_far(self.card, fitted.own_width, fitted.own_height)
-                readings.append(Reading(source, *found[0], found, None, characters, texts[0].proven, far))
+                proven, plain, frames = texts[0].proven, fitted.plain, fitted.frames
+                readings.append(Reading(source, *found[0], found, None, characters, proven, far, plain, frames))
             else:
                 reason = "no text that satisfies the constraint fits into this picture"
                 readings.append(Reading(source, error=reason))

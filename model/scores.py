@@ -18,6 +18,7 @@ import numpy as np
 import console
 from console import UserError
 from model.trained_sizes import crops_expected
+from picture import Remarks
 
 if TYPE_CHECKING:
     from model.reader import Reader
@@ -179,6 +180,7 @@ def read_and_score(
     Those that cannot be read are left out and, with `tell`, told of on stderr. Raises UserError where all are.
     """
     read, faults, far = [], [], []
+    remarks = Remarks(reader.options)
     started = time.perf_counter()
     with console.progress("reading", len(labelled)) as advance:
         for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
@@ -187,6 +189,7 @@ def read_and_score(
                 read.append((sample, reading))
                 if reading.far:
                     far.append(sample.path)
+                remarks.see(sample.path, reading.plain, reading.frames)
                 continue
             faults.append(f"{sample.path}: {reading.error}")
             if tell:
@@ -196,6 +199,8 @@ def read_and_score(
         raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): give others")
     if far and tell:
         console.warn(crops_expected(reader.card, str(reader.path), len(far), far[0]))
+    for remark in remarks.sentences() if tell else ():
+        console.warn(remark)
     scores = score(
         [sample.label for sample, _ in read],
         [reading.text for _, reading in read],

@@ -38,7 +38,10 @@ class LevelReader:
         batch_size: int = 64,
         head: str | None = None,
         constraint: Constraint | None = None,
+        max_pixels: int = picture.MOST_PIXELS,
+        frame: str | None = None,
     ) -> None:
+        self.options = picture.Options.of(max_pixels, frame or "first")
         self.path = Path(model)
         self.card = SimpleNamespace(alphabet="0123456789")
         self.top = top
@@ -50,7 +53,7 @@ class LevelReader:
     def read(self, sources: Iterable[str]) -> Iterator[Reading]:
         for source in sources:
             try:
-                value = int(picture.read(source, 1)[0, 0, 0])
+                value = int(picture.read(source, 1, self.options)[0, 0, 0])
             except picture.UnreadablePicture as error:
                 yield Reading(source, error=str(error))
             else:

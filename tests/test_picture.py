@@ -109,7 +109,10 @@ def test_alpha_is_laid_on_white(kind: str) -> None:
 
 def test_grey_with_alpha_is_laid_on_white() -> None:
     ink = pillow.merge("LA", [pillow.new("L", (9, 5), 0), pillow.new("L", (9, 5), 0)])
-    assert (picture.read(encoded(ink, "PNG"), 1) == 255).all()
+    ink.putpixel((3, 2), (0, 255))
+    image = picture.read(encoded(ink, "PNG"), 1)
+    assert image[2, 3] == 0
+    assert image.sum() == 255 * 44
 
 
 def test_palette() -> None:
@@ -237,23 +240,23 @@ def bmp_claiming(width: int, height: int) -> bytes:
         jpeg_claiming(60000, 60000),
         bmp_claiming(60000, 60000),
         b"P6 60000 60000 255\n",
-        bmp_claiming(12000, 9000),  # between our limit and Pillow's
+        bmp_claiming(12000, 9000),  # less than Pillow's limit
     ],
 )
 def test_enormous_dimensions_are_refused_before_decoding(data: bytes) -> None:
-    with pytest.raises(UnreadablePicture, match=r"claims .*more than 100 million"):
+    with pytest.raises(UnreadablePicture, match=r"claims .*more than 25 million"):
         picture.read(data, 1)
 
 
 def test_the_reason_tells_the_claimed_size() -> None:
-    with pytest.raises(UnreadablePicture, match="claims 60000x60000 pixels, more than 100 million"):
+    with pytest.raises(UnreadablePicture, match="claims 60000x60000 pixels, more than 25 million"):
         picture.read(png_claiming(60000, 60000), 1)
 
 
 def test_paths_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(UnreadablePicture, match="no such file"):
         picture.read(tmp_path / "missing.png", 1)
-    with pytest.raises(UnreadablePicture, match="directory"):
+    with pytest.raises(UnreadablePicture, match="a folder"):
         picture.read(tmp_path, 1)
     with pytest.raises(UnreadablePicture, match="no such file"):
         picture.read("a\0b", 1)

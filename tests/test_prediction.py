@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import console
+import picture
 import prediction
 from model.reader import Character, Reading
 from parameter import PredictionParameters
@@ -336,7 +337,7 @@ def test_a_demo_reads_some_labelled_pictures_and_draws_them(
 ) -> None:
     drawn: list[tuple[list[str], list[str], list[int]]] = []
 
-    def gallery(paths: list[str], captions: list[str], wrong: list[int]) -> np.ndarray:
+    def gallery(paths: list[str], captions: list[str], wrong: list[int], _: picture.Options) -> np.ndarray:
         drawn.append((paths, captions, wrong))
         return np.zeros((4, 4, 3), np.uint8)
 

@@ -72,10 +72,10 @@ def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> int:
     written, quantisation = module("onnx"), module("int8")
     network, card = model_file.load(model)
     parts = HEADS[card.head].parts(network, card)
-    pictures = []
+    pictures, options = [], picture.Options(frame=card.frame)
     for file in files:
         try:
-            pictures.append(picture.fit(picture.read(file, card.channels), card.width, card.height, card.fit))
+            pictures.append(picture.fit(picture.read(file, card.channels, options), card.width, card.height, card.fit))
         except picture.UnreadablePicture as error:
             warn(f"{file}: {error}")
     if not pictures:

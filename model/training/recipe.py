@@ -123,7 +123,7 @@ def as_started(parameters: TrainingParameters, card: Card) -> TrainingParameters
     same = {
         name: getattr(card, name) for name in ("network", "preset", "head", "rectify", "coordinates", "rows", "cell")
     }
-    same |= {"size": f"{card.width or 'auto'}x{card.height}", "fit": card.fit}
+    same |= {"size": f"{card.width or 'auto'}x{card.height}", "fit": card.fit, "frame": card.frame}
     same |= {"colour": "grey" if card.channels == 1 else "rgb"}
     return parameters.model_copy(
         update={name: value for name, value in same.items() if name not in parameters.model_fields_set}
@@ -142,6 +142,7 @@ def card(parameters: TrainingParameters) -> Card:
         height=height,
         channels=3 if parameters.colour == "rgb" else 1,
         fit=parameters.fit,
+        frame=parameters.frame,
         rectify=parameters.rectify,
         coordinates=parameters.coordinates,
         rows=parameters.rows,

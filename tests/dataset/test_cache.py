@@ -31,9 +31,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are decoded from now on."""
     names: list[str] = []
 
-    def counting(path: str, channels: int) -> object:
+    def counting(path: str, channels: int, options: picture.Options) -> object:
         names.append(os.path.basename(path))
-        return decode(path, channels)
+        return decode(path, channels, options)
 
     monkeypatch.setattr("dataset.cache.decode", counting)
     return names
@@ -228,14 +228,14 @@ def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkey
     folder = write(tmp_path / "data", [f"{i:04}.png" for i in range(400)], 4, 4)
     seen: list[str] = []
 
-    def interrupted(path: str, channels: int) -> object:
+    def interrupted(path: str, channels: int, options: picture.Options) -> object:
         if path.endswith("0300.png"):
             raise KeyboardInterrupt
-        return decode(path, channels)
+        return decode(path, channels, options)
 
-    def counting(path: str, channels: int) -> object:
+    def counting(path: str, channels: int, options: picture.Options) -> object:
         seen.append(path)
-        return decode(path, channels)
+        return decode(path, channels, options)
 
     monkeypatch.setattr("dataset.cache.decode", interrupted)
     with pytest.raises(KeyboardInterrupt):

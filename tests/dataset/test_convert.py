@@ -272,11 +272,11 @@ def test_interrupted_it_leaves_nothing(
     loaded = picture.load
     calls = []
 
-    def interrupted(path: str) -> bytes:
+    def interrupted(path: str, options: picture.Options) -> bytes:
         calls.append(path)
         if len(calls) > 6 + 3:
             raise KeyboardInterrupt
-        return loaded(path)
+        return loaded(path, options)
 
     monkeypatch.setattr(picture, "load", interrupted)
     assert convert(source, "out", "--form", form)[0] == console.INTERRUPTED
