@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bounded
 import console
 import notation
 from console import UserError, atomic, warn
@@ -35,6 +36,7 @@ def main(parameters: LearningCurveParameters) -> int:
     from dataset.held_out import held_out
     from model import learning_curve
     from model.training import recipe
+    from model.training.run_folder import RunFolder
 
     pictures, test, unreadable = held_out(parameters.data, parameters.test, parameters.label_pattern)
     parts = notation.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
@@ -46,6 +48,7 @@ def main(parameters: LearningCurveParameters) -> int:
     claim(folder, parameters, pictures, test)
     alphabet = recipe.characters([picture.label for picture in (*pictures, *test)])
     points: list[Point] = []
+    falling: list[int] = []
     for number in parts:
         run = folder / f"{number:06}"
         code = trained(pictures[:number], run, parameters.training, alphabet)
@@ -54,11 +57,16 @@ def main(parameters: LearningCurveParameters) -> int:
         if not points:
             print("pictures\tright\tlow\thigh")
         points.append(tested(run, test, number))
+        history, _ = RunFolder(run).progress()
+        if learning_curve.still_falling([row.get("validation_loss", 0.0) for row in history]):
+            falling.append(number)
         low, high = points[-1].interval
         print(f"{number}\t{points[-1].exact_match:.4f}\t{low:.4f}\t{high:.4f}")
         write(folder, points)
     if len(points) > 1:
         warn(learning_curve.answer(points))
+    if falling:
+        warn(learning_curve.too_few_epochs(falling))
     warn(f"drawn in {folder / 'curve.png'}")
     return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
 
@@ -68,13 +76,15 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
     both = hashlib.sha256(repr([[(digest, label) for digest, _, label in part] for part in (pictures, test)]).encode())
     about = {"training": parameters.training, "pictures": f"sha256:{both.hexdigest()}"}
     record = folder / "learning_curve.json"
+    for name in (record.name, "test.tsv", "curve.json", "curve.png"):
+        refuse_irregular(folder / name)
     if not record.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} holds something else than a learning curve: choose another --run")
     # With no part trained yet, as after flags that training refused, nothing is lost.
     elif any(path.is_dir() for path in folder.iterdir()):
         try:
-            earlier = dict(json.loads(record.read_text(encoding="utf-8")))
+            earlier = dict(bounded.read_json(record))
         except (ValueError, TypeError) as error:
             raise UserError(f"{record} is damaged ({error}): remove {folder}, or choose another --run") from error
         for name, what in (("training", "with other flags for --training"), ("pictures", "of other pictures")):
@@ -84,6 +94,11 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
     with atomic(record) as temporary:
         temporary.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     write_list(test, folder / "test.tsv")
+
+
+def refuse_irregular(path: Path) -> None:
+    if what := bounded.irregular(path):
+        raise UserError(f"{path} is {what}, not the file that a curve has there: remove it")
 
 
 def doubling(pictures: int) -> list[int]:
@@ -101,6 +116,7 @@ def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> in
     `alphabet` of all parts.
     """
     listed = run.with_suffix(".tsv")
+    refuse_irregular(listed)
     write_list(pictures, listed)
     begun = (run / "parameters.json").is_file()
     given = shlex.split(flags)

@@ -27,6 +27,7 @@ from typing import Any, cast
 
 import cv2
 
+import bounded
 import console
 from console import UserError, interrupts_held
 from generate_captcha.style import Image, Style
@@ -123,8 +124,7 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
     """
     path = out / LIST
     if path.exists():
-        with path.open("rb") as file:
-            listed = sum(1 for _ in file) - 1
+        listed = _lines(path) - 1
         made = next((index for index in range(listed, count, -1) if picture_path(out, None, index - 1).exists()), count)
         if listed == made:
             return
@@ -140,16 +140,28 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
                 advance(len(indices))
 
 
+def _lines(path: Path) -> int:
+    """How many lines a list has. Raises UserError when there is a pipe in its place."""
+    try:
+        with bounded.open_regular(path) as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    except ValueError as error:
+        raise UserError(f"{path} is not the list of this corpus ({error}): remove it") from error
+
+
 def _leave_whole(out: Path) -> None:
     """Of a corpus that was interrupted, list what is there; one without any picture is none."""
-    if not any(out.rglob("*.png")):
-        for name in (CORPUS_RECORD, LIST):
+    if not any(out.rglob("[!.]*.png")):
+        # In this order: what is killed between the two is still a corpus, and the same command goes on with it.
+        for name in (LIST, CORPUS_RECORD):
             (out / name).unlink(missing_ok=True)
     elif (out / LIST).exists():
-        with (out / LIST).open(encoding="utf-8") as file:
+        with (out / LIST).open("rb") as file:
             lines = list(file)
-        with console.atomic(out / LIST) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(line for line in lines if line == lines[0] or (out / line.split("\t")[0]).exists())
+        with console.atomic(out / LIST) as temporary, temporary.open("wb") as file:
+            file.writelines(
+                line for line in lines if line == lines[0] or (out / os.fsdecode(line.split(b"\t")[0])).exists()
+            )
 
 
 def _claim(out: Path, style: Style) -> None:
@@ -177,11 +189,16 @@ def _claim(out: Path, style: Style) -> None:
 
 
 def _read_about(path: Path) -> dict[str, Any]:
-    with contextlib.suppress(ValueError):
-        about = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        about = bounded.read_json(path)
         if isinstance(about, dict):
             return about
-    raise UserError(f"{path} does not say how the corpus was made: remove the folder or choose another --out")
+        reason = "it is no object"
+    except ValueError as error:
+        reason = str(error)
+    raise UserError(
+        f"{path} does not say how the corpus was made ({reason}): put back the file as it was, or choose another --out"
+    )
 
 
 def _differing(before: Any, now: Any) -> str:
@@ -203,7 +220,10 @@ def _holds_files(folder: Path) -> bool:
 
 
 def _there(out: Path, count: int) -> bytearray:
-    """1 for each picture of 0 … count - 1 that is there. Removes what a killed run left half-written."""
+    """1 for each picture of 0 … count - 1 that is there. Removes what a killed run left half-written.
+
+    An empty one is not there: a power cut may leave it so. Raises UserError for a folder or pipe in a picture's place.
+    """
     there = bytearray(count)
     name = re.compile(r"(?:[^_]+_)?(\d{6,})\.png")
     # As earlier versions named them.
@@ -217,7 +237,9 @@ def _there(out: Path, count: int) -> bytearray:
             elif found := name.fullmatch(entry.name):
                 index = int(found[1])
                 if index < count and str(_folder(out, index)) == folder:
-                    there[index] = 1
+                    if not entry.is_file():
+                        raise UserError(f"{entry.path} is no file, but has the name of a picture: remove it")
+                    there[index] = entry.stat().st_size > 0
     return there
 
 

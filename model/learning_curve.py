@@ -16,6 +16,8 @@ from model.scores import Interval, wilson
 LEARNT = 0.1
 #: Of an exponent below this nobody can say that more pictures help.
 FLAT = 0.05
+#: A loss that falls by this part of it, and this much, is still falling.
+FALLING = 0.1
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,28 @@ def answer(points: Sequence[Point]) -> str:
     )
 
 
+def still_falling(losses: Sequence[float]) -> bool:
+    """Whether validation losses, one per epoch, still fell at the end, so that more epochs would have lowered them.
+
+    They did when the last third of the epochs lowered the least loss by a tenth, and by 0.1 nats per text: the end of a
+    training, at a low learning rate, lowers it a little even where nothing is left to learn.
+    """
+    border = len(losses) - max(1, len(losses) // 3)
+    if not border:
+        return True
+    before, after = min(losses[:border]), min(losses[border:])
+    return before - after > max(FALLING * before, FALLING)
+
+
+def too_few_epochs(falling: Sequence[int]) -> str:
+    """What to do where the trainings on so many pictures each ended while their losses fell, in words."""
+    which = " and ".join(filter(None, [", ".join(f"{number:,}" for number in falling[:-1]), f"{falling[-1]:,}"]))
+    return (
+        f"with {which} pictures the validation loss still fell when the training ended: more --epochs would read "
+        "better, and what more pictures bring is not known before; try --training='--epochs N' with twice as many"
+    )
+
+
 def _one_digit(number: float) -> int:
     return int(float(f"{max(1.0, number):.0e}"))
 
@@ -116,8 +140,15 @@ def draw(points: Sequence[Point], path: Path) -> None:
     if len(points) > 1 and (law := fitted(points)).exponent >= FLAT:
         seen = np.geomspace(pictures[0], 4 * pictures[-1], 50)
         axes.plot(seen, [law.exact_match(number) for number in seen], ":", color="grey", label="power law")
-    axes.set(xscale="log", xlabel="pictures to train on", ylabel="read right", ylim=(None, 1.005))
-    axes.set_xticks(pictures, [f"{number:,}" for number in pictures])
+    axes.set(xscale="log", xlabel="pictures to train on", ylabel="read right")
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, -0.02), min(top, 1.02))
+    named = list[int]()
+    for number in reversed(pictures):
+        # Those that stand too near to one another could not be read.
+        if not named or number * (4 * pictures[-1] / pictures[0]) ** 0.08 <= named[-1]:
+            named.append(number)
+    axes.set_xticks(named, [f"{number:,}" for number in named])
     axes.minorticks_off()
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(alpha=0.3)

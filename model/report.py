@@ -130,7 +130,7 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
 
 def shown(character: str) -> str:
     """A character as people can see it, the missing one too."""
-    return {"": "nothing", " ": "space", "\u3000": "wide space"}.get(character, character)
+    return {"": "nothing", " ": "space", "\u3000": "wide space"}.get(character, printable(character))
 
 
 def _axes(title: str, height: float) -> tuple[Figure, Axes]:
@@ -165,7 +165,7 @@ def _reliability(scores: Scores) -> Figure:
     for part, height in zip(scores.reliability, share, strict=True):
         axes.annotate(f"{part.images:,}", (part.low + 0.048, height), ha="center", va="bottom", fontsize=7, color=INK)
     axes.set(xlim=(0, 1), ylim=(0, 1.05), xlabel="probability given", ylabel="exact match")
-    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    _legend_below(figure)
     axes.set_title(f"mean distance {scores.calibration_error:.1%}", loc="right", color=INK, fontsize=9)
     return figure
 
@@ -182,16 +182,24 @@ def _coverage(scores: Scores) -> Figure:
     above = [1 - answered.exact_match_interval[0] for answered in scores.coverage]
     below = [1 - answered.exact_match_interval[1] for answered in scores.coverage]
     axes.fill_between(shares, below, above, color=QUIET, label="95 % interval")
-    axes.plot(shares, wrong, color=WRONG, label="wrong among the accepted")
+    # A single point is no line.
+    axes.plot(shares, wrong, color=WRONG, marker="." if len(shares) == 1 else "", label="wrong among the accepted")
     if scores.sure:
         dot = scores.sure.share, 1 - scores.sure.exact_match
-        axes.plot(*dot, "o", color=RIGHT, label=f"{SURE:.1%} right", clip_on=False)
+        most = f"the most with {SURE:.1%} right: {scores.sure.share:.1%}"
+        axes.plot(*dot, "o", color=RIGHT, label=most, clip_on=False)
     # The interval of the very surest, a handful, would press everything else flat.
-    axes.set(xlim=(0, 1), ylim=(0, 1.1 * max(*wrong, above[-1])), xlabel="accepted, the surest first", ylabel="wrong")
+    highest = min(1.1 * max(*wrong, above[-1]), 1.02)
+    axes.set(xlim=(0, 1), ylim=(0, highest), xlabel="accepted, the surest first", ylabel="wrong among the accepted")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    _legend_below(figure)
     return figure
+
+
+def _legend_below(figure: Figure) -> None:
+    """Explain lines and areas under the axes: within, the legend would lie on what it explains."""
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
 
 
 def _acceptance(scores: Scores) -> dict[str, str]:
@@ -240,9 +248,9 @@ def _lengths(scores: Scores) -> Figure:
     around = _around(kept, [part.exact_match_interval for part in lengths])
     places = range(len(lengths))
     axes.bar(places, kept, 0.6, yerr=around, color=RIGHT, ecolor=INK, capsize=3)
-    axes.set_xticks(
-        places, [f"{part.length}\n({part.images:,})" for part in lengths], fontsize=8 if len(lengths) < 16 else 5
-    )
+    # Not more than can be read beside one another.
+    named = places[:: -(-len(lengths) // 16)]
+    axes.set_xticks(named, [f"{lengths[i].length}\n({lengths[i].images:,})" for i in named], fontsize=8)
     axes.set(ylim=(0, 1.05), ylabel="exact match", xlabel="characters (pictures)")
     axes.set_xlim(-1, max(1, len(lengths)))
     return figure

@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from console import atomic
 from model.training.run_folder import History
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Epochs up to which each has a mark: a line alone hides how few they are, and of one epoch it shows nothing.
+MARKED = 30
+#: Percentage points that a vertical axis spans at the least.
+LEAST_SPAN = 1.0
+
 
 def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
-    """Loss, exact match and character error rate over the epochs, the `best` one named, as a PNG at `path`.
+    """Draw loss, exact match and character error rate over the epochs as a PNG at `path`, each scaled to its data.
 
-    And the difficulty of the pictures, where it grew.
+    The `best` epoch is marked. The difficulty of the pictures is drawn where it grew.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
     epochs = [row["epoch"] for row in history]
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, label in (("loss", "training"), ("validation_loss", "validation")):
-        left.plot(epochs, [row[name] for row in history], label=label)
-    left.set(xlabel="epoch", ylabel="loss", yscale="log")
-    left.legend()
-    right.plot(epochs, [100 * row["exact_match"] for row in history], label="exact match")
-    right.plot(epochs, [100 * row["character_error_rate"] for row in history], label="character error rate")
+    marker = "." if len(history) <= MARKED else ""
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    losses, right, wrong = figure.subplots(1, 3)
+    for name, label in (("loss", "training, as augmented"), ("validation_loss", "validation")):
+        losses.plot(epochs, [row[name] for row in history], marker=marker, label=label)
+    losses.set(title="loss", yscale="log")
+    losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    losses.yaxis.set_major_formatter(ScalarFormatter())
+    losses.yaxis.set_minor_formatter(NullFormatter())
+    losses.legend()
+    for axes, name in ((right, "exact_match"), (wrong, "character_error_rate")):
+        values = [100 * row[name] for row in history]
+        axes.plot(epochs, values, marker=marker)
+        axes.plot(
+            best["epoch"], 100 * best[name], "o", color="tab:red", label=f"the model file, epoch {best['epoch']:.0f}"
+        )
+        axes.set_ylim(_limits(values))
+        axes.legend()
+    right.set(title=f"exact match: {best['exact_match']:.2%}", ylabel="% of the validation pictures")
+    wrong.set(title=f"character error rate: {best['character_error_rate']:.2%}", ylabel="% of their characters")
     if "difficulty" in best:
-        right.plot(epochs, [100 * row["difficulty"] for row in history], ":", label="difficulty, of 100")
-    right.set(xlabel="epoch", ylabel="% of the validation pictures", ylim=(-2, 102))
-    right.set_title(f"the model file: epoch {best['epoch']:.0f}, {best['exact_match']:.2%}", fontsize="medium")
-    right.legend()
-    for axes in (left, right):
+        _draw_difficulty(right, epochs, [row.get("difficulty", float("nan")) for row in history])
+    for axes in (losses, right, wrong):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=100)
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Of a vertical axis in per cent: what the `values` span, at least LEAST_SPAN, and a margin."""
+    low, high = min(values), max(values)
+    span = max(high - low, LEAST_SPAN)
+    low = max(0.0, (low + high - span) / 2)
+    return low - 0.06 * span, max(high, low + span) + 0.06 * span
+
+
+def _draw_difficulty(axes: Axes, epochs: Sequence[float], difficulties: Sequence[float]) -> None:
+    other = axes.twinx()
+    other.plot(epochs, difficulties, ":", color="grey")
+    other.set(ylabel="difficulty of the pictures (dotted)", ylim=(-0.05, 1.05))
