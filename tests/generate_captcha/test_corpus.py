@@ -188,6 +188,68 @@ def test_a_broken_corpus_json_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["", "{", "7", "null", '{"seed": NaN}', "[" * 100_000, '{"a":' * 100_000, '{"seed": ' + "9" * 5000 + "}"]
+)
+def test_a_corpus_json_that_was_damaged_ends_in_one_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "corpus.json").write_text(text)
+    with pytest.raises(UserError, match=r"corpus\.json does not say how .*: put back the file as it was, or choose"):
+        write_corpus(parameters(tmp_path))
+    assert os.listdir(tmp_path) == ["corpus.json"]
+
+
+@pytest.mark.parametrize(
+    "about", [[], {}, {"style": ["lines"]}, {"fonts": {"a": [[[1]]]}}, {"seed": -1e308}, {"alphabet": None}]
+)
+def test_a_corpus_json_of_other_kinds_is_another_corpus(about: object, tmp_path: Path) -> None:
+    write_corpus(parameters(tmp_path, count=2))
+    record = json.loads((tmp_path / "corpus.json").read_text())
+    (tmp_path / "corpus.json").write_text(json.dumps(record | about if isinstance(about, dict) and about else about))
+    with pytest.raises(UserError, match=r"made with another|does not say how"):
+        write_corpus(parameters(tmp_path, count=2))
+
+
+@pytest.mark.parametrize("name", ["corpus.json", "labels.tsv", "000001.png"])
+def test_a_pipe_in_a_corpus_is_named_and_not_waited_for(name: str, tmp_path: Path) -> None:
+    listed = {"style": "line", "alphabet": "0-9 ", "size": "120x24", "count": 3}
+    write_corpus(parameters(tmp_path, **listed))
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=rf"{name} (does not say how .* a named pipe|is not the list|is no file)"):
+        write_corpus(parameters(tmp_path, **listed))
+
+
+def test_a_picture_that_a_power_cut_left_empty_is_drawn_again(tmp_path: Path) -> None:
+    write_corpus(parameters(tmp_path, count=3))
+    whole = contents(tmp_path)
+    picture = sorted(tmp_path.glob("*.png"))[1]
+    picture.write_bytes(b"")
+    assert write_corpus(parameters(tmp_path, count=3)).drawn == 1
+    assert contents(tmp_path) == whole
+
+
+def test_a_corpus_that_is_killed_while_it_gives_up_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = {"style": "line", "alphabet": "0-9 ", "size": "120x24", "count": 3}
+    unlink = Path.unlink
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        if path.parent == tmp_path / "stopped":
+            raise SystemExit
+
+    def interrupted(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generate_captcha.corpus, "encode", interrupted)
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(SystemExit):
+            write_corpus(parameters(tmp_path / "stopped", **listed))
+    write_corpus(parameters(tmp_path / "stopped", **listed))
+    write_corpus(parameters(tmp_path / "whole", **listed))
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
     ("alphabet", "length"),
     # é is two bytes of a name.
     [("AB/", "4"), ("_A", "4"), ("A.", "4"), ("A:", "4"), ("AB", "300"), ("é", "120")],

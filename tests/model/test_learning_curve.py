@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from model.learning_curve import Point, answer, draw, fitted
+from model.learning_curve import Point, answer, draw, fitted, still_falling, too_few_epochs
 
 
 def points(exponent: float, images: int = 100_000) -> list[Point]:
@@ -47,3 +47,23 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     image = cv2.imread(str(tmp_path / "curve.png"))
     assert image is not None
     assert image.std() > 10
+
+
+@pytest.mark.parametrize(
+    ("losses", "falling"),
+    [
+        ([12.0], True),
+        ([9.0, 6.0, 3.0, 2.0, 1.0, 0.5], True),
+        ([12.2, 10.7, 11.6, 11.4, 9.9, 9.0, 8.5, 7.9, 7.4, 7.2, 7.0, 6.9], True),
+        ([9.0, 4.0, 1.0, 0.5, 0.4, 0.4, 0.39, 0.38, 0.38], False),
+        ([9.0, 4.0, 1.0, 0.05, 0.02, 0.01], False),
+        ([3.0, 1.0, 0.5, 0.6, 0.7, 0.8], False),
+    ],
+)
+def test_losses_that_fall_to_the_end_ask_for_more_epochs(losses: list[float], falling: bool) -> None:
+    assert still_falling(losses) == falling
+
+
+def test_trainings_that_were_too_short_are_named() -> None:
+    assert "with 50, 100 and 1,200 pictures the validation loss still fell" in too_few_epochs([50, 100, 1200])
+    assert "with 50 pictures the" in too_few_epochs([50])

@@ -52,3 +52,21 @@ def test_a_report_over_an_earlier_one_leaves_none_of_its_sheets(tmp_path: Path) 
     report.write(tmp_path, scores, scores.to_dict(), {"Worst": sheet, "Surest": sheet})
     report.write(tmp_path, scores, scores.to_dict(), {"Worst": sheet})
     assert [path.name for path in tmp_path.glob("pictures-*")] == ["pictures-1.png"]
+
+
+def test_the_interval_of_the_coverage_is_seen_in_its_legend(tmp_path: Path) -> None:
+    scores = score(
+        ["A", "B"] * 50, ["A", "B"] * 45 + ["A", "C"] * 5, [1 - i / 200 for i in range(100)], ["a.png"] * 100
+    )
+    report.write(tmp_path, scores, scores.to_dict(), {})
+    image = cv2.imread(str(tmp_path / "coverage.png"))
+    assert image is not None
+    quiet = (image[..., ::-1] == [int(report.QUIET[i : i + 2], 16) for i in (1, 3, 5)]).all(-1)
+    below = quiet[int(0.92 * len(image)) :]
+    assert 50 < below.sum() < below.size / 10, "a patch under the axes, not the band itself"
+
+
+def test_a_character_that_cannot_be_seen_is_named() -> None:
+    assert [report.shown(character) for character in ("", " ", "\u3000", "\u202e", "\x07", "é")] == [
+        "nothing", "space", "wide space", "\\u202e", "\\x07", "é",
+    ]  # fmt: skip
