@@ -16,6 +16,7 @@ import errno
 import functools
 import hashlib
 import io
+import itertools
 import os
 import platform
 import re
@@ -139,10 +140,21 @@ def _told(error: BaseException) -> int:
     raise error
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`: did you mean captcha?` where one of the `known` words is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word, sorted(known), 1)
-    return f": did you mean {close[0]}?" if close else ""
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """`did you mean captcha?` where one of the `known` words is close to `word`."""
+    close = difflib.get_close_matches(word, sorted(known), 1, cutoff=0.7)
+    return f"did you mean {close[0]}?" if close else None
+
+
+def missing(path: Path | str, remedy: str) -> UserError:
+    """The error that `path` does not exist, with a name beside it that is like it, or else what to do."""
+    path = Path(path)
+    beside = list[str]()
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        # Among a million pictures nobody looks for a name.
+        beside = [entry.name for entry in itertools.islice(entries, 10_000)]
+    names = {str(path.parent / name) for name in beside if not name.startswith(".")}
+    return UserError(f"{path} does not exist: {did_you_mean(str(path), names) or remedy}")
 
 
 #: What goes wrong in writing alone.

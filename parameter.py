@@ -12,12 +12,14 @@ brings unittest and asyncio along: a tenth of the time to the first text that is
 from __future__ import annotations
 
 import contextlib
+import difflib
 import io
 import itertools
 import json
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, get_args
 
@@ -76,6 +78,9 @@ if TYPE_CHECKING:
 else:
     NetworkName = Literal[tuple(map("_".join, itertools.product(get_args(BackboneName), get_args(SequenceName))))]
     Paths = tuple
+
+#: The weights that the kit brings; each has a .keras file.
+SHIPPED_MODELS = sorted(file.stem for file in (Path(__file__).parent / "model" / "weights").glob("*.keras"))
 
 #: What export.py writes, each a file in model/export, and how the names of such files end; a SavedModel is a folder.
 FileForm = Literal["onnx", "litert", "savedmodel"]
@@ -540,7 +545,9 @@ class LearningCurveParameters(Parameters):
 class ReadingParameters(Parameters):
     """What reads, and what is known of the texts."""
 
-    model: Annotated[str, arg(metavar="NAME|FILE")] = Field("captcha", description="Model file or shipped name.")
+    model: Annotated[str, arg(metavar="NAME|FILE")] = Field(
+        "captcha", description=f"Model file, run folder or shipped name: {', '.join(SHIPPED_MODELS)}."
+    )
     head: Annotated[Optional[Literal["ctc", "attention"]], chosen("{ctc,attention}", "the model file's")] = Field(
         None, description="Which head of a model file with both reads."
     )
@@ -639,7 +646,9 @@ class ExportParameters(Parameters):
     In integers it may read otherwise; how many fewer pictures come out right is printed.
     """
 
-    model: Annotated[Positional[str], arg(metavar="MODEL")] = Field(description="Model file or shipped name.")
+    model: Annotated[Positional[str], arg(metavar="MODEL")] = Field(
+        description=f"Model file, run folder or shipped name: {', '.join(SHIPPED_MODELS)}."
+    )
     form: FileForm = Field("onnx", description="onnx is read by this kit without Keras; docs/export.md has the others.")
     out: Annotated[str, arg(metavar="F")] = Field(description="File to write: .onnx, .tflite, or a folder.")
     int8: Annotated[Optional[str], arg(metavar="PATH")] = Field(
@@ -700,11 +709,18 @@ def from_command_line(
     lines = [line.strip("│ ") for line in text.splitlines()[1:]]
     paragraphs = itertools.groupby(lines, lambda line: re.fullmatch(r"[-─╰╯]*", line) is None)
     fault = next((" ".join(paragraph) for is_text, paragraph in paragraphs if is_text), text)
-    raise UserError(f"{_plainly(fault.strip().rstrip('.'))}; see --help")
+    flags = ["--help", *map(_flag, parameters.model_fields)]
+    raise UserError(f"{_plainly(fault.strip().rstrip('.'), flags)}; see --help")
 
 
-def _plainly(fault: str) -> str:
+def _plainly(fault: str, flags: Iterable[str]) -> str:
     """What tyro says is wrong, in the words of whoever typed it."""
+    if unknown := re.fullmatch(r"Unrecognized options: (\S+?)(?:[=,].*)?", fault):
+        what = "no flag of this command" if unknown[1].startswith("-") else "more than this command takes"
+        word = unknown[1].replace("_", "-")
+        # Two dashes alone make words alike.
+        meant = difflib.get_close_matches(word[2:], [flag[2:] for flag in flags], 1, 0.7) if word[:2] == "--" else []
+        return f"{unknown[1]} is {what}" + (f" (did you mean --{meant[0]}?)" if meant else "")
     if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", fault):
         choices = sorted(set(re.findall(r"'([^']+)'", choice[3])) - {"None"})
         return f"{choice[2]} {choice[1]}: give one of {', '.join(choices)}"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from console import UserError
+from console import UserError, missing
 from dataset.forms import Sample, exists, found_list, listed, samples, stem
 from dataset.forms.named import label_of_name
 from dataset.forms.normal import composed
@@ -40,7 +40,7 @@ def inputs(
         if not path:
             raise UserError("one of the paths to read is empty: give a picture, a folder or a list of pictures")
         if path != "-" and not exists(Path(path)):
-            raise UserError(f"{path} does not exist: give a picture, a folder or a list of pictures")
+            raise missing(path, "give a picture, a folder or a list of pictures")
     return _inputs(paths, stdin, label_pattern, root, labels)
 
 

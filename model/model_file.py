@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints
 
 import bounded
 import notation
-from console import UserError, atomic
+from console import UserError, atomic, did_you_mean
 from model import onnx_graph, onnx_metadata, runtimes
 from model.alphabet import Alphabet
 from model.calibration import COLDEST, HOTTEST
@@ -162,10 +162,11 @@ def locate(name_or_file: str, forms: Sequence[str] = FORMS) -> Path:
     if path.is_dir() and (path / "model.keras").is_file():
         return path / "model.keras"
     if not path.is_file():
-        names = ", ".join(sorted({file.stem for form in forms for file in SHIPPED.glob(f"*{form}")})) or "none yet"
+        names = sorted({file.stem for form in forms for file in SHIPPED.glob(f"*{form}")})
+        meant = did_you_mean(name_or_file, [*names, *map(str, path.parent.glob("*"))])
         raise UserError(
-            f"no model file {name_or_file}: give a {' or '.join(reversed(forms))} file, a run folder, or a shipped "
-            f"name ({names})"
+            f"no model file {name_or_file}: {meant + ' Or ' if meant else ''}give a {' or '.join(reversed(forms))} "
+            f"file, a run folder, or a shipped name ({', '.join(names) or 'none yet'})"
         )
     if path.suffix == ".tflite":
         raise UserError(f"{path} is for LiteRT, with which this kit does not read: give the .keras or .onnx file")

@@ -35,6 +35,8 @@ PATIENCE = 0.1
 #: Batches that are prepared ahead of the network: enough to hide a slow file, few enough to hold.
 BATCHES_AHEAD = 4
 ANY_TEXT = Constraint()
+#: Stands for the columns of an output that is no number.
+NO_NUMBER = -1
 #: Batches among which a network of any width looks for pictures of similar width.
 WINDOW = 8
 
@@ -196,16 +198,20 @@ class Reader:
         decoded: list[tuple[list[Decoded], int]] = [([], 0)] * len(images)
         for places in self._batches(images):
             outputs = self.outputs([images[place] for place in places])
-            steps = (outputs[0] if isinstance(outputs, list) else outputs).shape[1]
-            for place, texts in zip(places, self.decode(outputs), strict=True):
-                decoded[place] = texts, steps
+            parts = outputs if isinstance(outputs, list) else [outputs]
+            wrong = np.any([np.isnan(part).reshape(len(places), -1).any(axis=1) for part in parts], axis=0)
+            for place, texts, is_wrong in zip(places, self.decode(outputs), wrong, strict=True):
+                decoded[place] = texts, NO_NUMBER if is_wrong else parts[0].shape[1]
         remaining, readings = iter(decoded), []
         for source, fitted in prepared:
             if isinstance(fitted, str):
                 readings.append(Reading(source, error=fitted))
                 continue
             texts, steps = next(remaining)
-            if texts:
+            if steps == NO_NUMBER:
+                reason = "the network gives no number for this picture: its model file is damaged"
+                readings.append(Reading(source, error=reason))
+            elif texts:
                 found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
                 characters = self._characters(texts[0], fitted, steps)
                 far = is_far(self.card, fitted.own_width, fitted.own_height)

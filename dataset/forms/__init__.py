@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol, overload, runtime_checkable
 
 import numpy as np
 
-from console import UserError, warn
+from console import UserError, missing, warn
 from dataset.forms import (
     checked,
     delimited,
@@ -183,7 +183,7 @@ def _opened(
 ) -> tuple[Iterator[tuple[str, str]], Callable[[str], str]]:
     """Names and labels of all pictures, and the function from a name to where the picture is opened."""
     if not exists(path):
-        raise UserError(f"{path} does not exist: give a folder of labelled pictures, or a list of them")
+        raise missing(path, "give a folder of labelled pictures, or a list of them")
     labels = labels and not label_pattern
     form = next(form for name, form in FORMS.items() if (labels or name not in _FOR_LABELS) and form.matches(path))
     # What lies in the current folder is named without it; there begin, as on stdin, the paths that a pipe brings.

@@ -200,3 +200,9 @@ def test_weights_of_other_stages_are_refused(written: Path) -> None:
     card = replace(CARD, network="vgg_bigru")
     with pytest.raises(UserError, match="has network vgg_bilstm, this training asks for vgg_bigru"):
         transfer(str(written), build(card), card)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("captca", "captcha"), ("captcha-lite", "captcha_lite")])
+def test_a_name_that_is_almost_one_is_told(name: str, meant: str) -> None:
+    with pytest.raises(UserError, match=f"no model file {name}: did you mean {meant}\\?"):
+        model_file.locate(name)

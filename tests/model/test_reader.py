@@ -163,3 +163,15 @@ def test_a_forked_process_says_that_keras_would_hang(monkeypatch: pytest.MonkeyP
 def test_what_a_reader_cannot_do_is_an_error_in_one_sentence(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises((TypeError, UserError), match=re.escape(sentence)):
         Reader("captcha_lite", **given)
+
+
+def test_what_is_no_number_is_no_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        return [np.full((len(inputs["images"]), STEPS, 3), np.nan, np.float32)]
+
+    monkeypatch.setattr(model_file, "locate", lambda name: Path(name))
+    monkeypatch.setattr(model_file, "read_card", lambda path: told())
+    monkeypatch.setattr(model_file, "opened", lambda path: (run, told()))
+    (reading,) = Reader("told").read([np.zeros((32, 48), np.uint8)])
+    assert (reading.text, reading.probability) == ("", 0.0)
+    assert reading.error == "the network gives no number for this picture: its model file is damaged"
