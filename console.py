@@ -4,7 +4,7 @@ Every command of the kit is a function from its parameters to an exit code, hand
 
     0  all done
     1  done, but some inputs could not be read (each named on stderr, with the reason)
-    2  wrong use or nothing to do; one sentence says what to do instead
+    2  wrong use or nothing to do, also where no input could be read; one sentence says what to do instead
     130  interrupted, by Ctrl-C or SIGTERM
 """
 

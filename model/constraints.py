@@ -28,6 +28,9 @@ from console import UserError
 #: Patterns that need more are refused: parts with repeats written out, then states, edges; nested brackets, repeats.
 MOST_PARTS, MOST_STATES, MOST_EDGES, DEEPEST, MOST_REPEATS = 10_000, 20_000, 5_000_000, 50, 1_000
 
+#: Characters of a text in a lexicon, at the most: more than any picture shows.
+LONGEST_TEXT = 1_000
+
 Integers: TypeAlias = NDArray[np.int32]
 
 
@@ -601,6 +604,11 @@ def _read_texts(path: Path, alphabet: str) -> _Texts:
         raise UserError(
             f"{path}, line {first + 1}: the model cannot read {strange} in {text!r}, {len(lines):,} of "
             f"{filled.sum():,} texts have such characters; take them out, or take a model that reads them"
+        )
+    if len(long := np.flatnonzero(ends - starts > LONGEST_TEXT)):
+        raise UserError(
+            f"{path}, line {long[0] + 1}: a text of {(ends - starts)[long[0]]:,} characters, more than the "
+            f"{LONGEST_TEXT:,} that are searched for: write one text per line"
         )
     return _Texts(numbers, starts[filled], ends[filled])
 

@@ -246,3 +246,9 @@ def test_a_lexicon_of_any_size_is_a_few_arrays(tmp_path: Path) -> None:
     assert not automaton.accepts(numbers("000015", "0123456789"))
     assert automaton.fewest[0] == 6
     assert len(automaton.numbers) == automaton.states - 1
+
+
+def test_a_lexicon_of_one_endless_line_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lexicon.txt").write_text("AB\n\n" + 2_000 * "AB")
+    with pytest.raises(UserError, match=r"line 3: a text of 4,000 characters, more than the 1,000"):
+        Constraint(lexicon=tmp_path / "lexicon.txt").automaton("AB")
