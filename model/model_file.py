@@ -131,7 +131,8 @@ class Card:
 
 def _check_alphabet(characters: str) -> None:
     """Raise ValueError for what notation.alphabet would not have made."""
-    Alphabet(characters)
+    if not characters or len(set(characters)) < len(characters):
+        raise ValueError("the alphabet has no characters, or one of them twice")
     for character in characters:
         if notation.UNREADABLE.match(character):
             raise ValueError(f"the alphabet has the control character U+{ord(character):04X}")
@@ -210,7 +211,7 @@ def _entry(path: Path, name: str, largest: int) -> bytes:
     """
     with bounded.open_regular(path) as file:
         try:
-            _check_directory(file)
+            size = _checked_size(file)
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 if len({member.filename for member in members}) < len(members):
@@ -218,8 +219,8 @@ def _entry(path: Path, name: str, largest: int) -> bytes:
                 member = archive.getinfo(name)
                 if member.flag_bits & 1 or member.compress_type != zipfile.ZIP_STORED:
                     raise ValueError(f"its {name} is compressed or encrypted, which this kit never does")
-                if member.file_size > largest or member.compress_size != member.file_size:
-                    raise ValueError(f"its {name} has {member.file_size:,} bytes, more than {largest:,}")
+                if member.file_size > min(largest, size) or member.compress_size != member.file_size:
+                    raise ValueError(f"its {name} has {member.file_size:,} bytes, more than {min(largest, size):,}")
                 return archive.read(member)
         except (KeyError, ValueError):
             raise
@@ -227,8 +228,11 @@ def _entry(path: Path, name: str, largest: int) -> bytes:
             raise ValueError(str(error)) from error
 
 
-def _check_directory(file: BinaryIO) -> None:
-    """Raise ValueError where the end of a zip archive is not as this kit writes it: short, and the end of the file."""
+def _checked_size(file: BinaryIO) -> int:
+    """Bytes of a zip archive.
+
+    Raises ValueError where its end is not as this kit writes it: a short directory, and nothing behind it.
+    """
     size = file.seek(0, os.SEEK_END)
     if size > LARGEST_FILE:
         raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {LARGEST_FILE:,}")
@@ -240,6 +244,7 @@ def _check_directory(file: BinaryIO) -> None:
     entries, length = struct.unpack("<HI", end[-12:-6])
     if entries > MOST_ENTRIES or length > LARGEST_DIRECTORY:
         raise ValueError(f"it has {entries:,} entries, described in {length:,} bytes")
+    return size
 
 
 def save(model: Any, card: Card, path: Path) -> None:

@@ -38,8 +38,9 @@ def read(path: Path) -> dict[str, str]:
 def whole(path: Path) -> bytes:
     """The content of a file. Raises ValueError where it is larger than any that this kit writes."""
     with bounded.open_regular(path) as file:
-        _check_size(os.fstat(file.fileno()).st_size)
-        return file.read(LARGEST)
+        size = os.fstat(file.fileno()).st_size
+        _check_size(size)
+        return file.read(size)
 
 
 def graph(content: bytes) -> memoryview:

@@ -589,8 +589,6 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "Multiply": _both("Mul"),
     "OnesLike": _ones_like,
     "Permute": _permute,
-    # In files of earlier kits.
-    "ReLU": _relu,
     "Reshape": _reshape,
     "Sampler": _sampler,
     "Softmax": _along_last("Softmax"),

@@ -83,7 +83,10 @@ def test_a_file_of_an_earlier_kit_is_read(tmp_path: Path) -> None:
     ("field", "value"),
     [
         *[("head", value) for value in ("CTC", "", "rnn", 1, None)],
-        *[("alphabet", value) for value in ("", "aba", "a\nb", "a\x00", "a\u202eb", "\ud800", "\u212b", 1, ["a"])],
+        *[
+            ("alphabet", value)
+            for value in ("", "aba", "ab" * 1000, "a\nb", "a\x00", "a\u202eb", "\ud800", "\u212b", 1, ["a"])
+        ],
         *[(side, value) for side in ("width", "height") for value in (0, -1, 10_001, 10**30, True, 3.5, "128")],
         ("height", None),
         *[("rows", value) for value in (0, 5, None, 10**18)],
@@ -375,9 +378,14 @@ def test_entries_are_stored_plainly_each_once(written: Path, tmp_path: Path) -> 
     refuses(path, "there twice")
     data = written.read_bytes()
     directory = data.rindex(b"PK\x01\x02", 0, data.rindex(CARD_ENTRY.encode()))
-    for place, value, reason in ((8, 1, "encrypted"), (20, 1 << 31, "bytes, more than"), (42, 1 << 31, "damaged")):
+    for place, values, reason in (
+        (8, struct.pack("<H", 1), "encrypted"),
+        (20, struct.pack("<I", 1 << 31), "bytes, more than"),
+        (20, struct.pack("<II", 1 << 20, 1 << 20), "bytes, more than" if len(data) < 1 << 20 else "damaged"),
+        (42, struct.pack("<I", 1 << 31), "damaged"),
+    ):
         changed = bytearray(data)
-        struct.pack_into("<H" if value == 1 else "<I", changed, directory + place, value)
+        changed[directory + place : directory + place + len(values)] = values
         path.write_bytes(changed)
         refuses(path, reason)
     path.write_bytes(data[:-22] + b"PK\x06\x07" + bytes(16) + data[-22:])
