@@ -12,31 +12,37 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib
 import io
+import math
 import os
 import random
+import runpy
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
 
+# Run as a script, the folder of this file is on the path, not the clone.
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
 #: Seconds that processes have to end in, once the one that started them is gone.
 PATIENCE = 15.0
 
-#: Entries of model files and states that hold times.
-_TIMES = ("metadata.json", "history.npy")
+#: Entries of model files and states that hold times, or a hash of a file that does.
+_TIMES = ("metadata.json", "history.npy", "model.npy")
 #: What libraries leave in the temporary folder whenever they are used (onnxruntime).
 _OF_LIBRARIES = (".ses",)
 
@@ -58,6 +64,8 @@ class Job:
     vary: tuple[str, ...] = ()
     #: Whether files appear one by one: in between there may be some of them.
     one_by_one: bool = False
+    #: Whether it works with Keras.
+    keras: bool = False
 
 
 def pictures(folder: Path, count: int = 64) -> None:
@@ -87,7 +95,7 @@ def converted(form: str) -> Job:
         shutil.rmtree(folder / "data")
         pictures(folder)
 
-    command = ["-m", "dataset", "convert", "data"]
+    command = ["dataset", "convert", "data"]
     return Job([*command, "out", "--form", form], "out", begin, vary=("lock.mdb",))
 
 
@@ -96,7 +104,7 @@ def resumed(folder: Path, command: list[str]) -> list[str]:
 
 
 _TRAINING = "training.py --data data --run out --preset lite --size 48x32 --batch-size 16 --epochs 3 --from random"
-_GENERATE = "-m generate_captcha --out out --count 400 --workers 2 --seed 5"
+_GENERATE = "generate_captcha --out out --count 400 --workers 2 --seed 5"
 JOBS: dict[str, Job] = {
     "generate": Job(_GENERATE.split(), "out", lambda folder: None, one_by_one=True),
     "generate-line": Job(
@@ -114,33 +122,79 @@ JOBS: dict[str, Job] = {
     "train": Job(
         [*_TRAINING.split(), "--augmentation", "0"], "out", pictures, resumed,
         ("log.txt", "events.out", "curves.png", "training.lock", ".cache"),
+        keras=True,
     ),
-    "export": Job("export.py captcha_lite --out out.onnx".split(), "out.onnx", with_earlier("out.onnx")),
+    "export": Job("export.py captcha_lite --out out.onnx".split(), "out.onnx", with_earlier("out.onnx"), keras=True),
 }  # fmt: skip
 
 
-def arguments(folder: Path, command: list[str]) -> list[str]:
-    script = [] if command[0] == "-m" else [str(ROOT / command[0])]
-    return [sys.executable, *script, *(command[1:] if script else command)]
+class Process:
+    """A command in a forked process: what it imports is there already, so that most of its time it works.
 
+    It has a group of its own, and `tmp` beside its folder for temporary files.
+    """
 
-def start(folder: Path, command: list[str]) -> subprocess.Popen[str]:
-    """The command in a group of its own, with a temporary folder of its own."""
-    temporary = folder.with_name("tmp")
-    temporary.mkdir(exist_ok=True)
-    environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        arguments(folder, command), cwd=folder, env=environment, start_new_session=True, text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    def __init__(self, folder: Path, command: list[str]) -> None:
+        self._command, self._log = command, folder.with_name("log.txt")
+        folder.with_name("tmp").mkdir(exist_ok=True)
+        self.pid = os.fork()
+        if not self.pid:
+            self._run(folder)
+
+    def _run(self, folder: Path) -> NoReturn:
+        try:
+            os.setsid()
+            os.chdir(folder)
+            tempfile.tempdir = os.environ["TMPDIR"] = str(folder.with_name("tmp"))
+            out = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            for descriptor in (1, 2):
+                os.dup2(out, descriptor)
+            module, *argv = self._command
+            sys.argv = [module, *argv]
+            if module.endswith(".py"):
+                runpy.run_path(str(ROOT / module), run_name="__main__")
+            else:
+                runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            sys.stdout.flush()
+            os._exit(stop.code if isinstance(stop.code, int) else 1)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(1)
+
+    def wait(self, seconds: float = math.inf) -> bool:
+        """Whether the process ends within some seconds. Raises RuntimeError where it fails."""
+        due = time.monotonic() + seconds
+        while time.monotonic() < due:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                if status:
+                    code = os.waitstatus_to_exitcode(status)
+                    raise RuntimeError(f"{' '.join(self._command)}: exit code {code}: {self._log.read_text()[-800:]}")
+                return True
+            time.sleep(0.005)
+        return False
+
+    def kill(self, whole_group: bool) -> None:
+        """Kill it, and its helpers as well or not; they have to end by themselves."""
+        (os.killpg if whole_group else os.kill)(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        due = time.monotonic() + PATIENCE
+        while time.monotonic() < due:
+            try:
+                os.killpg(self.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.05)
+        os.killpg(self.pid, signal.SIGKILL)
+        raise RuntimeError(f"helpers are still at work {PATIENCE:.0f} s after their parent was killed")
 
 
 def run(folder: Path, command: list[str]) -> None:
     """Run a command to its end. Raises RuntimeError where it fails."""
-    with start(folder, command) as process:
-        _, errors = process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode}: {errors[-800:]}")
+    Process(folder, command).wait()
 
 
 def files(folder: Path, job: Job) -> Files:
@@ -177,45 +231,21 @@ def undisturbed(folder: Path, job: Job) -> tuple[Files, Files, float, float]:
     entries = set(folder.rglob("*"))
     started = time.monotonic()
     first = None
-    with start(folder, job.command) as process:
-        while process.poll() is None:
-            time.sleep(0.01)
-            if first is None and set(folder.rglob("*")) != entries:
-                first = time.monotonic() - started
-        took = time.monotonic() - started
-        if process.returncode:
-            assert process.stderr
-            raise RuntimeError(
-                f"{' '.join(job.command)}: exit code {process.returncode}: {process.stderr.read()[-800:]}"
-            )
+    process = Process(folder, job.command)
+    while not process.wait(0.01):
+        if first is None and set(folder.rglob("*")) != entries:
+            first = time.monotonic() - started
+    took = time.monotonic() - started
     return before, files(folder, job), first or 0.0, took
 
 
 def killed(folder: Path, job: Job, delay: float, whole_group: bool) -> bool:
     """Start the command and kill it after `delay` seconds; whether it was still at work."""
-    process = start(folder, job.command)
-    with process:
-        try:
-            process.wait(delay)
-        except subprocess.TimeoutExpired:
-            (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
-            process.wait()
-            return True
-        finally:
-            _no_process_left(process.pid)
-    return False
-
-
-def _no_process_left(group: int) -> None:
-    due = time.monotonic() + PATIENCE
-    while time.monotonic() < due:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    os.killpg(group, signal.SIGKILL)
-    raise RuntimeError(f"helpers are still at work {PATIENCE:.0f} s after their parent was killed")
+    process = Process(folder, job.command)
+    if process.wait(delay):
+        return False
+    process.kill(whole_group)
+    return True
 
 
 def one_kill(folder: Path, job: Job, before: Files, after: Files, delay: float, whole_group: bool) -> tuple[bool, str]:
@@ -253,9 +283,23 @@ def one_kill(folder: Path, job: Job, before: Files, after: Files, delay: float, 
     return at_work, ""
 
 
+def preload(job: Job) -> None:
+    """Import what the command will."""
+    names = ["dataset.__main__", "generate_captcha.__main__", "generate_captcha.styles.captcha", "onnxruntime"]
+    for name in [*names, "generate_captcha.styles.line", "model.reader", "prediction"]:
+        importlib.import_module(name)
+    if job.keras:
+        from model.network import import_keras
+
+        import_keras()
+        importlib.import_module("tensorflow")
+        importlib.import_module("onnx")
+
+
 def campaign(name: str, kills: int, seed: int, work: Path) -> Counter[str]:
     """Kill one command so many times; what was wrong, and how often."""
     job, folder = JOBS[name], work / name / "folder"
+    preload(job)
     folder.parent.mkdir()
     before, after, first, took = undisturbed(folder, job)
     wrong, at_work, tries = Counter[str](), 0, 0
