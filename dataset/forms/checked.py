@@ -20,6 +20,9 @@ _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _DATE = re.compile(rf"\d{{1,2}}-{_MONTH}(?:-\d{{2,4}})?|{_MONTH}-\d{{2}}|\d{{4}}-\d\d-\d\d 00:00:00", re.IGNORECASE)
 _TRUTH = ("TRUE", "FALSE")
 
+#: Characters that a path may have.
+LONGEST_NAME = 4096
+
 #: Line numbers that a sentence lists, and that are kept.
 _LISTED, _KEPT = 5, 1000
 
@@ -32,6 +35,9 @@ def rows(path: Path, entries: Iterable[Entry], tell: bool = True) -> Iterator[tu
     doubts = _Doubts()
     for entry in entries:
         name, label = name_of(entry.name), label_of(entry.label, entry.quoted)
+        if len(name) > LONGEST_NAME:
+            # No file has such a name: the picture is one that cannot be read, and is told of in one line.
+            name = short(name)
         if name:
             yield name, doubts.seen(entry.line, label)
     doubts.refuse_boxes(path)

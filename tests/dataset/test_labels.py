@@ -598,3 +598,11 @@ def test_a_picture_that_is_a_link_to_itself_is_one_that_cannot_be_read(tmp_path:
     contents = dataset.examine(dataset.collect(tmp_path))
     assert list(contents.names) == ["AB_1.png"]
     assert [name for name, _ in contents.unreadable] == ["CD_2.png"]
+
+
+def test_a_name_of_100_000_characters_is_a_picture_that_is_not_there(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path, ["a.png"])
+    (tmp_path / "l.jsonl").write_text(f'{{"file": "a.png", "label": "x"}}\n{{"file": "{"b" * 100_000}.png"}}\n')
+    contents = dataset.examine(dataset.collect(tmp_path / "l.jsonl"))
+    assert list(contents.labels) == ["x"]
+    assert [(len(name) < 200, reason) for name, reason in contents.unreadable] == [(True, "no such file")]
