@@ -16,6 +16,7 @@ from typing import NamedTuple
 from console import UserError, warn
 from dataset.forms import checked, delimited, icdar, json_file, json_lines, listed, placed, plain
 from dataset.forms.normal import short
+from dataset.forms.text import NotText
 from picture import PICTURE_SUFFIXES
 
 #: Asked in this order.
@@ -60,7 +61,7 @@ def found(path: Path) -> list[Found]:
             beside = {stem for name in pictures for stem in _stems(name) if stem in beside}
     names = [
         name
-        for name in sorted(names)
+        for name in sorted(names, key=lambda name: (name.lower().endswith(".txt"), name))
         if not name.startswith(".") and not (name.lower().endswith((".txt", ".json")) and beside & _stems(name))
     ]
     names = [name for name in names if name.lower() not in _OTHERS]
@@ -89,10 +90,15 @@ def _looked_at(path: Path, name: str) -> Found | None:
         for row in islice(checked.rows(file, form.entries(file, _silent), tell=False), _LOOKED_AT):
             rows.append(row)
     except UserError as error:
-        fault = f"cannot be read as a list ({error})"
+        why = f"cannot be read as a list ({error})"
+        is_table = form in (delimited, json_lines)
         # What names none of the pictures is none of our business, whatever it is.
         if not rows:
-            return Found(name, form, fault) if _mentions(file, path) else None
+            # A table may have been saved in another encoding; whoever reads it is told.
+            unused = None if is_table and isinstance(error, NotText) else why
+            return Found(name, form, unused) if _mentions(file, path) else None
+        # A table that breaks off is the one that is meant, and an error for whoever reads it.
+        fault = fault if is_table else why
     except OSError:
         return None
     names = list(dict.fromkeys(row_name for row_name, _ in rows if row_name))

@@ -48,6 +48,10 @@ class Entry(NamedTuple):
     quoted: bool = False  #: the label stands in quotes: white space at its ends is meant
 
 
+class NotText(UserError):
+    """A list in an encoding that is not known."""
+
+
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 text that are not blank, with their numbers from 1 and their line ends.
 
@@ -75,7 +79,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                     if line.strip():
                         yield number, line
             except UnicodeDecodeError:
-                raise UserError(f"{path} is not UTF-8 text: save the list as UTF-8, or give a folder") from None
+                raise NotText(f"{path} is not UTF-8 text: save the list as UTF-8, or give a folder") from None
             except OSError as error:
                 raise UserError(f"{path} cannot be read ({error.strerror}): give another list, or a folder") from None
 

@@ -606,3 +606,23 @@ def test_a_name_of_100_000_characters_is_a_picture_that_is_not_there(tmp_path: P
     contents = dataset.examine(dataset.collect(tmp_path / "l.jsonl"))
     assert list(contents.labels) == ["x"]
     assert [(len(name) < 200, reason) for name, reason in contents.unreadable] == [(True, "no such file")]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("file,label\n0000.png,é\n".encode("cp1252"), "metadata.csv is not UTF-8 text"),
+        (b'file,label\n0000.png,x\n0001.png,"y\n0002.png,z\n', "metadata.csv, line 3: a quote opens there"),
+    ],
+)
+def test_a_table_in_a_folder_that_cannot_be_read_is_an_error(data: bytes, said: str, tmp_path: Path) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "metadata.csv").write_bytes(data)
+    with pytest.raises(UserError, match=said):
+        pairs(tmp_path)
+
+
+def test_a_text_in_another_encoding_is_no_list(tmp_path: Path) -> None:
+    touched(tmp_path, ["AB_1.png"])
+    (tmp_path / "notes.txt").write_bytes("AB_1.png is bläh\n".encode("cp1252"))
+    assert pairs(tmp_path) == [("AB_1.png", "AB")]
