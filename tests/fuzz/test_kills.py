@@ -1,0 +1,19 @@
+"""What was finished is whole when a command is killed, and the next run leaves nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are forked")
+
+
+def test_commands_that_are_killed() -> None:
+    command = [sys.executable, "benchmarks/kills.py", "--kills", "2", "--only", "predict-json", "convert-folder"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
