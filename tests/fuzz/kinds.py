@@ -231,15 +231,15 @@ def read_models(case: Case, rng: random.Random) -> Facts:
         case.library(lambda: _read_card(name))
         return {}
     if what == 1:
-        return _evaluated(case, name)
+        return _evaluated(case, "pics", name)
     return predicted(case, rng, "pics", model=name)
 
 
-def _evaluated(case: Case, model: str) -> Facts:
+def _evaluated(case: Case, path: str, model: str, *flags: str) -> Facts:
     import evaluation
 
-    code = case.command(evaluation.main, EvaluationParameters, "pics", "--model", model, "--json", "out.json").code
-    if code != console.WRONG_USE:
+    argv = [path, "--model", model, "--json", "out.json", *flags]
+    if case.command(evaluation.main, EvaluationParameters, *argv).code != console.WRONG_USE:
         strict_json(Path("out.json"))
     return {}
 
@@ -276,7 +276,7 @@ def resumed(case: Case, rng: random.Random) -> Facts:
     import training
 
     if rng.random() < 0.3:
-        return _evaluated(case, "r")
+        return _evaluated(case, "data", "r", *rng.choice(((), ("--follow",), ("--report", "out"))))
     case.command(training.main, TrainingParameters, "--resume", "--run", "r")
     return {}
 

@@ -147,7 +147,8 @@ def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str
     with tempfile.TemporaryDirectory(prefix="crnn-kit-fuzz-") as place:
         work = Path(place)
         (work / "tmp").mkdir()
-        base = _memory("VmRSS"), _memory("VmSize")
+        # Pages of files are not inherited.
+        base = _memory("RssAnon"), _memory("VmSize")
         started = time.monotonic()
         child = os.fork()
         if not child:
