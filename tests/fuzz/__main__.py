@@ -58,7 +58,7 @@ class Campaign:
         def run(case: Case) -> Facts:
             return self.kind.run(case, random.Random(f"run {self.name} {self.seed} {index}"))
 
-        verdict = judge(self._case, run, self.kind.writes)
+        verdict = judge(self._case, run, self.kind.writes, self.kind.seconds)
         strays = [mutation for mutation in mutations if Path(mutation.path).name in self.kind.strays]
         if not verdict.wrong and self.kind.same == "untouched" and 2 in verdict.codes and not strays:
             verdict.wrong = verdict.signature = "a file stops the whole folder"
@@ -66,7 +66,7 @@ class Campaign:
             of = variant, next(iter(verdict.facts)).split(" ")[0] if self.kind.same == "untouched" else ""
             if of not in self._expected:
                 self._sound(variant, self._case)
-                sound = judge(self._case, run, self.kind.writes)
+                sound = judge(self._case, run, self.kind.writes, self.kind.seconds)
                 self._expected[of] = sound.facts
             found = kinds.wrong_facts(self.kind, self._expected[of], verdict.facts, mutations)
             verdict.wrong, verdict.signature = found, f"other facts: {found.split(' ')[0]}" if found else ""

@@ -61,6 +61,8 @@ class Kind:
     writes: tuple[str, ...] = ("out", ".cache")
     #: Modules that are imported once for all cases.
     imports: tuple[str, ...] = ()
+    #: Seconds of processor time that a case may take.
+    seconds: int = 10
     #: Cases in the test suite; 0 where making the seeds takes too long.
     cases: int = 0
     #: Called in the case's folder before it is spoilt: what depends on its path.
@@ -344,7 +346,7 @@ KINDS: dict[str, Kind] = {
     "keras": Kind(seeds.keras_models, read_models, "checked", within="model", imports=(*_LIGHT, *_KERAS), cases=2),
     "all_onnx": Kind(seeds.all_onnx_models, read_models, "checked", within="model", imports=_LIGHT),
     "all_keras": Kind(seeds.all_keras_models, read_models, "checked", within="model", imports=(*_LIGHT, *_KERAS)),
-    "trainings": Kind(seeds.trainings, resumed, "none", (), "r/", ("r", "out", ".cache"), (*_LIGHT, *_KERAS)),
+    "trainings": Kind(seeds.trainings, resumed, "none", (), "r/", ("r", "out", ".cache"), (*_LIGHT, *_KERAS), 60),
 }  # fmt: skip
 
 

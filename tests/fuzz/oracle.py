@@ -1,7 +1,7 @@
 """Run one case in a process of its own, and judge what it did.
 
-The process is forked, so that modules are imported once. It may use :data:`CPU` seconds and :data:`MEMORY` bytes, and
-must not wait for anything. What the commands write through Python and what C libraries write to the same terminal are
+The process is forked, so that modules are imported once. It has bounds on processor time and memory, and must not wait
+for anything. What the commands write through Python and what C libraries write to the same terminal are
 kept apart: the latter is a failure.
 """
 
@@ -31,8 +31,8 @@ from typing import Any, NamedTuple, NoReturn
 import console
 import parameter
 
-#: What a case may use: seconds of processor time, and bytes of memory beyond those of the process that forks.
-CPU, MEMORY = 10, 1 << 30
+#: Bytes of memory that a case may use beyond those of the process that forks.
+MEMORY = 1 << 30
 #: Address space beyond that of the process that forks: a mistake must not take the machine down.
 _ADDRESSES = 4 << 30
 #: No file may grow beyond this.
@@ -141,8 +141,11 @@ def table(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str, ...]) -> Verdict:
-    """Run a case in `folder`, in a process of its own; entries that begin with one of `writes` may change there."""
+def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str, ...], seconds: int) -> Verdict:
+    """Run a case in `folder`, in a process of its own that may use so many seconds of processor time.
+
+    Entries that begin with one of `writes` may change there.
+    """
     before = _content(folder, writes)
     with tempfile.TemporaryDirectory(prefix="crnn-kit-fuzz-") as place:
         work = Path(place)
@@ -152,7 +155,7 @@ def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str
         started = time.monotonic()
         child = os.fork()
         if not child:
-            _run(folder, work, run, base[1])
+            _run(folder, work, run, base[1], seconds)
         status, usage, stuck = _wait(child)
         verdict = _verdict(work, status, stuck)
         verdict.seconds = time.monotonic() - started
@@ -169,7 +172,7 @@ def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str
     return verdict
 
 
-def _run(folder: Path, work: Path, run: Callable[[Case], dict[str, str]], size: int) -> NoReturn:
+def _run(folder: Path, work: Path, run: Callable[[Case], dict[str, str]], size: int, seconds: int) -> NoReturn:
     """What the forked process does."""
     case, found = Case(), dict[str, Any]()
     try:
@@ -189,7 +192,7 @@ def _run(folder: Path, work: Path, run: Callable[[Case], dict[str, str]], size: 
         ):  # fmt: skip
             resource.setrlimit(kind, (limit, limit))
         used = sum(os.times()[:2])
-        resource.setrlimit(resource.RLIMIT_CPU, (int(used) + CPU, int(used) + CPU + 5))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used) + seconds, int(used) + seconds + 5))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         try:
             found["facts"] = run(case)
@@ -253,7 +256,7 @@ def _verdict(work: Path, status: int, stuck: bool) -> Verdict:
         frames = [match for match in re.finditer(r'File "(.+)", line (\d+)', stacks) if _is_ours(match[1])]
         place = f"{Path(frames[0][1]).name}:{frames[0][2]}" if frames else "?"
         end = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit {status}"
-        kind = "hangs" if stuck else f"takes more than {CPU} s" if end == "SIGXCPU" else f"ends by {end}"
+        kind = "hangs" if stuck else "takes too long" if end == "SIGXCPU" else f"ends by {end}"
         verdict.wrong = verdict.signature = f"{kind} at {place}"
     if not verdict.wrong and (said := next((word for word in _NEVER if word in output), None)):
         line = next(line for line in output.splitlines() if said in line)
