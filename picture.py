@@ -260,8 +260,8 @@ def load(path: Path | str, options: Options = USUAL) -> bytes:
 def _read(file: int, size: int, options: Options) -> bytes:
     _refuse_large(size, options)
     # One byte more tells whether that was all: files of /proc claim to be empty, and some never end.
-    data = os.read(file, min(size, START) + 1)
-    if len(data) <= min(size, START) and len(data) == size:
+    data = os.read(file, min(size or START, START) + 1)
+    if len(data) == size <= START:
         return data
     parts, total = [data], len(data)
     while data and total <= options.max_bytes and begins_a_picture(parts[0]):

@@ -17,6 +17,10 @@ MOST_SIDE = 1_000_000
 #: Scans that a progressive JPEG may have. libjpeg-turbo's developers know of no use for more ("Two Issues with the JPEG
 #: Standard", 2015), and each costs a pass over all pixels.
 MOST_SCANS = 100
+#: Pixels of all scans together, above which a progressive JPEG may only have as many scans as programs usually make.
+SCANNED_PIXELS, USUAL_SCANS = 500_000_000, 20
+#: Bytes of a Netpbm picture whose samples are decimal numbers. Pillow takes a second for two million of them.
+MOST_PLAIN_TEXT = 8 << 20
 #: Chunks, segments or pages that are looked at, and tags of a TIFF page.
 MOST_PARTS, MOST_TAGS = 100_000, 4_096
 
@@ -62,6 +66,8 @@ def header(data: bytes) -> Header | None:
         # Of one that is stored from its first row on, the height is negative.
         return Header("BMP", sizes[0], abs(sizes[1]))
     if netpbm := _NETPBM.match(data):
+        if data[1:2] in (b"1", b"2", b"3") and len(data) > MOST_PLAIN_TEXT:
+            raise UnreadablePicture("a Netpbm picture of many numbers in plain text: convert it to PNG")
         return Header("PPM", int(netpbm[1]), int(netpbm[2]))
     return None
 
@@ -150,8 +156,9 @@ def _jpeg(data: bytes) -> Header:
             if data.rfind(b"\xff\xd9", place) < 0:
                 raise UnreadablePicture("truncated")
             # What follows the end may hold anything, a film even; only where there is much of it a closer look pays.
-            if data.count(b"\xff\xda", place) > MOST_SCANS and _scans(data, place) > MOST_SCANS:
-                raise UnreadablePicture(f"a progressive JPEG of more than {MOST_SCANS} scans, which takes for ever")
+            most = max(USUAL_SCANS, min(MOST_SCANS, SCANNED_PIXELS // max(1, found.width * found.height)))
+            if data.count(b"\xff\xda", place) > most and _scans(data, place, most) > most:
+                raise UnreadablePicture(f"a JPEG of more than {most} scans, which take too long: save it again")
             return found
         place += 2 + length
     raise UnreadablePicture(f"damaged: more than {MOST_PARTS:,} segments")
@@ -161,7 +168,7 @@ def _jpeg(data: bytes) -> Header:
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
-def _scans(data: bytes, place: int) -> int:
+def _scans(data: bytes, place: int, most: int) -> int:
     """The scans of a JPEG from the first one's place on, no more than one beyond the limit."""
     scans = 0
     for _ in range(MOST_PARTS):
@@ -169,7 +176,7 @@ def _scans(data: bytes, place: int) -> int:
         if marker is None or marker[0] == b"\xff\xd9" or marker.end() + 2 > len(data):
             return scans
         scans += marker[0] == b"\xff\xda"
-        if scans > MOST_SCANS:
+        if scans > most:
             return scans
         place = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
     raise UnreadablePicture(f"damaged: more than {MOST_PARTS:,} segments")

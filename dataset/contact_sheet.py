@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import unicodedata
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from console import warn
 from notation import UNREADABLE
 from picture import Image, fit
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
+
+    #: Characters of a caption in one font.
+    Run = tuple[str, FreeTypeFont]
 
 #: Picture, caption and gap, in pixels.
 _CELL, _CAPTION, _GAP = (160, 80), 20, 8
@@ -55,42 +60,100 @@ def contact_sheet(
         draw.rectangle((x - 1, y - 1, x + width, y + height), outline="#d0d0d0")
         colour = "#c01818" if index in wrong else "black"
         # One line: of several the layout engine makes none.
-        text, font = _fitting(UNREADABLE.sub("\ufffd", caption), width)
-        draw.text((x + width / 2, y + height + _CAPTION / 2), text, fill=colour, font=font, anchor="mm")
+        runs = _fitting(UNREADABLE.sub("\ufffd", caption), width)
+        left, middle = x + (width - _length(runs)) / 2, y + height + _CAPTION / 2
+        for text, font in runs:
+            draw.text((left, middle), text, fill=colour, font=font, anchor="lm")
+            left += font.getlength(text)
     return np.asarray(sheet)
 
 
-def _fitting(caption: str, width: int) -> tuple[str, FreeTypeFont]:
-    """The caption and a font of the size at which it fits, cut where no legible size does."""
+def _fitting(caption: str, width: int) -> list[Run]:
+    """The caption in fonts of the size at which it fits, cut where no legible size does."""
     for size in (14, 12, 10, 8):
-        font = _font(frozenset(caption), size)
-        if font.getlength(caption) <= width:
-            return caption, font
-    while caption and font.getlength(caption + "…") > width:
+        runs = _runs(caption, size)
+        if _length(runs) <= width:
+            return runs
+    while caption and _length(runs := _runs(caption + "…", size)) > width:
         caption = caption[:-1]
-    return caption + "…", font
+    return runs
+
+
+def _length(runs: Sequence[Run]) -> float:
+    return sum(font.getlength(text) for text, font in runs)
+
+
+def _runs(caption: str, size: int) -> list[Run]:
+    """The caption in pieces, each with the first font that has its characters."""
+    paths = _fonts(frozenset(caption))
+    pieces: list[tuple[str, str]] = []
+    for character in caption:
+        has = [path for path in paths if ord(character) in _cover(path)] or [paths[0]]
+        # Marks and spaces stay with the letters before them, as far as their font has them.
+        stays = unicodedata.category(character)[0] in "MCZ" and pieces and pieces[-1][1] in has
+        path = pieces[-1][1] if stays else has[0]
+        if pieces and pieces[-1][1] == path:
+            pieces[-1] = (pieces[-1][0] + character, path)
+        else:
+            pieces.append((character, path))
+    return [(text, _font(path, size)) for text, path in pieces]
 
 
 @lru_cache(maxsize=1024)
-def _font(characters: frozenset[str], size: int) -> FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings, or the first font of the system that has more of the characters."""
-    import matplotlib
-    from PIL import ImageFont
+def _fonts(characters: frozenset[str]) -> tuple[str, ...]:
+    """DejaVu Sans, which matplotlib brings, and as few fonts of the system as have the other characters.
 
-    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    if not all(ord(character) in _cover(str(path)) for character in characters):
+    Warns, once for each script, of characters that no font has.
+    """
+    import matplotlib
+
+    fonts = [str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))]
+    missing = {ord(character) for character in characters} - _cover(fonts[0])
+    if missing:
         from matplotlib.font_manager import findSystemFonts
 
-        candidates = [str(path), *sorted(findSystemFonts())]
-        path = Path(max(candidates, key=lambda font: sum(ord(character) in _cover(font) for character in characters)))
-    return ImageFont.truetype(str(path), size)
+        candidates = sorted(findSystemFonts())
+        while candidates and (most := max(candidates, key=lambda font: len(missing & _cover(font)))):
+            if not missing & _cover(most):
+                break
+            fonts.append(most)
+            missing -= _cover(most)
+    if scripts := sorted({_script(chr(point)) for point in missing} - _named):
+        _named.update(scripts)
+        warn(
+            f"no installed font has the characters of {', '.join(scripts)}, so contact sheets show boxes: install a "
+            "font that has them, such as Noto Sans"
+        )
+    return tuple(fonts)
+
+
+#: Scripts that no font has and of which a warning has told.
+_named: set[str] = set()
+
+
+def _script(character: str) -> str:
+    if unicodedata.category(character)[0] not in "LM":
+        return "symbols"
+    # The first word of a letter's name is its script: HANGUL SYLLABLE HA, CJK UNIFIED IDEOGRAPH-4E00.
+    script = unicodedata.name(character, "another").partition(" ")[0]
+    return script if script == "CJK" else script.title()
 
 
 @lru_cache(maxsize=1024)
-def _cover(font: str) -> frozenset[int]:
+def _font(path: str, size: int) -> FreeTypeFont:
+    from PIL import ImageFont
+
+    return ImageFont.truetype(path, size)
+
+
+@lru_cache(maxsize=1024)
+def _cover(path: str) -> frozenset[int]:
+    """The characters that a font has outlines for."""
     from fontTools.ttLib import TTFont, TTLibError
 
     try:
-        return frozenset(TTFont(font, fontNumber=0, lazy=True).getBestCmap() or ())
-    except (OSError, TTLibError, KeyError, AssertionError, struct.error):
+        font = TTFont(path, fontNumber=0, lazy=True)
+        # Those that have pictures for glyphs, emoji mostly, come in one size.
+        return frozenset(font.getBestCmap() or ()) if {"glyf", "CFF ", "CFF2"} & set(font.keys()) else frozenset()
+    except (OSError, TTLibError, KeyError, AssertionError, ValueError, EOFError, struct.error):
         return frozenset()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import struct
 import subprocess
 import sys
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -335,3 +339,335 @@ def test_pad_keeps_the_aspect_and_takes_the_colour_of_the_border() -> None:
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm"])
 def test_suffixes(suffix: str) -> None:
     assert suffix in picture.PICTURE_SUFFIXES
+
+
+def truncated_jpeg(**options: Any) -> bytes:
+    """A JPEG of which the second half is missing, with the mark of its end."""
+    data = encoded(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), "JPEG", **options)
+    return data[: len(data) // 2] + b"\xff\xd9"
+
+
+def png(rows: bytes, width: int = 64, height: int = 64, colour: int = 2, extra: bytes = b"", depth: int = 8) -> bytes:
+    """A PNG of `rows`, compressed already, with right checksums whatever they hold."""
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + extra + png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")
+
+
+ROWS = b"\0".join([b"", *[bytes(range(192))] * 64])
+PACKED = zlib.compress(ROWS)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        truncated_jpeg(),
+        truncated_jpeg(restart_marker_rows=1),
+        jpeg_claiming(4000, 4000),
+        png(zlib.compress(ROWS[: len(ROWS) // 2])),
+        png(PACKED[: len(PACKED) // 2]),
+        png(PACKED[: len(PACKED) // 2] + bytes(len(PACKED) // 2)),
+        png(zlib.compress(b"\x09" + ROWS[1:])),
+        png(zlib.compress(ROWS[: len(ROWS) // 2]), extra=png_chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\0\0\0\0\0")),
+        png(zlib.compress(ROWS[: len(ROWS) // 2]), extra=png_chunk(b"tRNS", bytes(6))),
+    ],
+    ids=range(9),
+)
+def test_what_decoders_fill_up_is_unreadable(data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnreadablePicture, match=r"truncated|damaged"):
+        picture.read(data, 1)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(scene(), "JPEG", quality=95, subsampling=0)[:-2] + b"\1\2\3\xff\xd9",
+        png(zlib.compress(ROWS + bytes(99))),
+        png(PACKED, extra=png_chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(bytes(40_000_000)))),
+        png(PACKED, extra=png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(40_000_000)))),
+        png(PACKED, extra=png_chunk(b"gAMA", bytes(4))),
+    ],
+    ids=["extraneous bytes", "too much data", "profile", "comment", "gamma"],
+)
+def test_harmless_faults_are_read_without_a_word(data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    assert len(np.unique(picture.read(data, 3))) > 1
+    assert capfd.readouterr() == ("", "")
+
+
+def test_messages_belong_to_the_thread_whose_picture_they_are_about() -> None:
+    sound = encoded(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), "JPEG")
+
+    def readable(data: bytes) -> bool:
+        try:
+            picture.read(data, 1)
+        except UnreadablePicture:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(readable, [sound, truncated_jpeg()] * 50))
+    assert found == [True, False] * 50
+
+
+def progressive(scans: int, side: int = 64) -> bytes:
+    data = encoded(pillow.new("L", (side, side)), "JPEG", progressive=True)
+    last = data.rfind(b"\xff\xda")
+    return data[:last] + data[last:-2] * scans + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(("scans", "side"), [(40_000, 64), (101, 64), (30, 4_900)])
+def test_a_jpeg_of_very_many_scans_is_refused(scans: int, side: int) -> None:
+    with pytest.raises(UnreadablePicture, match=r"a JPEG of more than .* scans"):
+        picture.read(progressive(scans, side), 1)
+
+
+def test_usual_progressive_files_are_read() -> None:
+    assert picture.read(progressive(10), 1).shape == (64, 64, 1)
+    # What follows the end, as the film of a phone's "live" picture, has no scans.
+    assert picture.read(progressive(1) + b"\xff\xda" * 500, 1).shape == (64, 64, 1)
+
+
+def tiff_with_tags(count: int, values: int) -> bytes:
+    """A TIFF of 64 KB with tags that all point at the same bytes."""
+    tags = b"".join(struct.pack("<HHII", 1000 + tag % 60_000, 1, values, 8) for tag in range(count))
+    return b"II*\0" + struct.pack("<I", 65_536) + bytes(65_528) + struct.pack("<H", count) + tags + bytes(4)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff_with_tags(1_000, 65_000),
+        tiff_with_tags(60_000, 0),
+        b"\xff\xd8" + b"\xff" * 2_000_000,
+        b"\xff\xd8" + b"\xff\xfe\0\2" * 500_000,
+        b"\x89PNG\r\n\x1a\n" + png_claiming(9, 9)[8:33] + png_chunk(b"IDAT", b"") * 150_000,
+        b"P3\n2000 2000 255\n" + b"7 " * 12_000_000,
+        png_claiming(25_000_000, 1),
+        png_claiming(1, 2_000_000),
+    ],
+    ids=["tags of one place", "tags", "fill bytes", "comments", "chunks", "plain text", "strip", "column"],
+)
+def test_bombs_are_refused(data: bytes) -> None:
+    with pytest.raises(UnreadablePicture, match=r"damaged|plain text|on a side"):
+        picture.read(data, 1)
+
+
+def test_a_webp_is_refused_before_its_canvas_is_made() -> None:
+    data = bytearray(encoded(pillow.new("RGBA", (16, 16)), "WEBP", lossless=True))
+    bits = 9_999 | 9_998 << 14 | 1 << 28
+    place = data.index(b"VP8L") + 9
+    data[place : place + 4] = struct.pack("<I", bits)
+    if data[12:16] == b"VP8X":
+        data[24:30] = (9_999).to_bytes(3, "little") + (9_998).to_bytes(3, "little")
+    with pytest.raises(UnreadablePicture, match="claims 10000x9999 pixels, more than 25 million"):
+        picture.read(bytes(data), 1)
+
+
+def test_max_pixels() -> None:
+    data = encoded(scene(), "PNG")
+    assert picture.read(data, 1, picture.Options(40 * 24)).shape == (24, 40, 1)
+    for kind in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM"):
+        with pytest.raises(UnreadablePicture, match="claims 40x24 pixels, more than"):
+            picture.read(encoded(scene(), kind), 1, picture.Options(40 * 24 - 1))
+
+
+def test_large_files_are_not_read(tmp_path: Path) -> None:
+    for name, start in (("a.png", b""), ("b.png", encoded(scene(), "PNG"))):
+        with (tmp_path / name).open("wb") as file:
+            file.write(start)
+            file.truncate(4 << 40)
+        with pytest.raises(UnreadablePicture, match="4,398,047 MB, more than 150 MB"):
+            picture.read(tmp_path / name, 1)
+    large = io.BytesIO(encoded(scene(), "PNG") + bytes(20_000_000))
+    with pytest.raises(UnreadablePicture, match="MB, more than 17 MB"):
+        picture.read(large, 1, picture.Options(1_000_000))  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="Linux only")
+def test_a_file_that_claims_to_be_empty() -> None:
+    with pytest.raises(UnreadablePicture, match="not a picture"):
+        picture.read("/proc/self/maps", 1)
+
+
+def test_a_file_larger_than_its_first_block(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    for size in (picture.START - 1, picture.START, picture.START + 1):
+        data = encoded(image, "PNG") + b"\0"
+        (tmp_path / "a.png").write_bytes(encoded(scene(), "BMP") + bytes(size))
+        check_scene(picture.read(tmp_path / "a.png", 3))
+    (tmp_path / "b.png").write_bytes(data)
+    assert (picture.read(tmp_path / "b.png", 3) == image).all()
+
+
+def test_large_pictures_wait_for_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "SMALL", 0)
+    monkeypatch.setattr(picture, "_room", picture._Room(24 * 40 * 12))
+    busy, most = 0, 0
+    lock = threading.Lock()
+    decode = cv2.imdecode
+
+    def imdecode(data: Any, flag: int) -> Any:
+        nonlocal busy, most
+        with lock:
+            busy, most = busy + 1, max(most, busy + 1)
+        time.sleep(0.01)
+        with lock:
+            busy -= 1
+        return decode(data, flag)
+
+    monkeypatch.setattr(cv2, "imdecode", imdecode)
+    with ThreadPoolExecutor(4) as pool:
+        for image in pool.map(lambda _: picture.read(encoded(scene(), "PNG"), 3), range(8)):
+            check_scene(image)
+    assert most == 1
+
+
+@pytest.mark.parametrize("mode", ["8", "16", "palette"])
+@pytest.mark.parametrize(("ink", "ground"), [(0, 255), (100, 255), (255, 0), (200, 0)])
+def test_ink_on_transparency_is_laid_on_what_shows_it(mode: str, ink: int, ground: int) -> None:
+    opaque = np.zeros((24, 40), np.uint8)
+    opaque[8:16, 5:35] = 255
+    rgba = np.dstack([np.full((24, 40, 3), ink, np.uint8), opaque])
+    if mode == "16":
+        data = cv2.imencode(".png", rgba.astype(np.uint16) * 257)[1].tobytes()
+    elif mode == "palette":
+        image = pillow.fromarray((opaque > 0).astype(np.uint8), "P")
+        image.putpalette([9, 9, 9, ink, ink, ink])
+        data = encoded(image, "PNG", transparency=0)
+    else:
+        data = encoded(rgba, "PNG")
+    read = picture.read(data, 1)
+    assert (read[8:16, 5:35] == ink).all()
+    assert (read[:8] == ground).all()
+
+
+def test_what_is_opaque_for_the_most_part_has_its_own_ground() -> None:
+    rgba = np.full((24, 40, 4), 255, np.uint8)
+    rgba[:3] = 0
+    assert (picture.read(encoded(rgba, "PNG"), 1) == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "array"])
+def test_an_alpha_that_is_nothing_everywhere_is_ignored(kind: str) -> None:
+    rgba = np.dstack([scene(), np.zeros((24, 40), np.uint8)])
+    if kind == "array":
+        check_scene(picture.decode(rgba, 3).image)
+    elif kind == "PNG":
+        check_scene(picture.read(encoded(rgba, kind), 3))
+    else:
+        check_scene(picture.read(cv2.imencode(".bmp", np.dstack([scene()[..., ::-1], rgba[..., 3:]]))[1].tobytes(), 3))
+
+
+def test_bands_of_a_large_picture_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgba = np.random.default_rng(0).integers(0, 256, (50, 40, 4), np.uint8)
+    deep = rgba.astype(np.uint16) * 257
+    sources = [encoded(rgba, kind) for kind in ("PNG", "TIFF")] + [cv2.imencode(".png", deep)[1].tobytes()]
+    whole = [picture.read(data, channels) for data in sources for channels in (1, 3)]
+    monkeypatch.setattr(picture, "BAND", 40 * 7)
+    parts = [picture.read(data, channels) for data in sources for channels in (1, 3)]
+    assert all((one == other).all() for one, other in zip(whole, parts, strict=True))
+
+
+def frames_of(kind: str) -> bytes:
+    frames = [pillow.new("RGB", (40, 24), (value, value, value)) for value in (10, 120, 240)]
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_the_frame_that_is_asked_for(kind: str) -> None:
+    data = frames_of(kind)
+    for frame, value in {"first": 10, "2": 120, "last": 240, "3": 240}.items():
+        decoded = picture.decode(data, 1, picture.Options(frame=frame))
+        assert decoded.frames == 3
+        assert abs(int(decoded.image[3, 3, 0]) - value) <= 2
+    with pytest.raises(UnreadablePicture, match="it has 3 frames, and number 4 was asked for"):
+        picture.read(data, 1, picture.Options(frame="4"))
+    # Other pictures have one frame, whichever is asked for.
+    check_scene(
+        picture.read(
+            encoded(scene(), kind, **({"lossless": True} if kind == "WEBP" else {})), 3, picture.Options(frame="4")
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        bytearray(encoded(scene(), "PNG")),
+        memoryview(encoded(scene(), "PNG")),
+        io.BytesIO(encoded(scene(), "PNG")),
+        pillow.fromarray(scene()),
+        pillow.open(io.BytesIO(encoded(scene(), "TIFF"))),
+        pillow.fromarray(np.dstack([scene(), np.full((24, 40), 255, np.uint8)])),
+        scene(),
+        scene().astype(np.uint16) * 257,
+    ],
+    ids=["bytearray", "memoryview", "BytesIO", "Pillow", "Pillow's file", "Pillow RGBA", "uint8", "uint16"],
+)
+def test_what_programs_have_in_memory(source: Any) -> None:
+    check_scene(picture.decode(source, 3).image)
+
+
+def closed() -> io.BytesIO:
+    file = io.BytesIO(encoded(scene(), "PNG"))
+    file.close()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (closed(), "a file that cannot be read .*closed.*open it again"),
+        (io.StringIO("text"), "a file opened as text: open it with"),
+        (io.BytesIO(), r"zero bytes: .*seek\(0\)"),
+        (scene() / 255.0, r"give \(array \* 255\).astype\(np.uint8\)"),
+        (scene().astype(float), r"give array.astype\(np.uint8\)"),
+        (scene().astype(np.int64) * 300, "give it scaled to 0 to 255"),
+        (scene()[..., 0] > 9, r"give \(array \* 255\)"),
+        (scene().transpose(2, 0, 1), r"channels first: give array.transpose\(1, 2, 0\)"),
+        (base64.b64encode(encoded(scene(), "PNG")).decode(), "base64, not a path.*base64.b64decode"),
+        (base64.b64encode(encoded(scene(), "JPEG")), "base64, not a path.*base64.b64decode"),
+        ("data:image/png;base64,iVBORw0KGgo", "a data: URL"),
+        ("https://example.org/a.png", "an https address, and nothing is fetched: download it"),
+        ("file:///tmp/a.png", "give the path without file://"),
+        (["a.png"], "a list is no picture"),
+    ],
+    ids=range(14),
+)
+def test_what_is_given_in_place_of_a_picture_is_named(source: Any, reason: str) -> None:
+    with pytest.raises(UnreadablePicture, match=reason):
+        picture.decode(source, 1)
+
+
+def test_without_pillow_what_is_no_picture_is_not_said_to_need_it() -> None:
+    code = """
+import sys
+sys.modules["PIL"] = None
+import picture
+for data in (b"GARBAGE", b"BM is a text", b"P5 is none", b"\\x89PNX", open(sys.argv[1], "rb").read()):
+    try:
+        picture.read(data, 1)
+    except picture.UnreadablePicture as error:
+        print(error)
+"""
+    path = Path(__file__).parent / "conftest.py"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:5] == ["not a picture"] * 5
+
+
+def test_a_picture_that_takes_too_much_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(cv2, "imdecode", full)
+    with pytest.raises(UnreadablePicture, match="more memory than is free"):
+        picture.read(encoded(scene(), "PNG"), 1)
+
+
+def test_plain_pictures() -> None:
+    image = np.full((24, 40, 3), 7, np.uint8)
+    assert picture.is_plain(image)
+    image[3, 4, 1] = 8
+    assert not picture.is_plain(image)
+    assert not picture.is_plain(scene())

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import matplotlib
 import numpy as np
 import pytest
 
 import dataset
+from dataset.contact_sheet import _cover, _fonts, _runs
 
 
 def reddish(sheet: np.ndarray) -> int:
@@ -62,3 +67,35 @@ def test_any_caption(caption: str) -> None:
 
 def test_nothing_to_show() -> None:
     assert dataset.contact_sheet([], []).shape[2] == 3
+
+
+def test_a_script_without_a_font_is_named_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
+    monkeypatch.setattr(sys.modules["dataset.contact_sheet"], "_named", set())
+    _fonts.cache_clear()
+    picture = np.full((20, 40, 1), 60, np.uint8)
+    for _ in range(2):
+        dataset.contact_sheet([picture] * 4, ["47하1693", "皖A77Z41", "ภาษา", "שלום AB"])
+    _fonts.cache_clear()
+    told = capsys.readouterr().err
+    assert [script for script in ("Hangul", "CJK", "Thai") if told.count(script) == 1] == ["Hangul", "CJK", "Thai"]
+    assert "Hebrew" not in told
+    assert "install a font that has them" in told
+
+
+def test_each_character_has_the_first_font_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a caption in two scripts, each part is drawn with a font of its own."""
+    fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    other = str(fonts / "STIXGeneral.ttf")
+    only_stix = next(chr(point) for point in sorted(_cover(other) - _cover(str(fonts / "DejaVuSans.ttf"))))
+    monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [other])
+    _fonts.cache_clear()
+    runs = _runs(f"AB {only_stix}7", 14)
+    _fonts.cache_clear()
+    assert [(text, font.getname()[0]) for text, font in runs] == [
+        ("AB ", "DejaVu Sans"),
+        (only_stix, "STIXGeneral"),
+        ("7", "DejaVu Sans"),
+    ]
