@@ -67,6 +67,9 @@ FRAME_PIXELS = 500_000_000
 #: Pixels that are converted together where a picture has more.
 BAND = 1 << 20
 
+#: Why a picture is not read where memory runs out.
+NO_MEMORY = "it takes more memory than is free: make it smaller"
+
 #: Names of odd pictures in a sentence.
 NAMED = 3
 
@@ -175,7 +178,7 @@ def decode(source: Any, channels: int, options: Options = USUAL) -> Decoded:
         if hasattr(source, "read"):
             return _decode_file(_content(source, options), channels, options)
     except MemoryError:
-        raise UnreadablePicture("it takes more memory than is free: make it smaller") from None
+        raise UnreadablePicture(NO_MEMORY) from None
     raise UnreadablePicture(
         f"a {type(source).__name__} is no picture: give a path, the bytes of a file, an open file or an array of uint8"
     )
@@ -255,6 +258,8 @@ def load(path: Path | str, options: Options = USUAL) -> bytes:
         raise UnreadablePicture(_named(str(path)) or reason) from None
     except ValueError:  # a NUL in the name
         raise UnreadablePicture("no such file") from None
+    except MemoryError:
+        raise UnreadablePicture(NO_MEMORY) from None
 
 
 def _read(file: int, size: int, options: Options) -> bytes:

@@ -191,7 +191,7 @@ class Reader:
         except picture.UnreadablePicture as error:
             return str(error)
         except (MemoryError, cv2.error):
-            return "it takes more memory than is free: make it smaller"
+            return picture.NO_MEMORY
 
     def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> list[Reading]:
         images = [fitted.image for _, fitted in prepared if not isinstance(fitted, str)]
