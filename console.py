@@ -401,7 +401,8 @@ def _bar(title: str, total: int | None, unit: str) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        # Paths stand in it, and brackets in those are no markup.
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -409,7 +410,7 @@ def _bar(title: str, total: int | None, unit: str) -> Iterator[Advance]:
     )
     # Left alone, rich would take stdout for its terminal too, and results with it.
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(title, total=total, rate="")
+        task = bar.add_task(printable(title), total=total, rate="")
 
         def advance(count: int, new_total: int | None = None) -> None:
             bar.update(task, advance=count, total=new_total or bar.tasks[0].total)

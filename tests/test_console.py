@@ -282,7 +282,11 @@ def test_a_bar_on_the_terminal_leaves_stdout_alone(tmp_path: Path) -> None:
     import pty
 
     terminal, stderr = pty.openpty()
-    script = "import console\nwith console.progress('making', 3) as advance:\n    print('result')\n    advance(3)\n"
+    # Paths may stand in the title.
+    script = (
+        "import console\nwith console.progress('making [/b] \\x1b[2J', 3) as advance:\n"
+        "    print('result')\n    advance(3)\n"
+    )
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT, check=True)
     os.close(stderr)
     os.close(terminal)

@@ -274,6 +274,40 @@ def test_formulas_are_marked_where_that_is_asked_for(
     assert predict(".", "--csv-safe")[0] == console.WRONG_USE
 
 
+def test_a_full_disk_ends_the_command_wherever_it_is_met() -> None:
+    """With a real reader, whose threads are at work: in the first row, between, in the last, and at the end."""
+    story = """
+import contextlib, errno, sys
+import prediction
+from model import tables
+from parameter import PredictionParameters
+
+@contextlib.contextmanager
+def full(at):
+    rows = 0
+    def add(row):
+        nonlocal rows
+        rows += 1
+        if rows == at: raise OSError(errno.ENOSPC, 'full')
+    yield add
+    if at is None: raise OSError(errno.ENOSPC, 'full')
+
+failed = 0
+for at in (1, 2, 20, 36, None):
+    tables.csv_table = lambda *_: full(at)
+    parameters = PredictionParameters(paths=('DB/samples',), model='captcha_lite', csv='o.csv', batch_size=2)
+    try:
+        prediction.main(parameters)
+    except OSError as error:
+        # Its traceback holds what was half read.
+        kept = error
+        failed += 1
+sys.exit(failed)
+"""
+    done = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 5, done.stderr
+
+
 #: Escape sequence, line break, tab, backspace, direction of writing, C1, separator of lines, no Unicode.
 CONTROL = ["\x1b[31m", "\n", "\r", "\t", "\x08", "\u202e", "\x9b2J", "\u2028", "\udce9"]
 
