@@ -395,7 +395,7 @@ class UnpackParameters(Parameters):
     max_size: Annotated[
         Optional[str],
         AfterValidator(lambda text: text and _checked_byte_count(text)),
-        chosen("SIZE", "100 times the archive, at least 1GB"),
+        chosen("SIZE", "100 times the archive, at least 250MB"),
     ] = Field(None, description="Bytes to unpack at the most, such as 50GB.")
 
 

@@ -33,7 +33,7 @@ _LONGEST_NAME, _DEEPEST_NAME = 1000, 50
 
 #: Times the archive's size that it may unpack to, unless --max-size says otherwise, and what is always allowed.
 #: Pictures hardly shrink; text and bitmaps of one colour do, up to about a thousand times.
-_RATIO, _ALWAYS = 100, 10**9
+_RATIO, _ALWAYS = 100, 250 * 10**6
 
 #: Bytes of a header in a tar that has the long name or the properties of the next member.
 _LARGEST_HEADER = 1 << 20
