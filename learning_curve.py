@@ -58,7 +58,8 @@ def main(parameters: LearningCurveParameters) -> int:
             print("pictures\tright\tlow\thigh")
         points.append(tested(run, test, number))
         history, _ = RunFolder(run).progress()
-        if learning_curve.still_falling([row.get("validation_loss", 0.0) for row in history]):
+        validation, training = ([row.get(name, 0.0) for row in history] for name in ("validation_loss", "loss"))
+        if learning_curve.too_short(validation, training):
             falling.append(number)
         low, high = points[-1].interval
         print(f"{number}\t{points[-1].exact_match:.4f}\t{low:.4f}\t{high:.4f}")

@@ -18,6 +18,7 @@ LEARNT = 0.1
 FLAT = 0.05
 #: A loss that falls by this part of it, and this much, is still falling.
 FALLING = 0.1
+FEW_EPOCHS = 10
 
 
 @dataclass(frozen=True)
@@ -98,11 +99,19 @@ def answer(points: Sequence[Point]) -> str:
     )
 
 
-def still_falling(losses: Sequence[float]) -> bool:
-    """Whether validation losses, one per epoch, still fell at the end, so that more epochs would have lowered them.
+def too_short(validation_losses: Sequence[float], losses: Sequence[float]) -> bool:
+    """Whether a training ended while its losses, one per epoch, still fell, so that more epochs would have helped.
 
-    They did when the last third of the epochs lowered the least loss by a tenth, and by 0.1 nats per text: the end of a
-    training, at a low learning rate, lowers it a little even where nothing is left to learn.
+    The loss of the training pictures also falls where these are learnt by heart. It counts only where there were too
+    few epochs for that, in which the validation loss may stand still before anything is learnt.
+    """
+    return _fell(validation_losses) or (len(losses) < FEW_EPOCHS and _fell(losses))
+
+
+def _fell(losses: Sequence[float]) -> bool:
+    """Whether the last third of the epochs lowered the least loss by a tenth, and by 0.1 nats per text.
+
+    The end of a training, at a low learning rate, lowers it a little even where nothing is left to learn.
     """
     border = len(losses) - max(1, len(losses) // 3)
     if not border:
@@ -115,8 +124,8 @@ def too_few_epochs(falling: Sequence[int]) -> str:
     """What to do where the trainings on so many pictures each ended while their losses fell, in words."""
     which = " and ".join(filter(None, [", ".join(f"{number:,}" for number in falling[:-1]), f"{falling[-1]:,}"]))
     return (
-        f"with {which} pictures the validation loss still fell when the training ended: more --epochs would read "
-        "better, and what more pictures bring is not known before; try --training='--epochs N' with twice as many"
+        f"with {which} pictures the loss still fell when the training ended, so that more pictures may bring more or "
+        "less than this says: try --training='--epochs N' with twice as many epochs"
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from model.learning_curve import Point, answer, draw, fitted, still_falling, too_few_epochs
+from model.learning_curve import Point, answer, draw, fitted, too_few_epochs, too_short
 
 
 def points(exponent: float, images: int = 100_000) -> list[Point]:
@@ -61,9 +61,16 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     ],
 )
 def test_losses_that_fall_to_the_end_ask_for_more_epochs(losses: list[float], falling: bool) -> None:
-    assert still_falling(losses) == falling
+    assert too_short(losses, [1.0] * len(losses)) == falling
+
+
+def test_the_training_loss_counts_only_in_short_trainings() -> None:
+    still = [14.0, 14.1]
+    assert too_short(still, [30.0, 20.0])
+    assert not too_short(still, [30.0, 29.0])
+    assert not too_short(still * 10, [30.0 / epoch for epoch in range(1, 21)])
 
 
 def test_trainings_that_were_too_short_are_named() -> None:
-    assert "with 50, 100 and 1,200 pictures the validation loss still fell" in too_few_epochs([50, 100, 1200])
+    assert "with 50, 100 and 1,200 pictures the loss still fell" in too_few_epochs([50, 100, 1200])
     assert "with 50 pictures the" in too_few_epochs([50])
