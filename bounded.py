@@ -65,13 +65,24 @@ def read_json(path: Path | str, largest: int = LARGEST) -> Any:
     Raises OSError when the file cannot be opened, ValueError with the reason when it holds nothing that this kit
     could have written.
     """
+    return json_value(read_text(path, largest))
+
+
+def read_text(path: Path | str, largest: int) -> str:
+    """The text of a UTF-8 file of at most `largest` bytes, without a byte order mark, line ends as they are.
+
+    Raises OSError when the file cannot be opened, ValueError with the reason when it is no such file.
+    """
     with open_regular(path) as file:
-        data = file.read(largest + 1)
+        try:
+            data = file.read(largest + 1)
+        except OSError as error:
+            # Files of the system, such as /proc/self/mem, open and cannot be read.
+            raise ValueError(f"it cannot be read: {error.strerror}") from None
     if len(data) > largest:
         raise ValueError(f"it is larger than {largest:,} bytes")
     try:
-        # An editor may have put a byte order mark before it.
-        return json_value(data.decode("utf-8-sig"))
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
 

@@ -217,6 +217,7 @@ class Parameters(BaseModel):
             return cls(**bounded.read_json(path))
         except (ValueError, TypeError, UserError) as error:
             reason = "it holds no parameters by name" if isinstance(error, TypeError) else str(error)
+            reason = reason if len(reason) <= 200 else f"{reason[:120]} … {reason[-60:]}"
             raise UserError(
                 f"{path} is no parameter file of this kit ({reason.removesuffix('; see --help')}): mend it, or take "
                 "another copy"

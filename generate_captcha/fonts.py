@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import importlib.util
 import struct
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import bounded
 from console import UserError
 
 if TYPE_CHECKING:
@@ -60,7 +62,11 @@ def choose(folder: str | None, names: Sequence[str], alphabet: str, *, any_: boo
     for path in paths:
         faces = characters(path)
         lacking = [[character for character in alphabet if character not in has] for has in faces]
-        fonts += [Font(path, face) for face, missing in enumerate(lacking) if not missing]
+        found = [Font(path, face) for face, missing in enumerate(lacking) if not missing]
+        if folder is not None:
+            for font in found:
+                _refuse_damaged(font, alphabet)
+        fonts += found
         if all(lacking):
             missing = min(lacking, key=len)
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
@@ -75,6 +81,20 @@ def choose(folder: str | None, names: Sequence[str], alphabet: str, *, any_: boo
     if not fonts and lacks:
         raise lacks
     return fonts
+
+
+def _refuse_damaged(font: Font, alphabet: str) -> None:
+    """Raise UserError for a font that FreeType cannot draw the characters of `alphabet` with, or draws nothing for."""
+    from PIL import ImageFont
+
+    try:
+        opened = ImageFont.truetype(str(font.path), 32, index=font.face)
+        for character in alphabet:
+            # Without a glyph's outline, pictures would lack a character that their labels have.
+            if not opened.getmask(character).getbbox() and unicodedata.category(character)[0] not in "CMZ":
+                raise ValueError(f"it draws nothing for {character!r}")
+    except (OSError, ValueError, OverflowError, MemoryError) as error:
+        raise UserError(f"{font.path} is damaged ({error}): remove it or choose another --fonts") from error
 
 
 @functools.cache  # an import path is searched for each package
@@ -103,15 +123,17 @@ def _in_folder(folder: str) -> list[Path]:
 
 def characters(path: Path) -> list[set[str]]:
     """The characters that a font file has glyphs for, face by face. Raises UserError when it is no font."""
-    from fontTools.ttLib import TTCollection, TTFont, TTLibError
+    from fontTools.ttLib import TTCollection, TTFont
 
     try:
-        with path.open("rb") as file:
+        with bounded.open_regular(path) as file:
             collection = file.read(4) == b"ttcf"
         with TTCollection(path, lazy=True) if collection else TTFont(path, lazy=True) as opened:
             faces = opened.fonts if collection else [opened]
             found = [_characters(face) for face in faces]
-    except (TTLibError, AssertionError, KeyError, ValueError, EOFError, struct.error) as error:
+    except Exception as error:  # fontTools raises whatever a damaged file makes it stumble over.
+        if isinstance(error, OSError) and error.filename:
+            raise
         raise UserError(f"{path} is no font that can be read ({error}): remove it or choose another --fonts") from error
     return [has & TEX for has in found] if path.name in TEX_FONTS else found
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as pillow
 
+import bounded
 from console import UserError
 from generate_captcha.camera import Bank
 from generate_captcha.style import Image, Source
@@ -102,13 +103,14 @@ class Pictures:
         for path in self.paths:
             try:
                 # How it begins: of pictures that are damaged further on, drawing tells.
-                pillow.open(path).close()
-            except OSError as error:
-                raise UserError(f"--backgrounds: {path} is no picture: remove it") from error
+                with bounded.open_regular(path) as file:
+                    pillow.open(file).close()
             except pillow.DecompressionBombError as error:
                 raise UserError(
                     f"--backgrounds: {path} is too large ({error}): make it smaller or remove it"
                 ) from error
+            except Exception as error:  # Pillow raises whatever a damaged file makes it stumble over.
+                raise UserError(f"--backgrounds: {path} is no picture: remove it") from error
         files = "\n".join(f"{path.name} {path.stat().st_size}" for path in self.paths)
         return f"{len(self.paths)} pictures sha256:{hashlib.sha256(files.encode()).hexdigest()}"
 

@@ -97,9 +97,18 @@ class Style(ABC):
     def picture(self, index: int) -> tuple[Image, str]:
         """Picture `index`: uint8 (height, width, 3) in RGB order (equal channels when grey), and its text.
 
-        Raises UserError when the text cannot be drawn so that it can be read (styles line and plate).
+        Raises UserError when the text cannot be drawn so that it can be read (styles line and plate), or a font of the
+        user's turns out to be damaged.
         """
-        image, label = self._picture(self._source(index))
+        try:
+            image, label = self._picture(self._source(index))
+        except OSError as error:
+            # What FreeType raises has no number.
+            if error.errno is None and self._parameters.fonts is not None:
+                raise UserError(
+                    f"a font of --fonts {self._parameters.fonts} is damaged ({error}): remove it"
+                ) from error
+            raise
         if self.grey:
             image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         return image, label

@@ -8,11 +8,11 @@ those that belong to the one before or behind them (Unicode's line breaking, UAX
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+import bounded
 from console import UserError
 from generate_captcha.style import Source
 
@@ -28,6 +28,8 @@ CLOSING = (
     "。．，、！？：；…）］｝〉》」』】〕〗’”%℃‰·ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ.,!?:;)]}»"
 )
 OPENING = "（［｛〈《「『【〔〖‘“([{«"
+#: Bytes of a file of texts.
+LARGEST = 1024**3
 #: Characters that are looked at together.
 PART = 1 << 20
 #: Invisible characters that shape their neighbours; others of their kind are left out.
@@ -81,10 +83,10 @@ class Texts:
 def _read(path: str) -> str:
     """The file's lines that are not blank, composed (NFC), spaces made single, a line feed around each."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"--text {path}: it is not UTF-8 text; save it as UTF-8") from error
-    except (FileNotFoundError, IsADirectoryError) as error:
+        text = bounded.read_text(path, LARGEST)
+    except ValueError as error:
+        raise UserError(f"--text {path}: {error}; give a UTF-8 text file with a line of text per line") from error
+    except FileNotFoundError as error:
         raise UserError(f"--text {path}: no such file; give a UTF-8 text file with a line of text per line") from error
     lines = [" ".join(line.split()) for line in unicodedata.normalize("NFC", text).splitlines()]
     text = "\n".join(["", *filter(None, lines), ""])

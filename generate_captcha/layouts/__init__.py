@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+import bounded
 import console
 import notation
 from console import UserError
@@ -25,6 +26,8 @@ from generate_captcha.lettering import Face, MissingFont
 from generate_captcha.patterns import Pattern, PatternError
 
 FOLDER = Path(__file__).parent
+#: Bytes of a layout; the longest of ours has some thousands.
+LARGEST = 1024**2
 SUFFIX = ".toml"
 #: The font of bands, stickers and frames.
 SMALL_FACE = "SourceSansPro-Bold.ttf"
@@ -277,10 +280,10 @@ def read(path: Path, fonts: list[Font] | None = None) -> Layout:
     """The layout of a file. Raises UserError, in one sentence, for whatever is wrong with it."""
     text = ""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = bounded.read_text(path, LARGEST)
         layout = Layout(**tomllib.loads(text))
         _complete(layout, path, fonts)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason, _, place = str(error)[:200].partition(" (at line ")
         where = f", line {place.partition(',')[0]}" if place else ""
         raise UserError(f"{path}{where}: it is no TOML file ({reason}): mend it there") from error
@@ -289,7 +292,7 @@ def read(path: Path, fonts: list[Font] | None = None) -> Layout:
         raise UserError(f"{path}{_line(text, wrong)}: {wrong}") from error
     except _Wrong as wrong:
         raise UserError(f"{path}{_line(text, wrong)}: {wrong}") from wrong
-    except TypeError as error:
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}: mend it there") from error
     except MissingFont as error:
         raise MissingFont(f"{path}: {error}") from error

@@ -230,6 +230,9 @@ class RunFolder:
             raise
         except Exception as error:  # NumPy and zipfile raise whatever a damaged file makes them stumble over.
             reason = str(error).partition("\n")[0] or type(error).__name__
+            if "pickle" in reason:
+                # NumPy goes on with how to load it all the same.
+                reason = "it holds pickled objects, which are not loaded"
             raise UserError(f"{self.state} is damaged ({reason}): start another run --from {self.path}") from error
 
 

@@ -20,6 +20,7 @@ import pytest
 import generate_captcha.corpus
 from console import UserError
 from generate_captcha import style_of, write_corpus
+from generate_captcha.fonts import brought
 from parameter import GenerateParameters
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -216,6 +217,44 @@ def test_a_pipe_in_a_corpus_is_named_and_not_waited_for(name: str, tmp_path: Pat
     os.mkfifo(tmp_path / name)
     with pytest.raises(UserError, match=rf"{name} (does not say how .* a named pipe|is not the list|is no file)"):
         write_corpus(parameters(tmp_path, **listed))
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "circle", "unreadable", "folder"])
+@pytest.mark.parametrize("flag", ["text", "layouts", "fonts", "backgrounds"])
+def test_what_flags_name_and_is_no_file_ends_in_one_sentence(flag: str, what: str, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    path = own / {"text": "a.txt", "layouts": "a.toml", "fonts": "a.ttf", "backgrounds": "a.png"}[flag]
+    if what == "pipe":
+        os.mkfifo(path)
+    elif what == "folder":
+        path.mkdir()
+    else:
+        # The last opens, and cannot be read.
+        path.symlink_to({"device": "/dev/zero", "circle": path.name, "unreadable": "/proc/self/mem"}[what])
+    style = {"layouts": "plate", "fonts": "line"}.get(flag, "line")
+    given = {"style": style, "size": "", "length": "", flag: str(own if flag in ("fonts", "backgrounds") else path)}
+    with pytest.raises((UserError, OSError)) as stop:
+        write_corpus(GenerateParameters(out=str(tmp_path / "c"), count=2, workers=1, **given))  # type: ignore[arg-type]
+    # The command turns an error of the system with a name into a sentence.
+    assert isinstance(stop.value, UserError) or str(path) in str(stop.value)
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("style", ["captcha", "lines", "line"])
+@pytest.mark.parametrize("damage", ["cut", "glyphs", "tables"])
+def test_a_damaged_font_is_named(damage: str, style: str, tmp_path: Path) -> None:
+    data = bytearray(brought("DejaVuSans.ttf").read_bytes())
+    if damage == "cut":
+        del data[len(data) // 2 :]
+    else:
+        # Its table of tables, or the outlines of its glyphs.
+        place = data.index(b"glyf") if damage == "tables" else 250_000
+        data[place : place + (4 if damage == "tables" else 400_000)] = bytes(4 if damage == "tables" else 400_000)
+    (tmp_path / "fonts").mkdir()
+    (tmp_path / "fonts" / "own.ttf").write_bytes(data)
+    with pytest.raises(UserError, match=r"own\.ttf is (damaged|no font)"):
+        write_corpus(parameters(tmp_path / "c", style=style, fonts=str(tmp_path / "fonts"), size="120x32"))
 
 
 def test_a_picture_that_a_power_cut_left_empty_is_drawn_again(tmp_path: Path) -> None:
