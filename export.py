@@ -10,6 +10,7 @@ import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one s
 
 # isort: split
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from parameter import ExportParameters
 
 #: Labelled pictures that --int8 finds ranges with, at the most: every other one. The loss is measured on the rest.
 CALIBRATING = 200
+#: A loss that chance explains with less is a loss.
+SIGNIFICANT = 0.05
 
 
 def main(parameters: ExportParameters) -> int:
@@ -27,21 +30,22 @@ def main(parameters: ExportParameters) -> int:
 
     model, out = model_file.locate(parameters.model, model_file.TRAINED), Path(parameters.out)
     if parameters.int8:
-        return export_int8(model, out, parameters.int8, parameters.label_pattern)
+        return export_int8(model, out, parameters)
     comparison = export.export(model, parameters.form, out)
     console.say(f"{out}: {comparison}")
     return console.ALL_DONE
 
 
-def export_int8(model: Path, out: Path, path: str, label_pattern: str | None) -> int:
-    """Export exactly and in integers, keep the second, and print what both read."""
+def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
+    """Export exactly and in integers, print what both read, and keep the second unless it reads worse."""
     import dataset
     from model import export, model_file
     from model.alphabet import told_unknown
     from model.reader import Reader
-    from model.scores import read_and_score
+    from model.scores import read_labelled, score_read
 
-    labelled = [sample for sample in dataset.collect(path, label_pattern) if sample.label]
+    path = parameters.int8 or ""
+    labelled = [sample for sample in dataset.collect(path, parameters.label_pattern) if sample.label]
     if len(labelled) < 2:
         raise UserError(f"{path} has {len(labelled)} pictures with a label, --int8 needs two: see --label-pattern")
     if hopeless := told_unknown([sample.label for sample in labelled], model_file.read_card(model).alphabet):
@@ -50,15 +54,35 @@ def export_int8(model: Path, out: Path, path: str, label_pattern: str | None) ->
     others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / "exact.onnx"
-        print(f"float32: {export.export(model, 'onnx', exact)}")
-        scores, _ = read_and_score(Reader(str(exact)), others)
-        print(f"float32: {scores}, {exact.stat().st_size / 1e6:.1f} MB")
-    found = export.export_int8(model, out, [sample.path for sample in calibrating])
-    # Which of them cannot be read has been said.
-    scores, _ = read_and_score(Reader(str(out)), others, tell=False)
-    print(f"int8: {scores}, {out.stat().st_size / 1e6:.1f} MB, ranges found with {found:,} other pictures")
-    all_read = found == len(calibrating) and not scores.unreadable
+        console.say(f"float32: {export.export(model, 'onnx', exact)}")
+        before = read_labelled(Reader(str(exact)), others)
+        unreadable = len(others) - len(before)
+        console.say(f"float32: {score_read(before, unreadable)}, {exact.stat().st_size / 1e6:.1f} MB")
+    with console.atomic(out) as temporary:
+        found = export.export_int8(model, temporary, [sample.path for sample in calibrating])
+        # Which of them cannot be read has been said.
+        after = read_labelled(Reader(str(temporary)), others, tell=False)
+        size = temporary.stat().st_size / 1e6
+        console.say(f"int8: {score_read(after, unreadable)}, {size:.1f} MB, ranges found with {found:,} other pictures")
+        right = [[reading.text == sample.label for sample, reading in each] for each in (before, after)]
+        lost = sum(was and not is_now for was, is_now in zip(*right, strict=True))
+        won = sum(is_now and not was for was, is_now in zip(*right, strict=True))
+        if (chance := by_chance(lost, won)) < SIGNIFICANT and not parameters.accept_loss:
+            raise UserError(
+                f"{out} is not written: of {len(before):,} pictures, {lost:,} are read right in floats and wrong in "
+                f"integers, {won:,} the other way round, which chance explains with {chance:.2g} (McNemar; "
+                f"{SIGNIFICANT:g} is needed): --accept-loss writes it nevertheless"
+            )
+    all_read = found == len(calibrating) and not unreadable
     return console.ALL_DONE if all_read else console.SOME_UNREADABLE
+
+
+def by_chance(lost: int, won: int) -> float:
+    """How probable it is that at least `lost` of `lost + won` pictures change for the worse if either way is as likely.
+
+    McNemar's test (1947), exact and one-sided.
+    """
+    return sum(math.comb(lost + won, worse) for worse in range(lost, lost + won + 1)) / 2 ** (lost + won)
 
 
 if __name__ == "__main__":

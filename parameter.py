@@ -644,7 +644,7 @@ def _refuse_idle_beam(given: ReadingParameters) -> None:
 class ExportParameters(Parameters):
     """Write a model file for another runtime. It is read back there and compared with Keras, or not written.
 
-    In integers it may read otherwise; how many fewer pictures come out right is printed.
+    In integers it may read otherwise: what comes out right is printed, and a loss beyond chance is refused.
     """
 
     model: Annotated[Positional[str], arg(metavar="MODEL")] = Field(
@@ -655,6 +655,7 @@ class ExportParameters(Parameters):
     int8: Annotated[Optional[str], arg(metavar="PATH")] = Field(
         None, description="In integers of 8 bits, their ranges and the loss found on these labelled pictures (onnx)."
     )
+    accept_loss: bool = Field(False, description="Write it even where integers read fewer pictures right.")
     label_pattern: LabelPattern = None
 
     @model_validator(mode="after")
@@ -669,6 +670,8 @@ class ExportParameters(Parameters):
             )
         if self.int8 and self.form != "onnx":
             raise UserError(f"--int8 goes with --form onnx, not {self.form}: leave it out")
+        if self.accept_loss and not self.int8:
+            raise UserError("--accept-loss is for --int8: add that, or leave it out")
         return self
 
 

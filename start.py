@@ -27,7 +27,12 @@ INSTALLED = ENVIRONMENT / "installed-requirements.txt"
 LOG = ENVIRONMENT / "install.log"
 
 READ_SAMPLES = ["prediction.py DB/samples --labels"]
-TEST = ["-m ruff check .", "-m ruff format --check .", "-m mypy .", "-m pytest -n auto --maxprocesses 4"]
+TEST = [
+    "-m ruff check .",
+    "-m ruff format --check .",
+    "-m mypy .",
+    "-m pytest -n auto --maxprocesses 4 --dist loadgroup",
+]
 
 
 class SetUpError(Exception):

@@ -21,7 +21,7 @@ from model.trained_sizes import crops_expected
 from picture import Remarks
 
 if TYPE_CHECKING:
-    from model.reader import Reader
+    from model.reader import Reader, Reading
 
 #: Quantile of the normal distribution for intervals that hold the true value 95 times in 100.
 Z_95 = 1.959964
@@ -177,11 +177,21 @@ def read_and_score(
 ) -> tuple[Scores, float]:
     """:func:`score` of what `reader` reads of labelled pictures, and the seconds that the reading took.
 
-    Those that cannot be read are left out and, with `tell`, told of on stderr. Raises UserError where all are.
+    Those that cannot be read are left out; see :func:`read_labelled`.
     """
-    read, faults, far = [], [], []
-    remarks = Remarks(reader.options)
     started = time.perf_counter()
+    read = read_labelled(reader, labelled, tell)
+    seconds = time.perf_counter() - started
+    return score_read(read, len(labelled) - len(read), ignore_case, min_probability), seconds
+
+
+def read_labelled(reader: Reader, labelled: Sequence[Labelled], tell: bool = True) -> list[tuple[Labelled, Reading]]:
+    """Labelled pictures that can be read, and what `reader` reads of them.
+
+    With `tell` the others are named on stderr. Raises UserError where none can be read.
+    """
+    read, faults, far = list[tuple[Labelled, "Reading"]](), [], []
+    remarks = Remarks(reader.options)
     with console.progress("reading", len(labelled)) as advance:
         for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
             advance(1)
@@ -194,23 +204,31 @@ def read_and_score(
             faults.append(f"{sample.path}: {reading.error}")
             if tell:
                 console.warn(faults[-1])
-    seconds = time.perf_counter() - started
     if not read:
         raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): give others")
     if far and tell:
         console.warn(crops_expected(reader.card, str(reader.path), len(far), far[0]))
     for remark in remarks.sentences() if tell else ():
         console.warn(remark)
-    scores = score(
+    return read
+
+
+def score_read(
+    read: Sequence[tuple[Labelled, Reading]],
+    unreadable: int = 0,
+    ignore_case: bool = False,
+    min_probability: float | None = None,
+) -> Scores:
+    """:func:`score` of what :func:`read_labelled` gave; `unreadable` counts the pictures that it left out."""
+    return score(
         [sample.label for sample, _ in read],
         [reading.text for _, reading in read],
         [reading.probability for _, reading in read],
         [sample.path for sample, _ in read],
         ignore_case,
-        unreadable=len(faults),
+        unreadable=unreadable,
         min_probability=min_probability,
     )
-    return scores, seconds
 
 
 def score(

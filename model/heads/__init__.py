@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
@@ -38,6 +39,12 @@ class Decoder(Protocol):
 
         With `allowed`, texts that it accepts alone; none where no such text can be. The first text has the places of
         its characters.
+        """
+
+    def predictions(self, outputs: Any, texts: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
+        """All that texts are chosen by, to compare runtimes: first log-probabilities, float (batch, places, classes).
+
+        `texts`, class numbers for each picture, are what a head that writes character by character is made to write.
         """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,6 +204,25 @@ class AttentionReader:
             ]
             for row in range(batch)
         ]
+
+    def predictions(self, outputs: list[NDArray[Any]], texts: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
+        """Log-probabilities of each step (batch, steps, classes), and where it looked, (batch, steps, columns).
+
+        After the end of a text its end is certain, and it looks nowhere.
+        """
+        encoded, lengths = dict(zip(self._taken, outputs, strict=True)), np.array([len(text) for text in texts])
+        characters = np.zeros((len(texts), lengths.max() + 1), np.int32)
+        for row, text in zip(characters, texts, strict=True):
+            row[1 : 1 + len(text)] = text
+        state = [np.zeros((len(texts), UNITS), np.float32) for _ in self._states]
+        steps, looks = [], []
+        for place, last in enumerate(characters.T):
+            given = {CHARACTERS: last, **dict(zip(self._states, state, strict=True)), **encoded}
+            step, weights, *state = self._run(given, [NEXT, WEIGHTS, *self._after])
+            over = (lengths < place)[:, None]
+            steps.append(np.where(over, np.where(np.arange(step.shape[1]) == 0, 0, np.finfo(np.float32).min), step))
+            looks.append(np.where(over, 0, weights))
+        return [np.stack(steps, 1), np.stack(looks, 1)]
 
 
 HEAD: Head = Attention()

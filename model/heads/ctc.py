@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +84,9 @@ class CTCDecoder:
         if decoder == "beam" or top > 1:
             return decoding.beam(outputs, beam_width, top)
         return [[decoded] for decoded in decoding.greedy(outputs)]
+
+    def predictions(self, outputs: NDArray[Any], texts: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
+        return [outputs]
 
 
 HEAD: Head = CTC()

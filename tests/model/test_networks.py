@@ -35,8 +35,15 @@ BACKBONES, SEQUENCES = get_args(BackboneName), get_args(SequenceName)
 #: Of the whole product, what every commit is tested with; the rest takes minutes (`pytest -m slow`).
 QUICK = {*itertools.product(["vgg"], ["bilstm"], HEADS), ("crnn", "bilstm", "ctc"), ("resnet", "bigru", "ctc")}
 QUICK |= {("vgg", "bigru", "ctc"), ("vgg", "conv", "ctc"), ("inception", "bilstm", "attention")}
+#: And what is tested with the instructions of other processors as well.
+ELSEWHERE = {*itertools.product(["vgg"], ["bilstm"], HEADS)}
 SMALL = [
-    pytest.param(*stages, "none", "small", marks=[] if stages in QUICK else [pytest.mark.slow])
+    pytest.param(
+        *stages,
+        "none",
+        "small",
+        marks=[pytest.mark.runtimes] if stages in ELSEWHERE else [] if stages in QUICK else [pytest.mark.slow],
+    )
     for stages in itertools.product(BACKBONES, SEQUENCES, HEADS)
 ]
 OTHERS = [("vgg", "bilstm", "ctc", "none", "base"), ("vgg", "conv", "ctc", "none", "lite")]
@@ -112,7 +119,7 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     described = card(backbone, sequence, head, rectify, preset)
     # Without recurrence, with a rectifier or of another preset it takes longer.
     longer = 2 if sequence == "conv" or (rectify, preset) != ("none", "small") else 1
-    network, images, texts = trained(described, longer * {"ctc": 30, "attention": 40, "joint": 60}[head])
+    network, images, texts = trained(described, longer * {"ctc": 30, "attention": 60, "joint": 60}[head])
     model_file.save(network, described, tmp_path / "model.keras")
     reader = Reader(str(tmp_path / "model.keras"))
     assert reader.card == described
