@@ -68,10 +68,10 @@ def compare(network: Any, other: Runtime, card: Card) -> Comparison:
     """Compare another runtime of a Keras network with Keras, on the same pictures, by each head that can read."""
     head = HEADS[card.head]
     keras = of_keras(head.parts(network, card))
-    inputs = [tuple(batch.values()) for batch in batches(some_pictures(card), card)]
+    inputs: list[Any] = [tuple(batch.values()) for batch in batches(some_pictures(card), card)]
     inputs = [batch if len(batch) > 1 else batch[0] for batch in inputs]
     readers = [replace(card, reads="ctc"), replace(card, reads="attention")] if card.head == "joint" else [card]
-    return _worst([_compare(network, *(head.decoder(run, each) for run in (keras, other)), inputs) for each in readers])
+    return _worst([_compare(network, head.decoder(keras, each), head.decoder(other, each), inputs) for each in readers])
 
 
 def _compare(network: Any, ours: Decoder, theirs: Decoder, inputs: Sequence[Any]) -> Comparison:

@@ -403,9 +403,8 @@ def test_no_sum_of_an_int8_export_saturates(name: str, folder: Path, tmp_path: P
             if node.op_type not in ("Conv", "MatMul", "Gemm"):
                 continue
             factors = [makers[each] for each in node.input[:2] if each in makers]
-            if not any(factor.op_type == "DequantizeLinear" for factor in factors):
-                # Places in a rectified picture alone are computed in floats.
-                assert node.op_type == "MatMul" and name == "any" and not any(each in arrays for each in node.input)
+            if [factor.op_type for factor in factors] != ["DequantizeLinear", "DequantizeLinear"]:
+                # In floats: a step of attention, places in a rectified picture.
                 continue
             activations, weights = (factor.input for factor in factors)
             assert arrays[activations[2]].dtype == np.uint8
