@@ -136,10 +136,12 @@ class _Doubts:
             return
         usual, count = self.digits.most_common(1)[0]
         short = sorted(entry for length, kept in self.shorter.items() if length < usual for entry in kept)
-        short = [(line, label) for line, label in short if label[0] != "0" or len(label) == 1]
+        # Where shorter ones begin with 0, too, the numbers are of several lengths.
+        if any(self.zeros[length] for length in self.digits if 1 < length < usual):
+            return
         if usual < 2 or not short or count < 0.6 * numbers:
             return
-        if any(length > usual for length in self.digits):
+        if sum(number for length, number in self.digits.items() if length > usual) > 0.05 * numbers:
             return
         # Of numbers of one length some begin with 0; of numbers without their zeros a tenth is shorter, and none does.
         lost = self.zeros[usual] > 0 or (numbers >= 10 and count >= 0.8 * numbers)

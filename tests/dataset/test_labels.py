@@ -254,6 +254,7 @@ def test_what_a_spreadsheet_did_is_said_with_its_lines(
     "labels",
     [
         ["0042", "1234", "9999", "0001"],
+        ["0042", "1234", "9999", "0001", "042", "123"],
         [str(number) for number in range(1, 31)],
         ["12", "7", "130", "99", "5"],
         ["TRUE", "Story", "NEXT"],
