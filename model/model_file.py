@@ -120,7 +120,7 @@ class Card:
         for name in ("trained_heights", "trained_aspects"):
             bounds = entry.get(name)
             if bounds is not None and not (len(bounds) == 2 and 0 < bounds[0] <= bounds[1] < math.inf):
-                raise ValueError(f"{name} is {bounds}")
+                raise ValueError(f"{name} is {reprlib.repr(bounds)}")
         notation.frame(card.frame)
         return card
 
