@@ -527,7 +527,7 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     with_entry(folder, model, json.dumps(asdict(CARD) | {"format": 99, "kit_version": "9.1", "unheard_of": 1}))
     refuses("was written by crnn-kit 9.1 in format 99, this kit reads up to")
     with_entry(folder, model, json.dumps(asdict(CARD) | {"width": -1}))
-    refuses(f"the {CARD_ENTRY} in {model} is damaged (width is -1)")
+    refuses(f"the {CARD_ENTRY} in {model} is damaged (width is -1, not from 1 to 10,000)")
     for other in ({"width": 96}, {"width": None}, {"height": 16}, {"channels": 3}, {"head": "attention"}):
         with_entry(folder, model, json.dumps(asdict(CARD) | other))
         refuses(f"the network in {model} is not as its card says (")
