@@ -36,6 +36,9 @@ LARGEST_FILE = 1 << 24
 #: Pixels that a picture may have unless more is asked for, and the most that may be asked for.
 MOST_PIXELS, MOST_PIXELS_ASKED = 25_000_000, 100_000_000
 
+#: Digits that an id in a dictionary may have: it is a 64-bit integer in the records.
+_LONGEST_ID = 19
+
 #: The padding in the dictionaries of attention_ocr, no character.
 PADDING = "<nul>"
 
@@ -197,10 +200,15 @@ def _counted(lines: list[str]) -> list[tuple[str, float]] | None:
     if odd:
         number, line = odd[0]
         raise ValueError(
-            f"line {number} of the file is {line!r}; where frequencies are given, each line is a character, a tab and "
-            "a number above 0"
+            f"line {number} of the file is {_quoted(line)}; where frequencies are given, each line is a character, "
+            "a tab and a number above 0"
         )
     return [(left, _positive(right)) for _, _, left, right in rows]
+
+
+def _quoted(line: str) -> str:
+    """A line for a message; of a long one its beginning."""
+    return repr(line) if len(line) <= 60 else f"{line[:60]!r}…"
 
 
 def _positive(text: str) -> float:
@@ -223,7 +231,11 @@ def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, st
         left, tab, character = line.rpartition("\t")
         if character == "":
             continue
-        number = int(left) if tab and left.isdecimal() else None
+        number = None
+        if tab and left.isdecimal():
+            if len(left) > _LONGEST_ID:
+                raise ValueError(f"line {line_number} of the file has an id of {len(left):,} digits")
+            number = int(left)
         if number is not None:
             if number in lines_of_ids:
                 raise ValueError(
@@ -236,7 +248,9 @@ def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, st
                 yield number, ""
             continue
         if len(character) > 1:
-            raise ValueError(f"line {line_number} of the file is {line!r}; an alphabet file has one character per line")
+            raise ValueError(
+                f"line {line_number} of the file is {_quoted(line)}; an alphabet file has one character per line"
+            )
         yield number, character
     if lines_of_ids:
         _tell_gaps(str(path), tuple(sorted(lines_of_ids)))

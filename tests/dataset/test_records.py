@@ -218,6 +218,24 @@ def test_fsns_without_text_is_read_by_its_dictionary(tmp_path: Path) -> None:
         labels(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("9" * 5000 + "\ta", "line 1 of the file has an id of 5,000 digits"),
+        ("1\ta\n" + "\0" * 5000, "line 2 of the file is '"),
+        ("1\tab" + "c" * 5000, "line 1 of the file is '1"),
+        ("\u00e9\ta\tb" + "c" * 5000, "line 1 of the file is 'é"),
+    ],
+)
+def test_dictionaries_without_measure_are_told_in_a_line(content: str, message: str, tmp_path: Path) -> None:
+    path = fsns(tmp_path / "x.tfrecord", {}, {"image/class": [1]})
+    (tmp_path / "dic.txt").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        labels(path)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
 def test_fsns_with_a_text_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"record 1 has an image/text that is not UTF-8"):
         labels(fsns(tmp_path / "x.tfrecord", {"image/text": b"\xff"}, {}))
