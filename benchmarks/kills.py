@@ -304,9 +304,9 @@ def campaign(name: str, kills: int, seed: int, work: Path) -> Counter[str]:
     before, after, first, took = undisturbed(folder, job)
     wrong, at_work, tries = Counter[str](), 0, 0
     rng = random.Random(f"{name} {seed}")
-    while at_work < kills and tries < 3 * kills:
+    while at_work < kills and tries < 5 * kills:
         tries += 1
-        delay = rng.uniform(0.8 * first, took)
+        delay = rng.uniform(0.6 * first, took)
         try:
             hit, why = one_kill(folder, job, before, after, delay, whole_group=bool(tries % 2))
         except RuntimeError as error:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import random
+import resource
 import shutil
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from tests.fuzz import kinds
 from tests.fuzz.kinds import KINDS, Facts, Kind
 from tests.fuzz.mutators import Mutation, copied, spoil
-from tests.fuzz.oracle import Case, Verdict, fresh, judge
+from tests.fuzz.oracle import Case, Verdict, fresh, judge, memory
 
 #: Failures of one cause that are shown; the others are counted.
 SHOWN = 1
@@ -103,12 +104,14 @@ def main() -> int:
     due = time.monotonic() + 60 * given.minutes if given.minutes else None
     cases = given.cases or KINDS[given.kind].cases or 1
     kept = Path(given.keep or tempfile.mkdtemp(prefix=f"crnn-kit-fuzz-{given.kind}-"))
-    # Mutators make odd archives on purpose.
+    # Mutators make odd archives on purpose, and must not take all memory.
     warnings.simplefilter("ignore")
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
     failures, codes, slowest, largest = Counter[str](), Counter[int](), 0.0, 0.0
     started, done = time.monotonic(), 0
     with tempfile.TemporaryDirectory(prefix="crnn-kit-fuzz-") as work:
         campaign = Campaign(given.kind, given.seed, Path(work).resolve())
+        resource.setrlimit(resource.RLIMIT_AS, (memory("VmSize") + (6 << 30), hard))
         while time.monotonic() < due if due else done < cases:
             index = given.first + done
             verdict, mutations = campaign.case(index)

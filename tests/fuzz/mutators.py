@@ -323,7 +323,7 @@ def zipped(data: bytes, rng: random.Random, other: bytes) -> bytes:
     with zipfile.ZipFile(written, "w", compresslevel=1) as archive:
         for number_, (each, inner) in enumerate(entries):
             if number_ == at:
-                if what <= 4:
+                if what <= 4 and len(inner) <= LARGEST:
                     inner = mutated(inner, rng, other)[0]
                 elif what == 5:
                     each.filename = rng.choice(TEXTS).encode(errors="replace").decode() or "x"

@@ -151,7 +151,7 @@ def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str
         work = Path(place)
         (work / "tmp").mkdir()
         # Pages of files are not inherited.
-        base = _memory("RssAnon"), _memory("VmSize")
+        base = memory("RssAnon"), memory("VmSize")
         started = time.monotonic()
         child = os.fork()
         if not child:
@@ -190,7 +190,7 @@ def _run(folder: Path, work: Path, run: Callable[[Case], dict[str, str]], size: 
         for kind, limit in (
             (resource.RLIMIT_AS, size + _ADDRESSES), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, _FILE)
         ):  # fmt: skip
-            resource.setrlimit(kind, (limit, limit))
+            resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
         used = sum(os.times()[:2])
         resource.setrlimit(resource.RLIMIT_CPU, (int(used) + seconds, int(used) + seconds + 5))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -267,7 +267,8 @@ def _verdict(work: Path, status: int, stuck: bool) -> Verdict:
     return verdict
 
 
-def _memory(name: str) -> int:
+def memory(name: str) -> int:
+    """What /proc says of this process under such a name, in bytes."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024
