@@ -92,7 +92,7 @@ def _png(data: bytes) -> Header:
     if data[8:16] != b"\0\0\0\rIHDR" or len(data) < 33:
         raise UnreadablePicture("truncated" if len(data) < 33 else "damaged")
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
-    kept = [(0, 8)]
+    kept, begin = list[bytes](), 0
     plain, frames, own_frame, started = True, 0, False, False
     place, end = 8, len(data)
     for _ in range(MOST_PARTS):
@@ -113,53 +113,57 @@ def _png(data: bytes) -> Header:
         elif kind == b"fcTL":
             frames, own_frame = frames + 1, own_frame or not started
         started = started or kind == b"IDAT"
-        if critical or kind in _OF_FIRST_FRAME:
-            if kept[-1][1] == place:
-                kept[-1] = (kept[-1][0], after)
-            else:
-                kept.append((place, after))
+        if not critical and kind not in _OF_FIRST_FRAME:
+            kept.append(data[begin:place])
+            begin = after
         if kind == b"IEND":
             memory = 3 * _SAMPLES.get(colour, 4) * (2 if depth == 16 else 1)
             # A picture before the animation, for programs that show none, is a frame of its own.
             frames += bool(frames) and not own_frame
-            whole = kept == [(0, end)]
-            first = data if whole else b"".join(data[start:stop] for start, stop in kept)
+            first = data if begin == 0 else b"".join([*kept, data[begin:after]])
             return Header("PNG", width, height, max(1, frames), plain, max(6, memory), first)
         place = after
     raise UnreadablePicture(f"damaged: more than {MOST_PARTS:,} chunks")
 
 
 def _jpeg(data: bytes) -> Header:
-    place, found = 2, Header("JPEG")
+    place, size = 2, len(data)
+    width = height = 0
+    plain, memory = False, 16
     for _ in range(MOST_PARTS):
-        if place + 4 > len(data):
+        if place + 4 > size:
             raise UnreadablePicture("truncated")
         if data[place] != 0xFF:
             # Pillow knows more of what is not by the book.
-            return Header("JPEG", found.width, found.height)
+            return Header("JPEG", width, height)
         marker = data[place + 1]
         if marker == 0xFF:  # fill byte
             place += 1
             continue
         (length,) = struct.unpack_from(">H", data, place + 2)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            if place + 10 > len(data):
+            if place + 10 > size:
                 raise UnreadablePicture("truncated")
             depth, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
             if height < 1 or width < 1:
                 raise UnreadablePicture(f"claims {width}x{height} pixels")
             # Between the scans of a progressive one, all coefficients are held.
             memory = 6 if marker in (0xC0, 0xC1) else 12
-            found = Header("JPEG", width, height, plain=depth == 8 and components in (1, 3), memory=memory)
+            plain = depth == 8 and components in (1, 3)
         elif marker == 0xDA:
             # A file that was cut lacks its end mark.
             if data.rfind(b"\xff\xd9", place) < 0:
                 raise UnreadablePicture("truncated")
             # What follows the end may hold anything, a film even; only where there is much of it a closer look pays.
-            most = max(USUAL_SCANS, min(MOST_SCANS, SCANNED_PIXELS // max(1, found.width * found.height)))
-            if data.count(b"\xff\xda", place) > most and _scans(data, place, most) > most:
+            most = max(USUAL_SCANS, min(MOST_SCANS, SCANNED_PIXELS // max(1, width * height)))
+            # One byte is counted much faster than two.
+            if (
+                data.count(b"\xda", place) > most
+                and data.count(b"\xff\xda", place) > most
+                and _scans(data, place, most) > most
+            ):
                 raise UnreadablePicture(f"a JPEG of more than {most} scans, which take too long: save it again")
-            return found
+            return Header("JPEG", width, height, 1, plain, memory)
         place += 2 + length
     raise UnreadablePicture(f"damaged: more than {MOST_PARTS:,} segments")
 
