@@ -38,6 +38,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import console
+
 #: Seconds that processes have to end in, once the one that started them is gone.
 PATIENCE = 15.0
 
@@ -146,7 +148,7 @@ class Process:
             os.setsid()
             os.chdir(folder)
             tempfile.tempdir = os.environ["TMPDIR"] = str(folder.with_name("tmp"))
-            out = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            out = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             for descriptor in (1, 2):
                 os.dup2(out, descriptor)
             module, *argv = self._command
@@ -304,17 +306,19 @@ def campaign(name: str, kills: int, seed: int, work: Path) -> Counter[str]:
     before, after, first, took = undisturbed(folder, job)
     wrong, at_work, tries = Counter[str](), 0, 0
     rng = random.Random(f"{name} {seed}")
-    while at_work < kills and tries < 5 * kills:
-        tries += 1
-        delay = rng.uniform(0.6 * first, took)
-        try:
-            hit, why = one_kill(folder, job, before, after, delay, whole_group=bool(tries % 2))
-        except RuntimeError as error:
-            hit, why = True, str(error)
-        at_work += hit
-        if why:
-            wrong[why] += 1
-            print(f"  {name}, killed after {delay:.2f} of {took:.2f} s: {why}", flush=True)
+    with console.progress(name, kills, "kills") as advance:
+        while at_work < kills and tries < 5 * kills:
+            tries += 1
+            delay = rng.uniform(0.6 * first, took)
+            try:
+                hit, why = one_kill(folder, job, before, after, delay, whole_group=bool(tries % 2))
+            except RuntimeError as error:
+                hit, why = True, str(error)
+            at_work += hit
+            advance(hit)
+            if why:
+                wrong[why] += 1
+                print(f"  {name}, killed after {delay:.2f} of {took:.2f} s: {why}", flush=True)
     print(
         f"{name}: {at_work} kills between {first:.1f} and {took:.1f} s, {wrong.total()} with something wrong",
         flush=True,
