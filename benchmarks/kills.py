@@ -35,10 +35,11 @@ import cv2
 import numpy as np
 
 # Run as a script, the folder of this file is on the path, not the clone.
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import console
+
+ROOT = Path(console.__file__).resolve().parent
 
 #: Seconds that processes have to end in, once the one that started them is gone.
 PATIENCE = 15.0
