@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from model.training.trainer import Feed
     from picture import TooLong
 
+#: Fewer validation pictures hardly tell one epoch from another.
+FEW_TO_VALIDATE = 10
+
 
 def main(parameters: TrainingParameters) -> int:
     """The whole story; returns the exit code."""
@@ -92,6 +95,11 @@ def main(parameters: TrainingParameters) -> int:
         f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "
         f"epochs: {'' if parameters.epochs else 'up to '}{settings.schedule.epochs}, {start}; in {path}"
     )
+    if len(validation.rows) < FEW_TO_VALIDATE:
+        folder.log(
+            f"only {len(validation.rows)} validation pictures choose the best epoch, almost by chance: give more with "
+            "--validation"
+        )
     go_on = f"python training.py --resume --run {shlex.quote(str(path))}"
     try:
         train(net, card, training, validation, settings, folder, dataset.contact_sheet)

@@ -87,7 +87,15 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     labels = split["training"] | split["validation"]
     assert labels == {file.name: file.name.partition("_")[0] for file in data.iterdir()}
     assert not split["training"].keys() & split["validation"].keys()
-    assert "epochs: 2," in (folder / "log.txt").read_text()
+    log = (folder / "log.txt").read_text()
+    assert "epochs: 2," in log
+    count = len(split["validation"])
+    assert re.search(
+        rf"exact match \d+\.\d\d% of {count} validation pictures \(95 % interval .*% to .*%\), by which this epoch was "
+        "chosen: other pictures may be read less well",
+        log,
+    )
+    assert f"only {count} validation pictures choose the best epoch" in log
     readings = list(Reader("r").read(sorted(data.iterdir())))
     assert len(readings) == 40
     assert all(reading.error is None and not reading.far for reading in readings)
@@ -297,6 +305,31 @@ def test_says_when_the_network_reads_nothing(
     assert capsys.readouterr().err.count("still reads nothing") == 1
     # Empty texts say nothing about the temperature of others.
     assert model_file.read_card(Path("r/model.keras")).temperature == pytest.approx(1.0)
+
+
+def test_a_loss_that_is_no_number_ends_in_one_sentence_and_leaves_the_epochs_before(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_epoch, epochs = trainer._Run.train_epoch, list[int]()
+
+    def diverging(*arguments: object) -> tuple[float, int]:
+        epochs.append(1)
+        loss, pictures = train_epoch(*arguments)  # type: ignore[arg-type]
+        return (loss if len(epochs) < 2 else float("nan")), pictures
+
+    monkeypatch.setattr(trainer._Run, "train_epoch", diverging)
+    assert run("--data", "pictures", "--run", "r", "--epochs", "3", *SMALL) == console.WRONG_USE
+    (error,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error:"))
+    assert re.fullmatch(
+        r"error: the loss became nan in epoch 2: start another run with a lower --learning-rate than \S+ --from r, "
+        "which has the weights of epoch 1",
+        error,
+    )
+    assert len(rows(Path("r"))) == 1
+    # Its best weights are gone: nothing goes on as if they were there.
+    Path("r/model.keras").unlink()
+    assert run("--resume", "--run", "r") == console.WRONG_USE
+    assert "r/model.keras, the best weights of the run, is missing: put it back" in capsys.readouterr().err
 
 
 def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
