@@ -176,7 +176,11 @@ def numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
 def _lines(path: Path) -> list[str]:
     """The lines of a file, composed (NFC)."""
     with open_regular(path) as file:
-        data = file.read(LARGEST_FILE + 1)
+        try:
+            data = file.read(LARGEST_FILE + 1)
+        except OSError as error:
+            # Files of the system, such as /proc/self/mem, open and cannot be read.
+            raise ValueError(f"the file cannot be read ({error.strerror}); give another one") from error
     if len(data) > LARGEST_FILE:
         raise ValueError(f"the file has more than {LARGEST_FILE:,} bytes; give one with one character per line")
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

@@ -143,7 +143,7 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
 def _lines(path: Path) -> int:
     """How many lines a list has. Raises UserError when there is a pipe in its place."""
     try:
-        with bounded.open_regular(path) as file:
+        with console.naming(path), bounded.open_regular(path) as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
     except ValueError as error:
         raise UserError(f"{path} is not the list of this corpus ({error}): remove it") from error

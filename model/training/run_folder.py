@@ -239,7 +239,7 @@ class RunFolder:
 def digest(path: Path) -> str:
     """SHA-256 of a file, hexadecimal; "" where there is none."""
     try:
-        with bounded.open_regular(path) as file:
+        with naming(path), bounded.open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return ""

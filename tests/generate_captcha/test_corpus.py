@@ -370,6 +370,7 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
         (["--alphabet", "Z-A"], "--alphabet Z-A: the range Z-A runs backwards"),
         (["--alphabet", "AA"], "'A' is in the alphabet twice"),
         (["--alphabet", "gone.txt"], "--alphabet gone.txt: no such file"),
+        (["--alphabet", "/proc/self/mem"], "--alphabet /proc/self/mem: the file cannot be read"),
         (["--alphabet", "漢"], "lacks the character '漢'"),
         (["--fonts", "nowhere"], "--fonts nowhere: no such folder"),
         (["--count", "0"], "--count 0: "),
