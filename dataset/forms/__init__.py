@@ -34,7 +34,7 @@ from dataset.forms import (
     sidecar,
     tfrecord,
 )
-from dataset.forms.normal import composed
+from dataset.forms.normal import composed, label_of
 from dataset.forms.text import Entry
 from dataset.forms.writing import Picture, Plan
 from dataset.tfrecord import is_records
@@ -200,7 +200,8 @@ def _opened(
 
     if isinstance(form, RecordForm):
         records = form.open(path)
-        return labelled(records.rows()), lambda name: Stored(
+        stripped = ((name, label_of(label)) for name, label in records.rows())
+        return labelled(stripped), lambda name: Stored(
             os.path.join(folder_of_names, name), records.container(name), partial(records.fetch, name)
         )
     if hasattr(form, "entries"):

@@ -61,6 +61,12 @@ def test_records_go_wherever_paths_of_pictures_go(form: str, tmp_path: Path, mon
     assert (corpus.images[2] == picture.fit(drawn(2)[..., ::-1].copy(), 32, 16)).all()
 
 
+@pytest.mark.parametrize("form", ["lmdb", "tfrecord", "fsns"])
+def test_white_space_around_a_label_is_no_part_of_it(form: str, tmp_path: Path) -> None:
+    path = write(form, tmp_path / "records", [" ab", "ab\u00a0", "\u3000a b\t"])
+    assert labels(path) == ["ab", "ab", "a b"]
+
+
 def test_a_changed_record_file_is_noticed_by_the_cache(tmp_path: Path) -> None:
     for texts in (["a"], ["a", "b"], ["c", "d"]):
         shutil.rmtree(tmp_path / "records", ignore_errors=True)
