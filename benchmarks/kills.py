@@ -14,6 +14,7 @@ import argparse
 import csv
 import importlib
 import io
+import json
 import math
 import os
 import random
@@ -106,7 +107,7 @@ def resumed(folder: Path, command: list[str]) -> list[str]:
     return ["training.py", "--resume", "--run", "out"] if (folder / "out" / "parameters.json").exists() else command
 
 
-_TRAINING = "training.py --data data --run out --preset lite --size 48x32 --batch-size 16 --epochs 3 --from random"
+_TRAINING = "training.py --data data --run out --preset lite --size 48x32 --batch-size 32 --epochs 2 --from random"
 _GENERATE = "generate_captcha --out out --count 400 --workers 2 --seed 5"
 JOBS: dict[str, Job] = {
     "generate": Job(_GENERATE.split(), "out", lambda folder: None, one_by_one=True),
@@ -210,10 +211,12 @@ def files(folder: Path, job: Job) -> Files:
 
 
 def comparable(name: str, content: bytes) -> object:
-    """The content of a file without what differs from run to run: when it was written, and how fast."""
+    """The content of a file without what differs from run to run: when it was written, how fast, by which flag."""
     if name.endswith((".keras", ".npz")):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {each: archive.read(each) for each in archive.namelist() if each not in _TIMES}
+    if name.endswith("parameters.json"):
+        return json.loads(content) | {"resume": None}
     if name.endswith("history.csv"):
         rows = list(csv.DictReader(content.decode().splitlines()))
         return [{head: cell for head, cell in row.items() if head != "pictures_per_second"} for row in rows]
