@@ -45,8 +45,8 @@ ROOT = Path(console.__file__).resolve().parent
 #: Seconds that processes have to end in, once the one that started them is gone.
 PATIENCE = 15.0
 
-#: Entries of model files and states that hold times, or a hash of a file that does.
-_TIMES = ("metadata.json", "history.npy", "model.npy")
+#: Entries of a state that hold times, or a hash of a file that does.
+_TIMES = ("history.npy", "model.npy")
 #: What libraries leave in the temporary folder whenever they are used (onnxruntime).
 _OF_LIBRARIES = (".ses",)
 
@@ -212,7 +212,10 @@ def files(folder: Path, job: Job) -> Files:
 
 def comparable(name: str, content: bytes) -> object:
     """The content of a file without what differs from run to run: when it was written, how fast, by which flag."""
-    if name.endswith((".keras", ".npz")):
+    if name.endswith(".keras"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.read("crnn_kit.json"), _arrays(archive.read("model.weights.h5"))
+    if name.endswith(".npz"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {each: archive.read(each) for each in archive.namelist() if each not in _TIMES}
     if name.endswith("parameters.json"):
@@ -221,6 +224,16 @@ def comparable(name: str, content: bytes) -> object:
         rows = list(csv.DictReader(content.decode().splitlines()))
         return [{head: cell for head, cell in row.items() if head != "pictures_per_second"} for row in rows]
     return content
+
+
+def _arrays(content: bytes) -> dict[str, bytes]:
+    """The arrays of an HDF5 file, which keeps them in another order each time."""
+    import h5py
+
+    found = dict[str, bytes]()
+    with h5py.File(io.BytesIO(content)) as file:
+        file.visititems(lambda name, item: found.update({name: item[()].tobytes()} if hasattr(item, "shape") else {}))
+    return found
 
 
 def fresh(folder: Path, job: Job) -> None:

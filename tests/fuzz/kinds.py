@@ -103,9 +103,8 @@ def read_from_memory(names: Sequence[str]) -> Facts:
     """Read pictures from bytes, with the library."""
     from model.reader import Reader
 
-    contents = {
-        name: Path(name).read_bytes() for name in names if os.path.isfile(name) and os.path.getsize(name) < 1 << 20
-    }
+    files = [name for name in names if os.path.isfile(name) and not os.path.islink(name)]
+    contents = {name: Path(name).read_bytes() for name in files if os.path.getsize(name) < 1 << 20}
     readings = Reader(LITE).read(list(contents.values()))
     return {name: reading.text for name, reading in zip(contents, readings, strict=True) if reading.error is None}
 
