@@ -47,6 +47,9 @@ LOG_INTERVAL = 15.0
 #: Of a set that cannot be read at all, what is told of one by one.
 TOLD = 100
 
+#: Characters of a line on stderr. Paths have up to 4,096 bytes, but a list may name pictures by more.
+LONGEST_MESSAGE = 2_000
+
 
 class UserError(Exception):
     """A mistake that the user can mend, told in one sentence: the thing, what was found, what to do."""
@@ -66,7 +69,12 @@ def printable(text: str) -> str:
 
 def warn(message: str) -> None:
     """Tell the user something on stderr, in one line; stdout belongs to results."""
-    print(printable(message), file=sys.stderr, flush=True)
+    message = printable(message)
+    if len(message) > LONGEST_MESSAGE:
+        # What was found and what to do stand at the ends, a name or text of any length in between.
+        half = LONGEST_MESSAGE // 2 - 1
+        message = f"{message[:half]}…{message[-half:]}"
+    print(message, file=sys.stderr, flush=True)
 
 
 def say(message: str) -> None:

@@ -22,6 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+import bounded
 import notation
 from console import UserError
 
@@ -30,6 +31,8 @@ MOST_PARTS, MOST_STATES, MOST_EDGES, DEEPEST, MOST_REPEATS = 10_000, 20_000, 5_0
 
 #: Characters of a text in a lexicon, at the most: more than any picture shows.
 LONGEST_TEXT = 1_000
+#: Bytes of a lexicon, several million texts. The search takes some twenty times as much memory.
+LARGEST_LEXICON = 1 << 26
 
 Integers: TypeAlias = NDArray[np.int32]
 
@@ -577,15 +580,14 @@ def _read_texts(path: Path, alphabet: str) -> _Texts:
     """The lines of a lexicon, empty ones left out. Raises UserError for a text that the model cannot write."""
     remedy = "give a UTF-8 text file with an allowed text per line"
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        content = bounded.read_text(path, LARGEST_LEXICON)
     except FileNotFoundError as error:
         raise UserError(f"--lexicon {path} does not exist; {remedy}") from error
-    except IsADirectoryError as error:
-        raise UserError(f"--lexicon {path} is a folder; {remedy}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"--lexicon {path} is no UTF-8 text; {remedy}") from error
-    # Reading made every line end a line feed.
-    content = unicodedata.normalize("NFC", content) + "\n"
+    except OSError as error:
+        raise UserError(f"--lexicon {path} cannot be read ({error.strerror}); {remedy}") from error
+    except ValueError as error:
+        raise UserError(f"--lexicon {path}: {error}; {remedy}") from error
+    content = unicodedata.normalize("NFC", content.replace("\r\n", "\n").replace("\r", "\n")) + "\n"
     points = np.frombuffer(content.encode("utf-32-le", "surrogatepass"), np.uint32)
     ends = np.flatnonzero(points == ord("\n"))
     starts = np.concatenate([[0], ends[:-1] + 1])

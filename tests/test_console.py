@@ -402,3 +402,10 @@ def test_outside_of_its_environment_a_command_says_so_in_one_sentence(command: s
     assert done.returncode == console.WRONG_USE
     assert done.stderr.count("\n") == 1 and sys.executable in done.stderr
     assert "start.py" in done.stderr and "activate" in done.stderr
+
+
+def test_a_message_about_an_endless_name_keeps_its_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    console.warn("left out " + "x" * 100_000 + ": file name too long")
+    line = capsys.readouterr().err
+    assert line.startswith("left out xxx") and line.endswith("xxx: file name too long\n")
+    assert len(line) <= console.LONGEST_MESSAGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from pathlib import Path
 
@@ -136,8 +137,8 @@ def test_a_lexicon_accepts_its_texts_and_no_others(tmp_path: Path) -> None:
         (Constraint(pattern="a{3}", length="4"), "satisfies this; they exclude one another, so loosen one of them"),
         (Constraint(pattern="a+", charset="b"), "--charset b --pattern a+: no text of the model's characters"),
         (Constraint(lexicon="missing"), "--lexicon missing does not exist;"),
-        (Constraint(lexicon="."), "--lexicon . is a folder;"),
-        (Constraint(lexicon="latin"), "--lexicon latin is no UTF-8 text;"),
+        (Constraint(lexicon="."), "--lexicon .: it is a folder, not a file;"),
+        (Constraint(lexicon="latin"), "--lexicon latin: it is not UTF-8;"),
         (Constraint(lexicon="empty"), "--lexicon empty has no text in it;"),
         (Constraint(lexicon="strange"), "strange, line 3: the model cannot read 'Q' 'x' in 'aQx', 2 of 3 texts"),
         (Constraint(lexicon="good", length="3"), "good: none of its 2 texts satisfies --length 3, the first is 'ab';"),
@@ -246,6 +247,20 @@ def test_a_lexicon_of_any_size_is_a_few_arrays(tmp_path: Path) -> None:
     assert not automaton.accepts(numbers("000015", "0123456789"))
     assert automaton.fewest[0] == 6
     assert len(automaton.numbers) == automaton.states - 1
+
+
+@pytest.mark.parametrize("kind", ["sparse", "pipe", "memory"])
+def test_a_lexicon_that_is_no_text_file_is_refused_before_it_is_read(tmp_path: Path, kind: str) -> None:
+    lexicon = tmp_path / "lexicon.txt"
+    if kind == "sparse":
+        lexicon.touch()
+        os.truncate(lexicon, 1 << 42)
+    elif kind == "pipe":
+        os.mkfifo(lexicon)
+    else:
+        lexicon.symlink_to("/proc/self/mem")
+    with pytest.raises(UserError, match="larger than|named pipe|cannot be read"):
+        Constraint(lexicon=lexicon).automaton("AB")
 
 
 def test_a_lexicon_of_one_endless_line_is_refused(tmp_path: Path) -> None:
