@@ -92,10 +92,30 @@ def _identifiers(labels: list[str]) -> str | None:
     return None
 
 
+def _running_in_folders(known: list[tuple[str, str]]) -> str | None:
+    """Numbers in a row that begin again in each folder, as where the folders' names are the labels."""
+    numbers: dict[str, list[int]] = {}
+    for name, label in known:
+        if not label.isdecimal() or len(label) > 18:
+            return None
+        numbers.setdefault(name.rpartition("/")[0], []).append(int(label))
+    if len(numbers) < 2 or len(known) < 2 * len(numbers):
+        return None
+    for found in numbers.values():
+        if len(set(found)) < len(found) or len(found) < 0.9 * (max(found) - min(found) + 1):
+            return None
+    return (
+        f"the labels are running numbers in each of {len(numbers):,} folders: if the folders' names are the labels, "
+        "list them (docs/forms.md)"
+    )
+
+
 def _running(known: list[tuple[str, str]]) -> str | None:
     """Numbers in a row, all different, maybe with the same word before each."""
     if len(known) < _FEW:
         return None
+    if folders := _running_in_folders(known):
+        return folders
     matches = [_NUMBERED.fullmatch(label) for _, label in known]
     if not all(matches) or len({match["before"] for match in matches if match}) > 1:
         return None

@@ -19,6 +19,8 @@ _SCIENTIFIC = re.compile(r"-?\d(?:[.,]\d+)?E[+-]\d{2,3}")
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _DATE = re.compile(rf"\d{{1,2}}-{_MONTH}(?:-\d{{2,4}})?|{_MONTH}-\d{{2}}|\d{{4}}-\d\d-\d\d 00:00:00", re.IGNORECASE)
 _TRUTH = ("TRUE", "FALSE")
+#: How programs write that there is nothing in a cell.
+_NOTHING = ("nan", "NaN", "NULL", "null", "None", "<NA>", "N/A", "NaT")
 
 #: Characters that a path may have.
 LONGEST_NAME = 4096
@@ -74,6 +76,10 @@ class _Doubts:
             return ""
         if label in _TRUTH:
             self._note("truth", line, label)
+        elif label in _NOTHING:
+            self._note("nothing", line, label)
+        elif label[0] in "'\u2019" and label[1:].isdecimal():
+            self._note("apostrophe", line, label)
         elif _SCIENTIFIC.fullmatch(label):
             self._note("scientific", line, label)
         elif _DATE.fullmatch(label):
@@ -120,6 +126,13 @@ class _Doubts:
         found = self.lines.get("truth", [])
         if found and (len(found) == self.labels > 1 or not self.cased):
             yield f"{_lines(found)}: {found[0][1]} may be a spreadsheet's truth value instead of the text"
+        if (found := self.lines.get("nothing")) and 2 * len(found) < self.labels:
+            yield f"{_lines(found)}: {found[0][1]} may be how a program writes an empty cell: if so, leave it empty"
+        if found := self.lines.get("apostrophe"):
+            yield (
+                f"{_lines(found)}: the apostrophe of {found[0][1]} may only keep a spreadsheet from making a number of "
+                "it: if so, take it out"
+            )
         if self.fractions and self.fractions == self.labels:
             yield "all labels end in .0: a program has read them as fractions; write the column as text"
         elif found := self.lines.get("boxes"):

@@ -1,5 +1,6 @@
 """CSV or TSV. With a header, the columns `file` and `label` count, or what else such columns are often called; others
-are ignored. Without one, the first column is the path and the second the label. CSV has quotes (RFC 4180), TSV none.
+are ignored. Without one, the first column is the path and the second the label. CSV has quotes (RFC 4180), TSV has
+them only where all texts of a row are between quotes.
 """
 
 from __future__ import annotations
@@ -111,6 +112,13 @@ def _records(path: Path, numbered: Iterable[tuple[int, str]], separator: str) ->
     try:
         for row in table:
             text = "".join(taken)
+            if (
+                quoting == csv.QUOTE_NONE
+                and any(map(_quoted, row))
+                and all(_quoted(each) or _plain(each) for each in row)
+            ):
+                # A program that puts all its texts between quotes; a quote in a text of this form is itself.
+                row = [each[1:-1].replace('""', '"') if _quoted(each) else each for each in row]
             if len(taken) > 1 and (_swallowed(row) or not _closed(text)):
                 raise UserError(
                     f"{path}, line {began}: a quote opens there that is not closed on the line, and takes in the "
@@ -125,6 +133,15 @@ def _records(path: Path, numbered: Iterable[tuple[int, str]], separator: str) ->
         raise UserError(
             f"{path}, line {began} cannot be read as a row of a table ({error}): check its quotes and separators"
         ) from None
+
+
+def _quoted(cell: str) -> bool:
+    return len(cell) > 1 and cell[0] == cell[-1] == '"'
+
+
+def _plain(cell: str) -> bool:
+    """Whether a cell is a number or empty, which programs leave without quotes."""
+    return not cell or cell.replace(".", "", 1).isdecimal()
 
 
 def _swallowed(row: list[str]) -> bool:

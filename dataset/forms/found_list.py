@@ -6,6 +6,7 @@ do, are not mixed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -14,7 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from console import UserError, warn
-from dataset.forms import checked, delimited, icdar, json_file, json_lines, listed, placed, plain
+from dataset.forms import checked, delimited, files, icdar, json_file, json_lines, listed, placed, plain
 from dataset.forms.normal import short
 from dataset.forms.text import NotText
 from picture import PICTURE_SUFFIXES
@@ -25,6 +26,16 @@ _SUFFIXES = frozenset(".csv .tsv .tab .jsonl .ndjson .jsonlines .json .txt".spli
 
 #: What other files of tools are called, which name pictures and say something else of them.
 _OTHERS = frozenset({"filestate.txt", "imlist.txt"})
+
+#: Sheets, and what else may name pictures and is no list that is read.
+_SHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
+_UNREAD = _SHEETS | {"", ".xml", ".yaml", ".yml", ".lst", ".list", ".dat", ".data", ".lbl", ".gt", ".toml", ".parquet"}
+_WRITTEN = "docs/forms.md shows those that are"
+_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+#: Folders beside pictures in which labels lie.
+_LABEL_FOLDERS = frozenset("label labels annotation annotations ann gt gts ground_truth txt texts text json".split())
+#: Pictures whose names are looked for in lists elsewhere, and names in a folder that are looked at.
+_COMPARED, _ENTRIES = 20, 10_000
 
 #: Rows of a list that are looked at, files that may be lists, and how many bytes they may have.
 _LOOKED_AT, _FILES = 50, 50
@@ -110,11 +121,35 @@ def _looked_at(path: Path, name: str) -> Found | None:
         Path(os.path.realpath(os.path.dirname(each))).is_relative_to(inside) for each in filter(os.path.isfile, paths)
     )
     if not names or 2 * named < len(names):
-        return None
+        return _not_understood(file, path)
     if fault is None and not any(label for _, label in rows):
         # Lists of pictures alone say nothing of their labels.
         fault = "names the pictures, but no labels of theirs" if form in (delimited, json_lines, json_file) else ""
     return Found(name, form, fault)
+
+
+def _not_understood(file: Path, path: Path) -> Found | None:
+    """A file that names the folder's pictures in some way, or may have a label on each line; None for any other."""
+    if _mentions(file, path):
+        return Found(file.name, plain, f"names pictures in a way that is not understood ({_WRITTEN})")
+    if file.suffix.lower() == ".txt" and _lines(file) == len(_pictures(path)) > 1:
+        return Found(file.name, plain, f"has as many lines as there are pictures, but names none ({_WRITTEN})")
+    return None
+
+
+def _lines(file: Path) -> int:
+    """The lines of a small text."""
+    try:
+        with file.open("rb") as opened:
+            return len(opened.read(1 << 20).splitlines())
+    except OSError:
+        return 0
+
+
+def _pictures(path: Path) -> list[str]:
+    """The pictures in the folder itself."""
+    with os.scandir(path) as entries:
+        return [entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES]
 
 
 def _silent(message: str) -> None:
@@ -125,12 +160,16 @@ def _mentions(file: Path, path: Path) -> bool:
     """Whether the start of a file has the name of a picture of the folder."""
     try:
         with file.open("rb") as opened:
-            start = opened.read(1 << 16).decode(errors="replace")
+            start = opened.read(1 << 16)
         with os.scandir(path) as entries:
             pictures = (entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES)
-            return any(name in start for name in islice(pictures, 20))
+            return any(_stands_in(name, start) for name in islice(pictures, 20))
     except OSError:
         return False
+
+
+def _stands_in(name: str, start: bytes) -> bool:
+    return any(name.encode(encoding, "replace") in start for encoding in _ENCODINGS)
 
 
 def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
@@ -145,6 +184,59 @@ def tell_unused(path: Path) -> None:
     for each in found(path):
         if each.fault:
             warn(f"{path}: {each.name} {each.fault}: labels are not taken from it")
+    with os.scandir(path) as entries:
+        others = sorted(entry.name for entry in entries if _suffix(entry.name) in _UNREAD and entry.is_file())
+    for name in others[:_FILES]:
+        if name.startswith(".") or name.lower() in _OTHERS:
+            continue
+        if _suffix(name) in _SHEETS:
+            warn(f"{path}: {name} is not read: save the sheet as CSV if it has the labels")
+        elif _mentions(path / name, path):
+            warn(f"{path}: {name} names pictures, but is no list that is read ({_WRITTEN})")
+    _tell_elsewhere(path)
+
+
+def _tell_elsewhere(path: Path) -> None:
+    """Warn of lists, and of texts named like the pictures, in the folder above and in those beside the pictures."""
+    pictures = list(islice(files.names(path, PICTURE_SUFFIXES), _COMPARED))
+    full = {os.path.dirname(name).partition("/")[0] for name in pictures}
+    names = {os.path.basename(name) for name in pictures}
+    if len(names) < 2:
+        return
+    for folder in (*_folders(path, full), path.parent, *_folders(path.parent, {path.name})):
+        with contextlib.suppress(OSError):
+            _tell_of(path, folder, names)
+
+
+def _tell_of(path: Path, folder: Path, names: set[str]) -> None:
+    with os.scandir(folder) as entries:
+        there = [entry.name for entry in islice(entries, _ENTRIES) if not entry.name.startswith(".")]
+    if folder != path.parent:
+        beside = [f"{os.path.splitext(name)[0]}{suffix}" for name in names for suffix in (".txt", ".json")]
+        if 2 * len(like := sorted(set(there) & set(beside))) >= len(names):
+            warn(
+                f"{path}: labels are not taken from {folder / like[0]} and others there, which have the names of "
+                "pictures: put them beside the pictures if they are their labels"
+            )
+            return
+    lists = sorted(name for name in there if _suffix(name) in _SUFFIXES and (folder / name).is_file())
+    for name in lists[:_FILES]:
+        with (folder / name).open("rb") as opened:
+            start = opened.read(1 << 16)
+        if 2 * sum(_stands_in(each, start) for each in names) >= len(names):
+            warn(f"{path}: {folder / name} names pictures: give it instead of the folder if it has their labels")
+
+
+def _folders(path: Path, but: set[str]) -> list[Path]:
+    """Folders in `path` that may hold labels and nothing else."""
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        names = sorted(entry.name for entry in islice(entries, _ENTRIES) if entry.name.lower() in _LABEL_FOLDERS)
+        return [path / name for name in names if name not in but and (path / name).is_dir()]
+    return []
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 def _rows(path: Path, each: Found, root: str | None, tell: bool = True) -> Iterator[tuple[str, str]]:

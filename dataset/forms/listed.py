@@ -8,6 +8,7 @@ unless it has the truth, too, or says which readings were checked.
 from __future__ import annotations
 
 import os
+import unicodedata
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -48,17 +49,26 @@ def counted(path: Path, name: str, list_rows: Iterable[tuple[str, str]]) -> Iter
     # Names take ten times the memory.
     listed = array("q")
     for row in list_rows:
-        listed.append(hash(os.path.normpath(row[0])))
+        listed.append(_number(row[0] if not os.path.isabs(row[0]) else placed.relative_to(path, row[0])))
         yield row
     known, missing, first = np.unique(np.frombuffer(listed, np.int64)), 0, ""
     pictures = files(path, PICTURE_SUFFIXES)
     while names := list(islice(pictures, 4096)):
-        is_new = ~np.isin(np.fromiter((hash(os.path.normpath(each)) for each in names), np.int64, len(names)), known)
+        is_new = np.ones(len(names), bool)
+        # Lists may name pictures without their suffixes.
+        for forms in (names, [os.path.splitext(name)[0] for name in names]):
+            is_new &= ~np.isin(np.fromiter(map(_number, forms), np.int64, len(names)), known)
         if is_new.any():
             first = first or names[int(is_new.argmax())]
             missing += int(is_new.sum())
     if missing:
         warn(f"{path}: {missing:,} pictures are not named in {name} and left out, such as {short(first)}")
+
+
+def _number(name: str) -> int:
+    """The same for all ways of writing a name by which :func:`placed.located` finds the same picture."""
+    stem, suffix = os.path.splitext(unicodedata.normalize("NFC", name.replace("\\", "/")))
+    return hash(os.path.normpath(stem + suffix.lower()))
 
 
 def tell_irregular(path: Path) -> None:

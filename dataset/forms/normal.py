@@ -16,8 +16,17 @@ _QUOTED = 100
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
+#: How a table says that a spreadsheet is to show a cell as it is: `="0042"`.
+_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+
+
 def label_of(text: str, quoted: bool = False) -> str:
-    """A label without the white space at its ends, which is part of it only where it was put between quotes."""
+    """A label without the white space at its ends, which is part of it only where it was put between quotes.
+
+    Of `="0042"`, which keeps spreadsheets from making a number of it, the text is the label.
+    """
+    if formula := _FORMULA.fullmatch(text.strip(_ENDS)):
+        text = formula[1].replace('""', '"')
     return text.strip(_INVISIBLE) if quoted else text.strip(_ENDS)
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from console import UserError, warn
+from picture import PICTURE_SUFFIXES
 
 Row = tuple[str, str]
 
 #: Rows by which it is decided where the pictures are.
 LOOKED_AT = 20
+#: In the place of the suffix: a picture, whatever its suffix.
+ANY_SUFFIX = "*"
 #: Sub-folders of the list's folder that are tried.
 _SUB_FOLDERS = 50
 
@@ -88,11 +91,17 @@ def _relative(path: str, here: str) -> str:
         return full
 
 
+def relative_to(folder: Path, name: str) -> str:
+    """The picture that a list in `folder` calls `name`, as a name in that folder."""
+    return _relative(located(str(folder), name), str(folder))
+
+
 def located(root: str, name: str) -> str:
     """The path of a picture, by the name that a list has for it, which may have been written on another system.
 
     Where there is no such file, one is looked for whose name has its characters composed otherwise (NFC, NFD), its
-    suffix in the other case, or `/` for a backslash; and the file that a path of Label Studio stands for.
+    suffix in the other case, or `/` for a backslash; the picture with that name and a suffix; and the file that a path
+    of Label Studio stands for.
     """
     path = os.path.join(root, name)
     if os.path.exists(path):
@@ -108,7 +117,8 @@ def located(root: str, name: str) -> str:
             return path
         folder, file = os.path.split(path)
         for there in dict.fromkeys((folder, *(unicodedata.normalize(kind, folder) for kind in ("NFC", "NFD")))):
-            if found := _names_in(there, _changed(there)).get(_key(file)):
+            names = _names_in(there, _changed(there))
+            if found := names.get(_key(file)) or names.get((unicodedata.normalize("NFC", file), ANY_SUFFIX)):
                 return os.path.join(there, found)
     return os.path.join(root, forms[1] if len(forms) > 1 and "\\" in name else name)
 
@@ -143,14 +153,16 @@ def _names_in(folder: str, changed: int) -> dict[tuple[str, str], str]:
     `changed` only says when what was found is out of date.
     """
     names: dict[tuple[str, str], str] = {}
+    twice = set()
     try:
         found = os.listdir(folder or os.curdir)
     except (OSError, ValueError):
         return names
-    twice = set()
     for name in found:
-        key = _key(name)
-        if key in names:
-            twice.add(key)
-        names[key] = name
+        stem, suffix = _key(name)
+        # Lists may name pictures without their suffixes.
+        for key in ((stem, suffix), *([(stem, ANY_SUFFIX)] if suffix in PICTURE_SUFFIXES else [])):
+            if key in names:
+                twice.add(key)
+            names[key] = name
     return {key: name for key, name in names.items() if key not in twice}

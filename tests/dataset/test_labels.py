@@ -405,6 +405,7 @@ UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c33"
         ([f"{number}_{label}.png" for number, label in enumerate(LABELS)], "running numbers, 0 to 5.*_\\(\\?P<label>"),
         ([f"{number:05}.png" for number in range(17, 29)], "running numbers, 00017 to 00028"),
         ([f"img{number}.png" for number in range(12)], "running numbers, img0 to img11"),
+        ([f"{folder}/{number}.png" for folder in ("5GYY", "CBA4") for number in range(3)], "in each of 2 folders"),
         ([f"17000{number}123.png" for number in range(10, 20)], "look like times"),
         ([f"{label}.png.png" for label in LABELS], "6 labels end like file names, such as 01C6.png"),
         (["Ã¤b_1.png", "x_2.png"], "1 labels look as if UTF-8 .* such as Ã¤b, which may be äb"),
@@ -627,3 +628,81 @@ def test_a_text_in_another_encoding_is_no_list(tmp_path: Path) -> None:
     touched(tmp_path, ["AB_1.png"])
     (tmp_path / "notes.txt").write_bytes("AB_1.png is bläh\n".encode("cp1252"))
     assert pairs(tmp_path) == [("AB_1.png", "AB")]
+
+
+UNREAD = {
+    "comments.csv": "# by hand\n" + table("file,label"),
+    "commas.tsv": table("file,label"),
+    "addresses.csv": table("file,label", folder="https://example.org/"),
+    "words.xml": "".join(f'<image file="{name}" tag="{label}"/>' for name, label in PAIRS),
+    "labels.yaml": table("", ": "),
+    "train.lst": table("", "\t"),
+    "labels": table("", " "),
+    "order.txt": "".join(f"{label}\n" for label in LABELS),
+    "labels/labels.csv": table("file,label"),
+    "../labels.csv": table("file,label", folder="in/"),
+}
+
+
+@pytest.mark.parametrize("name", [*UNREAD, "labels.xlsx"])
+def test_a_list_that_is_not_read_is_named(tmp_path: Path, capsys: Said, name: str) -> None:
+    touched(tmp_path / "in", [*NAMES, name])
+    (tmp_path / "in" / name).write_text(UNREAD.get(name, "PK\3\4"))
+    assert pairs(tmp_path / "in") == [(each, each.removesuffix(".png")) for each in NAMES]
+    assert Path(name).name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_a_list_in_a_wide_encoding_that_is_not_read_is_named(tmp_path: Path, capsys: Said, encoding: str) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "names.csv").write_bytes(table("file,label").encode(encoding))
+    pairs(tmp_path)
+    assert "names.csv" in capsys.readouterr().err
+
+
+def test_texts_in_a_folder_of_labels_are_named(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, [f"images/{name}" for name in NAMES])
+    touched(tmp_path, [f"labels/{name.removesuffix('.png')}.txt" for name in NAMES])
+    for folder in (tmp_path, tmp_path / "images"):
+        pairs(folder)
+        assert "0000.txt and others there, which have the names of pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [str.upper, lambda name: name.removesuffix(".png"), lambda name: f".\\{name}"])
+def test_pictures_that_a_list_names_otherwise_are_not_left_out(
+    tmp_path: Path, capsys: Said, change: Callable[[str], str]
+) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "names.csv").write_text(table("file,label", rows=[(change(name), label) for name, label in PAIRS]))
+    found = dataset.collect(tmp_path)
+    assert [(Path(each.path).name, each.label) for each in found] == PAIRS
+    assert "left out" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "label"),
+    [
+        ("x.tsv", '"a.png"\t"01C6"\n', "01C6"),
+        ("x.tsv", '"a.png"\t"say ""hi"""\n', 'say "hi"'),
+        ("x.tsv", '"a.png"\t0042\n', "0042"),
+        ("x.tsv", 'a.png\t"01C6"\n', '"01C6"'),
+        ("x.csv", 'a.png,="0042"\n', "0042"),
+        ("x.csv", 'a.png,"=""0042"""\n', "0042"),
+    ],
+)
+def test_quotes_that_keep_a_text_a_text_are_no_part_of_it(tmp_path: Path, name: str, row: str, label: str) -> None:
+    touched(tmp_path, ["a.png"])
+    (tmp_path / name).write_text(row)
+    assert pairs(tmp_path / name) == [("a.png", label)]
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"), [("nan", "an empty cell"), ("NULL", "an empty cell"), ("'0042", "apostrophe")]
+)
+def test_what_programs_write_for_texts_and_nothing_is_doubted(
+    tmp_path: Path, capsys: Said, odd: str, said: str
+) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "names.csv").write_text(table("file,label", rows=[(NAMES[0], odd), *PAIRS[1:]]))
+    pairs(tmp_path)
+    assert re.search(f"line 2: .*{said}", capsys.readouterr().err)
