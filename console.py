@@ -74,7 +74,12 @@ def warn(message: str) -> None:
         # What was found and what to do stand at the ends, a name or text of any length in between.
         half = LONGEST_MESSAGE // 2 - 1
         message = f"{message[:half]}…{message[-half:]}"
-    print(message, file=sys.stderr, flush=True)
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except OSError as error:
+        # A log on a full disk is no reason to stop: the results may well go elsewhere.
+        if error.errno not in _FULL:
+            raise
 
 
 def say(message: str) -> None:
@@ -112,7 +117,8 @@ def run(
     import parameter
 
     interrupts.begin()
-    # Closed by whoever started us.
+    # Closed by whoever started us. In this order each gets its own number again.
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 (closed with the process)
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed with the process)
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout):
@@ -126,6 +132,11 @@ def run(
         code = _told(error)
     finally:
         interrupts.end()
+    try:
+        sys.stderr.flush()
+    except OSError:
+        # What cannot be written would be tried again at exit, and change the code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sys.exit(code)
 
 

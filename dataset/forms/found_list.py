@@ -223,8 +223,14 @@ def _tell_of(path: Path, folder: Path, names: set[str]) -> None:
     for name in lists[:_FILES]:
         with (folder / name).open("rb") as opened:
             start = opened.read(1 << 16)
-        if 2 * sum(_stands_in(each, start) for each in names) >= len(names):
+        # Where pictures are read from, tables of readings lie.
+        readings = b"probability" in start or getattr(form_of(folder / name), "unchecked_readings", _no)(folder / name)
+        if not readings and 2 * sum(_stands_in(each, start) for each in names) >= len(names):
             warn(f"{path}: {folder / name} names pictures: give it instead of the folder if it has their labels")
+
+
+def _no(file: Path) -> bool:
+    return False
 
 
 def _folders(path: Path, but: set[str]) -> list[Path]:
