@@ -697,7 +697,8 @@ def from_command_line(
         with contextlib.redirect_stderr(complaint):
             found = tyro.cli(parameters, args=argv, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
         # What was told of parameters that are in order.
-        print(complaint.getvalue(), end="", file=sys.stderr)
+        if complaint.getvalue():
+            print(complaint.getvalue(), end="", file=sys.stderr)
         typed = {word.split("=")[0].replace("_", "-") for word in (sys.argv[1:] if argv is None else argv)}
         fields = type(found).model_fields
         # What was typed is set, be it the default or not: another run, or other weights, may have another value.

@@ -409,3 +409,27 @@ def test_a_message_about_an_endless_name_keeps_its_ends(capsys: pytest.CaptureFi
     line = capsys.readouterr().err
     assert line.startswith("left out xxx") and line.endswith("xxx: file name too long\n")
     assert len(line) <= console.LONGEST_MESSAGE
+
+
+def test_a_full_disk_under_the_log_stops_nothing(tmp_path: Path) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no device that is always full")
+    script = (
+        "import console; from tests.test_console import Flags\n"
+        "def command(flags): console.warn('one moment'); console.say('done'); return 0\n"
+        "console.run(command, Flags, [])"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stderr=full, stdout=subprocess.PIPE, cwd=ROOT, check=False
+        )
+    assert (done.returncode, done.stdout) == (0, b"done\n")
+
+
+def test_a_closed_stdin_is_empty() -> None:
+    script = (
+        "import console, sys; from tests.test_console import Flags\n"
+        "console.run(lambda flags: len(sys.stdin.read()), Flags, [])"
+    )
+    command = f"exec {sys.executable} -c '{script}' <&-"
+    assert subprocess.run(command, shell=True, cwd=ROOT, check=False).returncode == 0
