@@ -77,8 +77,8 @@ def warn(message: str) -> None:
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError as error:
-        # A log on a full disk is no reason to stop: the results may well go elsewhere.
-        if error.errno not in _FULL:
+        # A log on a full disk, or a closed terminal, is no reason to stop: the results may well go elsewhere.
+        if error.errno not in (*_FULL, errno.EIO):
             raise
 
 

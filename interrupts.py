@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a command: one sentence and exit code 130, from its first import to its very end.
+"""Ctrl-C, SIGTERM and a closed terminal (SIGHUP) in a command: one sentence and exit code 130, at any time.
 
 Every command imports this module first. In a command it then has three stages:
 
@@ -27,6 +27,9 @@ else:
 
 INTERRUPTED = 130
 SENTENCE = "interrupted: what was finished is kept; the same command goes on or starts again"
+
+#: Windows has none.
+_HANGUP = getattr(signal, "SIGHUP", None)
 
 #: Seconds within which a second signal is the same interruption: a terminal, a shell and a wrapper may each send one.
 SAME = 0.5
@@ -59,6 +62,9 @@ def begin() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) in (_end_at_once, signal.default_int_handler):
         signal.signal(signal.SIGINT, _interrupt)
+    # nohup has it ignored.
+    if _HANGUP and signal.getsignal(_HANGUP) in (_end_at_once, signal.SIG_DFL):
+        signal.signal(_HANGUP, _interrupt)
     if is_command:
         sys.unraisablehook = _raised_in_vain
 
@@ -66,7 +72,7 @@ def begin() -> None:
 def end() -> None:
     """From here on an interruption changes nothing: the process is about to exit."""
     if is_command:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)):
             signal.signal(number, signal.SIG_IGN)
 
 
@@ -101,5 +107,6 @@ def _interrupt_again(_number: int, _frame: FrameType | None) -> None:
 is_command = _is_command()
 if is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end_at_once)
-if is_command and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-    signal.signal(signal.SIGTERM, _end_at_once)
+for _number in filter(None, (signal.SIGTERM, _HANGUP)):
+    if is_command and signal.getsignal(_number) is signal.SIG_DFL:
+        signal.signal(_number, _end_at_once)

@@ -361,6 +361,8 @@ def test_an_interruption_during_an_import_is_one_sentence(
     [
         "raise_signal(SIGINT)",
         "raise_signal(SIGTERM)",
+        # A closed terminal; under nohup it is ignored.
+        "raise_signal(SIGHUP) if callable(getsignal(SIGHUP)) else raise_signal(SIGTERM)",
         "[raise_signal(SIGINT) for _ in range(3)]",
         # A library that is interrupted may say anything.
         "exec('try: raise_signal(SIGINT)\\nexcept BaseException: raise ImportError(1)')",
