@@ -20,7 +20,8 @@ from dataset.forms.writing import Picture, Plan, lines_of
 from picture import PICTURE_SUFFIXES
 
 TAB = "\t"
-_SUFFIXES = {".csv": f",;{TAB}", ".tsv": TAB, ".tab": TAB}
+_ANY = f",;{TAB}"
+_SUFFIXES = {".csv": _ANY, ".tsv": TAB, ".tab": TAB}
 
 #: Columns that only a table of readings has.
 PROBABILITY_KEYS = ("probability", "confidence")
@@ -35,21 +36,41 @@ _OPENING = re.compile(r'(?:^|[,;\t])\s*"', re.MULTILINE)
 
 
 def matches(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES
+    return path.suffix.lower() in _SUFFIXES or (path.suffix.lower() == ".txt" and bool(_named(path, _ANY)))
+
+
+def _named(path: Path, separators: str) -> str | None:
+    """The one of the separators that makes the first line names of columns that are known; None where none does."""
+    try:
+        first = _first_line(path) if path.is_file() else ""
+    except (UserError, OSError):
+        return None
+    for separator in separators:
+        columns = _Columns([head.strip().strip('"').lower() for head in first.split(separator)])
+        if columns.file is not None and columns.label is not None:
+            return separator
+    return None
+
+
+def _separator(path: Path, first: str) -> str:
+    """What separates the columns: what the suffix says, unless the names of the columns are separated otherwise."""
+    usual = _SUFFIXES.get(path.suffix.lower(), _ANY)
+    if usual == TAB and TAB not in first:
+        return _named(path, _ANY) or TAB
+    # Spreadsheets write `;` in half of Europe; the separator is the one that the first line is made of.
+    return max(usual, key=first.count)
 
 
 def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     numbered = lines(path)
     number, first = next(numbered, (0, ""))
-    separators = _SUFFIXES[path.suffix.lower()]
+    separator = _separator(path, first)
     # Excel writes, and takes, a line that says what separates.
     if named := re.fullmatch(r'"?sep=([,;\t])"?\s*', first, re.IGNORECASE):
-        separators = named[1]
+        separator = named[1]
         number, first = next(numbered, (0, ""))
     if not first:
         return
-    # Spreadsheets write `;` in half of Europe; the separator is the one that the first line is made of.
-    separator = max(separators, key=first.count)
     table = _records(path, chain([(number, first)], numbered), separator)
     _, _, header = next(table)
     # A list without a header may begin with the label `image`.
@@ -190,7 +211,7 @@ class _Columns:
 def unchecked_readings(path: Path) -> bool:
     """Whether a table holds what a network has read, and nobody has said which of it is right."""
     try:
-        table = _records(path, lines(path), max(_SUFFIXES[path.suffix.lower()], key=_first_line(path).count))
+        table = _records(path, lines(path), _separator(path, _first_line(path)))
         _, _, header = next(table)
         columns = _Columns([head.strip().lower() for head in header])
         if not columns.readings:

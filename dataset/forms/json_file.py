@@ -23,7 +23,7 @@ _EXAMPLE = 'write {"a.png": "its text"}, or [{"file": "a.png", "label": "its tex
 
 
 def matches(path: Path) -> bool:
-    return path.suffix.lower() == ".json"
+    return path.suffix.lower() == ".json" or (path.suffix.lower() in json_lines.SUFFIXES and json_lines.is_array(path))
 
 
 def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
@@ -70,11 +70,9 @@ def unchecked_readings(path: Path) -> bool:
     except (UserError, ValueError, RecursionError):
         return False
     rows = value if isinstance(value, list) else []
-    return any(map(_is_reading, rows[:20])) and not any(isinstance(row, dict) and row.get("truth") for row in rows)
-
-
-def _is_reading(value: Any) -> bool:
-    return isinstance(value, dict) and "text" in value and ("probability" in value or "confidence" in value)
+    return any(map(json_lines.is_reading, rows[:20])) and not any(
+        isinstance(row, dict) and row.get("truth") for row in rows
+    )
 
 
 def _is_json(text: str) -> bool:
@@ -105,12 +103,15 @@ def _of_object(path: Path, value: dict[str, Any], tell: Callable[[str], None]) -
 
 
 def _of_list(path: Path, values: list[Any], tell: Callable[[str], None]) -> Iterator[Entry]:
-    if values and _is_reading(values[0]):
+    if values and json_lines.is_reading(values[0]):
         has_truth = any(isinstance(value, dict) and value.get("truth") for value in values)
         taken = "the truth" if has_truth else "what was read"
         tell(f"{path} holds readings: {taken} is taken for the labels")
         if has_truth:
-            values = [{**value, "text": value.get("truth") or ""} if _is_reading(value) else value for value in values]
+            values = [
+                {**value, "text": value.get("truth") or ""} if json_lines.is_reading(value) else value
+                for value in values
+            ]
     for number, value in enumerate(values, start=1):
         where = f"{path}, entry {number}"
         if isinstance(value, dict):

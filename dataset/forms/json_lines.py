@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,35 @@ from dataset.forms.writing import Picture, Plan, lines_of
 
 formats = ()
 
+SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
+
 
 def matches(path: Path) -> bool:
-    return path.suffix.lower() in (".jsonl", ".ndjson", ".jsonlines")
+    return path.suffix.lower() in SUFFIXES and not is_array(path)
+
+
+def is_array(path: Path) -> bool:
+    """Whether a file begins as one JSON list of objects does, whatever its name says."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return bool(re.match(rb"(?:\xef\xbb\xbf)?\s*\[\s*\{", file.read(64)))
+    except OSError:
+        return False
+
+
+def unchecked_readings(path: Path) -> bool:
+    """Whether a file holds readings on its first lines, and no labels to compare with."""
+    try:
+        rows = [json.loads(line) for _, line in islice(lines(path), 20)]
+    except (UserError, OSError, ValueError, RecursionError):
+        return False
+    return any(map(is_reading, rows)) and not any(isinstance(row, dict) and row.get("truth") for row in rows)
+
+
+def is_reading(value: Any) -> bool:
+    return isinstance(value, dict) and "text" in value and ("probability" in value or "confidence" in value)
 
 
 def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:

@@ -13,12 +13,13 @@ from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from bounded import irregular
 from console import UserError, warn
-from dataset.forms import checked, delimited, json_lines, placed
+from dataset.forms import checked, delimited, json_file, json_lines, placed
 from dataset.forms.files import names as files
 from dataset.forms.normal import short
 from picture import PICTURE_SUFFIXES
@@ -29,7 +30,11 @@ LISTS = {"labels.tsv": delimited, "labels.csv": delimited, "labels.jsonl": json_
 def found(path: Path) -> list[str]:
     """The lists of a folder."""
     names = [name for name in LISTS if (path / name).is_file()]
-    return [name for name in names if not (name != "labels.jsonl" and delimited.unchecked_readings(path / name))]
+    return [name for name in names if not _form(path / name).unchecked_readings(path / name)]
+
+
+def _form(file: Path) -> ModuleType:
+    return json_file if json_file.matches(file) else LISTS[file.name]
 
 
 def matches(path: Path) -> bool:
@@ -40,7 +45,7 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     name, *others = found(path)
     if others:
         raise UserError(f"{path} has {name} and {others[0]}: give the one that is meant, or remove the other")
-    list_rows = checked.rows(path / name, LISTS[name].entries(path / name))
+    list_rows = checked.rows(path / name, _form(path / name).entries(path / name))
     yield from counted(path, name, placed.placed(path / name, list_rows, root))
 
 

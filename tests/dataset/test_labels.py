@@ -632,7 +632,6 @@ def test_a_text_in_another_encoding_is_no_list(tmp_path: Path) -> None:
 
 UNREAD = {
     "comments.csv": "# by hand\n" + table("file,label"),
-    "commas.tsv": table("file,label"),
     "addresses.csv": table("file,label", folder="https://example.org/"),
     "words.xml": "".join(f'<image file="{name}" tag="{label}"/>' for name, label in PAIRS),
     "labels.yaml": table("", ": "),
@@ -706,3 +705,36 @@ def test_what_programs_write_for_texts_and_nothing_is_doubted(
     (tmp_path / "names.csv").write_text(table("file,label", rows=[(NAMES[0], odd), *PAIRS[1:]]))
     pairs(tmp_path)
     assert re.search(f"line 2: .*{said}", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", ["labels.tsv", "gt.txt", "labels.txt", "train.tab", "labels.jsonl", "x.ndjson"])
+@pytest.mark.parametrize("array", [True, False])
+def test_readings_are_no_labels_whatever_their_file_is_called(
+    tmp_path: Path, capsys: Said, name: str, array: bool
+) -> None:
+    touched(tmp_path, [f"{label}_0.png" for label in LABELS])
+    rows = [{"file": f"{label}_0.png", "text": "WRONG", "probability": 0.5} for label in LABELS]
+    if "js" not in name:
+        text = "".join(f"{row['file']},WRONG,0.500000\n" for row in rows)
+        (tmp_path / name).write_text("file,text,probability\n" + text)
+    else:
+        text = json.dumps(rows, indent=1) if array else "".join(f"{json.dumps(row)}\n" for row in rows)
+        (tmp_path / name).write_text(text)
+    assert pairs(tmp_path) == [(f"{label}_0.png", label) for label in LABELS]
+    assert f"{name} holds what was read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.tsv", table("file,label")),
+        ("labels.tsv", table("file;label", ";")),
+        ("list.txt", table("filename,label")),
+        ("list.txt", table("image\ttext", "\t")),
+        ("labels.jsonl", json.dumps([{"file": name, "label": label} for name, label in PAIRS], indent=1)),
+    ],
+)
+def test_a_list_with_the_suffix_of_another_is_read_as_what_it_is(tmp_path: Path, name: str, content: str) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / name).write_text(content)
+    assert pairs(tmp_path) == pairs(tmp_path / name) == PAIRS
