@@ -161,7 +161,7 @@ def _told(error: BaseException) -> int:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """`did you mean captcha?` where one of the `known` words is close to `word`."""
-    close = difflib.get_close_matches(word, sorted(known), 1, cutoff=0.7)
+    close = difflib.get_close_matches(word, sorted(set(known) - {word}), 1, cutoff=0.7)
     return f"did you mean {close[0]}?" if close else None
 
 

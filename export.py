@@ -67,12 +67,19 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
         right = [[reading.text == sample.label for sample, reading in each] for each in (before, after)]
         lost = sum(was and not is_now for was, is_now in zip(*right, strict=True))
         won = sum(is_now and not was for was, is_now in zip(*right, strict=True))
-        if (chance := by_chance(lost, won)) < SIGNIFICANT and not parameters.accept_loss:
-            raise UserError(
-                f"{out} is not written: of {len(before):,} pictures, {lost:,} are read right in floats and wrong in "
-                f"integers, {won:,} the other way round, which chance explains with {chance:.2g} (McNemar; "
-                f"{SIGNIFICANT:g} is needed): --accept-loss writes it nevertheless"
+        if (chance := by_chance(lost, won)) < SIGNIFICANT:
+            loss = (
+                f"of {len(before):,} pictures, {lost:,} are right only in floats and {won:,} only in integers, a loss "
+                f"that is more than chance (McNemar's test, p = {chance:.2g}, below {SIGNIFICANT:g})"
             )
+            if not parameters.accept_loss:
+                raise UserError(
+                    f"{out} is not written: {loss}: give --int8 more pictures like those that will be read, or "
+                    "accept the loss with --accept-loss"
+                )
+            console.warn(f"{out} is written with a loss: {loss}")
+        elif not any(right[0]):
+            console.warn("no picture is read right in floats, so no loss can be seen: check the labels and the model")
     all_read = found == len(calibrating) and not unreadable
     return console.ALL_DONE if all_read else console.SOME_UNREADABLE
 

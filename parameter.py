@@ -655,7 +655,7 @@ class ExportParameters(Parameters):
     int8: Annotated[Optional[str], arg(metavar="PATH")] = Field(
         None, description="In integers of 8 bits, their ranges and the loss found on these labelled pictures (onnx)."
     )
-    accept_loss: bool = Field(False, description="Write it even where integers read fewer pictures right.")
+    accept_loss: bool = Field(False, description="Write the file even if integers read fewer pictures right.")
     label_pattern: LabelPattern = None
 
     @model_validator(mode="after")
@@ -723,8 +723,10 @@ def _plainly(fault: str, flags: Iterable[str]) -> str:
     if unknown := re.fullmatch(r"Unrecognized options: (\S+?)(?:[=,].*)?", fault):
         what = "no flag of this command" if unknown[1].startswith("-") else "more than this command takes"
         word = unknown[1].replace("_", "-")
-        # Two dashes alone make words alike.
-        meant = difflib.get_close_matches(word[2:], [flag[2:] for flag in flags], 1, 0.7) if word[:2] == "--" else []
+        # Dashes make words alike, and one is easily forgotten.
+        meant = (
+            difflib.get_close_matches(word.lstrip("-"), [flag[2:] for flag in flags], 1, 0.7) if word[:1] == "-" else []
+        )
         return f"{unknown[1]} is {what}" + (f" (did you mean --{meant[0]}?)" if meant else "")
     if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", fault):
         choices = sorted(set(re.findall(r"'([^']+)'", choice[3])) - {"None"})

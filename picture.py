@@ -67,6 +67,8 @@ FRAME_PIXELS = 500_000_000
 #: Pixels that are converted together where a picture has more.
 BAND = 1 << 20
 
+#: Why a picture is not read where there is none.
+MISSING = "no such file"
 #: Why a picture is not read where memory runs out.
 NO_MEMORY = "it takes more memory than is free: make it smaller"
 
@@ -222,10 +224,12 @@ class Remarks:
                 f"({_some(self._plain, plain)})"
             )
         if animated:
-            which = self._frame if self._frame in ("first", "last") else f"number {self._frame}"
+            which = f"the {self._frame}" if self._frame in ("first", "last") else f"number {self._frame}"
+            # Whoever has chosen a frame knows how.
+            hint = ": choose another with --frame last or --frame N" if self._frame == "first" else ""
             found.append(
-                f"{animated:,} picture{'s have' if animated > 1 else ' has'} several frames or pages, of which the "
-                f"{which} is read ({_some(self._animated, animated)}): choose another with --frame first, last or N"
+                f"{animated:,} picture{'s have' if animated > 1 else ' has'} several frames or pages, of which "
+                f"{which} is read ({_some(self._animated, animated)}){hint}"
             )
         return found
 
@@ -257,7 +261,7 @@ def load(path: Path | str, options: Options = USUAL) -> bytes:
         reason = (error.strerror or str(error)).lower()
         raise UnreadablePicture(_named(str(path)) or reason) from None
     except ValueError:  # a NUL in the name
-        raise UnreadablePicture("no such file") from None
+        raise UnreadablePicture(MISSING) from None
     except MemoryError:
         raise UnreadablePicture(NO_MEMORY) from None
 
@@ -392,7 +396,7 @@ def _check_size(width: int, height: int, options: Options) -> None:
     if width * height > options.max_pixels:
         most = f"{options.max_pixels / 1e6:g} million" if options.max_pixels >= 10_000 else f"{options.max_pixels:,}"
         raise UnreadablePicture(
-            f"claims {width}x{height} pixels, more than {most}: make it smaller, or raise max_pixels"
+            f"claims {width}x{height} pixels, more than {most}: make it smaller, or raise --max-pixels"
         )
     if width < 1 or height < 1:
         raise UnreadablePicture(f"claims {width}x{height} pixels")
@@ -566,7 +570,7 @@ def _named(text: str) -> str | None:
 
 
 def _missing(path: str) -> str:
-    return _named(path) or "no such file"
+    return _named(path) or MISSING
 
 
 def _of_pillow(image: Any, channels: int) -> Image:

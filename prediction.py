@@ -43,7 +43,7 @@ def main(parameters: PredictionParameters) -> int:
     from model.reader import Reader
     from model.scores import score
     from model.trained_sizes import crops_expected
-    from picture import Remarks
+    from picture import MISSING, Remarks
 
     least = parameters.min_probability
     plotted = parameters.plot or (DEMO if parameters.demo else None)
@@ -66,7 +66,7 @@ def main(parameters: PredictionParameters) -> int:
         raise UserError(f"no pictures in {places}: give pictures, or folders or lists that hold some")
 
     rows: list[tables.Row] = []
-    read = unreadable = empty = rejected = unproven = far = 0
+    read = unreadable = missing = empty = rejected = unproven = far = 0
     first_far = ""
     interrupted, heard = False, True
     with contextlib.ExitStack() as files:
@@ -109,6 +109,7 @@ def main(parameters: PredictionParameters) -> int:
                 if reading.error is not None:
                     warn(f"{sample.path}: {reading.error}")
                     unreadable += 1
+                    missing += reading.error == MISSING
                     continue
                 truth = sample.label if labels else None
                 row = tables.Row.of(sample.path, reading, truth, parameters.ignore_case, least)
@@ -133,7 +134,8 @@ def main(parameters: PredictionParameters) -> int:
         if unreadable and not (read or interrupted):
             # What an earlier call has written stays.
             which = f"none of the {unreadable:,} pictures" if unreadable > 1 else "the only picture"
-            raise UserError(f"{which} could {'' if unreadable > 1 else 'not '}be read, as said above: give others")
+            remedy = "say with --root in which folder the paths start" if missing == unreadable else "give others"
+            raise UserError(f"{which} could {'' if unreadable > 1 else 'not '}be read, as said above: {remedy}")
         if plot:
             shown = rows[:PLOTTED]
             wrong = [index for index, row in enumerate(shown) if row.correct is False]

@@ -116,7 +116,8 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         row("" if place else "lengths", f"{lengths:>7} {'█' * max(1, round(_BAR * count / most))} {count:,}")
     for side in ("width", "height"):
         of = found[side]
-        row(side, f"{of['median']} pixels" + (f" ({of['smallest']} to {of['largest']})" if found["sizes"] > 1 else ""))
+        differ = of["smallest"] != of["largest"]
+        row(side, f"{of['median']} pixels" + (f" ({of['smallest']} to {of['largest']})" if differ else ""))
     row("duplicates", f"{found['duplicates']:,}" + (" (kept on one side of the split)" if found["duplicates"] else ""))
     for entry in found["unreadable"][:_LISTED]:
         row("unreadable", f"{entry['file']}: {entry['reason']}")

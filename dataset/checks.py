@@ -11,7 +11,7 @@ from dataset.contents import Contents
 from dataset.forms.normal import short
 from dataset.split import copies
 from notation import UNREADABLE
-from picture import TooLong
+from picture import MISSING, TooLong
 
 #: File names that one sentence lists.
 _LISTED = 3
@@ -35,7 +35,7 @@ class Report:
         found = []
         if not self.pictures:
             what = f"none of the {len(self.unreadable)} pictures can be read" if self.unreadable else "no pictures"
-            found.append(f"{what}{self._first_reason()}: check the path and the files")
+            found.append(f"{what}{self._first_reason()}: {self._remedy()}")
         if self.unlabelled:
             found.append(
                 f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): fill it in "
@@ -66,6 +66,12 @@ class Report:
                 + ": mend the label or remove one of them"
             )
         return found
+
+    def _remedy(self) -> str:
+        # Only lists name files that are not there.
+        if self.unreadable and all(reason == MISSING for _, reason in self.unreadable):
+            return "say with --root in which folder the paths of the list start"
+        return "check the path and the files"
 
     def _first_reason(self) -> str:
         return " (first {}: {})".format(*self.unreadable[0]) if self.unreadable else ""

@@ -120,13 +120,18 @@ def unpack(parameters: UnpackParameters) -> int:
                         there += 1
                 advance(1)
     except _Damage as error:
+        found = new + there
         raise UserError(
-            f"{archive} cannot be unpacked beyond its first {new + there:,} files ({error}): "
-            "it is damaged, cut short or no archive; get it again"
+            (
+                f"{archive} cannot be unpacked beyond its first {found:,} file{'s' if found > 1 else ''} ({error}): "
+                "it is damaged or cut short; get it again"
+            )
+            if found
+            else f"{archive} is not a tar or zip archive, or it is damaged ({error}): get it again"
         ) from None
     if not new + there:
         raise UserError(f"{archive} holds no files: is it the archive that was meant?")
-    warn(f"{out}: {new:,} files unpacked" + (f"; {there:,} were there" if there else ""))
+    warn(f"{out}: {new:,} file{'' if new == 1 else 's'} unpacked" + (f"; {there:,} were there" if there else ""))
     warn(f"next: python -m dataset {shlex.quote(str(_content(out)))}")
     return console.ALL_DONE
 

@@ -60,7 +60,9 @@ def test_a_report_names_pictures_of_one_colour_and_animations(
     assert found["several_frames"] == ["AB12_1.gif"]
 
 
-@pytest.mark.parametrize(("frame", "place", "named"), [(None, 0, "first"), ("last", 2, "last"), ("2", 1, "number 2")])
+@pytest.mark.parametrize(
+    ("frame", "place", "named"), [(None, 0, "the first"), ("last", 2, "the last"), ("2", 1, "number 2")]
+)
 def test_prediction_reads_the_frame_that_is_asked_for(
     folder: Path, captchas: list[Path], capsys: pytest.CaptureFixture[str], frame: str | None, place: int, named: str
 ) -> None:
@@ -69,7 +71,8 @@ def test_prediction_reads_the_frame_that_is_asked_for(
     out, told = capsys.readouterr()
     texts = {line.split("\t")[0].rpartition("/")[2]: line.split("\t")[1] for line in out.splitlines()}
     assert texts["AB12_1.gif"] == captchas[place].name.partition("_")[0]
-    assert f"1 picture has several frames or pages, of which the {named} is read" in told
+    assert f"1 picture has several frames or pages, of which {named} is read" in told
+    assert ("choose another" in told) == (frame is None)
     assert "4 pictures have a single colour, so there is nothing to read" in told
 
 

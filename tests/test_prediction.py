@@ -343,6 +343,10 @@ def test_where_nothing_can_be_read_there_is_nothing_to_do(predict: Predict, tmp_
     assert (code, lines) == (console.WRONG_USE, [])
     assert errors.splitlines()[-1] == "error: none of the 2 pictures could be read, as said above: give others"
     assert (tmp_path / "o.csv").read_text() == "earlier"
+    (tmp_path / "list.csv").write_text("file,label\nA1_1.png,A1\nB2_2.png,B2\n")
+    code, lines, errors = predict("list.csv")
+    assert (code, lines) == (console.WRONG_USE, [])
+    assert errors.splitlines()[-1].endswith("as said above: say with --root in which folder the paths start")
     assert "error: the only picture could not be read" in predict("in/1.png")[2]
 
 
@@ -447,6 +451,7 @@ def test_a_plot_that_leaves_pictures_out_says_so(predict: Predict, tmp_path: Pat
             ["in", "--min_probabilty=0.5"],
             "--min_probabilty is no flag of this command (did you mean --min-probability?)",
         ),
+        (["in", "-model", "captcha"], "-model is no flag of this command (did you mean --model?); see --help"),
         (["in", "--colr", "red"], "--colr is no flag of this command; see --help"),
         (["foldr"], "foldr does not exist: did you mean folder?"),
         (["fodler/labels.csv"], "fodler/labels.csv does not exist: give a picture"),

@@ -81,7 +81,7 @@ def test_archives_are_unpacked_and_gone_on_with(kind: str, unpack: Unpack, tmp_p
     assert "out: 4 files unpacked\n" in err
     assert f"next: python -m dataset {Path('out/mnt/90k')}\n" in err
     Path("out/mnt/90k/1/a.jpg").unlink()
-    assert "out: 1 files unpacked; 3 were there\n" in unpack(path)[1]
+    assert "out: 1 file unpacked; 3 were there\n" in unpack(path)[1]
     assert content() == {name.removeprefix("./"): data for name, data in FILES.items()}
 
 

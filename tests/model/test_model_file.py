@@ -206,3 +206,10 @@ def test_weights_of_other_stages_are_refused(written: Path) -> None:
 def test_a_name_that_is_almost_one_is_told(name: str, meant: str) -> None:
     with pytest.raises(UserError, match=f"no model file {name}: did you mean {meant}\\?"):
         model_file.locate(name)
+
+
+def test_a_folder_without_a_model_is_not_suggested_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    with pytest.raises(UserError) as caught:
+        model_file.locate(str(tmp_path / "pictures"))
+    assert "did you mean" not in str(caught.value)
