@@ -18,7 +18,7 @@ import numpy as np
 import console
 from console import UserError
 from model.trained_sizes import crops_expected
-from picture import Remarks
+from picture import MISSING, Remarks
 
 if TYPE_CHECKING:
     from model.reader import Reader, Reading
@@ -205,7 +205,9 @@ def read_labelled(reader: Reader, labelled: Sequence[Labelled], tell: bool = Tru
             if tell:
                 console.warn(faults[-1])
     if not read:
-        raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): give others")
+        absent = all(fault.endswith(f": {MISSING}") for fault in faults)
+        remedy = "say with --root in which folder the paths of the list start" if absent else "give others"
+        raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}")
     if far and tell:
         console.warn(crops_expected(reader.card, str(reader.path), len(far), far[0]))
     for remark in remarks.sentences() if tell else ():
