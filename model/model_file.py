@@ -162,6 +162,8 @@ def locate(name_or_file: str, forms: Sequence[str] = FORMS) -> Path:
     path = shipped[0] if Path(name_or_file).name == name_or_file and shipped else Path(name_or_file)
     if path.is_dir() and (path / "model.keras").is_file():
         return path / "model.keras"
+    if path.is_dir():
+        raise UserError(f"{path} is a folder without a model.keras: give a run folder, or a model file in it")
     if not path.is_file():
         names = sorted({file.stem for form in forms for file in SHIPPED.glob(f"*{form}")})
         meant = did_you_mean(name_or_file, [*names, *map(str, path.parent.glob("*"))])

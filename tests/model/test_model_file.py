@@ -52,6 +52,8 @@ def test_a_file_is_found_by_path_run_folder_or_shipped_name(
     assert model_file.locate("mine") == tmp_path / "mine.keras"
     with pytest.raises(UserError, match=r"no model file thine: .*\(mine\)"):
         model_file.locate("thine")
+    with pytest.raises(UserError, match=r"is a folder without a model\.keras"):
+        model_file.locate(str(tmp_path))
     for name, sentence in (("mine.tflite", "is for LiteRT"), ("mine.h5", "is no model file that this kit reads")):
         (tmp_path / name).touch()
         with pytest.raises(UserError, match=f"{name} {sentence}"):
