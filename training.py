@@ -178,6 +178,8 @@ def feeds(
 
     Decoded pictures go to `second_cache` where the usual folder cannot be written.
     """
+    import numpy as np
+
     import dataset
     from model.alphabet import Alphabet
     from model.training.adaptation import Augmentation

@@ -138,7 +138,7 @@ def test_a_killed_run_resumes_to_where_an_uninterrupted_one_ends(data: Path) -> 
             assert one[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4), (name, one["epoch"])
     with np.load("whole/state.npz") as whole, np.load("cut/state.npz") as cut:
         for name in whole.files:
-            if name != "history":
+            if whole[name].dtype.kind != "U":
                 np.testing.assert_allclose(whole[name], cut[name], rtol=1e-2, atol=1e-3, err_msg=name)
 
 
