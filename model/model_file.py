@@ -11,15 +11,18 @@ nothing in it that export would not have written.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import reprlib
+import shutil
 import struct
+import tempfile
 import types
 import unicodedata
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints
@@ -260,10 +263,27 @@ def save(model: Any, card: Card, path: Path) -> None:
     with precision("float32"):
         plain = build(card)
     plain.set_weights(model.get_weights())
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, _scratch_folder(temporary):
         plain.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(CARD_ENTRY, card.to_json())
+
+
+@contextlib.contextmanager
+def _scratch_folder(temporary: Path) -> Iterator[None]:
+    """Have temporary folders made beside `temporary`, under a name that the next run removes if this one is killed.
+
+    Keras makes one for every file that it saves, by default in the system's folder, where nobody would remove it.
+    """
+    folder = Path(f"{temporary}.d")
+    before = tempfile.tempdir
+    folder.mkdir()
+    tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def opened(path: Path) -> tuple[Runtime, Card]:

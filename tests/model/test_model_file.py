@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -40,6 +41,17 @@ def test_keras_itself_opens_the_file(written: Path) -> None:
     import keras
 
     assert keras.saving.load_model(written, safe_mode=True).output_shape == (None, WIDTH // 4, 4)
+
+
+def test_saving_leaves_nothing_where_a_killed_process_would_leave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporary folders are made beside the file, whose leftovers the next run removes; here others cannot be made."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    model_file.save(build(CARD), CARD, tmp_path / "model.keras")
+    assert model_file.read_card(tmp_path / "model.keras") == CARD
+    assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
+    assert tempfile.gettempdir() == str(tmp_path / "gone")
 
 
 def test_a_file_is_found_by_path_run_folder_or_shipped_name(
