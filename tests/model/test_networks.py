@@ -33,7 +33,7 @@ WIDE = 2 * WIDTH
 
 BACKBONES, SEQUENCES = get_args(BackboneName), get_args(SequenceName)
 #: Of the whole product, what every commit is tested with; the rest takes minutes (`pytest -m slow`).
-QUICK = {*itertools.product(["vgg"], ["bilstm"], HEADS), ("crnn", "bilstm", "ctc"), ("resnet", "bigru", "ctc")}
+QUICK = {*itertools.product(["vgg"], ["bilstm"], HEADS), ("crnn", "bilstm", "ctc")}
 QUICK |= {("vgg", "bigru", "ctc"), ("vgg", "conv", "ctc"), ("inception", "bilstm", "attention")}
 #: And what is tested with the instructions of other processors as well.
 ELSEWHERE = {*itertools.product(["vgg"], ["bilstm"], HEADS)}
@@ -46,7 +46,10 @@ SMALL = [
     )
     for stages in itertools.product(BACKBONES, SEQUENCES, HEADS)
 ]
-OTHERS = [("vgg", "bilstm", "ctc", "none", "base"), ("vgg", "conv", "ctc", "none", "lite")]
+OTHERS = [
+    pytest.param("vgg", "bilstm", "ctc", "none", "base", marks=pytest.mark.slow),
+    ("vgg", "conv", "ctc", "none", "lite"),
+]
 RECTIFIED = [("vgg", "bilstm", "ctc", rectifier, "small") for rectifier in RECTIFIERS if rectifier != "none"]
 
 
