@@ -113,7 +113,8 @@ def _holders(layer: Any, path: str = "") -> Iterator[tuple[str, Any]]:
                 inner, f"{path}layers/{name}_{counts[name]}/" if counts[name] else f"{path}layers/{name}/"
             )
     else:
-        for name, inner in sorted(vars(layer).items()):
+        # With PyTorch, layers in a layer are not among its other attributes.
+        for name, inner in sorted({**vars(layer), **vars(layer).get("_modules", {})}.items()):
             if isinstance(inner, keras.Layer) and not name.startswith("_"):
                 yield from _holders(inner, f"{path}{name}/")
 
