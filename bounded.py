@@ -1,7 +1,7 @@
-"""Read a file that somebody may have changed since it was written: regular files only, bounds on size and depth.
+"""Read files of the kit safely: regular files only, with bounds on size and nesting depth.
 
 The kit writes JSON files and reads them again (parameters.json, split.json, corpus.json …). In between they may be cut
-short, edited, or replaced by a pipe. Whoever reads one gets a value, or one reason why there is none.
+short, edited, or replaced by a pipe. The functions return a value or raise one error with the reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def open_regular(path: Path | str) -> BufferedReader:
     """Open a regular file to read from, or a link to one.
 
     Raises OSError when it cannot be opened, ValueError with the reason when it is a pipe, a device or a folder. Does
-    not wait for somebody to write to a pipe.
+    not block on a pipe that has no writer.
     """
     if what := irregular(path):
         raise ValueError(f"it is {what}, not a file")
@@ -45,7 +45,7 @@ def open_regular(path: Path | str) -> BufferedReader:
 
 
 def irregular(path: Path | str) -> str | None:
-    """What stands at `path` that is no regular file and no link to one: `a named pipe`; None where nothing is wrong.
+    """Describe the object at `path` if it is not a regular file, such as `a named pipe`; None if it is one.
 
     Nothing is wrong where nothing stands. A link that leads nowhere, or in a circle, is wrong.
     """

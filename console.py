@@ -117,7 +117,7 @@ def run(
     import parameter
 
     interrupts.begin()
-    # Closed by whoever started us. In this order each gets its own number again.
+    # The parent process may have closed these. Reopening in this order restores file descriptors 0, 1 and 2.
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 (closed with the process)
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed with the process)
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
@@ -176,7 +176,7 @@ def missing(path: Path | str, remedy: str) -> UserError:
     return UserError(f"{path} does not exist: {did_you_mean(str(path), names) or remedy}")
 
 
-#: What goes wrong in writing alone.
+#: Errors that only occur when writing.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

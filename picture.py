@@ -105,7 +105,7 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, max_pixels: int, frame: str | int) -> Options:
-        """Options that somebody asks for. Raises UserError."""
+        """Options from user input. Raises UserError for invalid values."""
         if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
             raise UserError(f"max_pixels is {max_pixels!r}: give a number of pixels from 1, such as {MOST_PIXELS:_}")
         try:
@@ -225,7 +225,7 @@ class Remarks:
             )
         if animated:
             which = f"the {self._frame}" if self._frame in ("first", "last") else f"number {self._frame}"
-            # Whoever has chosen a frame knows how.
+            # No advice for a user who has already chosen a frame.
             hint = ": choose another with --frame last or --frame N" if self._frame == "first" else ""
             found.append(
                 f"{animated:,} picture{'s have' if animated > 1 else ' has'} several frames or pages, of which "
@@ -419,7 +419,7 @@ class _Room:
 
     @contextlib.contextmanager
     def taken(self, needed: int) -> Iterator[None]:
-        # Who needs more than there is has it alone.
+        # A picture that needs more than the whole budget is decoded when no other is.
         needed = min(needed, self._whole)
         with self._freed:
             while self._taken + needed > self._whole:

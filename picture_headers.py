@@ -134,7 +134,7 @@ def _jpeg(data: bytes) -> Header:
         if place + 4 > size:
             raise UnreadablePicture("truncated")
         if data[place] != 0xFF:
-            # Pillow knows more of what is not by the book.
+            # Pillow reads some files that violate the standard.
             return Header("JPEG", width, height)
         marker = data[place + 1]
         if marker == 0xFF:  # fill byte

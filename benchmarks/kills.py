@@ -316,7 +316,7 @@ def preload(job: Job) -> None:
 
 
 def campaign(name: str, kills: int, seed: int, work: Path) -> Counter[str]:
-    """Kill one command so many times; what was wrong, and how often."""
+    """Kill one command `kills` times; return how often each fault occurred."""
     job, folder = JOBS[name], work / name / "folder"
     preload(job)
     folder.parent.mkdir()

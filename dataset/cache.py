@@ -137,7 +137,7 @@ class _Packed:
         """The pair of an index; None where there is none, or, which is said, where it is damaged."""
         try:
             file = bounded.open_regular(index)
-        except OSError:  # whoever writes there says what is wrong
+        except OSError:  # writing the cache reports the error
             return None
         except ValueError as error:
             warn(f"{index} cannot be used ({error}): its pictures are decoded again")

@@ -127,7 +127,7 @@ def _fonts(characters: frozenset[str]) -> tuple[str, ...]:
     return tuple(fonts)
 
 
-#: Scripts that no font has and of which a warning has told.
+#: Scripts without a font for which a warning was printed.
 _named: set[str] = set()
 
 

@@ -46,7 +46,7 @@ WATCH = 1.0
 
 
 class _Team:
-    """Daemon threads that leave when they are told to.
+    """Daemon threads that end after `leave()`.
 
     Daemons, because a source that waits for a line from a terminal must not keep an interrupted command alive.
     """
@@ -94,7 +94,7 @@ _teams, _computing = set[_Team](), set[threading.Thread]()
 
 def _leave_all() -> None:
     with contextlib.suppress(ValueError):
-        # Somebody impatient would interrupt the waiting, and the process would crash.
+        # A second Ctrl-C would interrupt the waiting, and the process could crash.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     for team in tuple(_teams):
         team.leave()

@@ -1,8 +1,8 @@
 """What may be in the network of an ONNX file: the operators that export writes, within bounds, and numbers.
 
 A graph is checked before onnxruntime sees it. It may name no file beside its own, hold no loop, no function and no
-operator from elsewhere, and nothing that is made of constants alone may be much larger than these. Fields are read as
-onnx.proto has them; what an export never writes is refused rather than skipped.
+operator of another domain, and the result of a computation on constants only may not be much larger than these. Fields
+are read as onnx.proto defines them; a field that an export never writes is refused rather than skipped.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ATTRIBUTES = frozenset(
 #: Nodes, constants and fields of a graph and what is in it. The largest network of this kit has some 400 of each of
 #: the first two.
 MOST_NODES, MOST_CONSTANTS, MOST_FIELDS = 5_000, 10_000, 500_000
-#: Elements of what is made of constants alone, and of what a constant of several lengths stands for.
+#: Elements in a result computed from constants only, and in a tensor whose shape is given by a constant.
 MOST_MADE, MOST_STATED = 1 << 24, 1 << 28
 #: A length among the constants or the axes of an input; an attribute of a node, such as the size of a window.
 LONGEST, LARGEST_ATTRIBUTE = 1 << 24, 10_000
@@ -265,25 +265,25 @@ class _Check:
             raise ValueError(f"it has more than {MOST_CONSTANTS:,} constants")
         found = self._message(message, _ARRAY, "constant")
         name = _text(found, "name")
-        told = f"the constant {name[:80]!r}"
+        subject = f"the constant {name[:80]!r}"
         if found.get("external_data") or found.get("data_location", [0])[0]:
-            raise ValueError(f"{told} lies in another file")
+            raise ValueError(f"{subject} lies in another file")
         dtype, typed = _TYPES.get(found.get("data_type", [0])[0], ("", ""))
         if not dtype:
-            raise ValueError(f"{told} has numbers of a type that export never writes")
+            raise ValueError(f"{subject} has numbers of a type that export never writes")
         dims = [_signed(length) for length in found.get("dims", [])]
         size = math.prod(dims)
         if any(length < 0 for length in dims) or len(dims) > 8:
-            raise ValueError(f"{told} has the shape {dims[:9]}")
+            raise ValueError(f"{subject} has the shape {dims[:9]}")
         values = _values(found, dtype, typed)
         if values.size != size:
-            raise ValueError(f"{told} has {values.size:,} numbers and says {size:,}")
+            raise ValueError(f"{subject} has {values.size:,} numbers and says {size:,}")
         if dtype == "float32" and not np.isfinite(values).all():
-            raise ValueError(f"{told} holds numbers that are none (NaN or infinity)")
+            raise ValueError(f"{subject} holds numbers that are none (NaN or infinity)")
         if dtype == "int64" and size:
             stated = math.prod(number for number in values.ravel()[:8].tolist() if number > 0)
             if np.abs(values).max() > LONGEST or values.min() < -LONGEST or stated > MOST_STATED:
-                raise ValueError(f"{told} states the gigantic length {max(values.ravel().tolist(), key=abs)}")
+                raise ValueError(f"{subject} states the gigantic length {max(values.ravel().tolist(), key=abs)}")
         return name, size
 
     def _values(self, network: Mapping[str, list[Any]], field: str) -> Iterator[tuple[str, Value]]:

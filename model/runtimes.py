@@ -110,7 +110,7 @@ def reason(error: Exception) -> str:
 
 
 def checked(run: Runtime, classes: int, path: Path) -> Runtime:
-    """`run`, whose log-probabilities are checked: as many classes as told, and each of them a log-probability.
+    """Wrap `run` so that its log-probabilities are checked: `classes` of them, none above 0 and none NaN.
 
     What is returned raises UserError where they are not, as with weights so large that sums overflow.
     """

@@ -55,24 +55,24 @@ def _arrays(group: Any, largest: int, path: str = "", seen: set[int] | None = No
     """
     seen = set() if seen is None else seen
     for name in group:
-        told = f"{path}{name}"[:80]
+        subject = f"{path}{name}"[:80]
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"{told!r} is a link")
+            raise ValueError(f"{subject!r} is a link")
         member = group[name]
         address = h5py.h5o.get_info(member.id).addr
         if address in seen or len(seen) >= MOST_OBJECTS or path.count("/") >= DEEPEST:
-            raise ValueError(f"{told!r} is there twice, or one of too many")
+            raise ValueError(f"{subject!r} is there twice, or one of too many")
         seen.add(address)
         if isinstance(member, h5py.Group):
             yield from _arrays(member, largest, f"{path}{name}/", seen)
         elif not isinstance(member, h5py.Dataset):
-            raise ValueError(f"{told!r} is no array")
+            raise ValueError(f"{subject!r} is no array")
         elif member.dtype != np.float32:
-            raise ValueError(f"{told!r} holds {str(member.dtype)[:40]}, not float32")
+            raise ValueError(f"{subject!r} holds {str(member.dtype)[:40]}, not float32")
         elif member.is_virtual or member.external or member.id.get_create_plist().get_nfilters() or member.chunks:
-            raise ValueError(f"{told!r} is packed, or lies in another file")
+            raise ValueError(f"{subject!r} is packed, or lies in another file")
         elif member.shape is None or member.nbytes > largest:
-            raise ValueError(f"{told!r} is of the shape {member.shape}, larger than the file")
+            raise ValueError(f"{subject!r} is of the shape {member.shape}, larger than the file")
         else:
             yield f"{path}{name}", member
 
