@@ -144,7 +144,7 @@ def _told(error: BaseException) -> int:
     """Tell the user of an error that is none of the kit's; the exit code. Raises all others again."""
     if isinstance(error, KeyboardInterrupt) or (interrupts.heard() and isinstance(error, Exception)):
         # Libraries that are interrupted while they are imported raise whatever they like.
-        warn(interrupts.SENTENCE)
+        warn(interrupts.sentence())
         return INTERRUPTED
     if isinstance(error, UserError):
         warn(f"error: {error}")

@@ -26,7 +26,11 @@ else:
     import _signal as signal
 
 INTERRUPTED = 130
-SENTENCE = "interrupted: what was finished is kept; the same command goes on or starts again"
+
+#: How to continue: until the command has begun, in one that leaves nothing half done, and in one that keeps its work.
+_NOT_BEGUN = "nothing was done yet; run the same command again"
+_STARTS_AGAIN = "the same command starts again from the beginning"
+CONTINUES = "what is finished is kept; run the same command again to continue"
 
 #: Windows has none.
 _HANGUP = getattr(signal, "SIGHUP", None)
@@ -36,6 +40,8 @@ SAME = 0.5
 
 #: When the last one was heard, by time.monotonic().
 _heard: float | None = None
+
+_remedy = _NOT_BEGUN
 
 
 def _is_command() -> bool:
@@ -54,10 +60,22 @@ def heard() -> bool:
     return _heard is not None
 
 
+def sentence() -> str:
+    """What to tell the user after an interruption."""
+    return f"interrupted: {_remedy}"
+
+
+def continue_by(remedy: str) -> None:
+    """Set what :func:`sentence` says of how to continue, from here to the end of the command."""
+    global _remedy
+    _remedy = remedy
+
+
 def begin() -> None:
     """From here on an interruption is a KeyboardInterrupt in the main thread."""
     global _heard
     _heard = None
+    continue_by(_STARTS_AGAIN)
     # Whoever ends us politely (a time limit, a container that stops) may have what was done so far, as with Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) in (_end_at_once, signal.default_int_handler):
@@ -77,7 +95,7 @@ def end() -> None:
 
 
 def _end_at_once(_number: int, _frame: FrameType | None) -> None:
-    os.write(2, SENTENCE.encode() + b"\n")
+    os.write(2, sentence().encode() + b"\n")
     os._exit(INTERRUPTED)
 
 

@@ -5,7 +5,7 @@ python learning_curve.py --data my_plates --training='--from plate'
 
 from __future__ import annotations
 
-import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 
@@ -38,6 +38,7 @@ def main(parameters: LearningCurveParameters) -> int:
     from model.training import recipe
     from model.training.run_folder import RunFolder
 
+    interrupts.continue_by(interrupts.CONTINUES)
     pictures, test, unreadable = held_out(parameters.data, parameters.test, parameters.label_pattern)
     parts = notation.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):

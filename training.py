@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 
@@ -38,6 +38,9 @@ def main(parameters: TrainingParameters) -> int:
 
     path, parameters = run_folder.start_or_resume(parameters)
     folder = run_folder.RunFolder(path)
+    resume = f"python training.py --resume --run {shlex.quote(str(path))}"
+    if parameters.resume:
+        interrupts.continue_by(f"continue with: {resume}")
     if not parameters.resume:
         folder.refuse_other_files()
     if parameters.quick:
@@ -52,7 +55,7 @@ def main(parameters: TrainingParameters) -> int:
     from generate_captcha.feed import preview
     from model import network
     from model.trained_sizes import with_sizes
-    from model.training.trainer import train
+    from model.training.trainer import is_finished, train
     from model.training.transfer import transfer
     from picture import Options
 
@@ -81,8 +84,11 @@ def main(parameters: TrainingParameters) -> int:
     training, validation = found.training, found.validation
     settings = recipe.settings(parameters, len(training.rows), found.adaptation)
 
+    finished = 0
     if folder.has_state():
-        start = "going on"
+        history, _ = folder.progress()
+        finished = len(history) if is_finished(history, settings) else 0
+        start = "finished earlier" if finished else f"continuing after epoch {len(history)}"
     elif parameters.from_ in (None, RANDOM):
         start = "starting from random weights"
     else:
@@ -90,6 +96,7 @@ def main(parameters: TrainingParameters) -> int:
     split = {"training": training.labelled, "validation": validation.labelled}
     contents = {"contents": [training.contents, validation.contents], "alphabet": card.alphabet}
     folder.begin(parameters.to_json(), split | contents, new=not parameters.resume)
+    interrupts.continue_by(f"continue with: {resume}")
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
         f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "
@@ -100,16 +107,17 @@ def main(parameters: TrainingParameters) -> int:
             f"only {len(validation.rows)} validation pictures choose the best epoch, almost by chance: give more with "
             "--validation"
         )
-    go_on = f"python training.py --resume --run {shlex.quote(str(path))}"
+    if finished:
+        folder.log(
+            f"the training in {path} finished after {finished} epoch{'s' * (finished > 1)}, and there is nothing left "
+            f"to do: to train longer, start another run from its weights with --from {shlex.quote(str(path))}"
+        )
     try:
         train(net, card, training, validation, settings, folder, dataset.contact_sheet)
-    except KeyboardInterrupt:
-        console.warn(f"interrupted; go on with: {go_on}")
-        return console.INTERRUPTED
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise UserError(
-                f"no space left to write {error.filename or path}: free some space, then go on with: {go_on}"
+                f"no space left to write {error.filename or path}: free some space, then continue with: {resume}"
             ) from error
         raise
     finally:

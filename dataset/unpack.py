@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, NamedTuple, Protocol
 
 import console
+import interrupts
 import notation
 from console import UserError, warn
 from parameter import UnpackParameters
@@ -94,6 +95,7 @@ class _Budget:
 
 def unpack(parameters: UnpackParameters) -> int:
     """Unpack the files that are not there yet; returns the exit code."""
+    interrupts.continue_by(interrupts.CONTINUES)
     archive, out = Path(parameters.archive), Path(parameters.out)
     if not archive.exists():
         raise UserError(f"{archive} does not exist: give an archive, such as mjsynth.tar.gz")

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import console
+import interrupts
 from parameter import TRAIN_FOLDER, GenerateParameters
 
 
@@ -14,6 +15,7 @@ def generate(parameters: GenerateParameters) -> int:
     """Write the corpus that `parameters` describe, or what is missing of it; returns the exit code."""
     from generate_captcha.corpus import write_corpus
 
+    interrupts.continue_by(interrupts.CONTINUES)
     started = time.monotonic()
     written = write_corpus(parameters)
     seconds = time.monotonic() - started

@@ -426,12 +426,32 @@ def test_a_backend_that_is_not_installed_is_named(data: Path) -> None:
     assert not Path("r").exists()
 
 
+def test_an_interrupted_training_says_how_to_continue(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            # Libraries that are interrupted may raise anything.
+            raise RuntimeError("cancelled") from None
+
+    monkeypatch.setattr(trainer, "train", interrupted)
+    for arguments in (["--data", "pictures", "--run", "a run", *SMALL], ["--resume", "--run", "a run"]):
+        assert run(*arguments) == console.INTERRUPTED
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said == "interrupted: continue with: python training.py --resume --run 'a run'"
+
+
 def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == 0
     kept = (Path("r") / "model.keras").read_bytes()
     assert run("--resume", "--run", "r", "--epochs", "5") == console.WRONG_USE
     assert "--epochs 5 is not what the run in r began with (1)" in capsys.readouterr().err
     assert run("--resume", "--run", "r", "--batch-size", "16", "--ema", "0") == 0
+    said = capsys.readouterr().err
+    assert "the training in r finished after 1 epoch, and there is nothing left to do: to train longer" in said
+    assert "--from r" in said and "continuing" not in said
     assert run("--data", "pictures", "--run", "e", "--epochs", "1", "--ema", "0.9", *SMALL) == 0
     assert run("--resume", "--run", "e", "--ema", "0") == console.WRONG_USE
     assert "--ema 0.0 is not what the run in e began with (0.9)" in capsys.readouterr().err

@@ -107,12 +107,11 @@ def train(
                 epoch = len(history)
                 losses = [row["validation_loss"] for row in history]
                 last = schedule.last_epoch(losses)
-                if epoch >= last:
+                if is_finished(history, settings):
+                    if epoch < last:
+                        folder.log(f"stopped early: no better validation for {settings.patience} epochs")
                     break
                 advance(0, (last - done_before) * len(training.rows))
-                if settings.patience and _epochs_without_better(history) >= settings.patience:
-                    folder.log(f"stopped early: no better validation for {settings.patience} epochs")
-                    break
                 run.head.schedule(network, epoch / schedule.epochs)
                 adapted = {}
                 if settings.adaptation:
@@ -307,6 +306,13 @@ def _array(variable: Any) -> NDArray[Any]:
     from keras import ops
 
     return np.array(ops.convert_to_numpy(variable))
+
+
+def is_finished(history: History, settings: Settings) -> bool:
+    """Whether a run with these epochs has no further one: it had all that it may have, or ran out of patience."""
+    if len(history) >= settings.schedule.last_epoch([row["validation_loss"] for row in history]):
+        return True
+    return settings.patience is not None and _epochs_without_better(history) >= settings.patience
 
 
 def _epochs_without_better(history: History) -> int:
