@@ -6,6 +6,7 @@ short, edited, or replaced by a pipe. The functions return a value or raise one 
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import stat
@@ -69,7 +70,9 @@ def read_json(path: Path | str, largest: int = LARGEST) -> Any:
 
 
 def read_text(path: Path | str, largest: int) -> str:
-    """The text of a UTF-8 file of at most `largest` bytes, without a byte order mark, line ends as they are.
+    """The text of a file of at most `largest` bytes, without a byte order mark, line ends as they are.
+
+    It is UTF-8, or UTF-16 with a byte order mark.
 
     Raises OSError when the file cannot be opened, ValueError with the reason when it is no such file.
     """
@@ -81,8 +84,9 @@ def read_text(path: Path | str, largest: int) -> str:
             raise ValueError(f"it cannot be read: {error.strerror}") from None
     if len(data) > largest:
         raise ValueError(f"it is larger than {largest:,} bytes")
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
 

@@ -45,7 +45,7 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
     from model.scores import read_labelled, score_read
 
     path = parameters.int8 or ""
-    labelled = [sample for sample in dataset.collect(path, parameters.label_pattern) if sample.label]
+    labelled = [sample for sample in dataset.collect(path, parameters.label_pattern, parameters.root) if sample.label]
     if len(labelled) < 2:
         raise UserError(f"{path} has {len(labelled)} pictures with a label, --int8 needs two: see --label-pattern")
     if hopeless := told_unknown([sample.label for sample in labelled], model_file.read_card(model).alphabet):
@@ -80,6 +80,7 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
             console.warn(f"{out} is written with a loss: {loss}")
         elif not any(right[0]):
             console.warn("no picture is read right in floats, so no loss can be seen: check the labels and the model")
+    console.say(f"{out}: int8, {size:.1f} MB")
     all_read = found == len(calibrating) and not unreadable
     return console.ALL_DONE if all_read else console.SOME_UNREADABLE
 

@@ -39,7 +39,7 @@ def main(parameters: LearningCurveParameters) -> int:
     from model.training.run_folder import RunFolder
 
     interrupts.continue_by(interrupts.CONTINUES)
-    pictures, test, unreadable = held_out(parameters.data, parameters.test, parameters.label_pattern)
+    pictures, test, unreadable = held_out(parameters.data, parameters.test, parameters.label_pattern, parameters.root)
     parts = notation.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):
         raise UserError(

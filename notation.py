@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import functools
 import itertools
@@ -13,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bounded import open_regular
+import bounded
 from console import UserError, warn
 
 #: An alphabet by name: the 6,763 ideographs of GB 2312, 3,755 common ones by their sound, then 3,008 by their radicals.
@@ -175,20 +174,11 @@ def numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
 
 def _lines(path: Path) -> list[str]:
     """The lines of a file, composed (NFC)."""
-    with open_regular(path) as file:
-        try:
-            data = file.read(LARGEST_FILE + 1)
-        except OSError as error:
-            # Files of the system, such as /proc/self/mem, open and cannot be read.
-            raise ValueError(f"the file cannot be read ({error.strerror}); give another one") from error
-    if len(data) > LARGEST_FILE:
-        raise ValueError(f"the file has more than {LARGEST_FILE:,} bytes; give one with one character per line")
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = data.decode("utf-16" if wide else "utf-8-sig").replace("\r\n", "\n")
-        return unicodedata.normalize("NFC", text).split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError("the file is not UTF-8 text; save it as UTF-8 with one character per line") from error
+        text = bounded.read_text(path, LARGEST_FILE).replace("\r\n", "\n")
+    except ValueError as error:
+        raise ValueError(f"{error}; give a UTF-8 file with one character per line") from error
+    return unicodedata.normalize("NFC", text).split("\n")
 
 
 def _counted(lines: list[str]) -> list[tuple[str, float]] | None:

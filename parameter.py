@@ -20,6 +20,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable
+from encodings import aliases
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, get_args
 
@@ -73,6 +74,9 @@ HeadName = Literal["ctc", "attention", "joint"]
 if TYPE_CHECKING:
     from typing import Self
 
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
     NetworkName = str
     Paths = tuple[str, ...]
 else:
@@ -91,7 +95,7 @@ def _checked_size(text: str) -> str:
     return "x".join(map(str, notation.size(text)))
 
 
-def _checked_picture_size(text: str) -> str:
+def picture_size(text: str) -> str:
     width, height = notation.picture_size(text)
     return f"{width or 'auto'}x{height}"
 
@@ -120,7 +124,12 @@ def _checked_encoding(text: str) -> str:
     try:
         b"a".decode(text)
     except (LookupError, ValueError) as error:
-        raise ValueError("no encoding of text, such as gbk, big5, shift_jis, euc_kr or cp437") from error
+        # Two letters that are swapped make short names as unlike as this.
+        meant = difflib.get_close_matches(text.lower(), set(aliases.aliases.values()), 1, cutoff=0.6)
+        raise ValueError(
+            f"this is not the name of a text encoding{f' (did you mean {meant[0]}?)' if meant else ''}: give one such "
+            "as gbk, big5, shift_jis, euc_kr or cp437"
+        ) from error
     return text
 
 
@@ -140,7 +149,7 @@ def _checked_validation(text: str) -> str:
 
 
 Size = Annotated[str, AfterValidator(_checked_size), arg(metavar="WxH")]
-PictureSize = Annotated[str, AfterValidator(_checked_picture_size), arg(metavar="WxH|autoxH")]
+PictureSize = Annotated[str, AfterValidator(picture_size), arg(metavar="WxH|autoxH")]
 Alphabet = Annotated[Optional[str], AfterValidator(lambda text: text if text is None else _checked_alphabet(text))]
 Length = Annotated[str, AfterValidator(_checked_length), arg(metavar="N|N-M")]
 Charset = Annotated[
@@ -186,6 +195,41 @@ def _flag(name: str) -> str:
     return "--" + name.rstrip("_").replace("_", "-")
 
 
+def _reason(error: ErrorDetails, field: FieldInfo | None) -> str:
+    """What is wrong with a value, and what to give instead, in one clause."""
+    kind = error["type"]
+    if kind == "value_error":
+        # One of the checks above.
+        reason = error["msg"].removeprefix("Value error, ")
+        return reason[:1].lower() + reason[1:]
+    if kind == "literal_error":
+        return f"give one of {error['ctx']['expected'].replace(' or ', ', ')}".replace("'", "")
+    if kind == "extra_forbidden":
+        return "there is no parameter of this name"
+    if kind.startswith(("bool", "string")):
+        return "give true or false" if kind.startswith("bool") else "give a text"
+    return _number_wanted(error["input"], field) if field else error["msg"].lower()
+
+
+def _number_wanted(given: Any, field: FieldInfo) -> str:
+    """`give a number from 0 to 1, such as 0.97`, by the bounds of a field."""
+    bounds = {
+        name: getattr(each, name) for each in field.metadata for name in ("ge", "gt", "le", "lt") if hasattr(each, name)
+    }
+    noun = "a whole number" if int in (field.annotation, *get_args(field.annotation)) else "a number"
+    low, high = bounds.get("ge"), bounds.get("le")
+    if noun == "a whole number" and "lt" in bounds:
+        high = bounds["lt"] - 1
+    if low is not None and high is not None:
+        wanted = f"{noun} from {low:,} to {high:,}"
+    else:
+        words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+        limits = " and ".join(f"{words[name]} {bound:,}" for name, bound in bounds.items())
+        wanted = f"{noun} that is {limits}" if limits else noun
+    percentage = bounds.get("le", bounds.get("lt")) == 1 and isinstance(given, float) and 1 < given < 100
+    return f"give {wanted}" + (f", such as {given / 100:g}" if percentage else "")
+
+
 class Parameters(BaseModel):
     """What all commands' parameters share: frozen, no unknown names, one-sentence errors."""
 
@@ -201,10 +245,10 @@ class Parameters(BaseModel):
             return handler(values)
         except ValidationError as error:
             first = error.errors()[0]
-            flag = _flag(str(first["loc"][0]) if first["loc"] else "")
-            reason = first["msg"].removeprefix("Value error, ")
-            reason = reason[:1].lower() + reason[1:]
-            raise UserError(f"{flag} {first['input']}: {reason}; see --help") from error
+            name = str(first["loc"][0]) if first["loc"] else ""
+            reason = _reason(first, cls.model_fields.get(name))
+            more = "" if reason.startswith("give ") else "; see --help"
+            raise UserError(f"{_flag(name)} {first['input']}: {reason}{more}") from error
 
     def to_json(self) -> str:
         """The parameters as a JSON object, readable and diffable."""
@@ -315,6 +359,14 @@ class GenerateParameters(Parameters):
                 whose = " and ".join(styles)
                 raise UserError(f"{flag} is for --style {whose}, not for --style {self.style}: leave it out")
         return self
+
+
+def size_flag(style: str, size: str) -> str:
+    """` --size 280x32` where pictures of a style are to be trained on in the size that they are drawn in, else empty.
+
+    For short texts training chooses a size by itself; lines are read best as they were drawn.
+    """
+    return f" --size {size}" if style == "line" else ""
 
 
 def split_flags(flag: str, text: str) -> list[str]:
@@ -435,7 +487,7 @@ class TrainingParameters(Parameters):
     )
     size: Annotated[
         Optional[str],
-        AfterValidator(lambda text: text and _checked_picture_size(text)),
+        AfterValidator(lambda text: text and picture_size(text)),
         chosen("WxH|autoxH", "chosen from the pictures and labels"),
     ] = Field(None, description="Width and height that the network sees; autox32 is any width, aspect kept.")
     cell: Literal["gru", "lstm"] = Field("gru", description="Recurrent cell of the attention head.")
@@ -533,6 +585,7 @@ class LearningCurveParameters(Parameters):
         f"{RUNS_FOLDER}/learning-curve", description="Folder for the runs and the curve; goes on where it was stopped."
     )
     label_pattern: LabelPattern = None
+    root: Root = None
 
     @model_validator(mode="after")
     def _training_has_flags_of_its_own(self) -> Self:
@@ -657,6 +710,7 @@ class ExportParameters(Parameters):
     )
     accept_loss: bool = Field(False, description="Write the file even if integers read fewer pictures right.")
     label_pattern: LabelPattern = None
+    root: Root = None
 
     @model_validator(mode="after")
     def _file_of_the_form(self) -> Self:

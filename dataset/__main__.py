@@ -13,10 +13,12 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+import bounded
 import console
 import dataset
 from dataset.checks import shown
@@ -26,11 +28,13 @@ from dataset.forms.normal import short
 from dataset.gallery import gallery_file
 from dataset.inputs import keep_apart
 from dataset.unpack import unpack
-from parameter import ConvertParameters, DatasetParameters, UnpackParameters
+from parameter import CORPUS_RECORD, ConvertParameters, DatasetParameters, UnpackParameters, picture_size, size_flag
 from picture import Options
 
 #: Characters seen less often than this are hard to learn.
 _RARE = 20
+#: Of these, how many are listed.
+_RARE_LISTED = 40
 
 #: Names listed per finding; the JSON has all of them.
 _LISTED = 10
@@ -108,8 +112,10 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         row("" if place else "examples", f"{short(entry['label'])}   {short(entry['file'])}")
     row("alphabet", f"{len(found['characters'])} characters: {' '.join(map(shown, found['characters']))}")
     rare = sorted((count, character) for character, count in found["characters"].items() if count < _RARE)
-    if rare:
-        row("rare", ", ".join(f"{shown(character)} {count}×" for count, character in rare))
+    # Where most are rare, the corpus is small, and the list of them says nothing more.
+    if rare and 2 * len(rare) < len(found["characters"]):
+        more = f" and {len(rare) - _RARE_LISTED:,} more" if len(rare) > _RARE_LISTED else ""
+        row("rare", ", ".join(f"{shown(character)} {count}×" for count, character in rare[:_RARE_LISTED]) + more)
     bars = _bars(found["lengths"])
     most = max(bars.values(), default=1)
     for place, (lengths, count) in enumerate(bars.items()):
@@ -131,8 +137,17 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
     if not errors and not found["doubts"]:
         given = {"--label-pattern": parameters.label_pattern, "--root": parameters.root}
         flags = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given.items() if value)
-        print()
-        console.say(f"Next: python training.py --data {shlex.quote(parameters.path)}{flags}")
+        flags += _size_as_drawn(parameters.path)
+        console.warn(f"next: python training.py --data {shlex.quote(parameters.path)}{flags}")
+
+
+def _size_as_drawn(path: str) -> str:
+    """The flag for training on a folder that generate_captcha has filled; empty for any other."""
+    try:
+        about = bounded.read_json(Path(path) / CORPUS_RECORD)
+        return size_flag(about["style"], picture_size(about["size"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def _plot(path: str, samples: dataset.Samples, unreadable: set[str], options: Options) -> None:

@@ -25,16 +25,18 @@ class Picture(NamedTuple):
     label: str
 
 
-def held_out(data: str, test: str, label_pattern: str | None) -> tuple[list[Picture], list[Picture], int]:
+def held_out(
+    data: str, test: str, label_pattern: str | None, root: str | None = None
+) -> tuple[list[Picture], list[Picture], int]:
     """The pictures of `data` to train on and others to test with, and how many were left out, being unreadable.
 
     `test` is the part that is held out, or a path to others. Both are in an order that their contents alone decide.
     Raises UserError where too few are left on either side.
     """
-    pictures, unreadable = _labelled(data, label_pattern)
+    pictures, unreadable = _labelled(data, label_pattern, root)
     part = notation.fraction(test)
     if part is None:
-        tested, more_unreadable = _labelled(test, label_pattern)
+        tested, more_unreadable = _labelled(test, label_pattern, root)
         digests = {picture.digest for picture in tested}
         others = [picture for picture in pictures if picture.digest not in digests]
         if len(others) < len(pictures):
@@ -51,9 +53,9 @@ def held_out(data: str, test: str, label_pattern: str | None) -> tuple[list[Pict
     return pictures[border:], pictures[:border], unreadable
 
 
-def _labelled(path: str, label_pattern: str | None) -> tuple[list[Picture], int]:
+def _labelled(path: str, label_pattern: str | None, root: str | None) -> tuple[list[Picture], int]:
     """The labelled pictures of `path` in the order of their digests, and how many cannot be read."""
-    samples = collect(path, label_pattern)
+    samples = collect(path, label_pattern, root)
     contents = examine(samples)
     reasons = dict(contents.unreadable)
     readable = [sample for sample in samples if sample.name not in reasons]

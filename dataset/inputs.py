@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import heapq
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from console import UserError, missing
@@ -113,22 +116,52 @@ def _inputs(
     for path in paths:
         if path == "-":
             for line in _lines(stdin):
-                yield _picture(located(root or "", line), label_pattern)
+                yield from (_picture(found, label_pattern) for found in _named(line, root or ""))
         elif _is_picture(path):
             yield _picture(path, label_pattern)
         else:
             yield from samples(path, label_pattern, root, labels)
 
 
+def _named(line: str, root: str) -> list[str]:
+    """The pictures that a line of stdin names: one, or with the quotes of a shell several, as `echo *.png` writes."""
+    path = located(root, line)
+    if os.path.exists(path) or not set(line) & set(" '\"\\"):
+        return [path]
+    with contextlib.suppress(ValueError):
+        words = [located(root, word) for word in shlex.split(line)]
+        if words and all(map(os.path.exists, words)):
+            return words
+    return [path]
+
+
 def _lines(stdin: Iterable[str]) -> Iterator[str]:
-    """The lines that are not blank. Raises UserError for UTF-16, in which some shells of Windows write."""
-    for number, line in enumerate(stdin):
+    """The lines that are not blank, or what NULs separate, as `find -print0` writes it.
+
+    Raises UserError for UTF-16, in which some shells of Windows write.
+    """
+    lines = iter(stdin)
+    for number, line in enumerate(lines):
         # Bytes that are not UTF-8 come as halves of surrogate pairs.
         if not number and line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
             raise UserError("what comes on stdin is UTF-16: write it in UTF-8, or give the paths as a list in a file")
-        line = (line if number else line.removeprefix("\ufeff")).rstrip("\r\n")
+        line = line if number else line.removeprefix("\ufeff")
+        if "\0" in line:
+            yield from _between_nuls(chain([line], lines))
+            return
+        line = line.rstrip("\r\n")
         if line.strip():
             yield line
+
+
+def _between_nuls(lines: Iterable[str]) -> Iterator[str]:
+    """What stands between NULs; line breaks are part of it."""
+    rest = ""
+    for line in lines:
+        *whole, rest = f"{rest}{line}".split("\0")
+        yield from filter(None, whole)
+    if rest.strip():
+        yield rest.rstrip("\r\n")
 
 
 def _picture(path: str, label_pattern: str | None) -> Sample:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import console
 import interrupts
-from parameter import TRAIN_FOLDER, GenerateParameters
+from parameter import TRAIN_FOLDER, GenerateParameters, size_flag
 
 
 def generate(parameters: GenerateParameters) -> int:
@@ -23,9 +23,7 @@ def generate(parameters: GenerateParameters) -> int:
     made = f"made {written.drawn:,} pictures in {seconds:,.1f} s, {written.drawn / seconds:,.0f} pictures/s"
     console.warn(f"{parameters.out}: {made if written.drawn else 'nothing to make'}{there}")
     data = "" if Path(parameters.out) == Path(TRAIN_FOLDER) else f" --data {shlex.quote(parameters.out)}"
-    # Of short texts, training chooses a size by itself; lines are read best as they were drawn.
-    size = f" --size {parameters.size}" if parameters.style == "line" else ""
-    console.warn(f"next: python training.py{data}{size}")
+    console.warn(f"next: python training.py{data}{size_flag(parameters.style, parameters.size)}")
     return console.ALL_DONE
 
 

@@ -292,9 +292,27 @@ def opened(path: Path) -> tuple[Runtime, Card]:
         card = read_card(path)
         run = runtimes.of_onnx(path, _checked_onnx(path, card))
     else:
+        _require_keras(path)
         network, card = load(path)
         run = runtimes.of_keras(HEADS[card.head].parts(network, card))
     return runtimes.checked(run, Alphabet(card.alphabet).classes, path), card
+
+
+def _require_keras(path: Path) -> None:
+    """Raise UserError where Keras is not installed, with the file to read instead."""
+    from model.network import can_import_keras
+
+    if can_import_keras():
+        return
+    exported = path.with_suffix(".onnx")
+    if exported.is_file():
+        remedy = f"give {exported}, which is read without Keras"
+    else:
+        remedy = (
+            f"install it with pip install -r requirements.txt, or where it is installed, run python export.py {path} "
+            f"--out {exported}, and give that file"
+        )
+    raise UserError(f"reading {path} takes Keras, which is not installed: {remedy}")
 
 
 def _checked_onnx(path: Path, card: Card) -> bytes:

@@ -22,12 +22,19 @@ BACKENDS = ("tensorflow", "jax", "torch")
 COLUMNS = "columns"
 
 
+def can_import_keras() -> bool:
+    """Whether Keras and a backend for it are installed."""
+    return bool(find_spec("keras") and any(map(find_spec, BACKENDS)))
+
+
 def import_keras() -> Any:
     """Keras on the backend that KERAS_BACKEND names, else on the first one installed; TensorFlow before others.
 
     Raises UserError when that is not installed.
     """
     if "keras" not in sys.modules:
+        if not find_spec("keras"):
+            raise UserError("Keras is not installed: install it with pip install -r requirements.txt")
         present = [name for name in BACKENDS if find_spec(name)]
         if not present:
             raise UserError(f"Keras has nothing to compute with: install one of {', '.join(BACKENDS)}")

@@ -111,6 +111,16 @@ def test_mistakes_end_in_one_sentence(
     assert sentence in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_paths_in_lists_start_from_root(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("lists").mkdir()
+    rows = [f"{file.name},{file.name.partition('_')[0]}\n" for file in sorted(data.iterdir())]
+    Path("lists/a.csv").write_text("file,label\n" + "".join(rows[:30]))
+    Path("lists/b.csv").write_text("file,label\n" + "".join(rows[30:]))
+    flags = ["--data", "lists/a.csv", "--test", "lists/b.csv", "--root", "pictures", "--parts", "10,100"]
+    assert run(*flags) == console.WRONG_USE
+    assert "there are 30 pictures beside 10 to test" in capsys.readouterr().err
+
+
 def test_flags_that_training_refuses_leave_the_folder_to_mended_ones(data: Path) -> None:
     assert run("--data", "pictures", "--run", "curve", "--training=--alphabet X") == console.WRONG_USE
     refused = (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8")

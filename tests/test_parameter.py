@@ -75,7 +75,22 @@ def test_lite_has_convolutions_for_a_sequence_unless_told() -> None:
         (parameter.GenerateParameters, ["--size", "0x64"], ["--size 0x64", "WIDTHxHEIGHT"]),
         (parameter.GenerateParameters, ["--size", "autox10000"], ["--size autox10000", "from 1 to 1,000"]),
         (parameter.GenerateParameters, ["--length", "6-4"], ["--length 6-4", "4-6"]),
-        (parameter.GenerateParameters, ["--count", "0"], ["--count 0", "greater"]),
+        (parameter.GenerateParameters, ["--count", "0"], ["--count 0: give a whole number from 1 to 100,000,000"]),
+        (parameter.TrainingParameters, ["--seed", "-1"], ["--seed -1: give a whole number from 0 to 4,294,967,295"]),
+        (parameter.TrainingParameters, ["--patience", "0"], ["--patience 0: give a whole number that is at least 1"]),
+        (parameter.TrainingParameters, ["--learning-rate", "0"], ["0.0: give a number that is above 0 and at most 10"]),
+        (
+            parameter.PredictionParameters,
+            ["--min-probability", "97.0"],
+            ["97.0: give a number from 0 to 1, such as 0.97"],
+        ),
+        (
+            parameter.PredictionParameters,
+            ["--min-probability", "nan"],
+            ["--min-probability nan: give a number from 0 to 1"],
+        ),
+        (parameter.UnpackParameters, ["a", "b", "--names", "gkb"], ["--names gkb", "did you mean gbk?", "big5"]),
+        (parameter.UnpackParameters, ["a", "b", "--names", "klingon"], ["not the name of a text encoding: give one"]),
         (parameter.GenerateParameters, ["--style", "nice"], ["style", "nice"]),
         (parameter.TrainingParameters, ["--validation", "1.5"], ["--validation 1.5", "between 0 and 1"]),
         (parameter.TrainingParameters, ["--label-pattern", "("], ["--label-pattern (", "regular expression"]),
@@ -96,10 +111,23 @@ def test_mistakes_are_told_in_one_sentence(
     assert "--help" in str(caught.value) or "give" in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"no_such_parameter": 1}', '{"epochs": -1}'])
-def test_a_file_that_is_no_parameter_file_is_refused(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Expecting value"),
+        ("{", "Expecting"),
+        ("[]", "no parameters by name"),
+        ("7", "no parameters by name"),
+        ('{"no_such_parameter": 1}', "there is no parameter of this name"),
+        ('{"epochs": -1}', "give a whole number that is at least 1"),
+        ('{"head": "x"}', "give one of ctc, attention, joint"),
+        ('{"resume": "x"}', "give true or false"),
+        ('{"size": 7}', "give a text"),
+    ],
+)
+def test_a_file_that_is_no_parameter_file_is_refused(text: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(text)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=reason):
         parameter.TrainingParameters.from_json(tmp_path / "p.json")
 
 

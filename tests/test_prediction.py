@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -221,6 +222,39 @@ def test_a_table_among_the_pictures_changes_nothing_for_the_next_reading(
     assert first[:2] == (0, [f"pics/{value}.png\t{value}\t0.7500" for value in range(3)])
     assert predict("pics", *flags)[:2] == first[:2]
     assert predict("pics")[:2] == first[:2]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_a_table_of_readings_with_labels_is_read_without_a_word(predict: Predict, tmp_path: Path, suffix: str) -> None:
+    for value in range(3):
+        level(tmp_path / "pics" / f"{value}_.png", value)
+    table = "labels.csv" if suffix == "csv" else "labels.jsonl"
+    assert predict("pics", "--labels", f"--{suffix}", f"pics/{table}")[0] == 0
+    for path in ("pics", f"pics/{table}"):
+        code, lines, errors = predict(path)
+        assert (code, len(lines)) == (0, 3)
+        assert errors.startswith("3 pictures in ") and errors.count("\n") == 1, errors
+
+
+def test_paths_on_stdin_as_shells_and_find_write_them(predict: Predict, tmp_path: Path) -> None:
+    names = ["a b.png", "c'd.png", "e\\f.png", "g\nh.png", "i.png"]
+    for value, name in enumerate(names):
+        level(tmp_path / name, value)
+    expected = [str(value) for value in range(len(names))]
+
+    def read(stdin: str) -> list[str]:
+        code, lines, errors = predict("-", stdin=stdin)
+        assert code == 0, errors
+        return [line.split("\t")[1] for line in lines]
+
+    assert read("".join(f"{name}\0" for name in names)) == expected  # find -print0
+    assert read("\0".join(names) + "\n") == expected
+    quoted = [shlex.quote(name) for name in names if "\n" not in name]
+    expected.remove("3")
+    assert read("\n".join(quoted)) == expected  # ls --quoting-style=shell
+    assert read(" ".join(quoted)) == expected
+    assert read('a\\ b.png\n"c\'d.png"\ne\\\\f.png\ni.png\n') == expected  # printf %q
+    assert read("e\\f.png\n") == ["2"]
 
 
 def test_pictures_on_another_drive_have_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

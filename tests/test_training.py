@@ -361,7 +361,7 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
         (["--quick", "--data", "pictures"], r"--quick makes its own pictures"),
         (["--data", "generate:line --text 'x"], r"--data generate: line --text .x: no closing quotation"),
-        (["--data", "pictures", "--clip-norm", "inf"], r"--clip-norm inf: input should be a finite number"),
+        (["--data", "pictures", "--clip-norm", "inf"], r"--clip-norm inf: give a number that is above 0"),
         (["--data", "pictures", "--epochs", "two"], r"--epochs two: give a whole number"),
         (["--data", "pictures", "--run", "taken", "--quick"], r"taken holds something already"),
         (

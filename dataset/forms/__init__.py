@@ -35,7 +35,7 @@ from dataset.forms import (
     tfrecord,
 )
 from dataset.forms.normal import composed, label_of
-from dataset.forms.text import Entry
+from dataset.forms.text import Entry, silent
 from dataset.forms.writing import Picture, Plan
 from dataset.tfrecord import is_records
 from picture import Stored
@@ -205,7 +205,7 @@ def _opened(
             os.path.join(folder_of_names, name), records.container(name), partial(records.fetch, name)
         )
     if hasattr(form, "entries"):
-        rows = placed.placed(path, checked.rows(path, form.entries(path), labels), root)
+        rows = placed.placed(path, checked.rows(path, form.entries(path, warn if labels else silent), labels), root)
     elif path.is_dir():
         rows = form.rows(path, root, labels)
     else:

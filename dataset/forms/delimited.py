@@ -9,13 +9,13 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, dropwhile
 from pathlib import Path
 from typing import Literal
 
 from console import UserError, warn
 from dataset.forms.normal import short
-from dataset.forms.text import FILE_KEYS, LABEL_KEYS, SUFFIXES, Entry, lines, one_line, trimmed
+from dataset.forms.text import FILE_KEYS, LABEL_KEYS, SUFFIXES, Entry, is_comment, is_header, lines, one_line, trimmed
 from dataset.forms.writing import Picture, Plan, lines_of
 from picture import PICTURE_SUFFIXES
 
@@ -62,7 +62,7 @@ def _separator(path: Path, first: str) -> str:
 
 
 def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
-    numbered = lines(path)
+    numbered = _rows(path)
     number, first = next(numbered, (0, ""))
     separator = _separator(path, first)
     # Excel writes, and takes, a line that says what separates.
@@ -97,6 +97,8 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     elif columns.readings:
         tell(columns.told(path))
     for number, text, row in table:
+        if file == 0 and is_comment(text):
+            continue
         if label is not None and any(row[len(header) :]):
             if columns.rest_is_label:
                 row = [row[0], text.partition(separator)[2].rstrip("\r\n")]
@@ -112,6 +114,8 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
                     f"{path}, line {number}: a quote that opens there takes in the next line: close it, or write the "
                     "label on one line"
                 )
+            if is_header(row[file], found):
+                continue
             quoted = found != found.strip() and '"' + found.replace('"', '""') + '"' in text
             yield Entry(number, row[file], found, quoted)
 
@@ -211,7 +215,7 @@ class _Columns:
 def unchecked_readings(path: Path) -> bool:
     """Whether a table holds what a network has read, and nobody has said which of it is right."""
     try:
-        table = _records(path, lines(path), _separator(path, _first_line(path)))
+        table = _records(path, _rows(path), _separator(path, _first_line(path)))
         _, _, header = next(table)
         columns = _Columns([head.strip().lower() for head in header])
         if not columns.readings:
@@ -226,8 +230,13 @@ def unchecked_readings(path: Path) -> bool:
         return False
 
 
+def _rows(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines, without comments above the first row. Below it `#` may begin a cell of several lines."""
+    return dropwhile(lambda row: is_comment(row[1]), lines(path))
+
+
 def _first_line(path: Path) -> str:
-    return next((line for _, line in lines(path)), "")
+    return next((line for _, line in _rows(path)), "")
 
 
 def _printed(row: list[str]) -> bool:

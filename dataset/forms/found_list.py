@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from console import UserError, warn
 from dataset.forms import checked, delimited, files, icdar, json_file, json_lines, listed, placed, plain
+from dataset.forms.named import label_of_name
 from dataset.forms.normal import short
-from dataset.forms.text import NotText
+from dataset.forms.text import NotText, silent
 from picture import PICTURE_SUFFIXES
 
 #: Asked in this order.
@@ -98,7 +99,7 @@ def _looked_at(path: Path, name: str) -> Found | None:
         unchecked = getattr(form, "unchecked_readings", None)
         if unchecked and unchecked(file):
             fault = "holds what was read, not labels"
-        for row in islice(checked.rows(file, form.entries(file, _silent), tell=False), _LOOKED_AT):
+        for row in islice(checked.rows(file, form.entries(file, silent), tell=False), _LOOKED_AT):
             rows.append(row)
     except UserError as error:
         why = f"cannot be read as a list ({error})"
@@ -113,9 +114,9 @@ def _looked_at(path: Path, name: str) -> Found | None:
     except OSError:
         return None
     names = list(dict.fromkeys(row_name for row_name, _ in rows if row_name))
-    place = placed.find(names[: placed.LOOKED_AT], str(path))
+    start = placed.find(names[: placed.LOOKED_AT], str(path))
     inside = os.path.realpath(path)
-    paths = [placed.located(place, row_name) for row_name in names]
+    paths = [start.located(row_name) for row_name in names]
     # The pictures may be links to elsewhere.
     named = sum(
         Path(os.path.realpath(os.path.dirname(each))).is_relative_to(inside) for each in filter(os.path.isfile, paths)
@@ -150,10 +151,6 @@ def _pictures(path: Path) -> list[str]:
     """The pictures in the folder itself."""
     with os.scandir(path) as entries:
         return [entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES]
-
-
-def _silent(message: str) -> None:
-    """Whether a file is a list at all is not known yet."""
 
 
 def _mentions(file: Path, path: Path) -> bool:
@@ -223,14 +220,25 @@ def _tell_of(path: Path, folder: Path, names: set[str]) -> None:
     for name in lists[:_FILES]:
         with (folder / name).open("rb") as opened:
             start = opened.read(1 << 16)
-        # Where pictures are read from, tables of readings lie.
-        readings = b"probability" in start or getattr(form_of(folder / name), "unchecked_readings", _no)(folder / name)
-        if not readings and 2 * sum(_stands_in(each, start) for each in names) >= len(names):
+        if not _holds_readings(folder / name, start, names) and 2 * sum(
+            _stands_in(each, start) for each in names
+        ) >= len(names):
             warn(f"{path}: {folder / name} names pictures: give it instead of the folder if it has their labels")
 
 
-def _no(file: Path) -> bool:
-    return False
+def _holds_readings(file: Path, start: bytes, names: set[str]) -> bool:
+    """Whether a list beside the folders of pictures is what somebody has read of them."""
+    form = form_of(file)
+    if b"probability" in start:
+        return True
+    if form is icdar:
+        # A submission is like ground truth, but says mostly what the pictures' names say.
+        with contextlib.suppress(UserError):
+            rows = islice(checked.rows(file, icdar.entries(file, silent), tell=False), _ENTRIES)
+            labels = {os.path.basename(name): label for name, label in rows if os.path.basename(name) in names}
+            named = sum(label_of_name(os.path.splitext(name)[0]) == label for name, label in labels.items())
+            return 0 < len(labels) <= 2 * named
+    return hasattr(form, "unchecked_readings") and form.unchecked_readings(file)
 
 
 def _folders(path: Path, but: set[str]) -> list[Path]:
@@ -247,7 +255,7 @@ def _suffix(name: str) -> str:
 
 def _rows(path: Path, each: Found, root: str | None, tell: bool = True) -> Iterator[tuple[str, str]]:
     file = path / each.name
-    entries = each.form.entries(file) if tell else each.form.entries(file, _silent)
+    entries = each.form.entries(file) if tell else each.form.entries(file, silent)
     return placed.placed(file, checked.rows(file, entries, tell), root)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from console import UserError, warn
-from dataset.forms.text import SUFFIXES, Entry, lines
+from dataset.forms.text import SUFFIXES, Entry, is_comment, lines
 
 _LINE = re.compile(rf"(?P<file>[^,\t]+?\.(?:{SUFFIXES})),(?P<label>.*)", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)")
@@ -21,13 +21,16 @@ def matches(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() != ".txt":
         return False
     try:
-        return any(_LINE.fullmatch(line.strip()) for _, line in [next(lines(path), (0, ""))])
+        first = next((line for _, line in lines(path) if not is_comment(line)), "")
+        return bool(_LINE.fullmatch(first.strip()))
     except UserError:
         return False
 
 
 def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     for number, line in lines(path):
+        if is_comment(line):
+            continue
         match = _LINE.fullmatch(line.strip())
         if match is None:
             raise UserError(f'{path}, line {number} is not like word_1.png, "JOD", as the first one is: mend it')

@@ -11,7 +11,7 @@ from typing import Any
 
 from console import UserError, warn
 from dataset.forms.normal import padded, short
-from dataset.forms.text import FILE_KEYS, LABEL_KEYS, Entry, lines
+from dataset.forms.text import FILE_KEYS, LABEL_KEYS, Entry, is_comment, lines
 from dataset.forms.writing import Picture, Plan, lines_of
 
 formats = ()
@@ -49,6 +49,8 @@ def is_reading(value: Any) -> bool:
 
 def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     for number, line in lines(path):
+        if is_comment(line):
+            continue
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:

@@ -22,6 +22,7 @@ from console import UserError, warn
 from dataset.forms import checked, delimited, json_file, json_lines, placed
 from dataset.forms.files import names as files
 from dataset.forms.normal import short
+from dataset.forms.text import silent
 from picture import PICTURE_SUFFIXES
 
 LISTS = {"labels.tsv": delimited, "labels.csv": delimited, "labels.jsonl": json_lines}
@@ -45,7 +46,8 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     name, *others = found(path)
     if others:
         raise UserError(f"{path} has {name} and {others[0]}: give the one that is meant, or remove the other")
-    list_rows = checked.rows(path / name, _form(path / name).entries(path / name))
+    entries = _form(path / name).entries(path / name, warn if labels else silent)
+    list_rows = checked.rows(path / name, entries, labels)
     yield from counted(path, name, placed.placed(path / name, list_rows, root))
 
 

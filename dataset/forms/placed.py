@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from console import UserError, warn
+from dataset.forms.normal import short
 from picture import PICTURE_SUFFIXES
 
 Row = tuple[str, str]
@@ -21,6 +24,8 @@ LOOKED_AT = 20
 ANY_SUFFIX = "*"
 #: Sub-folders of the list's folder that are tried.
 _SUB_FOLDERS = 50
+#: Folders in paths of another computer.
+_DEEPEST = 20
 
 
 def placed(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
@@ -28,7 +33,8 @@ def placed(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
 
     With `root` the names are relative to that folder. Without it they are relative to the list's folder, to the
     working folder, to the folder above the list's or to one below it: the first one in which the most of the first
-    rows are. Raises UserError where `root` is no folder.
+    rows are. Where none of them is found, names may be paths of another computer: their first folders are left out, as
+    few as possible. Raises UserError where `root` is no folder.
     """
     rows = iter(rows)
     if root is None and path.is_fifo():
@@ -37,19 +43,22 @@ def placed(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
         return
     first = list(islice(rows, LOOKED_AT))
     here = folder_of(path)
+    names = [name for name, _ in first]
     if root is not None:
         if not os.path.isdir(root):
             raise UserError(f"--root {root} is not a folder: give the folder that the paths in {path} start from")
-        place = root
+        start = _without_lead(names, [root]) or Start(root)
     else:
-        place = find([name for name, _ in first], here)
-        if place != here:
-            warn(f"{path}: its pictures are in {place}, not beside it")
-    if os.path.realpath(place) == os.path.realpath(here):
+        start = find(names, here)
+    if start.lead:
+        warn(f"{path}: its paths start with {short(start.lead)}, where no pictures are: {start.place} has them")
+    elif root is None and start.place != here:
+        warn(f"{path}: its pictures are in {start.place}, not beside it")
+    if not start.lead and os.path.realpath(start.place) == os.path.realpath(here):
         yield from chain(first, rows)
         return
     for name, label in chain(first, rows):
-        yield _relative(located(place, name), here), label
+        yield _relative(start.located(name), here), label
 
 
 def folder_of(path: Path) -> str:
@@ -57,16 +66,61 @@ def folder_of(path: Path) -> str:
     return os.curdir if path.is_fifo() else str(path.parent)
 
 
-def find(names: list[str], here: str) -> str:
-    """The folder that the names are relative to; `here` where none of them is to be found."""
-    best, most = here, sum(os.path.exists(located(here, name)) for name in names)
-    if most == len(names):
+class Start(NamedTuple):
+    """Where the names of a list start."""
+
+    place: str
+    lead: str = ""  #: folders at the beginning of the names that `place` stands for
+
+    def located(self, name: str) -> str:
+        """The path of a picture, as the function of this name has it."""
+        if self.lead and _posix(name).startswith(f"{self.lead}/"):
+            name = _posix(name)[len(self.lead) + 1 :]
+        return located(self.place, name)
+
+    def count(self, names: Iterable[str]) -> int:
+        """How many of the names are found."""
+        return sum(os.path.exists(self.located(name)) for name in names)
+
+
+def find(names: list[str], here: str) -> Start:
+    """Where the names start; at `here` where none of them is to be found."""
+    best = Start(here)
+    if (most := best.count(names)) == len(names):
         return best
-    for place in _others(here):
-        count = sum(os.path.exists(located(place, name)) for name in names)
-        if count > most:
-            best, most = place, count
-    return best
+    others = list(_others(here))
+    for start in map(Start, others):
+        if (count := start.count(names)) > most:
+            best, most = start, count
+    return best if most else _without_lead(names, [here, *others]) or best
+
+
+def _without_lead(names: list[str], places: list[str]) -> Start | None:
+    """Where at least half of the names are found once their first folders are left out; None where they are not.
+
+    None also where one of the names is found as it is.
+    """
+    if not names or any(Start(place).count(names) for place in places):
+        return None
+    try:
+        common = posixpath.commonpath([posixpath.dirname(_posix(name)) for name in names])
+    except ValueError:  # some are absolute, some not
+        return None
+    folders = common.split("/")
+    if not common or len(folders) > _DEEPEST:
+        return None
+    for end in range(1, len(folders) + 1):
+        # Another folder may have other pictures of the same names.
+        for place in places if end < len(folders) else places[:1]:
+            start = Start(place, "/".join(folders[:end]))
+            if 2 * start.count(names) >= len(names):
+                return start
+    return None
+
+
+def _posix(name: str) -> str:
+    """A name with `/`; a list may come from Windows."""
+    return name.replace("\\", "/") if "/" not in name else name
 
 
 def _others(here: str) -> Iterator[str]:

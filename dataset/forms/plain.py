@@ -18,7 +18,7 @@ import picture
 from console import UserError, warn
 from dataset.forms import placed
 from dataset.forms.normal import short
-from dataset.forms.text import SUFFIXES, Entry, lines
+from dataset.forms.text import SUFFIXES, Entry, is_comment, is_header, lines
 from picture import PICTURE_SUFFIXES
 
 #: What is no list of any form, and what to do with it.
@@ -48,10 +48,14 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     covered: list[float] = []
     for number, line in lines(path):
         line = line.strip("\r\n")
+        if is_comment(line):
+            continue
         if "\t" not in line and (match := _PICTURE.fullmatch(line.strip())):
             name, label = match[1], match[2] or match[3] or ""
         else:
             name, _, label = line.partition("\t") if "\t" in line else line.strip().partition(" ")
+        if is_header(name, label):
+            continue
         if label.lstrip().startswith(("[{", '{"', "[]")):
             where = f"{path}, line {number}"
             label, box = _transcription(label.strip(), where, name)
@@ -83,7 +87,7 @@ def _covered(path: Path, name: str, box: list[Any]) -> list[float]:
     """The part of its picture that a box covers; none where that is not known."""
     try:
         xs, ys = ([float(point[side]) for point in box] for side in (0, 1))
-        height, width = picture.read(placed.located(placed.find([name], placed.folder_of(path)), name), 1).shape[:2]
+        height, width = picture.read(placed.find([name], placed.folder_of(path)).located(name), 1).shape[:2]
     except (picture.UnreadablePicture, TypeError, ValueError, LookupError):
         return []
     return [(max(xs) - min(xs)) * (max(ys) - min(ys)) / (width * height)]

@@ -6,13 +6,14 @@ import codecs
 import contextlib
 import io
 import os
+import re
 import select
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from bounded import open_regular
+import bounded
 from console import UserError
 from dataset.forms.normal import padded
 from picture import PICTURE_SUFFIXES
@@ -39,6 +40,10 @@ LARGEST_TEXT = 1 << 16
 _PATIENCE = 10
 
 
+#: `# …`, and `#…` unless the name of a picture begins so.
+_COMMENT = re.compile(rf"#(?![^#\s]\S*\.(?:{SUFFIXES})\b)", re.IGNORECASE)
+
+
 class Entry(NamedTuple):
     """One row of a list, as it stands there."""
 
@@ -46,6 +51,10 @@ class Entry(NamedTuple):
     name: str
     label: str
     quoted: bool = False  #: the label stands in quotes: white space at its ends is meant
+
+
+def silent(message: str) -> None:
+    """Takes the place of `warn` where nobody asks for labels, or it is not known yet whether a file is a list."""
 
 
 class NotText(UserError):
@@ -84,24 +93,25 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise UserError(f"{path} cannot be read ({error.strerror}): give another list, or a folder") from None
 
 
+def is_comment(line: str) -> bool:
+    return bool(_COMMENT.match(line))
+
+
+def is_header(file: str, label: str) -> bool:
+    """Whether a row is the first line of a list, again where several lists were put together."""
+    return file.strip().lower() in FILE_KEYS and label.strip().lower() in LABEL_KEYS
+
+
 def whole(path: Path, largest: int, what: str) -> str:
     """A UTF-8 or, with its byte order mark, UTF-16 text of at most `largest` bytes, without its byte order mark.
 
     `what` is it, such as "a label", for the error. Raises UserError.
     """
     try:
-        with open_regular(path) as file:
-            data = file.read(largest + 1) or b""
+        text = bounded.read_text(path, largest)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(f"{path} cannot be read ({reason}): remove it, or put {what} there") from None
-    if len(data) > largest:
-        raise UserError(f"{path} has more than {largest:,} bytes, too many for {what}: give or write another one")
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = data.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+        raise UserError(f"{path} cannot be read ({reason}): remove it, or put {what} there, in UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

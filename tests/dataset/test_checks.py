@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -98,13 +99,27 @@ def run(path: Path, *flags: str, capsys: pytest.CaptureFixture[str]) -> tuple[in
     return int(stop.value.code or 0), *capsys.readouterr()
 
 
+def test_what_the_report_says_next_and_of_rare_characters(
+    tmp_path: Path, write: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [f"{number * 7919 % 10000:04}" for number in range(100)]
+    write(tmp_path, [f"{text}_{number}.png" for number, text in enumerate([*texts[1:], "012Z"])])
+    (tmp_path / "corpus.json").write_text('{"style": "line", "size": "autox32"}')
+    code, out, errors = run(tmp_path, capsys=capsys)
+    assert (code, errors) == (0, f"next: python training.py --data {tmp_path} --size autox32\n")
+    assert re.search(r"rare +Z 1×\s", out)
+    for record in ('{"style": "captcha", "size": "128x64"}', '{"style": "line"}', "[]", "{"):
+        (tmp_path / "corpus.json").write_text(record)
+        assert run(tmp_path, capsys=capsys)[2] == f"next: python training.py --data {tmp_path}\n"
+
+
 def test_command(tmp_path: Path, write: Maker) -> None:
     write(tmp_path / "data", ["ab_1.png", "abc_2.png"])
     command = [sys.executable, "-m", "dataset", str(tmp_path / "data"), "--json", str(tmp_path / "report.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stderr == ""
+    assert done.stderr == f"next: python training.py --data {tmp_path / 'data'}\n"
     assert "2 readable, 0 unreadable" in done.stdout
-    assert f"python training.py --data {tmp_path / 'data'}" in done.stdout
+    assert "rare" not in done.stdout
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["pictures"] == 2
     assert report["alphabet"] == "abc"

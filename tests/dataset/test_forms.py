@@ -299,7 +299,10 @@ def test_a_folder_with_few_texts_is_no_sidecar_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(b"one\ntwo\n", r"a\.txt has 2 lines: write"), ("é".encode("latin-1"), r"a\.txt is not UTF-8")],
+    [
+        (b"one\ntwo\n", r"a\.txt has 2 lines: write"),
+        ("é".encode("latin-1"), r"a\.txt cannot be read \(it is not UTF-8\)"),
+    ],
 )
 def test_sidecars_that_are_no_label(text: bytes, message: str, tmp_path: Path) -> None:
     sidecars(tmp_path, {"a.jpg": b"", "a.txt": text})

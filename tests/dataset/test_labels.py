@@ -75,6 +75,15 @@ LISTS = {
     "Label.txt": "".join(f"pictures/{name}\t{box(text)}\n" for name, text in PAIRS),
     "rec_gt_train.txt": table("", "\t", folder="pictures/"),
     "train.txt": table("", " "),
+    "comments.csv": "# by hand, in 2024\n" + table("file,label") + "# a.png,X\n",
+    "comments.txt": "# by hand\n" + table("", " "),
+    "comments.tsv": "#file\tlabel\n" + table("", "\t"),
+    "comments.jsonl": "# by hand\n" + "".join(json.dumps({"file": name, "text": text}) + "\n" for name, text in PAIRS),
+    "comments_gt.txt": "# by hand\n" + table("", ', "').replace("\n", '"\n'),
+    "two_parts.csv": table("file,label", rows=PAIRS[:3]) + table("file,label", rows=PAIRS[3:]),
+    "two_parts.txt": table("image text", " ", rows=PAIRS[:3]) + table("image text", " ", rows=PAIRS[3:]),
+    "absolute.csv": table("file,label", folder="/home/bob/pictures/"),
+    "windows.txt": table("", "\t", folder="C:\\Users\\bob\\"),
 }
 
 
@@ -418,10 +427,10 @@ UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c33"
 )
 def test_labels_that_look_like_none(names: list[str], said: str, tmp_path: Path, write: Maker, capsys: Said) -> None:
     write(tmp_path, names)
-    code, out, _ = run(tmp_path, capsys=capsys)
+    code, out, errors = run(tmp_path, capsys=capsys)
     assert code == 0
     assert re.search(said, " ".join(out.split()))
-    assert "python training.py" not in out
+    assert "python training.py" not in errors
 
 
 @pytest.mark.parametrize(
@@ -435,8 +444,8 @@ def test_labels_that_look_like_none(names: list[str], said: str, tmp_path: Path,
     ],
 )
 def test_labels_that_look_like_some(names: list[str], tmp_path: Path, write: Maker, capsys: Said) -> None:
-    code, out, _ = run(write(tmp_path, names), capsys=capsys)
-    assert (code, "doubtful" in out, "python training.py" in out) == (0, False, True)
+    code, out, errors = run(write(tmp_path, names), capsys=capsys)
+    assert (code, "doubtful" in out, "python training.py" in errors) == (0, False, True)
 
 
 def test_examples_and_sheet(tmp_path: Path, write: Maker, capsys: Said) -> None:
@@ -548,11 +557,55 @@ def test_lists_that_are_no_files(kind: str, tmp_path: Path, monkeypatch: pytest.
         pairs(path)
 
 
+@pytest.mark.parametrize("lead", ["/home/bob/data/", "C:\\bob\\data\\", "data/"])
+@pytest.mark.parametrize("place", ["beside", "labels.csv", "root"])
+def test_paths_of_another_computer_are_found_by_their_ends(
+    lead: str, place: str, tmp_path: Path, write: Maker, capsys: Said
+) -> None:
+    pictures = write(tmp_path / "pictures", [f"{folder}/{name}" for folder in "ab" for name in NAMES[:3]])
+    rows = [
+        (f"{lead}{folder}/{name}".replace("/", "\\" if "\\" in lead else "/"), "X")
+        for folder in "ab"
+        for name in NAMES[:3]
+    ]
+    path = tmp_path / "l.csv" if place == "root" else pictures / ("labels.csv" if place == "labels.csv" else "l.csv")
+    path.write_text(table("file,label", rows=rows))
+    found = dataset.collect(
+        path if place != "labels.csv" else pictures, root=str(pictures) if place == "root" else None
+    )
+    assert [Path(sample.path).is_file() for sample in found] == [True] * 6
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and "its paths start with" in said[0] and str(pictures) in said[0]
+
+
+def test_pictures_of_the_same_names_in_another_folder_are_not_taken(tmp_path: Path, write: Maker) -> None:
+    write(tmp_path / "test", NAMES)
+    (tmp_path / "l.csv").write_text(table("file,label", folder="/home/bob/train/"))
+    assert not any(Path(sample.path).exists() for sample in dataset.collect(tmp_path / "l.csv"))
+
+
+def test_names_that_begin_as_a_comment_does(tmp_path: Path) -> None:
+    touched(tmp_path, ["#1.png", "#2.png"])
+    (tmp_path / "l.txt").write_text("#1.png A\n#2.png\t#B\n")
+    (tmp_path / "l.csv").write_text("label,file\n#B,#2.png\n# ,#1.png\n")
+    assert pairs(tmp_path / "l.txt") == [("#1.png", "A"), ("#2.png", "#B")]
+    assert pairs(tmp_path / "l.csv") == [("#2.png", "#B"), ("#1.png", "#")]
+
+
+@pytest.mark.parametrize("names", [["AB_1.png", "CD_2.png"], ["word_1.png", "word_2.png"]])
+def test_a_submission_above_the_pictures_is_no_list_of_labels(names: list[str], tmp_path: Path, capsys: Said) -> None:
+    pictures = touched(tmp_path / "pictures", names)
+    (tmp_path / "results.txt").write_text(f'{names[0]}, "AB"\n{names[1]}, "C0"\n')
+    pairs(pictures)
+    # Ground truth looks the same; what the names say tells them apart.
+    assert ("results.txt names pictures" in capsys.readouterr().err) == (names[0] == "word_1.png")
+
+
 def test_the_commands_that_read_lists_take_root(tmp_path: Path, write: Maker, capsys: Said) -> None:
     write(tmp_path / "far" / "away", NAMES)
     (tmp_path / "l.csv").write_text(table("file,label"))
-    code, out, _ = run(tmp_path / "l.csv", "--root", str(tmp_path / "far" / "away"), capsys=capsys)
-    assert (code, f"--root {tmp_path / 'far' / 'away'}" in out) == (0, True)
+    code, _, errors = run(tmp_path / "l.csv", "--root", str(tmp_path / "far" / "away"), capsys=capsys)
+    assert (code, f"--root {tmp_path / 'far' / 'away'}" in errors) == (0, True)
     argv = ["convert", str(tmp_path / "l.csv"), str(tmp_path / "out"), "--form", "folder"]
     with pytest.raises(SystemExit) as stop:
         command_line.run([*argv, "--root", str(tmp_path / "far" / "away")])
@@ -631,7 +684,6 @@ def test_a_text_in_another_encoding_is_no_list(tmp_path: Path) -> None:
 
 
 UNREAD = {
-    "comments.csv": "# by hand\n" + table("file,label"),
     "addresses.csv": table("file,label", folder="https://example.org/"),
     "words.xml": "".join(f'<image file="{name}" tag="{label}"/>' for name, label in PAIRS),
     "labels.yaml": table("", ": "),

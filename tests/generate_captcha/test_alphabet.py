@@ -93,6 +93,12 @@ def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Pat
         notation.alphabet(str(path))
 
 
+def test_files_in_utf_16_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "characters"
+    path.write_text("ä\n字\n", encoding="utf-16")
+    assert notation.alphabet(str(path)) == "ä字"
+
+
 @pytest.mark.parametrize(
     ("content", "frequencies"),
     [

@@ -92,6 +92,8 @@ def test_everything_that_is_known_holds_at_once(tmp_path: Path) -> None:
     lexicon.write_bytes("\ufeffab\r\n\r\na7b-\nab\nb\nae\u0301".encode())
     assert accepted(Constraint(lexicon=lexicon)) == {"ab", "a7b-", "b", "aé"}
     assert accepted(Constraint(lexicon=lexicon, pattern="a.*", length="1-3")) == {"ab", "aé"}
+    lexicon.write_text("ab\naé\n", encoding="utf-16")
+    assert accepted(Constraint(lexicon=lexicon)) == {"ab", "aé"}
     assert Constraint().automaton(ALPHABET) is None
 
 

@@ -347,9 +347,14 @@ def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> No
         (reading,) = reader.read([image])
         cv2.imwrite(str(tmp_path / f"{reading.text or 'a'}_{number}.png"), image)
     cv2.imwrite(str(tmp_path / "é_12.png"), image)
-    code, out, errors = run(export, folder / "attention.keras", "--out", tmp_path / "small.onnx", "--int8", tmp_path)
+    (tmp_path / "lists").mkdir()
+    names = [file.name for file in sorted(tmp_path.glob("*.png"))]
+    (tmp_path / "lists" / "l.tsv").write_text("".join(f"{name}\t{name.partition('_')[0]}\n" for name in names))
+    flags = ["--out", tmp_path / "small.onnx", "--int8", tmp_path / "lists" / "l.tsv", "--root", tmp_path]
+    code, out, errors = run(export, folder / "attention.keras", *flags)
     assert (code, errors) == (0, "1 labels have characters that the model cannot read: é\n")
-    compared, before, after = out.splitlines()
+    compared, before, after, written = out.splitlines()
+    assert written.startswith(f"{tmp_path / 'small.onnx'}: int8, ")
     assert "the same texts as Keras" in compared
     assert "float32: exact match" in before and "of 6;" in before
     assert "int8: exact match" in after and "ranges found with 7 other pictures" in after

@@ -54,6 +54,18 @@ def test_saving_leaves_nothing_where_a_killed_process_would_leave_it(
     assert tempfile.gettempdir() == str(tmp_path / "gone")
 
 
+def test_without_keras_another_file_is_named(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.network.find_spec", lambda name: None)
+    (tmp_path / "mine.keras").write_bytes(written.read_bytes())
+    with pytest.raises(
+        UserError, match=r"mine\.keras takes Keras, .* run python export\.py .*mine\.keras --out .*mine\.onnx"
+    ):
+        model_file.opened(tmp_path / "mine.keras")
+    (tmp_path / "mine.onnx").touch()
+    with pytest.raises(UserError, match=r"mine\.keras takes Keras, which is not installed: give .*mine\.onnx"):
+        model_file.opened(tmp_path / "mine.keras")
+
+
 def test_a_file_is_found_by_path_run_folder_or_shipped_name(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
