@@ -524,6 +524,9 @@ class TrainingParameters(Parameters):
         None, ge=1, description="Stop after so many epochs without a better validation."
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
+    workers: Annotated[Optional[int], chosen("N", "as many as the network keeps busy")] = Field(
+        None, ge=0, le=1024, description="Processes that augment pictures; 0: a thread does."
+    )
     run: Annotated[Optional[str], chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
     resume: bool = Field(False, description="Go on with the run folder where it stopped, or with the latest.")
     from_: Annotated[

@@ -134,7 +134,7 @@ class Feeds(NamedTuple):
     sizes: NDArray[np.integer]  #: (n, 2) of training pictures, width and height in pixels
     unreadable: int  #: pictures that were left out
     adaptation: Adaptation | None  #: what changes from epoch to epoch
-    close: Callable[[], None] = lambda: None  #: ends what draws pictures
+    close: Callable[[], None]  #: ends worker processes
 
 
 def drawn_feeds(
@@ -159,6 +159,11 @@ def drawn_feeds(
         raise UserError(f"--validation {parameters.validation}: drawn pictures validate themselves; give a part, 0.1")
     if parameters.augmentation and not parameters.resume:
         raise UserError(f"--augmentation {parameters.augmentation:g}: drawn pictures vary by themselves; leave it out")
+    if parameters.workers is not None:
+        raise UserError(
+            f"--workers {parameters.workers}: drawn pictures have workers of their own; leave it out, or write --data "
+            f"'{parameters.data} --workers {parameters.workers or 1}'"
+        )
     if unknown := sorted(set().union(*labels) - set(card.alphabet)):
         raise UserError(f"--alphabet lacks {' '.join(unknown)}, which are drawn: add them, or leave the flag out")
     # Where the width follows the text, each picture is asked as it is drawn; so are the texts that are not known yet.
@@ -221,7 +226,14 @@ def feeds(
     encode, batch_size = Alphabet(card.alphabet).encode, parameters.batch_size or len(rows)
     strength = parameters.augmentation
     training = dataset.Batches(
-        corpus, rows, encode, batch_size, shuffle=True, augmentation=strength or 0.0, seed=parameters.seed
+        corpus,
+        rows,
+        encode,
+        batch_size,
+        shuffle=True,
+        augmentation=strength or 0.0,
+        seed=parameters.seed,
+        workers=parameters.workers,
     )
 
     def strengthen(strength: float) -> None:
@@ -230,7 +242,7 @@ def feeds(
     adaptation = Augmentation(strengthen, first_augmentation(len(rows))) if strength is None else None
     unreadable = {*corpus.unreadable, *held_out.unreadable}
     validation = dataset.Batches(held_out, held_out_rows, encode, batch_size)
-    return Feeds(training, validation, corpus.sizes[rows], len(unreadable), adaptation)
+    return Feeds(training, validation, corpus.sizes[rows], len(unreadable), adaptation, training.close)
 
 
 if __name__ == "__main__":

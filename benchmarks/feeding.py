@@ -1,7 +1,7 @@
 """How fast batches are made, and how memory grows with the corpus: `python benchmarks/feeding.py`.
 
 Rates are those of dataset.Batches alone, in pictures/s at 128x64 grey: medians with their 95 % interval. Memory is
-the peak of a fresh process that packs a corpus from PNG files and feeds an epoch of it, augmented, by two threads;
+the peak of a fresh process that packs a corpus from PNG files and feeds an epoch of it, augmented, by a thread;
 its own memory is told from the pages of the packed cache, which the system takes back when it needs them.
 """
 
@@ -27,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import dataset
 
 WIDTH, HEIGHT, BATCH = 128, 64, 64
+#: Strength of the augmentation, and number of processes; 0 is a thread.
+KINDS = ((0.0, 0), (1.0, 0), *((1.0, 2**power) for power in range((os.cpu_count() or 1).bit_length())))
 FILES, REPETITIONS, BATCHES = 2_000, 15, 40
 CORPORA = (20_000, 100_000)
 
@@ -52,20 +54,25 @@ def main() -> None:
 
 
 def rates(folder: Path) -> None:
-    """Print pictures/s with and without augmentation, for one thread and for two."""
+    """Print pictures/s with and without augmentation, of a thread and of worker processes, by turns."""
     pictures = dataset.collect(listed(folder, 10_000))
     corpus = dataset.pack(pictures, WIDTH, HEIGHT, 1, cache=folder / "cache")
-    for augmentation, threads in itertools.product((0.0, 1.0), (1, 2)):
-        made = batches(corpus, augmentation)
-        speeds = []
-        for epoch in range(REPETITIONS + 1):
+    feeds = {(strength, workers): batches(corpus, strength, workers) for strength, workers in KINDS}
+    speeds: dict[tuple[float, int], list[float]] = {kind: [] for kind in feeds}
+    for epoch in range(REPETITIONS + 1):
+        for kind, made in feeds.items():
+            stream = made.stream(epoch)
+            # Until the first batch, stocks of noise are filled and processes are started.
+            next(stream)
             started = time.perf_counter()
-            count = sum(len(images) for images, _ in itertools.islice(made.stream(epoch, workers=threads), BATCHES))
-            speeds.append(count / (time.perf_counter() - started))
-        # The first repetition fills the stocks of noise and the page cache.
-        low, middle, high = interval(speeds[1:])
+            count = sum(len(images) for images, _ in itertools.islice(stream, BATCHES))
+            speeds[kind].append(count / (time.perf_counter() - started))
+    for (strength, workers), made in feeds.items():
+        made.close()
+        low, middle, high = interval(speeds[strength, workers][1:])
+        makers = f"processes: {workers}" if workers else "a thread"
         print(
-            f"augmentation {augmentation:.0f}, {threads} thread{'s' * (threads > 1)}: {middle:,.0f} pictures/s "
+            f"augmentation {strength:.0f}, {makers}: {middle:,.0f} pictures/s "
             f"(95 % interval {low:,.0f} to {high:,.0f}, n = {REPETITIONS * BATCHES * BATCH:,})",
             flush=True,
         )
@@ -86,16 +93,16 @@ def feed(path: Path) -> tuple[float, float, float]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     corpus = dataset.pack(dataset.collect(path), WIDTH, HEIGHT, 1, cache=path.with_suffix(".cache"))
-    for _ in batches(corpus, augmentation=1.0).stream(0, workers=2):
+    for _ in batches(corpus, augmentation=1.0).stream(0):
         pass
     done.set()
     watcher.join()
     return peaks["RssAnon"] / 1024, peaks["VmRSS"] / 1024, corpus.images.nbytes / 2**20
 
 
-def batches(corpus: dataset.Corpus, augmentation: float) -> dataset.Batches:
+def batches(corpus: dataset.Corpus, augmentation: float, workers: int = 0) -> dataset.Batches:
     rows = np.arange(len(corpus))
-    return dataset.Batches(corpus, rows, encode, BATCH, shuffle=True, augmentation=augmentation)
+    return dataset.Batches(corpus, rows, encode, BATCH, shuffle=True, augmentation=augmentation, workers=workers)
 
 
 def encode(label: str) -> list[int]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 import picture
-from dataset.augmentation import augment
 from dataset.cache import Corpus, Ragged
-from dataset.contents import in_order
+from dataset.prefetching import Batch, Prefetcher, augmented
 
-#: Images, or of a corpus of any width the pair (images, widths); and labels.
-Batch = tuple[Any, npt.NDArray[np.int32]]
 Places = npt.NDArray[np.int64]
 
 
@@ -43,8 +41,13 @@ class Batches:
         shuffle: bool = False,
         augmentation: float = 0.0,
         seed: int = 0,
+        workers: int | None = 0,
     ) -> None:
-        """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off."""
+        """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off.
+
+        `workers` processes augment the pictures of :meth:`stream`; with 0 a thread does, with None processes help it as
+        soon as the network has to wait for batches.
+        """
         self.images, self.rows = corpus.images, np.asarray(rows, np.int64)
         self._texts = corpus.names[self.rows], corpus.labels[self.rows]
         #: A hash of the pictures' bytes, to tell whether they are the same as another time.
@@ -61,6 +64,7 @@ class Batches:
         else:
             self._groups = [Group(np.arange(len(self.rows)), batch_size)]
         self._latest: tuple[int, list[Places]] = (-1, [])
+        self._prefetcher = Prefetcher(self, workers)
 
     @property
     def labelled(self) -> dict[str, str]:
@@ -73,26 +77,34 @@ class Batches:
 
     def get(self, epoch: int, index: int) -> Batch:
         """Batch `index` of `epoch`, both from 0. Raises IndexError beyond the last one."""
+        rows, labels = self.chosen(epoch, index)
+        images = [augmented(self.images, row, epoch, self.seed, self.augmentation) for row in rows]
+        return picture.side_by_side(images) if isinstance(self.images, Ragged) else np.stack(images), labels
+
+    def chosen(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
+        """The rows of a batch in the corpus, and their labels. Raises IndexError beyond the last batch."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         places = self._plan(epoch)[index]
-        rows = self.rows[places].tolist()
-        images = [self._picture(epoch, row) for row in rows]
+        return self.rows[places].tolist(), self.labels[places]
+
+    def largest(self) -> tuple[int, int]:
+        """Pictures in the largest batch, and bytes of the largest images."""
+        counts = [group.batch_size for group in self._groups]
         if isinstance(self.images, Ragged):
-            return picture.side_by_side(images), self.labels[places]
-        return np.stack(images), self.labels[places]
+            widest = [int(self.images.widths[self.rows[group.places]].max()) for group in self._groups]
+            sizes = [math.prod(self.images.shape) * picture.padded_width(width) for width in widest]
+        else:
+            sizes = [math.prod(self.images.shape[1:])]
+        return max(counts), max(count * size for count, size in zip(counts, sizes, strict=True))
 
-    def stream(self, epoch: int, start: int = 0, workers: int | None = None) -> Iterator[Batch]:
-        """Batches of an epoch from `start` on, in order, made ahead by `workers` threads (None: one per core)."""
-        return in_order(lambda index: self.get(epoch, index), range(start, len(self)), workers)
+    def stream(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Batches of an epoch from `start` on, in order, made ahead. Raises UserError if a worker process is killed."""
+        return self._prefetcher.stream(epoch, start)
 
-    def _picture(self, epoch: int, row: int) -> npt.NDArray[np.uint8]:
-        image = self.images[row]
-        if self.augmentation <= 0:
-            return image
-        # Counter-based numbers (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011) need no seeding.
-        rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, row, epoch, 0]))
-        return augment(image, rng, self.augmentation)
+    def close(self) -> None:
+        """End the worker processes."""
+        self._prefetcher.close()
 
     def _plan(self, epoch: int) -> list[Places]:
         """The places in `rows` of each batch of an epoch; kept, as every batch of an epoch asks for it."""

@@ -65,7 +65,7 @@ class Ragged:
     def __init__(
         self, pixels: npt.NDArray[np.uint8], height: int, widths: npt.NDArray[np.int64], channels: int
     ) -> None:
-        self._pixels, self._shape, self.widths = pixels, (height, channels), widths
+        self.pixels, self.shape, self.widths = pixels, (height, channels), widths
         self._ends = np.cumsum(widths) * height * channels
 
     def __len__(self) -> int:
@@ -73,8 +73,8 @@ class Ragged:
 
     def __getitem__(self, row: int) -> npt.NDArray[np.uint8]:
         """uint8 (height, width, channels)."""
-        (height, channels), width, end = self._shape, int(self.widths[row]), int(self._ends[row])
-        return self._pixels[end - height * width * channels : end].reshape(height, width, channels)
+        (height, channels), width, end = self.shape, int(self.widths[row]), int(self._ends[row])
+        return self.pixels[end - height * width * channels : end].reshape(height, width, channels)
 
 
 def pack(

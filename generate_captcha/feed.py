@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,11 +14,12 @@ import numpy.typing as npt
 
 import console
 import picture
-from console import UserError, interrupts_held, warn
+from console import UserError, warn
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
 from picture import TooLong
+from workers import Workers, result
 
 #: Labels by which the longest one is guessed.
 PREVIEWED = 1000
@@ -71,14 +66,7 @@ class Drawn:
         self._seed, self._fresh = parameters.seed, True
         #: 0 … 1; may be changed between epochs, in a style that has difficulties.
         self.difficulty = parameters.difficulty
-        self._workers = parameters.workers or console.cores()
-        if sys.platform == "win32":
-            # More handles cannot be waited for there.
-            self._workers = min(self._workers, 61)
-        # Spawned: by now the process may have threads of a network's, which do not survive a fork.
-        self._pool = ProcessPoolExecutor(
-            self._workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(parameters, fit)
-        )
+        self._workers = Workers(parameters.workers or console.cores(), _begin, parameters, fit)
 
     def unchanging(self, count: int) -> Drawn:
         """`count` pictures with a seed that no other corpus has, the same in every epoch; the same processes draw them.
@@ -115,30 +103,20 @@ class Drawn:
             for start in range(0, len(self.rows), self._batch_size):
                 indices = range(first + start, first + min(start + self._batch_size, len(self.rows)))
                 waiting.append((indices, self._drawing(indices)))
-                if len(waiting) > 2 * self._workers:
+                if len(waiting) > 2 * self._workers.count:
                     yield self._batch(*waiting.popleft())
             while waiting:
                 yield self._batch(*waiting.popleft())
-        except BrokenProcessPool:
-            raise UserError(
-                "a drawing process was killed from outside, perhaps for want of memory: go on with --resume, "
-                "or begin again with fewer --workers"
-            ) from None
         finally:
             for _, future in waiting:
                 future.cancel()
 
     def close(self) -> None:
-        """End the processes that draw, those of :meth:`unchanging` pictures, too.
-
-        Left to the end of the interpreter, they are ended by two of its threads at a time, one of which may stumble.
-        """
-        self._pool.shutdown(cancel_futures=True)
+        """End the processes that draw, those of :meth:`unchanging` pictures, too."""
+        self._workers.close()
 
     def _drawing(self, indices: Sequence[int]) -> Future[Pairs]:
-        # The first ones start the processes.
-        with interrupts_held():
-            return self._pool.submit(_draw, self._seed, indices, self.difficulty)
+        return self._workers.submit(_draw, self._seed, indices, self.difficulty)
 
     def _with_room(self, indices: range, drawn: Pairs) -> Pairs:
         """What was `drawn`, but another picture wherever one has no room for its text: CTC has no loss for it."""
@@ -151,7 +129,7 @@ class Drawn:
             if attempt == ATTEMPTS:
                 raise UserError(first)
             attempt += 1
-            others = self._drawing([indices[row] + attempt * UNUSED for row in reasons]).result()
+            others = result(self._drawing([indices[row] + attempt * UNUSED for row in reasons]))
             for row, other in zip(reasons, others, strict=True):
                 drawn[row] = other
         return drawn
@@ -162,7 +140,7 @@ class Drawn:
         return {row: reason for row, reason in enumerate(reasons) if reason}
 
     def _batch(self, indices: range, future: Future[Pairs]) -> tuple[Any, npt.NDArray[np.int32]]:
-        drawn = self._with_room(indices, future.result())
+        drawn = self._with_room(indices, result(future))
         labels = np.zeros((len(drawn), self._longest), np.int32)
         for row, (_, label) in zip(labels, drawn, strict=True):
             numbers = self._encode(label)
@@ -185,18 +163,7 @@ _drawing: tuple[Style, Fit]
 def _begin(parameters: GenerateParameters, fit: Fit) -> None:
     """What a worker process does first."""
     global _drawing
-    # Where it could not be held back.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     _drawing = style_of(parameters), fit
-
-
-def _end_with_the_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
 
 
 def _draw(seed: int, indices: Sequence[int], difficulty: float) -> Pairs:

@@ -376,6 +376,10 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         ),
         (["--data", "generate:captcha", "--curriculum"], r"--curriculum needs pictures that can be drawn harder"),
         (["--data", "generate:captcha --size 48x32", "--augmentation", "2"], r"--augmentation 2: drawn pictures vary"),
+        (
+            ["--data", "generate:captcha --size 48x32", "--workers", "3"],
+            r"--workers 3: .*'generate:captcha .*--workers 3'",
+        ),
         (["--data", "generate:captcha", "--validation", "pictures"], r"drawn pictures validate themselves"),
         (
             ["--data", "pictures", "--network", "inception_bilstm", "--size", "autox80"],

@@ -317,11 +317,13 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
     if not file.is_file():
         raise UserError(f"{path} holds no run to resume (no {file.name}): name the folder of a run with --run")
     kept = TrainingParameters.from_json(file)
-    for name in sorted(parameters.model_fields_set - {"run", "resume"}):
+    for name in sorted(parameters.model_fields_set - {"run", "resume", "workers"}):
         value = getattr(parameters, name)
         if value != getattr(kept, name):
             raise UserError(
                 f"--{name.rstrip('_').replace('_', '-')} {value} is not what the run in {path} began with "
                 f"({getattr(kept, name)}): leave it out to resume, or start another run --from {path}"
             )
-    return path, kept.model_copy(update={"resume": True})
+    # Workers change nothing in what is learnt.
+    workers = parameters.workers if "workers" in parameters.model_fields_set else kept.workers
+    return path, kept.model_copy(update={"resume": True, "workers": workers})

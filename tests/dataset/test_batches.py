@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import console
 import dataset
+from console import UserError
 
 Maker = Callable[..., Path]
 
@@ -112,7 +119,7 @@ def test_threads_and_restarts_change_nothing(corpus: dataset.Corpus) -> None:
         mixed = sorted(expected, key=lambda place: hash((place[1], place[0])))
         for place, got in zip(mixed, pool.map(lambda place: again.get(*place), mixed), strict=True):
             assert same(got, expected[place])
-    resumed = list(again.stream(2, start=5, workers=3))
+    resumed = list(again.stream(2, start=5))
     assert len(resumed) == len(feed) - 5
     for index, got in enumerate(resumed, 5):
         assert same(got, expected[2, index])
@@ -133,7 +140,100 @@ def test_an_abandoned_stream_stops(corpus: dataset.Corpus) -> None:
             return super().get(epoch, index)
 
     feed = Watched(corpus, np.arange(7).repeat(100), encode, 1)
-    stream = feed.stream(0, workers=2)
+    stream = feed.stream(0)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert len(asked) < 20
+
+
+# Worker processes
+
+
+def any_width(tmp_path: Path, write: Maker) -> dataset.Corpus:
+    folder = tmp_path / "lines"
+    for i, label in enumerate(LABELS):
+        write(folder / str(i), [f"{i}_{label}.png"], width=30 + 25 * i)
+    return dataset.pack(dataset.collect(folder, r"_(?P<label>\w+)"), None, 20, 1, cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("width", ["one", "any"])
+def test_workers_make_the_same_batches(width: str, corpus: dataset.Corpus, tmp_path: Path, write: Maker) -> None:
+    pictures = corpus if width == "one" else any_width(tmp_path, write)
+    options = {"rows": np.arange(7).repeat(20), "batch_size": 40, "shuffle": True, "augmentation": 1.0}
+    expected, feed = batches(pictures, **options), batches(pictures, **options, workers=2)  # type: ignore[arg-type]
+    before = set(multiprocessing.active_children())
+    try:
+        for epoch, start in ((0, 0), (1, 2)):
+            made = list(feed.stream(epoch, start))
+            assert len(made) == len(feed) - start
+            for index, (images, labels) in enumerate(made, start):
+                wanted, wanted_labels = expected.get(epoch, index)
+                assert same(images, wanted) if width == "any" else (images == wanted).all()
+                assert (labels == wanted_labels).all()
+            assert len(set(multiprocessing.active_children()) - before) == 2
+        # Another strength, and a stream that nobody reads to its end.
+        feed.augmentation = expected.augmentation = 0.4
+        next(feed.stream(2))
+        for (images, _), (wanted, _) in zip(feed.stream(3), expected.stream(3), strict=True):
+            assert same(images, wanted) if width == "any" else (images == wanted).all()
+    finally:
+        feed.close()
+    assert set(multiprocessing.active_children()) == before
+
+
+def test_workers_take_over_where_the_network_waits_and_not_where_it_does_not(
+    corpus: dataset.Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "cores", lambda: 2)
+    options = {"rows": np.arange(7).repeat(60), "batch_size": 7, "augmentation": 1.0}
+    expected = batches(corpus, **options)  # type: ignore[arg-type]
+    before = set(multiprocessing.active_children())
+    for pause, workers in ((0.02, 0), (0.0, 2)):
+        feed = batches(corpus, **options, workers=None)  # type: ignore[arg-type]
+        try:
+            made = []
+            for batch in feed.stream(0):
+                made.append(batch)
+                time.sleep(pause)
+            assert len(made) == len(feed)
+            assert all(same(batch, expected.get(0, index)) for index, batch in enumerate(made))
+            assert len(set(multiprocessing.active_children()) - before) == workers
+        finally:
+            feed.close()
+
+
+def test_a_killed_worker_ends_in_one_sentence(corpus: dataset.Corpus) -> None:
+    before = set(multiprocessing.active_children())
+    feed = batches(corpus, np.arange(7).repeat(1000), 40, augmentation=1.0, workers=2)
+    made = feed.stream(0)
+    next(made)
+    for worker in set(multiprocessing.active_children()) - before:
+        worker.kill()
+    with pytest.raises(UserError, match=r"a worker process was killed .*--resume"):
+        list(made)
+    feed.close()
+
+
+@pytest.mark.parametrize("why", ["memory", "the cache has no name"])
+def test_a_thread_goes_on_where_nothing_can_be_shared(
+    why: str, corpus: dataset.Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if why == "memory":
+        full = SimpleNamespace(free=100)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    else:
+        corpus = replace(corpus, images=np.array(corpus.images))
+    feed = batches(corpus, augmentation=1.0, workers=2)
+    assert len(list(feed.stream(0))) == len(list(feed.stream(1))) == 3
+    assert capsys.readouterr().err.count("--shm-size") == (why == "memory")
+
+
+def test_workers_map_the_file_that_was_there_when_they_were_asked_for(corpus: dataset.Corpus) -> None:
+    feed = batches(corpus, np.arange(7).repeat(10), augmentation=1.0, workers=2)
+    expected = [images.copy() for images, _ in batches(corpus, np.arange(7).repeat(10), augmentation=1.0).stream(0)]
+    Path(corpus.images.filename).unlink()
+    try:
+        made = [images for images, _ in feed.stream(0)]
+    finally:
+        feed.close()
+    assert all((one == other).all() for one, other in zip(made, expected, strict=True))

@@ -131,7 +131,7 @@ def test_a_killed_worker_is_told() -> None:
     next(batches)
     for worker in set(multiprocessing.active_children()) - before:
         worker.kill()
-    with pytest.raises(UserError, match=r"a drawing process was killed .*--resume"):
+    with pytest.raises(UserError, match=r"a worker process was killed .*--resume"):
         list(batches)
 
 
