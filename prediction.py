@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import console
@@ -36,6 +37,7 @@ DEMO = "demo.png"
 
 def main(parameters: PredictionParameters) -> int:
     """The whole story; returns the exit code."""
+    from dataset.forms.text import LONGEST_LINE
     from dataset.gallery import gallery_file
     from dataset.inputs import inputs, keep_apart, some
     from model import tables
@@ -52,7 +54,7 @@ def main(parameters: PredictionParameters) -> int:
     keep_apart([*parameters.paths, *used], tables_asked | {"--plot": plotted})
     samples = inputs(
         parameters.paths,
-        sys.stdin,
+        iter(partial(sys.stdin.readline, LONGEST_LINE), ""),
         parameters.label_pattern,
         parameters.root,
         parameters.labels or bool(parameters.demo),

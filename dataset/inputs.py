@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+import console
 from console import UserError, missing
 from dataset.forms import Sample, exists, found_list, listed, samples, stem
 from dataset.forms.named import label_of_name
 from dataset.forms.normal import composed
 from dataset.forms.placed import located
+from dataset.forms.text import LONGEST_LINE
 from dataset.tfrecord import is_records
 from parameter import CORPUS_RECORD
 from picture import PICTURE_SUFFIXES
@@ -30,7 +32,7 @@ def inputs(
     labels: bool = True,
 ) -> Iterator[Sample]:
     """The pictures of all `paths`, one at a time: a picture, whatever dataset.forms knows, or `-` for one path
-    per line of `stdin`.
+    per line of `stdin`, whose lines come in pieces of LONGEST_LINE characters if they are longer.
 
     Single pictures have the label of their file name, as those of a folder have. A file of a list or of stdin need
     not exist; `root` is the folder that their paths start from. Without `labels` nobody asks for those.
@@ -138,27 +140,33 @@ def _named(line: str, root: str) -> list[str]:
 def _lines(stdin: Iterable[str]) -> Iterator[str]:
     """The lines that are not blank, or what NULs separate, as `find -print0` writes it.
 
-    Raises UserError for UTF-16, in which some shells of Windows write.
+    Raises UserError for UTF-16, in which some shells of Windows write, and for what is no list.
     """
-    lines = iter(stdin)
-    for number, line in enumerate(lines):
+    parts = iter(stdin)
+    for number, line in enumerate(parts):
         # Bytes that are not UTF-8 come as halves of surrogate pairs.
         if not number and line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
             raise UserError("what comes on stdin is UTF-16: write it in UTF-8, or give the paths as a list in a file")
         line = line if number else line.removeprefix("\ufeff")
         if "\0" in line:
-            yield from _between_nuls(chain([line], lines))
+            yield from _between_nuls(chain([line], parts))
             return
+        if not line.endswith("\n") and len(line) >= LONGEST_LINE:
+            raise UserError(
+                f"line {number + 1:,} on stdin has more than {LONGEST_LINE:,} characters: give a path per line"
+            )
         line = line.rstrip("\r\n")
         if line.strip():
             yield line
 
 
-def _between_nuls(lines: Iterable[str]) -> Iterator[str]:
+def _between_nuls(parts: Iterable[str]) -> Iterator[str]:
     """What stands between NULs; line breaks are part of it."""
     rest = ""
-    for line in lines:
-        *whole, rest = f"{rest}{line}".split("\0")
+    for part in parts:
+        *whole, rest = f"{rest}{part}".split("\0")
+        if len(rest) > LONGEST_LINE or (len(part) == LONGEST_LINE and not any(whole)):
+            raise UserError(f"no path was found in {LONGEST_LINE:,} characters on stdin: give paths")
         yield from filter(None, whole)
     if rest.strip():
         yield rest.rstrip("\r\n")
@@ -180,7 +188,7 @@ def _is_picture(path: str) -> bool:
     # What was read of a pipe, as of `<(find …)`, would be gone.
     if not os.path.isfile(path) or is_records(Path(path)):
         return False
-    with open(path, "rb") as file:
+    with console.naming(path), open(path, "rb") as file:
         start = file.read(1024)
     # Texts have no such bytes, and the signatures and sizes at the start of a picture are made of them.
     return bool(re.search(rb"[\x00-\x08\x0e-\x1a]", start))

@@ -641,3 +641,17 @@ def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
     assert (scores["images"], scores["unreadable"]) == (3, 1)
     assert all(re.fullmatch("A[AB]", mistake["text"]) for mistake in scores["worst"])
     assert (tmp_path / "report" / "index.html").exists()
+
+
+def test_what_is_no_list_on_stdin_ends_in_one_sentence(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("dataset.inputs", "dataset.forms.text"):
+        monkeypatch.setattr(f"{module}.LONGEST_LINE", 1000)
+    for content, sentence in (
+        ("a" * 1001, "line 1 on stdin has more than 1,000 characters"),
+        ("a.png\n" + "a" * 1001, "line 2 on stdin has more than 1,000 characters"),
+        ("\0" * 5000, "no path was found in 1,000 characters on stdin"),
+        ("a.png\0" + "a" * 3000, "no path was found in 1,000 characters on stdin"),
+    ):
+        code, _, errors = predict("-", stdin=content)
+        assert code == 2
+        assert sentence in errors.splitlines()[-1]

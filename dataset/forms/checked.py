@@ -22,8 +22,8 @@ _TRUTH = ("TRUE", "FALSE")
 #: How programs write that there is nothing in a cell.
 _NOTHING = ("nan", "NaN", "NULL", "null", "None", "<NA>", "N/A", "NaT")
 
-#: Characters that a path may have.
-LONGEST_NAME = 4096
+#: Characters that a path may have, and that the text of a picture may have.
+LONGEST_NAME, LONGEST_LABEL = 4096, 10_000
 
 #: Line numbers that a sentence lists, and that are kept.
 _LISTED, _KEPT = 5, 1000
@@ -63,6 +63,9 @@ class _Doubts:
         if not label:
             return label
         self.labels += 1
+        if len(label) > LONGEST_LABEL:
+            self._note("long", line, label)
+            return ""
         if label.isdecimal():
             length = len(label)
             self.digits[length] += 1
@@ -114,6 +117,8 @@ class _Doubts:
 
     def sentences(self) -> Iterator[str]:
         """What is doubtful, a sentence each."""
+        if found := self.lines.get("long"):
+            yield f"{_lines(found)}: more than {LONGEST_LABEL:,} characters are not the text of a picture"
         if found := self.lines.get("error"):
             yield f"{_lines(found)}: {found[0][1]} is a spreadsheet's error, not a label: fill in the label"
         if found := self.lines.get("scientific"):

@@ -37,7 +37,7 @@ LONGEST_LINE = 1 << 20
 LARGEST_TEXT = 1 << 16
 
 #: Seconds in which somebody has to open a named pipe to write to it.
-_PATIENCE = 10
+_PATIENCE = 5
 
 
 #: `# …`, and `#…` unless the name of a picture begins so.

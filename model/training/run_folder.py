@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 import bounded
 import parameter
 from console import UserError, atomic, naming, warn
+from model import model_file
 from model.training.board import Board
 from model.training.lock import Lock
 from parameter import TrainingParameters
@@ -237,9 +238,12 @@ class RunFolder:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal; "" where there is none."""
+    """SHA-256 of a file, hexadecimal; "" where there is none, or one that is too large for a model file."""
     try:
         with naming(path), bounded.open_regular(path) as file:
+            # A file may claim to be larger than any disk.
+            if os.fstat(file.fileno()).st_size > model_file.LARGEST_FILE:
+                return ""
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return ""

@@ -504,6 +504,20 @@ def test_outputs_stay_apart_from_lists_that_are_read(tmp_path: Path) -> None:
     keep_apart([str(tmp_path)], {"--csv": str(tmp_path / "labels.csv")})
 
 
+@pytest.mark.parametrize("suffix", [".txt", ".csv", ".json"])
+def test_pages_of_text_are_no_label(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = "AB12" * 3000
+    path = tmp_path / f"list{suffix}"
+    content = {
+        ".txt": f"a.png {long}\nb.png AB\n",
+        ".csv": f"file,label\na.png,{long}\nb.png,AB\n",
+        ".json": json.dumps({"a.png": long, "b.png": "AB"}),
+    }
+    path.write_text(content[suffix])
+    assert [sample.label for sample in dataset.collect(path)] == ["", "AB"]
+    assert "more than 10,000 characters are not the text of a picture" in capsys.readouterr().err
+
+
 def test_stdin_with_a_byte_order_mark() -> None:
     assert [sample.path for sample in inputs(["-"], ["\ufeffa_1.png\n", "b_2.png\n"])] == ["a_1.png", "b_2.png"]
     with pytest.raises(UserError, match="stdin is UTF-16"):

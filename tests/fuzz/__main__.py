@@ -61,7 +61,11 @@ class Campaign:
 
         verdict = judge(self._case, run, self.kind.writes, self.kind.seconds)
         strays = [mutation for mutation in mutations if Path(mutation.path).name in self.kind.strays]
-        if not verdict.wrong and self.kind.same == "untouched" and 2 in verdict.codes and not strays:
+        spoilt = {mutation.path for mutation in mutations}
+        sound_ones = any(
+            path.is_file() and str(path.relative_to(self._case)) not in spoilt for path in self._case.rglob("*")
+        )
+        if not verdict.wrong and self.kind.same == "untouched" and 2 in verdict.codes and sound_ones and not strays:
             verdict.wrong = verdict.signature = "a file stops the whole folder"
         if not verdict.wrong and verdict.facts and not (strays and self.kind.same == "untouched"):
             of = variant, next(iter(verdict.facts)).split(" ")[0] if self.kind.same == "untouched" else ""

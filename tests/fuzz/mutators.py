@@ -124,7 +124,12 @@ def digits(data: bytes, rng: random.Random, other: bytes) -> bytes:
 
 
 def nothing(data: bytes, rng: random.Random, other: bytes) -> bytes:
-    return rng.choice((b"", b"\0" * 4096, b"\n", rng.randbytes(100), data + data, data + b"\0", other))
+    return rng.choice((b"", b"\0" * 4096, b"\n", rng.randbytes(100)))
+
+
+def replaced(data: bytes, rng: random.Random, other: bytes) -> bytes:
+    """Something else that is whole: no checksum can tell."""
+    return rng.choice((data + data, data + b"\0", other))
 
 
 def _range(data: bytes, rng: random.Random) -> tuple[int, int]:
@@ -132,7 +137,7 @@ def _range(data: bytes, rng: random.Random) -> tuple[int, int]:
 
 
 BYTES: tuple[Mutator, ...] = (
-    flip, flip, overwrite, truncate, insert, remove, repeat, splice, number, number, number, digits, nothing
+    flip, flip, overwrite, truncate, insert, remove, repeat, splice, number, number, number, digits, nothing, replaced
 )  # fmt: skip
 
 
@@ -528,7 +533,7 @@ def mutated(data: bytes, rng: random.Random, other: bytes = b"") -> tuple[bytes,
         with contextlib.suppress(Exception):  # what was spoilt before need not have a structure any more
             data = mutator(data, rng, other)[:LARGEST]
             names.append(mutator.__name__)
-            raw = raw and mutator in BYTES
+            raw = raw and mutator in BYTES and mutator is not replaced
     return data, " ".join(names), raw
 
 

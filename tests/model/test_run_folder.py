@@ -161,6 +161,12 @@ def test_parameters_that_are_none_end_in_one_sentence(folder: RunFolder, text: s
         run_folder.start_or_resume(TrainingParameters(resume=True, run=str(folder.path)))
 
 
+def test_a_model_file_of_the_size_of_a_disk_is_not_read(folder: RunFolder) -> None:
+    with folder.model.open("wb") as file:
+        file.truncate(1 << 42)
+    assert run_folder.digest(folder.model) == ""
+
+
 def replace_by(path: Path, what: str) -> None:
     path.unlink(missing_ok=True)
     if what == "a named pipe":
