@@ -29,6 +29,7 @@ import cv2
 
 import bounded
 import console
+import interrupts
 from console import UserError, interrupts_held
 from generate_captcha.style import Image, Style
 from generate_captcha.styles import style_of
@@ -264,11 +265,12 @@ def _drawing(style: Style, parameters: GenerateParameters, there: bytearray, wor
     if workers <= 1:
         yield _draw(style, Path(parameters.out), there, range(0, len(there), CHUNK))
         return
-    # Forking costs 10 ms, a new interpreter half a second; but a fork of a process with threads may hang. OpenCV's
-    # threads, which are there once a picture was drawn, are unknown to Python: they end here.
+    # Forking costs 10 ms, a new interpreter half a second; but a fork of a process with threads may hang. In a command,
+    # the only threads that Python does not count are OpenCV's, which are there once a picture was drawn: they end here.
+    # In any other program there may be those of TensorFlow or onnxruntime.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
-    quick = sys.platform == "linux" and threading.active_count() == 1
+    quick = sys.platform == "linux" and interrupts.is_command and threading.active_count() == 1
     context: Any = multiprocessing.get_context("fork" if quick else "spawn")
     position, stop = context.Value("q", 0), context.Value("b", 0, lock=False)
     team: dict[connection.Connection, multiprocessing.process.BaseProcess] = {}

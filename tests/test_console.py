@@ -15,6 +15,7 @@ import pytest
 import console
 from console import UserError
 from parameter import Parameters
+from tests.processes import LIMIT, finished, started
 
 ROOT = Path(__file__).parents[1]
 
@@ -92,19 +93,14 @@ def test_a_closed_pipe_is_no_failure() -> None:
         "    return 0\n"
         "console.run(command, Flags, [])\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=Path(console.__file__).parent,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert process.stdout.readline() == b"0\n"
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    assert process.wait() == 0
+    pipe = subprocess.PIPE
+    with started([sys.executable, "-c", program], stdout=pipe, stderr=pipe, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "0\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 0
 
 
 def test_atomic_replaces_whole_files_only(tmp_path: Path) -> None:
@@ -234,16 +230,17 @@ def test_what_killed_processes_leave_goes_with_the_next_one_and_nothing_else_doe
 
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT) as process:
+    with started(command, stdin=pipe, stdout=pipe, cwd=ROOT) as process:
         assert process.stdout
-        assert process.stdout.readline() == b"written\n"
+        assert process.stdout.readline() == "written\n"
         assert len(left()) == 3
         console.sweep(tmp_path)
         # It is alive.
         assert len(left()) == 3
         process.kill()
+        process.wait()
     write = "import console, sys\nwith console.atomic(sys.argv[1]) as part: part.write_text('next')"
-    subprocess.run([sys.executable, "-c", write, str(tmp_path / "next.csv")], cwd=ROOT, check=True)
+    finished([sys.executable, "-c", write, str(tmp_path / "next.csv")], cwd=ROOT, check=True)
     assert left() == []
     assert all((tmp_path / name).exists() for name in others)
 
@@ -287,16 +284,16 @@ def test_a_bar_on_the_terminal_leaves_stdout_alone(tmp_path: Path) -> None:
         "import console\nwith console.progress('making [/b] \\x1b[2J', 3) as advance:\n"
         "    print('result')\n    advance(3)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=stderr, cwd=ROOT, check=True)
+    done = finished([sys.executable, "-c", script], stderr=stderr, cwd=ROOT, check=True)
     os.close(stderr)
     os.close(terminal)
-    assert done.stdout == b"result\n"
+    assert done.stdout == "result\n"
 
 
 def test_a_pipe_is_written_to_and_not_replaced() -> None:
     script = "import console\nwith console.atomic('/dev/stdout') as path: path.write_text('table')\n"
-    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT, check=True)
-    assert done.stdout == b"table"
+    done = finished([sys.executable, "-c", script], cwd=ROOT, check=True)
+    assert done.stdout == "table"
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows cannot hold signals back")
@@ -309,7 +306,7 @@ def test_an_interrupt_waits_and_processes_started_meanwhile_never_hear_it() -> N
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
                 child.send_signal(signal.SIGINT)
                 signal.raise_signal(signal.SIGINT)
-                said.append(child.communicate()[0])
+                said.append(child.communicate(timeout=LIMIT)[0])
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
@@ -344,10 +341,8 @@ def test_an_interruption_during_an_import_is_one_sentence(
         "sys.meta_path.insert(0, Interrupting())\n"
         "sys.modules.pop('errno', None)\n"
     )
-    done = subprocess.run(
+    done = finished(
         [sys.executable, *command.split()],
-        capture_output=True,
-        text=True,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
@@ -383,7 +378,7 @@ def command(flags):
     return 0
 console.run(command, Flags, [])
 """
-    done = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = finished([sys.executable, "-c", story], cwd=ROOT)
     assert (done.returncode, done.stdout) == (console.INTERRUPTED, "")
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("interrupted: "), done.stderr
 
@@ -393,14 +388,14 @@ def test_signals_of_a_program_that_imports_the_kit_are_left_alone() -> None:
     story = (
         "import signal, model.reader\nprint(signal.getsignal(2) is signal.default_int_handler, signal.getsignal(15))"
     )
-    done = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = finished([sys.executable, "-c", story], cwd=ROOT, check=True)
     assert done.stdout.split() == ["True", "0"] or "SIG_DFL" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["training.py", "-m dataset DB/samples", "-m generate_captcha"])
 def test_outside_of_its_environment_a_command_says_so_in_one_sentence(command: str) -> None:
     # -S leaves out the packages that are installed.
-    done = subprocess.run([sys.executable, "-S", *command.split()], capture_output=True, text=True, cwd=ROOT)
+    done = finished([sys.executable, "-S", *command.split()], cwd=ROOT)
     assert done.returncode == console.WRONG_USE
     assert done.stderr.count("\n") == 1 and sys.executable in done.stderr
     assert "start.py" in done.stderr and "activate" in done.stderr
@@ -422,10 +417,8 @@ def test_a_full_disk_under_the_log_stops_nothing(tmp_path: Path) -> None:
         "console.run(command, Flags, [])"
     )
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-c", script], stderr=full, stdout=subprocess.PIPE, cwd=ROOT, check=False
-        )
-    assert (done.returncode, done.stdout) == (0, b"done\n")
+        done = finished([sys.executable, "-c", script], stderr=full, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "done\n")
 
 
 def test_a_closed_stdin_is_empty() -> None:
@@ -434,4 +427,4 @@ def test_a_closed_stdin_is_empty() -> None:
         "console.run(lambda flags: len(sys.stdin.read()), Flags, [])"
     )
     command = f"exec {sys.executable} -c '{script}' <&-"
-    assert subprocess.run(command, shell=True, cwd=ROOT, check=False).returncode == 0
+    assert finished(command, shell=True, cwd=ROOT).returncode == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -13,6 +12,7 @@ import notation
 import parameter
 from console import UserError
 from model import model_file
+from tests.processes import finished
 
 ROOT = Path(parameter.__file__).parent
 
@@ -141,9 +141,7 @@ def test_version_is_that_of_the_project() -> None:
     ["prediction.py", "evaluation.py", "training.py", "learning_curve.py", "-m generate_captcha", "-m dataset"],
 )
 def test_help_answers_without_the_heavy_libraries(command: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-X", "importtime", *command.split(), "--help"], capture_output=True, text=True, cwd=ROOT
-    )
+    result = finished([sys.executable, "-X", "importtime", *command.split(), "--help"], cwd=ROOT)
     assert result.returncode == 0
     assert "--" in result.stdout
     imported = {

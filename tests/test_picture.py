@@ -6,7 +6,6 @@ import base64
 import io
 import os
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from PIL import Image as pillow
 
 import picture
 from picture import UnreadablePicture
+from tests.processes import finished
 
 RED, WHITE, BLUE = (200, 30, 20), (255, 255, 255), (10, 40, 220)
 
@@ -287,7 +287,7 @@ for file in pathlib.Path(sys.argv[1]).iterdir():
     except picture.UnreadablePicture as error:
         print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    done = finished([sys.executable, "-c", code, tmp_path], check=True)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 5
 
@@ -652,7 +652,7 @@ for data in (b"GARBAGE", b"BM is a text", b"P5 is none", b"\\x89PNX", open(sys.a
         print(error)
 """
     path = Path(__file__).parent / "conftest.py"
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    done = finished([sys.executable, "-c", code, path], check=True)
     assert done.stdout.split("\n")[:5] == ["not a picture"] * 5
 
 

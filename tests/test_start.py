@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+
+from tests.processes import finished
 
 START = Path(__file__).parents[1] / "start.py"
 
@@ -40,7 +42,7 @@ def clone(tmp_path: Path) -> Path:
     return clone
 
 
-def start(clone: Path, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def start(clone: Path, *flags: str, **variables: str) -> CompletedProcess[str]:
     environment = {
         **os.environ,
         "PIP_NO_INDEX": "1",
@@ -49,7 +51,7 @@ def start(clone: Path, *flags: str, **variables: str) -> subprocess.CompletedPro
         **variables,
     }
     command = [sys.executable, str(clone / "start.py"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=clone.parent)
+    return finished(command, env=environment, cwd=clone.parent)
 
 
 def test_sets_up_once_reads_the_samples_and_hands_on_the_exit_code(clone: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from console import UserError
 from dataset import __main__ as command_line
 from dataset.__main__ import main
 from parameter import DatasetParameters
+from tests.processes import finished
 
 Maker = Callable[..., Path]
 
@@ -116,7 +116,7 @@ def test_what_the_report_says_next_and_of_rare_characters(
 def test_command(tmp_path: Path, write: Maker) -> None:
     write(tmp_path / "data", ["ab_1.png", "abc_2.png"])
     command = [sys.executable, "-m", "dataset", str(tmp_path / "data"), "--json", str(tmp_path / "report.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = finished(command, check=True)
     assert done.stderr == f"next: python training.py --data {tmp_path / 'data'}\n"
     assert "2 readable, 0 unreadable" in done.stdout
     assert "rare" not in done.stdout

@@ -6,7 +6,6 @@ import json
 import os
 import stat
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from dataset.convert import _beside
 from dataset.forms import WRITERS
 from tests.dataset.conftest import drawn
 from tests.full_disk import full_disk
+from tests.processes import finished
 
 Convert = Callable[..., tuple[int, str]]
 
@@ -294,7 +294,7 @@ def test_a_full_disk_is_told_by_the_folders_own_name(form: str, convert: Convert
     )
     root = Path(console.__file__).parent
     command = [sys.executable, "-c", script, "convert", str(source), str(tmp_path / "out"), "--form", form]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    done = finished(command, cwd=root)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: no space left to write {tmp_path / 'out'}")
     assert sorted(os.listdir()) == ["in"]

@@ -44,7 +44,8 @@ def test_a_list_through_a_pipe_is_read_whole(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     names = [f"pictures/{number}_.png" for number in range(3000)]
-    threading.Thread(target=pipe.write_text, args=("".join(f"{name}\n" for name in names),)).start()
+    text = "".join(f"{name}\n" for name in names)
+    threading.Thread(target=pipe.write_text, args=(text,), daemon=True).start()
     assert [sample.path for sample in inputs([str(pipe)], [])] == names
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.fuzz.kinds import KINDS
+from tests.processes import LIMIT, finished
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -22,5 +22,5 @@ def test_spoilt_inputs(kind: str, tmp_path: Path, request: pytest.FixtureRequest
         pytest.skip("takes minutes: give --fuzz-minutes")
     command = [sys.executable, "-m", "tests.fuzz", kind, "--seed", str(seed), "--keep", str(tmp_path)]
     command += ["--minutes", str(minutes)] if minutes else []
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = finished(command, cwd=ROOT, seconds=LIMIT + 60 * (minutes or 0))
     assert done.returncode == 0, done.stdout + done.stderr

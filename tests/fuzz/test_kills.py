@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import finished
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -15,5 +16,5 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pr
 
 def test_commands_that_are_killed() -> None:
     command = [sys.executable, "benchmarks/kills.py", "--kills", "2", "--only", "predict-json", "convert-folder"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = finished(command, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,6 +19,7 @@ from console import UserError
 from generate_captcha.feed import Drawn, Fit, preview
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
+from tests.processes import started
 
 ALPHABET = "abcd"
 
@@ -109,15 +110,14 @@ def test_workers_end_with_the_training(end: signal.Signals, tmp_path: Path) -> N
     script.write_text(DRAWING)
     environment = os.environ | {"PYTHONPATH": str(Path(picture.__file__).parent)}
     command = [sys.executable, str(script), "--style", "line", "--count", "40", "--workers", "2"]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    pipe = subprocess.PIPE
+    with started(command, env=environment, stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "2\n"
         # A terminal sends Ctrl-C to the whole group.
         (os.killpg if end == signal.SIGINT else os.kill)(process.pid, end)
         # Their end of the pipes is closed when all of them have ended.
-        _, complaint = process.communicate(timeout=60)
+        _, complaint = process.communicate()
     if end == signal.SIGINT:
         assert process.returncode == console.INTERRUPTED
         assert complaint.startswith("interrupted: ")

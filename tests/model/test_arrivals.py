@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import itertools
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from model.arrivals import arrivals, overlapping
+from tests.processes import finished
 
 ROOT = Path(__file__).parents[2]
 
@@ -323,7 +323,7 @@ if not child:
 os.waitpid(child, 0)
 made.close()
 """
-    done = subprocess.run([sys.executable, "-c", story], cwd=ROOT, capture_output=True, timeout=LONG, text=True)
+    done = finished([sys.executable, "-c", story], cwd=ROOT)
     assert "begun in another process" in done.stdout, done
 
 
@@ -363,7 +363,7 @@ next(made)
 )
 def test_a_process_ends_whatever_happens_to_it(ending: str, code: int, waiting: bool) -> None:
     story = f"WAITING = {waiting}\n{BEGINNING}{ending}\n"
-    done = subprocess.run([sys.executable, "-c", story], cwd=ROOT, capture_output=True, timeout=LONG, text=True)
+    done = finished([sys.executable, "-c", story], cwd=ROOT)
     assert done.returncode == code, done.stderr
     assert "Exception ignored" not in done.stderr
 
@@ -385,5 +385,5 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 """
-    done = subprocess.run([sys.executable, "-c", story], cwd=ROOT, capture_output=True, timeout=LONG)
-    assert (done.returncode, done.stdout, done.stderr) == (130, b"ended", b"")
+    done = finished([sys.executable, "-c", story], cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "ended", "")

@@ -17,6 +17,7 @@ import pytest
 from console import UserError
 from model.training import following
 from model.training.run_folder import RunFolder
+from tests.processes import started
 
 ROOT = Path(following.__file__).parents[2]
 LONG = 20.0
@@ -83,7 +84,7 @@ def test_waits_for_a_model_and_for_the_epoch_it_is_of(folder: RunFolder, capsys:
     def follow() -> None:
         found.extend((epoch, copy.read_text()) for epoch, copy in following.models(str(folder.path)))
 
-    thread = threading.Thread(target=follow)
+    thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     time.sleep(0.05)
     save_model(folder, "first")
@@ -121,13 +122,13 @@ def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
         "print('begun', flush=True)\n"
         "time.sleep(60)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as training:
+    with started([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE) as training:
         assert training.stdout and training.stdout.readline() == "begun\n"
         assert folder.is_training()
         with pytest.raises(UserError, match=r"another training is at work in .*run"):
             RunFolder(folder.path).begin("{}", {})
         training.send_signal(signal.SIGKILL)
-        training.wait(LONG)
+        training.wait()
     assert not folder.is_training()
     save_model(folder, "half an epoch")
     with pytest.raises(UserError, match=r"has no model and nobody trains there: .* --resume"):
@@ -139,7 +140,8 @@ def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
 
 def test_a_run_that_is_still_to_begin_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, found = RunFolder(tmp_path / "run"), list[int]()
-    thread = threading.Thread(target=lambda: found.extend(epoch for epoch, _ in following.models(str(folder.path))))
+    models = following.models(str(folder.path))
+    thread = threading.Thread(target=lambda: found.extend(epoch for epoch, _ in models), daemon=True)
     thread.start()
     time.sleep(0.05)
     folder.begin("{}", {})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from model import model_file
 from model.constraints import Constraint
 from model.model_file import Card
 from model.reader import Reader
+from tests.processes import finished
 
 #: Columns of the network, every fourth pixel of 48, and those in which it says a, a and b.
 STEPS, SAID = 12, {1: 1, 2: 1, 4: 1, 10: 2}
@@ -128,9 +128,7 @@ if not child:
     os._exit(0)
 os.waitpid(child, 0)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", story], capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=100
-    )
+    done = finished([sys.executable, "-c", story], cwd=Path(__file__).parents[2])
     assert done.stdout == "same", done
 
 
@@ -152,9 +150,7 @@ if not child:
     os._exit(0)
 os.waitpid(child, 0)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", story], capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=100
-    )
+    done = finished([sys.executable, "-c", story], cwd=Path(__file__).parents[2])
     assert "before this child process was forked" in done.stdout, done
 
 

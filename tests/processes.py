@@ -1,0 +1,107 @@
+"""Processes that tests start. One that hangs is killed, and the failure shows what it said and where it hung."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+#: Seconds. Several times what anything here takes on a slow machine.
+LIMIT = 200.0
+#: Seconds that a process has to print the stacks of its threads.
+LAST_WORDS = 10.0
+
+
+def _popen(command: Sequence[str] | str, **options: Any) -> subprocess.Popen[str]:
+    # A group of its own, which can be killed as a whole; faulthandler prints stacks at SIGABRT.
+    environment = {**(options.pop("env", None) or os.environ), "PYTHONFAULTHANDLER": "1"}
+    return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **options)
+
+
+def _send(process: subprocess.Popen[str], number: int) -> None:
+    """Send a signal to a process and those that it started."""
+    with contextlib.suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, number)
+        else:
+            process.kill()
+
+
+def _last_words(process: subprocess.Popen[str]) -> str:
+    """Kill a process; returns what it said that nobody has read yet."""
+    _send(process, signal.SIGABRT)
+    for number in (signal.SIGTERM if os.name == "nt" else signal.SIGKILL, None):
+        try:
+            return "\n".join(said for said in process.communicate(timeout=LAST_WORDS) if said)
+        except (subprocess.TimeoutExpired, ValueError):
+            # A ValueError where the test has closed a pipe.
+            if number is not None:
+                _send(process, number)
+    return "nothing that can be read"
+
+
+def finished(
+    command: Sequence[str] | str,
+    *,
+    seconds: float = LIMIT,
+    input: str | None = None,
+    check: bool = False,
+    **options: Any,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end and capture its output as text.
+
+    Raises AssertionError with what it said when it has not ended after `seconds`.
+    """
+    if input is not None:
+        options["stdin"] = subprocess.PIPE
+    process = _popen(command, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
+    try:
+        out, errors = process.communicate(input, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        said = _last_words(process)
+        raise AssertionError(f"{command} did not end within {seconds} seconds; it said:\n{said}") from None
+    except BaseException:
+        _last_words(process)
+        raise
+    assert not check or process.returncode == 0, f"{command} ended with {process.returncode}; it said:\n{out}\n{errors}"
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+@contextlib.contextmanager
+def started(command: Sequence[str] | str, *, seconds: float = LIMIT, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process for the time of a block; at its end, it and those that it started are killed.
+
+    After `seconds` they are killed before, so that whatever the block waits for comes to an end. Then, and when the
+    block fails, AssertionError says what the process said.
+    """
+    process, late = _popen(command, **options), threading.Event()
+
+    def abort() -> None:
+        late.set()
+        _send(process, signal.SIGABRT)
+        if not ended.wait(LAST_WORDS):
+            _send(process, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+
+    ended, watch = threading.Event(), threading.Timer(seconds, abort)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield process
+    except Exception as error:
+        said = _last_words(process)
+        took = f" within {seconds} seconds" if late.is_set() else ""
+        raise AssertionError(f"{command} did not do what was expected{took}; it said:\n{said}") from error
+    finally:
+        ended.set()
+        watch.cancel()
+        _send(process, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+        process.wait(LAST_WORDS)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+    assert not late.is_set(), f"{command} did not end within {seconds} seconds"
