@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,3 +14,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz-minutes", type=float, help="minutes that each test of tests/fuzz takes (README.md there)")
     parser.addoption("--fuzz-seed", type=int, default=0, help="seed of the tests in tests/fuzz")
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """TensorFlow computes without graphs: tracing one takes longer than the few steps of most tests."""
+    from model.network import import_keras
+
+    if import_keras().backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow
+
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)

@@ -12,11 +12,13 @@ from typing import Any
 
 #: Seconds. Several times what anything here takes on a slow machine.
 LIMIT = 200.0
+#: As subprocess takes it.
+Command = Sequence[str | os.PathLike[str]] | str
 #: Seconds that a process has to print the stacks of its threads.
 LAST_WORDS = 10.0
 
 
-def _popen(command: Sequence[str] | str, **options: Any) -> subprocess.Popen[str]:
+def _popen(command: Command, **options: Any) -> subprocess.Popen[str]:
     # A group of its own, which can be killed as a whole; faulthandler prints stacks at SIGABRT.
     environment = {**(options.pop("env", None) or os.environ), "PYTHONFAULTHANDLER": "1"}
     return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **options)
@@ -45,7 +47,7 @@ def _last_words(process: subprocess.Popen[str]) -> str:
 
 
 def finished(
-    command: Sequence[str] | str,
+    command: Command,
     *,
     seconds: float = LIMIT,
     input: str | None = None,
@@ -72,7 +74,7 @@ def finished(
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str] | str, *, seconds: float = LIMIT, **options: Any) -> Iterator[subprocess.Popen[str]]:
+def started(command: Command, *, seconds: float = LIMIT, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """A process for the time of a block; at its end, it and those that it started are killed.
 
     After `seconds` they are killed before, so that whatever the block waits for comes to an end. Then, and when the

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import cv2
 import numpy as np
@@ -11,11 +13,27 @@ import pytest
 
 import console
 import learning_curve
+import training
 from model import model_file
-from parameter import LearningCurveParameters
+from parameter import LearningCurveParameters, TrainingParameters
 from tests.model.striped import striped
 
 TRAINING = "--training=--size 48x32 --epochs 1 --augmentation 0 --from random"
+
+
+@pytest.fixture
+def here(eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings run in this process, which has imported TensorFlow."""
+
+    def trained(command: list[str], check: bool) -> CompletedProcess[str]:
+        interpreter, script, *flags = command
+        assert (interpreter, Path(script)) == (sys.executable, Path(training.__file__))
+        with pytest.raises(SystemExit) as stop:
+            console.run(training.main, TrainingParameters, flags)
+        assert isinstance(stop.value.code, int)
+        return CompletedProcess(command, stop.value.code)
+
+    monkeypatch.setattr("learning_curve.subprocess.run", trained)
 
 
 @pytest.fixture
@@ -36,6 +54,7 @@ def run(*arguments: str) -> int:
     return int(stop.value.code or 0)
 
 
+@pytest.mark.usefixtures("here")
 def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # The same picture under another name may not be read by a network that trained on it.
     for file in sorted(data.iterdir())[:5]:
@@ -72,6 +91,7 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
     assert "curve/learning_curve.json is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("here")
 def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

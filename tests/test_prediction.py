@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import cv2
@@ -22,10 +23,12 @@ import numpy as np
 import pytest
 
 import console
+import evaluation
 import picture
 import prediction
 from model.reader import Character, Reading
-from parameter import PredictionParameters
+from parameter import EvaluationParameters, Parameters, PredictionParameters
+from tests.processes import finished, started
 from tests.reading import LevelReader, level
 
 ROOT = Path(prediction.__file__).parent
@@ -338,7 +341,7 @@ for at in (1, 2, 20, 36, None):
         failed += 1
 sys.exit(failed)
 """
-    done = subprocess.run([sys.executable, "-c", story], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = finished([sys.executable, "-c", story], cwd=ROOT)
     assert done.returncode == 5, done.stderr
 
 
@@ -560,9 +563,9 @@ def test_the_real_command_refuses_what_is_no_model_file(tmp_path: Path) -> None:
     level(tmp_path / "1.png", 1)
     (tmp_path / "foreign.keras").write_bytes(b"no archive")
 
-    def command(*argv: str) -> subprocess.CompletedProcess[str]:
+    def command(*argv: str) -> CompletedProcess[str]:
         whole = [sys.executable, str(ROOT / "prediction.py"), str(tmp_path / "1.png"), *argv]
-        return subprocess.run(whole, capture_output=True, text=True, cwd=tmp_path)
+        return finished(whole, cwd=tmp_path)
 
     for model in ("foreign.keras", "nowhere.keras", "no_such_name"):
         result = command("--model", model)
@@ -572,7 +575,9 @@ def test_the_real_command_refuses_what_is_no_model_file(tmp_path: Path) -> None:
     assert "--ignore-case" in command("--help").stdout
 
 
-def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
+def test_the_real_commands_read_with_a_real_model_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """From flags through the network to files; it is untrained, so only the shape of its texts is sure."""
     from model import model_file, network
 
@@ -591,11 +596,21 @@ def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
         level(tmp_path / "in" / f"AB_{number}.png", 80 * number)
     (tmp_path / "in" / "AB_broken.png").write_bytes(b"junk")
 
-    def command(script: str, *argv: str) -> subprocess.CompletedProcess[str]:
-        whole = [sys.executable, str(ROOT / script), "in", "--model", "model.keras", *argv]
-        return subprocess.run(whole, capture_output=True, text=True, cwd=tmp_path)
+    commands: dict[str, tuple[Callable[[Any], int], type[Parameters]]] = {
+        "prediction": (prediction.main, PredictionParameters),
+        "evaluation": (evaluation.main, EvaluationParameters),
+    }
 
-    predicted = command("prediction.py", "--labels", "--json", "texts.json", "--decoder", "beam", "--top", "2")
+    def command(name: str, *argv: str) -> tuple[int, str, str]:
+        """In this process, which has imported TensorFlow."""
+        with pytest.raises(SystemExit) as stop:
+            console.run(*commands[name], ["in", "--model", "model.keras", *argv])
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    whole = [sys.executable, str(ROOT / "prediction.py"), "in", "--model", "model.keras"]
+    predicted = finished([*whole, "--labels", "--json", "texts.json", "--decoder", "beam", "--top", "2"], cwd=tmp_path)
     assert predicted.returncode == 1, predicted.stderr
     lines = [line.split("\t") for line in predicted.stdout.splitlines()]
     assert [line[0] for line in lines] == ["in/AB_0.png", "in/AB_1.png", "in/AB_2.png"]
@@ -609,7 +624,7 @@ def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
     # From a camera: the next name comes when the line of the one before it is there.
     whole = [sys.executable, str(ROOT / "prediction.py"), "-", "--model", "model.keras"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(whole, text=True, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe) as camera:
+    with started(whole, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe) as camera:
         assert camera.stdin and camera.stdout
         for line, text in zip(predicted.stdout.splitlines(), ("AB_0", "AB_1", "AB_2"), strict=True):
             camera.stdin.write(f"in/{text}.png\n")
@@ -617,26 +632,27 @@ def test_the_real_commands_read_with_a_real_model_file(tmp_path: Path) -> None:
             assert camera.stdout.readline().startswith(line.partition("\t")[0])
         # Ctrl-C while it waits for a name: nothing keeps it from ending.
         camera.send_signal(signal.SIGINT)
-        assert camera.wait(60) == console.INTERRUPTED
-        assert "interrupted after 3 pictures" in camera.communicate()[1]
+        _, errors = camera.communicate()
+        assert camera.returncode == console.INTERRUPTED
+        assert "interrupted after 3 pictures" in errors
 
     # Held to what is known of the texts.
     (tmp_path / "lexicon.txt").write_text("ABBA\nBABA\nAB\n")
-    held = command(
-        "prediction.py", "--length", "3-4", "--charset", "A-C", "--pattern", "B.*|A", "--lexicon", "lexicon.txt"
+    _, held, errors = command(
+        "prediction", "--length", "3-4", "--charset", "A-C", "--pattern", "B.*|A", "--lexicon", "lexicon.txt"
     )
-    assert [line.split("\t")[1] for line in held.stdout.splitlines()] == ["BABA"] * 3, held.stderr
+    assert [line.split("\t")[1] for line in held.splitlines()] == ["BABA"] * 3, errors
     for script, argv, sentence in (
-        ("prediction.py", ["--pattern", "A("], "error: --pattern A(: a '(' that is never closed at character 2; "),
-        ("evaluation.py", ["--charset", "xyz"], "error: --charset xyz: the model reads none of these characters"),
-        ("evaluation.py", ["--length", "4-3"], "error: --length 4-3: a length is a number or a range"),
+        ("prediction", ["--pattern", "A("], "error: --pattern A(: a '(' that is never closed at character 2; "),
+        ("evaluation", ["--charset", "xyz"], "error: --charset xyz: the model reads none of these characters"),
+        ("evaluation", ["--length", "4-3"], "error: --length 4-3: a length is a number or a range"),
     ):
-        refused = command(script, *argv)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert refused.stderr.startswith(sentence) and len(refused.stderr.splitlines()) == 1
+        code, out, errors = command(script, *argv)
+        assert (code, out) == (2, "")
+        assert errors.startswith(sentence) and len(errors.splitlines()) == 1
 
-    evaluated = command("evaluation.py", "--json", "scores.json", "--report", "report", "--pattern", "A[AB]")
-    assert evaluated.returncode == 1, evaluated.stderr
+    code, _, errors = command("evaluation", "--json", "scores.json", "--report", "report", "--pattern", "A[AB]")
+    assert code == 1, errors
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert (scores["images"], scores["unreadable"]) == (3, 1)
     assert all(re.fullmatch("A[AB]", mistake["text"]) for mistake in scores["worst"])
