@@ -59,6 +59,13 @@ class ColumnNumbers(layers.Layer):
         return ops.concatenate([columns, numbers], -1)
 
 
+#: The dtype of recurrent layers, whatever the precision policy. cuDNN's recurrent kernels, several times as fast as a
+#: loop over steps, take float32 on every backend: JAX's binding has nothing else, TensorFlow's casts bfloat16 to
+#: float32 and back (tensorflow/tensorflow#60108), and PyTorch's has no bfloat16 where cuDNN declines a shape
+#: (pytorch/pytorch#116925). The layer after them casts to the dtype of the policy again.
+RECURRENT_DTYPE = "float32"
+
+
 @dataclass(frozen=True)
 class Features:
     """Feature maps (batch, height, width, channels), later columns (batch, width, channels); each method adds a layer.
@@ -160,7 +167,8 @@ class Features:
 
     def recurrent(self, layer: type[layers.Layer], units: int, merge_mode: str = "concat") -> Features:
         """A bidirectional recurrent layer over the columns that count."""
-        both = layers.Bidirectional(layer(units, return_sequences=True), merge_mode=merge_mode)
+        one_way = layer(units, return_sequences=True, dtype=RECURRENT_DTYPE)
+        both = layers.Bidirectional(one_way, merge_mode=merge_mode, dtype=RECURRENT_DTYPE)
         return replace(self, maps=both(self.maps) if self.widths is None else both(self.maps, mask=self.mask()))
 
     def dropout(self, rate: float) -> Features:

@@ -30,6 +30,7 @@ from model.training.adaptation import Adaptation
 from model.training.curves import draw_curves
 from model.training.run_folder import History, RunFolder, best, digest
 from model.training.schedule import Schedule
+from model.training.steps import steps_of
 
 Images: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.int32]
@@ -169,17 +170,17 @@ class _Run:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._network = network
         self.head = HEADS[card.head]
-        self._loss = self.head.loss(card)
+        losses = self.head.loss(card)
         self._alphabet = Alphabet(card.alphabet)
-        network.compile(optimizer, self._loss, jit_compile=jit_compile())
+        network.compile(optimizer, losses, jit_compile=jit_compile())
         self._decoder = self.head.decoder(of_keras(self.head.parts(network, card)), card)
         # Not the same object where Keras scales the loss for float16.
         self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)
-        self._decay = settings.ema
         self._average = (
-            [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if self._decay else []
+            [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if settings.ema else []
         )
+        self._steps = steps_of(network, losses, self._average, settings.ema)
 
     def steps(self) -> int:
         """Steps taken since the beginning of the run."""
@@ -196,28 +197,18 @@ class _Run:
 
         That is more than the `rows` of the feed where batches were filled up, but not to `advance`.
         """
-        # Without Keras' fit(): it would leave the weights' average in place of the weights, epoch by epoch.
-        total, pictures = 0.0, 0
-        for (inputs, labels), rate in zip(batches, rates, strict=True):
-            self.optimizer.learning_rate = rate
-            self._network.reset_metrics()
-            # The sum comes first where a head has several losses.
-            loss = self._network.train_on_batch(self._taught(inputs, labels), self.head.targets(labels))
-            total += float(np.ravel(loss)[0]) * len(labels)
-            self._update_average()
-            advance(min(len(labels), max(0, rows - pictures)))
-            pictures += len(labels)
-            if not math.isfinite(total):
-                # No later step brings it back.
-                break
-        return total / pictures, pictures
+        pictures = 0
 
-    def _update_average(self) -> None:
-        # A young average follows faster (as if over the steps so far), or it would keep the random start.
-        if self._average:
-            decay = min(self._decay, (1 + self.steps()) / (10 + self.steps()))
-            for average, variable in zip(self._average, self._network.trainable_variables, strict=True):
-                average.assign(average * decay + variable * (1 - decay))
+        def done(count: int) -> None:
+            nonlocal pictures
+            advance(min(count, max(0, rows - pictures)))
+            pictures += count
+
+        taught = (
+            (self._taught(inputs, labels), self.head.targets(labels), len(labels), rate)
+            for (inputs, labels), rate in zip(batches, rates, strict=True)
+        )
+        return self._steps.epoch(taught, done)
 
     @contextlib.contextmanager
     def averaged_weights(self) -> Iterator[None]:
@@ -246,7 +237,7 @@ class _Run:
             outputs = read = self._decoder.outputs(inputs)
             if self.head.teaching(labels):
                 outputs = self._network.predict_on_batch(self._taught(inputs, labels))
-            loss += self._loss_of(labels, outputs) * len(labels)
+            loss += self._steps.compiled_loss(self.head.targets(labels), outputs) * len(labels)
             truths += [self._alphabet.decode(row[row > 0].tolist()) for row in labels]
             decoded = self._decoder.decode(read, decoder="greedy", beam_width=1, top=1)
             texts += [self._alphabet.decode(best[0].numbers) for best in decoded]
@@ -266,11 +257,6 @@ class _Run:
             "temperature": temperature([probabilities[row] for row in read_rows], [right[row] for row in read_rows]),
         }
         return scores, sheet(shown, captions[: len(shown)])
-
-    def _loss_of(self, labels: Labels, outputs: Any) -> float:
-        if isinstance(self._loss, dict):
-            return sum(float(loss(labels, outputs[name])) for name, loss in self._loss.items())
-        return float(self._loss(labels, outputs))
 
     def variables(self) -> dict[str, NDArray[Any]]:
         """Everything that the next step depends on, by name."""

@@ -1,0 +1,274 @@
+"""A step of training on each backend, so that the host does not wait for the device between steps.
+
+Keras' `train_on_batch` returns the loss as a Python number, for which the host waits before it prepares the next
+batch. Here losses are added up on the device and read from it every `CHUNK` steps, or every `SECONDS`. Several steps
+in one compiled call bring nothing on top: dispatch overlaps with the step before it, and a step of the smallest
+network takes milliseconds where dispatch takes a tenth of one (`benchmarks/steps.py`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from model.network import import_keras, jit_compile
+
+#: Steps whose losses are added up on the device in float32; such sums are added up on the host in float64.
+CHUNK = 100
+#: How often a loss that is no longer a number is looked for, where that is sooner.
+SECONDS = 1.0
+#: Steps that the host may be ahead of the device: enough to hide the host's work, few enough to bound the memory that
+#: their batches take.
+AHEAD = 3
+
+#: What the network is given, what the losses compare its outputs with, the number of pictures, the learning rate.
+Batch: TypeAlias = tuple[Any, Any, int, float]
+
+
+def steps_of(network: Any, losses: Any, average: list[Any], decay: float) -> Steps:
+    """The steps of the backend that Keras runs on.
+
+    `network` is compiled with an optimizer that is built. `losses` is a Keras loss, or a dict of losses by output,
+    which are summed. `average` has a variable for each trainable one, to follow it with `decay`, or is empty.
+    """
+    kinds: dict[str, type[Steps]] = {"tensorflow": TensorFlowSteps, "jax": JAXSteps, "torch": TorchSteps}
+    return kinds[import_keras().backend.backend()](network, losses, average, decay)
+
+
+class Steps:
+    """Trains a network, batch by batch; its variables have their new values after each epoch."""
+
+    def __init__(self, network: Any, losses: Any, average: list[Any], decay: float) -> None:
+        self._network, self._losses, self._average, self._decay = network, losses, average, decay
+        # Where Keras scales the loss for float16, not the optimizer that the network was compiled with.
+        self._optimizer = network.optimizer
+
+    def epoch(self, batches: Iterator[Batch], done: Callable[[int], None]) -> tuple[float, int]:
+        """Take a step per batch; returns the mean loss and the number of pictures, and calls `done` with it each step.
+
+        Ends before the last batch, with a mean that is no finite number, soon after a loss became none.
+        """
+        self._begin()
+        loss, pictures, taken, looked = 0.0, 0, 0, time.monotonic()
+        total, ahead = self._zero(), deque[Any]()
+        for given, targets, count, rate in batches:
+            total = self._take(given, targets, count, rate, total)
+            ahead.append((total, self._mark(total)))
+            if len(ahead) > AHEAD:
+                finished, mark = ahead.popleft()
+                self._wait(mark)
+                if time.monotonic() - looked > SECONDS:
+                    if not math.isfinite(float(finished)):
+                        break
+                    looked = time.monotonic()
+            pictures, taken = pictures + count, taken + 1
+            done(count)
+            if taken % CHUNK == 0:
+                loss, total = loss + float(total), self._zero()
+                ahead.clear()
+                if not math.isfinite(loss):
+                    # No later step brings it back.
+                    break
+        loss += float(total)
+        self._end()
+        return loss / max(pictures, 1), pictures
+
+    def loss(self, targets: Any, outputs: Any) -> Any:
+        """The mean loss of a batch, a scalar on the device."""
+        if isinstance(self._losses, dict):
+            return sum(loss(targets[name], outputs[name]) for name, loss in self._losses.items())
+        return self._losses(targets, outputs)
+
+    def compiled_loss(self, targets: Any, outputs: Any) -> float:
+        """The mean loss of a batch of NumPy arrays, as a number."""
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        """Take up the values of the variables."""
+
+    def _end(self) -> None:
+        """Give the variables the values that they have after the last step."""
+
+    def _zero(self) -> Any:
+        """The sum of no losses, on the device."""
+        raise NotImplementedError
+
+    def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
+        """Start a step with a learning rate of `rate`; returns `total` and the losses of its `count` pictures."""
+        raise NotImplementedError
+
+    def _mark(self, total: Any) -> Any:
+        """What :meth:`_wait` is given to wait for the step that had this `total`."""
+        return total
+
+    def _wait(self, mark: Any) -> None:
+        """Wait until the step of `mark` is done."""
+
+    def _followed(self, average: Any, variable: Any, steps: Any) -> Any:
+        """What `average` becomes after so many steps; a young one follows faster, or it would keep the random start."""
+        from keras import ops
+
+        decay = ops.minimum(self._decay, (1 + steps) / (10 + steps))
+        return average * decay + variable * (1 - decay)
+
+
+class TensorFlowSteps(Steps):
+    """A `tf.function`. The host cannot run far ahead: the loops of a step ask on the host whether they go on."""
+
+    def __init__(self, network: Any, losses: Any, average: list[Any], decay: float) -> None:
+        super().__init__(network, losses, average, decay)
+        import tensorflow as tf
+
+        def compiled(function: Callable[..., Any]) -> Any:
+            return tf.function(function, autograph=False, reduce_retracing=True, jit_compile=jit_compile())
+
+        self._step, self._compiled_loss = compiled(self._stepped), compiled(self.loss)
+
+    def compiled_loss(self, targets: Any, outputs: Any) -> float:
+        return float(self._compiled_loss(_tensors(targets), _tensors(outputs)))
+
+    def _zero(self) -> Any:
+        import tensorflow as tf
+
+        return tf.zeros(())
+
+    def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
+        import tensorflow as tf
+
+        numbers = tf.constant(rate), tf.constant(float(count))
+        return self._step(_tensors(given), _tensors(targets), *numbers, total)
+
+    def _stepped(self, given: Any, targets: Any, rate: Any, count: Any, total: Any) -> Any:
+        import tensorflow as tf
+
+        variables = self._network.trainable_variables
+        self._optimizer.learning_rate.assign(rate)
+        with tf.GradientTape() as tape:
+            loss = self.loss(targets, self._network(given, training=True))
+            scaled = self._optimizer.scale_loss(loss)
+        self._optimizer.apply(tape.gradient(scaled, variables), variables)
+        if self._average:
+            steps = tf.cast(self._optimizer.iterations.value, tf.float32)
+            for average, variable in zip(self._average, variables, strict=True):
+                average.assign(self._followed(average.value, variable.value, steps))
+        return total + loss * count
+
+
+def _tensors(arrays: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.nest.map_structure(tf.convert_to_tensor, arrays)
+
+
+class JAXSteps(Steps):
+    """One jitted function of the state, which stays on the device and is donated from step to step.
+
+    The variables keep the values of the beginning of the epoch until its end, so that an interrupted one leaves them
+    whole.
+    """
+
+    def __init__(self, network: Any, losses: Any, average: list[Any], decay: float) -> None:
+        super().__init__(network, losses, average, decay)
+        import jax
+
+        self._variables = (
+            network.trainable_variables,
+            network.non_trainable_variables,
+            self._optimizer.variables,
+            average,
+        )
+        places = [id(variable) for variable in self._optimizer.variables]
+        self._rate = places.index(id(self._optimizer.learning_rate))
+        self._iterations = places.index(id(self._optimizer.iterations))
+        self._step = jax.jit(self._stepped, donate_argnums=0, static_argnums=3)
+        self._compiled_loss = jax.jit(self.loss)
+        self._state: Any = None
+
+    def compiled_loss(self, targets: Any, outputs: Any) -> float:
+        return float(self._compiled_loss(targets, outputs))
+
+    def _begin(self) -> None:
+        import jax.numpy as jnp
+
+        # Copies: values that are donated are gone.
+        self._state = [[jnp.array(variable.value) for variable in group] for group in self._variables]
+
+    def _end(self) -> None:
+        for group, values in zip(self._variables, self._state, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        self._state = None
+
+    def _zero(self) -> Any:
+        return 0.0
+
+    def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
+        self._state, total = self._step(self._state, given, targets, count, rate, total)
+        return total
+
+    def _wait(self, mark: Any) -> None:
+        mark.block_until_ready()
+
+    def _stepped(self, state: Any, given: Any, targets: Any, count: int, rate: Any, total: Any) -> Any:
+        import jax
+        import jax.numpy as jnp
+        from keras import StatelessScope
+
+        trainable, others, optimizer, averages = state
+
+        def loss_of(trainable: Any) -> Any:
+            outputs, after = self._network.stateless_call(trainable, others, given, training=True)
+            loss = self.loss(targets, outputs)
+            with StatelessScope(zip(self._optimizer.variables, optimizer, strict=True)):
+                return self._optimizer.scale_loss(loss), (loss, after)
+
+        gradients, (loss, others) = jax.grad(loss_of, has_aux=True)(trainable)
+        optimizer[self._rate] = jnp.asarray(rate, optimizer[self._rate].dtype)
+        trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, trainable)
+        steps = optimizer[self._iterations].astype("float32")
+        if averages:
+            averages = [self._followed(*pair, steps) for pair in zip(averages, trainable, strict=True)]
+        return [trainable, others, optimizer, averages], total + loss * count
+
+
+class TorchSteps(Steps):
+    """PyTorch computes as it is told; on a GPU it is told ahead."""
+
+    def compiled_loss(self, targets: Any, outputs: Any) -> float:
+        return float(self.loss(targets, outputs))
+
+    def _zero(self) -> Any:
+        return 0.0
+
+    def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
+        import torch
+
+        variables = self._network.trainable_variables
+        self._optimizer.learning_rate = rate
+        self._network.zero_grad()
+        loss = self.loss(targets, self._network(given, training=True))
+        self._optimizer.scale_loss(loss).backward()
+        with torch.no_grad():
+            self._optimizer.apply([variable.value.grad for variable in variables], variables)
+            if self._average:
+                steps = int(self._optimizer.iterations)
+                decay = min(self._decay, (1 + steps) / (10 + steps))
+                averages, values = ([each.value for each in group] for group in (self._average, variables))
+                torch._foreach_lerp_(averages, values, 1 - decay)
+            return total + loss.detach() * count
+
+    def _mark(self, total: Any) -> Any:
+        import torch
+
+        if total.is_cuda:
+            event = torch.cuda.Event()
+            event.record()
+            return event
+        return None
+
+    def _wait(self, mark: Any) -> None:
+        if mark is not None:
+            mark.synchronize()

@@ -1,0 +1,121 @@
+"""Steps of training against those of Keras' own `train_on_batch`, on each backend, in a process of its own."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.network import import_keras, precision
+
+ROOT = Path(__file__).parents[2]
+BATCH, STEPS, EMA, RATE = 8, 5, 0.9, 0.02
+
+
+@pytest.mark.parametrize("check", ["same_as_keras", "ends_soon"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_steps(backend: str, check: str) -> None:
+    pytest.importorskip(backend)
+    script = f"from tests.model import test_steps; test_steps.{check}()"
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, text=True, capture_output=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def same_as_keras() -> None:
+    """Losses, weights, their average and all other state are those that Keras' own steps lead to."""
+    from model.training import steps
+
+    for policy, two_losses in (("float32", False), ("float32", True), ("mixed_float16", True)):
+        keras = import_keras()
+        ours, theirs = (network(policy, two_losses) for _ in range(2))
+        for one, other in zip(state(ours), state(theirs), strict=True):
+            one.assign(other)
+        average = [keras.Variable(variable, trainable=False) for variable in ours.trainable_variables]
+        expected = [keras.ops.convert_to_numpy(variable).copy() for variable in average]
+        steps.CHUNK = 2
+        taken = steps.steps_of(ours, ours.loss, average, EMA)
+        counts: list[int] = []
+        loss, pictures = taken.epoch(batches(two_losses, STEPS), counts.append)
+        total = 0.0
+        for step, (given, targets, count, rate) in enumerate(batches(two_losses, STEPS)):
+            theirs.optimizer.learning_rate = rate
+            theirs.reset_metrics()
+            total += count * float(np.ravel(theirs.train_on_batch(given, targets))[0])
+            decay = min(EMA, (2 + step) / (11 + step))
+            for number, variable in enumerate(theirs.trainable_variables):
+                expected[number] = decay * expected[number] + (1 - decay) * keras.ops.convert_to_numpy(variable)
+        assert (pictures, counts) == (BATCH * STEPS, [BATCH] * STEPS)
+        # float16 has three digits, and what comes first in a sum differs.
+        near = {"rtol": 1e-4, "atol": 1e-6} if policy == "float32" else {"rtol": 1e-2, "atol": 2e-3}
+        np.testing.assert_allclose(loss, total / pictures, **near, err_msg=policy)
+        for one, other in zip(state(ours), state(theirs), strict=True):
+            np.testing.assert_allclose(array(one), array(other), **near, err_msg=f"{policy} {one.path}")
+        for one, other in zip(average, expected, strict=True):
+            np.testing.assert_allclose(array(one), other, **near)
+        assert taken.compiled_loss(*labels_and_outputs(two_losses)) > 0
+
+
+def ends_soon() -> None:
+    """An epoch of any length ends after a loss that is no number, and says so."""
+    from model.training import steps
+
+    trained = network("float32", False)
+    steps.CHUNK = 7
+    endless = (
+        (given * (math.nan if step >= 10 else 1), targets, count, rate)
+        for step, (given, targets, count, rate) in enumerate(batches(False, None))
+    )
+    loss, pictures = steps.steps_of(trained, trained.loss, [], 0.0).epoch(endless, lambda count: None)
+    assert math.isnan(loss)
+    assert pictures <= 21 * BATCH
+
+
+def network(policy: str, two_losses: bool) -> Any:
+    """Two layers with statistics of batches, with one output and loss or with two."""
+    keras = import_keras()
+    keras.utils.set_random_seed(0)
+    given = keras.Input((6,))
+    with precision(policy):
+        seen = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(keras.layers.Dense(5, use_bias=False)(given)))
+        outputs = {
+            name: keras.layers.Dense(3, dtype="float32", name=name)(seen) for name in ("a", "b")[: 1 + two_losses]
+        }
+        built = keras.Model(given, outputs if two_losses else outputs["a"])
+    losses = {name: keras.losses.MeanSquaredError() for name in outputs}
+    optimizer = keras.optimizers.AdamW(RATE, weight_decay=0.1, global_clipnorm=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    built.compile(optimizer, losses if two_losses else losses["a"], jit_compile=False)
+    built.optimizer.build(built.trainable_variables)
+    return built
+
+
+def batches(two_losses: bool, count: int | None) -> Iterator[Any]:
+    rng = np.random.default_rng(0)
+    for step in itertools.count() if count is None else range(count):
+        given, targets = rng.normal(size=(BATCH, 6)).astype(np.float32), rng.normal(size=(BATCH, 3)).astype(np.float32)
+        yield given, {"a": targets, "b": -targets} if two_losses else targets, BATCH, RATE / (1 + step)
+
+
+def labels_and_outputs(two_losses: bool) -> tuple[Any, Any]:
+    _, targets, _, _ = next(batches(two_losses, 1))
+    outputs = {name: 1 - values for name, values in targets.items()} if two_losses else 1 - targets
+    return targets, outputs
+
+
+def state(trained: Any) -> list[Any]:
+    return [*trained.variables, *trained.optimizer.variables]
+
+
+def array(variable: Any) -> Any:
+    return import_keras().ops.convert_to_numpy(variable)
