@@ -87,7 +87,8 @@ def network(policy: str, two_losses: bool) -> Any:
     keras.utils.set_random_seed(0)
     given = keras.Input((6,))
     with precision(policy):
-        seen = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(keras.layers.Dense(5, use_bias=False)(given)))
+        seen = keras.layers.BatchNormalization()(keras.layers.Dense(5, use_bias=False)(given))
+        seen = keras.layers.Dropout(0.5)(seen)
         outputs = {
             name: keras.layers.Dense(3, dtype="float32", name=name)(seen) for name in ("a", "b")[: 1 + two_losses]
         }
