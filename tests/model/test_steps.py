@@ -57,12 +57,12 @@ def same_as_keras() -> None:
                 expected[number] = decay * expected[number] + (1 - decay) * keras.ops.convert_to_numpy(variable)
         assert (pictures, counts) == (BATCH * STEPS, [BATCH] * STEPS)
         # float16 has three digits, and what comes first in a sum differs.
-        near = {"rtol": 1e-4, "atol": 1e-6} if policy == "float32" else {"rtol": 1e-2, "atol": 2e-3}
-        np.testing.assert_allclose(loss, total / pictures, **near, err_msg=policy)
+        rtol, atol = (1e-4, 1e-6) if policy == "float32" else (1e-2, 2e-3)
+        np.testing.assert_allclose(loss, total / pictures, rtol, atol, err_msg=policy)
         for one, other in zip(state(ours), state(theirs), strict=True):
-            np.testing.assert_allclose(array(one), array(other), **near, err_msg=f"{policy} {one.path}")
+            np.testing.assert_allclose(array(one), array(other), rtol, atol, err_msg=f"{policy} {one.path}")
         for one, other in zip(average, expected, strict=True):
-            np.testing.assert_allclose(array(one), other, **near)
+            np.testing.assert_allclose(array(one), other, rtol, atol)
         assert taken.compiled_loss(*labels_and_outputs(two_losses)) > 0
 
 
