@@ -37,6 +37,7 @@ from parameter import (
     TrainingParameters,
 )
 from tests.full_disk import full_disk
+from tests.processes import finished, started
 from tests.reading import LevelReader, level
 
 ROOT = Path(training.__file__).parent
@@ -52,6 +53,8 @@ COMMANDS: dict[str, tuple[Callable[[Any], int], type[parameter.Parameters]]] = {
 }
 
 Run = Callable[..., tuple[int, list[str], str]]
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 
 @pytest.fixture
@@ -327,7 +330,7 @@ def test_evaluation_on_a_full_disk_leaves_the_earlier_report_whole(run: Run, mon
 def test_nobody_need_read_the_tables_to_their_end(tmp_path: Path, command: str) -> None:
     level(tmp_path / "1_a.png", 1)
     whole = [sys.executable, *command.format(tmp_path).split()]
-    with subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with started(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout
         process.stdout.close()
         assert process.wait() == console.ALL_DONE
@@ -349,7 +352,7 @@ def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
     level(tmp_path / "1.png", 1)
     command = [sys.executable, "-m", "dataset", str(tmp_path)]
     with open("/dev/full", "w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+        done = finished(command, stdout=full, cwd=ROOT)
     assert done.returncode == console.WRONG_USE
     assert "no space left to write the output" in sentence(done.stderr)
     assert len(done.stderr.splitlines()) == 1

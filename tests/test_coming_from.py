@@ -142,7 +142,7 @@ def smaller(parameters: parameter.Parameters) -> parameter.Parameters:
         return parameters.model_copy(update={"count": PICTURES, "workers": 1})
     if isinstance(parameters, parameter.TrainingParameters):
         any_width = (parameters.size or "").startswith("auto")
-        update = {"epochs": 1, "preset": "small", "size": parameters.size if any_width else "96x32", "batch_size": 8}
+        update = {"epochs": 1, "preset": "small", "size": parameters.size if any_width else "96x32", "batch_size": 32}
         if parameters.data.startswith(parameter.GENERATED):
             update["data"] = f"{parameters.data} --count {PICTURES} --workers 1"
         return parameters.model_copy(update=update)
@@ -165,6 +165,7 @@ def test_every_command_has_the_flags_it_is_given(system: str, tmp_path: Path, mo
             assert parameter.generated(parameters.data)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_commands_of_a_system_do_what_they_say(
     system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -19,6 +19,7 @@ from dataset.tfrecord import records
 from model.reader import Reading
 from model.training.run_folder import RunFolder
 from parameter import ConvertParameters, EvaluationParameters
+from tests.processes import finished, started
 from tests.reading import LevelReader, level
 
 ROOT = Path(evaluation.__file__).parent
@@ -157,12 +158,12 @@ def test_follows_a_real_training_to_its_end(tmp_path: Path) -> None:
     small = ["--size", "32x32", "--batch-size", "8", "--augmentation", "0", "--from", "random"]
     train = [sys.executable, str(ROOT / "training.py"), "--data", "in", "--run", "r", "--epochs", "6", *small]
     follow = [sys.executable, str(ROOT / "evaluation.py"), "in", "--model", "r", "--follow"]
-    with subprocess.Popen(train, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as training:
+    with started(train, cwd=tmp_path, stderr=subprocess.PIPE) as training:
         while not (tmp_path / "r" / "parameters.json").exists():
             assert training.poll() is None
             time.sleep(0.05)
-        followed = subprocess.run(follow, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-        assert training.wait(300) == 0
+        followed = finished(follow, cwd=tmp_path)
+        assert training.wait() == 0
     assert followed.returncode == 0, followed.stderr
     training_rows = json.loads((tmp_path / "r" / "split.json").read_text())["training"]
     assert f"{len(training_rows)} of the 24 pictures were trained on" in followed.stderr
