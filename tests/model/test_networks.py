@@ -134,7 +134,6 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     # A joint network is read by either head.
     for each in ("ctc", "attention") if head == "joint" else (None,):
         reader = Reader(str(tmp_path / "model.keras"), head=each)
-        assert reader.card == described
         readings = list(reader.read(images))
         # Convolutions over columns do not see far enough to count stripes of one colour that are so wide.
         fewest = 28 if sequence == "conv" else 30
@@ -142,6 +141,7 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
         assert all(0 < reading.probability <= 1 for reading in readings)
 
     reader = Reader(str(tmp_path / "model.keras"))
+    assert reader.card == described
     kept, opened = decoder_of(network, described).outputs(images), reader.outputs(images)
     for before, after in zip(parts(kept), parts(opened), strict=True):
         np.testing.assert_allclose(before, after, atol=1e-4, rtol=1e-4, err_msg="reads differently")
