@@ -212,10 +212,12 @@ def test_says_when_pictures_did_not_become_as_hard_as_asked_for(
     assert "reached difficulty 0 of 0.4: train with more --epochs" in Path("r/log.txt").read_text()
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+EVERYTHING = ["--head", "joint", "--rectify", "tps", "--size", "autox32"]
+
+
 @pytest.mark.parametrize(
-    "flags",
-    [pytest.param([], marks=pytest.mark.slow), ["--head", "joint", "--rectify", "tps", "--size", "autox32"]],
+    ("backend", "flags"),
+    [("jax", []), pytest.param("jax", EVERYTHING, marks=pytest.mark.slow), ("torch", []), ("torch", EVERYTHING)],
 )
 def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backend: str, flags: list[str]) -> None:
     pytest.importorskip(backend)
@@ -234,7 +236,7 @@ def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backen
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(TRAINING.parent)}
     # JAX takes a minute to make its code fast.
     environment["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
-    done = finished([sys.executable, "-c", script], env=environment)
+    done = finished([sys.executable, "-c", script], seconds=350, env=environment)
     assert done.returncode == 0, done.stderr
     here = [reading.probability for reading in Reader("r").read(sorted(data.iterdir()))]
     # Rounding differs between backends, and calibration raises probabilities to a power, which multiplies that.
