@@ -543,7 +543,13 @@ class TrainingParameters(Parameters):
             "characters, unless flags ask for others."
         ),
     )
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field("float32", description="Arithmetic.")
+    precision: Annotated[
+        Optional[Literal["float32", "mixed_bfloat16", "mixed_float16"]],
+        arg(
+            metavar="{float32,mixed_bfloat16,mixed_float16}",
+            help_behavior_hint="(default: float32; with jax on a GPU that has it, mixed_bfloat16)",
+        ),
+    ] = Field(None, description="Arithmetic.")
     quick: bool = Field(False, description="Three minutes on two cores: a lite network, on captchas made for it.")
 
     @model_validator(mode="before")

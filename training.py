@@ -53,7 +53,7 @@ def main(parameters: TrainingParameters) -> int:
 
     import dataset
     from generate_captcha.feed import preview
-    from model import network
+    from model import devices, network
     from model.trained_sizes import with_sizes
     from model.training.trainer import is_finished, train
     from model.training.transfer import transfer
@@ -72,8 +72,10 @@ def main(parameters: TrainingParameters) -> int:
     count = drawn.count if drawn else len(labels)
     parameters = recipe.completed(parameters, labels, aspect, hues, count)
     card = recipe.card(parameters)
+    if idle := devices.unused_gpu():
+        console.warn(idle)
     network.import_keras().utils.set_random_seed(parameters.seed)
-    with network.precision(parameters.precision):
+    with network.precision(parameters.precision or "float32"):
         net = network.build(card)
     too_long = recipe.too_long(card, network.columns(net))
     if drawn:

@@ -320,11 +320,12 @@ def test_a_loss_that_is_no_number_ends_in_one_sentence_and_leaves_the_epochs_bef
         return (loss if len(epochs) < 2 else float("nan")), pictures
 
     monkeypatch.setattr(trainer._Run, "train_epoch", diverging)
-    assert run("--data", "pictures", "--run", "r", "--epochs", "3", *SMALL) == console.WRONG_USE
+    arguments = ["--data", "pictures", "--run", "r", "--epochs", "3", "--precision", "mixed_bfloat16", *SMALL]
+    assert run(*arguments) == console.WRONG_USE
     (error,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error:"))
     assert re.fullmatch(
-        r"error: the loss became nan in epoch 2: start another run with a lower --learning-rate than \S+ --from r, "
-        "which has the weights of epoch 1",
+        r"error: the loss became nan in epoch 2: start another run with a lower --learning-rate than \S+ or with "
+        "--precision float32 --from r, which has the weights of epoch 1",
         error,
     )
     assert len(rows(Path("r"))) == 1

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import notation
 import picture
 from console import UserError, warn
-from model import model_file, network
+from model import devices, model_file, network
 from model.heads import HEADS
 from model.model_file import Card
 from model.training import transfer
@@ -92,6 +92,7 @@ def completed(
             "colour": parameters.colour or ("rgb" if hues > HUES else "grey"),
             "batch_size": parameters.batch_size or batch_size(pictures),
             "longest": parameters.longest or 2 * longest,
+            "precision": parameters.precision or devices.fastest_policy(),
         }
     )
     written_leftwards = any(unicodedata.bidirectional(each) in ("R", "AL") for each in card(filled).alphabet)
@@ -162,7 +163,14 @@ def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptati
         settle=parameters.epochs is None and not parameters.curriculum,
     )
     return Settings(
-        schedule, parameters.weight_decay, parameters.clip_norm, parameters.ema, parameters.patience, adaptation
+        schedule,
+        parameters.weight_decay,
+        parameters.clip_norm,
+        parameters.ema,
+        parameters.patience,
+        adaptation,
+        parameters.batch_size or pictures,
+        parameters.precision or "float32",
     )
 
 

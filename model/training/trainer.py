@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from console import UserError, progress, warn
-from model import model_file
+from model import devices, model_file
 from model.alphabet import Alphabet
 from model.calibration import temperature
 from model.heads import HEADS
@@ -78,6 +78,8 @@ class Settings:
     ema: float
     patience: int | None
     adaptation: Adaptation | None = None
+    batch_size: int = 0
+    precision: str = "float32"
 
 
 def train(
@@ -92,7 +94,7 @@ def train(
     """Train `network` and leave the best weights in `folder`; goes on where the folder's state ends.
 
     `sheet` draws pictures with captions, for TensorBoard. Returns one row per epoch. Raises UserError when a loss is no
-    longer a number, and when the folder was removed while training.
+    longer a number, when memory runs out, and when the folder was removed while training.
     """
     schedule = settings.schedule
     run = _Run(network, card, settings)
@@ -146,6 +148,10 @@ def train(
         folder.log(_result(best(history), len(validation.rows)))
         if settings.adaptation and (remark := settings.adaptation.remark(history)):
             folder.log(remark)
+    except Exception as error:  # Each backend has an exception of its own for it.
+        if not devices.ran_out_of_memory(error):
+            raise
+        raise UserError(_too_large(settings, folder, history)) from error
     finally:
         try:
             # An interrupted training is looked at, too.
@@ -328,11 +334,22 @@ def _result(kept: dict[str, float], count: int) -> str:
 
 
 def _diverged(what: str, settings: Settings, folder: RunFolder, history: History) -> str:
-    kept = f" --from {folder.path}, which has the weights of epoch {best(history)['epoch']:.0f}" if history else ""
+    exact = "" if settings.precision == "float32" else " or with --precision float32"
     return (
         f"{what} in epoch {len(history) + 1}: start another run with a lower --learning-rate than "
-        f"{settings.schedule.peak:g}{kept}"
+        f"{settings.schedule.peak:g}{exact}{_kept(folder, history)}"
     )
+
+
+def _too_large(settings: Settings, folder: RunFolder, history: History) -> str:
+    return (
+        f"too little memory for batches of {settings.batch_size:,} pictures in epoch {len(history) + 1}: start another "
+        f"run with --batch-size {max(1, settings.batch_size // 2)}{_kept(folder, history)}"
+    )
+
+
+def _kept(folder: RunFolder, history: History) -> str:
+    return f" --from {folder.path}, which has the weights of epoch {best(history)['epoch']:.0f}" if history else ""
 
 
 def _diagnosis(steps: int, loss: float) -> str:

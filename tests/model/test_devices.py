@@ -1,0 +1,127 @@
+"""What devices there are, what suits them, and what is said where they do not suffice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import console
+from model import devices
+from model.heads import HEADS
+from model.network import build, import_keras, precision
+from model.training import trainer
+from model.training.schedule import Schedule
+from model.training.trainer import Settings
+from tests.model.test_networks import card, wide
+from tests.test_training import SMALL, drawn, run
+
+#: Enough for the loss scale of float16 to come down to where gradients are finite.
+STEPS = 12
+ROOT = Path(__file__).parents[2]
+#: Every head, rectifier and recurrent layer, and each policy that has fewer bits.
+MIXED = [
+    ("bilstm", "joint", "tps", "mixed_bfloat16"),
+    ("bigru", "attention", "none", "mixed_bfloat16"),
+    ("bigru", "ctc", "affine", "mixed_float16"),
+]
+
+
+# Compilation is nearly all of their time: on the other backends most are slow tests.
+@pytest.mark.parametrize(
+    ("backend", "case"),
+    [
+        pytest.param(backend, case, marks=[pytest.mark.slow] if backend != "tensorflow" and number else [])
+        for backend in ("tensorflow", "jax", "torch")
+        for number, case in enumerate(MIXED)
+    ],
+)
+def test_trains_with_fewer_bits(backend: str, case: tuple[str, str, str, str]) -> None:
+    pytest.importorskip(backend)
+    if backend == import_keras().backend.backend():
+        trains(*case)
+        return
+    script = f"from tests.model import test_devices; test_devices.trains(*{case!r})"
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, text=True, capture_output=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def trains(sequence: str, head: str, rectify: str, policy: str) -> None:
+    """Some steps make the loss smaller and keep everything in float32 from one step to the next."""
+    keras = import_keras()
+    keras.utils.set_random_seed(0)
+    described = card("vgg", sequence, head, rectify, "lite", width=None if rectify == "tps" else 96)
+    with precision(policy):
+        network = build(described)
+    dtypes = {type(layer).__name__: layer.compute_dtype for layer in network.layers}
+    assert dtypes["Conv2D"] == policy.removeprefix("mixed_")
+    assert dtypes["Bidirectional"] == "float32"
+    settings = Settings(Schedule(2e-3, 3, 0.0, settle=False), 0.01, 5.0, 0.9, None)
+    trained = trainer._Run(network, described, settings)
+    HEADS[head].schedule(network, 0.5)
+    images, labels, _ = wide(4)
+    given = (images, np.full(4, images.shape[2], np.int32)) if described.width is None else images
+    losses = [trained.train_epoch(iter([(given, labels)]), [2e-3], 4, lambda count: None)[0] for _ in range(STEPS)]
+    assert losses[-1] < losses[0], losses
+    assert {array.dtype.kind for array in trained.variables().values()} <= set("fiu")
+    assert all(array.dtype == np.float32 for array in trained.variables().values() if array.dtype.kind == "f")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 17179869184 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 16.00 GiB"),
+    ],
+)
+def test_where_memory_runs_out_half_the_batch_is_advised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    drawn(Path("pictures"), 24)
+
+    def fails(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(trainer._Run, "train_epoch", fails)
+    monkeypatch.setattr(devices, "DRIVER_FILES", (tmp_path,))
+    assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == console.WRONG_USE
+    told = capsys.readouterr().err
+    sentence = "too little memory for batches of 16 pictures in epoch 1: start another run with --batch-size 8\n"
+    assert told.endswith(f"error: {sentence}")
+    # The machine of this test has no GPU that TensorFlow sees.
+    assert "TensorFlow does not find the NVIDIA GPU of this machine and trains on the processor: pip install" in told
+
+
+def with_card(folder: Path) -> None:
+    device = folder / "0000:00:01.0"
+    device.mkdir(parents=True)
+    (device / "vendor").write_text("0x10de\n")
+    (device / "class").write_text("0x030200\n")
+
+
+def without_card(folder: Path) -> None:
+    folder.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "hidden", "sentence"),
+    [(with_card, "0", "without a driver"), (with_card, "", ""), (without_card, "0", "")],
+)
+def test_a_gpu_without_a_driver_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[Path], None], hidden: str, sentence: str
+) -> None:
+    prepare(tmp_path / "pci")
+    monkeypatch.setattr(devices, "DRIVER_FILES", ())
+    monkeypatch.setattr(devices, "PCI_DEVICES", tmp_path / "pci")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert (sentence in devices.unused_gpu()) if sentence else devices.unused_gpu() == ""
