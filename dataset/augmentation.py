@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,6 +66,16 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
     if u[28] < 0.5 * often:
         image = _noise(image, u[29], u[30], strength)
     return image
+
+
+def augmented(images: Any, row: int, epoch: int, seed: int, strength: float) -> Image:
+    """A picture as an epoch sees it: a function of these arguments, in any process."""
+    image: Image = images[row]
+    if strength <= 0:
+        return image
+    # Counter-based numbers (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011) need no seeding.
+    rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, row, epoch, 0]))
+    return augment(image, rng, strength)
 
 
 def _warp(u: list[float], strength: float, width: int, height: int) -> npt.NDArray[np.float64]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 import picture
+from dataset.augmentation import augmented
 from dataset.cache import Corpus, Ragged
-from dataset.prefetching import Batch, Prefetcher, augmented
+
+if TYPE_CHECKING:
+    from dataset.prefetching import Batch
 
 Places = npt.NDArray[np.int64]
 
@@ -48,6 +51,9 @@ class Batches:
         `workers` processes augment the pictures of :meth:`stream`; with 0 a thread does, with None processes help it as
         soon as the network has to wait for batches.
         """
+        # Commands that only read pictures need none of what starts processes.
+        from dataset.prefetching import Prefetcher
+
         self.images, self.rows = corpus.images, np.asarray(rows, np.int64)
         self._texts = corpus.names[self.rows], corpus.labels[self.rows]
         #: A hash of the pictures' bytes, to tell whether they are the same as another time.

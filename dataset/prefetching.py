@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 import console
 import picture
-from dataset.augmentation import augment
+from dataset.augmentation import augmented
 from dataset.cache import Ragged
 from dataset.contents import in_order
 from workers import Workers, result
@@ -60,16 +60,6 @@ class Source(Protocol):
 
     def largest(self) -> tuple[int, int]:
         """Pictures in the largest batch, and the bytes of its images."""
-
-
-def augmented(images: Any, row: int, epoch: int, seed: int, strength: float) -> picture.Image:
-    """A picture as an epoch sees it: a function of these arguments, in any process."""
-    image: picture.Image = images[row]
-    if strength <= 0:
-        return image
-    # Counter-based numbers (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011) need no seeding.
-    rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, row, epoch, 0]))
-    return augment(image, rng, strength)
 
 
 class Prefetcher:

@@ -22,8 +22,14 @@ def _names(folder: str, prefix: str, above: tuple[str, ...], suffixes: Collectio
     for name, is_folder in found:
         if is_folder:
             yield from _names(os.path.join(folder, name), f"{prefix}{name}/", (*above, here), suffixes)
-        elif os.path.splitext(name)[1].lower() in suffixes:
+        elif _suffix(name) in suffixes:
             yield prefix + name
+
+
+def _suffix(name: str) -> str:
+    """As of os.path.splitext, in a fraction of the time; no hidden file is asked for its suffix."""
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > 0 else ""
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -60,14 +60,16 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
         folder, _, file = name.rpartition("/")
         own, own_rows = list_of(folder)
         if not own:
-            stem = os.path.splitext(file)[0]
-            label = named.label_of_name(stem, tight)
-            if label != stem and "_" not in stem and not stem.startswith(label + "_"):
-                copies.append(file)
+            label = ""
+            if labels:
+                stem = os.path.splitext(file)[0]
+                label = named.label_of_name(stem, tight)
+                if label != stem and "_" not in stem and not stem.startswith(label + "_"):
+                    copies.append(file)
             yield name, label
         # Once, at the first of its pictures: afterwards there are no rows left.
         yield from ((f"{own}/{other}", label) for other, label in own_rows)
-    if copies and labels:
+    if copies:
         warn(
             f"{path}: {len(copies):,} names such as {copies[0]} have a file manager's mark of a copy, which is no part "
             "of the label"
