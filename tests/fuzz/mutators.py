@@ -28,6 +28,8 @@ Mutator = Callable[[bytes, random.Random, bytes], bytes]
 
 #: No mutant grows beyond this many bytes.
 LARGEST = 8_000_000
+#: No mutant has so many lines more by repetition.
+LINES = 4_000
 
 NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63)
 #: What is written in the place of a number in a text.
@@ -90,6 +92,9 @@ def remove(data: bytes, rng: random.Random, other: bytes) -> bytes:
 def repeat(data: bytes, rng: random.Random, other: bytes) -> bytes:
     start, length = _range(data, rng)
     times = min(rng.choice((2, 10, 1000, 40_000)), LARGEST // (length + 1))
+    # A list that names so many more pictures takes that much more time, and rightly so.
+    if lines := data.count(b"\n", start, start + length):
+        times = min(times, LINES // lines)
     return data[:start] + data[start : start + length] * times + data[start + length :]
 
 
