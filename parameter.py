@@ -114,7 +114,7 @@ def _checked_pattern(text: str) -> str:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise ValueError(f"not a regular expression ({error})") from error
+        raise ValueError(f"this is not a regular expression ({error})") from error
     if "label" not in pattern.groupindex:
         raise ValueError("the expression needs a group named label, such as '(?P<label>[^_]+)_'")
     return text
@@ -169,18 +169,18 @@ LabelPattern = Annotated[
 ]
 Root = Annotated[
     Optional[str],
-    arg(metavar="DIR", help_behavior_hint="(default: the list's folder, or one near it that has them)"),
+    arg(metavar="DIR", help_behavior_hint="(default: the list's folder, or one near it that has the pictures)"),
     Field(description="Folder that the paths in lists start from."),
 ]
 MaxPixels = Annotated[
     int,
-    Field(ge=1, le=notation.MOST_PIXELS_ASKED, description="Larger pictures are not decoded."),
+    Field(ge=1, le=notation.MOST_PIXELS_ASKED, description="Do not decode pictures with more pixels."),
     arg(metavar="N"),
 ]
 Frame = Annotated[
     str,
     AfterValidator(notation.frame),
-    Field(description="Which frame of an animation, or page of a TIFF, is read."),
+    Field(description="Which frame of an animation, or page of a TIFF, to read."),
     arg(metavar="first|last|N"),
 ]
 
@@ -263,50 +263,55 @@ class Parameters(BaseModel):
             reason = "it holds no parameters by name" if isinstance(error, TypeError) else str(error)
             reason = reason if len(reason) <= 200 else f"{reason[:120]} … {reason[-60:]}"
             raise UserError(
-                f"{path} is no parameter file of this kit ({reason.removesuffix('; see --help')}): mend it, or take "
-                "another copy"
+                f"{path} is not a parameter file of this kit ({reason.removesuffix('; see --help')}): correct it, or "
+                "use another copy"
             ) from error
 
 
 class GenerateParameters(Parameters):
-    """Make labelled pictures: a corpus to train and test on. The same flags give the same bytes."""
+    """Generate labelled pictures to train and test on. The same flags give the same bytes."""
 
     out: Annotated[str, arg(metavar="DIR")] = Field(TRAIN_FOLDER, description="Folder to fill.")
-    count: int = Field(10_000, ge=1, le=100_000_000, description="Pictures in the corpus.")
+    count: int = Field(10_000, ge=1, le=100_000_000, description="Number of pictures.")
     style: StyleName = Field("captcha", description="What the pictures look like.")
     size: Annotated[
         PictureSize, chosen("WxH|autoxH", f"{USUAL_SIZE}; lines {SIZES['line']}; plates {SIZES['plate']}")
-    ] = Field("", description="Width and height in pixels; auto is as wide as the text or plate is.")
+    ] = Field("", description="Width and height in pixels; with auto the width follows the text or plate.")
     length: Annotated[Length, chosen("N|N-M", f"{USUAL_LENGTH}; lines {LENGTHS['line']}")] = Field(
         "", description="Characters per picture, a number or a range."
     )
     alphabet: Annotated[Alphabet, chosen("CHARS|FILE", f"{DEFAULT_ALPHABET}, or the characters of --text")] = Field(
         None,
-        description="Ranges (0-9A-Z), a literal, a file with one character per line (and its frequency, after a tab), "
-        "or gb2312 (6,763 Chinese ones).",
+        description="Ranges (0-9A-Z), the characters themselves, a file with one character per line (and its frequency "
+        "after a tab), or gb2312 (6,763 Chinese characters).",
     )
     text: Annotated[Optional[str], chosen("FILE", "random characters")] = Field(
-        None, description="Style line: a UTF-8 file of which the pictures show pieces, cut at spaces."
+        None, description="Style line: UTF-8 file; the pictures show pieces of it, cut at spaces."
     )
-    fonts: Annotated[Optional[str], chosen("DIR", "the fonts that the packages bring")] = Field(
-        None, description="Folder with .ttf, .otf or .ttc files of one's own."
+    fonts: Annotated[Optional[str], chosen("DIR", "fonts of the installed packages")] = Field(
+        None, description="Folder with your own .ttf, .otf or .ttc files."
     )
-    backgrounds: Annotated[Optional[str], chosen("DIR", "grounds that are drawn")] = Field(
-        None, description="Style line: a folder of pictures, pieces of which lie under some of the texts."
+    backgrounds: Annotated[Optional[str], chosen("DIR", "drawn backgrounds")] = Field(
+        None, description="Style line: folder of pictures, pieces of which are the background of some texts."
     )
-    colour: Literal["colour", "grey"] = Field("colour", description="Colour of ink and ground.")
-    noise: float = Field(1.0, ge=0, le=5, description="Lines and dots, as a multiple of the style's own.")
-    distortion: float = Field(1.0, ge=0, le=3, description="Rotation, shear and warp, likewise.")
+    colour: Literal["colour", "grey"] = Field("colour", description="Colour of ink and background.")
+    noise: float = Field(
+        1.0, ge=0, le=5, description="Amount of lines and dots, as a multiple of the style's usual amount."
+    )
+    distortion: float = Field(
+        1.0, ge=0, le=3, description="Amount of rotation, shear and warp, as a multiple of the usual amount."
+    )
     difficulty: float = Field(
-        0.5, ge=0, le=1, description="Styles line and plate: from clean (0) to what can just be read (1)."
+        0.5, ge=0, le=1, description="Styles line and plate: from clean (0) to barely readable (1)."
     )
     layouts: Annotated[Optional[str], chosen("NAMES|FILE|DIR", "all")] = Field(
-        None, description="Style plate: names (kr, de_car), by commas, or layout files of one's own (docs/plates.md)."
+        None,
+        description="Style plate: names (kr, de_car) or your own layout files, separated by commas (docs/plates.md).",
     )
-    keep_separators: bool = Field(False, description="Style plate: labels keep spaces, dashes and dots.")
-    seed: int = Field(0, ge=0, description="Picture i depends on (seed, i) alone.")
+    keep_separators: bool = Field(False, description="Style plate: keep spaces, dashes and dots in labels.")
+    seed: int = Field(0, ge=0, description="Picture i depends only on (seed, i).")
     workers: Annotated[Optional[int], chosen("N", "one per core")] = Field(
-        None, ge=1, le=1024, description="Processes that draw."
+        None, ge=1, le=1024, description="Number of processes that draw."
     )
 
     @model_validator(mode="before")
@@ -326,15 +331,15 @@ class GenerateParameters(Parameters):
             width, height = notation.picture_size(self.size)
             if height < 20 or (width is not None and width < 80):
                 enough = "autox20" if width is None else "80x20"
-                raise UserError(f"--size {self.size}: too small to read a plate in; take {enough} or more")
+                raise UserError(f"--size {self.size}: too small for a plate to be readable; give {enough} or more")
             return self
         (width, height), (_, longest) = notation.picture_size(self.size), notation.length(self.length)
         needed = max(16, 6 * longest), 12
         if (width is not None and width < needed[0]) or height < needed[1]:
             enough = f"{'auto' if width is None else needed[0]}x{needed[1]}"
             raise UserError(
-                f"--size {self.size}: too small to read {longest} characters in; "
-                f"take {enough} or more, or a smaller --length"
+                f"--size {self.size}: too small for {longest} characters to be readable; "
+                f"give {enough} or more, or a smaller --length"
             )
         return self
 
@@ -384,12 +389,12 @@ def generated(data: str) -> GenerateParameters | None:
     style, *flags = split_flags(f"--data {GENERATED}", data.removeprefix(GENERATED)) or [""]
     parameters = from_command_line(GenerateParameters, ["--style", style, *flags])
     if parameters.out != TRAIN_FOLDER:
-        raise UserError(f"--data {data}: drawn pictures go to no folder; leave out --out")
+        raise UserError(f"--data {data}: drawn pictures are not written to a folder; leave out --out")
     return parameters
 
 
 class DatasetParameters(Parameters):
-    """Say what is in a folder or list of labelled pictures: counts, alphabet, lengths, sizes, what is broken.
+    """Report what a folder or list of labelled pictures holds: counts, alphabet, lengths, sizes, faults.
 
     `python -m dataset convert` writes labelled pictures in another form, `python -m dataset unpack` unpacks an archive.
     """
@@ -399,7 +404,9 @@ class DatasetParameters(Parameters):
     )
     label_pattern: LabelPattern = None
     root: Root = None
-    json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(None, description="Also write it as JSON.")
+    json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(
+        None, description="Also write the report as JSON."
+    )
     plot: Annotated[Optional[str], arg(metavar="F")] = Field(
         None, description="Also draw 96 pictures with their labels, such as sheet.png."
     )
@@ -407,16 +414,16 @@ class DatasetParameters(Parameters):
 
 
 class ConvertParameters(Parameters):
-    """Write labelled pictures in another form. Pictures keep their bytes where the form takes them."""
+    """Write labelled pictures in another form. Pictures keep their bytes if the form accepts their format."""
 
     source: Annotated[Positional[str], arg(metavar="IN")] = Field(description="Labelled pictures in any form.")
-    out: Annotated[Positional[str], arg(metavar="OUT")] = Field(description="Folder to make.")
-    form: FormName = Field(description="What to write; docs/forms.md shows each.")
+    out: Annotated[Positional[str], arg(metavar="OUT")] = Field(description="Folder to create.")
+    form: FormName = Field(description="Form to write; docs/forms.md shows each.")
     validation: Annotated[Optional[float], chosen("FRACTION", "all in OUT")] = Field(
-        None, gt=0, lt=1, description="Part of the pictures that goes to OUT/validation, the rest to OUT/train."
+        None, gt=0, lt=1, description="Part of the pictures to write to OUT/validation; the others go to OUT/train."
     )
     shards: Annotated[int, arg(metavar="N")] = Field(
-        1, ge=1, le=99_999, description="Files of records (tfrecord, fsns)."
+        1, ge=1, le=99_999, description="Number of record files (tfrecord, fsns)."
     )
     alphabet: Annotated[
         Optional[str],
@@ -431,12 +438,12 @@ class ConvertParameters(Parameters):
     def _only_records_have_these(self) -> Self:
         if self.form not in ("tfrecord", "fsns") and (self.shards > 1 or self.alphabet):
             name = "shards" if self.shards > 1 else "alphabet"
-            raise UserError(f"--{name} goes with --form tfrecord and fsns, not {self.form}: leave it out")
+            raise UserError(f"--{name} is for --form tfrecord and fsns, not for {self.form}: leave it out")
         return self
 
 
 class UnpackParameters(Parameters):
-    """Unpack an archive of pictures (tar, tar.gz, zip …), writing nothing outside DIR; goes on where it stopped."""
+    """Unpack an archive of pictures (tar, tar.gz, zip …) into DIR, and nothing outside it. Continues if interrupted."""
 
     archive: Annotated[Positional[str], arg(metavar="ARCHIVE")] = Field(description="The archive.")
     out: Annotated[Positional[str], arg(metavar="DIR")] = Field(description="Folder to unpack into.")
@@ -449,63 +456,72 @@ class UnpackParameters(Parameters):
         Optional[str],
         AfterValidator(lambda text: text and _checked_byte_count(text)),
         chosen("SIZE", "100 times the archive, at least 250MB"),
-    ] = Field(None, description="Bytes to unpack at the most, such as 50GB.")
+    ] = Field(None, description="Maximum number of bytes to unpack, such as 50GB.")
 
 
 class TrainingParameters(Parameters):
-    """Train a network on labelled pictures: data in, run folder with the model file out."""
+    """Train a network on labelled pictures, and write a run folder with the model file."""
 
     data: Annotated[str, arg(metavar="PATH|generate:STYLE")] = Field(
         TRAIN_FOLDER,
-        description="Folder or list of labelled pictures; or pictures drawn while training, "
-        "'generate:line --length 10' with the flags of generate_captcha, --count of them an epoch.",
+        description="Folder or list of labelled pictures; or 'generate:line --length 10' with the flags of "
+        "generate_captcha, to draw --count new pictures for every epoch.",
     )
     curriculum: bool = Field(
-        False, description="Drawn lines begin clean and grow harder, up to their --difficulty, as they are learnt."
+        False,
+        description="Drawn lines and plates start clean and become harder as they are learnt, up to --difficulty.",
     )
     validation: Annotated[str, AfterValidator(_checked_validation), arg(metavar="PATH|FRACTION")] = Field(
-        "0.1", description="Pictures that choose the best weights: a folder, a list, or a part of the data."
+        "0.1", description="Pictures to choose the best weights with: a folder, a list, or a part of the data."
     )
     label_pattern: LabelPattern = None
     root: Root = None
     alphabet: Annotated[Optional[str], chosen("CHARS|FILE", "those of the labels and of --from")] = Field(
-        None, description="Characters the network can read."
+        None, description="Characters that the network can read."
     )
-    network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence; with --preset lite, vgg_conv.")
+    network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence (vgg_conv with --preset lite).")
     preset: Literal["lite", "small", "base"] = Field(
-        "small", description="small for a CPU; lite of a quarter of its work (vgg alone); base as it was published."
+        "small", description="small for a CPU; lite with a quarter of the computation (only vgg); base as published."
     )
-    head: HeadName = Field("ctc", description="How columns become text; joint has both, which share the rest.")
+    head: HeadName = Field("ctc", description="Head that turns columns into text; joint trains both on one encoder.")
     rectify: Literal["none", "affine", "tps"] = Field(
-        "none", description="Straighten pictures first: a spatial transformer, affine or with thin-plate splines."
+        "none", description="Straighten pictures first with a spatial transformer, affine or thin-plate spline."
     )
     coordinates: bool = Field(
-        False, description="Number the columns, one-hot, for what comes after the backbone (as in attention_ocr)."
+        False, description="Append the one-hot number of each column to the features (as in attention_ocr)."
     )
     rows: int = Field(
-        1, ge=1, le=notation.MOST_ROWS, description="Rows of text in a picture, at the most; read one after the other."
+        1,
+        ge=1,
+        le=notation.MOST_ROWS,
+        description="Maximum number of rows of text in a picture, read one after the other.",
     )
     size: Annotated[
         Optional[str],
         AfterValidator(lambda text: text and picture_size(text)),
         chosen("WxH|autoxH", "chosen from the pictures and labels"),
-    ] = Field(None, description="Width and height that the network sees; autox32 is any width, aspect kept.")
+    ] = Field(
+        None, description="Width and height of the network's input; autox32 allows any width and keeps the aspect."
+    )
     cell: Literal["gru", "lstm"] = Field("gru", description="Recurrent cell of the attention head.")
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Of the attention head: probability for all classes.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Label smoothing of the attention head.")
     longest: Annotated[Optional[int], chosen("N", "twice the longest label")] = Field(
-        None, ge=1, le=notation.LONGEST, description="Characters after which the attention head stops writing."
+        None, ge=1, le=notation.LONGEST, description="Maximum number of characters that the attention head writes."
     )
     fit: Literal["stretch", "pad"] = Field(
-        "stretch", description="How a picture gets to that size; pad keeps its aspect."
+        "stretch", description="How to fit a picture to this size; pad keeps its aspect."
     )
     colour: Annotated[
         Optional[Literal["grey", "rgb"]],
-        arg(metavar="{grey,rgb}", help_behavior_hint="(default: grey, unless letters stand out by their hue)"),
-    ] = Field(None, description="What the network sees.")
+        arg(
+            metavar="{grey,rgb}",
+            help_behavior_hint="(default: grey, unless letters differ from the background mainly in hue)",
+        ),
+    ] = Field(None, description="Colour of the network's input.")
     frame: Frame = "first"
     max_pixels: MaxPixels = notation.MOST_PIXELS
     epochs: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
-        None, ge=1, description="Times every picture is seen."
+        None, ge=1, description="Number of passes over the pictures."
     )
     batch_size: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, le=65_536, description="Pictures per step."
@@ -515,20 +531,20 @@ class TrainingParameters(Parameters):
     )
     weight_decay: float = Field(0.01, ge=0, le=1, description="Weight decay of AdamW.")
     warmup: float = Field(0.05, ge=0, lt=1, description="Part of the steps in which the learning rate rises.")
-    clip_norm: float = Field(5.0, gt=0, description="Gradients are clipped to this global norm.")
-    ema: float = Field(0.0, ge=0, lt=1, description="Decay of an average of the weights, e.g. 0.999; 0 is off.")
-    augmentation: Annotated[Optional[float], Field(ge=0, le=3), chosen("S", "as learning calls for")] = Field(
+    clip_norm: float = Field(5.0, gt=0, description="Clip gradients to this global norm.")
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the average of the weights, such as 0.999; 0 is off.")
+    augmentation: Annotated[Optional[float], Field(ge=0, le=3), chosen("S", "adapted while training")] = Field(
         None, description="Strength of the augmentation; 0 is off, 1 is usual."
     )
     patience: Annotated[Optional[int], chosen("N", "no early stopping")] = Field(
-        None, ge=1, description="Stop after so many epochs without a better validation."
+        None, ge=1, description="Stop after this number of epochs without a better validation."
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of weights, order and augmentation.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the weights, the order and the augmentation.")
     workers: Annotated[Optional[int], chosen("N", "as many as the network keeps busy")] = Field(
         None, ge=0, le=1024, description="Processes that augment pictures; 0: a thread does."
     )
     run: Annotated[Optional[str], chosen("DIR", "runs/DATE-TIME")] = Field(None, description="Run folder.")
-    resume: bool = Field(False, description="Go on with the run folder where it stopped, or with the latest.")
+    resume: bool = Field(False, description="Continue the training of the run folder, or of the latest run.")
     from_: Annotated[
         Optional[str],
         arg(
@@ -539,8 +555,8 @@ class TrainingParameters(Parameters):
     ] = Field(
         None,
         description=(
-            "Start from the weights of a model file, a run folder or a shipped name: with its stages, size and "
-            "characters, unless flags ask for others."
+            "Start from the weights of a model file, a run folder or a shipped name, with its stages, size and "
+            "characters, unless you set others."
         ),
     )
     precision: Annotated[
@@ -549,8 +565,8 @@ class TrainingParameters(Parameters):
             metavar="{float32,mixed_bfloat16,mixed_float16}",
             help_behavior_hint="(default: float32; with jax on a GPU that has it, mixed_bfloat16)",
         ),
-    ] = Field(None, description="Arithmetic.")
-    quick: bool = Field(False, description="Three minutes on two cores: a lite network, on captchas made for it.")
+    ] = Field(None, description="Number format of the computation.")
+    quick: bool = Field(False, description="Three minutes on two cores: train a lite network on generated captchas.")
 
     @model_validator(mode="before")
     @classmethod
@@ -568,30 +584,31 @@ class TrainingParameters(Parameters):
             ):
                 if given:
                     raise UserError(
-                        f"{flag} goes with pictures of one width, not with --size {self.size}: take one such as 128x64"
+                        f"{flag} needs pictures of one width, not --size {self.size}: give a size such as 128x64"
                     )
         if self.preset == "lite" and not self.network.startswith("vgg"):
-            raise UserError(f"--preset lite is vgg's alone, not {self.network}'s: take --preset small")
+            raise UserError(f"--preset lite is only for vgg networks, not {self.network}: give --preset small")
         return self
 
 
 class LearningCurveParameters(Parameters):
-    """Would more pictures help? Train on growing parts of those that are there, read the same others each time."""
+    """Would more pictures help? Train on growing parts of the pictures, and test each time on the same others."""
 
     data: Annotated[str, arg(metavar="PATH")] = Field(TRAIN_FOLDER, description="Folder or list of labelled pictures.")
     test: Annotated[str, AfterValidator(_checked_validation), arg(metavar="FRACTION|PATH")] = Field(
-        "0.2", description="Part that is held out to be read, or other labelled pictures."
+        "0.2", description="Part of the pictures to hold out for the test, or other labelled pictures."
     )
     parts: Annotated[
         Optional[str],
         AfterValidator(lambda text: text and _checked_parts(text)),
         chosen("N,N,…", "doubling, up to all"),
-    ] = Field(None, description="How many pictures to train on, one number per training.")
+    ] = Field(None, description="Numbers of pictures to train on, one for each training.")
     training: Annotated[str, arg(metavar="FLAGS")] = Field(
-        "", description="Flags of training.py for each: --training='--from plate --size 160x48'."
+        "", description="Flags of training.py for each training: --training='--from plate --size 160x48'."
     )
     run: Annotated[str, arg(metavar="DIR")] = Field(
-        f"{RUNS_FOLDER}/learning-curve", description="Folder for the runs and the curve; goes on where it was stopped."
+        f"{RUNS_FOLDER}/learning-curve",
+        description="Folder for the runs and the curve; the same command continues an interrupted one.",
     )
     label_pattern: LabelPattern = None
     root: Root = None
@@ -601,33 +618,35 @@ class LearningCurveParameters(Parameters):
         flags = from_command_line(TrainingParameters, split_flags("--training", self.training))
         for name in ("data", "run", "resume", "quick"):
             if name in flags.model_fields_set:
-                raise UserError(f"--training {self.training}: leave out --{name}, which each part has its own")
+                raise UserError(f"--training {self.training}: leave out --{name}, which is set for each part")
         return self
 
 
 class ReadingParameters(Parameters):
-    """What reads, and what is known of the texts."""
+    """The model, and constraints on the texts."""
 
     model: Annotated[str, arg(metavar="NAME|FILE")] = Field(
         "captcha", description=f"Model file, run folder or shipped name: {', '.join(SHIPPED_MODELS)}."
     )
     head: Annotated[Optional[Literal["ctc", "attention"]], chosen("{ctc,attention}", "the model file's")] = Field(
-        None, description="Which head of a model file with both reads."
+        None, description="Which head reads, if the model file has both."
     )
     decoder: Annotated[Optional[Literal["greedy", "beam"]], chosen("{greedy,beam}", "the model file's")] = Field(
-        None, description="How columns become text."
+        None, description="How to find the text."
     )
-    beam_width: int = Field(10, ge=1, le=1000, description="Texts that the beam keeps.")
-    length: KnownLength = Field(None, description="Known: characters of each text, a number or a range.")
-    charset: Charset = Field(None, description="Known: the characters of the texts, ranges, a literal or a file.")
+    beam_width: int = Field(10, ge=1, le=1000, description="Number of texts that the beam keeps.")
+    length: KnownLength = Field(None, description="Constraint: number of characters of each text, or a range.")
+    charset: Charset = Field(
+        None, description="Constraint: the characters of the texts, as ranges, themselves or in a file."
+    )
     pattern: Annotated[Optional[str], arg(metavar="PATTERN")] = Field(
-        None, description="Known: what the whole text matches, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
+        None, description="Constraint: pattern of the whole text, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
     )
     lexicon: Annotated[Optional[str], arg(metavar="FILE")] = Field(
-        None, description="Known: a UTF-8 file with all texts that there are, one per line."
+        None, description="Constraint: a text file with all possible texts, one per line."
     )
-    batch_size: Annotated[Optional[int], chosen("N", "64; 32 of an ONNX file, on each core")] = Field(
-        None, ge=1, le=65_536, description="Pictures read together."
+    batch_size: Annotated[Optional[int], chosen("N", "64; 32 on each core with an ONNX file")] = Field(
+        None, ge=1, le=65_536, description="Pictures per batch."
     )
     frame: Annotated[
         Optional[str],
@@ -638,25 +657,29 @@ class ReadingParameters(Parameters):
 
 
 class PredictionParameters(ReadingParameters):
-    """Read pictures: model file and pictures in, one line per picture out."""
+    """Read pictures with a model file, and print one line for each picture."""
 
     paths: Annotated[Positional[Paths], arg(metavar="[PATH…]", help_behavior_hint="")] = Field(
-        (), description="Pictures, folders, lists, or - for paths on stdin, a line each."
+        (), description="Pictures, folders, lists, or - for paths on stdin, one per line."
     )
     csv: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write a CSV table.")
-    csv_safe: bool = Field(False, description="Mark cells of it that a spreadsheet would compute, such as =1+1.")
+    csv_safe: bool = Field(
+        False, description="Escape cells of the CSV table that a spreadsheet would compute, such as =1+1."
+    )
     json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(None, description="Write JSON.")
     icdar: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write an ICDAR submission.")
     plot: Annotated[Optional[str], arg(metavar="F")] = Field(None, description="Write a contact sheet.")
     demo: Annotated[Optional[int], arg(metavar="N")] = Field(
-        None, ge=1, le=96, description="Read N labelled pictures drawn by lot, the same each time, and plot (demo.png)."
+        None, ge=1, le=96, description="Read N random labelled pictures, the same each time, and plot them (demo.png)."
     )
-    labels: bool = Field(False, description="The pictures are labelled: add truth, verdict and scores.")
+    labels: bool = Field(False, description="The pictures are labelled: add labels, verdicts and scores.")
     label_pattern: LabelPattern = None
     root: Root = None
-    ignore_case: bool = Field(False, description="Compare with labels without regard to case.")
-    min_probability: MinProbability = Field(None, description="Reject readings below it: mark them, count them.")
-    top: int = Field(1, ge=1, le=100, description="Texts per picture (beam).")
+    ignore_case: bool = Field(False, description="Ignore case when comparing with labels.")
+    min_probability: MinProbability = Field(
+        None, description="Reject readings below this probability: mark and count them."
+    )
+    top: int = Field(1, ge=1, le=100, description="Number of texts per picture (beam).")
 
     @model_validator(mode="after")
     def _beam_has_a_use(self) -> Self:
@@ -672,7 +695,7 @@ class PredictionParameters(ReadingParameters):
 
 
 class EvaluationParameters(ReadingParameters):
-    """Score a model file on labelled pictures, with its uncertainty."""
+    """Score a model file on labelled pictures, with confidence intervals."""
 
     path: Annotated[Positional[str], arg(metavar="PATH")] = Field(
         TEST_FOLDER, description="Folder or list of labelled pictures."
@@ -680,14 +703,18 @@ class EvaluationParameters(ReadingParameters):
     json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(
         None, description="Write the scores as JSON."
     )
-    report: Annotated[Optional[str], arg(metavar="DIR")] = Field(None, description="Write a report to look at.")
+    report: Annotated[Optional[str], arg(metavar="DIR")] = Field(
+        None, description="Write a report with plots and pictures to this folder."
+    )
     follow: bool = Field(
-        False, description="Score each better model of a run while it trains, for its TensorBoard, until it ends."
+        False, description="Score each better model of a run for its TensorBoard until the training ends."
     )
     label_pattern: LabelPattern = None
     root: Root = None
-    ignore_case: bool = Field(False, description="Compare without regard to case.")
-    min_probability: MinProbability = Field(None, description="Say what comes of rejecting readings below it.")
+    ignore_case: bool = Field(False, description="Ignore case when comparing.")
+    min_probability: MinProbability = Field(
+        None, description="Report the effect of rejecting readings below this probability."
+    )
 
     @model_validator(mode="after")
     def _beam_has_a_use(self) -> Self:
@@ -704,20 +731,24 @@ def _refuse_idle_beam(given: ReadingParameters) -> None:
 
 
 class ExportParameters(Parameters):
-    """Write a model file for another runtime. It is read back there and compared with Keras, or not written.
+    """Export a model file for another runtime. The export is compared with Keras before it is written.
 
-    In integers it may read otherwise: what comes out right is printed, and a loss beyond chance is refused.
+    With --int8 it may read differently: both accuracies are printed, and a significant loss is refused.
     """
 
     model: Annotated[Positional[str], arg(metavar="MODEL")] = Field(
         description=f"Model file, run folder or shipped name: {', '.join(SHIPPED_MODELS)}."
     )
-    form: FileForm = Field("onnx", description="onnx is read by this kit without Keras; docs/export.md has the others.")
+    form: FileForm = Field(
+        "onnx", description="Form to write; this kit reads onnx without Keras, docs/export.md describes the others."
+    )
     out: Annotated[str, arg(metavar="F")] = Field(description="File to write: .onnx, .tflite, or a folder.")
     int8: Annotated[Optional[str], arg(metavar="PATH")] = Field(
-        None, description="In integers of 8 bits, their ranges and the loss found on these labelled pictures (onnx)."
+        None, description="Quantise to 8-bit integers, calibrated and tested on these labelled pictures (onnx)."
     )
-    accept_loss: bool = Field(False, description="Write the file even if integers read fewer pictures right.")
+    accept_loss: bool = Field(
+        False, description="Write the file even if --int8 reads significantly fewer pictures right."
+    )
     label_pattern: LabelPattern = None
     root: Root = None
 
@@ -729,10 +760,10 @@ class ExportParameters(Parameters):
             other = [form for form, ending in FILE_FORMS.items() if ending and ending == Path(self.out).suffix]
             raise UserError(
                 f"--out {self.out}: --form {self.form} takes {wanted}"
-                + (f"; or take --form {other[0]}" if other else "")
+                + (f"; or give --form {other[0]}" if other else "")
             )
         if self.int8 and self.form != "onnx":
-            raise UserError(f"--int8 goes with --form onnx, not {self.form}: leave it out")
+            raise UserError(f"--int8 is for --form onnx, not for {self.form}: leave it out")
         if self.accept_loss and not self.int8:
             raise UserError("--accept-loss is for --int8: add that, or leave it out")
         return self
@@ -784,7 +815,7 @@ def from_command_line(
 def _plainly(fault: str, flags: Iterable[str]) -> str:
     """What tyro says is wrong, in the words of whoever typed it."""
     if unknown := re.fullmatch(r"Unrecognized options: (\S+?)(?:[=,].*)?", fault):
-        what = "no flag of this command" if unknown[1].startswith("-") else "more than this command takes"
+        what = "not a flag of this command" if unknown[1].startswith("-") else "one argument too many for this command"
         word = unknown[1].replace("_", "-")
         # Dashes make words alike, and one is easily forgotten.
         meant = (

@@ -372,7 +372,7 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
             r"too long .* abcdabcd is longer than the 4 .*--longest 8",
         ),
         (["--data", "generate:lime"], r"--style lime: give one of captcha, "),
-        (["--data", "generate:line --out x"], r"drawn pictures go to no folder; leave out --out"),
+        (["--data", "generate:line --out x"], r"drawn pictures are not written to a folder; leave out --out"),
         (
             ["--data", "generate:line --length 12 --size 96x32", "--size", "32x32"],
             r"needs 1\d columns, width 32 gives 8",
@@ -390,10 +390,10 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         ),
         (
             ["--data", "pictures", "--coordinates", "--size", "autox32"],
-            r"--coordinates goes with pictures of one width",
+            r"--coordinates needs pictures of one width",
         ),
-        (["--data", "pictures", "--rows", "2", "--size", "autox32"], r"--rows goes with pictures of one width"),
-        (["--data", "pictures", "--network", "crnn_bilstm", "--preset", "lite"], r"--preset lite is vgg's alone"),
+        (["--data", "pictures", "--rows", "2", "--size", "autox32"], r"--rows needs pictures of one width"),
+        (["--data", "pictures", "--network", "crnn_bilstm", "--preset", "lite"], r"--preset lite is only for vgg networks"),
         (["--data", "pictures", "--cell", "lstm"], r"--cell lstm is for --head attention and joint, not for ctc"),
         (["--data", "pictures", "--label-smoothing", "0"], r"--label-smoothing 0.0 is for --head attention"),
         (["--data", "pictures", "--head", "joint", "--longest", "2"], r"--longest 2 is less than the 4 characters"),

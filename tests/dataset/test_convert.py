@@ -174,7 +174,7 @@ def test_shards(convert: Convert, tmp_path: Path) -> None:
     assert sum(counts) == len(list(dataset.samples(tmp_path / "out" / "train")))
     assert convert(source, "lmdb", "--form", "lmdb", "--shards", "3") == (
         2,
-        "error: --shards goes with --form tfrecord and fsns, not lmdb: leave it out\n",
+        "error: --shards is for --form tfrecord and fsns, not for lmdb: leave it out\n",
     )
 
 

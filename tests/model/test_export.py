@@ -376,7 +376,7 @@ def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> No
     (tmp_path / "none").mkdir()
     for argv, sentence in (
         (["--int8", str(tmp_path / "none")], "none"),
-        (["--int8", "x", "--form", "savedmodel", "--out", "folder"], "--int8 goes with --form onnx, not savedmodel"),
+        (["--int8", "x", "--form", "savedmodel", "--out", "folder"], "--int8 is for --form onnx, not for savedmodel"),
     ):
         code, out, errors = run(export, folder / "ctc.keras", "--out", tmp_path / "other.onnx", *argv)
         assert (code, out) == (2, "") and sentence in errors and errors.count("\n") == 1
@@ -671,7 +671,7 @@ def test_an_export_that_fails_leaves_nothing(
         missing = "needs the package onnx for this, which is not installed: pip install '.[export]'"
         refused(run, missing, export, model, "--out", out)
     refused(run, "--form onnx takes a name that ends in .onnx", export, model, "--out", tmp_path / "model")
-    refused(run, "ends in .onnx; or take --form litert", export, model, "--out", tmp_path / "model.tflite")
+    refused(run, "ends in .onnx; or give --form litert", export, model, "--out", tmp_path / "model.tflite")
     refused(run, "takes the name of a folder", export, model, "--form", "savedmodel", "--out", out)
     refused(run, "no model file nowhere: give a .keras file, a run folder", export, "nowhere", "--out", out)
     if import_keras().backend.backend() == "tensorflow":

@@ -157,7 +157,7 @@ def test_a_damaged_split_ends_in_one_sentence(folder: RunFolder, text: str, reas
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"data": 5}', '{"data": []}', '{"data": NaN}', "[" * 100_000, "\xff"])
 def test_parameters_that_are_none_end_in_one_sentence(folder: RunFolder, text: str) -> None:
     (folder.path / "parameters.json").write_text(text, encoding="latin-1")
-    with pytest.raises(UserError, match=r"parameters\.json is no parameter file .*: mend it, or take another copy"):
+    with pytest.raises(UserError, match=r"parameters\.json is not a parameter file .*: correct it, or use another copy"):
         run_folder.start_or_resume(TrainingParameters(resume=True, run=str(folder.path)))
 
 
