@@ -193,11 +193,11 @@ def _sentence(error: OSError) -> str | None:
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR) and error.filename:
         return f"{where} is in the way ({os.strerror(error.errno)}): remove it or choose another path"
     if error.errno == errno.ENOENT and error.filename:
-        return f"{where} does not exist, or cannot be made there: check the path"
+        return f"{where} does not exist, or cannot be created: check the path"
     if error.errno == errno.ENAMETOOLONG:
         return f"the name {where} is too long for this file system: choose a shorter one"
     if error.errno and error.filename:
-        return f"{where}: {os.strerror(error.errno)}; mend that, or choose another path"
+        return f"{where}: {os.strerror(error.errno)}; correct that, or choose another path"
     return None
 
 

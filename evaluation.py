@@ -53,7 +53,7 @@ def main(parameters: EvaluationParameters) -> int:
 
     learnt = trained_on(parameters.model)
     if known := sum(os.path.realpath(sample.path) in learnt for sample in labelled):
-        warn(f"{known:,} of the {len(labelled):,} pictures were trained on: others will not be read as well")
+        warn(f"{known:,} of the {len(labelled):,} pictures were used in the training: others will not be read as well")
 
     interrupted = False
     with contextlib.ExitStack() as files:
@@ -128,7 +128,7 @@ def scored(
             warn(hopeless)
         forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
-            warn(f"{len(forbidden):,} labels are not allowed by what is said to be known, such as {forbidden[0]}")
+            warn(f"{len(forbidden):,} labels do not satisfy the constraint, such as {forbidden[0]}")
     scores, seconds = read_and_score(reader, labelled, parameters.ignore_case, parameters.min_probability, tell=first)
     facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": parameters.path}
     return scores, facts, reader.options

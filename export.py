@@ -63,7 +63,7 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
         # Which of them cannot be read has been said.
         after = read_labelled(Reader(str(temporary)), others, tell=False)
         size = temporary.stat().st_size / 1e6
-        console.say(f"int8: {score_read(after, unreadable)}, {size:.1f} MB, ranges found with {found:,} other pictures")
+        console.say(f"int8: {score_read(after, unreadable)}, {size:.1f} MB, calibrated with {found:,} other pictures")
         right = [[reading.text == sample.label for sample, reading in each] for each in (before, after)]
         lost = sum(was and not is_now for was, is_now in zip(*right, strict=True))
         won = sum(is_now and not was for was, is_now in zip(*right, strict=True))
@@ -79,7 +79,9 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
                 )
             console.warn(f"{out} is written with a loss: {loss}")
         elif not any(right[0]):
-            console.warn("no picture is read right in floats, so no loss can be seen: check the labels and the model")
+            console.warn(
+                "float32 reads no picture right, so the loss cannot be measured: check the labels and the model"
+            )
     console.say(f"{out}: int8, {size:.1f} MB")
     all_read = found == len(calibrating) and not unreadable
     return console.ALL_DONE if all_read else console.SOME_UNREADABLE

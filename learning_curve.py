@@ -43,7 +43,8 @@ def main(parameters: LearningCurveParameters) -> int:
     parts = notation.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):
         raise UserError(
-            f"--parts {parameters.parts}: there are {len(pictures):,} pictures beside {len(test):,} to test: take fewer"
+            f"--parts {parameters.parts}: there are {len(pictures):,} pictures besides {len(test):,} to test: give "
+            "smaller numbers"
         )
     folder = Path(parameters.run)
     claim(folder, parameters, pictures, test)
@@ -69,7 +70,7 @@ def main(parameters: LearningCurveParameters) -> int:
         warn(learning_curve.answer(points))
     if falling:
         warn(learning_curve.too_few_epochs(falling))
-    warn(f"drawn in {folder / 'curve.png'}")
+    warn(f"curve: {folder / 'curve.png'}")
     return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
 
 
@@ -82,7 +83,7 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
         refuse_irregular(folder / name)
     if not record.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UserError(f"{folder} holds something else than a learning curve: choose another --run")
+            raise UserError(f"{folder} holds something other than a learning curve: choose another --run")
     # With no part trained yet, as after flags that training refused, nothing is lost.
     elif any(path.is_dir() for path in folder.iterdir()):
         try:

@@ -101,7 +101,7 @@ def alphabet(text: str) -> str:
         raise ValueError(f"the control character U+{ord(character):04X} cannot be in an alphabet")
     if len(set(characters)) < len(characters):
         double = next(character for character in characters if characters.count(character) > 1)
-        raise ValueError(f"the character {double!r} is in the alphabet twice; a character may be there only once")
+        raise ValueError(f"the character {double!r} is in the alphabet twice; write each character once")
     return "".join(characters)
 
 
@@ -168,7 +168,9 @@ def numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
         with contextlib.suppress(ValueError, OSError):
             found = {character or PADDING: number for number, character in dictionary(Path(text)).items()}
     if outside := sorted(used - found.keys()):
-        raise UserError(f"labels hold {' '.join(outside)}, which --alphabet {text} does not: add or mend them")
+        raise UserError(
+            f"labels hold {' '.join(outside)}, which --alphabet {text} does not: add them, or correct the labels"
+        )
     return {**found, PADDING: found.get(PADDING, max(found.values(), default=-1) + 1)}
 
 
@@ -194,7 +196,7 @@ def _counted(lines: list[str]) -> list[tuple[str, float]] | None:
     if odd:
         number, line = odd[0]
         raise ValueError(
-            f"line {number} of the file is {_quoted(line)}; where frequencies are given, each line is a character, "
+            f"line {number} of the file is {_quoted(line)}; in a file with frequencies, each line is a character, "
             "a tab and a number above 0"
         )
     return [(left, _positive(right)) for _, _, left, right in rows]
@@ -233,7 +235,7 @@ def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, st
         if number is not None:
             if number in lines_of_ids:
                 raise ValueError(
-                    f"the id {number} stands in lines {lines_of_ids[number]} and {line_number} of the file; "
+                    f"the id {number} is in lines {lines_of_ids[number]} and {line_number} of the file; "
                     "each character needs its own"
                 )
             lines_of_ids[number] = line_number
@@ -266,7 +268,7 @@ def fraction(text: str) -> float | None:
     except ValueError:
         return None
     if not 0 < number < 1:
-        raise ValueError("a fraction lies between 0 and 1; or give a folder or a list")
+        raise ValueError("give a fraction between 0 and 1, or a folder or a list")
     return number
 
 
@@ -274,7 +276,7 @@ def parts(text: str) -> list[int]:
     """`50,100,200` -> [50, 100, 200]. Raises ValueError for what does not rise."""
     numbers = [int(number) if number.strip().isdecimal() else 0 for number in text.split(",")]
     if numbers[0] < 1 or any(after <= before for before, after in itertools.pairwise(numbers)):
-        raise ValueError("growing numbers, separated by commas, such as 50,100,200")
+        raise ValueError("give growing numbers, separated by commas, such as 50,100,200")
     return numbers
 
 

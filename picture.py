@@ -182,7 +182,8 @@ def decode(source: Any, channels: int, options: Options = USUAL) -> Decoded:
     except MemoryError:
         raise UnreadablePicture(NO_MEMORY) from None
     raise UnreadablePicture(
-        f"a {type(source).__name__} is no picture: give a path, the bytes of a file, an open file or an array of uint8"
+        f"a {type(source).__name__} is not a picture: give a path, the bytes of a file, an open file or an array of "
+        "uint8"
     )
 
 
@@ -301,11 +302,13 @@ def _content(file: Any, options: Options) -> bytes:
     except (OSError, ValueError, TypeError) as error:  # closed, or opened to be written
         raise UnreadablePicture(f"a file that cannot be read ({error}): open it again with open(path, 'rb')") from None
     if isinstance(data, str):
-        raise UnreadablePicture("a file opened as text: open it with open(path, 'rb')")
+        raise UnreadablePicture("a file opened in text mode: open it with open(path, 'rb')")
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise UnreadablePicture(f"a {type(file).__name__} that gives no bytes: give a path or the bytes of a file")
+        raise UnreadablePicture(
+            f"a {type(file).__name__} that does not return bytes: give a path or the bytes of a file"
+        )
     if not data:
-        raise UnreadablePicture("zero bytes: a file that was read before is at its end, go back with seek(0)")
+        raise UnreadablePicture("zero bytes: the file is at its end; go back with seek(0)")
     return _bounded(bytes(data), options)
 
 
@@ -517,7 +520,7 @@ def _by_pillow(data: bytes, found: Header, frame: int, channels: int, options: O
         with pillow.open(io.BytesIO(data), formats=(found.kind,)) as opened:
             if frame:
                 if found.kind != "TIFF" and frame * opened.width * opened.height > FRAME_PIXELS:
-                    raise UnreadablePicture(f"frame {frame + 1:,} comes after too many others to be read")
+                    raise UnreadablePicture(f"frame {frame + 1:,} comes after too many others")
                 opened.seek(frame)
             _check_size(*opened.size, options)
             opened.load()
@@ -563,7 +566,7 @@ def _named(text: str) -> str | None:
     if scheme := re.match(r"([a-z][a-z0-9+]{1,9})://", text, re.IGNORECASE):
         if scheme[1].lower() == "file":
             return "a file: URL: give the path without file://"
-        return f"an {scheme[1].lower()} address, and nothing is fetched: download it, then give the file or its bytes"
+        return f"an {scheme[1].lower()} address, which is not fetched: download it, then give the file or its bytes"
     if text.startswith(_BASE64) and re.fullmatch(r"[A-Za-z0-9+/=\s]{32,}", text):
         return "base64, not a path or picture: give base64.b64decode(text)"
     return None
@@ -581,7 +584,7 @@ def _of_pillow(image: Any, channels: int) -> Image:
         image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         # Nothing says what is white.
-        raise UnreadablePicture("its samples are fractions: save it with 8 or 16 bits")
+        raise UnreadablePicture("it has floating-point samples: save it with 8 or 16 bits")
 
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
 
@@ -675,7 +678,7 @@ def _checked(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise UnreadablePicture(f"{found} has its channels first: give array.transpose(1, 2, 0)")
     if not image.size or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise UnreadablePicture(
-            f"{found} is no picture: give uint8 (height, width), or (height, width, channels) with 1, 3 or 4 of them"
+            f"{found} is not a picture: give uint8 (height, width), or (height, width, channels) with 1, 3 or 4 of them"
         )
     if image.dtype in (np.uint8, np.uint16):
         return image
@@ -685,7 +688,7 @@ def _checked(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         how = "array.astype(np.uint8)"
     else:
         how = "it scaled to 0 to 255, as uint8"
-    raise UnreadablePicture(f"{found} is no picture: give {how}")
+    raise UnreadablePicture(f"{found} is not a picture: give {how}")
 
 
 def convert(image: npt.NDArray[np.uint8], channels: int) -> Image:

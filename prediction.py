@@ -65,7 +65,7 @@ def main(parameters: PredictionParameters) -> int:
     first = next(samples, None)
     if first is None:
         places = ", ".join("what came on stdin" if path == "-" else path for path in parameters.paths)
-        raise UserError(f"no pictures in {places}: give pictures, or folders or lists that hold some")
+        raise UserError(f"no pictures in {places}: give pictures, or folders or lists with pictures")
 
     rows: list[tables.Row] = []
     read = unreadable = missing = empty = rejected = unproven = far = 0
@@ -136,8 +136,8 @@ def main(parameters: PredictionParameters) -> int:
         if unreadable and not (read or interrupted):
             # What an earlier call has written stays.
             which = f"none of the {unreadable:,} pictures" if unreadable > 1 else "the only picture"
-            remedy = "say with --root in which folder the paths start" if missing == unreadable else "give others"
-            raise UserError(f"{which} could {'' if unreadable > 1 else 'not '}be read, as said above: {remedy}")
+            remedy = "say with --root where the paths start" if missing == unreadable else "give others"
+            raise UserError(f"{which} could {'' if unreadable > 1 else 'not '}be read, for the reasons above: {remedy}")
         if plot:
             shown = rows[:PLOTTED]
             wrong = [index for index, row in enumerate(shown) if row.correct is False]
@@ -148,15 +148,15 @@ def main(parameters: PredictionParameters) -> int:
     if read:
         warn(f"{read:,} picture{'s' * (read != 1)} in {seconds:.2f} s, {1000 * seconds / read:.1f} ms each")
     if empty:
-        warn(f"{empty:,} of them came out empty, with probability 0: no text was found in them")
+        warn(f"{empty:,} of them have no text: they are read as empty, with probability 0")
     if far:
         warn(crops_expected(reader.card, parameters.model, far, first_far))
     for remark in remarks.sentences():
         warn(remark)
     if rejected:
-        warn(f"{rejected:,} of them rejected: nothing read, or with a probability under {least:g}")
+        warn(f"{rejected:,} of them rejected: read as empty, or with a probability below {least:g}")
     if unproven:
-        warn(f"{unproven:,} of them are not proven to be the most probable allowed text (docs/reading.md says why)")
+        warn(f"{unproven:,} of them may not be the most probable allowed text (see docs/reading.md)")
     if unreadable:
         warn(f"{unreadable:,} picture{'s' * (unreadable != 1)} could not be read, for the reasons above")
     labelled = [row for row in rows if row.truth]

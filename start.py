@@ -53,10 +53,10 @@ def main() -> int:
         say(f"error: {error}")
         return 2
     except KeyboardInterrupt:
-        say("interrupted: the same command goes on where this one stopped")
+        say("interrupted: run the same command again to continue")
         return 130
     except OSError as error:
-        say(f"error: {error.filename or ENVIRONMENT}: {error.strerror or error}; mend that and run it again")
+        say(f"error: {error.filename or ENVIRONMENT}: {error.strerror or error}; correct that and run it again")
         return 2
     failed = [command for command, code in codes.items() if code]
     if test:
@@ -78,7 +78,7 @@ def set_up(lock: Path) -> None:
                 raise SetUpError(
                     f"{ENVIRONMENT} holds {found} and was not made by this script: move it away, then run it again"
                 )
-            say(f"{ENVIRONMENT.name} holds {found}: making it anew")
+            say(f"{ENVIRONMENT.name} holds {found}: creating it again")
         make_environment()
     wanted = requirements(lock)
     if wanted <= requirements(INSTALLED):

@@ -61,7 +61,7 @@ def main(parameters: TrainingParameters) -> int:
 
     drawn = parameter.generated(parameters.data)
     if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
-        raise UserError("--curriculum needs pictures that can be drawn harder: take --data generate:line")
+        raise UserError("--curriculum needs pictures with a --difficulty: give --data generate:line or generate:plate")
     if drawn:
         labels, sizes = preview(drawn)
         aspect, hues = float(np.median(sizes[:, 0] / sizes[:, 1])), 1.0
@@ -106,8 +106,8 @@ def main(parameters: TrainingParameters) -> int:
     )
     if len(validation.rows) < FEW_TO_VALIDATE:
         folder.log(
-            f"only {len(validation.rows)} validation pictures choose the best epoch, almost by chance: give more with "
-            "--validation"
+            f"only {len(validation.rows)} validation pictures: the choice of the best epoch is almost random, so "
+            "give more with --validation"
         )
     if finished:
         folder.log(
@@ -158,16 +158,18 @@ def drawn_feeds(
 
     part = notation.fraction(parameters.validation)
     if part is None:
-        raise UserError(f"--validation {parameters.validation}: drawn pictures validate themselves; give a part, 0.1")
+        raise UserError(f"--validation {parameters.validation}: with drawn pictures, give a part of them, such as 0.1")
     if parameters.augmentation and not parameters.resume:
-        raise UserError(f"--augmentation {parameters.augmentation:g}: drawn pictures vary by themselves; leave it out")
+        raise UserError(f"--augmentation {parameters.augmentation:g}: drawn pictures are not augmented; leave it out")
     if parameters.workers is not None:
         raise UserError(
             f"--workers {parameters.workers}: drawn pictures have workers of their own; leave it out, or write --data "
             f"'{parameters.data} --workers {parameters.workers or 1}'"
         )
     if unknown := sorted(set().union(*labels) - set(card.alphabet)):
-        raise UserError(f"--alphabet lacks {' '.join(unknown)}, which are drawn: add them, or leave the flag out")
+        raise UserError(
+            f"--alphabet lacks {' '.join(unknown)}, which the pictures show: add them, or leave the flag out"
+        )
     # Where the width follows the text, each picture is asked as it is drawn; so are the texts that are not known yet.
     complaints = (too_long(label, 0, 0) for label in labels if card.width is not None)
     if complaint := next(filter(None, complaints), None):

@@ -70,7 +70,7 @@ class Report:
     def _remedy(self) -> str:
         # Only lists name files that are not there.
         if self.unreadable and all(reason == MISSING for _, reason in self.unreadable):
-            return "say with --root in which folder the paths of the list start"
+            return "say with --root where the paths of the list start"
         return "check the path and the files"
 
     def _first_reason(self) -> str:

@@ -84,7 +84,7 @@ def convert(parameters: ConvertParameters) -> int:
     counts = " and ".join(f"{len(rows):,} in {title}" for title, rows in parts.items() if parameters.validation)
     warn(f"{parameters.out}: {len(contents):,} pictures" + (f", {counts}" if counts else ""))
     if unlabelled := sum(not label for label in contents.labels):
-        warn(f"{unlabelled:,} of them without a label, which no training takes")
+        warn(f"{unlabelled:,} of them have no label and cannot be trained on")
     data, *validation = (shlex.quote(min(os.path.relpath(path), str(path), key=len)) for path in made.values())
     warn(f"next: python training.py --data {data}" + "".join(f" --validation {path}" for path in validation))
     return console.SOME_UNREADABLE if contents.unreadable else console.ALL_DONE
@@ -93,13 +93,15 @@ def convert(parameters: ConvertParameters) -> int:
 def _refuse_to_overwrite(out: Path, source: Path) -> None:
     """Raises UserError unless `out` is free, empty, or as an earlier call has left it."""
     if os.path.lexists(out) and not out.is_dir():
-        raise UserError(f"{out} is a file, which would be replaced by a folder: choose another name")
+        raise UserError(f"{out} is a file: choose another name for the folder")
     if out in (source.absolute(), *source.absolute().parents) and out.is_dir():
         raise UserError(f"{source} is in {out}, which would be replaced: choose another folder")
     if source.is_dir() and source.absolute() in out.parents:
         raise UserError(f"{out} is in {source}, whose pictures would be joined by their copies: choose another folder")
     if out.is_dir() and any(out.iterdir()) and not _is_untouched(out):
-        raise UserError(f"{out} is not empty, and not as convert has left it: choose another folder, or remove it")
+        raise UserError(
+            f"{out} is not empty, and has changed since convert wrote it: choose another folder, or remove it"
+        )
 
 
 def _is_untouched(out: Path) -> bool:
@@ -115,8 +117,8 @@ def _refuse_labels(contents: Contents, writer: Writer, form: str) -> None:
     for name, label in zip(contents.names, map(str, contents.labels), strict=True):
         if why := writer.cannot_hold(label):
             raise UserError(
-                f"the label of {short(str(name))}, {short(label)!r}, {why}: take another form than {form}, "
-                "or mend the label"
+                f"the label of {short(str(name))}, {short(label)!r}, {why}: use another form than {form}, or correct "
+                "the label"
             )
 
 
@@ -148,7 +150,7 @@ def _pictures(
         try:
             data, suffix = _in_format(sample.path, formats, options)
         except picture.UnreadablePicture as error:
-            raise UserError(f"{sample.path} changed while it was read ({error}): begin again") from None
+            raise UserError(f"{sample.path} changed while it was read ({error}): run the command again") from None
         return Picture(sample.name, sample.label, data, suffix, int(widths[place]))
 
     for made in in_order(picture_of, range(len(rows))):
@@ -169,8 +171,8 @@ def _in_format(path: str, formats: tuple[str, ...], options: picture.Options) ->
     if not written:
         height, width = image.shape[:2]
         raise UserError(
-            f"{path} has {width}x{height} pixels, more than a {target} can have, which this form needs: "
-            "take another form, or leave it out"
+            f"{path} has {width}x{height} pixels, more than the {target} of this form can have: use another form, or "
+            "leave the picture out"
         )
     return encoded.tobytes(), target
 

@@ -78,7 +78,7 @@ def _same_label(contents: Contents) -> str | None:
     if count < 2 * _FEW or count < part * len(different):
         return None
     return (
-        f"{count:,} of {len(different):,} different pictures have the label {short(label)}: if they read otherwise, "
+        f"{count:,} of {len(different):,} different pictures have the label {short(label)}: if they show other texts, "
         f"{_TEACH}"
     )
 
@@ -88,7 +88,7 @@ def _identifiers(labels: list[str]) -> str | None:
         return None
     for pattern in (_UUID, _HEX, _MIXED):
         if sum(bool(pattern.fullmatch(label)) for label in labels) >= 0.8 * len(labels):
-            return f"labels such as {short(labels[0])} look like identifiers, each there once: if they are, {_TEACH}"
+            return f"labels such as {short(labels[0])} look like identifiers, each used once: if they are, {_TEACH}"
     return None
 
 
@@ -164,8 +164,8 @@ def _characters(labels: list[str]) -> str | None:
     if len(seen) < 64 or 2 * rare < len(seen) or len(seen) < len(labels):
         return None
     return (
-        f"{len(labels):,} labels hold {len(seen):,} different characters, {rare:,} of them once or twice, which no "
-        "network learns: look whether these are the labels, or add pictures"
+        f"{len(labels):,} labels hold {len(seen):,} different characters, {rare:,} of them once or twice, which is too "
+        "few to learn: check that these are the labels, or add pictures"
     )
 
 
@@ -187,7 +187,7 @@ def _misread(labels: list[str]) -> str | None:
     label, meant = found[0]
     return (
         f"{len(found):,} labels look as if UTF-8 had been read as another encoding, such as {short(label)}, which may "
-        f"be {short(meant)}: save the list again from where it is shown right"
+        f"be {short(meant)}: save the list again from a program that shows it correctly"
     )
 
 
@@ -197,7 +197,8 @@ def _padded(known: list[tuple[str, str]]) -> str | None:
         return None
     return (
         f"{len(found):,} labels begin or end with white space ({', '.join(map(short, found[:3]))}"
-        f"{', …' if len(found) > 3 else ''}), which becomes a character of the alphabet: mend them if it is not meant"
+        f"{', …' if len(found) > 3 else ''}), which becomes a character of the alphabet: correct them if that is not "
+        "intended"
     )
 
 
@@ -211,5 +212,5 @@ def _spaces(labels: list[str]) -> str | None:
         return None
     return (
         f"{sum(odd.values()):,} labels hold {' and '.join(map(shown, sorted(odd)))}, which looks like a space and "
-        "becomes a character of its own: write a space if that is meant"
+        "becomes a character of its own: write a space if that is intended"
     )

@@ -41,7 +41,7 @@ def gallery_file(
     suffix, pixel = Path(path).suffix, np.zeros((1, 1, 3), np.uint8)
     # Some writers take no colours.
     if not suffix or not cv2.haveImageWriter(f"x{suffix}") or not cv2.imencode(suffix, pixel)[0]:
-        raise UserError(f"{path} has no suffix of a picture: give a name such as sheet.png or sheet.jpg")
+        raise UserError(f"{path} does not end like a picture: give a name such as sheet.png or sheet.jpg")
     with atomic(path) as file:
         file.touch()
 

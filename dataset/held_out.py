@@ -40,9 +40,12 @@ def held_out(
         digests = {picture.digest for picture in tested}
         others = [picture for picture in pictures if picture.digest not in digests]
         if len(others) < len(pictures):
-            warn(f"{len(pictures) - len(others):,} pictures of --data are in --test, too: they are not trained on")
+            warn(
+                f"{len(pictures) - len(others):,} pictures of --data are also in --test: they are left out of the "
+                "training"
+            )
         if not others:
-            raise UserError(f"all pictures in {data} are in {test}, too: give others to one flag")
+            raise UserError(f"all pictures in {data} are also in {test}: give other pictures to one flag")
         return others, tested, unreadable + more_unreadable
     border = round(part * len(pictures))
     # The same picture twice does not stand on both sides.

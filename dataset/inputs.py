@@ -76,11 +76,10 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
                     f"{flag} {output}: that is the name of a picture, and {flag} writes text: give the file first"
                 )
             if os.path.exists(output) and any(Path(place).is_relative_to(folder) for folder in read):
-                raise UserError(f"{flag} {output} is there, among the pictures that are read: give it another name")
+                raise UserError(f"{flag} {output} is one of the pictures in the folder: give it another name")
         if flag == "--icdar" and os.path.dirname(place) in folders:
             raise UserError(
-                f"{flag} {output} would lie among the pictures that are read, and be taken for their labels: choose "
-                "another folder"
+                f"{flag} {output} would be among the pictures, and later be read as their labels: choose another folder"
             )
         taken[place] = f"what {flag} writes"
 
@@ -146,7 +145,7 @@ def _lines(stdin: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(parts):
         # Bytes that are not UTF-8 come as halves of surrogate pairs.
         if not number and line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
-            raise UserError("what comes on stdin is UTF-16: write it in UTF-8, or give the paths as a list in a file")
+            raise UserError("stdin is UTF-16: write UTF-8, or give the paths as a list in a file")
         line = line if number else line.removeprefix("\ufeff")
         if "\0" in line:
             yield from _between_nuls(chain([line], parts))

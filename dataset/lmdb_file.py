@@ -142,7 +142,7 @@ class DataFile:
             raise Damaged(f"has no page {number}")
         data = self._read(number * self._page_size, _HEADER.size + size)
         if len(data) < _HEADER.size + size:
-            raise Damaged("is cut short")
+            raise Damaged("is truncated")
         found, _, kind, low, high = _HEADER.unpack_from(data)
         if found != number or not kind & _OVERFLOW or (low | high << 16) * self._page_size < len(data):
             raise Damaged(f"is damaged at page {number}")

@@ -152,7 +152,7 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield place, data
                 place, number = place + len(data) + 16, number + 1
         except Fault as fault:
-            raise UserError(f"{path}, record {number} {fault}: copy or make the file again") from None
+            raise UserError(f"{path}, record {number} {fault}: copy or write the file again") from None
         except OSError as error:
             raise UserError(f"{path}, record {number} cannot be read ({error.strerror}): copy the file again") from None
 
@@ -180,12 +180,12 @@ def _record(file: BinaryIO, left: int) -> bytes | None:
     if not head:
         return None
     if len(head) < 12:
-        raise Fault("is cut short")
+        raise Fault("is truncated")
     length, checksum = struct.unpack("<QI", head)
     if _masked_crc(head[:8]) != checksum:
-        raise Fault("has no right checksum of its length: the file is damaged, or no TFRecord file")
+        raise Fault("has a wrong checksum of its length: the file is damaged, or not a TFRecord file")
     if length + 16 > left:
-        raise Fault("is cut short")
+        raise Fault("is truncated")
     if length > LARGEST:
         raise Fault(f"has {length:,} bytes, more than {LARGEST:,}")
     data = file.read(length)
@@ -201,7 +201,7 @@ def write(path: Path, data: Iterable[bytes]) -> None:
             if len(record) > LARGEST:
                 raise UserError(
                     f"{path.name}, record {number} would have {len(record):,} bytes, more than {LARGEST:,}: "
-                    "leave its picture out, or take another form"
+                    "leave its picture out, or use another form"
                 )
             head = struct.pack("<Q", len(record))
             file.write(head + struct.pack("<I", _masked_crc(head)))

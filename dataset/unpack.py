@@ -88,7 +88,7 @@ class _Budget:
         self._taken += count
         if self._taken > self.limit:
             raise UserError(
-                f"{self._archive} unpacks to more than {self.limit:,} bytes: if it is to be trusted, allow more with "
+                f"{self._archive} unpacks to more than {self.limit:,} bytes: if you trust it, allow more with "
                 "--max-size, such as 50GB"
             )
 
@@ -100,7 +100,7 @@ def unpack(parameters: UnpackParameters) -> int:
     if not archive.exists():
         raise UserError(f"{archive} does not exist: give an archive, such as mjsynth.tar.gz")
     if not archive.is_file():
-        raise UserError(f"{archive} is no file: give an archive, such as mjsynth.tar.gz")
+        raise UserError(f"{archive} is not a file: give an archive, such as mjsynth.tar.gz")
     if parameters.max_size:
         limit = notation.byte_count(parameters.max_size)
     else:
@@ -126,13 +126,13 @@ def unpack(parameters: UnpackParameters) -> int:
         raise UserError(
             (
                 f"{archive} cannot be unpacked beyond its first {found:,} file{'s' if found > 1 else ''} ({error}): "
-                "it is damaged or cut short; get it again"
+                "it is damaged or truncated; download it again"
             )
             if found
-            else f"{archive} is not a tar or zip archive, or it is damaged ({error}): get it again"
+            else f"{archive} is not a tar or zip archive, or it is damaged ({error}): download it again"
         ) from None
     if not new + there:
-        raise UserError(f"{archive} holds no files: is it the archive that was meant?")
+        raise UserError(f"{archive} holds no files: check that it is the right archive")
     warn(f"{out}: {new:,} file{'' if new == 1 else 's'} unpacked" + (f"; {there:,} were there" if there else ""))
     warn(f"next: python -m dataset {shlex.quote(str(_content(out)))}")
     return console.ALL_DONE
@@ -160,7 +160,7 @@ def _members(file: BinaryIO, archive: Path, budget: _Budget, encoding: str | Non
         members = _zip(file, archive, budget, encoding) if start[:2] == b"PK" else _tar(file, start, budget, encoding)
         for count, member in enumerate(members):
             if count >= _MOST_MEMBERS:
-                raise UserError(f"{archive} holds more than {_MOST_MEMBERS:,} files: unpack it with other means")
+                raise UserError(f"{archive} holds more than {_MOST_MEMBERS:,} files: unpack it with another program")
             if member is not None:
                 yield member
     except (UserError, _Damage):
@@ -189,14 +189,16 @@ def _tar(file: BinaryIO, start: bytes, budget: _Budget, encoding: str | None) ->
                 yield None
                 continue
             if not (info.isfile() or info.issym() or info.islnk()):
-                raise UserError(f"{file.name}: {_short(info.name)} is a device or pipe: this is no archive of pictures")
+                raise UserError(
+                    f"{file.name}: {_short(info.name)} is a device or pipe: this is not an archive of pictures"
+                )
             link = None
             if info.islnk():
                 link = info.linkname
             elif info.issym():
                 if info.linkname.startswith("/"):
                     raise UserError(
-                        f"{file.name}: {_short(info.name)} links to {_short(info.linkname)}, outside of the folder"
+                        f"{file.name}: {_short(info.name)} links to {_short(info.linkname)}, outside the folder"
                     )
                 link = os.path.normpath(os.path.join(os.path.dirname(info.name), info.linkname)).replace(os.sep, "/")
             yield _Member(info.name, lambda info=info: archive.extractfile(info), link)  # type: ignore[misc]
@@ -257,7 +259,7 @@ def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> I
         found = archive.infolist()
         for name, info in zip(names := _names(path, found, encoding), found, strict=True):
             if info.flag_bits & _ENCRYPTED:
-                raise UserError(f"{path}: {_short(name)} is encrypted: unpack it with its password by other means")
+                raise UserError(f"{path}: {_short(name)} is encrypted: unpack it with its password in another program")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 # Python's readers of bzip2 and LZMA unpack four kilobytes at a time, whatever becomes of them.
                 raise UserError(
@@ -275,7 +277,7 @@ def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> I
                 yield None
                 continue
             if kind not in (0, stat.S_IFREG):
-                raise UserError(f"{path}: {_short(name)} is a link or device: this is no archive of pictures")
+                raise UserError(f"{path}: {_short(name)} is a link or device: this is not an archive of pictures")
             yield _Member(name, lambda info=info: archive.open(info), None)  # type: ignore[misc]
 
 
@@ -313,7 +315,7 @@ def _refuse_undecoded(archive: Path, name: str, encoding: str | None) -> None:
         name.encode()
     except UnicodeEncodeError:
         _decoded(archive, [name.encode(encoding or "utf-8", "surrogateescape")], encoding)
-        raise UserError(f"{archive}: {_short(name)!r} is no name: this archive is not to be trusted") from None
+        raise UserError(f"{archive}: {_short(name)!r} is no name: do not trust this archive") from None
 
 
 def _decoded(archive: Path, names: list[bytes], encoding: str | None) -> list[str]:
@@ -323,15 +325,15 @@ def _decoded(archive: Path, names: list[bytes], encoding: str | None) -> list[st
     except UnicodeDecodeError as error:
         wrong = bytes(error.object)
     if len(wrong) > _LONGEST_NAME:
-        raise UserError(f"{archive}: a name has {len(wrong):,} bytes: this is no archive of pictures")
+        raise UserError(f"{archive}: a name has {len(wrong):,} bytes: this is not an archive of pictures")
     readings = []
     for other in _ENCODINGS:
         with contextlib.suppress(UnicodeDecodeError):
             for name in names:
                 name.decode(other)
-            readings.append(f"--names {other} makes it {wrong.decode(other)!r}")
+            readings.append(f"--names {other} gives {wrong.decode(other)!r}")
     raise UserError(
-        f"{archive}: the name {wrong!r} is not {encoding or 'UTF-8'}: say with --names how names are encoded; "
+        f"{archive}: the name {wrong!r} is not {encoding or 'UTF-8'}: give the encoding of the names with --names; "
         + ", ".join(readings[:4])
     )
 
@@ -340,12 +342,12 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
     """A member's name as a relative path. Raises UserError when it leads out of the folder, on any system."""
     parts = re.split(r"[/\\]", name)
     if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
-        raise UserError(f"{archive}: {_short(name)!r} leads out of the folder: this archive is not to be trusted")
+        raise UserError(f"{archive}: {_short(name)!r} leads out of the folder: do not trust this archive")
     kept = [part for part in name.split("/") if part not in ("", ".")]
     if len(name) > _LONGEST_NAME or len(kept) > _DEEPEST_NAME:
         raise UserError(
             f"{archive}: the name {_short(name)!r} has {len(name):,} characters in {len(kept):,} parts, more than "
-            f"{_LONGEST_NAME:,} in {_DEEPEST_NAME}: this is no archive of pictures"
+            f"{_LONGEST_NAME:,} in {_DEEPEST_NAME}: this is not an archive of pictures"
         )
     if _WINDOWS and (odd := next((part for part in kept if not _fits_windows(part)), None)):
         # Windows would write to a device, or drop what is at the end and join files.
@@ -377,7 +379,8 @@ def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Bud
         source = out / _inside(archive, member.link)
         if not source.is_file() or source.is_symlink():
             raise UserError(
-                f"{archive}: {_short(member.name)} links to {_short(member.link)}, which is no file before it in there"
+                f"{archive}: {_short(member.name)} links to {_short(member.link)}, which is not a file before it in "
+                "the archive"
             )
         budget.take(source.stat().st_size)
         if target.is_file():
@@ -423,7 +426,7 @@ def _refuse_others(archive: Path, target: Path, same: bool) -> None:
     if not same:
         raise UserError(
             f"{target} is in the way of a file of {archive} with other content: move it, or unpack into another "
-            "folder; if the archive holds the name twice, get another archive"
+            "folder; if the archive has the name twice, use another archive"
         )
 
 

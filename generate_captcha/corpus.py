@@ -181,7 +181,7 @@ def _claim(out: Path, style: Style) -> None:
             raise UserError(f"{out} holds a corpus made with another {were}: give the same flags or another --out")
     elif out.is_dir() and _holds_files(out):
         raise UserError(
-            f"{out} holds files but no {CORPUS_RECORD}, so they are not of this command: "
+            f"{out} holds files but no {CORPUS_RECORD}, so they are not from this command: "
             "empty it or choose another --out"
         )
     else:
@@ -198,7 +198,7 @@ def _read_about(path: Path) -> dict[str, Any]:
     except ValueError as error:
         reason = str(error)
     raise UserError(
-        f"{path} does not say how the corpus was made ({reason}): put back the file as it was, or choose another --out"
+        f"{path} does not say how the corpus was made ({reason}): restore the file, or choose another --out"
     )
 
 
@@ -239,7 +239,7 @@ def _there(out: Path, count: int) -> bytearray:
                 index = int(found[1])
                 if index < count and str(_folder(out, index)) == folder:
                     if not entry.is_file():
-                        raise UserError(f"{entry.path} is no file, but has the name of a picture: remove it")
+                        raise UserError(f"{entry.path} is not a file, but has the name of a picture: remove it")
                     there[index] = entry.stat().st_size > 0
     return there
 
@@ -309,8 +309,8 @@ def _reports(team: dict[connection.Connection, multiprocessing.process.BaseProce
                 team[reports].join()
                 if team[reports].exitcode:
                     raise UserError(
-                        "a drawing process was killed from outside, perhaps for want of memory: "
-                        "the same command with fewer --workers goes on"
+                        "a drawing process was killed, perhaps because memory ran out: run the same command with "
+                        "fewer --workers to continue"
                     ) from None
                 continue
             if isinstance(report, BaseException):

@@ -124,7 +124,7 @@ class Drawn:
         while reasons := self._reasons(drawn):
             first = next(iter(reasons.values()))
             if not self._told:
-                warn(f"drawn anew, like all others that do not fit: {first}")
+                warn(f"left out, and another text drawn, as for all texts that do not fit: {first}")
                 self._told = True
             if attempt == ATTEMPTS:
                 raise UserError(first)

@@ -72,8 +72,8 @@ def choose(folder: str | None, names: Sequence[str], alphabet: str, *, any_: boo
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             error = UserError(
                 f"the font {path.name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}){more} "
-                "of the alphabet: take it out of --alphabet, or give a folder of fonts that have it with --fonts "
-                "(docs/lines.md says where they are found)"
+                "of the alphabet: remove it from --alphabet, or give fonts that have it with --fonts (docs/lines.md "
+                "says where to find them)"
             )
             if not any_ or folder is not None:
                 raise error
@@ -108,7 +108,7 @@ def brought(name: str) -> Path:
             if path.is_file():
                 return path
     raise UserError(
-        f"the font {name} is in none of the packages {', '.join(FOLDERS)}: install them again or give --fonts"
+        f"the font {name} is in none of the packages {', '.join(FOLDERS)}: install them again, or give --fonts"
     )
 
 
@@ -117,7 +117,9 @@ def _in_folder(folder: str) -> list[Path]:
         raise UserError(f"--fonts {folder}: no such folder; give a folder with .ttf, .otf or .ttc files")
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in FONT_SUFFIXES)
     if not paths:
-        raise UserError(f"--fonts {folder}: no .ttf, .otf or .ttc file in there; put some in or choose another folder")
+        raise UserError(
+            f"--fonts {folder}: no .ttf, .otf or .ttc file in this folder; add some or choose another folder"
+        )
     return paths
 
 
@@ -134,7 +136,9 @@ def characters(path: Path) -> list[set[str]]:
     except Exception as error:  # fontTools raises whatever a damaged file makes it stumble over.
         if isinstance(error, OSError) and error.filename:
             raise
-        raise UserError(f"{path} is no font that can be read ({error}): remove it or choose another --fonts") from error
+        raise UserError(
+            f"{path} is not a font that can be read ({error}): remove it or choose another --fonts"
+        ) from error
     return [has & TEX for has in found] if path.name in TEX_FONTS else found
 
 

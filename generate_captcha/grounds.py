@@ -96,7 +96,7 @@ class Pictures:
             raise UserError(f"--backgrounds {folder}: no such folder; give a folder of pictures")
         self.paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
         if not self.paths:
-            raise UserError(f"--backgrounds {folder}: no pictures in there; put some in or choose another folder")
+            raise UserError(f"--backgrounds {folder}: no pictures in this folder; add some or choose another folder")
 
     def digest(self) -> str:
         """Which pictures these are: their number, names and sizes in a word. Raises UserError for what is none."""
@@ -110,7 +110,7 @@ class Pictures:
                     f"--backgrounds: {path} is too large ({error}): make it smaller or remove it"
                 ) from error
             except Exception as error:  # Pillow raises whatever a damaged file makes it stumble over.
-                raise UserError(f"--backgrounds: {path} is no picture: remove it") from error
+                raise UserError(f"--backgrounds: {path} is not a picture: remove it") from error
         files = "\n".join(f"{path.name} {path.stat().st_size}" for path in self.paths)
         return f"{len(self.paths)} pictures sha256:{hashlib.sha256(files.encode()).hexdigest()}"
 

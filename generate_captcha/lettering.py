@@ -119,7 +119,7 @@ def faces(name: str, folder: Path, needed: str = "") -> list[Face]:
     if Path(name).suffix.lower() in FONT_SUFFIXES:
         own = folder / name
         return [Font(own if own.is_file() else fonts.brought(name))]
-    raise UserError(f"{name!r} is no face: name one of {', '.join((*ROLES, *SCRIPTS))}, or a font file")
+    raise UserError(f"{name!r} is not a face: name one of {', '.join((*ROLES, *SCRIPTS))}, or a font file")
 
 
 def lacking(face: Face, characters: Sequence[str]) -> list[str]:

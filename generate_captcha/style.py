@@ -174,8 +174,8 @@ class TextStyle(Style):
             if character.isspace() or not character.isprintable() or unicodedata.combining(character):
                 shown = "a space" if character == " " else repr(character)
                 raise UserError(
-                    f"--alphabet: {shown} cannot stand by itself in style {parameters.style}: leave it out, "
-                    "or take --style line, which sets whole lines"
+                    f"--alphabet: {shown} cannot stand by itself in style {parameters.style}: leave it out, or use "
+                    "--style line"
                 )
         return characters
 

@@ -46,7 +46,7 @@ class Texts:
         self._shortest, self._longest = shortest, longest
         self._text = _read(path)
         if not self._text.strip():
-            raise UserError(f"--text {path}: it holds no text; give a UTF-8 text file with a line of text per line")
+            raise UserError(f"--text {path}: it holds no text; give a UTF-8 text file with one text per line")
         #: The file's characters, those of `alphabet` if it was given; sorted.
         self.characters = alphabet or "".join(sorted(set(self._text) - {"\n"}))
 
@@ -85,9 +85,9 @@ def _read(path: str) -> str:
     try:
         text = bounded.read_text(path, LARGEST)
     except ValueError as error:
-        raise UserError(f"--text {path}: {error}; give a UTF-8 text file with a line of text per line") from error
+        raise UserError(f"--text {path}: {error}; give a UTF-8 text file with one text per line") from error
     except FileNotFoundError as error:
-        raise UserError(f"--text {path}: no such file; give a UTF-8 text file with a line of text per line") from error
+        raise UserError(f"--text {path}: no such file; give a UTF-8 text file with one text per line") from error
     lines = [" ".join(line.split()) for line in unicodedata.normalize("NFC", text).splitlines()]
     text = "\n".join(["", *filter(None, lines), ""])
     invisible = {

@@ -66,7 +66,7 @@ def measure(font: Font, text: str, spacing: float) -> Setting:
     if not simple(text):
         if not features.check("raqm"):
             raise UserError(
-                f"the text {text!r} needs letters that change with their neighbours, which this Pillow cannot draw: "
+                f"the text {text!r} needs letters that join or change shape, which this Pillow cannot draw: "
                 "install Pillow with Raqm, or leave such texts out"
             )
         return Setting(None, *(side / MEASURE for side in _face(font, MEASURE).getbbox(text, anchor="ls")))

@@ -19,7 +19,7 @@ class Alphabet:
         self.characters = characters
         self._numbers = {character: number for number, character in enumerate(characters, start=1)}
         if not characters or len(self._numbers) != len(characters):
-            raise ValueError(f"an alphabet has each of its characters once, not {characters!r}")
+            raise ValueError(f"an alphabet must have each character once, not {characters!r}")
 
     @property
     def classes(self) -> int:

@@ -299,7 +299,7 @@ class _Crew(_Team, Generic[Item, Made]):
     def _outcome(self) -> _Outcome[Made]:
         while True:
             if os.getpid() != self.process:
-                raise UserError("this reading was begun in another process: call read() in the process that reads")
+                raise UserError("this iterator was started in another process: call read() in the process that reads")
             there = any(worker.is_alive() for worker in self.workers)
             try:
                 return self.done.get(timeout=WATCH)

@@ -157,8 +157,8 @@ class Constraint:
         usable = [number for number, character in enumerate(alphabet, 1) if character in charset]
         if not usable:
             raise UserError(
-                f"--charset {self.charset}: the model reads none of these characters, but {shortened(alphabet)}; "
-                "take some of its own"
+                f"--charset {self.charset}: the model reads none of these characters, only {shortened(alphabet)}; "
+                "give some of those"
             )
         shape = None
         if self.lexicon is None or (self.pattern, self.length, self.charset) != (None, None, None):
@@ -605,12 +605,12 @@ def _read_texts(path: Path, alphabet: str) -> _Texts:
         strange = " ".join(sorted({repr(character) for character in text} - {repr(known) for known in alphabet}))
         raise UserError(
             f"{path}, line {first + 1}: the model cannot read {strange} in {text!r}, {len(lines):,} of "
-            f"{filled.sum():,} texts have such characters; take them out, or take a model that reads them"
+            f"{filled.sum():,} texts have such characters; remove them, or use a model that reads them"
         )
     if len(long := np.flatnonzero(ends - starts > LONGEST_TEXT)):
         raise UserError(
             f"{path}, line {long[0] + 1}: a text of {(ends - starts)[long[0]]:,} characters, more than the "
-            f"{LONGEST_TEXT:,} that are searched for: write one text per line"
+            f"{LONGEST_TEXT:,} that are allowed: write one text per line"
         )
     return _Texts(numbers, starts[filled], ends[filled])
 

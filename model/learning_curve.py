@@ -74,15 +74,15 @@ def answer(points: Sequence[Point]) -> str:
         f"with {last.pictures:,} pictures {last.exact_match:.2%} are read right (95 % interval {low:.2%} to {high:.2%})"
     )
     if last.right == last.images:
-        return f"{reached}: more test pictures would tell whether more to train on bring anything"
+        return f"{reached}: test with more pictures to see whether more training pictures help"
     learnt = [point for point in points if point.interval[1] >= LEARNT]
     if len(learnt) < 2:
-        return f"{reached}: too little is learnt to tell what more would bring; try more pictures, or more --epochs"
+        return f"{reached}: the network has learnt too little for a prediction; try more pictures, or more --epochs"
     law = fitted(learnt)
     if law.exponent < FLAT:
         return (
-            f"{reached}, no more than with fewer: more of the same kind should bring little, as far as {last.images:,} "
-            "test pictures can tell"
+            f"{reached}, no better than with fewer: more pictures of the same kind should help little, as far as "
+            f"{last.images:,} test pictures show"
         )
     more = _one_digit(last.pictures / 4)
     # From what was measured, not from where the law passes by it.

@@ -175,11 +175,11 @@ def locate(name_or_file: str, forms: Sequence[str] = FORMS) -> Path:
             f"file, a run folder, or a shipped name ({', '.join(names) or 'none yet'})"
         )
     if path.suffix == ".tflite":
-        raise UserError(f"{path} is for LiteRT, with which this kit does not read: give the .keras or .onnx file")
+        raise UserError(f"{path} is for LiteRT, which this kit does not use to read: give the .keras or .onnx file")
     if path.suffix not in FORMS:
-        raise UserError(f"{path} is no model file that this kit reads: {REMEDY}")
+        raise UserError(f"{path} is not a model file that this kit reads: {REMEDY}")
     if path.suffix not in forms:
-        raise UserError(f"{path} is made to be read with alone: give the .keras file that it was exported from")
+        raise UserError(f"{path} can only be used to read: give the .keras file that it was exported from")
     return path
 
 
@@ -206,7 +206,7 @@ def read_card(path: Path) -> Card:
     try:
         return Card.of(entry)
     except ValueError as error:
-        raise UserError(f"the {CARD_ENTRY} in {path} is damaged ({error}): train again or take another copy") from error
+        raise UserError(f"the {CARD_ENTRY} in {path} is damaged ({error}): train again or use another copy") from error
 
 
 def _entry(path: Path, name: str, largest: int) -> bytes:
@@ -220,7 +220,7 @@ def _entry(path: Path, name: str, largest: int) -> bytes:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 if len({member.filename for member in members}) < len(members):
-                    raise ValueError("an entry of it is there twice")
+                    raise ValueError("it has an entry twice")
                 member = archive.getinfo(name)
                 if member.flag_bits & 1 or member.compress_type != zipfile.ZIP_STORED:
                     raise ValueError(f"its {name} is compressed or encrypted, which this kit never does")
@@ -245,7 +245,7 @@ def _checked_size(file: BinaryIO) -> int:
     file.seek(max(0, size - 42))
     end = file.read()
     if not end[-22:].startswith(b"PK\5\6") or end.startswith(b"PK\6\7"):
-        raise ValueError("it is no zip archive, or cut short")
+        raise ValueError("it is not a zip archive, or truncated")
     entries, length = struct.unpack("<HI", end[-12:-6])
     if entries > MOST_ENTRIES or length > LARGEST_DIRECTORY:
         raise ValueError(f"it has {entries:,} entries, described in {length:,} bytes")
@@ -312,7 +312,7 @@ def _require_keras(path: Path) -> None:
             f"install it with pip install -r requirements.txt, or where it is installed, run python export.py {path} "
             f"--out {exported}, and give that file"
         )
-    raise UserError(f"reading {path} takes Keras, which is not installed: {remedy}")
+    raise UserError(f"reading {path} needs Keras, which is not installed: {remedy}")
 
 
 def _checked_onnx(path: Path, card: Card) -> bytes:
@@ -324,7 +324,7 @@ def _checked_onnx(path: Path, card: Card) -> bytes:
         if written not in (None, onnx_metadata.checksum(content)):
             raise ValueError("its network has changed since it was written")
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): export it again or take another copy") from error
+        raise UserError(f"{path} is damaged ({error}): export it again or use another copy") from error
     try:
         inputs, outputs = onnx_graph.check(content)
     except ValueError as error:
@@ -340,7 +340,7 @@ def _checked_onnx(path: Path, card: Card) -> bytes:
         if name.endswith(LOG_PROBABILITIES) and value.shape[-1:] != (classes,)
     ]
     if wrong:
-        raise UserError(f"the network in {path} is not as its card says ({wrong[0]}): export it again")
+        raise UserError(f"the network in {path} is not as its description says ({wrong[0]}): export it again")
     return content
 
 
@@ -361,7 +361,7 @@ def load(path: Path) -> tuple[Any, Card]:
         return weights_file.network(content, card), card
     except Exception as error:  # Keras and HDF5 raise whatever a damaged file makes them stumble over.
         raise UserError(
-            f"the network in {path} cannot be opened ({runtimes.reason(error)}): train again or take another copy"
+            f"the network in {path} cannot be opened ({runtimes.reason(error)}): train again or use another copy"
         ) from error
 
 
@@ -370,6 +370,6 @@ def _weights(path: Path) -> bytes:
     try:
         return _entry(path, WEIGHTS_ENTRY, LARGEST_FILE)
     except KeyError as error:
-        raise UserError(f"{path} holds no weights ({WEIGHTS_ENTRY}): train again or take another copy") from error
+        raise UserError(f"{path} holds no weights ({WEIGHTS_ENTRY}): train again or use another copy") from error
     except ValueError as error:
-        raise UserError(f"the weights in {path} are damaged ({error}): train again or take another copy") from error
+        raise UserError(f"the weights in {path} are damaged ({error}): train again or use another copy") from error

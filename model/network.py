@@ -37,7 +37,7 @@ def import_keras() -> Any:
             raise UserError("Keras is not installed: install it with pip install -r requirements.txt")
         present = [name for name in BACKENDS if find_spec(name)]
         if not present:
-            raise UserError(f"Keras has nothing to compute with: install one of {', '.join(BACKENDS)}")
+            raise UserError(f"Keras has no backend: install one of {', '.join(BACKENDS)}")
         chosen = os.environ.setdefault("KERAS_BACKEND", present[0])
         if chosen not in present:
             raise UserError(
@@ -92,7 +92,7 @@ def build(card: Card) -> Any:
         inputs.append(keras.Input((), dtype="int32", name="widths"))
     if card.preset not in backbone.presets:
         raise UserError(
-            f"--preset {card.preset}: {card.network} has {' and '.join(backbone.presets)} alone; take one of them"
+            f"--preset {card.preset}: {card.network} has {' and '.join(backbone.presets)} only; give one of them"
         )
     try:
         features = RECTIFIERS[card.rectify](Features.of_images(*inputs))
@@ -102,13 +102,11 @@ def build(card: Card) -> Any:
         raise UserError(f"{size} is too small for {card.network} {card.preset}: take a larger --size") from error
     if card.rows > 1:
         if card.width is None:
-            raise UserError("--rows 2 goes with pictures of one width: take a --size such as 192x64, or leave it out")
+            raise UserError("--rows 2 needs pictures of one width: give a --size such as 192x64, or leave it out")
         seen = seen.of_rows(card.rows)
     if card.coordinates:
         if card.width is None:
-            raise UserError(
-                "--coordinates number the columns of one width: take a --size such as 128x64, or leave it out"
-            )
+            raise UserError("--coordinates needs pictures of one width: give a --size such as 128x64, or leave it out")
         seen = seen.numbered()
     seen = sequence_of(card.network)(seen, card.preset, backbone.recurrent)
     seen = replace(seen, maps=keras.layers.Identity(name=COLUMNS)(seen.maps))

@@ -279,7 +279,7 @@ class _Check:
         if values.size != size:
             raise ValueError(f"{subject} has {values.size:,} numbers and says {size:,}")
         if dtype == "float32" and not np.isfinite(values).all():
-            raise ValueError(f"{subject} holds numbers that are none (NaN or infinity)")
+            raise ValueError(f"{subject} holds NaN or infinity")
         if dtype == "int64" and size:
             stated = math.prod(number for number in values.ravel()[:8].tolist() if number > 0)
             if np.abs(values).max() > LONGEST or values.min() < -LONGEST or stated > MOST_STATED:

@@ -29,7 +29,7 @@ LARGEST, LARGEST_FIELD, MOST_FIELDS = 1 << 30, 2 << 20, 1_000
 def read(path: Path) -> dict[str, str]:
     """The metadata of a file.
 
-    Raises ValueError for a file that is no ONNX file, is cut short, or has more in it than an export writes.
+    Raises ValueError for a file that is not an ONNX file, is cut short, or has more in it than an export writes.
     """
     with bounded.open_regular(path) as file:
         return _entries(list(_top_fields(file, os.fstat(file.fileno()).st_size)))
@@ -76,7 +76,7 @@ def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, 
         if kind == BYTES:
             length, place = varint(message, place)
         if length is None or number == 0:
-            raise ValueError("no ONNX file")
+            raise ValueError("not an ONNX file")
         if place + length > size:
             raise ValueError("it ends too early")
         yield number, kind, message[place : place + length]
@@ -96,7 +96,7 @@ def varint(message: memoryview, place: int) -> tuple[int, int]:
         found |= (byte & 0x7F) << shift
         if byte < 0x80:
             return found, place
-    raise ValueError("no ONNX file")
+    raise ValueError("not an ONNX file")
 
 
 def _check_size(size: int) -> None:
@@ -131,7 +131,7 @@ def _key(file: BinaryIO) -> tuple[int, int, int]:
     key, place = varint(ahead, 0)
     number, kind = key >> 3, key & 7
     if kind not in (VARINT, FIXED64, BYTES, FIXED32) or number == 0:
-        raise ValueError("no ONNX file")
+        raise ValueError("not an ONNX file")
     length = {FIXED64: 8, FIXED32: 4}.get(kind, 0)
     if kind == BYTES:
         length, place = varint(ahead, place)

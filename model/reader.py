@@ -131,7 +131,7 @@ class Reader:
         self._allowed = constraint.automaton(model_file.read_card(self.path).alphabet)
         run, self.card = model_file.opened(self.path)
         if head not in (None, self.card.head) and self.card.head != "joint":
-            raise UserError(f"--head {head}: {self.path} has the head {self.card.head} alone; leave --head out")
+            raise UserError(f"--head {head}: {self.path} has only the head {self.card.head}; leave --head out")
         if self.card.head == "joint" and head not in (None, self.card.reads):
             # The temperature is that of the part which read in training.
             self.card = replace(self.card, reads=head, temperature=1.0)
@@ -141,8 +141,8 @@ class Reader:
         attention = self.card.head == "attention" or (self.card.head == "joint" and self.card.reads == "attention")
         if attention and self._allowed and (fewest := self._allowed.fewest[0]) > self.card.longest:
             raise UserError(
-                f"{self.path} writes texts of {self.card.longest} characters at most, and the constraint asks for "
-                f"{fewest} at least: loosen it, or train with --longest {fewest}"
+                f"{self.path} writes at most {self.card.longest} characters, and the constraint needs at least "
+                f"{fewest}: loosen it, or train with --longest {fewest}"
             )
         self._decoding = (decoder or ("beam" if self._allowed else self.card.decoder), beam_width, top)
         #: Keras compiles the network for every shape of a batch that it has not met before; onnxruntime does not, and

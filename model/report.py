@@ -45,7 +45,7 @@ def begin(folder: Path) -> None:
     """Make the folder of a report. Raises UserError for one that holds anything but an earlier report."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / RECORD).is_file():
-        raise UserError(f"{folder} holds something else than a report: choose a folder of its own")
+        raise UserError(f"{folder} holds something other than a report: choose another folder")
 
 
 def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mapping[str, NDArray[np.uint8]]) -> Path:

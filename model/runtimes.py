@@ -123,14 +123,14 @@ def checked(run: Runtime, classes: int, path: Path) -> Runtime:
             batch = len(next(iter(inputs.values())))
             if values.ndim < 2 or (len(values), values.shape[-1]) != (batch, classes):
                 raise UserError(
-                    f"the network in {path} is not as its card says ({name} of {batch} pictures have the shape "
-                    f"{values.shape}, and there are {classes:,} classes): take another copy"
+                    f"the network in {path} is not as its description says ({name} of {batch} pictures have the shape "
+                    f"{values.shape}, and there are {classes:,} classes): use another copy"
                 )
             # The maximum is NaN where any number is.
             if values.size and not np.max(values) <= ROUNDING:
                 raise UserError(
-                    f"the network in {path} gives {name} that are none (the greatest is {np.max(values)}): train again "
-                    "or take another copy"
+                    f"the network in {path} gives {name} that are not valid (the greatest is {np.max(values)}): "
+                    "train again or use another copy"
                 )
         return found
 
@@ -174,7 +174,7 @@ def of_onnx(path: Path, content: bytes) -> Runtime:
             found: list[NDArray[Any]] = sessions[process, threads].run(list(outputs), dict(inputs))
         except Exception as error:
             raise UserError(
-                f"the network in {path} is not as its card says ({reason(error)}): export it again"
+                f"the network in {path} is not as its description says ({reason(error)}): export it again"
             ) from error
         return found
 

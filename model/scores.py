@@ -206,7 +206,7 @@ def read_labelled(reader: Reader, labelled: Sequence[Labelled], tell: bool = Tru
                 console.warn(faults[-1])
     if not read:
         absent = all(fault.endswith(f": {MISSING}") for fault in faults)
-        remedy = "say with --root in which folder the paths of the list start" if absent else "give others"
+        remedy = "say with --root where the paths of the list start" if absent else "give others"
         raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}")
     if far and tell:
         console.warn(crops_expected(reader.card, str(reader.path), len(far), far[0]))

@@ -56,5 +56,5 @@ def crops_expected(card: Card, model: str, count: int, first: str) -> str:
     heights = f"{lowest:.0f} to {highest:.0f} pixels" if round(lowest) < round(highest) else f"{highest:.0f} pixels"
     return (
         f"{count:,} picture{'s differ' if count > 1 else ' differs'} much in size or shape from those that {model} was "
-        f"trained on, about {heights} high (first: {first}): give crops that hold one text and little else"
+        f"trained on, about {heights} high (first: {first}): give crops of one text and little else"
     )

@@ -38,7 +38,7 @@ def network(content: bytes, card: Card) -> Any:
         with ThreadPoolExecutor(1) as thread:
             expected = thread.submit(_shapes, card).result()
         if misfit := _misfit({name: array.shape for name, array in arrays.items()}, expected):
-            raise ValueError(f"its arrays are not those of the network that its card describes: {misfit}")
+            raise ValueError(f"its arrays are not those of the network that it describes: {misfit}")
         with precision("float32"):
             built = build(card)
         for path, layer in _holders(built):
@@ -61,7 +61,7 @@ def _arrays(group: Any, largest: int, path: str = "", seen: set[int] | None = No
         member = group[name]
         address = h5py.h5o.get_info(member.id).addr
         if address in seen or len(seen) >= MOST_OBJECTS or path.count("/") >= DEEPEST:
-            raise ValueError(f"{subject!r} is there twice, or one of too many")
+            raise ValueError(f"{subject!r} is there twice, or too many are there")
         seen.add(address)
         if isinstance(member, h5py.Group):
             yield from _arrays(member, largest, f"{path}{name}/", seen)
@@ -80,7 +80,7 @@ def _arrays(group: Any, largest: int, path: str = "", seen: set[int] | None = No
 def _numbers(array: Any) -> NDArray[np.float32]:
     numbers: NDArray[np.float32] = array[()]
     if not np.isfinite(numbers).all():
-        raise ValueError(f"{array.name} holds numbers that are none (NaN or infinity)")
+        raise ValueError(f"{array.name} holds NaN or infinity")
     return numbers
 
 

@@ -98,7 +98,7 @@ def test_combining_and_right_to_left_labels_are_stored_composed_and_compared_so(
             noise(f"data/{label}_{number}.png")
     code, _, errors = run("training", "--data", "data", "--run", "r", *SMALL)
     assert code == console.ALL_DONE, errors
-    assert "labels run from right to left, and ctc reads from left to right: try --head attention" in errors
+    assert "labels are written from right to left, and ctc reads from left to right: try --head attention" in errors
     alphabet = model_file.read_card(Path("r/model.keras")).alphabet
     assert sorted(alphabet) == sorted(set("".join(labels.values())))
     split = json.loads(Path("r/split.json").read_text())
@@ -198,7 +198,7 @@ def test_truncated_records_are_named_by_every_command(run: Run, monkeypatch: pyt
         ("convert", "records", "copy", "--form", "csv"),
     ):
         code, _, errors = run(name, *argv)
-        assert (code, str(file) in sentence(errors), "cut short" in errors) == (console.WRONG_USE, True, True)
+        assert (code, str(file) in sentence(errors), "truncated" in errors) == (console.WRONG_USE, True, True)
     assert Path("o.csv").read_text() == "earlier"
     assert not {Path("r"), Path("s.json"), Path("copy")} & set(Path().iterdir())
 

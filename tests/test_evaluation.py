@@ -149,7 +149,7 @@ def test_labels_that_a_constraint_forbids_are_told(evaluate: Evaluate, tmp_path:
     for name, value in (("12_a.png", 12), ("3_b.png", 3)):
         level(tmp_path / "in" / name, value)
     _, _, errors = evaluate("in", "--length", "2")
-    assert "1 labels are not allowed by what is said to be known, such as 3" in errors
+    assert "1 labels do not satisfy the constraint, such as 3" in errors
 
 
 def test_follows_a_real_training_to_its_end(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_follows_a_real_training_to_its_end(tmp_path: Path) -> None:
         assert training.wait() == 0
     assert followed.returncode == 0, followed.stderr
     training_rows = json.loads((tmp_path / "r" / "split.json").read_text())["training"]
-    assert f"{len(training_rows)} of the 24 pictures were trained on" in followed.stderr
+    assert f"{len(training_rows)} of the 24 pictures were used in the training" in followed.stderr
     with (tmp_path / "r" / "history.csv").open() as file:
         best = max(
             csv.DictReader(file), key=lambda row: (float(row["exact_match"]), -float(row["character_error_rate"]))
@@ -199,9 +199,9 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
         (["unlabelled"], "no picture in unlabelled has a label"),
         (["broken"], "none of the 1 pictures can be read (first broken/"),
         (["in", "--json", "empty"], "empty is in the way"),
-        (["in", "--follow"], "--follow needs the folder of a run: captcha is none; name that of --run"),
+        (["in", "--follow"], "--follow needs a run folder, and captcha is not one"),
         (["in", "--report", "in/1.png"], "in/1.png is in the way"),
-        (["in", "--report", "in"], "in holds something else than a report: choose a folder of its own"),
+        (["in", "--report", "in"], "in holds something other than a report: choose another folder"),
     ],
 )
 def test_mistakes_end_in_one_sentence(evaluate: Evaluate, tmp_path: Path, argv: list[str], sentence: str) -> None:

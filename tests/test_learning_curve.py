@@ -104,7 +104,7 @@ def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
     arguments = ["--data", "pictures", "--test", "others", "--parts", "10,34", "--run", "curve", TRAINING]
     assert run(*arguments) == console.SOME_UNREADABLE
     errors = capsys.readouterr().err
-    assert "6 pictures of --data are in --test, too: they are not trained on" in errors
+    assert "6 pictures of --data are also in --test: they are left out of the training" in errors
     assert "left out abc_broken.png: not a picture" in errors
     assert [point["images"] for point in json.loads(Path("curve/curve.json").read_text())] == [6, 6]
     # Each part can write all characters, whatever it happens to hold.
@@ -115,8 +115,8 @@ def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--parts", "20,10"], "--parts 20,10: growing numbers"),
-        (["--parts", "10,100"], "there are 32 pictures beside 8 to test"),
+        (["--parts", "20,10"], "--parts 20,10: give growing numbers"),
+        (["--parts", "10,100"], "there are 32 pictures besides 8 to test"),
         (["--training=--run x"], "error: --training --run x: leave out --run"),
         (["--training=--data DB/train"], "leave out --data"),
         (["--training=--from 'x"], "--training --from 'x: no closing quotation"),
@@ -138,7 +138,7 @@ def test_paths_in_lists_start_from_root(data: Path, capsys: pytest.CaptureFixtur
     Path("lists/b.csv").write_text("file,label\n" + "".join(rows[30:]))
     flags = ["--data", "lists/a.csv", "--test", "lists/b.csv", "--root", "pictures", "--parts", "10,100"]
     assert run(*flags) == console.WRONG_USE
-    assert "there are 30 pictures beside 10 to test" in capsys.readouterr().err
+    assert "there are 30 pictures besides 10 to test" in capsys.readouterr().err
 
 
 def test_flags_that_training_refuses_leave_the_folder_to_mended_ones(data: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0\ta\n1\tb\n0\tc\n", "the id 0 stands in lines 1 and 3 of the file; each character needs its own"),
+        ("0\ta\n1\tb\n0\tc\n", "the id 0 is in lines 1 and 3 of the file; each character needs its own"),
         ("a\nb\n", "id<TAB>character"),
         ("", "id<TAB>character"),
         ("0\tab\n", r"line 1 of the file is '0..ab'"),
@@ -197,7 +197,7 @@ def test_gaps_in_a_dictionary_are_told_once_and_double_ids_refused(
     with pytest.raises(UserError, match=r"^--shards x: give a whole number; see --help$"):
         parameter.from_command_line(parameter.ConvertParameters, [*flags, "--shards", "x"])
     path.write_text("0\ta\n0\tb\n")
-    with pytest.raises(UserError, match=r"--alphabet .*the id 0 stands in lines 1 and 2"):
+    with pytest.raises(UserError, match=r"--alphabet .*the id 0 is in lines 1 and 2"):
         parameter.from_command_line(parameter.ConvertParameters, ["a", "b", "--form", "fsns", "--alphabet", str(path)])
     path.write_text("0\ta\n1\ta\n")
     with pytest.raises(ValueError, match="'a' is in the alphabet twice"):

@@ -134,7 +134,7 @@ def test_transparent_palette_colours_are_laid_on_white(kind: str) -> None:
 
 def test_samples_that_are_fractions_are_unreadable(tmp_path: Path) -> None:
     pillow.fromarray(np.linspace(0, 1, 200, dtype=np.float32).reshape(10, 20)).save(tmp_path / "a.tif")
-    with pytest.raises(picture.UnreadablePicture, match="its samples are fractions: save it with 8 or 16 bits"):
+    with pytest.raises(picture.UnreadablePicture, match="it has floating-point samples: save it with 8 or 16 bits"):
         picture.read(tmp_path / "a.tif", 1)
 
 
@@ -619,7 +619,7 @@ def closed() -> io.BytesIO:
     ("source", "reason"),
     [
         (closed(), "a file that cannot be read .*closed.*open it again"),
-        (io.StringIO("text"), "a file opened as text: open it with"),
+        (io.StringIO("text"), "a file opened in text mode: open it with"),
         (io.BytesIO(), r"zero bytes: .*seek\(0\)"),
         (scene() / 255.0, r"give \(array \* 255\).astype\(np.uint8\)"),
         (scene().astype(float), r"give array.astype\(np.uint8\)"),
@@ -629,9 +629,9 @@ def closed() -> io.BytesIO:
         (base64.b64encode(encoded(scene(), "PNG")).decode(), "base64, not a path.*base64.b64decode"),
         (base64.b64encode(encoded(scene(), "JPEG")), "base64, not a path.*base64.b64decode"),
         ("data:image/png;base64,iVBORw0KGgo", "a data: URL"),
-        ("https://example.org/a.png", "an https address, and nothing is fetched: download it"),
+        ("https://example.org/a.png", "an https address, which is not fetched: download it"),
         ("file:///tmp/a.png", "give the path without file://"),
-        (["a.png"], "a list is no picture"),
+        (["a.png"], "a list is not a picture"),
     ],
     ids=range(14),
 )

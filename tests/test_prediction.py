@@ -135,7 +135,7 @@ def test_unsure_readings_are_marked_as_rejected(predict: Predict, tmp_path: Path
     code, lines, errors = predict(".", "--labels", "--min-probability", "0.5", "--csv", "o.csv", "--json", "o.json")
     assert code == 0
     assert lines == ["12_a.png\t12\t0.7500\taccepted\t12\tcorrect", "21_b.png\t210\t0.2500\trejected\t21\twrong"]
-    assert "1 of them rejected: nothing read, or with a probability under 0.5" in errors
+    assert "1 of them rejected: read as empty, or with a probability below 0.5" in errors
     assert "accepted 50.00% (1) of the pictures, of which 100.00% are right" in errors
     assert (tmp_path / "o.csv").read_text().splitlines()[::2] == [
         "file,text,probability,status,truth,verdict",
@@ -158,7 +158,7 @@ def test_places_of_characters_and_what_is_not_proven_are_told(
     level(tmp_path / "in" / "1.png", 1)
     level(tmp_path / "in" / "2.png", 2)
     _, _, errors = predict("in", "--json", "o.json")
-    assert "1 of them are not proven to be the most probable allowed text" in errors
+    assert "1 of them may not be the most probable allowed text" in errors
     entries = json.loads((tmp_path / "o.json").read_text())
     assert [entry["proven"] for entry in entries] == [True, False]
     assert entries[1]["characters"] == [{"character": "2", "probability": 0.9, "left": 3, "right": 7}]
@@ -378,12 +378,12 @@ def test_where_nothing_can_be_read_there_is_nothing_to_do(predict: Predict, tmp_
     (tmp_path / "o.csv").write_text("earlier")
     code, lines, errors = predict("in", "--csv", "o.csv")
     assert (code, lines) == (console.WRONG_USE, [])
-    assert errors.splitlines()[-1] == "error: none of the 2 pictures could be read, as said above: give others"
+    assert errors.splitlines()[-1] == "error: none of the 2 pictures could be read, for the reasons above: give others"
     assert (tmp_path / "o.csv").read_text() == "earlier"
     (tmp_path / "list.csv").write_text("file,label\nA1_1.png,A1\nB2_2.png,B2\n")
     code, lines, errors = predict("list.csv")
     assert (code, lines) == (console.WRONG_USE, [])
-    assert errors.splitlines()[-1].endswith("as said above: say with --root in which folder the paths start")
+    assert errors.splitlines()[-1].endswith("for the reasons above: say with --root where the paths start")
     assert "error: the only picture could not be read" in predict("in/1.png")[2]
 
 
@@ -465,13 +465,13 @@ def test_a_plot_that_leaves_pictures_out_says_so(predict: Predict, tmp_path: Pat
         (["in", "--csv", "folder"], "folder is in the way"),
         (["in", "--json", "in/1.png/o.json"], "is in the way"),
         (["in", "--csv", "/dev/full"], "no space left to write"),
-        (["in", "--plot", "sheet"], "sheet has no suffix of a picture"),
+        (["in", "--plot", "sheet"], "sheet does not end like a picture"),
         (["in", "", "--csv", "o.csv"], "one of the paths to read is empty"),
         (["in", "--csv", ""], "--csv is empty"),
         (["list.csv", "--csv", "list.csv"], "--csv list.csv would replace what is read, list.csv"),
         (["in/1.png", "--plot", "./in/1.png"], "--plot ./in/1.png would replace what is read, in/1.png"),
-        (["in", "--plot", "in/1.png"], "--plot in/1.png is there, among the pictures that are read"),
-        (["--plot", "in/1.png", "in/2.png"], "--plot in/1.png is there, among the pictures that are read"),
+        (["in", "--plot", "in/1.png"], "--plot in/1.png is one of the pictures in the folder"),
+        (["--plot", "in/1.png", "in/2.png"], "--plot in/1.png is one of the pictures in the folder"),
         (
             ["folder", "--csv", "folder/labels.csv"],
             "--csv folder/labels.csv would replace what is read, folder/labels.",

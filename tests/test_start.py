@@ -76,7 +76,7 @@ def test_sets_up_once_reads_the_samples_and_hands_on_the_exit_code(clone: Path) 
         python.unlink()
     repaired = start(clone)
     assert repaired.returncode == 3
-    assert "making it anew" in repaired.stderr
+    assert "creating it again" in repaired.stderr
 
 
 def test_an_environment_of_somebody_else_is_left_alone(clone: Path) -> None:

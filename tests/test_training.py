@@ -90,11 +90,11 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     assert "epochs: 2," in log
     count = len(split["validation"])
     assert re.search(
-        rf"exact match \d+\.\d\d% of {count} validation pictures \(95 % interval .*% to .*%\), by which this epoch was "
-        "chosen: other pictures may be read less well",
+        rf"exact match \d+\.\d\d% of {count} validation pictures \(95 % interval .*% to .*%\), which chose this epoch: "
+        "other pictures may be read less well",
         log,
     )
-    assert f"only {count} validation pictures choose the best epoch" in log
+    assert f"only {count} validation pictures: the choice of the best epoch" in log
     readings = list(Reader("r").read(sorted(data.iterdir())))
     assert len(readings) == 40
     assert all(reading.error is None and not reading.far for reading in readings)
@@ -304,7 +304,7 @@ def test_says_when_the_network_reads_nothing(
     monkeypatch.setattr(trainer, "SILENT_STEPS", 2)
     monkeypatch.setattr(trainer, "SILENT_EPOCHS", 2)
     assert run("--data", "pictures", "--run", "r", "--epochs", "3", *SMALL, "--learning-rate", "1e-9") == 0
-    assert capsys.readouterr().err.count("still reads nothing") == 1
+    assert capsys.readouterr().err.count("all readings are still empty") == 1
     # Empty texts say nothing about the temperature of others.
     assert model_file.read_card(Path("r/model.keras")).temperature == pytest.approx(1.0)
 
@@ -332,7 +332,7 @@ def test_a_loss_that_is_no_number_ends_in_one_sentence_and_leaves_the_epochs_bef
     # Its best weights are gone: nothing goes on as if they were there.
     Path("r/model.keras").unlink()
     assert run("--resume", "--run", "r") == console.WRONG_USE
-    assert "r/model.keras, the best weights of the run, is missing: put it back" in capsys.readouterr().err
+    assert "r/model.keras, the best weights of the run, is missing: restore it" in capsys.readouterr().err
 
 
 def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -350,7 +350,7 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "empty"], r"no pictures in empty: .*python -m generate_captcha"),
         (["--data", "pictures", "--alphabet", "ab"], r"outside the alphabet: c d .*--alphabet"),
         (["--data", "pictures", "--size", "8x32"], r"too long for the network.*--size"),
-        (["--data", "pictures", "--run", "taken"], r"taken holds something already"),
+        (["--data", "pictures", "--run", "taken"], r"taken is not empty"),
         (["--data", "pictures", "--run", "taken/mine.txt"], r"taken/mine\.txt is a file: choose a folder"),
         (["--resume", "--run", "taken"], r"taken holds no run to resume"),
         (["--resume"], r"no run to resume"),
@@ -362,11 +362,11 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "unlabelled"], r"no picture in unlabelled has a label.*--label-pattern"),
         (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm small.*--size"),
         (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
-        (["--quick", "--data", "pictures"], r"--quick makes its own pictures"),
+        (["--quick", "--data", "pictures"], r"--quick generates its own pictures"),
         (["--data", "generate:line --text 'x"], r"--data generate: line --text .x: no closing quotation"),
         (["--data", "pictures", "--clip-norm", "inf"], r"--clip-norm inf: give a number that is above 0"),
         (["--data", "pictures", "--epochs", "two"], r"--epochs two: give a whole number"),
-        (["--data", "pictures", "--run", "taken", "--quick"], r"taken holds something already"),
+        (["--data", "pictures", "--run", "taken", "--quick"], r"taken is not empty"),
         (
             ["--data", "pictures", "--validation", "long", "--head", "attention", "--longest", "4"],
             r"too long .* abcdabcd is longer than the 4 .*--longest 8",
@@ -377,13 +377,16 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
             ["--data", "generate:line --length 12 --size 96x32", "--size", "32x32"],
             r"needs 1\d columns, width 32 gives 8",
         ),
-        (["--data", "generate:captcha", "--curriculum"], r"--curriculum needs pictures that can be drawn harder"),
-        (["--data", "generate:captcha --size 48x32", "--augmentation", "2"], r"--augmentation 2: drawn pictures vary"),
+        (["--data", "generate:captcha", "--curriculum"], r"--curriculum needs pictures with a --difficulty"),
+        (
+            ["--data", "generate:captcha --size 48x32", "--augmentation", "2"],
+            r"--augmentation 2: drawn pictures are not augmented",
+        ),
         (
             ["--data", "generate:captcha --size 48x32", "--workers", "3"],
             r"--workers 3: .*'generate:captcha .*--workers 3'",
         ),
-        (["--data", "generate:captcha", "--validation", "pictures"], r"drawn pictures validate themselves"),
+        (["--data", "generate:captcha", "--validation", "pictures"], r"with drawn pictures, give a part"),
         (
             ["--data", "pictures", "--network", "inception_bilstm", "--size", "autox80"],
             r"inception.*pictures of one width",
@@ -393,7 +396,10 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
             r"--coordinates needs pictures of one width",
         ),
         (["--data", "pictures", "--rows", "2", "--size", "autox32"], r"--rows needs pictures of one width"),
-        (["--data", "pictures", "--network", "crnn_bilstm", "--preset", "lite"], r"--preset lite is only for vgg networks"),
+        (
+            ["--data", "pictures", "--network", "crnn_bilstm", "--preset", "lite"],
+            r"--preset lite is only for vgg networks",
+        ),
         (["--data", "pictures", "--cell", "lstm"], r"--cell lstm is for --head attention and joint, not for ctc"),
         (["--data", "pictures", "--label-smoothing", "0"], r"--label-smoothing 0.0 is for --head attention"),
         (["--data", "pictures", "--head", "joint", "--longest", "2"], r"--longest 2 is less than the 4 characters"),

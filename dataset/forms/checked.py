@@ -111,8 +111,8 @@ class _Doubts:
         if self.boxes and 10 * self.boxes >= 9 * self.labels:
             _, label = self.lines["boxes"][0]
             raise UserError(
-                f"{path}: {self.boxes:,} of {self.labels:,} labels are numbers such as {label}, as lists of boxes "
-                "have them, not texts: cut the boxes out first, and list the pieces with their texts"
+                f"{path}: {self.boxes:,} of {self.labels:,} labels are numbers such as {label}, as in lists of "
+                "boxes, not texts: crop the boxes first, and list the crops with their texts"
             )
 
     def sentences(self) -> Iterator[str]:
@@ -127,7 +127,7 @@ class _Doubts:
                 "lost in this file, so save the list again with that column as text"
             )
         if (found := self.lines.get("date")) and 2 * len(found) < self.labels:
-            yield f"{_lines(found)}: {found[0][1]} is a date, which spreadsheets make of texts such as 1-2 or MAR1"
+            yield f"{_lines(found)}: {found[0][1]} is a date, which spreadsheets make from texts such as 1-2 or MAR1"
         found = self.lines.get("truth", [])
         if found and (len(found) == self.labels > 1 or not self.cased):
             yield f"{_lines(found)}: {found[0][1]} may be a spreadsheet's truth value instead of the text"
@@ -135,8 +135,8 @@ class _Doubts:
             yield f"{_lines(found)}: {found[0][1]} may be how a program writes an empty cell: if so, leave it empty"
         if found := self.lines.get("apostrophe"):
             yield (
-                f"{_lines(found)}: the apostrophe of {found[0][1]} may only keep a spreadsheet from making a number of "
-                "it: if so, take it out"
+                f"{_lines(found)}: the apostrophe of {found[0][1]} may only mark a text for a spreadsheet: if so, "
+                "remove it"
             )
         if self.fractions and self.fractions == self.labels:
             yield "all labels end in .0: a program has read them as fractions; write the column as text"
@@ -146,7 +146,7 @@ class _Doubts:
         if found := self.lines.get("padded"):
             yield f"{_lines(found)}: labels in quotes begin or end with white space, which the network would learn"
         if found := self.lines.get("invisible"):
-            yield f"{_lines(found)}: labels hold characters that nobody sees, such as control characters: mend them"
+            yield f"{_lines(found)}: labels hold invisible characters, such as control characters: remove them"
 
     def _lost_zeros(self) -> Iterator[str]:
         numbers = sum(self.digits.values())

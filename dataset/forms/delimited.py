@@ -87,13 +87,13 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     if file is None:
         if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():
             raise UserError(
-                f"{path}: its first line, {short(', '.join(header))}, names no columns that are known, and "
+                f"{path}: its first line, {short(', '.join(header))}, has no known column names, and "
                 f"{short(header[0])} is no picture: name them file and label, or begin with a picture"
             )
         file, label = 0, 1
         table = chain([(number, first, header)], table)
         if _printed(header):
-            tell(f"{path} holds what prediction.py printed: what was read is taken for the labels")
+            tell(f"{path} holds what prediction.py printed: the texts that were read are used as labels")
     elif columns.readings:
         tell(columns.told(path))
     for number, text, row in table:
@@ -111,8 +111,8 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
             found = row[label] if label is not None and len(row) > label and columns.counts(row) else ""
             if "\n" in row[file] or "\n" in found:
                 raise UserError(
-                    f"{path}, line {number}: a quote that opens there takes in the next line: close it, or write the "
-                    "label on one line"
+                    f"{path}, line {number}: a quote opens there and continues on the next line: close it, or write "
+                    "the label on one line"
                 )
             if is_header(row[file], found):
                 continue
@@ -146,8 +146,8 @@ def _records(path: Path, numbered: Iterable[tuple[int, str]], separator: str) ->
                 row = [each[1:-1].replace('""', '"') if _quoted(each) else each for each in row]
             if len(taken) > 1 and (_swallowed(row) or not _closed(text)):
                 raise UserError(
-                    f"{path}, line {began}: a quote opens there that is not closed on the line, and takes in the "
-                    f"{len(taken) - 1:,} lines after it: close it, or write two quotes for one that is meant"
+                    f"{path}, line {began}: a quote opens there that is not closed on the line, and swallows the "
+                    f"{len(taken) - 1:,} lines after it: close it, or write two quotes for a quote in a text"
                 )
             if len(taken) == 1 and quoting != csv.QUOTE_NONE and not _closed(text):
                 raise UserError(f"{path}, line {began}: a quote opens there that is not closed: close it")
@@ -206,10 +206,10 @@ class _Columns:
     def told(self, path: Path) -> str:
         """Where the labels of readings come from."""
         if self.truth is not None:
-            return f"{path} is a table of readings: the column truth has the labels"
+            return f"{path} is a table of readings: the column truth is used for the labels"
         if self.status is not None:
-            return f"{path} is a table of readings: texts with the status accepted, or checked, are taken for labels"
-        return f"{path} is a table of readings: what was read is taken for the labels"
+            return f"{path} is a table of readings: texts with the status accepted or checked are used as labels"
+        return f"{path} is a table of readings: the texts that were read are used as labels"
 
 
 def unchecked_readings(path: Path) -> bool:

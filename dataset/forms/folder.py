@@ -54,7 +54,7 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     stems = [os.path.splitext(name.rpartition("/")[2])[0] for name in looked_at]
     tight = 2 * sum(bool(named.TIGHT.search(stem)) for stem in stems) <= len(stems)
     if any(map(named.ccpd, stems)):
-        warn(f"{path}: names of CCPD are decoded to plates; its pictures are whole cars, which the plates are cut from")
+        warn(f"{path}: names of CCPD are decoded to plates; its pictures are whole cars, so crop the plates first")
     copies: list[str] = []
     for name in chain(looked_at, rest):
         folder, _, file = name.rpartition("/")
@@ -71,8 +71,8 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
         yield from ((f"{own}/{other}", label) for other, label in own_rows)
     if copies:
         warn(
-            f"{path}: {len(copies):,} names such as {copies[0]} have a file manager's mark of a copy, which is no part "
-            "of the label"
+            f"{path}: {len(copies):,} names such as {copies[0]} have a file manager's mark of a copy, which is not "
+            "part of the label"
         )
 
 
@@ -84,7 +84,7 @@ def cannot_hold(label: str) -> str | None:
     if named.label_of_name(f"{label}_0") != label or padded(label):
         return "is not what its file name would be read as"
     bad = next((each for each in label if each in '_/\\:*?"<>|' or unicodedata.category(each) == "Cc"), None)
-    return None if bad is None else f"holds {bad!r}, which cannot stand in the label of a file name"
+    return None if bad is None else f"holds {bad!r}, which cannot be in a file name's label"
 
 
 def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:

@@ -132,7 +132,7 @@ def _looked_at(path: Path, name: str) -> Found | None:
 def _not_understood(file: Path, path: Path) -> Found | None:
     """A file that names the folder's pictures in some way, or may have a label on each line; None for any other."""
     if _mentions(file, path):
-        return Found(file.name, plain, f"names pictures in a way that is not understood ({_WRITTEN})")
+        return Found(file.name, plain, f"names pictures, but in an unknown form ({_WRITTEN})")
     if file.suffix.lower() == ".txt" and _lines(file) == len(_pictures(path)) > 1:
         return Found(file.name, plain, f"has as many lines as there are pictures, but names none ({_WRITTEN})")
     return None
@@ -187,9 +187,9 @@ def tell_unused(path: Path) -> None:
         if name.startswith(".") or name.lower() in _OTHERS:
             continue
         if _suffix(name) in _SHEETS:
-            warn(f"{path}: {name} is not read: save the sheet as CSV if it has the labels")
+            warn(f"{path}: {name} is not read: if it has the labels, save the sheet as CSV")
         elif _mentions(path / name, path):
-            warn(f"{path}: {name} names pictures, but is no list that is read ({_WRITTEN})")
+            warn(f"{path}: {name} names pictures, but is not a list that the kit reads ({_WRITTEN})")
     _tell_elsewhere(path)
 
 
@@ -212,7 +212,7 @@ def _tell_of(path: Path, folder: Path, names: set[str]) -> None:
         beside = [f"{os.path.splitext(name)[0]}{suffix}" for name in names for suffix in (".txt", ".json")]
         if 2 * len(like := sorted(set(there) & set(beside))) >= len(names):
             warn(
-                f"{path}: labels are not taken from {folder / like[0]} and others there, which have the names of "
+                f"{path}: labels are not taken from {folder / like[0]} and others there, which are named like the "
                 "pictures: put them beside the pictures if they are their labels"
             )
             return
@@ -223,7 +223,7 @@ def _tell_of(path: Path, folder: Path, names: set[str]) -> None:
         if not _holds_readings(folder / name, start, names) and 2 * sum(
             _stands_in(each, start) for each in names
         ) >= len(names):
-            warn(f"{path}: {folder / name} names pictures: give it instead of the folder if it has their labels")
+            warn(f"{path}: {folder / name} names pictures: if it has their labels, give it instead of the folder")
 
 
 def _holds_readings(file: Path, start: bytes, names: set[str]) -> bool:
@@ -272,13 +272,13 @@ def _agreed(path: Path, lists: list[Found], root: str | None) -> Found:
         for name, label in others.items():
             if chosen.get(name, label) != label:
                 raise UserError(
-                    f"{path} has several lists, {names}, and they contradict one another: of {short(name)}, "
+                    f"{path} has several lists, {names}, and they contradict each other: for {short(name)}, "
                     f"{lists[largest].name} says {short(chosen[name])} and {each.name} says {short(label)}; give the "
                     f"list that is meant, such as {path / lists[largest].name}"
                 )
         if not others.keys() <= chosen.keys():
             raise UserError(
-                f"{path} has several lists, {names}, which name different pictures: give the list that is meant, such "
+                f"{path} has several lists, {names}, which name different pictures: give the right list, such "
                 f"as {path / lists[largest].name}"
             )
     return lists[largest]

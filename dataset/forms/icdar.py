@@ -33,7 +33,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
             continue
         match = _LINE.fullmatch(line.strip())
         if match is None:
-            raise UserError(f'{path}, line {number} is not like word_1.png, "JOD", as the first one is: mend it')
+            raise UserError(f'{path}, line {number} is not like word_1.png, "JOD", like the first one: correct it')
         label = match["label"].strip()
         quoted = len(label) > 1 and label[0] == label[-1] == '"'
         yield Entry(number, match["file"], _ESCAPED.sub(r"\1", label[1:-1]) if quoted else label, quoted)

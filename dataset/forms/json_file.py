@@ -39,10 +39,10 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
         raise UserError(f"{path} is not JSON ({error}): {_EXAMPLE}") from None
     if isinstance(value, _Object):
         if value.twice is not None:
-            raise UserError(f"{path} has the name {short(value.twice)} twice: leave the label that is right")
+            raise UserError(f"{path} has the name {short(value.twice)} twice: keep the right label")
         if tool := tool_of_json(value):
             raise UserError(
-                f"{path} is {tool}'s, which says where things are in pictures, not what they read: cut the texts out "
+                f"{path} is {tool}'s, which has the places of things in pictures, not their texts: crop the texts "
                 f"first; for a list of them, {_EXAMPLE}"
             )
         yield from _of_object(path, value, tell)
@@ -105,8 +105,8 @@ def _of_object(path: Path, value: dict[str, Any], tell: Callable[[str], None]) -
 def _of_list(path: Path, values: list[Any], tell: Callable[[str], None]) -> Iterator[Entry]:
     if values and json_lines.is_reading(values[0]):
         has_truth = any(isinstance(value, dict) and value.get("truth") for value in values)
-        taken = "the truth" if has_truth else "what was read"
-        tell(f"{path} holds readings: {taken} is taken for the labels")
+        taken = "the truth is" if has_truth else "the texts that were read are"
+        tell(f"{path} holds readings: {taken} used as labels")
         if has_truth:
             values = [
                 {**value, "text": value.get("truth") or ""} if json_lines.is_reading(value) else value
@@ -135,7 +135,8 @@ def _of_task(value: dict[str, Any], where: str, number: int) -> Entry:
         texts = [text.get("text", "") if isinstance(text, dict) else text for text in texts]
         if len(texts) > 1:
             raise UserError(
-                f"{where} has {len(texts)} texts for one picture: cut the pieces out first, and list each with its text"
+                f"{where} has {len(texts)} texts for one picture: crop the texts first, and list each crop with its "
+                "text"
             )
         value = {key: found for key, found in value.items() if key not in LABEL_KEYS}
         value["text"] = texts[0] if texts else ""

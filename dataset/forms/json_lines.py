@@ -71,7 +71,7 @@ def text_of(label: Any, where: str) -> str:
     """A label in JSON. Raises UserError, which says `where`, for what is no text."""
     # 007 and 12.50 come back from JSON as other texts, lists and objects as none.
     if not isinstance(label, str) and type(label) is not int:
-        raise UserError(f"{where}: the label {short(json.dumps(label))} is no text: put it between quotes")
+        raise UserError(f"{where}: the label {short(json.dumps(label))} is not text: put it in quotes")
     return str(label)
 
 

@@ -45,7 +45,7 @@ def matches(path: Path) -> bool:
 def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
     name, *others = found(path)
     if others:
-        raise UserError(f"{path} has {name} and {others[0]}: give the one that is meant, or remove the other")
+        raise UserError(f"{path} has {name} and {others[0]}: give the right one, or remove the other")
     entries = _form(path / name).entries(path / name, warn if labels else silent)
     list_rows = checked.rows(path / name, entries, labels)
     yield from counted(path, name, placed.placed(path / name, list_rows, root))
@@ -69,7 +69,7 @@ def counted(path: Path, name: str, list_rows: Iterable[tuple[str, str]]) -> Iter
             first = first or names[int(is_new.argmax())]
             missing += int(is_new.sum())
     if missing:
-        warn(f"{path}: {missing:,} pictures are not named in {name} and left out, such as {short(first)}")
+        warn(f"{path}: {missing:,} pictures are not in {name} and are left out, such as {short(first)}")
 
 
 def _number(name: str) -> int:

@@ -53,7 +53,7 @@ class Database:
         count = int(found)
         if count > min(entries, _MOST):
             told = f"{count:,}" if count <= _MOST else f"{found[:20].decode()}…" if len(found) > 20 else found.decode()
-            raise UserError(f"{self.path} says num-samples {told} and has {entries:,} keys: make it again")
+            raise UserError(f"{self.path} says num-samples {told} and has {entries:,} keys: write it again")
         return count
 
     def rows(self) -> Iterator[tuple[str, str]]:
@@ -72,7 +72,7 @@ class Database:
                 if not labels and not self._any(b"image-%09d" % start, b"image-%09d" % end):
                     raise UserError(
                         f"{self.path} says num-samples {self.count:,} and has no pictures {start:,} to {end - 1:,}: "
-                        "make it again"
+                        "write it again"
                     )
             for number in range(start, end):
                 try:
@@ -108,9 +108,9 @@ class Database:
         try:
             yield
         except Damaged as error:
-            raise UserError(f"{self.path / FILE} {error}: copy or make it again") from None
+            raise UserError(f"{self.path / FILE} {error}: copy or write it again") from None
         except OSError as error:
-            raise UserError(f"{self.path / FILE} cannot be read ({error.strerror}): copy or make it again") from None
+            raise UserError(f"{self.path / FILE} cannot be read ({error.strerror}): copy or write it again") from None
 
 
 def open(path: Path) -> Database:

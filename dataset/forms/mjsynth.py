@@ -36,9 +36,11 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     if path.is_dir():
         file = path / TRAIN
         others = [name.name for name in sorted(path.glob("annotation_*.txt")) if name != file]
-        warn(f"{path}: reading {TRAIN}" + (f"; {' and '.join(others)} can be given in its place" if others else ""))
+        warn(f"{path}: reading {TRAIN}" + (f"; {' and '.join(others)} can be given instead" if others else ""))
     for number, line in lines(file):
         match = _LINE.fullmatch(line)
         if match is None:
-            raise UserError(f"{file}, line {number} is not like ./2425/1/373_coley_14845.jpg 14845: unpack it again")
+            raise UserError(
+                f"{file}, line {number} is not like ./2425/1/373_coley_14845.jpg 14845: unpack the archive again"
+            )
         yield match["file"], match["label"]

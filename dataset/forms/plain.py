@@ -43,7 +43,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     if path.suffix.lower() in PICTURE_SUFFIXES:
         raise UserError(f"{path} is a picture: give its folder, or a list of pictures")
     if remedy := _OTHERS.get(path.suffix.lower()):
-        raise UserError(f"{path} is no picture and no list of pictures: {remedy}")
+        raise UserError(f"{path} is not a picture, and not a list of pictures: {remedy}")
     printed = False
     covered: list[float] = []
     for number, line in lines(path):
@@ -63,13 +63,13 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
                 covered += _covered(path, name, box)
                 if len(covered) == _MEASURED and max(covered) < 0.4:
                     raise UserError(
-                        f"{where}: the box of {short(name)} is {covered[-1]:.0%} of the picture, as are others: cut "
-                        "the boxes out first, and list the pieces with their texts"
+                        f"{where}: the box of {short(name)} is {covered[-1]:.0%} of the picture, and so are others: "
+                        "crop the boxes out first, and list the pieces with their texts"
                     )
         elif "\t" in label and (reading := _READING.fullmatch(label)):
             label = reading[1]
             if not printed:
-                tell(f"{path} holds what prediction.py printed: what was read is taken for the labels")
+                tell(f"{path} holds what prediction.py printed: the texts that were read are used as labels")
                 printed = True
         yield Entry(number, name, label)
 
@@ -103,15 +103,13 @@ def _transcription(text: str, where: str, name: str) -> tuple[str, list[Any]]:
     except (ValueError, RecursionError):
         boxes = None
     if not isinstance(boxes, list) or not all(isinstance(box, dict) for box in boxes):
-        raise UserError(
-            f"{where}: what stands behind {short(name)} is no text but JSON: give a list of pictures and texts"
-        )
+        raise UserError(f"{where}: after {short(name)} there is JSON, not a text: give a list of pictures and texts")
     texts = [str(box.get("transcription", "")) for box in boxes]
     if len(texts) > 1:
         raise UserError(
-            f"{where}: what stands behind {short(name)} is no text but JSON, with {len(texts)} boxes, as lists "
-            "for finding words have it: cut the words out first, as PPOCRLabel does exporting recognition results, "
-            "and give the list of the pieces (rec_gt.txt)"
+            f"{where}: after {short(name)} there is JSON, not a text, with {len(texts)} boxes, as lists "
+            "for finding words have it: crop the words first, as PPOCRLabel does when it exports recognition "
+            "results, and give the list of the crops (rec_gt.txt)"
         )
     # What PPOCRLabel writes of texts that nobody can read.
     if texts in ([], ["###"]):

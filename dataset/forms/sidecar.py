@@ -102,8 +102,8 @@ def _refuse_boxes(path: Path, texts: list[str]) -> None:
         return
     count = sum(map(bool, kinds)) + sum(bool(_kind(path / text)) for text in texts[_LOOKED_AT:])
     raise UserError(
-        f"{path}: {count:,} texts beside pictures hold {first}, not labels, as {texts[kinds.index(first)]} does: cut "
-        f"the boxes out first, or, where file names begin with the labels, add {BY_NAME}"
+        f"{path}: {count:,} texts beside pictures hold {first}, not labels, as {texts[kinds.index(first)]} does: "
+        f"crop the boxes first, or, if the file names begin with the labels, add {BY_NAME}"
     )
 
 
@@ -149,7 +149,7 @@ def tell_of_others(path: Path) -> None:
         if tool and 2 * len(found) > len(looked_at):
             raise UserError(
                 f"{path}: files such as {os.path.basename(found[0])} beside the pictures are {tool}'s, which says "
-                f"where things are in pictures: cut the texts out first, or, where file names begin with the labels, "
+                f"where things are in pictures: crop the texts first, or, if the file names begin with the labels, "
                 f"add {BY_NAME}"
             )
         warn(

@@ -82,8 +82,8 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                         raise UserError(f"{path} is not a text file: give a list of pictures, or a folder")
                     if len(line) == LONGEST_LINE:
                         raise UserError(
-                            f"{path}, line {number} is longer than {LONGEST_LINE:,} characters, which no line of a "
-                            "list of pictures is: give another file"
+                            f"{path}, line {number} is longer than {LONGEST_LINE:,} characters, too long for a list "
+                            "of pictures: give another file"
                         )
                     if line.strip():
                         yield number, line
@@ -142,7 +142,7 @@ def _pipe(path: Path) -> int:
         with contextlib.suppress(BlockingIOError):
             os.read(descriptor, 1)
             os.close(descriptor)
-            raise UserError(f"{path} is a pipe, and nothing writes to it: give a list of pictures")
+            raise UserError(f"{path} is a pipe, and no program writes to it: give a list of pictures")
     os.set_blocking(descriptor, True)
     return descriptor
 

@@ -53,11 +53,11 @@ def _characters(path: Path) -> dict[int, str]:
     try:
         numbers = bounded.read_json(file)
     except ValueError as error:
-        raise UserError(f"{file} is no character map ({error}): {_LOOKS}") from None
+        raise UserError(f"{file} is not a character map ({error}): {_LOOKS}") from None
     entries = numbers.items() if isinstance(numbers, dict) else ()
     characters = {number: character for character, number in entries if type(number) is int}
     if not characters or len(characters) != len(numbers) or max(map(len, numbers)) > _LONGEST:
-        raise UserError(f"{file} is no character map: {_LOOKS}")
+        raise UserError(f"{file} is not a character map: {_LOOKS}")
     return characters
 
 

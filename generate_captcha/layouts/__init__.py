@@ -254,7 +254,7 @@ def _named(name: str) -> list[Path]:
     if name and path.is_dir():
         if files := _files(path):
             return files
-        raise UserError(f"--layouts {name}: no {SUFFIX} file in there; put layouts in or choose another folder")
+        raise UserError(f"--layouts {name}: no {SUFFIX} file in this folder; add layouts or choose another folder")
     if path.suffix == SUFFIX:
         if path.is_file():
             return [path]
@@ -269,7 +269,9 @@ def _named(name: str) -> list[Path]:
     if name and (found := [path for path in shipped if path.stem.startswith(f"{name}_")]):
         return found
     groups = sorted({path.stem.split("_")[0] for path in shipped})
-    raise UserError(f"--layouts {name}: no layout of that name; name some of {', '.join(groups)}, a file or a folder")
+    raise UserError(
+        f"--layouts {name}: there is no layout of that name; give one of {', '.join(groups)}, a file or a folder"
+    )
 
 
 def _files(folder: Path) -> list[Path]:
@@ -286,14 +288,14 @@ def read(path: Path, fonts: list[Font] | None = None) -> Layout:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason, _, place = str(error)[:200].partition(" (at line ")
         where = f", line {place.partition(',')[0]}" if place else ""
-        raise UserError(f"{path}{where}: it is no TOML file ({reason}): mend it there") from error
+        raise UserError(f"{path}{where}: it is not a TOML file ({reason}): correct it there") from error
     except ValidationError as error:
         wrong = _explained(error)
         raise UserError(f"{path}{_line(text, wrong)}: {wrong}") from error
     except _Wrong as wrong:
         raise UserError(f"{path}{_line(text, wrong)}: {wrong}") from wrong
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path}: {error}: mend it there") from error
+        raise UserError(f"{path}: {error}: correct it there") from error
     except MissingFont as error:
         raise MissingFont(f"{path}: {error}") from error
     except UserError as error:

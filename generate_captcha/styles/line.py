@@ -118,8 +118,8 @@ class Line(TextStyle):
                 return image
         shown = label if len(label) <= 60 else f"{label[:60]}… ({len(label):,} characters)"
         raise UserError(
-            f"--size {self.width or 'auto'}x{self.height}: {shown!r} cannot be drawn in it so that it can be read: "
-            "ask for a larger size or shorter texts, or leave such texts out"
+            f"--size {self.width or 'auto'}x{self.height}: {shown!r} cannot be drawn readably in it: give a larger "
+            "size or shorter texts, or leave such texts out"
         )
 
     def about(self) -> dict[str, Any]:
@@ -139,11 +139,11 @@ class Line(TextStyle):
         for character in characters:
             if unicodedata.combining(character) or not (character == " " or character.isprintable()):
                 raise UserError(
-                    f"--alphabet: {character!r} needs a character that it stands on, which chance does not give it: "
-                    "leave it out, or take the texts from a file with --text"
+                    f"--alphabet: {character!r} must follow another character, so random texts cannot have it: leave "
+                    "it out, or give the texts in a file with --text"
                 )
         if not characters.strip():
-            raise UserError("--alphabet: nothing in it can be seen; add letters")
+            raise UserError("--alphabet: it has no visible character; add letters")
         return characters
 
     def _label(self, source: Source) -> str:

@@ -66,7 +66,7 @@ class Plate(Style):
             if len(layout.rows) > 1 or tall < SMALLEST:
                 raise UserError(
                     f"--size {parameters.size}: letters of {layout.name} would be {tall:.0f} pixels tall, too few to "
-                    f"be read; take a height of {enough} or more, or other --layouts"
+                    f"be readable; give a height of {enough} or more, or other --layouts"
                 )
         self._upto = list(itertools.accumulate(layout.weight for layout in self.layouts))
         self._separators = parameters.keep_separators
@@ -101,9 +101,8 @@ class Plate(Style):
             if stands_out(image, ink, sheet.tall * view.scale, CONTRAST):
                 return self._sized(image, hard, source), label
         raise UserError(
-            f"{layout.path}: {label!r} cannot be drawn so that it can be read: "
-            "choose inks and grounds that differ more, keep the boxes of rows off bands and marks, or ask for a larger "
-            "--size"
+            f"{layout.path}: {label!r} cannot be drawn readably: choose inks and grounds that differ more, keep the "
+            "boxes of rows off bands and marks, or give a larger --size"
         )
 
     def _written(self, source: Source) -> tuple[Layout, Rows]:

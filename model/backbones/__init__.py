@@ -30,6 +30,6 @@ def backbone_of(network: str) -> Backbone:
     name = network.partition("_")[0]
     # A name from a file imports nothing else.
     if name not in {file.name for file in pkgutil.iter_modules(__path__)}:
-        raise UserError(f"there is no backbone {name[:40]!r}: update the kit, or take another model")
+        raise UserError(f"there is no backbone {name[:40]!r}: update the kit, or use another model")
     backbone: Backbone = importlib.import_module(f"model.backbones.{name}").BACKBONE
     return backbone

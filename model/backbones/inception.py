@@ -15,7 +15,7 @@ LAST_BLOCK = {"base": "mixed2", "small": "mixed0"}
 def inception(images: Features, preset: str) -> Features:
     """Columns every eighth pixel, less what the first layers cut off at the edges: 600 become 72, 150 rows 16."""
     if images.widths is not None:
-        raise UserError("inception cuts its pictures' edges off, so it needs one width: take a --size such as 600x150")
+        raise UserError("inception crops the edges of pictures, so it needs one width: give a --size such as 600x150")
     whole = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(None, None, 3))
     cut = keras.Model(whole.inputs, whole.get_layer(LAST_BLOCK[preset]).output)
     maps = images.maps

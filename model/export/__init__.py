@@ -32,7 +32,8 @@ def export(model: Path, form: str, out: Path) -> Comparison:
         comparison = compare(network, written.opened(temporary), card)
         if not comparison.accepted:
             raise UserError(
-                f"{out} would not read as Keras does and is not written ({comparison}; {ALLOWED:g} times is allowed): "
+                f"{out} would read differently from Keras, and is not written ({comparison}; {ALLOWED:g} times is "
+                "allowed): "
                 "choose another --form"
             )
     return comparison
@@ -54,7 +55,7 @@ def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> int:
         except picture.UnreadablePicture as error:
             warn(f"{file}: {error}")
     if not pictures:
-        raise UserError("none of the pictures that ranges are found with can be read: give others to --int8")
+        raise UserError("none of the calibration pictures can be read: give others to --int8")
     with atomic(out) as temporary:
         written.write(temporary, parts, card, lambda encoder: quantisation.int8(encoder, batches(pictures, card)))
     return len(pictures)

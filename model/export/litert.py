@@ -25,7 +25,7 @@ from model.runtimes import Part, Runtime
 def write(path: Path, parts: Sequence[Part], card: Card) -> None:
     """Write the `parts` of a network and its `card` to `path`. Raises UserError for what the form cannot hold."""
     if card.width is None:
-        raise UserError("--form litert holds networks of one width, and this one takes any: choose --form onnx")
+        raise UserError("--form litert needs a network of one width, and this one has any width: choose --form onnx")
     for part in parts:
         _unroll(part.network)
     with tempfile.TemporaryDirectory() as folder:

@@ -407,7 +407,7 @@ def _recurrent(graph: Graph, cells: Sequence[Any], x: str, lengths: str, *state:
     kind = {"LSTMCell": "LSTM", "GRUCell": "GRU"}[type(cells[0]).__name__]
     for cell in cells:
         if (cell.activation.__name__, cell.recurrent_activation.__name__) != ("tanh", "sigmoid"):
-            raise UserError(f"--form onnx knows the recurrent layer {cell.name} with tanh and sigmoid alone")
+            raise UserError(f"--form onnx knows the recurrent layer {cell.name} only with tanh and sigmoid")
     # Keras: input, forget, cell, output; ONNX: input, output, forget, cell. Gates of a GRU have one order.
     order = (0, 3, 1, 2) if kind == "LSTM" else (0, 1, 2)
 

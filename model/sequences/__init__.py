@@ -20,7 +20,7 @@ def sequence_of(network: str) -> Callable[[Features, str, str], Features]:
     name = network.partition("_")[2]
     # A name from a file imports nothing else; `recurrent` is what the recurrent ones share.
     if name == "recurrent" or name not in {file.name for file in pkgutil.iter_modules(__path__)}:
-        raise UserError(f"there is no sequence {name[:40]!r}: update the kit, or take another model")
+        raise UserError(f"there is no sequence {name[:40]!r}: update the kit, or use another model")
     sequence: Callable[[Features, str, str], Features] = getattr(
         importlib.import_module(f"model.sequences.{name}"), name
     )

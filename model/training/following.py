@@ -45,7 +45,9 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
                     told = True
                 time.sleep(POLL)
             elif seen is None:
-                raise UserError(f"{run} has no model and nobody trains there: go on with training.py --resume")
+                raise UserError(
+                    f"{run} has no model, and no training runs there: continue it with training.py --resume"
+                )
             else:
                 return
 
@@ -56,7 +58,7 @@ def _wait_for_the_beginning(folder: RunFolder) -> None:
         shipped = (model_file.SHIPPED / f"{folder.path}.keras").is_file()
         if shipped or (folder.path.exists() and not folder.is_free()):
             raise UserError(
-                f"--follow needs the folder of a run: {folder.path} is none; name that of --run in training"
+                f"--follow needs a run folder, and {folder.path} is not one: give the folder of the training's --run"
             )
         if not told:
             warn(f"waiting for a training to begin in {folder.path}")

@@ -44,7 +44,7 @@ def quick(parameters: TrainingParameters) -> tuple[GenerateParameters, TrainingP
     Raises UserError when other pictures are given.
     """
     if parameters.data not in (TRAIN_FOLDER, QUICK.out):
-        raise UserError(f"--quick makes its own pictures: leave out --data {parameters.data}, or leave out --quick")
+        raise UserError(f"--quick generates its own pictures: leave out --data {parameters.data}, or leave out --quick")
     if not parameters.model_fields_set & {"preset", "network", "from_"}:
         parameters = TrainingParameters(**parameters.model_dump(exclude_unset=True), preset="lite")
     own = {
@@ -97,7 +97,10 @@ def completed(
     )
     written_leftwards = any(unicodedata.bidirectional(each) in ("R", "AL") for each in card(filled).alphabet)
     if written_leftwards and parameters.head != "attention":
-        warn(f"labels run from right to left, and {parameters.head} reads from left to right: try --head attention")
+        warn(
+            f"labels are written from right to left, and {parameters.head} reads from left to right: try --head "
+            "attention"
+        )
     start = parameters.from_ or start_of(card(filled))
     rate = parameters.learning_rate or learning_rate(parameters.preset, start != RANDOM)
     return filled.model_copy(update={"from_": start, "learning_rate": rate})
@@ -115,7 +118,7 @@ def refuse_idle_flags(given: TrainingParameters, head: str, longest: int) -> Non
     if given.longest and given.longest < longest:
         raise UserError(
             f"--longest {given.longest} is less than the {longest} characters of the longest label: leave it out, or "
-            f"take {longest} or more"
+            f"give {longest} or more"
         )
 
 

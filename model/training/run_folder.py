@@ -74,7 +74,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file: choose a folder for --run")
         if self.path.is_dir() and not self.is_free():
-            raise UserError(f"{self.path} holds something already: go on with --resume, or choose another --run")
+            raise UserError(f"{self.path} is not empty: continue its training with --resume, or choose another --run")
 
     def is_free(self) -> bool:
         """Whether it is there and holds nothing but hidden files, and what a training leaves that ended early."""
@@ -131,7 +131,7 @@ class RunFolder:
             reason = "it is no object"
         except ValueError as error:
             reason = str(error)
-        raise UserError(f"{path} is damaged ({reason}): take another copy of it, or start another --from {self.path}")
+        raise UserError(f"{path} is damaged ({reason}): use another copy of it, or start another --from {self.path}")
 
     def end(self) -> None:
         """Nothing comes any more, until the run is resumed."""
@@ -149,8 +149,8 @@ class RunFolder:
         """Raise UserError unless :meth:`is_held`."""
         if not self.is_held():
             raise UserError(
-                f"{self.path} was removed, moved or replaced while training, and nothing more is written there: go on "
-                "with --resume --run and its new place, if it has one"
+                f"{self.path} was removed, moved or replaced while training, and nothing more is written there: "
+                "continue with --resume --run and its new place, if it has one"
             )
 
     def has_state(self) -> bool:
@@ -203,7 +203,7 @@ class RunFolder:
                 if array.shape != shape or array.dtype.kind not in "fiub":
                     raise ValueError(f"{name} is {array.dtype} {array.shape}, and not of the shape {shape}")
                 if array.dtype.kind == "f" and not np.isfinite(array).all():
-                    raise ValueError(f"{name} holds what is no number")
+                    raise ValueError(f"{name} holds NaN or infinity")
                 variables[name] = array
             needed = (*SCORES, "loss", "validation_loss", "learning_rate")
             return State(variables, checked_history(str(archive["history"]), needed), _model(archive))
@@ -267,7 +267,7 @@ def checked_history(text: str, needed: Iterable[str] = SCORES) -> History:
         if missing := [name for name in needed if name not in row]:
             raise ValueError(f"{missing[0]} of epoch {epoch} is missing")
         if row["epoch"] != epoch or not 0 <= row["exact_match"] <= 1 or row["character_error_rate"] < 0:
-            raise ValueError(f"epoch {epoch} of its history is none that a training has")
+            raise ValueError(f"epoch {epoch} of its history is not valid")
     return history
 
 

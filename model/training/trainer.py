@@ -279,7 +279,7 @@ class _Run:
             return []
         if not folder.model.is_file():
             raise UserError(
-                f"{folder.model}, the best weights of the run, is missing: put it back, or start another --run"
+                f"{folder.model}, the best weights of the run, is missing: restore it, or start another --run"
             )
         if digest(folder.model) != state.model:
             # It is that of the next epoch, whose state was not written any more, or it is damaged: then this raises.
@@ -328,7 +328,7 @@ def _result(kept: dict[str, float], count: int) -> str:
     low, high = wilson(round(kept["exact_match"] * count), count)
     return (
         f"the model file is epoch {kept['epoch']:.0f}: exact match {kept['exact_match']:.2%} of {count:,} validation "
-        f"picture{'s' * (count != 1)} (95 % interval {low:.2%} to {high:.2%}), by which this epoch was chosen: other "
+        f"picture{'s' * (count != 1)} (95 % interval {low:.2%} to {high:.2%}), which chose this epoch: other "
         "pictures may be read less well"
     )
 
@@ -354,7 +354,7 @@ def _kept(folder: RunFolder, history: History) -> str:
 
 def _diagnosis(steps: int, loss: float) -> str:
     return (
-        f"after {steps:,} steps the network still reads nothing (loss {loss:.2f}): look whether labels belong to their "
-        "pictures and the text is legible at this size (readings in tensorboard/), then try a wider --size, a third of "
-        "the --learning-rate, --augmentation 0, or more pictures"
+        f"after {steps:,} steps all readings are still empty (loss {loss:.2f}): check that the labels belong to their "
+        "pictures and that the text is legible at this size (readings in tensorboard/), then try a wider --size, a "
+        "third of the --learning-rate, --augmentation 0, or more pictures"
     )

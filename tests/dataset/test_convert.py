@@ -112,7 +112,7 @@ def test_labels_that_a_form_cannot_hold(form: str, name: str, convert: Convert, 
     code, err = convert(source, "out", "--form", form)
     assert code == 2
     assert err.splitlines()[-1].startswith(f"error: the label of 1.png, {HARD[name]!r}, ")
-    assert f"take another form than {form}" in err
+    assert f"use another form than {form}" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -120,7 +120,7 @@ def test_pictures_without_a_label_are_counted(convert: Convert, tmp_path: Path) 
     source = corpus(tmp_path / "in", ["ab", "", "b", ""])
     code, err = convert(source, "out", "--form", "lmdb")
     assert code == 0
-    assert "out: 4 pictures\n2 of them without a label, which no training takes\n" in err
+    assert "out: 4 pictures\n2 of them have no label and cannot be trained on\n" in err
 
 
 def test_pictures_are_not_joined_by_their_copies(convert: Convert, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_dictionary_gives_the_numbers(convert: Convert, tmp_path: Path) -> Non
     assert convert(source, "more", "--form", "tfrecord", "--alphabet", "xba")[0] == 0
     assert json.loads((tmp_path / "more" / "char_map.json").read_text()) == {"x": 0, "b": 1, "a": 2}
     code, err = convert(source, "less", "--form", "tfrecord", "--alphabet", "a")
-    assert (code, err) == (2, "error: labels hold b, which --alphabet a does not: add or mend them\n")
+    assert (code, err) == (2, "error: labels hold b, which --alphabet a does not: add them, or correct the labels\n")
 
 
 def test_labels_longer_than_the_padding(convert: Convert, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_a_folder_is_replaced_only_as_convert_has_left_it(convert: Convert, tmp_
     Path("out/labels.csv").write_text("mended by hand")
     code, err = convert(source, "out", "--form", "csv")
     assert code == 2
-    assert "out is not empty, and not as convert has left it" in err
+    assert "out is not empty, and has changed since convert wrote it" in err
     assert Path("out/labels.csv").read_text() == "mended by hand"
     for inside in ("in", source):
         assert "would be replaced" in convert(inside, "in", "--form", "csv")[1]
@@ -404,7 +404,7 @@ def test_a_picture_wider_than_its_format_can_be_is_named(convert: Convert, tmp_p
     Path("in").mkdir()
     cv2.imwrite("in/a_1.png", np.zeros((1, 70_000), np.uint8))
     code, err = convert("in", "out", "--form", "tfrecord")
-    assert (code, "in/a_1.png has 70000x1 pixels, more than a .jpg can have" in err) == (2, True)
+    assert (code, "in/a_1.png has 70000x1 pixels, more than the .jpg of this form can have" in err) == (2, True)
     assert os.listdir() == ["in"]
 
 
@@ -422,5 +422,5 @@ def test_a_file_is_never_replaced_by_a_folder(convert: Convert, tmp_path: Path) 
     (tmp_path / "precious.txt").write_text("mine")
     code, errors = convert("in", "precious.txt", "--form", "csv")
     assert code == 2
-    assert "precious.txt is a file, which would be replaced by a folder: choose another name" in errors
+    assert "precious.txt is a file: choose another name for the folder" in errors
     assert (tmp_path / "precious.txt").read_text() == "mine"

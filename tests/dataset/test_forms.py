@@ -329,7 +329,7 @@ def test_mjsynth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     train, validation = ("2425/1/115_Lube_45484.jpg", "Lube"), ("1/2/373_coley_14845.jpg", "coley")
     assert pairs(folder) == [train]
-    assert "reading annotation_train.txt; annotation_val.txt can be given in its place" in capsys.readouterr().err
+    assert "reading annotation_train.txt; annotation_val.txt can be given instead" in capsys.readouterr().err
     assert pairs(folder / "annotation_val.txt") == [validation]
     assert pairs(folder / "imlist.txt") == [validation, train]
     (folder / "annotation_test.txt").write_text("./1/2/373_coley_14845.jpg 14845\n./1/broken\n")
@@ -346,7 +346,7 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
     ("file", "text", "message"),
     [
         ("l.csv", "label,picture\nx,a.png\n", "none of them is file or path"),
-        ("l.csv", "name,truth\na.png,x\n", "its first line, name, truth, names no columns that are known"),
+        ("l.csv", "name,truth\na.png,x\n", "its first line, name, truth, has no known column names"),
         ("l.jsonl", '{"file": "a.png"}\n{broken\n', "line 2 is not JSON"),
         ("l.jsonl", '["a.png"]\n', "line 1 names no picture"),
         ("l.jsonl", "[" * 100_000 + "\n", "line 1 is not JSON"),
@@ -357,14 +357,14 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
             "line 2: the label 12.5 is",
         ),
         ("l.jsonl", '{"file": "a.png", "label": ["x"]}\n', r'line 1: the label \["x"\] is no text'),
-        ("l.jsonl", '{"file": "a.png", "label": true}\n', "line 1: the label true is no text"),
+        ("l.jsonl", '{"file": "a.png", "label": true}\n', "line 1: the label true is not text"),
         ("l.png", "x", "is a picture: give its folder"),
-        ("l.xlsx", "x", "is no picture and no list of pictures: save the sheet as CSV"),
-        ("l.pdf", "x", "is no picture and no list of pictures"),
+        ("l.xlsx", "x", "is not a picture, and not a list of pictures: save the sheet as CSV"),
+        ("l.pdf", "x", "is not a picture, and not a list of pictures"),
         ("l.json", "7", "holds no list of pictures: write"),
         ("l.json", "{broken", r"is not JSON \(.*\): write"),
         ("l.json", '{"a.png": "x", "a.png": "y"}', "has the name a.png twice"),
-        ("l.json", '{"a.png": 1.5}', "a.png: the label 1.5 is no text"),
+        ("l.json", '{"a.png": 1.5}', "a.png: the label 1.5 is not text"),
         ("l.json", '[["a.png"]]', "entry 1 names no picture with its label"),
         ("l.json", '[{"image": "a.png", "transcription": ["x", "y"]}]', "entry 1 has 2 texts for one picture"),
         ("l.json", '[{"data": {"image": "a.png"}, "annotations": []}]', "Label Studio: export JSON-MIN"),
@@ -378,14 +378,18 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
         ),
         ("l.csv", "a.png,x\n\nb.png,one, two\n", r"l\.csv, line 3: 3 cells where the first line has 2"),
         ("l.tsv", "file\tlabel\na.png\tx\ty\n", r"l\.tsv, line 2: .* holds a tab between quotes"),
-        ("l.txt", 'a.png\t[{"transcription": "a"}, {"transcription": "b"}]\n', "is no text but JSON, with 2 boxes"),
-        ("l.txt", 'a.png\t{"transcription": "a"}\n', "is no text but JSON"),
-        ("l.txt", 'a.png\t[{"transcription": \n', "is no text but JSON"),
+        (
+            "l.txt",
+            'a.png\t[{"transcription": "a"}, {"transcription": "b"}]\n',
+            "there is JSON, not a text, with 2 boxes",
+        ),
+        ("l.txt", 'a.png\t{"transcription": "a"}\n', "there is JSON, not a text"),
+        ("l.txt", 'a.png\t[{"transcription": \n', "there is JSON, not a text"),
         ("l.txt", "a.png 100,20,30,40,0\nb.png 1,2,300,4,0\n", "2 of 2 labels are numbers such as 100,20,30,40,0"),
         ("l.csv", 'file,label\na.png,"x\nb.png,y\n', r"l\.csv, line 2: a quote opens there that is not closed"),
         ("l.csv", 'file,label\na.png,x\nb.png,"y\nc.png,"z"\n', r"l\.csv, line 3: a quote opens there"),
         ("l.csv", 'file,label\na.png,x\nb.png,"y\n', r"l\.csv, line 3: a quote opens there that is not closed"),
-        ("l.csv", 'file,label\na,"x\nb"\n', r"l\.csv, line 2: a quote that opens there takes in the next line"),
+        ("l.csv", 'file,label\na,"x\nb"\n', r"l\.csv, line 2: a quote opens there and continues on the next line"),
         ("l.txt", "a" * (1 << 20), "line 1 is longer than 1,048,576 characters"),
         ("l.txt", 'a.png, "abc"\nsomething else\n', r"l\.txt, line 2 is not like word_1\.png"),
     ],
@@ -409,7 +413,7 @@ def test_a_list_in_a_folder_says_what_its_pictures_read(name: str, text: str, tm
     (tmp_path / name).write_text(text)
     assert pairs(tmp_path) == [("1_x.png", "b")]
     (tmp_path / "labels.jsonl").touch()
-    with pytest.raises(UserError, match=rf"has {name} and labels.jsonl: give the one that is meant"):
+    with pytest.raises(UserError, match=rf"has {name} and labels.jsonl: give the right one"):
         pairs(tmp_path)
 
 

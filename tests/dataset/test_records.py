@@ -133,12 +133,12 @@ def test_a_truncated_file_of_records(at: str, tmp_path: Path) -> None:
     whole = path.read_bytes()
     first = struct.unpack_from("<Q", whole)[0] + 16
     path.write_bytes(whole[: {"head": first + 5, "data": first + 100, "tail": -2}[at]])
-    with pytest.raises(UserError, match=r"train\.tfrecord, record 2 is cut short: copy"):
+    with pytest.raises(UserError, match=r"train\.tfrecord, record 2 is truncated: copy"):
         labels(path)
 
 
 @pytest.mark.parametrize(
-    ("byte", "message"), [(-30, "is damaged, its checksum is wrong"), (None, "has no right checksum of its length")]
+    ("byte", "message"), [(-30, "is damaged, its checksum is wrong"), (None, "has a wrong checksum of its length")]
 )
 def test_a_damaged_file_of_records(byte: int | None, message: str, tmp_path: Path) -> None:
     path = record(tmp_path / "train.tfrecord", {"images": png(1)}, {"labels": [0]})
@@ -166,7 +166,7 @@ def test_a_file_that_changes_after_it_was_opened_gives_unreadable_pictures(tmp_p
     path = record(tmp_path / "train.tfrecord", {"images": png(1)}, {"labels": [0]})
     samples = dataset.collect(path)
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(picture.UnreadablePicture, match="the record is cut short"):
+    with pytest.raises(picture.UnreadablePicture, match="the record is truncated"):
         picture.read(samples[1].path, 1)
     path.unlink()
     with pytest.raises(picture.UnreadablePicture, match="no such file"):
@@ -183,15 +183,15 @@ def test_no_records_at_all(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (None, "put their character map, char_map.json, beside it"),
-        ("a b", "is no character map"),
-        ('["a"]', "is no character map"),
-        ('{"a": 0, "b": 0}', "is no character map"),
-        ('{"a": ' * 100_000, "is no character map"),
-        ('{"a": ' + "9" * 5000 + "}", "is no character map"),
-        ('{"a": NaN}', "is no character map"),
-        ('{"a": 0.5, "b": true}', "is no character map"),
-        ('{"' + "a" * 21 + '": 0}', "is no character map"),
-        ("", "is no character map"),
+        ("a b", "is not a character map"),
+        ('["a"]', "is not a character map"),
+        ('{"a": 0, "b": 0}', "is not a character map"),
+        ('{"a": ' * 100_000, "is not a character map"),
+        ('{"a": ' + "9" * 5000 + "}", "is not a character map"),
+        ('{"a": NaN}', "is not a character map"),
+        ('{"a": 0.5, "b": true}', "is not a character map"),
+        ('{"' + "a" * 21 + '": 0}', "is not a character map"),
+        ("", "is not a character map"),
     ],
 )
 def test_character_maps(content: str | None, message: str, tmp_path: Path) -> None:

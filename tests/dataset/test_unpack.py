@@ -122,7 +122,7 @@ def test_names_that_lead_out_of_the_folder(name: str, kind: str, unpack: Unpack,
             archive.writestr(name, b"evil")
     code, err = unpack(path)
     assert code == 2
-    assert err == f"error: {path}: {name!r} leads out of the folder: this archive is not to be trusted\n"
+    assert err == f"error: {path}: {name!r} leads out of the folder: do not trust this archive\n"
     assert content() == {"good.jpg": b"good"}
     assert sorted(os.listdir()) == ["bad", "out"]
 
@@ -130,10 +130,10 @@ def test_names_that_lead_out_of_the_folder(name: str, kind: str, unpack: Unpack,
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, "links to /etc/passwd, outside of the folder"),
+        ({"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}, "links to /etc/passwd, outside the folder"),
         ({"type": tarfile.SYMTYPE, "linkname": "../../etc/passwd"}, "leads out of the folder"),
-        ({"type": tarfile.SYMTYPE, "linkname": ".."}, "which is no file before it in there"),
-        ({"type": tarfile.SYMTYPE, "linkname": "missing"}, "which is no file before it in there"),
+        ({"type": tarfile.SYMTYPE, "linkname": ".."}, "which is not a file before it in the archive"),
+        ({"type": tarfile.SYMTYPE, "linkname": "missing"}, "which is not a file before it in the archive"),
         ({"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"}, "leads out of the folder"),
         ({"type": tarfile.LNKTYPE, "linkname": "../secret"}, "leads out of the folder"),
         ({"type": tarfile.CHRTYPE}, "is a device or pipe"),
@@ -204,7 +204,7 @@ def test_broken_archives(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     assert code == 2
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
-    assert ("holds no files" if kind == "no files" else "get it again") in err
+    assert ("holds no files" if kind == "no files" else "download it again") in err
     # What is there is whole.
     sizes = {file.stat().st_size for file in Path("out").rglob("*")} if Path("out").exists() else set()
     assert sizes == ({50_000} if kind in ("gz", "xz", "zip") else set())
@@ -256,8 +256,8 @@ def test_names_in_another_encoding_have_to_be_told(
                 archive.addfile(info, data)
     code, err = unpack(path)
     assert (code, len(err.splitlines())) == (2, 1)
-    assert f"the name {name.encode(encoding)!r} is not UTF-8: say with --names how names are encoded; " in err
-    assert f"--names {encoding} makes it {name!r}" in err
+    assert f"the name {name.encode(encoding)!r} is not UTF-8: give the encoding of the names with --names; " in err
+    assert f"--names {encoding} gives {name!r}" in err
     # Of a zip all names are known beforehand.
     assert content() == ({} if kind == "zip" else {"a.png": b"0"})
     assert unpack(path, "out", "--names", encoding)[0] == 0
@@ -315,7 +315,7 @@ def test_a_name_that_stands_twice(kind: str, unpack: Unpack, tmp_path: Path) -> 
             tar(path, *(member(*file) for file in files), mode="w:")
         code, err = unpack(path, str(same))
         assert code == (0 if same else 2)
-        assert ("if the archive holds the name twice, get another archive" in err) == (not same)
+        assert ("if the archive has the name twice, use another archive" in err) == (not same)
         assert content(str(same)) == {"a.png": b"one"}
 
 
@@ -323,7 +323,7 @@ def test_an_encrypted_zip_is_named(unpack: Unpack, tmp_path: Path) -> None:
     code, err = unpack(raw_zip(tmp_path / "a.zip", b"a.png", flags=1))
     assert (code, err) == (
         2,
-        f"error: {tmp_path}/a.zip: a.png is encrypted: unpack it with its password by other means\n",
+        f"error: {tmp_path}/a.zip: a.png is encrypted: unpack it with its password in another program\n",
     )
 
 
@@ -382,7 +382,7 @@ def test_by_its_own_size_an_archive_may_become_so_large(
     path = tar(tmp_path / "a.tar.gz", member("a.txt", bytes(10**6)))
     code, err = unpack(path)
     assert code == 2
-    assert f"unpacks to more than {100 * path.stat().st_size:,} bytes: if it is to be trusted, allow more with" in err
+    assert f"unpacks to more than {100 * path.stat().st_size:,} bytes: if you trust it, allow more with" in err
     assert unpack(path, "out", "--max-size", "1MB")[0] == 0
     for wrong in ("0", "-1", "many", "1e9", "5 apples", "9" * 5000):
         assert "a size is a number of bytes, such as 500MB" in unpack(path, "out", "--max-size", wrong)[1]
@@ -398,7 +398,7 @@ def test_names_without_measure(name: str, kind: str, unpack: Unpack, tmp_path: P
         raw_zip(path, name.encode())
     code, err = unpack(path)
     assert (code, len(err.splitlines())) == (2, 1)
-    assert "more than 1,000 in 50: this is no archive of pictures" in err
+    assert "more than 1,000 in 50: this is not an archive of pictures" in err
     assert len(err) < 500
 
 

@@ -212,7 +212,7 @@ def test_a_broken_corpus_json_is_refused(tmp_path: Path) -> None:
 )
 def test_a_corpus_json_that_was_damaged_ends_in_one_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "corpus.json").write_text(text)
-    with pytest.raises(UserError, match=r"corpus\.json does not say how .*: put back the file as it was, or choose"):
+    with pytest.raises(UserError, match=r"corpus\.json does not say how .*: restore the file, or choose"):
         write_corpus(parameters(tmp_path))
     assert os.listdir(tmp_path) == ["corpus.json"]
 
@@ -391,7 +391,7 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
         (["--text", "gone.txt", "--style", "line"], "--text gone.txt: no such file"),
         (["--backgrounds", "gone"], "--backgrounds gone is for --style line"),
         (["--backgrounds", "gone", "--style", "line"], "--backgrounds gone: no such folder"),
-        (["--backgrounds", "grounds", "--style", "line"], "broken.png is no picture: remove it"),
+        (["--backgrounds", "grounds", "--style", "line"], "broken.png is not a picture: remove it"),
         (["--difficulty", "1"], "--difficulty 1.0 is for --style line"),
         (["--difficulty", "2", "--style", "line"], "--difficulty 2"),
         (["--noise", "-1"], "--noise"),

@@ -114,7 +114,7 @@ def test_files_without_usable_texts_are_refused(
 def test_spaces_of_random_texts_stand_between_letters() -> None:
     for label in labels(line(alphabet="A ", length="1-6")):
         assert label == " ".join(label.split())
-    with pytest.raises(UserError, match="nothing in it can be seen"):
+    with pytest.raises(UserError, match="it has no visible character"):
         line(alphabet=" ")
 
 
@@ -199,7 +199,7 @@ def test_a_rendering_that_is_cut_off_is_drawn_again(monkeypatch: pytest.MonkeyPa
 
 def test_what_can_never_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Line, "_pictured", lambda style, mask, *_: np.full((*mask.shape, 3), 77, np.uint8))
-    with pytest.raises(UserError, match=r"--size 128x64: '\w{4}' cannot be drawn in it"):
+    with pytest.raises(UserError, match=r"--size 128x64: '\w{4}' cannot be drawn readably in it"):
         line().picture(0)
 
 
@@ -386,7 +386,7 @@ def test_a_ground_that_is_no_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"huge\.png is too large"):
         line(backgrounds=str(tmp_path)).about()
     (tmp_path / "huge.png").unlink()
-    with pytest.raises(UserError, match="no pictures in there"):
+    with pytest.raises(UserError, match="no pictures in this folder"):
         line(backgrounds=str(tmp_path))
 
 
@@ -436,7 +436,9 @@ def test_a_very_long_line_is_no_wider_than_can_be_read(height: int, widest: int)
 )
 def test_letters_too_small_to_be_read_are_an_error(size: str, length: str, alphabet: str) -> None:
     style = line(size=size, length=length, alphabet=alphabet, difficulty=0)
-    with pytest.raises(UserError, match=rf"^--size {size}: '.{{10,90}}' cannot be drawn in it .*shorter texts"):
+    with pytest.raises(
+        UserError, match=rf"^--size {size}: '.{{10,90}}' cannot be drawn readably in it .*shorter texts"
+    ):
         style.picture(0)
 
 

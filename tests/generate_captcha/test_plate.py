@@ -284,7 +284,7 @@ def test_own_fonts_draw_the_letters(tmp_path: Path) -> None:
 
 def test_a_plate_that_nobody_could_read_is_an_error_not_a_picture(tmp_path: Path) -> None:
     path = written(tmp_path, SMALL.replace("#000000", "#f4f4f4"))
-    with pytest.raises(UserError, match=r"own\.toml: '[A-Z]{2}\d\d' cannot be drawn so that it can be read: choose"):
+    with pytest.raises(UserError, match=r"own\.toml: '[A-Z]{2}\d\d' cannot be drawn readably: choose"):
         plate(layouts=path).picture(0)
 
 
@@ -435,7 +435,7 @@ def test_the_left_part_of_a_letter_may_hang_above_the_foot_of_its_right_part() -
         ("gap = 8", "gap = -1", 13, r"rows\[0\]\.gap is '-1': input should be greater than or equal to 0"),
         ('"#ffffff"', '"white"', 7, r"paints\[0\]\.ground\[0\] is 'white': a colour is #rrggbb"),
         ('["#ffffff"]', "[\n  \"#ffffff\",\n  'white',\n]", 9, r"paints\[0\]\.ground\[1\] is 'white'"),
-        ("title =", "title ", 2, r"it is no TOML file \(Expected '=' .*\): mend it there"),
+        ("title =", "title ", 2, r"it is not a TOML file \(Expected '=' .*\): correct it there"),
         ('"AA 99"', '"AA 99/A"', 4, r"patterns\[0\]: 'AA 99/A' has 2 rows and the layout 1: write a '/'"),
         ('["AA 99"]', '[\n  "AA 99",\n  "AA $",\n]', 6, r"patterns\[1\]: 'AA \$' has '\$', which stands for nothing"),
         ("box = [20, 20, 280, 80]", "box = [20, 20, 280, 180]", 11, r"rows\[0\]\.box .* does not lie within size"),
@@ -469,7 +469,12 @@ def test_the_left_part_of_a_letter_may_hang_above_the_foot_of_its_right_part() -
             r"patterns\[0\]: '\({80}…' has more than 50 brackets in one another",
         ),
         ("size = [300", "size = [3000", 3, r"size is \[3000\.0, 100\.0\]: one side may be up to 10 times"),
-        ("size = ", 'faces = ["comic"]\nsize = ', 3, "faces: 'comic' is no face: name one of die, .*, or a font file"),
+        (
+            "size = ",
+            'faces = ["comic"]\nsize = ',
+            3,
+            "faces: 'comic' is not a face: name one of die, .*, or a font file",
+        ),
         ("size = ", 'faces = ["None.ttf"]\nsize = ', 3, "faces: the font None.ttf is in none of the packages"),
         ("size = ", 'letters = "A-ZЖ"\nfaces = ["die"]\nsize = ', 4, "faces: the face die lacks the character 'Ж'"),
         ("size = ", 'letters = "Z-A"\nsize = ', 3, "letters: the range Z-A runs backwards"),
@@ -498,7 +503,7 @@ def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, line: int, senten
 
 
 def test_brackets_without_end_are_no_layout(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"own\.toml: it is no TOML file"):
+    with pytest.raises(UserError, match=r"own\.toml: it is not a TOML file"):
         plate(layouts=written(tmp_path, "x = " + "[" * 100_000))
 
 
@@ -530,12 +535,12 @@ def test_han_letters_come_from_a_face_of_their_own(tmp_path: Path) -> None:
     [
         (
             {"layouts": "atlantis"},
-            r"--layouts atlantis: no layout of that name; name some of .*ar, .*a file or a folder",
+            r"--layouts atlantis: there is no layout of that name; give one of .*ar, .*a file or a folder",
         ),
         ({"layouts": __file__}, "a layout file ends in .toml; give one"),
         ({"layouts": "layouts/gone"}, "--layouts layouts/gone: no such folder; give a folder of layouts"),
         ({"layouts": "gone.toml"}, r"--layouts gone\.toml: no such file"),
-        ({"layouts": str(Path(__file__).parent)}, "no .toml file in there"),
+        ({"layouts": str(Path(__file__).parent)}, "no .toml file in this folder"),
         ({"layouts": ""}, "--layouts is empty"),
         ({"length": "4"}, "--length 4 is not for --style plate, whose texts come from --layouts"),
         ({"alphabet": "0-9"}, "--alphabet 0-9 is not for --style plate"),

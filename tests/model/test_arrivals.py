@@ -324,7 +324,7 @@ os.waitpid(child, 0)
 made.close()
 """
     done = finished([sys.executable, "-c", story], cwd=ROOT)
-    assert "begun in another process" in done.stdout, done
+    assert "started in another process" in done.stdout, done
 
 
 # The end of the process

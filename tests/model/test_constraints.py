@@ -112,7 +112,7 @@ def test_a_lexicon_accepts_its_texts_and_no_others(tmp_path: Path) -> None:
     ("constraint", "sentence"),
     [
         (Constraint(length="0"), "--length 0: a length is a number or a range"),
-        (Constraint(charset="xyz"), "--charset xyz: the model reads none of these characters, but ab-7é;"),
+        (Constraint(charset="xyz"), "--charset xyz: the model reads none of these characters, only ab-7é;"),
         (Constraint(charset="z-a"), "--charset z-a: the range z-a runs backwards"),
         (Constraint(pattern="a(b"), "--pattern a(b: a '(' that is never closed at character 2;"),
         (Constraint(pattern="ab)"), "a ')' that closes nothing at character 3;"),

@@ -370,7 +370,7 @@ def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> No
     assert written.startswith(f"{tmp_path / 'small.onnx'}: int8, ")
     assert "the same texts as Keras" in compared
     assert "float32: exact match" in before and "of 6;" in before
-    assert "int8: exact match" in after and "ranges found with 7 other pictures" in after
+    assert "int8: exact match" in after and "calibrated with 7 other pictures" in after
     assert (tmp_path / "small.onnx").stat().st_size < 0.9 * (folder / "attention.onnx").stat().st_size
     assert len(list(Reader(str(tmp_path / "small.onnx")).read(pictures(3)))) == 3
     (tmp_path / "none").mkdir()
@@ -396,8 +396,8 @@ def test_int8_names_each_picture_that_cannot_be_read(folder: Path, tmp_path: Pat
     *named, last = errors.splitlines()
     assert named == [f"{file}: zero bytes" for file in reversed(broken)]
     # The labels are not what the network reads.
-    assert last.startswith("no picture is read right in floats")
-    assert "of 2;" in out and "ranges found with 2 other pictures" in out
+    assert last.startswith("float32 reads no picture right")
+    assert "of 2;" in out and "calibrated with 2 other pictures" in out
     for number in (1, 3):
         (tmp_path / f"{number}_a.png").write_bytes(b"")
     code, out, errors = run(export, *flags, "--label-pattern", "_(?P<label>.)")
@@ -549,7 +549,7 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     refuses(f"the {CARD_ENTRY} in {model} is damaged (width is -1, not from 1 to 10,000)")
     for other in ({"width": 96}, {"width": None}, {"height": 16}, {"channels": 3}, {"head": "attention"}):
         with_entry(folder, model, json.dumps(asdict(CARD) | other))
-        refuses(f"the network in {model} is not as its card says (")
+        refuses(f"the network in {model} is not as its description says (")
     with_entry(folder, model, "{")
     refuses("model.onnx is not a model file, or damaged (")
     # The card is whole, and the network is not: a bit of its weights, or, in a file of an earlier kit, an operation.
@@ -562,9 +562,9 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     for number, image in enumerate(pictures(12)):
         cv2.imwrite(str(tmp_path / f"ab_{number}.png"), image)
     flags = ["--data", tmp_path, "--run", tmp_path / "run", "--from", folder / "ctc.onnx"]
-    refused(run, "is made to be read with alone", training, *flags)
+    refused(run, "can only be used to read", training, *flags)
     assert not (tmp_path / "run").exists()
-    refused(run, "is made to be read with alone", export, folder / "ctc.onnx", "--out", tmp_path / "again.onnx")
+    refused(run, "can only be used to read", export, folder / "ctc.onnx", "--out", tmp_path / "again.onnx")
 
 
 Altered = Callable[[onnx_layers.Graph, str, list[str], dict[str, Any]], None]
@@ -664,7 +664,7 @@ def test_an_export_that_fails_leaves_nothing(
         refused(run, "--form onnx has no operation for the layer max_pooling2d", export, model, "--out", out)
     with monkeypatch.context() as patch:
         patch.setitem(onnx_layers.LAYERS, "Activation", onnx_layers.LAYERS["Identity"])
-        refused(run, "model.onnx would not read as Keras does and is not written (", export, model, "--out", out)
+        refused(run, "model.onnx would read differently from Keras, and is not written (", export, model, "--out", out)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "onnx", None)
         patch.delitem(sys.modules, "model.export.onnx", raising=False)
@@ -676,11 +676,11 @@ def test_an_export_that_fails_leaves_nothing(
     refused(run, "no model file nowhere: give a .keras file, a run folder", export, "nowhere", "--out", out)
     if import_keras().backend.backend() == "tensorflow":
         flags = ["--form", "litert", "--out", tmp_path / "model.tflite"]
-        refused(run, "--form litert holds networks of one width", export, made("any", folder) / "any.keras", *flags)
+        refused(run, "--form litert needs a network of one width", export, made("any", folder) / "any.keras", *flags)
     assert list(tmp_path.iterdir()) == []
     out.write_bytes(b"earlier")
     with monkeypatch.context() as patch:
         patch.setitem(onnx_layers.LAYERS, "Activation", onnx_layers.LAYERS["Identity"])
-        refused(run, "would not read as Keras does", export, model, "--out", out)
+        refused(run, "would read differently from Keras", export, model, "--out", out)
     assert out.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [out]

@@ -131,7 +131,7 @@ def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
         training.wait()
     assert not folder.is_training()
     save_model(folder, "half an epoch")
-    with pytest.raises(UserError, match=r"has no model and nobody trains there: .* --resume"):
+    with pytest.raises(UserError, match=r"has no model, and no training runs there: .* --resume"):
         next(following.models(str(folder.path)))
     folder.begin("{}", {})
     assert folder.is_training()
@@ -160,7 +160,7 @@ def test_what_is_no_run_is_not_waited_for(run: str, tmp_path: Path, monkeypatch:
     Path("a_file").touch()
     Path("pictures").mkdir()
     Path("pictures", "a_1.png").touch()
-    with pytest.raises(UserError, match=f"--follow needs the folder of a run: {run} is none"):
+    with pytest.raises(UserError, match=f"--follow needs a run folder, and {run} is not one"):
         next(following.models(run))
 
 

@@ -32,12 +32,12 @@ def test_the_answer_names_what_more_pictures_bring() -> None:
 
 
 def test_the_answer_promises_nothing_where_nothing_grows() -> None:
-    assert "should bring little" in answer([Point(100, 80, 100), Point(200, 79, 100)])
-    assert "more test pictures would tell" in answer([Point(100, 80, 100), Point(200, 100, 100)])
+    assert "should help little" in answer([Point(100, 80, 100), Point(200, 79, 100)])
+    assert "test with more pictures" in answer([Point(100, 80, 100), Point(200, 100, 100)])
     # Nothing is learnt yet, which is not the same.
     for right in (0, 1):
-        assert "too little is learnt to tell" in answer([Point(50, 0, 200), Point(100, right, 200)])
-    assert "too little is learnt to tell" in answer([Point(50, 0, 200), Point(100, 100, 200)])
+        assert "learnt too little for a prediction" in answer([Point(50, 0, 200), Point(100, right, 200)])
+    assert "learnt too little for a prediction" in answer([Point(50, 0, 200), Point(100, 100, 200)])
     # A law that needs millions is no forecast.
     assert "in all" not in answer(points(0.1))
 

@@ -58,11 +58,11 @@ def test_without_keras_another_file_is_named(written: Path, tmp_path: Path, monk
     monkeypatch.setattr("model.network.find_spec", lambda name: None)
     (tmp_path / "mine.keras").write_bytes(written.read_bytes())
     with pytest.raises(
-        UserError, match=r"mine\.keras takes Keras, .* run python export\.py .*mine\.keras --out .*mine\.onnx"
+        UserError, match=r"mine\.keras needs Keras, .* run python export\.py .*mine\.keras --out .*mine\.onnx"
     ):
         model_file.opened(tmp_path / "mine.keras")
     (tmp_path / "mine.onnx").touch()
-    with pytest.raises(UserError, match=r"mine\.keras takes Keras, which is not installed: give .*mine\.onnx"):
+    with pytest.raises(UserError, match=r"mine\.keras needs Keras, which is not installed: give .*mine\.onnx"):
         model_file.opened(tmp_path / "mine.keras")
 
 
@@ -78,7 +78,7 @@ def test_a_file_is_found_by_path_run_folder_or_shipped_name(
         model_file.locate("thine")
     with pytest.raises(UserError, match=r"is a folder without a model\.keras"):
         model_file.locate(str(tmp_path))
-    for name, sentence in (("mine.tflite", "is for LiteRT"), ("mine.h5", "is no model file that this kit reads")):
+    for name, sentence in (("mine.tflite", "is for LiteRT"), ("mine.h5", "is not a model file that this kit reads")):
         (tmp_path / name).touch()
         with pytest.raises(UserError, match=f"{name} {sentence}"):
             model_file.locate(str(tmp_path / name))

@@ -221,7 +221,7 @@ def test_the_upper_row_is_read_first(head: str, tmp_path: Path) -> None:
     model_file.save(network, described, tmp_path / "model.keras")
     readings = list(Reader(str(tmp_path / "model.keras")).read(images))
     assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= 30
-    with pytest.raises(UserError, match="--rows 2 goes with pictures of one width"):
+    with pytest.raises(UserError, match="--rows 2 needs pictures of one width"):
         build(replace(described, width=None))
 
 
@@ -233,24 +233,24 @@ def test_coordinates_number_the_columns_of_one_width() -> None:
     assert steps is not None
     # A weight from each number to each gate of both directions.
     assert numbered.count_params() - plain.count_params() == steps * 2 * 3 * 128
-    with pytest.raises(UserError, match=r"--coordinates number the columns of one width"):
+    with pytest.raises(UserError, match=r"--coordinates needs pictures of one width"):
         build(replace(card("vgg", "bigru", "ctc", "none", "small", width=None), coordinates=True))
 
 
 def test_lite_is_vggs_alone() -> None:
-    with pytest.raises(UserError, match="--preset lite: crnn_bilstm has small and base alone; take one of them"):
+    with pytest.raises(UserError, match="--preset lite: crnn_bilstm has small and base only; give one of them"):
         build(card("crnn", "bilstm", "ctc", "none", "lite"))
 
 
 def test_inception_has_one_width() -> None:
-    with pytest.raises(UserError, match=r"inception .* needs one width: take a --size"):
+    with pytest.raises(UserError, match=r"inception .* needs one width: give a --size"):
         build(card("inception", "bilstm", "ctc", "none", "small", width=None))
 
 
 def test_a_model_of_one_head_is_not_read_by_the_other(tmp_path: Path) -> None:
     described = card("vgg", "bilstm", "ctc", "none", "small")
     model_file.save(build(described), described, tmp_path / "model.keras")
-    with pytest.raises(UserError, match=r"--head attention: .* has the head ctc alone"):
+    with pytest.raises(UserError, match=r"--head attention: .* has only the head ctc"):
         Reader(str(tmp_path / "model.keras"), head="attention")
 
 
@@ -336,7 +336,7 @@ def test_a_reader_holds_either_head_to_a_constraint(tmp_path: Path) -> None:
             assert len(reading.alternatives) == 2
             assert all(re.fullmatch("[b-d]{2,3}", text) and 0 <= p <= 1 for text, p in reading.alternatives)
     too_long = Constraint(str(described.longest + 1))
-    with pytest.raises(UserError, match=f"{described.longest} characters at most, and the constraint asks for"):
+    with pytest.raises(UserError, match=f"at most {described.longest} characters, and the constraint needs"):
         Reader(str(tmp_path / "model.keras"), head="attention", constraint=too_long)
     # More characters than columns.
     readings = Reader(str(tmp_path / "model.keras"), head="ctc", constraint=Constraint("90")).read(sources)

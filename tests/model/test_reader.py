@@ -84,9 +84,9 @@ def test_arrays_are_read_as_files_are() -> None:
     first, deep, transparent, *wrong = Reader("captcha").read(images)
     assert first.text == deep.text == transparent.text == next(Reader("captcha").read([path])).text
     assert [reading.text for reading in wrong] == [""] * 4
-    assert "a NoneType is no picture: give a path, the bytes of a file" in str(wrong[0].error)
-    assert "is no picture: give array.astype(np.uint8)" in str(wrong[1].error)
-    assert all("is no picture: give uint8 (height, width)" in str(reading.error) for reading in wrong[2:])
+    assert "a NoneType is not a picture: give a path, the bytes of a file" in str(wrong[0].error)
+    assert "is not a picture: give array.astype(np.uint8)" in str(wrong[1].error)
+    assert all("is not a picture: give uint8 (height, width)" in str(reading.error) for reading in wrong[2:])
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def other_row(**changed: Any) -> bytes:
         (archive(entries())[:180] + b"X" + archive(entries())[181:], "Bad CRC-32"),
         (archive(entries(), zipfile.ZIP_DEFLATED), "its arrays are compressed"),
         (archive(entries(network_0=npy(np.ones((3, 2), np.float32)))), r"network/0 is float32 \(3, 2\), .*\(2, 3\)"),
-        (archive(entries(network_0=npy(np.full((2, 3), np.nan, np.float32)))), "network/0 holds what is no number"),
+        (archive(entries(network_0=npy(np.full((2, 3), np.nan, np.float32)))), "network/0 holds NaN or infinity"),
         (archive(entries(network_0=npy(np.zeros((2, 3), "c8")))), "network/0 is complex64"),
         (archive(entries(network_0=npy(np.zeros((2, 3), "U9")))), "network/0 is <U9"),
         (archive(entries(network_0=npy(np.array([{}], object)))), "it holds pickled objects, which are not loaded"),
@@ -115,9 +115,9 @@ def other_row(**changed: Any) -> bytes:
         (told("{"), "Expecting"),
         (told("[" * 100_000), "nested too deeply"),
         (told("[[]]"), "epoch 1 of its history is no object"),
-        (told(json.dumps(history()[::-1])), "epoch 1 of its history is none that a training has"),
-        (other_row(epoch=-2), "epoch 2 of its history is none that a training has"),
-        (other_row(exact_match=7), "epoch 2 of its history is none that a training has"),
+        (told(json.dumps(history()[::-1])), "epoch 1 of its history is not valid"),
+        (other_row(epoch=-2), "epoch 2 of its history is not valid"),
+        (other_row(exact_match=7), "epoch 2 of its history is not valid"),
         (other_row(exact_match=float("nan")), "it holds NaN"),
         (other_row(loss="low"), "loss of epoch 2 is no number"),
         (other_row(loss=10**400), "loss of epoch 2 is no number"),
@@ -148,7 +148,7 @@ def test_a_damaged_state_ends_in_one_sentence(folder: RunFolder, state: bytes, r
 )
 def test_a_damaged_split_ends_in_one_sentence(folder: RunFolder, text: str, reason: str) -> None:
     (folder.path / "split.json").write_text(text)
-    with pytest.raises(UserError, match=rf"split\.json is damaged \({reason}.*: take another copy of it, or start"):
+    with pytest.raises(UserError, match=rf"split\.json is damaged \({reason}.*: use another copy of it, or start"):
         folder.begin("{}", SPLIT)
     # Nobody keeps the folder for itself after that.
     assert not folder.is_training()
@@ -157,7 +157,9 @@ def test_a_damaged_split_ends_in_one_sentence(folder: RunFolder, text: str, reas
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"data": 5}', '{"data": []}', '{"data": NaN}', "[" * 100_000, "\xff"])
 def test_parameters_that_are_none_end_in_one_sentence(folder: RunFolder, text: str) -> None:
     (folder.path / "parameters.json").write_text(text, encoding="latin-1")
-    with pytest.raises(UserError, match=r"parameters\.json is not a parameter file .*: correct it, or use another copy"):
+    with pytest.raises(
+        UserError, match=r"parameters\.json is not a parameter file .*: correct it, or use another copy"
+    ):
         run_folder.start_or_resume(TrainingParameters(resume=True, run=str(folder.path)))
 
 

@@ -222,8 +222,8 @@ LONG = np.zeros((1, 50_000), np.float32)
         (constant(np.array([1 << 40])), "states the gigantic length"),
         (constant(np.array([-(1 << 63)])), "states the gigantic length"),
         (constant(np.array([1 << 20, 1 << 20])), "states the gigantic length"),
-        (constant(np.array([1, np.nan], "f4")), "'more' holds numbers that are none"),
-        (constant(np.array([np.inf], "f4")), "'more' holds numbers that are none"),
+        (constant(np.array([1, np.nan], "f4")), "'more' holds NaN or infinity"),
+        (constant(np.array([np.inf], "f4")), "'more' holds NaN or infinity"),
         (both(constant([4]), node("Expand", ["kernel", "more"], ["x"])), "a node Expand of constants alone"),
         (both(constant(LONG), node("Mul", ["more", "more"], ["x"])), "a node Mul of constants alone, which could make"),
         (
@@ -278,7 +278,7 @@ def test_a_card_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_ENTRY, replace(CARD, alphabet="xyz").to_json()
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    refuses(tmp_path / "m.onnx", "there twice")
+    refuses(tmp_path / "m.onnx", "an entry twice")
 
 
 def test_a_longer_alphabet_than_the_network_has_classes_is_refused(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_what_is_no_probability_is_an_error_and_never_printed(
         console.run(prediction.main, PredictionParameters, flags)
     out, errors = capsys.readouterr()
     assert stop.value.code == 2 and out == ""
-    assert errors.count("\n") == 1 and f"the network in {path} gives log_probabilities that are none" in errors
+    assert errors.count("\n") == 1 and f"the network in {path} gives log_probabilities that are not valid" in errors
 
 
 # What is no file, or too large.
@@ -375,7 +375,7 @@ def test_entries_are_stored_plainly_each_once(written: Path, tmp_path: Path) -> 
     refuses(packed(path, found | {f"{number}": b"" for number in range(100)}), "it has 104 entries")
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(packed(path, found), "a") as archive:
         archive.writestr(WEIGHTS_ENTRY, found[WEIGHTS_ENTRY])
-    refuses(path, "there twice")
+    refuses(path, "an entry twice")
     data = written.read_bytes()
     directory = data.rindex(b"PK\x01\x02", 0, data.rindex(CARD_ENTRY.encode()))
     for place, values, reason in (
@@ -389,7 +389,7 @@ def test_entries_are_stored_plainly_each_once(written: Path, tmp_path: Path) -> 
         path.write_bytes(changed)
         refuses(path, reason)
     path.write_bytes(data[:-22] + b"PK\x06\x07" + bytes(16) + data[-22:])
-    refuses(path, "no zip archive, or cut short")
+    refuses(path, "not a zip archive, or truncated")
 
 
 def test_classes_that_a_file_names_are_never_looked_at(written: Path, tmp_path: Path) -> None:
@@ -488,8 +488,8 @@ KERNEL = "layers/dense/vars/0"
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (not_numbers(np.nan), "numbers that are none"),
-        (not_numbers(-np.inf), "numbers that are none"),
+        (not_numbers(np.nan), "holds NaN or infinity"),
+        (not_numbers(-np.inf), "holds NaN or infinity"),
         (lambda file: file.__delitem__(KERNEL), f"{KERNEL} is not there"),
         (lambda file: file.__delitem__("layers"), "is not there"),
         (lambda file: file.create_dataset("layers/dense/vars/7", data=np.zeros(1, "f4")), "should be not there"),

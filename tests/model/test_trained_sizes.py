@@ -89,7 +89,7 @@ def test_the_commands_ask_for_crops_once(tmp_path: Path, capsys: pytest.CaptureF
     assert len(lines) == len(commands)
     for line in lines:
         assert line.startswith("3 pictures differ much in size or shape from those that ")
-        assert f"(first: {tmp_path / 'AB12_0.png'}): give crops that hold one text" in line
+        assert f"(first: {tmp_path / 'AB12_0.png'}): give crops of one text" in line
 
 
 @pytest.mark.parametrize("bounds", [[1], [2, 1], [0, 1], [1, float("inf")], ["1", "2"], 3, [float("nan"), 1]])
