@@ -356,7 +356,7 @@ def test_another_list_of_that_name_is_a_list(tmp_path: Path) -> None:
             '{"file": "a.png", "label": "x"}\n{"file": "b.png", "label": 12.50}\n',
             "line 2: the label 12.5 is",
         ),
-        ("l.jsonl", '{"file": "a.png", "label": ["x"]}\n', r'line 1: the label \["x"\] is no text'),
+        ("l.jsonl", '{"file": "a.png", "label": ["x"]}\n', r'line 1: the label \["x"\] is not text'),
         ("l.jsonl", '{"file": "a.png", "label": true}\n', "line 1: the label true is not text"),
         ("l.png", "x", "is a picture: give its folder"),
         ("l.xlsx", "x", "is not a picture, and not a list of pictures: save the sheet as CSV"),

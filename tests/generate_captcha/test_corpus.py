@@ -234,7 +234,7 @@ def test_a_pipe_in_a_corpus_is_named_and_not_waited_for(name: str, tmp_path: Pat
     write_corpus(parameters(tmp_path, **listed))
     (tmp_path / name).unlink(missing_ok=True)
     os.mkfifo(tmp_path / name)
-    with pytest.raises(UserError, match=rf"{name} (does not say how .* a named pipe|is not the list|is no file)"):
+    with pytest.raises(UserError, match=rf"{name} (does not say how .* a named pipe|is not the list|is not a file)"):
         write_corpus(parameters(tmp_path, **listed))
 
 
@@ -381,7 +381,7 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
         (["--alphabet", "Z-A"], "--alphabet Z-A: the range Z-A runs backwards"),
         (["--alphabet", "AA"], "'A' is in the alphabet twice"),
         (["--alphabet", "gone.txt"], "--alphabet gone.txt: no such file"),
-        (["--alphabet", "/proc/self/mem"], "--alphabet /proc/self/mem: the file cannot be read"),
+        (["--alphabet", "/proc/self/mem"], "--alphabet /proc/self/mem: it cannot be read"),
         (["--alphabet", "漢"], "lacks the character '漢'"),
         (["--fonts", "nowhere"], "--fonts nowhere: no such folder"),
         (["--count", "0"], "--count 0: "),

@@ -187,8 +187,8 @@ def test_the_place_of_a_picture_depends_on_its_index() -> None:
     [
         (None, "no such folder"),
         ({"readme.txt": b""}, r"no \.ttf, \.otf or \.ttc file"),
-        ({"broken.ttf": b"not a font at all"}, r"broken\.ttf is no font"),
-        ({"empty.otf": b""}, r"empty\.otf is no font"),
+        ({"broken.ttf": b"not a font at all"}, r"broken\.ttf is not a font"),
+        ({"empty.otf": b""}, r"empty\.otf is not a font"),
     ],
 )
 def test_a_folder_without_usable_fonts_is_refused(
