@@ -77,6 +77,9 @@ def read_text(path: Path | str, largest: int) -> str:
     Raises OSError when the file cannot be opened, ValueError with the reason when it is no such file.
     """
     with open_regular(path) as file:
+        # Most files say how large they are before they are read.
+        if os.fstat(file.fileno()).st_size > largest:
+            raise ValueError(f"it is larger than {largest:,} bytes")
         try:
             data = file.read(largest + 1)
         except OSError as error:

@@ -73,7 +73,7 @@ class DataFile:
             raise Damaged("is no LMDB file of the 64-bit version 1")
         _, last, (_, flags, self._depth, *_, self.entries, self._root) = max(metas)
         if (last + 1) * self._page_size > length:
-            raise Damaged(f"is cut short at {length:,} bytes")
+            raise Damaged(f"is truncated at {length:,} bytes")
         if flags:
             raise Damaged("has reversed, integer or duplicate keys, which are not read")
         if self._root != _NONE and not (1 <= self._depth <= _DEEPEST and self._root <= last):

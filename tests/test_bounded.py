@@ -64,3 +64,11 @@ def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": [1, 2.5, "é"]}', encoding="utf-8")
     (tmp_path / "b.json").symlink_to(tmp_path / "a.json")
     assert bounded.read_json(tmp_path / "b.json") == {"a": [1, 2.5, "é"]}
+
+
+def test_a_text_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "text.txt").open("wb") as file:
+        file.truncate(1 << 42)
+    # So much that reading it would end in a MemoryError.
+    with pytest.raises(ValueError, match="larger than 1,099,511,627,776 bytes"):
+        bounded.read_text(tmp_path / "text.txt", 1 << 40)

@@ -328,7 +328,7 @@ def test_lmdb_of_another_kind(entries: dict[bytes, bytes], message: str, tmp_pat
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda data: data[: len(data) // 2], "is cut short at"),
+        (lambda data: data[: len(data) // 2], "is truncated at"),
         (lambda data: b"junk" * 4096, "is no LMDB file"),
         (lambda data: b"", "is empty"),
         (lambda data: data[:100], "is no LMDB file"),

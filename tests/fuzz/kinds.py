@@ -363,7 +363,8 @@ def load(kind: Kind) -> None:
 def wrong_facts(kind: Kind, expected: Facts, found: Facts, mutations: Sequence[Mutation]) -> str:
     """What is not as the sound seed has it and should be; empty where nothing is."""
     touched = {mutation.path for mutation in mutations}
-    all_raw = all(mutation.raw for mutation in mutations)
+    # No checksum covers the texts that say what the numbers in records stand for.
+    all_raw = all(mutation.raw and not mutation.path.endswith((".json", ".txt")) for mutation in mutations)
     for name, fact in expected.items():
         file = name.rpartition(" ")[2]
         if kind.same == "untouched":

@@ -278,7 +278,7 @@ def test_a_card_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     entry = model.metadata_props.add()
     entry.key, entry.value = CARD_ENTRY, replace(CARD, alphabet="xyz").to_json()
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    refuses(tmp_path / "m.onnx", "an entry twice")
+    refuses(tmp_path / "m.onnx", "is there twice")
 
 
 def test_a_longer_alphabet_than_the_network_has_classes_is_refused(tmp_path: Path) -> None:
