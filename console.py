@@ -44,7 +44,7 @@ ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, interrupts.INTERRUP
 #: Seconds between two progress lines when stderr is a log file rather than a terminal.
 LOG_INTERVAL = 15.0
 
-#: Of a set that cannot be read at all, what is told of one by one.
+#: How many messages to print before summarising the rest.
 TOLD = 100
 
 #: Characters of a line on stderr. Paths have up to 4,096 bytes, but a list may name pictures by more.
@@ -52,7 +52,7 @@ LONGEST_MESSAGE = 2_000
 
 
 class UserError(Exception):
-    """A mistake that the user can mend, told in one sentence: the thing, what was found, what to do."""
+    """A mistake that the user can correct, in one sentence: the thing, what was found, what to do."""
 
 
 #: Control characters, separators of lines, marks that turn the direction of writing, and what is no text.
@@ -141,7 +141,7 @@ def run(
 
 
 def _told(error: BaseException) -> int:
-    """Tell the user of an error that is none of the kit's; the exit code. Raises all others again."""
+    """Report an error that is not the kit's fault and return the exit code. Raises all other errors again."""
     if isinstance(error, KeyboardInterrupt) or (interrupts.heard() and isinstance(error, Exception)):
         # Libraries that are interrupted while they are imported raise whatever they like.
         warn(interrupts.sentence())
@@ -150,7 +150,7 @@ def _told(error: BaseException) -> int:
         warn(f"error: {error}")
         return WRONG_USE
     if isinstance(error, BrokenPipeError):
-        # The reader of our stdout (head, less) has seen enough; that is no failure of ours.
+        # The program that reads our stdout, such as head, has closed it: this is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ALL_DONE
     if isinstance(error, OSError) and (sentence := _sentence(error)):
@@ -170,7 +170,7 @@ def missing(path: Path | str, remedy: str) -> UserError:
     path = Path(path)
     beside = list[str]()
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
-        # Among a million pictures nobody looks for a name.
+        # In a folder of a million files a suggestion would take too long.
         beside = [entry.name for entry in itertools.islice(entries, 10_000)]
     names = {str(path.parent / name) for name in beside if not name.startswith(".")}
     return UserError(f"{path} does not exist: {did_you_mean(str(path), names) or remedy}")

@@ -66,7 +66,7 @@ def sentence() -> str:
 
 
 def continue_by(remedy: str) -> None:
-    """Set what :func:`sentence` says of how to continue, from here to the end of the command."""
+    """Set how to continue after an interruption; :func:`sentence` says it until the command ends."""
     global _remedy
     _remedy = remedy
 
@@ -76,7 +76,7 @@ def begin() -> None:
     global _heard
     _heard = None
     continue_by(_STARTS_AGAIN)
-    # Whoever ends us politely (a time limit, a container that stops) may have what was done so far, as with Ctrl-C.
+    # SIGTERM comes from a time limit or a container that stops: keep finished work, as after Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) in (_end_at_once, signal.default_int_handler):
         signal.signal(signal.SIGINT, _interrupt)

@@ -36,7 +36,7 @@ class Workers:
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
         """Call a function in one of the processes. Raises UserError if one was killed."""
         try:
-            # The first calls start the processes.
+            # The first calls start the processes, which must never receive Ctrl-C.
             with interrupts_held():
                 return self._pool.submit(function, *arguments)
         except BrokenProcessPool:
@@ -45,7 +45,7 @@ class Workers:
     def close(self) -> None:
         """End the processes.
 
-        Left to the end of the interpreter, they are ended by two of its threads at a time, one of which may stumble.
+        If they are left to the end of the interpreter, two of its threads shut them down at a time, and one may fail.
         """
         self._pool.shutdown(cancel_futures=True)
 
@@ -67,14 +67,14 @@ def _killed() -> UserError:
 
 def _begin(begin: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """What a worker process does first."""
-    # Where it could not be held back.
+    # On platforms without pthread_sigmask.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     begin(*arguments)
 
 
 def _end_with_the_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
+    """Exit when the parent is killed: otherwise a worker would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()

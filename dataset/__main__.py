@@ -112,7 +112,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         row("" if place else "examples", f"{short(entry['label'])}   {short(entry['file'])}")
     row("alphabet", f"{len(found['characters'])} characters: {' '.join(map(shown, found['characters']))}")
     rare = sorted((count, character) for character, count in found["characters"].items() if count < _RARE)
-    # Where most are rare, the corpus is small, and the list of them says nothing more.
+    # In a small corpus most characters are rare, and a list of them says nothing.
     if rare and 2 * len(rare) < len(found["characters"]):
         more = f" and {len(rare) - _RARE_LISTED:,} more" if len(rare) > _RARE_LISTED else ""
         row("rare", ", ".join(f"{shown(character)} {count}×" for count, character in rare[:_RARE_LISTED]) + more)

@@ -69,7 +69,7 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
 
 
 def augmented(images: Any, row: int, epoch: int, seed: int, strength: float) -> Image:
-    """A picture as an epoch sees it: a function of these arguments, in any process."""
+    """The picture in `row` as augmented in `epoch`. The result depends on the arguments only, in any process."""
     image: Image = images[row]
     if strength <= 0:
         return image

@@ -48,10 +48,10 @@ class Batches:
     ) -> None:
         """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off.
 
-        `workers` processes augment the pictures of :meth:`stream`; with 0 a thread does, with None processes help it as
-        soon as the network has to wait for batches.
+        `workers` is the number of processes that augment the pictures of :meth:`stream`. With 0, a thread does. With
+        None, a thread does until the network has to wait for batches, and then processes take over.
         """
-        # Commands that only read pictures need none of what starts processes.
+        # Importing it takes time that commands which only read pictures should not pay for.
         from dataset.prefetching import Prefetcher
 
         self.images, self.rows = corpus.images, np.asarray(rows, np.int64)
@@ -83,18 +83,18 @@ class Batches:
 
     def get(self, epoch: int, index: int) -> Batch:
         """Batch `index` of `epoch`, both from 0. Raises IndexError beyond the last one."""
-        rows, labels = self.chosen(epoch, index)
+        rows, labels = self.rows_and_labels(epoch, index)
         images = [augmented(self.images, row, epoch, self.seed, self.augmentation) for row in rows]
         return picture.side_by_side(images) if isinstance(self.images, Ragged) else np.stack(images), labels
 
-    def chosen(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
+    def rows_and_labels(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
         """The rows of a batch in the corpus, and their labels. Raises IndexError beyond the last batch."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         places = self._plan(epoch)[index]
         return self.rows[places].tolist(), self.labels[places]
 
-    def largest(self) -> tuple[int, int]:
+    def largest_batch(self) -> tuple[int, int]:
         """Pictures in the largest batch, and bytes of the largest images."""
         counts = [group.batch_size for group in self._groups]
         if isinstance(self.images, Ragged):

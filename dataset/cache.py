@@ -44,7 +44,7 @@ _BLOCK = 1 << 16
 #: What stands behind an index: its checksum, and a mark.
 _SEAL, _MARK = struct.Struct("<I8s"), b"crnn-kit"
 
-#: A pictures file without an index that nobody has written to for so many seconds was left by a killed process.
+#: Seconds without a write after which a pictures file without an index is taken as left by a killed process.
 _ABANDONED = 3600.0
 #: Seconds after which a pair that nobody has opened makes room: packing again costs minutes, disks fill for good.
 _UNUSED = 30 * 86_400.0
@@ -134,7 +134,7 @@ class _Packed:
 
     @classmethod
     def open(cls, index: Path, key: str, shape: Shape) -> _Packed | None:
-        """The pair of an index; None where there is none, or, which is said, where it is damaged."""
+        """The pair of an index, or None if there is none or, with a warning, if it is damaged."""
         try:
             file = bounded.open_regular(index)
         except OSError:  # writing the cache reports the error
@@ -145,7 +145,7 @@ class _Packed:
         try:
             with file:
                 return cls._read(file, index.parent, key, shape)
-        except Exception as error:  # what is no index makes its readers raise whatever they like
+        except Exception as error:  # NumPy and zipfile raise many kinds of errors for damaged files
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             warn(f"{index} is damaged ({reason}): its pictures are decoded again")
             return None
@@ -160,7 +160,7 @@ class _Packed:
         if own_key != key:
             raise _Damage("it belongs to other pictures")
         if facts.dtype != FACTS or stamps.shape != (len(facts), 3) or not _PICTURES.fullmatch(pictures.name):
-            raise _Damage("it is no index")
+            raise _Damage("it is not an index")
         with bounded.open_regular(pictures) as file:
             _check_pictures(file, int(_sizes(facts, shape).sum()), sums.tolist())
         return cls(names, stamps, facts, reasons, pictures, _mapped(pictures, facts, shape))

@@ -1,4 +1,4 @@
-"""Labels that look like none: the numbers and names by which pictures are told apart, taken for what they read.
+"""Labels that may not be labels, such as running numbers and identifiers in file names.
 
 Nothing here is an error: there are captchas of four digits, and corpora of one word. Whoever looks at five examples and
 a sentence knows.

@@ -125,7 +125,7 @@ def _inputs(
 
 
 def _named(line: str, root: str) -> list[str]:
-    """The pictures that a line of stdin names: one, or with the quotes of a shell several, as `echo *.png` writes."""
+    """The paths on a line of stdin: usually one, or several quoted as in a shell, as `echo *.png` writes them."""
     path = located(root, line)
     if os.path.exists(path) or not set(line) & set(" '\"\\"):
         return [path]
@@ -139,7 +139,7 @@ def _named(line: str, root: str) -> list[str]:
 def _lines(stdin: Iterable[str]) -> Iterator[str]:
     """The lines that are not blank, or what NULs separate, as `find -print0` writes it.
 
-    Raises UserError for UTF-16, in which some shells of Windows write, and for what is no list.
+    Raises UserError for UTF-16, which some Windows shells write, and for input that is not a list of paths.
     """
     parts = iter(stdin)
     for number, line in enumerate(parts):
@@ -160,7 +160,7 @@ def _lines(stdin: Iterable[str]) -> Iterator[str]:
 
 
 def _between_nuls(parts: Iterable[str]) -> Iterator[str]:
-    """What stands between NULs; line breaks are part of it."""
+    """The paths between NULs. They may contain line breaks."""
     rest = ""
     for part in parts:
         *whole, rest = f"{rest}{part}".split("\0")

@@ -33,12 +33,12 @@ from workers import Workers, result
 #: Images, or for a corpus of any width the pair (images, widths); and labels.
 Batch = tuple[Any, npt.NDArray[np.int32]]
 
-#: The last batches by which is decided whether the network has to wait, and how many of them it takes to decide.
-LOOKED_AT, ENOUGH = 32, 16
-#: Worker processes are started when the network waits for this part of its time, and so many times as many as its own
-#: speed asks for, because it is measured while a thread takes processor time from it.
+#: Number of recent batches that the decision to start workers is based on, and the least number for it.
+RECENT, ENOUGH = 32, 16
+#: Start workers when the network spends at least this fraction of its time waiting. Start RESERVE times as many as the
+#: measured speeds require, because the network is faster once no thread competes with it for the processor.
 WAITING, RESERVE = 0.1, 1.2
-#: Pictures that a worker augments in one go, at the least: handing over a task takes as long as a picture.
+#: The least number of pictures in a task: submitting one takes about as long as augmenting a picture.
 TASK = 32
 
 
@@ -55,10 +55,10 @@ class Source(Protocol):
     def get(self, epoch: int, index: int) -> Batch:
         """A batch, made here and now."""
 
-    def chosen(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
+    def rows_and_labels(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
         """The rows of the pictures in a batch, and their labels."""
 
-    def largest(self) -> tuple[int, int]:
+    def largest_batch(self) -> tuple[int, int]:
         """Pictures in the largest batch, and the bytes of its images."""
 
 
@@ -68,25 +68,25 @@ class Prefetcher:
     def __init__(self, source: Source, workers: int | None) -> None:
         """`workers` processes augment; None: none until the network has to wait, then as many as it needs."""
         self._source, self._workers = source, workers
-        self._paces = deque[_Pace](maxlen=LOOKED_AT)
-        self._team: _Team | None = None
+        self._timings = deque[_Timing](maxlen=RECENT)
+        self._shared: _SharedBatches | None = None
 
     def stream(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from `start` on, in order. Raises UserError if a worker process is killed."""
         indices = iter(range(start, len(self._source)))
-        if self._team is None:
+        if self._shared is None:
             yield from self._from_thread(epoch, indices)
-        if self._team is not None:
-            yield from self._team.stream(epoch, indices)
+        if self._shared is not None:
+            yield from self._shared.stream(epoch, indices)
 
     def close(self) -> None:
         """End the worker processes."""
-        if self._team is not None:
-            self._team.close()
-            self._team = None
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
 
     def _from_thread(self, epoch: int, indices: Iterator[int]) -> Iterator[Batch]:
-        def until_workers_take_over() -> Iterator[int]:
+        def until_workers_start() -> Iterator[int]:
             while not self._start_workers() and (index := next(indices, None)) is not None:
                 yield index
 
@@ -94,36 +94,36 @@ class Prefetcher:
             started = time.perf_counter()
             return self._source.get(epoch, index), time.perf_counter() - started
 
-        # Validation takes batches as they come: without augmentation a thread is fast enough for any network.
         asked = time.perf_counter()
-        for batch, seconds in in_order(timed, until_workers_take_over(), workers=1):
+        for batch, seconds in in_order(timed, until_workers_start(), workers=1):
             given = time.perf_counter()
             yield batch
             asked, before = time.perf_counter(), asked
-            self._paces.append(_Pace(given - before, asked - given, seconds))
+            self._timings.append(_Timing(given - before, asked - given, seconds))
 
     def _start_workers(self) -> bool:
         """Start the worker processes if they are needed; whether they are there."""
-        if self._team is None and self._source.augmentation > 0:
+        if self._shared is None and self._source.augmentation > 0:
             count = self._needed() if self._workers is None else self._workers
             if count:
-                self._team = _Team.begin(self._source, count)
-                # Where it cannot be had, it is not tried again.
-                self._workers = self._workers if self._team else 0
-        return self._team is not None
+                self._shared = _SharedBatches.begin(self._source, count)
+                # If workers cannot be started, do not try again.
+                self._workers = self._workers if self._shared else 0
+        return self._shared is not None
 
     def _needed(self) -> int:
         """How many processes the network needs, 0 while a thread is enough."""
-        if len(self._paces) < ENOUGH or console.cores() == 1:
+        if len(self._timings) < ENOUGH or console.cores() == 1:
             return 0
-        # Medians: in some steps the network is compiled.
-        if statistics.median(pace.waited / (pace.waited + pace.used) for pace in self._paces) < WAITING:
+        # Medians, because compiling the network makes some steps far longer.
+        if statistics.median(timing.waited / (timing.waited + timing.used) for timing in self._timings) < WAITING:
             return 0
-        made, used = (statistics.median(times) for times in zip(*((p.made, p.used) for p in self._paces), strict=True))
+        made = statistics.median(timing.made for timing in self._timings)
+        used = statistics.median(timing.used for timing in self._timings)
         return min(max(2, math.ceil(RESERVE * made / max(used, 1e-6))), console.cores())
 
 
-class _Pace(NamedTuple):
+class _Timing(NamedTuple):
     """Seconds that the network waited for a batch and used it, and that the thread took to make it."""
 
     waited: float
@@ -142,7 +142,7 @@ class _Task(NamedTuple):
     strength: float
 
 
-class _Team:
+class _SharedBatches:
     """Worker processes and the memory that they share with this one: slots for one batch each."""
 
     def __init__(self, source: Source, workers: Workers, memory: Any, slot: int, part: int) -> None:
@@ -153,11 +153,14 @@ class _Team:
         self._free = deque(range(len(self._slots)))
 
     @classmethod
-    def begin(cls, source: Source, count: int) -> _Team | None:
-        """None, and a warning, where there is no memory that can be shared or no file that can be mapped again."""
-        pictures, size = source.largest()
+    def begin(cls, source: Source, count: int) -> _SharedBatches | None:
+        """Start the processes.
+
+        Returns None if the pictures are not in a named file, or, with a warning, if there is too little shared memory.
+        """
+        pictures, size = source.largest_batch()
         part = max(TASK, -(-pictures // count))
-        # One batch is filled while another is consumed, and there are tasks for all workers, twice.
+        # One slot is filled while another is consumed; the others hold two tasks for each worker.
         slots = 2 + -(-2 * count // -(-pictures // part))
         try:
             images = _Mapped.of(source.images)
@@ -179,7 +182,7 @@ class _Team:
         self._workers.close()
 
     def stream(self, epoch: int, indices: Iterator[int]) -> Iterator[Batch]:
-        waiting = deque[_Filling]()
+        waiting = deque[_PendingBatch]()
         try:
             for index in indices:
                 waiting.append(self._begin_batch(epoch, index))
@@ -188,13 +191,13 @@ class _Team:
             while waiting:
                 yield self._batch(waiting.popleft())
         finally:
-            # Workers write to a slot until all its tasks have ended, also where nobody wants the batch any more.
-            tasks = [task for filling in waiting for task in filling.tasks if not task.cancel()]
+            # Workers may still write to a slot after the consumer has stopped: wait before it is used again.
+            tasks = [task for pending in waiting for task in pending.tasks if not task.cancel()]
             wait(tasks)
-            self._free.extend(filling.slot for filling in waiting)
+            self._free.extend(pending.slot for pending in waiting)
 
-    def _begin_batch(self, epoch: int, index: int) -> _Filling:
-        rows, labels = self._source.chosen(epoch, index)
+    def _begin_batch(self, epoch: int, index: int) -> _PendingBatch:
+        rows, labels = self._source.rows_and_labels(epoch, index)
         images, slot = self._source.images, self._free.popleft()
         if isinstance(images, Ragged):
             widths = images.widths[rows].astype(np.int32)
@@ -208,21 +211,21 @@ class _Team:
             )
             for first in range(0, len(rows), self._part)
         ]
-        return _Filling(slot, (len(rows), shape[0], width, shape[1]), widths, labels, tasks)
+        return _PendingBatch(slot, (len(rows), shape[0], width, shape[1]), widths, labels, tasks)
 
-    def _batch(self, filling: _Filling) -> Batch:
+    def _batch(self, pending: _PendingBatch) -> Batch:
         try:
-            for task in filling.tasks:
+            for task in pending.tasks:
                 result(task)
             # A copy: backends hand memory to the device later, or use it as it is.
-            images = self._slots[filling.slot, : math.prod(filling.shape)].reshape(filling.shape).copy()
+            images = self._slots[pending.slot, : math.prod(pending.shape)].reshape(pending.shape).copy()
         finally:
-            wait(filling.tasks)
-            self._free.append(filling.slot)
-        return (images if filling.widths is None else (images, filling.widths)), filling.labels
+            wait(pending.tasks)
+            self._free.append(pending.slot)
+        return (images if pending.widths is None else (images, pending.widths)), pending.labels
 
 
-class _Filling(NamedTuple):
+class _PendingBatch(NamedTuple):
     """A batch that workers fill."""
 
     slot: int
@@ -233,9 +236,9 @@ class _Filling(NamedTuple):
 
 
 def _refuse_full_disk(size: int) -> None:
-    """Raise OSError where a file of so many bytes does not fit: writing to mapped memory without room ends a process.
+    """Raise OSError if `size` bytes of shared memory do not fit: writing to it would kill the process with SIGBUS.
 
-    Where there is no room in /dev/shm, Python takes the folder for temporary files.
+    Python uses /dev/shm, and the folder for temporary files if /dev/shm is too small.
     """
     folders = [tempfile.gettempdir(), *(["/dev/shm"] if os.path.isdir("/dev/shm") else [])]
     if all(shutil.disk_usage(folder).free < size for folder in folders):
@@ -243,7 +246,7 @@ def _refuse_full_disk(size: int) -> None:
 
 
 class _Mapped:
-    """A corpus' pictures on their way to a process that is spawned, which maps their file for itself."""
+    """Pictures of a corpus, pickled as a file descriptor and a shape; the spawned process maps the file again."""
 
     def __init__(self, array: Any, ragged: tuple[int, npt.NDArray[np.int64], int] | None) -> None:
         self._path, self._shape, self._ragged = str(array.filename), array.shape, ragged
@@ -259,7 +262,7 @@ class _Mapped:
         return cls(array, (images.shape[0], images.widths, images.shape[1]) if isinstance(images, Ragged) else None)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Windows takes no descriptors over, and lets nobody replace a file that is open.
+        # On Windows descriptors are not inherited, and an open file cannot be replaced.
         file = self._path if os.name == "nt" else reduction.DupFd(self._file.fileno())
         return {"file": file, "shape": self._shape, "ragged": self._ragged}
 
@@ -294,7 +297,7 @@ def _begin(images: _Mapped, seed: int, memory: Any, slot: int) -> None:
 
 
 def _fill(task: _Task) -> None:
-    """Augment the pictures of a task into their batch, with zeros to the right of those that are less wide."""
+    """Augment the pictures of a task into their slot; narrower pictures are padded with zeros on the right."""
     for place, row in enumerate(task.rows, task.first):
         image = augmented(_state.images, row, task.epoch, _state.seed, task.strength)
         height, width, channels = image.shape

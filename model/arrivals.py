@@ -164,7 +164,7 @@ def arrivals(
 
 
 class _Line(_Team, Generic[Item, Prepared]):
-    """The taker and the preparers. They do not refer to :class:`Arrivals`, so that one nobody holds is collected."""
+    """The taker and the preparers. They hold no reference to :class:`Arrivals`, so that it can be collected."""
 
     def __init__(self, prepare: Callable[[Item], Prepared], room: int) -> None:
         super().__init__()
@@ -262,7 +262,7 @@ class _Outcome(NamedTuple, Generic[Made]):
 
 
 class _Crew(_Team, Generic[Item, Made]):
-    """The workers. They do not refer to the generator, so that one nobody holds is collected."""
+    """The workers. They hold no reference to the generator, so that it can be collected."""
 
     def __init__(self, items: Iterator[Item], work: Callable[[Item], Made], workers: int) -> None:
         super().__init__()

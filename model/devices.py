@@ -1,4 +1,4 @@
-"""What Keras computes on: which devices there are, what suits them, and why a GPU is not used.
+"""The devices of the backend, the precision that suits them, and why an NVIDIA GPU is not used.
 
 Nothing here imports a backend that Keras does not run on.
 """
@@ -28,7 +28,7 @@ WHEELS = {
 #: The first compute capability, of NVIDIA's Ampere, whose tensor cores compute in bfloat16.
 BFLOAT16_CAPABILITY = 8.0
 
-#: What the messages of errors have where memory ran out: XLA's and TensorFlow's, PyTorch's on either device, cuDNN's.
+#: Parts of error messages that report memory exhaustion: XLA and TensorFlow, PyTorch (GPU and CPU), cuDNN.
 OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "OOM when allocating", "out of memory", "not enough memory", "ALLOC_FAILED")
 
 

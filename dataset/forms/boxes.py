@@ -1,4 +1,4 @@
-"""How other tools write where things are in a picture, by which their files are told from labels."""
+"""Recognise annotations of other tools (boxes, polygons), so that they are not taken for labels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def kind_of_text(text: str) -> str | None:
 
 
 def tool_of_json(found: Any) -> str | None:
-    """Whose JSON for finding things in pictures a value is, None where it is nobody's that is known."""
+    """The tool whose detection annotations a JSON value is, or None."""
     if isinstance(found, dict):
         if "shapes" in found and ("imagePath" in found or "imageData" in found or "version" in found):
             return "LabelMe"
@@ -60,7 +60,7 @@ def tool_of_json(found: Any) -> str | None:
 
 
 def tool_of_xml(text: str) -> str | None:
-    """Whose XML for finding things in pictures a text is, None where it is nobody's that is known."""
+    """The tool whose detection annotations an XML text is, or None."""
     if "<annotation" in text and ("<bndbox" in text or "<object" in text):
         return "Pascal VOC"
     if "<PcGts" in text:

@@ -22,7 +22,7 @@ _TRUTH = ("TRUE", "FALSE")
 #: How programs write that there is nothing in a cell.
 _NOTHING = ("nan", "NaN", "NULL", "null", "None", "<NA>", "N/A", "NaT")
 
-#: Characters that a path may have, and that the text of a picture may have.
+#: Most characters in a path, and in a label.
 LONGEST_NAME, LONGEST_LABEL = 4096, 10_000
 
 #: Line numbers that a sentence lists, and that are kept.

@@ -27,7 +27,7 @@ def _names(folder: str, prefix: str, above: tuple[str, ...], suffixes: Collectio
 
 
 def _suffix(name: str) -> str:
-    """As of os.path.splitext, in a fraction of the time; no hidden file is asked for its suffix."""
+    """The suffix in lower case. Faster than os.path.splitext, from which it differs for hidden files only."""
     dot = name.rfind(".")
     return name[dot:].lower() if dot > 0 else ""
 

@@ -28,7 +28,7 @@ _SUFFIXES = frozenset(".csv .tsv .tab .jsonl .ndjson .jsonlines .json .txt".spli
 #: What other files of tools are called, which name pictures and say something else of them.
 _OTHERS = frozenset({"filestate.txt", "imlist.txt"})
 
-#: Sheets, and what else may name pictures and is no list that is read.
+#: Spreadsheets, and other files that may name pictures and are not read as lists.
 _SHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
 _UNREAD = _SHEETS | {"", ".xml", ".yaml", ".yml", ".lst", ".list", ".dat", ".data", ".lbl", ".gt", ".toml", ".parquet"}
 _WRITTEN = "docs/forms.md shows those that are"
@@ -104,12 +104,12 @@ def _looked_at(path: Path, name: str) -> Found | None:
     except UserError as error:
         why = f"cannot be read as a list ({error})"
         is_table = form in (delimited, json_lines)
-        # What names none of the pictures is none of our business, whatever it is.
+        # A file that names none of the pictures does not concern them.
         if not rows:
-            # A table may have been saved in another encoding; whoever reads it is told.
+            # The table may be in another encoding: reading it reports the error.
             unused = None if is_table and isinstance(error, NotText) else why
             return Found(name, form, unused) if _mentions(file, path) else None
-        # A table that breaks off is the one that is meant, and an error for whoever reads it.
+        # A damaged table is still the list of this folder: reading it reports the error.
         fault = fault if is_table else why
     except OSError:
         return None
@@ -124,7 +124,7 @@ def _looked_at(path: Path, name: str) -> Found | None:
     if not names or 2 * named < len(names):
         return _not_understood(file, path)
     if fault is None and not any(label for _, label in rows):
-        # Lists of pictures alone say nothing of their labels.
+        # Some lists name pictures without labels.
         fault = "names the pictures, but no labels of theirs" if form in (delimited, json_lines, json_file) else ""
     return Found(name, form, fault)
 
@@ -227,12 +227,12 @@ def _tell_of(path: Path, folder: Path, names: set[str]) -> None:
 
 
 def _holds_readings(file: Path, start: bytes, names: set[str]) -> bool:
-    """Whether a list beside the folders of pictures is what somebody has read of them."""
+    """Whether a list contains predictions for the pictures rather than their labels."""
     form = form_of(file)
     if b"probability" in start:
         return True
     if form is icdar:
-        # A submission is like ground truth, but says mostly what the pictures' names say.
+        # A submission has the form of ground truth. It is one if most of its texts are the labels in the file names.
         with contextlib.suppress(UserError):
             rows = islice(checked.rows(file, icdar.entries(file, silent), tell=False), _ENTRIES)
             labels = {os.path.basename(name): label for name, label in rows if os.path.basename(name) in names}
@@ -260,7 +260,7 @@ def _rows(path: Path, each: Found, root: str | None, tell: bool = True) -> Itera
 
 
 def _agreed(path: Path, lists: list[Found], root: str | None) -> Found:
-    """The one of several lists that says all that the others say. Raises UserError where there is none."""
+    """The list that contains all labels of the others. Raises UserError if there is no such list."""
     labels: list[dict[str, str]] = []
     for each in lists:
         read = ((os.path.normpath(name), label) for name, label in _rows(path, each, root, tell=False))

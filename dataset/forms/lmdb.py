@@ -48,16 +48,20 @@ class Database:
         except TooLarge as error:
             raise UserError(f"{self.path} has {error} for num-samples: see docs/forms.md for the form") from None
         if found is None or not found.isdigit():
-            told = "no num-samples" if found is None else f"{found[:20]!r} for num-samples"
-            raise UserError(f"{self.path} has {told} among its {entries:,} keys: see docs/forms.md for the form")
+            value = "no num-samples" if found is None else f"{found[:20]!r} for num-samples"
+            raise UserError(f"{self.path} has {value} among its {entries:,} keys: see docs/forms.md for the form")
         count = int(found)
         if count > min(entries, _MOST):
-            told = f"{count:,}" if count <= _MOST else f"{found[:20].decode()}…" if len(found) > 20 else found.decode()
-            raise UserError(f"{self.path} says num-samples {told} and has {entries:,} keys: write it again")
+            number = (
+                f"{count:,}" if count <= _MOST else f"{found[:20].decode()}…" if len(found) > 20 else found.decode()
+            )
+            raise UserError(
+                f"{self.path}: num-samples is {number}, but the database has {entries:,} keys: write it again"
+            )
         return count
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        """Each picture's key and label, empty where there is none. Raises UserError for a label that is no text."""
+        """Each picture's key and label, empty where there is none. Raises UserError for a label that is not text."""
         for start in range(1, self.count + 1, _CHUNK):
             end = min(start + _CHUNK, self.count + 1)
             # Labels lie side by side, so that they are found faster together than one by one.

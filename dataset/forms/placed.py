@@ -33,8 +33,8 @@ def placed(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
 
     With `root` the names are relative to that folder. Without it they are relative to the list's folder, to the
     working folder, to the folder above the list's or to one below it: the first one in which the most of the first
-    rows are. Where none of them is found, names may be paths of another computer: their first folders are left out, as
-    few as possible. Raises UserError where `root` is no folder.
+    rows are. If none is found, names may be paths of another computer: as few of their first folders as possible are
+    dropped. Raises UserError if `root` is not a folder.
     """
     rows = iter(rows)
     if root is None and path.is_fifo():
@@ -70,7 +70,7 @@ class Start(NamedTuple):
     """Where the names of a list start."""
 
     place: str
-    lead: str = ""  #: folders at the beginning of the names that `place` stands for
+    lead: str = ""  #: the first folders of the names, which `place` replaces
 
     def located(self, name: str) -> str:
         """The path of a picture, as the function of this name has it."""
@@ -84,7 +84,7 @@ class Start(NamedTuple):
 
 
 def find(names: list[str], here: str) -> Start:
-    """Where the names start; at `here` where none of them is to be found."""
+    """Where the names start; at `here` if none of them is found."""
     best = Start(here)
     if (most := best.count(names)) == len(names):
         return best
@@ -96,9 +96,9 @@ def find(names: list[str], here: str) -> Start:
 
 
 def _without_lead(names: list[str], places: list[str]) -> Start | None:
-    """Where at least half of the names are found once their first folders are left out; None where they are not.
+    """The start at which at least half of the names are found after their first folders are dropped, or None.
 
-    None also where one of the names is found as it is.
+    None as well if one of the names is found as it is.
     """
     if not names or any(Start(place).count(names) for place in places):
         return None

@@ -36,7 +36,7 @@ LONGEST_LINE = 1 << 20
 #: Bytes of a text that is read whole beside a picture.
 LARGEST_TEXT = 1 << 16
 
-#: Seconds in which somebody has to open a named pipe to write to it.
+#: Seconds to wait for a program that writes to a named pipe.
 _PATIENCE = 5
 
 
@@ -54,7 +54,7 @@ class Entry(NamedTuple):
 
 
 def silent(message: str) -> None:
-    """Takes the place of `warn` where nobody asks for labels, or it is not known yet whether a file is a list."""
+    """Used instead of `warn` when labels are not needed, or when a file may not be a list."""
 
 
 class NotText(UserError):
@@ -98,7 +98,7 @@ def is_comment(line: str) -> bool:
 
 
 def is_header(file: str, label: str) -> bool:
-    """Whether a row is the first line of a list, again where several lists were put together."""
+    """Whether a row is a header. Concatenated lists repeat it."""
     return file.strip().lower() in FILE_KEYS and label.strip().lower() in LABEL_KEYS
 
 
@@ -133,7 +133,7 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
 
 
 def _pipe(path: Path) -> int:
-    """A named pipe, opened once somebody writes to it. Raises UserError where nobody does."""
+    """Open a named pipe as soon as a program writes to it. Raises UserError if none does."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)

@@ -18,13 +18,13 @@ from model.network import import_keras, jit_compile
 
 #: Steps whose losses are added up on the device in float32; such sums are added up on the host in float64.
 CHUNK = 100
-#: How often a loss that is no longer a number is looked for, where that is sooner.
+#: Seconds after which the loss is checked for NaN, if that is sooner.
 SECONDS = 1.0
 #: Steps that the host may be ahead of the device: enough to hide the host's work, few enough to bound the memory that
 #: their batches take.
 AHEAD = 3
 
-#: What the network is given, what the losses compare its outputs with, the number of pictures, the learning rate.
+#: Inputs of the network, targets of the losses, number of pictures, learning rate.
 Batch: TypeAlias = tuple[Any, Any, int, float]
 
 
@@ -39,7 +39,7 @@ def steps_of(network: Any, losses: Any, average: list[Any], decay: float) -> Ste
 
 
 class Steps:
-    """Trains a network, batch by batch; its variables have their new values after each epoch."""
+    """Trains a network batch by batch. Its variables are updated at the end of each epoch at the latest."""
 
     def __init__(self, network: Any, losses: Any, average: list[Any], decay: float) -> None:
         self._network, self._losses, self._average, self._decay = network, losses, average, decay
@@ -49,7 +49,7 @@ class Steps:
     def epoch(self, batches: Iterator[Batch], done: Callable[[int], None]) -> tuple[float, int]:
         """Take a step per batch; returns the mean loss and the number of pictures, and calls `done` with it each step.
 
-        Ends before the last batch, with a mean that is no finite number, soon after a loss became none.
+        Stops early, and returns a mean that is not finite, soon after a loss is not finite.
         """
         self._begin()
         loss, pictures, taken, looked = 0.0, 0, 0, time.monotonic()
@@ -108,7 +108,7 @@ class Steps:
         """Wait until the step of `mark` is done."""
 
     def _followed(self, average: Any, variable: Any, steps: Any) -> Any:
-        """What `average` becomes after so many steps; a young one follows faster, or it would keep the random start."""
+        """The new value of `average` after `steps` steps. Early averages follow faster, to forget the random start."""
         from keras import ops
 
         decay = ops.minimum(self._decay, (1 + steps) / (10 + steps))
@@ -235,7 +235,7 @@ class JAXSteps(Steps):
 
 
 class TorchSteps(Steps):
-    """PyTorch computes as it is told; on a GPU it is told ahead."""
+    """Eager steps. On a GPU, PyTorch queues the operations, so that the host runs ahead."""
 
     def compiled_loss(self, targets: Any, outputs: Any) -> float:
         return float(self.loss(targets, outputs))

@@ -307,9 +307,9 @@ def test_lmdb_as_others_write_it(tmp_path: Path) -> None:
     [
         ({}, "has no num-samples among its 0 keys"),
         ({b"num-samples": b"many"}, "b'many' for num-samples"),
-        ({b"num-samples": b"7", b"image-000000001": b""}, "says num-samples 7 and has 2 keys"),
+        ({b"num-samples": b"7", b"image-000000001": b""}, "num-samples is 7, but the database has 2 keys"),
         ({b"num-samples": b"9" * 5000}, "has 5,000 bytes for num-samples"),
-        ({b"num-samples": b"9" * 99}, "says num-samples 99999999999999999999… and has 1 keys"),
+        ({b"num-samples": b"9" * 99}, "num-samples is 99999999999999999999…, but the database has 1 keys"),
         ({b"num-samples": b"-1"}, "b'-1' for num-samples"),
         ({b"num-samples": b"1.0"}, "b'1.0' for num-samples"),
         ({b"num-samples": "\u0663".encode()}, "for num-samples"),
