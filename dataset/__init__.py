@@ -11,18 +11,54 @@
 `python -m dataset PATH` reports what is in a folder or list.
 """
 
+from __future__ import annotations
+
 import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+
+# isort: split
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 import parameter  # noqa: F401 (it says what to do where packages are missing)
-from dataset.augmentation import augment
-from dataset.batches import Batches
-from dataset.cache import Corpus, pack
-from dataset.checks import Report, check, inspect
-from dataset.contact_sheet import contact_sheet
-from dataset.contents import Contents, examine
-from dataset.doubts import introduce
-from dataset.forms import FORMS, Sample, Samples, collect, samples
-from dataset.split import apart, split
-from dataset.survey import Survey, survey
+
+if TYPE_CHECKING:
+    from dataset.augmentation import augment
+    from dataset.batches import Batches
+    from dataset.cache import Corpus, pack
+    from dataset.checks import Report, check, inspect
+    from dataset.contact_sheets import contact_sheet
+    from dataset.contents import Contents, examine
+    from dataset.doubts import introduce
+    from dataset.forms import FORMS, Sample, Samples, collect, samples
+    from dataset.splitting import apart, split
+    from dataset.surveys import Survey, survey
+
+#: The module of each public name. They are imported when they are first used, because a command that reads pictures
+#: needs few of them and would start a tenth of a second later. No module has the name of what it offers: an imported
+#: module would take the place of the function.
+_MODULES = {
+    "augment": "augmentation",
+    "Batches": "batches",
+    "Corpus": "cache",
+    "pack": "cache",
+    "Report": "checks",
+    "check": "checks",
+    "inspect": "checks",
+    "contact_sheet": "contact_sheets",
+    "Contents": "contents",
+    "examine": "contents",
+    "introduce": "doubts",
+    "FORMS": "forms",
+    "Sample": "forms",
+    "Samples": "forms",
+    "collect": "forms",
+    "samples": "forms",
+    "apart": "splitting",
+    "split": "splitting",
+    "Survey": "surveys",
+    "survey": "surveys",
+}
 
 __all__ = [
     "FORMS",
@@ -46,3 +82,13 @@ __all__ = [
     "split",
     "survey",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'dataset' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"dataset.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from console import UserError
 from dataset.contents import Contents
 from dataset.forms.normal import short
-from dataset.split import copies
+from dataset.splitting import copies
 from notation import UNREADABLE
 from picture import MISSING, TooLong
 

@@ -22,7 +22,7 @@ from dataset.contents import Contents, examine, in_order
 from dataset.forms import WRITERS, Samples, Writer, collect
 from dataset.forms.normal import short
 from dataset.forms.writing import Picture, Plan
-from dataset.split import split
+from dataset.splitting import split
 from parameter import ConvertParameters
 
 #: Written last, with the parameters; the folder that has it was made here, whole.

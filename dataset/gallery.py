@@ -11,7 +11,7 @@ import numpy as np
 
 import picture
 from console import UserError, atomic
-from dataset.contact_sheet import contact_sheet
+from dataset.contact_sheets import contact_sheet
 
 #: Longest side that a picture is kept with until the sheet is drawn, in pixels.
 KEPT = 320

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import dataset
-from dataset.contact_sheet import _cover, _fonts, _runs
+from dataset.contact_sheets import _cover, _fonts, _runs
 
 
 def reddish(sheet: np.ndarray) -> int:
@@ -73,7 +73,7 @@ def test_a_script_without_a_font_is_named_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
-    monkeypatch.setattr(sys.modules["dataset.contact_sheet"], "_named", set())
+    monkeypatch.setattr(sys.modules["dataset.contact_sheets"], "_named", set())
     _fonts.cache_clear()
     picture = np.full((20, 40, 1), 60, np.uint8)
     for _ in range(2):
