@@ -262,11 +262,14 @@ def _tell_gaps(path: str, ids: tuple[int, ...]) -> None:
 
 
 def fraction(text: str) -> float | None:
-    """`0.1` -> 0.1; None for what is no number, a path. Raises ValueError outside 0…1."""
+    """`0.1` -> 0.1; None for a path. Raises ValueError for a number outside 0…1, and for a percentage."""
+    percentage = text.rstrip().endswith("%")
     try:
-        number = float(text)
+        number = float(text.rstrip("% ")) / (100 if percentage else 1)
     except ValueError:
         return None
+    if percentage and 0 < number < 1:
+        raise ValueError(f"give {number:g}")
     if not 0 < number < 1:
         raise ValueError("give a fraction between 0 and 1, or a folder or a list")
     return number

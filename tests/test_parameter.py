@@ -93,6 +93,8 @@ def test_lite_has_convolutions_for_a_sequence_unless_told() -> None:
         (parameter.UnpackParameters, ["a", "b", "--names", "klingon"], ["not the name of a text encoding: give one"]),
         (parameter.GenerateParameters, ["--style", "nice"], ["style", "nice"]),
         (parameter.TrainingParameters, ["--validation", "1.5"], ["--validation 1.5", "between 0 and 1"]),
+        (parameter.TrainingParameters, ["--validation", "10%"], ["--validation 10%: give 0.1"]),
+        (parameter.TrainingParameters, ["--validation", "100 %"], ["--validation 100 %", "between 0 and 1"]),
         (parameter.TrainingParameters, ["--label-pattern", "("], ["--label-pattern (", "regular expression"]),
         (parameter.TrainingParameters, ["--label-pattern", "a"], ["--label-pattern a", "group named label"]),
         (parameter.TrainingParameters, ["--epochs", "few"], ["--epochs", "few"]),

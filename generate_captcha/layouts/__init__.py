@@ -12,7 +12,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
@@ -24,6 +24,9 @@ from generate_captcha import lettering
 from generate_captcha.fonts import FAR_EAST, Font, brought
 from generate_captcha.lettering import Face, MissingFont
 from generate_captcha.patterns import Pattern, PatternError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 FOLDER = Path(__file__).parent
 #: Bytes of a layout; the longest of ours has some thousands.
@@ -312,11 +315,33 @@ def _explained(error: ValidationError) -> _Wrong:
         return _Wrong(place, " is no field: take it out or mend its name; docs/plates.md lists the fields")
     if first["type"] == "missing":
         return _Wrong(place, " is missing: add it; docs/plates.md lists the fields")
-    reason = first["msg"].removeprefix("Value error, ").replace("valid tuple", "list, in [ ]")
-    if isinstance(first["input"], dict):
-        reason = f"write [[{_named_place(place)}]], in double brackets, for each"
-    found = f" is {str(first['input'])[:80]!r}: {reason[:1].lower()}{reason[1:]}; docs/plates.md lists the fields"
+    wanted = f"write [[{_named_place(place)}]], in double brackets, for each"
+    if not isinstance(first["input"], dict):
+        wanted = _wanted(first)
+    found = f" is {str(first['input'])[:80]!r}: {wanted}; docs/plates.md lists the fields"
     return _Wrong(place, found, first["input"])
+
+
+#: What to give instead, by the first word of pydantic's name for what is wrong.
+_TYPES = {"bool": "true or false", "string": "a text, in quotes", "tuple": "a list, in [ ]", "int": "a whole number"}
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def _wanted(error: ErrorDetails) -> str:
+    """What to give instead, such as `give a number that is above 0`."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    if kind == "literal_error":
+        return f"give one of {context['expected'].replace(' or ', ', ')}".replace("'", '"')
+    if kind == "too_short":
+        return f"give a list of at least {context['min_length']}"
+    if kind == "too_long":
+        return f"give a list of at most {context['max_length']}"
+    for name, words in _BOUNDS.items():
+        if name in context:
+            return f"give a number that is {words} {context[name]:g}"
+    return f"give {_TYPES.get(kind.partition('_')[0], 'a number')}"
 
 
 def _line(text: str, wrong: _Wrong) -> str:
