@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, NamedTuple, Protocol
 
+import bounded
 import console
 import interrupts
 import notation
@@ -375,6 +376,8 @@ def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Bud
     """Write a file, whole or not at all; False when it is there."""
     if target.is_symlink():
         raise UserError(f"{target} is a link, in the way of a file of {archive}: remove the link")
+    if what := bounded.irregular(target):
+        raise UserError(f"{target} is {what}, in the way of a file of {archive}: remove it")
     if member.link is not None:
         source = out / _inside(archive, member.link)
         if not source.is_file() or source.is_symlink():

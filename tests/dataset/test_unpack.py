@@ -182,6 +182,15 @@ def test_links_that_were_there_before_lead_nowhere(unpack: Unpack, tmp_path: Pat
     assert os.listdir("elsewhere") == []
 
 
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder"])
+def test_what_is_in_the_way_of_a_file_is_named(kind: str, unpack: Unpack, tmp_path: Path) -> None:
+    archive = tar(tmp_path / "a.tar.gz", member("b.jpg", b"x"))
+    (tmp_path / "out").mkdir()
+    (os.mkfifo if kind == "a named pipe" else os.mkdir)(tmp_path / "out" / "b.jpg")
+    code, err = unpack(archive)
+    assert (code, f"out/b.jpg is {kind}, in the way of a file of {archive}: remove it" in err) == (2, True)
+
+
 @pytest.mark.parametrize("kind", ["gz", "xz", "zip", "junk", "empty", "no files"])
 def test_broken_archives(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     path = tmp_path / "archive"
