@@ -566,6 +566,9 @@ class TrainingParameters(Parameters):
             help_behavior_hint="(default: float32; with jax on a GPU that has it, mixed_bfloat16)",
         ),
     ] = Field(None, description="Number format of the computation.")
+    devices: Annotated[Optional[int], chosen("N", "all GPUs, with jax")] = Field(
+        None, ge=1, le=65_536, description="Number of devices that share each batch."
+    )
     quick: bool = Field(False, description="Three minutes on two cores: train a lite network on generated captchas.")
 
     @model_validator(mode="before")

@@ -99,10 +99,11 @@ def main(parameters: TrainingParameters) -> int:
     contents = {"contents": [training.contents, validation.contents], "alphabet": card.alphabet}
     folder.begin(parameters.to_json(), split | contents, new=not parameters.resume)
     interrupts.continue_by(f"continue with: {resume}")
+    on = f"{settings.devices} devices, " if settings.devices > 1 else ""
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
         f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "
-        f"epochs: {'' if parameters.epochs else 'up to '}{settings.schedule.epochs}, {start}; in {path}"
+        f"{on}epochs: {'' if parameters.epochs else 'up to '}{settings.schedule.epochs}, {start}; in {path}"
     )
     if len(validation.rows) < FEW_TO_VALIDATE:
         folder.log(

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from console import UserError, warn
 from model.network import import_keras
 
 #: Files that NVIDIA's driver makes, and where the kernel lists the devices of the PCI bus.
@@ -51,6 +52,36 @@ def accelerators() -> list[Any]:
     import torch
 
     return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+
+
+def shared_by(asked: int | None, batch_size: int) -> int:
+    """The number of devices that share each batch: those `asked` for; by default all GPUs, or most of them.
+
+    By default it is the largest number of GPUs that divides the batch size. Raises UserError if there are fewer
+    devices than asked for, if their number does not divide the batch size, and if the backend is not JAX.
+    """
+    if backend() != "jax":
+        if (asked or len(accelerators())) < 2:
+            return 1
+        name = NAMES[backend()]
+        if asked:
+            raise UserError(f"--devices {asked}: {name} trains on one device: set KERAS_BACKEND=jax, or leave it out")
+        warn(f"{name} trains on one of the {len(accelerators())} GPUs: KERAS_BACKEND=jax trains on all of them")
+        return 1
+    import jax
+
+    if asked is None:
+        most = len(accelerators()) or 1
+        return max(number for number in range(1, most + 1) if batch_size % number == 0)
+    found = jax.device_count()
+    if asked > found:
+        kind = "processor" if jax.default_backend() == "cpu" else jax.default_backend().upper()
+        raise UserError(f"--devices {asked}: JAX finds {found} ({kind}): give --devices {found}, or leave it out")
+    if batch_size % asked:
+        below = batch_size // asked * asked
+        sizes = f"{below} or {below + asked}" if below else f"{asked}"
+        raise UserError(f"--batch-size {batch_size} is not a multiple of --devices {asked}: give --batch-size {sizes}")
+    return asked
 
 
 def fastest_policy() -> str:

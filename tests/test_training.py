@@ -217,7 +217,12 @@ EVERYTHING = ["--head", "joint", "--rectify", "tps", "--size", "autox32"]
 
 @pytest.mark.parametrize(
     ("backend", "flags"),
-    [("jax", []), pytest.param("jax", EVERYTHING, marks=pytest.mark.slow), ("torch", []), ("torch", EVERYTHING)],
+    [
+        ("jax", ["--devices", "2"]),
+        pytest.param("jax", EVERYTHING, marks=pytest.mark.slow),
+        ("torch", []),
+        ("torch", EVERYTHING),
+    ],
 )
 def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backend: str, flags: list[str]) -> None:
     pytest.importorskip(backend)
@@ -234,10 +239,12 @@ def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backen
         "print([reading.probability for reading in Reader('r').read(sorted(Path('pictures').iterdir()))])\n"
     )
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(TRAINING.parent)}
-    # JAX takes a minute to make its code fast.
-    environment["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+    # JAX takes a minute to make its code fast. The processor counts as two devices.
+    wanted = "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=2"
+    environment["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {wanted}"
     done = finished([sys.executable, "-c", script], seconds=350, env=environment)
     assert done.returncode == 0, done.stderr
+    assert ("2 devices" in done.stderr) == ("--devices" in flags)
     here = [reading.probability for reading in Reader("r").read(sorted(data.iterdir()))]
     # Rounding differs between backends, and calibration raises probabilities to a power, which multiplies that.
     assert json.loads(done.stdout) == pytest.approx(here, abs=1e-3)

@@ -90,7 +90,7 @@ def completed(
             "alphabet": parameters.alphabet or characters([found, known]),
             "size": parameters.size or f"{width}x{height}",
             "colour": parameters.colour or ("rgb" if hues > HUES else "grey"),
-            "batch_size": parameters.batch_size or batch_size(pictures),
+            "batch_size": parameters.batch_size or batch_size(pictures, parameters.devices or 1),
             "longest": parameters.longest or 2 * longest,
             "precision": parameters.precision or devices.fastest_policy(),
         }
@@ -157,7 +157,11 @@ def card(parameters: TrainingParameters) -> Card:
 
 
 def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptation | None = None) -> Settings:
-    """How the trainer trains with completed `parameters` on so many pictures."""
+    """How the trainer trains with completed `parameters` on so many pictures.
+
+    Raises UserError if the devices asked for do not exist, or do not divide the batch size.
+    """
+    batch = parameters.batch_size or pictures
     schedule = Schedule(
         peak=parameters.learning_rate or 0.0,
         epochs=budget(parameters, pictures),
@@ -172,8 +176,9 @@ def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptati
         parameters.ema,
         parameters.patience,
         adaptation,
-        parameters.batch_size or pictures,
+        batch,
         parameters.precision or "float32",
+        devices.shared_by(parameters.devices, batch),
     )
 
 
@@ -244,9 +249,9 @@ def epochs(pictures: int, from_weights: bool) -> int:
     return max(3, round((60 if from_weights else 120) * (1000 / pictures) ** 0.5))
 
 
-def batch_size(pictures: int) -> int:
-    """Small batches for small corpora, which otherwise see too few steps."""
-    return 32 if pictures < 5_000 else 64
+def batch_size(pictures: int, devices: int = 1) -> int:
+    """Small batches for small corpora, which would see too few steps otherwise; a multiple of `devices`."""
+    return -(-(32 if pictures < 5_000 else 64) // devices) * devices
 
 
 def learning_rate(preset: str, from_weights: bool) -> float:

@@ -305,6 +305,10 @@ def trained_on(model: str) -> set[str]:
         return set()
 
 
+#: Parameters that may change when a run is resumed: they change nothing in what is learnt.
+FREE = ("workers", "devices")
+
+
 def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:
     """The run folder, and the parameters: those given or, with --resume, those that the run began with.
 
@@ -321,13 +325,12 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
     if not file.is_file():
         raise UserError(f"{path} holds no run to resume (no {file.name}): name the folder of a run with --run")
     kept = TrainingParameters.from_json(file)
-    for name in sorted(parameters.model_fields_set - {"run", "resume", "workers"}):
+    for name in sorted(parameters.model_fields_set - {"run", "resume", *FREE}):
         value = getattr(parameters, name)
         if value != getattr(kept, name):
             raise UserError(
                 f"--{name.rstrip('_').replace('_', '-')} {value} is not what the run in {path} began with "
                 f"({getattr(kept, name)}): leave it out to resume, or start another run --from {path}"
             )
-    # Workers change nothing in what is learnt.
-    workers = parameters.workers if "workers" in parameters.model_fields_set else kept.workers
-    return path, kept.model_copy(update={"resume": True, "workers": workers})
+    free = {name: getattr(parameters, name) for name in FREE if name in parameters.model_fields_set}
+    return path, kept.model_copy(update={"resume": True} | free)

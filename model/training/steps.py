@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from model.network import import_keras, jit_compile
 
 #: Steps whose losses are added up on the device in float32; such sums are added up on the host in float64.
@@ -28,14 +30,17 @@ AHEAD = 3
 Batch: TypeAlias = tuple[Any, Any, int, float]
 
 
-def steps_of(network: Any, losses: Any, average: list[Any], decay: float) -> Steps:
+def steps_of(network: Any, losses: Any, average: list[Any], decay: float, devices: int = 1) -> Steps:
     """The steps of the backend that Keras runs on.
 
     `network` is compiled with an optimizer that is built. `losses` is a Keras loss, or a dict of losses by output,
     which are summed. `average` has a variable for each trainable one, to follow it with `decay`, or is empty.
+    `devices` is the number of devices that share each batch; only JAX takes more than one.
     """
-    kinds: dict[str, type[Steps]] = {"tensorflow": TensorFlowSteps, "jax": JAXSteps, "torch": TorchSteps}
-    return kinds[import_keras().backend.backend()](network, losses, average, decay)
+    backend = import_keras().backend.backend()
+    if backend == "jax":
+        return JAXSteps(network, losses, average, decay, devices)
+    return (TensorFlowSteps if backend == "tensorflow" else TorchSteps)(network, losses, average, decay)
 
 
 class Steps:
@@ -168,12 +173,22 @@ class JAXSteps(Steps):
 
     The variables keep the values of the beginning of the epoch until its end, so that an interrupted one leaves them
     whole.
+
+    Each of several devices has a copy of the state and a part of every batch. XLA partitions the program for one
+    device, so that loss, batch statistics, dropout and gradients are those of the whole batch. A batch that cannot be
+    divided evenly, such as the last one of an epoch, is computed by every device.
     """
 
-    def __init__(self, network: Any, losses: Any, average: list[Any], decay: float) -> None:
+    def __init__(self, network: Any, losses: Any, average: list[Any], decay: float, devices: int = 1) -> None:
         super().__init__(network, losses, average, decay)
         import jax
+        from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+        self._devices = devices
+        mesh = Mesh(np.array(jax.devices()[:devices]), ("batch",))
+        self._copied, self._shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
+        if devices > 1:
+            _without_cudnn(network)
         self._variables = (
             network.trainable_variables,
             network.non_trainable_variables,
@@ -183,7 +198,7 @@ class JAXSteps(Steps):
         places = [id(variable) for variable in self._optimizer.variables]
         self._rate = places.index(id(self._optimizer.learning_rate))
         self._iterations = places.index(id(self._optimizer.iterations))
-        self._step = jax.jit(self._stepped, donate_argnums=0, static_argnums=3)
+        self._step = jax.jit(self._stepped, donate_argnums=0, static_argnums=3, out_shardings=self._copied)
         self._compiled_loss = jax.jit(self.loss)
         self._state: Any = None
 
@@ -191,23 +206,35 @@ class JAXSteps(Steps):
         return float(self._compiled_loss(targets, outputs))
 
     def _begin(self) -> None:
+        import jax
         import jax.numpy as jnp
 
         # Copies: values that are donated are gone.
-        self._state = [[jnp.array(variable.value) for variable in group] for group in self._variables]
+        self._state = [
+            [jax.device_put(jnp.array(variable.value), self._copied) for variable in group] for group in self._variables
+        ]
 
     def _end(self) -> None:
         for group, values in zip(self._variables, self._state, strict=True):
             for variable, value in zip(group, values, strict=True):
-                variable.assign(value)
+                # The copy on the first device, where networks are evaluated and saved.
+                variable.assign(value.addressable_data(0))
         self._state = None
 
     def _zero(self) -> Any:
         return 0.0
 
     def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
-        self._state, total = self._step(self._state, given, targets, count, rate, total)
+        placed = self._placed(given, count), self._placed(targets, count)
+        self._state, total = self._step(self._state, *placed, count, rate, total)
         return total
+
+    def _placed(self, arrays: Any, count: int) -> Any:
+        import jax
+
+        if self._devices == 1:
+            return arrays
+        return jax.device_put(arrays, self._copied if count % self._devices else self._shared)
 
     def _wait(self, mark: Any) -> None:
         mark.block_until_ready()
@@ -232,6 +259,13 @@ class JAXSteps(Steps):
         if averages:
             averages = [self._followed(*pair, steps) for pair in zip(averages, trainable, strict=True)]
         return [trainable, others, optimizer, averages], total + loss * count
+
+
+def _without_cudnn(network: Any) -> None:
+    """Compute recurrent layers as loops, which XLA partitions: it cannot divide a call of cuDNN."""
+    for layer in network._flatten_layers():
+        if hasattr(layer, "use_cudnn"):
+            layer.use_cudnn = False
 
 
 class TorchSteps(Steps):

@@ -65,7 +65,10 @@ class Feed(Protocol):
         """Batches in an epoch."""
 
     def stream(self, epoch: int) -> Iterator[tuple[Inputs, Labels]]:
-        """The batches of an epoch; a function of the epoch alone."""
+        """The batches of an epoch; a function of the epoch alone.
+
+        Training still reads the arrays of a batch after it has asked for the next ones: they are not written to again.
+        """
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Settings:
     adaptation: Adaptation | None = None
     batch_size: int = 0
     precision: str = "float32"
+    devices: int = 1
 
 
 def train(
@@ -186,7 +190,7 @@ class _Run:
         self._average = (
             [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if settings.ema else []
         )
-        self._steps = steps_of(network, losses, self._average, settings.ema)
+        self._steps = steps_of(network, losses, self._average, settings.ema, settings.devices)
 
     def steps(self) -> int:
         """Steps taken since the beginning of the run."""

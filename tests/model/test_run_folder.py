@@ -259,9 +259,10 @@ def test_the_latest_run_is_found_beside_what_is_none(tmp_path: Path, monkeypatch
     Path("runs/c").mkdir()
     Path("runs/c/parameters.json").symlink_to("nowhere")
     assert run_folder.start_or_resume(TrainingParameters(resume=True))[0] == Path("runs/b")
-    # Other than all else, the number of workers may change: it changes nothing in what is learnt.
-    for given, workers in (({}, None), ({"workers": 3}, 3), ({"workers": 0}, 0)):
-        assert run_folder.start_or_resume(TrainingParameters(resume=True, **given))[1].workers == workers
+    # The numbers of workers and devices may change: they change nothing in what is learnt.
+    for name, number in (("workers", None), ("workers", 3), ("workers", 0), ("devices", None), ("devices", 2)):
+        given = {} if number is None else {name: number}
+        assert getattr(run_folder.start_or_resume(TrainingParameters(resume=True, **given))[1], name) == number
 
 
 def test_a_model_that_is_newer_than_the_state_has_the_epoch_after_it(folder: RunFolder) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from console import UserError
 from model.network import import_keras, precision
+from tests.processes import finished
 
 ROOT = Path(__file__).parents[2]
 BATCH, STEPS, EMA, RATE = 8, 5, 0.9, 0.02
@@ -30,6 +32,48 @@ def test_steps(backend: str, check: str) -> None:
         [sys.executable, "-c", script], cwd=ROOT, text=True, capture_output=True, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("check", ["same_on_two_devices", "devices_that_are_refused"])
+def test_several_devices(check: str) -> None:
+    pytest.importorskip("jax")
+    flags = "--xla_force_host_platform_device_count=2"
+    script = f"from tests.model import test_steps; test_steps.{check}()"
+    environment = os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": flags}
+    finished([sys.executable, "-c", script], cwd=ROOT, env=environment, check=True)
+
+
+def same_on_two_devices() -> None:
+    """Twenty steps lead to the same weights on one device and on two, with batches that two cannot share among them."""
+    from model.training import steps
+
+    sizes = [8, 8, 7, 8, 1] * 4
+    found = []
+    for devices in (1, 2):
+        trained = network("float32", True)
+        average = [import_keras().Variable(variable, trainable=False) for variable in trained.trainable_variables]
+        taken = steps.steps_of(trained, trained.loss, average, EMA, devices)
+        few = (
+            (given[:size], {name: values[:size] for name, values in targets.items()}, size, rate)
+            for size, (given, targets, _, rate) in zip(sizes, batches(True, len(sizes)), strict=True)
+        )
+        loss, pictures = taken.epoch(few, lambda count: None)
+        assert pictures == sum(sizes)
+        found.append([loss, *map(array, (*state(trained), *average))])
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(two, one, 1e-5, 1e-5)
+
+
+def devices_that_are_refused() -> None:
+    """More devices than there are, and a number of them that does not divide the batch."""
+    from model import devices
+
+    assert devices.shared_by(2, 8) == 2
+    assert devices.shared_by(None, 8) == 1
+    with pytest.raises(UserError, match=r"--devices 3: JAX finds 2 \(processor\): give --devices 2"):
+        devices.shared_by(3, 9)
+    with pytest.raises(UserError, match="--batch-size 9 is not a multiple of --devices 2: give --batch-size 8 or 10"):
+        devices.shared_by(2, 9)
 
 
 def same_as_keras() -> None:
