@@ -1,0 +1,362 @@
+"""How fast the kit trains and reads on a machine with a GPU, and what limits it.
+
+    KERAS_BACKEND=jax python benchmarks/gpu.py
+    python benchmarks/gpu.py --only network source --seconds 1 --csv rows.csv
+
+It takes at most 8 minutes, needs no network, and runs with any backend of Keras, and also without a GPU. Each part runs
+in a process of its own, one after the other. The pictures are generated captchas, 128x64 grey, four of 36 characters.
+Figures are in pictures/s unless the table names another unit. The CSV file has a row for each figure.
+
+    card        a matrix product, and a copy to the device: the bounds of the machine
+    network     training steps on a batch in memory, for each preset and several batch sizes
+    source      batches of augmented pictures, made by a thread and by worker processes, with no consumer
+    training    training.py on a folder: the median epoch in its history, and how busy the card is
+    learning    training.py from random weights until 99 % of the validation pictures are read, in seconds
+    reading     prediction.py on a folder, with the .keras and the .onnx file
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+# Run as a script, the folder of this file is on the path, not the clone.
+sys.path.insert(0, str(ROOT))
+
+PARTS = ("card", "network", "source", "training", "learning", "reading")
+#: Seconds that all parts may take together, and each of them. What one leaves over goes to those after it.
+LIMIT, SHARES = 480.0, {"card": 30, "network": 110, "source": 30, "training": 80, "learning": 180, "reading": 50}
+PRESETS, BATCHES = ("lite", "small", "base"), (64, 1024, 4096)
+NETWORKS = {"lite": "vgg_conv"}
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+WIDTH, HEIGHT = 128, 64
+#: The exact match that `learning` waits for.
+GOAL = 0.99
+
+
+class Row(NamedTuple):
+    """A figure."""
+
+    part: str
+    what: str
+    value: float
+    unit: str
+
+
+def main() -> None:
+    """Run the parts, each in a process of its own; with --part, run that one here."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="run only these parts")
+    parser.add_argument("--pictures", type=int, default=60_000, help="number of captchas (default: 60000)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds to measure each figure for (default: 2)")
+    parser.add_argument("--csv", default="gpu.csv", help="file for the rows (default: gpu.csv)")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--due", type=float, default=0.0, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.part:
+        for row in globals()[given.part](given):
+            print(json.dumps(row), flush=True)
+        return
+    started, machine = time.monotonic(), described()
+    print(machine, flush=True)
+    with tempfile.TemporaryDirectory(prefix="crnn-kit-gpu-") as name, open(given.csv, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["machine", "part", "what", "value", "unit"])
+        folder = Path(name)
+        if {"source", "training", "learning", "reading"} & set(given.only):
+            for row in drawn(folder, given.pictures):
+                show(row, table, machine)
+        for part in given.only:
+            later = sum(SHARES[other] for other in given.only[given.only.index(part) + 1 :])
+            seconds = LIMIT - (time.monotonic() - started) - 0.6 * later
+            for row in run_part(part, folder, seconds, given):
+                show(row, table, machine)
+            file.flush()
+    print(f"{time.monotonic() - started:.0f} s; rows in {given.csv}")
+
+
+def show(row: Row, table: Any, machine: str) -> None:
+    print(f"{row.part:9} {row.what:58} {row.value:>14,.1f} {row.unit}", flush=True)
+    table.writerow([machine, *row])
+
+
+def run_part(part: str, folder: Path, seconds: float, given: argparse.Namespace) -> Iterator[Row]:
+    """Yield the rows of a part as its process prints them. The process is killed when its time is over."""
+    command = [sys.executable, __file__, "--part", part, "--folder", str(folder), "--pictures", str(given.pictures)]
+    command += ["--seconds", str(given.seconds), "--due", str(time.time() + max(5.0, seconds - 10))]
+    with (
+        busy() as share,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdout and process.stderr
+        timer = threading.Timer(max(10.0, seconds), process.kill)
+        timer.start()
+        errors: list[str] = []
+        reader = threading.Thread(target=lambda: errors.extend(process.stderr or []), daemon=True)
+        reader.start()
+        for line in process.stdout:
+            yield Row(*json.loads(line))
+        process.wait()
+        timer.cancel()
+        reader.join(5)
+        if process.returncode:
+            why = "its time was over" if process.returncode < 0 else (errors or ["no message"])[-1].strip()
+            print(f"{part} ended early: {why}", file=sys.stderr, flush=True)
+    if part in ("training", "learning") and share:
+        yield Row(part, "the card is busy", statistics.mean(share), "% of the time")
+
+
+class busy:
+    """Record the utilisation of the card in per cent every half second, as nvidia-smi reports it, if there is one."""
+
+    def __enter__(self) -> list[float]:
+        self._found, self._over = list[float](), threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self._found
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(5)
+
+    def _watch(self) -> None:
+        while shutil.which("nvidia-smi") and not self._over.wait(0.5):
+            command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+            if done.returncode:
+                return
+            self._found.append(statistics.mean(map(float, done.stdout.split())))
+
+
+def described() -> str:
+    """Card, processor, cores and versions."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    card = "no GPU"
+    if shutil.which("nvidia-smi"):
+        command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        card = " + ".join(done.stdout.splitlines()) or card
+    versions = []
+    for package in ("keras", "jax", "tensorflow", "torch", "numpy", "opencv-python-headless", "onnxruntime"):
+        try:
+            versions.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    from benchmarks.feeding import processor
+    from console import cores
+
+    backend = os.environ.get("KERAS_BACKEND", "the first backend installed")
+    return (
+        f"{card}, {processor()}, {cores()} cores, Python {platform.python_version()}, {', '.join(versions)}; {backend}"
+    )
+
+
+def drawn(folder: Path, pictures: int) -> Iterator[Row]:
+    """Generate the folder of pictures that the other parts use."""
+    started = time.monotonic()
+    command = [sys.executable, "-m", "generate_captcha", "--out", str(folder / "train"), "--count", str(pictures)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    yield Row(
+        "generate", "python -m generate_captcha, all cores", pictures / (time.monotonic() - started), "pictures/s"
+    )
+
+
+def card(given: argparse.Namespace) -> Iterator[Row]:
+    import numpy as np
+
+    from model.network import import_keras
+
+    keras = import_keras()
+    side = 4096 if accelerated() else 1024
+    for dtype in ("float32", "bfloat16"):
+        one = keras.ops.cast(keras.random.normal((side, side)), dtype)
+        seconds = timed(lambda one=one: keras.ops.matmul(one, one), given.seconds)
+        yield Row("card", f"matrix product, {side}x{side}, {dtype}", 2 * side**3 / seconds / 1e12, "TFLOP/s")
+    batch = np.zeros((64, 1 << 20), np.uint8)
+    seconds = timed(lambda: keras.ops.convert_to_tensor(batch), given.seconds)
+    yield Row("card", "copy of 64 MB to the device", batch.nbytes / seconds / 1e9, "GB/s")
+
+
+def network(given: argparse.Namespace) -> Iterator[Row]:
+    import numpy as np
+
+    from model.heads import HEADS
+    from model.model_file import Card
+    from model.network import build, import_keras, precision
+    from model.training.steps import steps_of
+
+    keras, policies = import_keras(), ("float32", "mixed_bfloat16") if accelerated() else ("float32",)
+    rng = np.random.default_rng(0)
+    for preset, batch, policy in itertools.product(PRESETS, BATCHES if accelerated() else BATCHES[:1], policies):
+        if time.time() > given.due:
+            return
+        name = NETWORKS.get(preset, "vgg_bilstm")
+        described = Card(name, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
+        with precision(policy):
+            net = build(described)
+        net.compile(keras.optimizers.AdamW(1e-3, global_clipnorm=5.0), HEADS["ctc"].loss(described))
+        net.optimizer.build(net.trainable_variables)
+        steps = steps_of(net, HEADS["ctc"].loss(described), [], 0.0)
+        images = rng.integers(0, 255, (batch, HEIGHT, WIDTH, described.channels), np.uint8)
+        labels = rng.integers(1, 37, (batch, 4)).astype(np.int32)
+        one = images, HEADS["ctc"].targets(labels), batch, 1e-3
+        started = time.monotonic()
+        steps.epoch(iter([one] * 3), lambda count: None)
+        first = time.monotonic() - started
+        started = time.monotonic()
+        _, pictures = steps.epoch(repeated(one, started + given.seconds), lambda count: None)
+        what = f"{preset}, {policy}, batches of {batch:,}"
+        yield Row("network", what, pictures / (time.monotonic() - started), "pictures/s")
+        yield Row("network", f"{what}: the first three steps", first, "s")
+
+
+def repeated(batch: Any, due: float) -> Iterator[Any]:
+    yield batch
+    while time.monotonic() < due:
+        yield batch
+
+
+def source(given: argparse.Namespace) -> Iterator[Row]:
+    import numpy as np
+
+    import dataset
+    from console import cores
+    from model.alphabet import Alphabet
+
+    pictures = dataset.collect(given.folder / "train")
+    started = time.monotonic()
+    corpus = dataset.pack(pictures, WIDTH, HEIGHT, 1, cache=given.folder / "cache")
+    yield Row("source", "decode and pack the folder", len(corpus) / (time.monotonic() - started), "pictures/s")
+    for workers in dict.fromkeys((0, 1, cores() // 2, cores())):
+        batches = dataset.Batches(
+            corpus, np.arange(len(corpus)), Alphabet(ALPHABET).encode, 1024, shuffle=True, augmentation=1.0,
+            workers=workers,
+        )  # fmt: skip
+        stream, count = (batch for epoch in itertools.count() for batch in batches.stream(epoch)), 0
+        # Processes are started and stocks of noise filled.
+        next(stream)
+        started = time.monotonic()
+        for images, _ in stream:
+            count += len(images)
+            if time.monotonic() - started > given.seconds:
+                break
+        stream.close()
+        rate = count / (time.monotonic() - started)
+        batches.close()
+        yield Row("source", f"augmented by {f'{workers} processes' if workers else 'a thread'}", rate, "pictures/s")
+
+
+def training(given: argparse.Namespace) -> Iterator[Row]:
+    for preset in ("small", "base"):
+        left = given.due - time.time()
+        if left < 20:
+            return
+        run = given.folder / f"run-{preset}"
+        flags = ["--preset", preset, "--epochs", "50"]
+        seconds = min(left, 40.0)
+        process = train(given.folder / "train", run, flags)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+        errors = process.communicate()[1]
+        rows = history(run)
+        if not rows:
+            print(f"{preset}: no epoch in {seconds:.0f} s: {errors.strip()[-300:]}", file=sys.stderr)
+            continue
+        # The first epoch compiles.
+        rates = [row["pictures_per_second"] for row in rows[1:] or rows]
+        yield Row(
+            "training", f"training.py, {preset}, epoch of {given.pictures:,}", statistics.median(rates), "pictures/s"
+        )
+        yield Row("training", f"training.py, {preset}: epochs in {seconds:.0f} s", len(rows), "epochs")
+
+
+def learning(given: argparse.Namespace) -> Iterator[Row]:
+    run, started = given.folder / "run-learning", time.monotonic()
+    process = train(given.folder / "train", run, ["--preset", "small", "--from", "random"])
+    reached = 0.0
+    while process.poll() is None and time.time() < given.due and not reached:
+        time.sleep(0.5)
+        if any(row["exact_match"] >= GOAL for row in history(run)):
+            reached = time.monotonic() - started
+    process.terminate()
+    process.communicate()
+    best = max((row["exact_match"] for row in history(run)), default=0.0)
+    if reached:
+        yield Row("learning", f"{GOAL:.0%} of validation pictures, small, random weights", reached, "s")
+    yield Row("learning", f"best exact match after {time.monotonic() - started:.0f} s", 100 * best, "%")
+
+
+def reading(given: argparse.Namespace) -> Iterator[Row]:
+    for form in ("keras", "onnx"):
+        if time.time() > given.due - 10:
+            return
+        model = ROOT / "model" / "weights" / f"captcha_lite.{form}"
+        command = [sys.executable, "prediction.py", str(given.folder / "train"), "--model", str(model)]
+        started = time.monotonic()
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(f"{model.name}: {done.stderr.strip()[-300:]}", file=sys.stderr)
+            continue
+        seconds = time.monotonic() - started
+        yield Row("reading", f"prediction.py, captcha_lite.{form}", given.pictures / seconds, "pictures/s")
+
+
+def train(data: Path, run: Path, flags: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "training.py", "--data", str(data), "--run", str(run), "--validation", "0.05", *flags]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    try:
+        with (run / "history.csv").open(newline="") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    except FileNotFoundError:
+        return []
+
+
+def accelerated() -> bool:
+    from model.devices import accelerators
+
+    return bool(accelerators())
+
+
+def timed(call: Any, seconds: float) -> float:
+    """Seconds that a call takes, until its result is there."""
+    import numpy as np
+    from keras import ops
+
+    def wait(made: Any) -> None:
+        # A single number comes back, not the whole result.
+        np.asarray(ops.convert_to_numpy(ops.cast(ops.ravel(made)[0], "float32")))
+
+    wait(call())
+    started, count = time.monotonic(), 0
+    while time.monotonic() - started < seconds:
+        for _ in range(8):
+            made = call()
+        wait(made)
+        count += 8
+    return (time.monotonic() - started) / count
+
+
+if __name__ == "__main__":
+    main()
