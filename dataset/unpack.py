@@ -66,6 +66,10 @@ class _Damage(Exception):
     """What an archive's reader complains of."""
 
 
+class _DamagedEnd(_Damage):
+    """What is wrong behind the last file: the checksum of the archive, or data where only zeros should be."""
+
+
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
@@ -122,6 +126,11 @@ def unpack(parameters: UnpackParameters) -> int:
                     else:
                         there += 1
                 advance(1)
+    except _DamagedEnd as error:
+        raise UserError(
+            f"{archive} is damaged or truncated ({error}): files of {out} may be wrong or missing; remove what was "
+            "unpacked and download the archive again"
+        ) from None
     except _Damage as error:
         found = new + there
         raise UserError(
@@ -205,6 +214,28 @@ def _tar(file: BinaryIO, start: bytes, budget: _Budget, encoding: str | None) ->
             yield _Member(info.name, lambda info=info: archive.extractfile(info), link)  # type: ignore[misc]
             # Kept for looking back, half a kilobyte each, which a stream cannot.
             archive.members.clear()
+        _check_end(archive)
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Read on from the first zero block, where tarfile stops, to the end. Raises _DamagedEnd.
+
+    An end mark is two zero blocks, and only zeros may follow it. Where a block was overwritten with zeros, members
+    follow. The checksum of a compressed archive comes last.
+    """
+    rest = archive.fileobj
+    assert rest is not None
+    try:
+        if len(data := rest.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
+            raise _DamagedEnd("it has no end mark")
+        while data:
+            if data.count(0) < len(data):
+                raise _DamagedEnd("there is data behind its end mark")
+            data = rest.read(_CHUNK)
+    except (UserError, _DamagedEnd):
+        raise
+    except Exception as error:
+        raise _DamagedEnd(str(error) or type(error).__name__) from None
 
 
 def _decompressed(file: BinaryIO, start: bytes) -> _Readable:
@@ -244,8 +275,11 @@ class _Header(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
         try:
             info = super().frombuf(buf, encoding, errors)
-        except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
+        except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
+            # tarfile takes the end of the file for the end of the archive, too.
+            raise tarfile.ReadError("it has no end mark") from None
         except tarfile.HeaderError as error:
             # Left alone, tarfile takes a damaged header for the end of the archive.
             raise tarfile.ReadError(str(error)) from None

@@ -7,7 +7,10 @@ import gzip
 import io
 import itertools
 import os
+import random
+import shutil
 import struct
+import subprocess
 import tarfile
 import zipfile
 import zlib
@@ -448,3 +451,97 @@ def test_a_damaged_header_does_not_pass_for_the_end(damage: str, unpack: Unpack,
     assert (code, "cannot be unpacked beyond its first" in err) == (2, True)
     # An incomplete block of zeros after the third file's only byte costs nothing.
     assert set(content()) == {f"{n}.jpg" for n in range(3 if damage == "boundary" else 2)}
+
+
+NOISE = [(f"{n}.jpg", random.Random(n).randbytes(3000)) for n in range(5)]
+
+
+@pytest.mark.parametrize("damage", ["flipped bit", "checksum", "length", "no trailer", "half a trailer", "no marker"])
+def test_a_compressed_archive_is_read_to_its_checksum(damage: str, unpack: Unpack, tmp_path: Path) -> None:
+    # Stored without compression, one bit more or less in a picture is no error of the compressed data.
+    plain = tar(tmp_path / "a.tar", *(member(*file) for file in NOISE), mode="w:").read_bytes()
+    data = bytearray(gzip.compress(plain, 0, mtime=0))
+    if damage == "flipped bit":
+        data[data.index(NOISE[1][1]) + 100] ^= 1
+    elif damage in ("checksum", "length"):
+        data[-8 if damage == "checksum" else -4] ^= 1
+    elif damage == "no marker":
+        data = bytearray(bz2.compress(plain))[:-10]
+    else:
+        del data[-8 if damage == "no trailer" else -4 :]
+    path = tmp_path / "a.tar.packed"
+    path.write_bytes(data)
+    code, err = unpack(path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert str(path) in err
+    assert "damaged" in err
+    assert "download" in err
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("damage", ["zeros", "first", "last", "cut", "one block", "second", "lone block"])
+def test_files_behind_what_looks_like_the_end_are_missed(
+    damage: str, packed: bool, unpack: Unpack, tmp_path: Path
+) -> None:
+    data = bytearray(tar(tmp_path / "a.tar", *(member(*file) for file in NOISE), mode="w:").read_bytes())
+    each = tarfile.BLOCKSIZE + -(-3000 // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    overwritten = {"zeros": 2, "first": 0, "last": 4}
+    if damage in overwritten:
+        start = overwritten[damage] * each
+        data[start : start + tarfile.BLOCKSIZE] = bytes(tarfile.BLOCKSIZE)
+    elif damage == "cut":
+        del data[3 * each :]
+    elif damage == "one block":
+        data[3 * each : 3 * each] = bytes(tarfile.BLOCKSIZE)
+    elif damage == "second":
+        data = data + data
+    else:
+        del data[5 * each + tarfile.BLOCKSIZE :]
+    path = tmp_path / "bad"
+    path.write_bytes(gzip.compress(data) if packed else data)
+    code, err = unpack(path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert str(path) in err
+    assert "damaged" in err
+    assert "download" in err
+
+
+def test_what_follows_the_end_mark_has_a_bound(unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataset.unpack._CHUNK", 1 << 14)
+    plain = tar(tmp_path / "a.tar", member("a.jpg", b"a"), mode="w:").read_bytes()
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(plain + bytes(10**7), 1))
+    code, err = unpack(path, "out", "--max-size", "5MB")
+    assert (code, "unpacks to more than 5,000,000 bytes" in err) == (2, True)
+    assert unpack(path, "out", "--max-size", "10MB")[0] == 0
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("padding", [0, 512, 10_000, 1 << 20])
+def test_tars_of_every_format_end_with_any_number_of_zeros(
+    form: int, padding: int, unpack: Unpack, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tar"
+    files = {"a" * 90 + ".jpg": b"x" * 513, "d/" + "b" * 60 + "/" + "ü" * 30 + ".jpg": b"y" * 512}
+    with tarfile.open(path, "w:", format=form, encoding="utf-8") as archive:
+        for file in files.items():
+            archive.addfile(*member(*file))
+    whole = path.read_bytes()
+    path.write_bytes(whole.rstrip(b"\0") + bytes(-len(whole.rstrip(b"\0")) % 512 + 1024 + padding))
+    assert unpack(path)[0] == 0
+    assert content() == files
+
+
+@pytest.mark.parametrize("form", ["v7", "oldgnu", "gnu", "ustar", "pax"])
+def test_tars_of_the_tar_command(form: str, unpack: Unpack, tmp_path: Path) -> None:
+    command = shutil.which("tar")
+    if command is None or "GNU" not in subprocess.run([command, "--version"], capture_output=True, text=True).stdout:
+        pytest.skip("needs GNU tar")
+    for name, data in NOISE:
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(data)
+    for blocking in ("1", "20", "200"):
+        path = tmp_path / f"{blocking}.tar.gz"
+        subprocess.run([command, f"--format={form}", "-b", blocking, "-czf", path, "-C", "in", "."], check=True)
+        assert unpack(path, blocking)[0] == 0
+        assert content(blocking) == dict(NOISE)
