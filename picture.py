@@ -62,6 +62,8 @@ DECODING_MEMORY, SMALL = 512 << 20, 8 << 20
 #: A file may have this many bytes for each pixel that is allowed, as 16-bit RGB without compression has, and at least
 #: this many altogether. The first bytes are looked at before the rest is read.
 FILE_BYTES, LEAST_FILE, START = 6, 16 << 20, 1 << 16
+#: Bytes that are read at once, and characters of somebody else's error in a reason.
+READ, LONGEST_SAID = 1 << 20, 200
 #: Pixels of all the frames that are decoded on the way to a later one.
 FRAME_PIXELS = 500_000_000
 #: Pixels that are converted together where a picture has more.
@@ -275,7 +277,7 @@ def _read(file: int, size: int, options: Options) -> bytes:
         return data
     parts, total = [data], len(data)
     while data and total <= options.max_bytes and begins_a_picture(parts[0]):
-        data = os.read(file, 1 << 20)
+        data = os.read(file, READ)
         parts.append(data)
         total += len(data)
     _refuse_large(total, options)
@@ -296,20 +298,50 @@ def _refuse_large(size: int, options: Options) -> None:
 
 
 def _content(file: Any, options: Options) -> bytes:
-    """What an open binary file holds from where it stands."""
-    try:
-        data = file.read(options.max_bytes + 1)
-    except (OSError, ValueError, TypeError) as error:  # closed, or opened to be written
-        raise UnreadablePicture(f"a file that cannot be read ({error}): open it again with open(path, 'rb')") from None
-    if isinstance(data, str):
-        raise UnreadablePicture("a file opened in text mode: open it with open(path, 'rb')")
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise UnreadablePicture(
-            f"a {type(file).__name__} that does not return bytes: give a path or the bytes of a file"
-        )
+    """What an open binary file holds from where it stands; of a large one that does not begin as a picture, a part.
+
+    Raises UnreadablePicture for whatever `read` raises: objects of any kind have one.
+    """
+    data = bytearray()
+    while len(data) <= options.max_bytes and (len(data) < START or begins_a_picture(bytes(data[:8]))):
+        try:
+            # A stream without a buffer, such as a socket's, gives less than it is asked for.
+            part = file.read(min(READ, options.max_bytes + 1 - len(data)))
+        except MemoryError:
+            raise
+        except (ValueError, TypeError) as error:  # closed, or opened to be written
+            raise UnreadablePicture(
+                f"a file that cannot be read ({said(error)}): open it again with open(path, 'rb')"
+            ) from None
+        except Exception as error:  # cut or damaged, as members of archives are
+            raise UnreadablePicture(
+                f"a {type(file).__name__} that cannot be read ({said(error)}): check that its file is whole"
+            ) from None
+        if isinstance(part, str):
+            raise UnreadablePicture("a file opened in text mode: open it with open(path, 'rb')")
+        if part is None:
+            raise UnreadablePicture(
+                f"a {type(file).__name__} that has no bytes yet: read it to its end first, and give the bytes"
+            )
+        if not isinstance(part, (bytes, bytearray, memoryview)):
+            raise UnreadablePicture(
+                f"a {type(file).__name__} that does not return bytes: give a path or the bytes of a file"
+            )
+        if not part:
+            break
+        data += part
     if not data:
         raise UnreadablePicture("zero bytes: the file is at its end; go back with seek(0)")
     return _bounded(bytes(data), options)
+
+
+def said(error: Exception) -> str:
+    """What an error of somebody else's code says, in one short line."""
+    try:
+        line = " ".join(str(error).split())[:LONGEST_SAID]
+    except Exception:  # its text is made by that code, too
+        line = ""
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
 def fit(image: Image, width: int | None, height: int, how: Literal["stretch", "pad"] = "stretch") -> Image:

@@ -192,6 +192,11 @@ class Reader:
             return str(error)
         except (MemoryError, cv2.error):
             return picture.NO_MEMORY
+        except Exception as error:  # objects of any class may come, whose methods raise whatever they like
+            return (
+                f"a {type(source).__name__} that cannot be read ({picture.said(error)}): give a path, the bytes of a "
+                "file, an open file or an array of uint8"
+            )
 
     def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> list[Reading]:
         images = [fitted.image for _, fitted in prepared if not isinstance(fitted, str)]

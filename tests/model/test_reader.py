@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import lzma
 import os
 import pickle
 import re
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,6 +99,100 @@ def test_arrays_are_read_as_files_are() -> None:
 def test_one_source_in_place_of_several_is_refused(source: Any) -> None:
     with pytest.raises(TypeError, match="give a list"):
         next(Reader("captcha").read(source))
+
+
+class Raising(io.RawIOBase):
+    """A stream that raises an error when it is read, after `first` bytes."""
+
+    def __init__(self, error: BaseException, first: bytes = b"") -> None:
+        self._error, self._first = error, first
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._first:
+            raise self._error
+        first, self._first = self._first, b""
+        return first
+
+
+class NoText(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Evasive:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name} today")
+
+
+class InPieces(io.RawIOBase):
+    """A stream without a buffer: every read gives a few bytes, as a socket's may."""
+
+    def __init__(self, data: bytes, length: int) -> None:
+        self._file, self._length = io.BytesIO(data), length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(memoryview(buffer)[: self._length])
+
+
+def damaged_members(data: bytes) -> list[Any]:
+    """Files in archives that cannot be read: a damaged zip's, a cut gzip's, a cut xz's."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.png", data)
+    damaged = bytearray(packed.getvalue())
+    damaged[len(data) // 2] ^= 1
+    member = zipfile.ZipFile(io.BytesIO(damaged)).open("a.png")  # noqa: SIM115
+    return [member, gzip.open(io.BytesIO(gzip.compress(data)[:-9])), lzma.open(io.BytesIO(lzma.compress(data)[:-9]))]
+
+
+def test_one_source_that_cannot_be_read_spoils_no_other() -> None:
+    path = next((Path(__file__).parents[2] / "DB" / "samples").rglob("*.png"))
+    data = path.read_bytes()
+    wrong = [
+        *damaged_members(data),
+        *(Raising(error) for error in (RuntimeError("a password\nis needed"), StopIteration(), NoText(), OSError(5))),
+        Raising(EOFError("cut"), data[:50]),
+        Evasive(),
+    ]
+    reader = Reader("captcha_lite")
+    good = next(reader.read([path]))
+    readings = list(reader.read([path, *wrong, path]))
+    assert [(reading.text, reading.error) for reading in (readings[0], readings[-1])] == [(good.text, None)] * 2
+    for reading in readings[1:-1]:
+        assert (reading.text, len(str(reading.error).splitlines())) == ("", 1)
+        assert "that cannot be read (" in str(reading.error)
+    assert "RuntimeError: a password is needed): check that its file is whole" in str(readings[4].error)
+    assert "a Evasive that cannot be read (RuntimeError: no read today): give a path" in str(readings[-2].error)
+    for source in [*damaged_members(data), Evasive()]:
+        (alone,) = reader.read([source])
+        assert "that cannot be read (" in str(alone.error)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_interruption_while_a_source_is_read_passes(many: bool) -> None:
+    reader = Reader("captcha_lite")
+    for error in (KeyboardInterrupt, SystemExit):
+        with pytest.raises(error):
+            list(reader.read([Raising(error())] * (1 + many)))
+
+
+def test_a_stream_that_gives_a_few_bytes_at_a_time_is_read_to_its_end() -> None:
+    path = next((Path(__file__).parents[2] / "DB" / "samples").rglob("*.png"))
+    data = path.read_bytes()
+    # A file without a buffer gives less than it is asked for, as well.
+    with path.open("rb", buffering=0) as unbuffered:
+        sources = [path, InPieces(data, 1), InPieces(data, 100), unbuffered]
+        readings = list(Reader("captcha_lite").read(sources))
+    assert [(reading.text, reading.error) for reading in readings] == [(readings[0].text, None)] * 4
+    endless = InPieces(data + bytes(17_000_000), 1 << 16)
+    (reading,) = Reader("captcha_lite", max_pixels=1_000_000).read([endless])
+    assert "MB, more than 17 MB" in str(reading.error)
 
 
 def test_a_reader_is_pickled_by_what_it_was_opened_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
