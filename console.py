@@ -191,7 +191,8 @@ def _sentence(error: OSError) -> str | None:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission for {where}: change its permissions or choose another place"
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR) and error.filename:
-        return f"{where} is in the way ({os.strerror(error.errno)}): remove it or choose another path"
+        what = "is a folder, where a file is to be" if error.errno == errno.EISDIR else "is not a folder"
+        return f"{where} {what}: choose another path"
     if error.errno == errno.ENOENT and error.filename:
         return f"{where} does not exist, or cannot be created: check the path"
     if error.errno == errno.ENAMETOOLONG:

@@ -362,7 +362,9 @@ class GenerateParameters(Parameters):
                 if styles == texts:
                     raise UserError(f"{flag} is not for --style plate, whose texts come from --layouts: leave it out")
                 whose = " and ".join(styles)
-                raise UserError(f"{flag} is for --style {whose}, not for --style {self.style}: leave it out")
+                raise UserError(
+                    f"{flag} is for --style {whose}, not for --style {self.style}: leave it out, or change --style"
+                )
         return self
 
 

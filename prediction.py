@@ -136,8 +136,8 @@ def main(parameters: PredictionParameters) -> int:
         if unreadable and not (read or interrupted):
             # What an earlier call has written stays.
             which = f"none of the {unreadable:,} pictures" if unreadable > 1 else "the only picture"
-            remedy = "say with --root where the paths start" if missing == unreadable else "give others"
-            raise UserError(f"{which} could {'' if unreadable > 1 else 'not '}be read, for the reasons above: {remedy}")
+            remedy = ": say with --root where the paths start" if missing == unreadable else ""
+            raise UserError(f"{which} could {'' if unreadable > 1 else 'not '}be read, for the reasons above{remedy}")
         if plot:
             shown = rows[:PLOTTED]
             wrong = [index for index, row in enumerate(shown) if row.correct is False]
@@ -167,7 +167,9 @@ def main(parameters: PredictionParameters) -> int:
     if labels and len(labelled) < read:
         warn(f"{read - len(labelled):,} of {read:,} pictures have no label: see --label-pattern")
     if interrupted:
-        warn(f"interrupted after {read + unreadable:,} pictures; the tables have those")
+        looked_at = read + unreadable
+        kept = f"; {' and '.join(flag for flag in tables_asked if tables_asked[flag])} has them" if writers else ""
+        warn(f"interrupted after {looked_at:,} picture{'s' * (looked_at != 1)}{kept}; the same command starts again")
         return console.INTERRUPTED
     return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
 

@@ -69,6 +69,8 @@ def _begin(begin: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """What a worker process does first."""
     # On platforms without pthread_sigmask.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     begin(*arguments)
 

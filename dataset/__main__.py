@@ -107,7 +107,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         table.add_row(head, console.printable(text))
 
     row("pictures", f"{found['pictures']:,} readable, {len(found['unreadable']):,} unreadable")
-    row("labels", f"{found['labels']:,} different ones")
+    row("labels", f"{found['labels']:,} different")
     for place, entry in enumerate(found["examples"]):
         row("" if place else "examples", f"{short(entry['label'])}   {short(entry['file'])}")
     row("alphabet", f"{len(found['characters'])} characters: {' '.join(map(shown, found['characters']))}")

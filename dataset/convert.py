@@ -99,9 +99,7 @@ def _refuse_to_overwrite(out: Path, source: Path) -> None:
     if source.is_dir() and source.absolute() in out.parents:
         raise UserError(f"{out} is in {source}, whose pictures would be joined by their copies: choose another folder")
     if out.is_dir() and any(out.iterdir()) and not _is_untouched(out):
-        raise UserError(
-            f"{out} is not empty, and has changed since convert wrote it: choose another folder, or remove it"
-        )
+        raise UserError(f"{out} is not empty, and is not as a call of convert left it: choose another folder")
 
 
 def _is_untouched(out: Path) -> bool:

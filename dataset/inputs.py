@@ -73,7 +73,8 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
         if os.path.splitext(output)[1].lower() in PICTURE_SUFFIXES:
             if flag != "--plot":
                 raise UserError(
-                    f"{flag} {output}: that is the name of a picture, and {flag} writes text: give the file first"
+                    f"{flag} {output}: that is the name of a picture, and {flag} writes text: give {flag} the name of "
+                    "a text file"
                 )
             if os.path.exists(output) and any(Path(place).is_relative_to(folder) for folder in read):
                 raise UserError(f"{flag} {output} is one of the pictures in the folder: give it another name")

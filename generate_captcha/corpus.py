@@ -330,6 +330,8 @@ def _work(
     """What a worker process does: take chunks and report each; an error is its last report."""
     # Where it could not be held back: the parent hears it and ends the workers between two chunks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Our parent turns it into Ctrl-C; told to end with it, a worker has nothing to say.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(1)

@@ -322,7 +322,9 @@ class _Parser:
         part = self._either()
         self._depth -= 1
         if not self._take(")"):
-            raise self._error("a '(' that is never closed", "close it by ')', or write '\\(' for itself", start)
+            raise self._error(
+                "a '(' that is never closed", "close it with ')', or write '\\(' for the character itself", start
+            )
         return part
 
     def _class(self, start: int) -> _Part:
@@ -330,7 +332,9 @@ class _Parser:
         tests: list[Callable[[str], bool]] = []
         while self._next != "]":
             if self._next == "":
-                raise self._error("a '[' that is never closed", "close it by ']', or write '\\[' for itself", start)
+                raise self._error(
+                    "a '[' that is never closed", "close it with ']', or write '\\[' for the character itself", start
+                )
             at = self._place
             first = self._member()
             # A dash before the closing bracket is itself.

@@ -51,7 +51,7 @@ def test_exit_code_is_the_command_s() -> None:
         (OSError(errno.ENOSPC, "full", "a.csv"), 2, "no space left to write a.csv"),
         (OSError(errno.ENOSPC, "full"), 2, "no space left to write the output"),
         (PermissionError(errno.EACCES, "denied", "a.csv"), 2, "no permission for a.csv"),
-        (NotADirectoryError(errno.ENOTDIR, "not", "a/b"), 2, "a/b is in the way"),
+        (NotADirectoryError(errno.ENOTDIR, "not", "a/b"), 2, "a/b is not a folder: choose another path"),
         (OSError(errno.ENAMETOOLONG, "long", "aaa"), 2, "the name aaa is too long"),
         (OSError(errno.ELOOP, "loop", "aaa"), 2, "error: aaa: "),
         (OSError(errno.EIO, "device", "aaa"), 2, "error: aaa: "),

@@ -239,6 +239,24 @@ def test_a_table_of_readings_with_labels_is_read_without_a_word(predict: Predict
         assert errors.startswith("3 pictures in ") and errors.count("\n") == 1, errors
 
 
+@pytest.mark.parametrize("content", [b"Bild;Text\na.png;\xdc\n", b"name;solution\n", b"", b"file,label\nb.png,x\n"])
+def test_without_labels_a_list_in_the_folder_is_not_asked(predict: Predict, tmp_path: Path, content: bytes) -> None:
+    for name in ("in/a.png", "in/b.png"):
+        level(tmp_path / name, 1)
+    (tmp_path / "in" / "labels.csv").write_bytes(content)
+    code, lines, _ = predict("in")
+    assert (code, [line.split("\t")[0] for line in lines]) == (0, ["in/a.png", "in/b.png"])
+
+
+def test_names_that_are_not_utf_8_are_read_back_from_a_table(predict: Predict, tmp_path: Path) -> None:
+    level(tmp_path / "in" / os.fsdecode(b"\xe9.png"), 1)
+    level(tmp_path / "in" / "b\nc.png", 1)
+    assert predict("in", "--csv", "in/table.csv")[0] == 0
+    code, lines, _ = predict("in/table.csv")
+    assert (code, len(lines)) == (0, 2)
+    assert predict("in")[0] == 0
+
+
 def test_paths_on_stdin_as_shells_and_find_write_them(predict: Predict, tmp_path: Path) -> None:
     names = ["a b.png", "c'd.png", "e\\f.png", "g\nh.png", "i.png"]
     for value, name in enumerate(names):
@@ -378,7 +396,7 @@ def test_where_nothing_can_be_read_there_is_nothing_to_do(predict: Predict, tmp_
     (tmp_path / "o.csv").write_text("earlier")
     code, lines, errors = predict("in", "--csv", "o.csv")
     assert (code, lines) == (console.WRONG_USE, [])
-    assert errors.splitlines()[-1] == "error: none of the 2 pictures could be read, for the reasons above: give others"
+    assert errors.splitlines()[-1] == "error: none of the 2 pictures could be read, for the reasons above"
     assert (tmp_path / "o.csv").read_text() == "earlier"
     (tmp_path / "list.csv").write_text("file,label\nA1_1.png,A1\nB2_2.png,B2\n")
     code, lines, errors = predict("list.csv")
@@ -462,8 +480,8 @@ def test_a_plot_that_leaves_pictures_out_says_so(predict: Predict, tmp_path: Pat
         (["nowhere"], "nowhere does not exist"),
         (["empty"], "no pictures in empty"),
         (["empty", "-"], "no pictures in empty, what came on stdin"),
-        (["in", "--csv", "folder"], "folder is in the way"),
-        (["in", "--json", "in/1.png/o.json"], "is in the way"),
+        (["in", "--csv", "folder"], "folder is a folder, where a file is to be"),
+        (["in", "--json", "in/1.png/o.json"], "is not a folder: choose another path"),
         (["in", "--csv", "/dev/full"], "no space left to write"),
         (["in", "--plot", "sheet"], "sheet does not end like a picture"),
         (["in", "", "--csv", "o.csv"], "one of the paths to read is empty"),

@@ -133,8 +133,9 @@ FORMS: dict[str, Form | ListForm | RecordForm] = {
     "plain": plain,
 }
 
-#: Of a folder, only asked where somebody wants the labels, and does not say that they are in the file names.
-_FOR_LABELS = ("found_list", "sidecar")
+#: Forms of a folder that say only what its pictures read. They are not asked where labels come from file names, or
+#: are not wanted: a list that is damaged, or leaves pictures out, does not concern these then.
+_FOR_LABELS = ("listed", "found_list", "sidecar")
 
 #: By their names as a flag (parameter.FormName).
 WRITERS: dict[str, Writer] = {
@@ -273,7 +274,7 @@ def collect(path: Path | str, label_pattern: str | None = None, root: str | None
             raise UserError(f"{path} holds no pictures: give another file, or a folder")
         raise UserError(
             f"no pictures in {path}: name pictures LABEL_anything.png there, "
-            "or make some with python -m generate_captcha"
+            "or make some with python -m generate_captcha --out FOLDER"
         )
     return found
 

@@ -71,7 +71,9 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
         number, first = next(numbered, (0, ""))
     if not first:
         return
-    table = _records(path, chain([(number, first)], numbered), separator)
+    # prediction.py writes the names of files as they are, and they may have line breaks.
+    broken_names = "probability" in first
+    table = _records(path, chain([(number, first)], numbered), separator, broken_names)
     _, _, header = next(table)
     # A list without a header may begin with the label `image`.
     headed = Path(header[0]).suffix.lower() not in PICTURE_SUFFIXES
@@ -83,7 +85,10 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
             f"{' or '.join(FILE_KEYS)}: rename the column that holds the path"
         )
     if file is not None and label is None and len(header) > 1:
-        tell(f"{path}: none of its columns ({short(', '.join(header))}) is {' or '.join(LABEL_KEYS)}: it has no labels")
+        tell(
+            f"{path}: it has no labels, because none of its columns ({short(', '.join(header))}) is "
+            f"{' or '.join(LABEL_KEYS)}: rename the column with the labels, if it has one"
+        )
     if file is None:
         if len(header) > 1 and not Path(header[0]).suffix and not (path.parent / header[0]).exists():
             raise UserError(
@@ -105,11 +110,12 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
             else:
                 raise UserError(
                     f"{path}, line {number}: {len(row)} cells where the first line has {len(header)}: put a label that "
-                    f"holds {'a tab' if separator == TAB else separator} between quotes, in a file that ends in .csv"
+                    f"holds {'a tab' if separator == TAB else separator} between quotes"
+                    f"{'' if path.suffix.lower() == '.csv' else ', in a file that ends in .csv'}"
                 )
         if len(row) > file and row[file]:
             found = row[label] if label is not None and len(row) > label and columns.counts(row) else ""
-            if "\n" in row[file] or "\n" in found:
+            if ("\n" in row[file] and not broken_names) or "\n" in found:
                 raise UserError(
                     f"{path}, line {number}: a quote opens there and continues on the next line: close it, or write "
                     "the label on one line"
@@ -120,8 +126,13 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
             yield Entry(number, row[file], found, quoted)
 
 
-def _records(path: Path, numbered: Iterable[tuple[int, str]], separator: str) -> Iterator[tuple[int, str, list[str]]]:
-    """The number of each row's first line, its text and its cells. Raises UserError for a quote that stays open."""
+def _records(
+    path: Path, numbered: Iterable[tuple[int, str]], separator: str, broken_names: bool
+) -> Iterator[tuple[int, str, list[str]]]:
+    """The number of each row's first line, its text and its cells. Raises UserError for a quote that stays open.
+
+    A cell that has another row in it is taken for one with such a quote, unless names may have line breaks.
+    """
     quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == TAB else csv.QUOTE_MINIMAL
     began, taken = 0, list[str]()
 
@@ -144,10 +155,11 @@ def _records(path: Path, numbered: Iterable[tuple[int, str]], separator: str) ->
             ):
                 # A program that puts all its texts between quotes; a quote in a text of this form is itself.
                 row = [each[1:-1].replace('""', '"') if _quoted(each) else each for each in row]
-            if len(taken) > 1 and (_swallowed(row) or not _closed(text)):
+            if len(taken) > 1 and ((_swallowed(row) and not broken_names) or not _closed(text)):
                 raise UserError(
                     f"{path}, line {began}: a quote opens there that is not closed on the line, and swallows the "
-                    f"{len(taken) - 1:,} lines after it: close it, or write two quotes for a quote in a text"
+                    f"{len(taken) - 1:,} line{'s' * (len(taken) > 2)} after it: close it, or write two quotes for a "
+                    "quote in a text"
                 )
             if len(taken) == 1 and quoting != csv.QUOTE_NONE and not _closed(text):
                 raise UserError(f"{path}, line {began}: a quote opens there that is not closed: close it")
@@ -215,7 +227,7 @@ class _Columns:
 def unchecked_readings(path: Path) -> bool:
     """Whether a table holds what a network has read, and nobody has said which of it is right."""
     try:
-        table = _records(path, _rows(path), _separator(path, _first_line(path)))
+        table = _records(path, _rows(path), _separator(path, _first_line(path)), True)
         _, _, header = next(table)
         columns = _Columns([head.strip().lower() for head in header])
         if not columns.readings:

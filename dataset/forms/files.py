@@ -6,6 +6,8 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from console import warn
+
 
 def names(path: Path, suffixes: Collection[str]) -> Iterator[str]:
     """The files below `path` with one of the suffixes, sorted, relative, with `/`; hidden ones are left out."""
@@ -17,8 +19,14 @@ def _names(folder: str, prefix: str, above: tuple[str, ...], suffixes: Collectio
     here = os.path.realpath(folder)
     if here in above:
         return
-    with os.scandir(folder) as entries:
-        found = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
+    except PermissionError:
+        if not above:
+            raise
+        warn(f"{folder} cannot be opened (no permission): what it holds is left out")
+        return
     for name, is_folder in found:
         if is_folder:
             yield from _names(os.path.join(folder, name), f"{prefix}{name}/", (*above, here), suffixes)

@@ -36,7 +36,7 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
         found_list.tell_unused(path)
         sidecar.tell_of_others(path)
         listed.tell_irregular(path)
-    forms = (listed, mjsynth, found_list) if labels else (listed, mjsynth)
+    forms = (listed, mjsynth, found_list) if labels else (mjsynth,)
     #: Of each folder in it: the one, itself or above, that has a list, and the rows of that; none is the empty text.
     lists: dict[str, tuple[str, Iterator[tuple[str, str]]]] = {"": ("", iter(()))}
 
@@ -47,11 +47,13 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
             lists[folder] = (folder, form.rows(path / folder, root)) if form else (own, own_rows)
         return lists[folder]
 
-    looked_at: list[str] = []
     rest = names(path, PICTURE_SUFFIXES)
-    if labels:
-        looked_at = list(islice(rest, _LOOKED_AT))
-    stems = [os.path.splitext(name.rpartition("/")[2])[0] for name in looked_at]
+    looked_at = list(islice(rest, _LOOKED_AT if labels else 1))
+    if not looked_at and listed.matches(path):
+        # Its pictures are elsewhere.
+        yield from listed.rows(path, root, labels)
+        return
+    stems = [os.path.splitext(name.rpartition("/")[2])[0] for name in looked_at if labels]
     tight = 2 * sum(bool(named.TIGHT.search(stem)) for stem in stems) <= len(stems)
     if any(map(named.ccpd, stems)):
         warn(f"{path}: names of CCPD are decoded to plates; its pictures are whole cars, so crop the plates first")

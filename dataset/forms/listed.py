@@ -68,8 +68,11 @@ def counted(path: Path, name: str, list_rows: Iterable[tuple[str, str]]) -> Iter
         if is_new.any():
             first = first or names[int(is_new.argmax())]
             missing += int(is_new.sum())
+    if missing and not len(known):
+        raise UserError(f"{path / name} names no pictures: name them there with their labels, or remove the list")
     if missing:
-        warn(f"{path}: {missing:,} pictures are not in {name} and are left out, such as {short(first)}")
+        those = "1 picture is" if missing == 1 else f"{missing:,} pictures are"
+        warn(f"{path}: {those} not in {name} and left out, such as {short(first)}")
 
 
 def _number(name: str) -> int:

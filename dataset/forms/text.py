@@ -36,6 +36,9 @@ LONGEST_LINE = 1 << 20
 #: Bytes of a text that is read whole beside a picture.
 LARGEST_TEXT = 1 << 16
 
+#: Bytes of a first line with the names of columns.
+_HEADER = 1024
+
 #: Seconds to wait for a program that writes to a named pipe.
 _PATIENCE = 5
 
@@ -73,7 +76,10 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}): give another list, or a folder") from None
         encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-        with io.TextIOWrapper(binary, encoding=encoding) as file:
+        # prediction.py writes the names of files as they are, and they need not be UTF-8.
+        is_table_of_readings = b"probability" in binary.peek(_HEADER).partition(b"\n")[0][:_HEADER]
+        errors = "surrogateescape" if is_table_of_readings and encoding == "utf-8-sig" else "strict"
+        with io.TextIOWrapper(binary, encoding=encoding, errors=errors) as file:
             try:
                 number = 0
                 while line := file.readline(LONGEST_LINE):

@@ -255,7 +255,7 @@ def test_a_folder_is_replaced_only_as_convert_has_left_it(convert: Convert, tmp_
     Path("out/labels.csv").write_text("mended by hand")
     code, err = convert(source, "out", "--form", "csv")
     assert code == 2
-    assert "out is not empty, and has changed since convert wrote it" in err
+    assert "out is not empty, and is not as a call of convert left it" in err
     assert Path("out/labels.csv").read_text() == "mended by hand"
     for inside in ("in", source):
         assert "would be replaced" in convert(inside, "in", "--form", "csv")[1]

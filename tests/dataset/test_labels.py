@@ -95,7 +95,7 @@ def test_a_list_that_names_the_pictures_of_its_folder_is_read(name: str, tmp_pat
     assert found == PAIRS[: 1 if name == "columns.json" else None]
     said = capsys.readouterr().err
     assert f"labels are taken from {name}" in said
-    assert ("5 pictures are not in columns.json and are left out" in said) == (name == "columns.json")
+    assert ("5 pictures are not in columns.json and left out" in said) == (name == "columns.json")
     # Whoever only reads the pictures gets all of them.
     assert [sample.name for sample in dataset.samples(folder, labels=False)] == NAMES
 
