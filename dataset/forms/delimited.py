@@ -14,8 +14,19 @@ from pathlib import Path
 from typing import Literal
 
 from console import UserError, warn
-from dataset.forms.normal import short
-from dataset.forms.text import FILE_KEYS, LABEL_KEYS, SUFFIXES, Entry, is_comment, is_header, lines, one_line, trimmed
+from dataset.forms.normal import label_of, short
+from dataset.forms.text import (
+    FILE_KEYS,
+    LABEL_KEYS,
+    SUFFIXES,
+    Entry,
+    is_comment,
+    is_header,
+    lines,
+    one_line,
+    trimmed,
+    two_labels,
+)
 from dataset.forms.writing import Picture, Plan, lines_of
 from picture import PICTURE_SUFFIXES
 
@@ -95,7 +106,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
                 f"{path}: its first line, {short(', '.join(header))}, has no known column names, and "
                 f"{short(header[0])} is no picture: name them file and label, or begin with a picture"
             )
-        file, label = 0, 1
+        file, label, columns.others = 0, 1, []
         table = chain([(number, first, header)], table)
         if _printed(header):
             tell(f"{path} holds what prediction.py printed: the texts that were read are used as labels")
@@ -122,6 +133,11 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
                 )
             if is_header(row[file], found):
                 continue
+            for other in columns.others:
+                also = row[other] if len(row) > other else ""
+                if also != found and label_of(also) != label_of(found):
+                    heads = (header[label or 0].strip(), header[other].strip())
+                    raise two_labels(f"{path}, line {number}", heads, (found, also))
             quoted = found != found.strip() and '"' + found.replace('"', '""') + '"' in text
             yield Entry(number, row[file], found, quoted)
 
@@ -206,6 +222,12 @@ class _Columns:
             self.label = self.truth
         elif self.readings:
             self.status = place(("status",))
+        #: Other columns that may hold the labels. Beside readings, labels are in the column truth.
+        self.others = [
+            place
+            for place, head in enumerate(heads)
+            if head in LABEL_KEYS and place != self.label and not self.readings
+        ]
         #: EasyOCR cuts at the first comma.
         self.rest_is_label = heads == ["filename", "words"]
 

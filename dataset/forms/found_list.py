@@ -18,7 +18,7 @@ from console import UserError, warn
 from dataset.forms import checked, delimited, files, icdar, json_file, json_lines, listed, placed, plain
 from dataset.forms.named import label_of_name
 from dataset.forms.normal import short
-from dataset.forms.text import NotText, silent
+from dataset.forms.text import NotText, TwoLabels, silent
 from picture import PICTURE_SUFFIXES
 
 #: Asked in this order.
@@ -107,10 +107,10 @@ def _looked_at(path: Path, name: str) -> Found | None:
         # A file that names none of the pictures does not concern them.
         if not rows:
             # The table may be in another encoding: reading it reports the error.
-            unused = None if is_table and isinstance(error, NotText) else why
+            unused = None if isinstance(error, TwoLabels) or (is_table and isinstance(error, NotText)) else why
             return Found(name, form, unused) if _mentions(file, path) else None
         # A damaged table is still the list of this folder: reading it reports the error.
-        fault = fault if is_table else why
+        fault = fault if is_table or isinstance(error, TwoLabels) else why
     except OSError:
         return None
     names = list(dict.fromkeys(row_name for row_name, _ in rows if row_name))

@@ -88,17 +88,20 @@ def _of_object(path: Path, value: dict[str, Any], tell: Callable[[str], None]) -
     label = next((value[key] for key in LABEL_KEYS if key in value), None)
     inner = next((value[key] for key in ("data_list", "images", "data", "annotations") if key in value), None)
     # Columns, as pandas writes them.
+    labels = {key: value[key] for key in LABEL_KEYS if key in value and isinstance(value[key], type(file))}
     if isinstance(file, dict) and isinstance(label, dict):
-        yield from _of_list(path, [[name, label.get(row)] for row, name in file.items()], tell)
+        rows = [{key: found.get(row) for key, found in labels.items()} for row in file]
+        yield from _of_list(path, [{"file": name, **row} for name, row in zip(file.values(), rows, strict=True)], tell)
     elif isinstance(file, list) and isinstance(label, list):
-        yield from _of_list(path, [list(pair) for pair in zip(file, label, strict=False)], tell)
+        rows = [dict(zip(labels, row, strict=True)) for row in zip(*labels.values(), strict=False)]
+        yield from _of_list(path, [{"file": name, **row} for name, row in zip(file, rows, strict=False)], tell)
     elif isinstance(inner, list):
         yield from _of_list(path, inner, tell)
     else:
         for number, (name, found) in enumerate(value.items(), start=1):
             where = f"{path}, {short(name)}"
             if isinstance(found, dict):
-                found = next((found[key] for key in LABEL_KEYS if found.get(key) is not None), found or None)
+                found = json_lines.label_in(found, where) if set(LABEL_KEYS) & found.keys() else found or None
             yield Entry(number, name, "" if found is None else json_lines.text_of(found, where))
 
 

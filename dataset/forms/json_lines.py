@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from console import UserError, warn
-from dataset.forms.normal import padded, short
-from dataset.forms.text import FILE_KEYS, LABEL_KEYS, Entry, is_comment, lines
+from dataset.forms.normal import label_of, padded, short
+from dataset.forms.text import FILE_KEYS, LABEL_KEYS, Entry, is_comment, lines, two_labels
 from dataset.forms.writing import Picture, Plan, lines_of
 
 formats = ()
@@ -63,8 +63,20 @@ def entry(value: Any, where: str, number: int) -> Entry:
     file = next((value[key] for key in FILE_KEYS if key in value), None) if isinstance(value, dict) else None
     if not isinstance(file, str):
         raise UserError(f'{where} names no picture: write {{"file": …, "label": …}}')
-    found = next((value[key] for key in LABEL_KEYS if value.get(key) is not None), "")
-    return Entry(number, file, text_of(found, where))
+    return Entry(number, file, label_in(value, where))
+
+
+def label_in(value: dict[str, Any], where: str) -> str:
+    """The label of an object, empty where it has none. Raises UserError, which says `where`, for two that differ."""
+    keys = [key for key in LABEL_KEYS if value.get(key) is not None]
+    if not keys:
+        return ""
+    label = text_of(value[keys[0]], where)
+    for key in keys[1:]:
+        # Lists and objects are no labels; they may say where the text is.
+        if isinstance(value[key], str | int) and label_of(str(value[key])) != label_of(label):
+            raise two_labels(where, (keys[0], key), (label, str(value[key])))
+    return label
 
 
 def text_of(label: Any, where: str) -> str:

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 import bounded
 from console import UserError
-from dataset.forms.normal import padded
+from dataset.forms.normal import padded, short
 from picture import PICTURE_SUFFIXES
 
 #: How lists call the column of the picture, and that of its label.
@@ -64,6 +64,10 @@ class NotText(UserError):
     """A list in an encoding that is not known."""
 
 
+class TwoLabels(UserError):
+    """A list with two columns that may both be the labels, and differ."""
+
+
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 text that are not blank, with their numbers from 1 and their line ends.
 
@@ -101,6 +105,16 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def is_comment(line: str) -> bool:
     return bool(_COMMENT.match(line))
+
+
+def two_labels(where: str, keys: tuple[str, str], labels: tuple[str, str]) -> TwoLabels:
+    """The error for two columns or keys of the same row that are both called as labels are."""
+    (one, other), (label, other_label) = keys, labels
+    both = f"two columns {one}" if one == other else f"the columns {one} and {other}"
+    return TwoLabels(
+        f"{where} has {both}, and either may hold the labels: one says {short(label) or 'nothing'} and the other "
+        f"{short(other_label) or 'nothing'}; rename or remove the one that does not"
+    )
 
 
 def is_header(file: str, label: str) -> bool:

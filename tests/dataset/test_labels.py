@@ -802,3 +802,36 @@ def test_a_list_with_the_suffix_of_another_is_read_as_what_it_is(tmp_path: Path,
     touched(tmp_path, NAMES)
     (tmp_path / name).write_text(content)
     assert pairs(tmp_path) == pairs(tmp_path / name) == PAIRS
+
+
+def records(keys: tuple[str, str], rows: list[tuple[str, str, str]]) -> list[dict[str, str]]:
+    return [{"file": name, keys[0]: one, keys[1]: other} for name, one, other in rows]
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "names.csv", "x.tsv", "list.txt", "x.jsonl", "x.json", "columns.json"])
+@pytest.mark.parametrize("keys", [("label", "text"), ("transcription", "label"), ("code", "plate")])
+@pytest.mark.parametrize("differs", [0, 3, None])
+def test_two_columns_of_labels_agree_or_are_an_error(
+    name: str, keys: tuple[str, str], differs: int | None, tmp_path: Path
+) -> None:
+    touched(tmp_path, NAMES)
+    rows = [(name, label, "7" if row == differs else label) for row, (name, label) in enumerate(PAIRS)]
+    if name == "columns.json":
+        columns = {
+            key: {str(row): cells[key] for row, cells in enumerate(records(keys, rows))} for key in ("file", *keys)
+        }
+        text = json.dumps(columns)
+    elif name == "x.json":
+        text = json.dumps(records(keys, rows))
+    elif name == "x.jsonl":
+        text = "".join(f"{json.dumps(each)}\n" for each in records(keys, rows))
+    else:
+        separator = "," if name.endswith(".csv") else "\t"
+        text = "".join(f"{separator.join(row)}\n" for row in [("file", *keys), *rows])
+    (tmp_path / name).write_text(text)
+    for path in (tmp_path, tmp_path / name):
+        if differs is None:
+            assert pairs(path) == PAIRS
+        else:
+            with pytest.raises(UserError, match=f"{keys[0]}.*{keys[1]}|{keys[1]}.*{keys[0]}.* rename or remove"):
+                pairs(path)
