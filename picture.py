@@ -89,8 +89,8 @@ WIDTH_STEP, LEAST_WIDTH, MOST_WIDTH = 4, 16, 16_000
 #: Up to so many pixels wide they come in full batches, wider ones fewer at a time: memory is bounded by that.
 FULL_BATCH_WIDTH = 512
 
-#: The EXIF tag that says how a picture is turned.
-_ORIENTATION = 0x0112
+#: The EXIF tag that says how a picture is turned, and the tag of a TIFF that says whether 0 is white.
+_ORIENTATION, _PHOTOMETRIC = 0x0112, 262
 
 # Pictures are small and read by several threads of ours; OpenCV's own threads would only get in each other's way.
 cv2.setNumThreads(1)
@@ -548,6 +548,11 @@ def _by_pillow(data: bytes, found: Header, frame: int, channels: int, options: O
             f"{found.kind} is read by Pillow, which is not installed: install pillow, or convert it to PNG or JPEG"
         ) from None
 
+    inverted = found.white_is_zero.get(frame)
+    if inverted:
+        # Pillow takes these samples as they are, and refuses them where their bytes are in the other order.
+        place, black_is_zero = inverted
+        data = data[:place] + black_is_zero + data[place + len(black_is_zero) :]
     try:
         with pillow.open(io.BytesIO(data), formats=(found.kind,)) as opened:
             if frame:
@@ -556,7 +561,7 @@ def _by_pillow(data: bytes, found: Header, frame: int, channels: int, options: O
                 opened.seek(frame)
             _check_size(*opened.size, options)
             opened.load()
-            return _of_pillow(opened, channels)
+            return _of_pillow(opened, channels, inverted is not None)
     except (UnreadablePicture, MemoryError):
         raise
     except (UnidentifiedImageError, EOFError):
@@ -574,8 +579,10 @@ def _decode_pillow(image: Any, channels: int, options: Options) -> Decoded:
 
     def decoded() -> Image:
         try:
+            # Pillow inverts the samples of a TIFF whose 0 is white, but not those of 16 bits.
+            inverted = image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
             image.load()
-            return _of_pillow(image, channels)
+            return _of_pillow(image, channels, inverted)
         except (UnreadablePicture, MemoryError):
             raise
         except Exception as error:  # its file is closed, or broken
@@ -608,8 +615,8 @@ def _missing(path: str) -> str:
     return _named(path) or MISSING
 
 
-def _of_pillow(image: Any, channels: int) -> Image:
-    """A picture of Pillow's, loaded, turned as its EXIF data says."""
+def _of_pillow(image: Any, channels: int, inverted: bool) -> Image:
+    """A picture of Pillow's, loaded, turned as its EXIF data says; `inverted`: the 0 of its 16 bits is white."""
     if image.getexif().get(_ORIENTATION, 1) != 1:
         from PIL import ImageOps
 
@@ -623,7 +630,8 @@ def _of_pillow(image: Any, channels: int) -> Image:
     def rows(top: int, bottom: int) -> npt.NDArray[Any]:
         part = image if (top, bottom) == (0, image.height) else image.crop((0, top, image.width, bottom))
         if image.mode.startswith("I"):
-            return np.asarray(part).clip(0, 65535).astype(np.uint16)
+            samples = np.asarray(part).clip(0, 65535).astype(np.uint16)
+            return 65535 - samples if inverted else samples
         return np.asarray(part if image.mode == mode else part.convert(mode))
 
     return _shown(rows, image.width, image.height, channels, bgr=False)

@@ -10,7 +10,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 #: Pixels on one side that a picture may have; OpenCV's own bound is near.
 MOST_SIDE = 1_000_000
@@ -40,6 +40,8 @@ class Header(NamedTuple):
     memory: int = 16  #: bytes per pixel that decoding takes at most
     #: What of a PNG file its first frame is made of; None of other kinds: the whole file.
     first_frame: bytes | None = None
+    #: Of a TIFF's pages with 16 bits whose 0 is white: the place of the tag that says so, and the value for black.
+    white_is_zero: dict[int, tuple[int, bytes]] = {}  # noqa: RUF012 (never changed)
 
 
 def begins_a_picture(start: bytes) -> bool:
@@ -245,7 +247,9 @@ def _tiff(data: bytes) -> Header:
         (f"{order}Q", f"{order}Q", f"{order}HHQ8s") if big else (f"{order}I", f"{order}H", f"{order}HHI4s")
     )
     entry = struct.calcsize(entry_kind)
+    byte_order: Literal["little", "big"] = "little" if order == "<" else "big"
     pages, sides = dict[int, None](), {_TIFF_WIDTH: 0, _TIFF_HEIGHT: 0}
+    white_is_zero = dict[int, tuple[int, bytes]]()
     try:
         (place,) = struct.unpack_from(place_kind, data, 8 if big else 4)
         while place and place not in pages and len(pages) < MOST_PARTS:
@@ -253,14 +257,24 @@ def _tiff(data: bytes) -> Header:
             start = place + struct.calcsize(count_kind)
             if count > MOST_TAGS:
                 raise UnreadablePicture(f"damaged: a page with {count:,} tags")
-            stored = 0
-            for tag, kind, values, value in struct.iter_unpack(entry_kind, data[start : start + count * entry]):
+            stored, bits, white = 0, 0, None
+            entries = struct.iter_unpack(entry_kind, data[start : start + count * entry])
+            for index, (tag, kind, values, value) in enumerate(entries, 1):
                 stored += values * _TAG_SIZES.get(kind, 1)
+                if tag not in _TIFF_TAGS:
+                    continue
+                size = min(_TAG_SIZES.get(kind, 4), len(value))
+                number = int.from_bytes(value[:size], byte_order)
                 if tag in sides:
-                    side = value[: _TAG_SIZES.get(kind, 4)]
-                    sides[tag] = max(sides[tag], int.from_bytes(side, "little" if order == "<" else "big"))
+                    sides[tag] = max(sides[tag], number)
+                elif tag == _TIFF_BITS and values == 1:
+                    bits = number
+                elif tag == _TIFF_PHOTOMETRIC and number == 0:
+                    white = start + index * entry - len(value), (1).to_bytes(size, byte_order)
             if stored > len(data):
                 raise UnreadablePicture("damaged: its tags claim more bytes than the file has")
+            if bits == 16 and white:
+                white_is_zero[len(pages)] = white
             pages[place] = None
             (place,) = struct.unpack_from(place_kind, data, start + count * entry)
     except struct.error:
@@ -272,9 +286,9 @@ def _tiff(data: bytes) -> Header:
             raise
     if not pages:
         raise UnreadablePicture("damaged: it has no page")
-    return Header("TIFF", sides[_TIFF_WIDTH], sides[_TIFF_HEIGHT], len(pages))
+    return Header("TIFF", sides[_TIFF_WIDTH], sides[_TIFF_HEIGHT], len(pages), white_is_zero=white_is_zero)
 
 
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_TIFF_TAGS = _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_PHOTOMETRIC = 256, 257, 258, 262
 #: Bytes of a value by the type of a TIFF's tag.
 _TAG_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}

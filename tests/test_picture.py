@@ -158,6 +158,43 @@ def test_sixteen_bits_are_scaled_to_eight(suffix: str, channels: int) -> None:
     assert np.abs(read.reshape(image.shape).astype(int) - image).max() <= 1
 
 
+def grey_tiff(samples: np.ndarray, bits: int, white_is_zero: bool, order: str, deflated: bool) -> bytes:
+    """A TIFF of one strip, as scanners write it."""
+    height, width = samples.shape
+    if bits == 16:
+        strip = samples.astype(f"{order}u2").tobytes()
+    else:
+        planes = samples.astype(np.uint8)[..., None] >> np.arange(bits - 1, -1, -1, dtype=np.uint8) & 1
+        strip = np.packbits(planes.reshape(height, -1), axis=1).tobytes()
+    strip = zlib.compress(strip) if deflated else strip
+    tags = {256: width, 257: height, 258: bits, 259: 8 if deflated else 1, 262: int(not white_is_zero), 273: 8}
+    tags |= {277: 1, 278: height, 279: len(strip)}
+    entries = b"".join(
+        struct.pack(f"{order}HHI", tag, 4 if tag in (273, 279) else 3, 1)
+        + (struct.pack(f"{order}I", value) if tag in (273, 279) else struct.pack(f"{order}HH", value, 0))
+        for tag, value in tags.items()
+    )
+    strip += bytes(len(strip) % 2)
+    start = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 8 + len(strip))
+    return start + strip + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_tiff_says_whether_0_is_white(bits: int, white_is_zero: bool, order: str, deflated: bool) -> None:
+    most = 2**bits - 1
+    samples = np.zeros((6, 11), np.int64)
+    samples[2:4, 3:7], samples[5, 10] = most, most // 3
+    expected = np.round((most - samples if white_is_zero else samples) * 255 / most)
+    data = grey_tiff(samples, bits, white_is_zero, order, deflated)
+    assert (picture.read(data, 1)[..., 0] == expected).all()
+    assert (picture.read(data, 3)[..., 2] == expected).all()
+    if (bits, white_is_zero, order) != (16, True, ">"):  # which Pillow does not open
+        assert (picture.decode(pillow.open(io.BytesIO(data)), 1).image[..., 0] == expected).all()
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_exif_rotation_is_applied(kind: str) -> None:
     exif = pillow.Exif()
