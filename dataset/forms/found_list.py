@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 from console import UserError, warn
-from dataset.forms import checked, delimited, files, icdar, json_file, json_lines, listed, placed, plain
+from dataset.forms import checked, delimited, files, icdar, json_file, json_lines, placed, plain, sidecar
+from dataset.forms.left_out import counted
 from dataset.forms.named import label_of_name
 from dataset.forms.normal import short
 from dataset.forms.text import NotText, TwoLabels, silent
@@ -37,6 +38,8 @@ _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _LABEL_FOLDERS = frozenset("label labels annotation annotations ann gt gts ground_truth txt texts text json".split())
 #: Pictures whose names are looked for in lists elsewhere, and names in a folder that are looked at.
 _COMPARED, _ENTRIES = 20, 10_000
+
+Row = tuple[str, str]
 
 #: Rows of a list that are looked at, files that may be lists, and how many bytes they may have.
 _LOOKED_AT, _FILES = 50, 50
@@ -173,7 +176,50 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     lists = [each for each in found(path) if each.fault is None]
     chosen = lists[0] if len(lists) == 1 else _agreed(path, lists, root)
     warn(f"{path}: labels are taken from {chosen.name}")
-    yield from listed.counted(path, chosen.name, _rows(path, chosen, root))
+    list_rows = _rows(path, chosen, root)
+    if labels:
+        list_rows = _as_beside(path, chosen.name, list_rows)
+    yield from counted(path, chosen.name, list_rows)
+
+
+def uncontradicted(path: Path, name: str, list_rows: Iterable[Row], root: str | None) -> Iterator[Row]:
+    """The rows of the folder's list `name`. Raises UserError where another list, or a text beside a picture, differs.
+
+    Another list that cannot be read is reported.
+    """
+    others: list[tuple[str, dict[str, str]]] = []
+    for each in found(path):
+        if each.fault is None and each.name != name:
+            try:
+                others.append((each.name, _labels(path, each, root)))
+            except UserError as error:
+                warn(f"{path}: labels are taken from {name}, and not from {each.name}, which cannot be read ({error})")
+    for row_name, label in _as_beside(path, name, list_rows):
+        for other, labels in others:
+            if label and (also := labels.get(os.path.normpath(row_name), label)) != label:
+                raise _contradiction(path, (name, other), row_name, (label, also))
+        yield row_name, label
+
+
+def _as_beside(path: Path, name: str, list_rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows. Raises UserError where the text beside a picture is another label."""
+    if not sidecar.some(path):
+        yield from list_rows
+        return
+    for row_name, label in list_rows:
+        beside = sidecar.beside(placed.located(str(path), row_name)) if label else None
+        if beside and beside[1] != label:
+            text = os.path.relpath(beside[0], path)
+            raise _contradiction(path, (name, text), row_name, (label, beside[1]))
+        yield row_name, label
+
+
+def _contradiction(path: Path, lists: tuple[str, str], name: str, labels: tuple[str, str]) -> UserError:
+    return UserError(
+        f"{path}: {lists[0]} and {lists[1]} contradict each other: for {short(name)}, {lists[0]} says "
+        f"{short(labels[0])} and {lists[1]} says {short(labels[1])}; give the list that is meant, such as "
+        f"{path / lists[0]}, or remove the wrong one"
+    )
 
 
 def tell_unused(path: Path) -> None:
@@ -259,12 +305,14 @@ def _rows(path: Path, each: Found, root: str | None, tell: bool = True) -> Itera
     return placed.placed(file, checked.rows(file, entries, tell), root)
 
 
+def _labels(path: Path, each: Found, root: str | None) -> dict[str, str]:
+    """The labels of a list by the names of their pictures."""
+    return {os.path.normpath(name): label for name, label in _rows(path, each, root, tell=False) if label}
+
+
 def _agreed(path: Path, lists: list[Found], root: str | None) -> Found:
     """The list that contains all labels of the others. Raises UserError if there is no such list."""
-    labels: list[dict[str, str]] = []
-    for each in lists:
-        read = ((os.path.normpath(name), label) for name, label in _rows(path, each, root, tell=False))
-        labels.append({name: label for name, label in read if label})
+    labels = [_labels(path, each, root) for each in lists]
     largest = max(range(len(lists)), key=lambda place: len(labels[place]))
     chosen = labels[largest]
     names = " and ".join([", ".join(each.name for each in lists[:-1]), lists[-1].name])

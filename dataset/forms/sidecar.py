@@ -25,6 +25,9 @@ SUFFIX = ".txt"
 #: Of ocropus, kraken and calamari, where `x.txt` is what was read; and what goes before the suffix of their pictures.
 TRUTH, _STAGES = ".gt.txt", (".bin", ".nrm", ".raw", ".dew")
 
+#: How the suffixes are written. Names of Windows and of cameras are in capitals.
+_CASES = {SUFFIX: (SUFFIX, ".TXT", ".Txt"), TRUTH: (TRUTH, ".GT.TXT", ".gt.TXT", ".GT.txt", ".Gt.Txt")}
+
 #: Pictures by which a folder is judged.
 _LOOKED_AT = 100
 
@@ -45,10 +48,34 @@ def matches(path: Path) -> bool:
     if not path.is_dir():
         return False
     looked_at = list(islice(_some_pictures(path), _LOOKED_AT))
-    found = [_text_of(file, os.path.lexists) for file in looked_at]
-    if any(text and text.endswith(TRUTH) for text in found):
+    found = [_text_of(file, _there) for file in looked_at]
+    if any(text and text.lower().endswith(TRUTH) for text in found):
         return True
     return 2 * sum(map(bool, found)) > len(looked_at)
+
+
+def some(path: Path) -> bool:
+    """Whether texts lie beside pictures of a folder: beside any in the folder itself, or some of the first ones."""
+    with os.scandir(path) as entries:
+        names = [entry.name for entry in entries if entry.name.lower().endswith(SUFFIX)]
+    stems = {_key(name).removesuffix(SUFFIX).removesuffix(".gt") for name in names}
+    if stems:
+        with os.scandir(path) as entries:
+            pictures = (entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES)
+            if any(name in stems or os.path.splitext(name)[0] in stems for name in pictures):
+                return True
+    return any(_text_of(file, _there) for file in islice(_some_pictures(path), _LOOKED_AT))
+
+
+def beside(picture: str) -> tuple[str, str] | None:
+    """The text beside a picture and the label in it; None where there is none, or it is no label."""
+    text = _text_of(picture, _there)
+    if text is None or not os.path.isfile(text):
+        return None
+    try:
+        return text, _read(Path(text))
+    except UserError:
+        return None
 
 
 def _some_pictures(path: Path) -> Iterator[str]:
@@ -59,12 +86,25 @@ def _some_pictures(path: Path) -> Iterator[str]:
                 yield os.path.join(folder, name)
 
 
-def _text_of(picture: str, is_there: Callable[[str], bool]) -> str | None:
-    """The text beside a picture, if there is one."""
+def _text_of(picture: str, find: Callable[[str], str | None]) -> str | None:
+    """The text beside a picture, if there is one; `find` gives a text's name as it stands there."""
     stem = os.path.splitext(picture)[0]
     base, stage = os.path.splitext(stem)
-    names = [stem + TRUTH, *([base + TRUTH] if stage in _STAGES else []), stem + SUFFIX]
-    return next(filter(is_there, names), None)
+    names = [stem + TRUTH, *([base + TRUTH] if stage in _STAGES else []), stem + SUFFIX, picture + SUFFIX]
+    return next(filter(None, map(find, names)), None)
+
+
+def _there(name: str) -> str | None:
+    """The file of a text's name, whose suffix may be in capitals."""
+    suffix = TRUTH if name.endswith(TRUTH) else SUFFIX
+    stem = name.removesuffix(suffix)
+    return next(filter(os.path.lexists, (stem + each for each in _CASES[suffix])), None)
+
+
+def _key(text: str) -> str:
+    """A text's name with its suffix in lower case."""
+    length = len(TRUTH) if text.lower().endswith(TRUTH) else len(SUFFIX)
+    return text[:-length] + text[-length:].lower()
 
 
 def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[tuple[str, str]]:
@@ -72,7 +112,9 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     pictures = set[str]()
     for name in names(path, PICTURE_SUFFIXES | {SUFFIX}):
         (texts if name.lower().endswith(SUFFIX) else pictures).add(name)
-    pairs = [(name, _text_of(name, texts.__contains__)) for name in sorted(pictures)]
+    # Sorted, so that of a.TXT and a.txt the last one counts, which is in lower case.
+    by_key = {_key(name): name for name in sorted(texts)}
+    pairs = [(name, _text_of(name, by_key.get)) for name in sorted(pictures)]
     _refuse_boxes(path, [text for _, text in pairs if text])
     paired = set[str]()
     for name, text in pairs:
@@ -86,9 +128,10 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     if several:
         warn(f"{path}: {several:,} pictures share their text with another one, such as a.bin.png and a.nrm.png")
     alone = sorted(texts - paired)
-    if any(text.endswith(TRUTH) for text in paired):
+    truths = {_key(text) for text in paired if text.lower().endswith(TRUTH)}
+    if truths:
         # What was read lies beside the truth.
-        alone = [text for text in alone if text.removesuffix(SUFFIX) + TRUTH not in paired]
+        alone = [text for text in alone if _key(text).removesuffix(SUFFIX) + TRUTH not in truths]
     if alone:
         listed = ", ".join(alone[:_LISTED]) + (", …" if len(alone) > _LISTED else "")
         warn(f"{path}: {len(alone):,} texts without a picture of the same name: {listed}")

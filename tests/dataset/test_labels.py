@@ -835,3 +835,46 @@ def test_two_columns_of_labels_agree_or_are_an_error(
         else:
             with pytest.raises(UserError, match=f"{keys[0]}.*{keys[1]}|{keys[1]}.*{keys[0]}.* rename or remove"):
                 pairs(path)
+
+
+@pytest.mark.parametrize("chosen", ["labels.csv", "labels.tsv", "labels.jsonl", "names.csv"])
+@pytest.mark.parametrize("other", ["corrected.csv", "gt.txt", "0003.txt", "0003.TXT", "0003.gt.txt", "0003.png.txt"])
+@pytest.mark.parametrize("label", [LABELS[3], "OTHER"])
+def test_what_lies_beside_a_list_agrees_with_it(
+    chosen: str, other: str, label: str, tmp_path: Path, capsys: Said
+) -> None:
+    touched(tmp_path, NAMES)
+    rows = "".join(json.dumps({"file": name, "label": text}) + "\n" for name, text in PAIRS)
+    (tmp_path / chosen).write_text(
+        table("file\tlabel", "\t") if "tsv" in chosen else rows if "json" in chosen else table("file,label")
+    )
+    row = {"corrected.csv": f"file,label\n{NAMES[3]},{label}\n", "gt.txt": f"{NAMES[3]} {label}\n"}
+    (tmp_path / other).write_text(row.get(other, f"{label}\n"))
+    if label in LABELS:
+        assert pairs(tmp_path) == PAIRS
+    else:
+        with pytest.raises(
+            UserError, match=f"contradict each other: for {NAMES[3]}, .*{re.escape(str(tmp_path / chosen))}"
+        ):
+            pairs(tmp_path)
+    # Whoever names the list gets what it says.
+    assert pairs(tmp_path / chosen) == PAIRS
+    assert capsys.readouterr().err.count("\n") <= 2
+
+
+def test_readings_and_boxes_beside_a_list_do_not_contradict_it(tmp_path: Path) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "labels.csv").write_text(table("file,label"))
+    (tmp_path / "out.csv").write_text(f"file,text,probability\n{NAMES[0]},OTHER,0.9\n")
+    (tmp_path / "0000.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (tmp_path / "0001.txt").write_text("two\nlines\n")
+    assert pairs(tmp_path) == PAIRS
+
+
+@pytest.mark.parametrize("suffix", [".TXT", ".Txt", ".GT.TXT", ".gt.TXT", ".png.txt"])
+def test_sidecars_of_other_names(suffix: str, tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, NAMES)
+    for name, label in PAIRS:
+        (tmp_path / f"{name.removesuffix('.png')}{suffix}").write_text(label)
+    assert pairs(tmp_path) == PAIRS
+    assert capsys.readouterr().err == ""
