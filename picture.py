@@ -161,6 +161,8 @@ def read(source: Path | str | bytes, channels: int, options: Options = USUAL) ->
 def decode(source: Any, channels: int, options: Options = USUAL) -> Decoded:
     """Decode a picture: a path, the bytes of a file, an open binary file, an image of Pillow, or an array.
 
+    A path is a str or any os.PathLike.
+
     Returns `uint8 (height, width, channels)`; channels 1 is grey (ITU-R 601), 3 is red, green, blue. 16 bits are scaled
     to 8, EXIF rotation is applied, CMYK is converted. Transparent pictures are laid on white, or on black where most of
     their ink is light; an alpha that is 0 everywhere is ignored. Arrays are `uint8` or `uint16`, (height, width), or
@@ -169,12 +171,14 @@ def decode(source: Any, channels: int, options: Options = USUAL) -> Decoded:
     Raises UnreadablePicture for anything that cannot be shown whole, or has more pixels than `options` allow.
     """
     try:
-        if isinstance(source, (str, Path)):
-            return _decode_file(load(source, options), channels, options)
+        if isinstance(source, (str, os.PathLike)):
+            # Stored is a str, and stays what it is.
+            path = source if isinstance(source, str) else os.fsdecode(source)
+            return _decode_file(load(path, options), channels, options)
         if isinstance(source, (bytes, bytearray, memoryview)):
             return _decode_file(_bounded(bytes(source), options), channels, options)
         if isinstance(source, np.ndarray):
-            return Decoded(_of_array(_checked(source), channels, bgr=False))
+            return Decoded(_of_array(_checked(source, options), channels, bgr=False))
         # Whoever has an image of Pillow has imported it.
         pillow = sys.modules.get("PIL.Image")
         if pillow is not None and isinstance(source, pillow.Image):
@@ -711,8 +715,11 @@ def _laid_on(image: Image, ground: int) -> Image:
     return ((image[..., :3] * alpha + ground * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _checked(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """An array that somebody gives as a picture. Raises UnreadablePicture for one that is none, with what to do."""
+def _checked(image: npt.NDArray[Any], options: Options) -> npt.NDArray[Any]:
+    """An array that somebody gives as a picture, as `uint8` or `uint16` of this machine's byte order.
+
+    Raises UnreadablePicture for one that is none, with what to do, or that has more pixels than `options` allow.
+    """
     found = f"an array of {image.dtype} {image.shape}"
     if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 3, 4):
         raise UnreadablePicture(f"{found} has its channels first: give array.transpose(1, 2, 0)")
@@ -720,8 +727,9 @@ def _checked(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         raise UnreadablePicture(
             f"{found} is not a picture: give uint8 (height, width), or (height, width, channels) with 1, 3 or 4 of them"
         )
-    if image.dtype in (np.uint8, np.uint16):
-        return image
+    _check_size(image.shape[1], image.shape[0], options)
+    if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
+        return image.astype(image.dtype.newbyteorder("="), copy=False)
     if image.dtype == bool or (image.dtype.kind in "fiu" and image.min() >= 0 and image.max() <= 1):
         how = "(array * 255).astype(np.uint8)"
     elif image.dtype.kind in "fiu" and image.min() >= 0 and image.max() <= 255:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 import cv2
@@ -25,7 +25,9 @@ from model.heads import HEADS
 from model.trained_sizes import is_far
 
 #: A path, the bytes of a file, an open binary file, an image of Pillow, or an array.
-Source = Path | str | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8] | NDArray[np.uint16] | Any
+Source = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8] | NDArray[np.uint16] | Any
+)
 
 #: Pictures that are read together; by onnxruntime, which gains nothing from more, on each core.
 BATCH_SIZE, BATCH_SIZE_ONNX = 64, 32
@@ -160,14 +162,15 @@ class Reader:
 
         They are taken by the batch where they come fast, and read as they come where they come slowly. The iterator
         is run in another thread, and is ahead of the readings by a few batches.
-        A source is a path, the bytes of a file, a binary file that is open, an image of Pillow, or an array. Arrays are
-        uint8 or uint16 of any size: (height, width), or (height, width, channels) in the order RGB or RGBA; what
-        cv2.imread gives is BGR, and becomes RGB by `[..., ::-1]`. Raises TypeError for one source in place of several.
+        A source is a path (a str or any os.PathLike), the bytes of a file, a binary file that is open, an image of
+        Pillow, or an array. Arrays are uint8 or uint16, of at most `max_pixels`: (height, width), or (height, width,
+        channels) in the order RGB or RGBA; what cv2.imread gives is BGR, and becomes RGB by `[..., ::-1]`. Raises
+        TypeError for one source in place of several.
         """
         one = isinstance(sources, np.ndarray) and (
             sources.ndim == 2 or (sources.ndim == 3 and sources.shape[2] in (1, 3, 4))
         )
-        if isinstance(sources, (str, bytes, bytearray, memoryview, Path)) or one or hasattr(sources, "read"):
+        if isinstance(sources, (str, bytes, bytearray, memoryview, os.PathLike)) or one or hasattr(sources, "read"):
             raise TypeError(f"sources is a {type(sources).__name__}: give a list, such as [source]")
         if isinstance(sources, Sequence) and len(sources) == 1:
             # A picture alone is read sooner than a thread is started.

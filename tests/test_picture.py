@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -294,6 +294,26 @@ def test_the_reason_tells_the_claimed_size() -> None:
         picture.read(png_claiming(60000, 60000), 1)
 
 
+class PathOfAProgram:
+    """As py.path and others have; `path` may be bytes, as os.scandir(b".") gives."""
+
+    def __init__(self, path: str | bytes) -> None:
+        self._path = path
+
+    def __fspath__(self) -> str | bytes:
+        return self._path
+
+
+def test_whatever_is_a_path_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "ü.png").write_bytes(encoded(scene(), "PNG"))
+    name = str(tmp_path / "ü.png")
+    (entry,) = os.scandir(tmp_path)
+    for path in (PurePath(name), entry, PathOfAProgram(name), PathOfAProgram(os.fsencode(name))):
+        check_scene(picture.decode(path, 3).image)
+    with pytest.raises(UnreadablePicture, match=picture.MISSING):
+        picture.decode(PurePath(name + "x"), 3)
+
+
 def test_paths_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(UnreadablePicture, match="no such file"):
         picture.read(tmp_path / "missing.png", 1)
@@ -506,6 +526,10 @@ def test_max_pixels() -> None:
     for kind in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM"):
         with pytest.raises(UnreadablePicture, match="claims 40x24 pixels, more than"):
             picture.read(encoded(scene(), kind), 1, picture.Options(40 * 24 - 1))
+    for array in (scene(), scene()[..., 0], scene().astype(np.uint16), scene().astype(">u2")):
+        assert picture.decode(array, 1, picture.Options(40 * 24)).image.shape == (24, 40, 1)
+        with pytest.raises(UnreadablePicture, match="claims 40x24 pixels, more than 959: make it smaller"):
+            picture.decode(array, 1, picture.Options(40 * 24 - 1))
 
 
 def test_large_files_are_not_read(tmp_path: Path) -> None:
@@ -639,8 +663,13 @@ def test_the_frame_that_is_asked_for(kind: str) -> None:
         pillow.fromarray(np.dstack([scene(), np.full((24, 40), 255, np.uint8)])),
         scene(),
         scene().astype(np.uint16) * 257,
+        (scene().astype(np.uint16) * 257).astype(">u2"),
+        (scene().astype(np.uint16) * 257).astype("<u2"),
     ],
-    ids=["bytearray", "memoryview", "BytesIO", "Pillow", "Pillow's file", "Pillow RGBA", "uint8", "uint16"],
+    ids=[
+        *("bytearray", "memoryview", "BytesIO", "Pillow", "Pillow's file", "Pillow RGBA"),
+        *("uint8", "uint16", "big-endian", "little-endian"),
+    ],
 )
 def test_what_programs_have_in_memory(source: Any) -> None:
     check_scene(picture.decode(source, 3).image)

@@ -11,7 +11,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,15 @@ def test_arrays_are_read_as_files_are() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["a.png", b"bytes", Path("a.png"), np.zeros((32, 48), np.uint8), np.zeros((32, 48, 3), np.uint8)]
+    "source",
+    [
+        "a.png",
+        b"bytes",
+        Path("a.png"),
+        PurePath("a.png"),
+        np.zeros((32, 48), np.uint8),
+        np.zeros((32, 48, 3), np.uint8),
+    ],
 )
 def test_one_source_in_place_of_several_is_refused(source: Any) -> None:
     with pytest.raises(TypeError, match="give a list"):
