@@ -6,8 +6,12 @@ do, are not mixed.
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
+import lzma
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -32,12 +36,33 @@ _OTHERS = frozenset({"filestate.txt", "imlist.txt"})
 #: Spreadsheets, and other files that may name pictures and are not read as lists.
 _SHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
 _UNREAD = _SHEETS | {"", ".xml", ".yaml", ".yml", ".lst", ".list", ".dat", ".data", ".lbl", ".gt", ".toml", ".parquet"}
+_UNREAD |= {".text", ".log", ".ini", ".cfg", ".conf", ".md", ".html", ".htm", ".pkl", ".pickle", ".npy", ".npz", ".mat"}
+_UNREAD |= {
+    ".label",
+    ".labels",
+    ".lab",
+    ".ann",
+    ".out",
+    ".asc",
+    ".psv",
+    ".ssv",
+    ".tex",
+    ".sql",
+    ".db",
+    ".sqlite",
+    ".arrow",
+}
+#: Lists that must be unpacked first.
+_PACKED = frozenset({".gz", ".bz2", ".xz"})
 _WRITTEN = "docs/forms.md shows those that are"
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 #: Folders beside pictures in which labels lie.
 _LABEL_FOLDERS = frozenset("label labels annotation annotations ann gt gts ground_truth txt texts text json".split())
 #: Pictures whose names are looked for in lists elsewhere, and names in a folder that are looked at.
 _COMPARED, _ENTRIES = 20, 10_000
+
+#: Bytes at the start of a file in which names are looked for.
+_START = 1 << 16
 
 Row = tuple[str, str]
 
@@ -66,6 +91,21 @@ def found(path: Path) -> list[Found]:
     """The lists in a folder that name its pictures, those first whose names stand first."""
     if not path.is_dir():
         return []
+    # Where there are many more they are texts of pictures that lie elsewhere.
+    lists = [_looked_at(path, name) for name in _like_lists(path)[:_FILES] if (path / name).is_file()]
+    return [each for each in lists if each]
+
+
+def _tell_many(path: Path) -> None:
+    if (count := len(_like_lists(path))) > _FILES:
+        warn(
+            f"{path}: of {count:,} files that may be lists of labels, only the first {_FILES} were looked at: give the "
+            "list with the labels instead of the folder, if there is one"
+        )
+
+
+def _like_lists(path: Path) -> list[str]:
+    """The names of a folder's files that may be lists, in the order in which they are looked at."""
     with os.scandir(path) as entries:
         names = [entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in _SUFFIXES]
     # What has the name of a picture goes with that picture.
@@ -79,10 +119,7 @@ def found(path: Path) -> list[Found]:
         for name in sorted(names, key=lambda name: (name.lower().endswith(".txt"), name))
         if not name.startswith(".") and not (name.lower().endswith((".txt", ".json")) and beside & _stems(name))
     ]
-    names = [name for name in names if name.lower() not in _OTHERS]
-    # Where there are many more they are texts of pictures that lie elsewhere.
-    lists = [_looked_at(path, name) for name in names[:_FILES] if (path / name).is_file()]
-    return [each for each in lists if each]
+    return [name for name in names if name.lower() not in _OTHERS]
 
 
 def _stems(name: str) -> set[str]:
@@ -159,13 +196,25 @@ def _pictures(path: Path) -> list[str]:
 def _mentions(file: Path, path: Path) -> bool:
     """Whether the start of a file has the name of a picture of the folder."""
     try:
-        with file.open("rb") as opened:
-            start = opened.read(1 << 16)
+        start = _start(file)
         with os.scandir(path) as entries:
             pictures = (entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in PICTURE_SUFFIXES)
             return any(_stands_in(name, start) for name in islice(pictures, 20))
-    except OSError:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error):
         return False
+
+
+def _start(file: Path) -> bytes:
+    """The first bytes of a file, unpacked."""
+    suffix = _suffix(file.name)
+    if suffix == ".gz":
+        with gzip.open(file) as packed:
+            return packed.read(_START)
+    if suffix in _PACKED:
+        with bz2.open(file) if suffix == ".bz2" else lzma.open(file) as packed:
+            return packed.read(_START)
+    with file.open("rb") as opened:
+        return opened.read(_START)
 
 
 def _stands_in(name: str, start: bytes) -> bool:
@@ -176,6 +225,7 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     lists = [each for each in found(path) if each.fault is None]
     chosen = lists[0] if len(lists) == 1 else _agreed(path, lists, root)
     warn(f"{path}: labels are taken from {chosen.name}")
+    _tell_many(path)
     list_rows = _rows(path, chosen, root)
     if labels:
         list_rows = _as_beside(path, chosen.name, list_rows)
@@ -228,12 +278,17 @@ def tell_unused(path: Path) -> None:
         if each.fault:
             warn(f"{path}: {each.name} {each.fault}: labels are not taken from it")
     with os.scandir(path) as entries:
-        others = sorted(entry.name for entry in entries if _suffix(entry.name) in _UNREAD and entry.is_file())
+        suffixes = _UNREAD | _PACKED
+        others = sorted(entry.name for entry in entries if _suffix(entry.name) in suffixes and entry.is_file())
+    _tell_many(path)
     for name in others[:_FILES]:
         if name.startswith(".") or name.lower() in _OTHERS:
             continue
         if _suffix(name) in _SHEETS:
             warn(f"{path}: {name} is not read: if it has the labels, save the sheet as CSV")
+        elif _suffix(name) in _PACKED:
+            if _mentions(path / name, path):
+                warn(f"{path}: {name} names pictures, but is packed and not read: if it has the labels, unpack it")
         elif _mentions(path / name, path):
             warn(f"{path}: {name} names pictures, but is not a list that the kit reads ({_WRITTEN})")
     _tell_elsewhere(path)
@@ -265,7 +320,7 @@ def _tell_of(path: Path, folder: Path, names: set[str]) -> None:
     lists = sorted(name for name in there if _suffix(name) in _SUFFIXES and (folder / name).is_file())
     for name in lists[:_FILES]:
         with (folder / name).open("rb") as opened:
-            start = opened.read(1 << 16)
+            start = opened.read(_START)
         if not _holds_readings(folder / name, start, names) and 2 * sum(
             _stands_in(each, start) for each in names
         ) >= len(names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain, islice
@@ -154,8 +155,8 @@ def located(root: str, name: str) -> str:
     """The path of a picture, by the name that a list has for it, which may have been written on another system.
 
     Where there is no such file, one is looked for whose name has its characters composed otherwise (NFC, NFD), its
-    suffix in the other case, or `/` for a backslash; the picture with that name and a suffix; and the file that a path
-    of Label Studio stands for.
+    suffix in the other case, or `/` for a backslash; the picture with that name and a suffix; the file that a path of
+    Label Studio stands for; and the only picture with that name in other capitals, or with `%20` for a space.
     """
     path = os.path.join(root, name)
     if os.path.exists(path):
@@ -174,7 +175,33 @@ def located(root: str, name: str) -> str:
             names = _names_in(there, _changed(there))
             if found := names.get(_key(file)) or names.get((unicodedata.normalize("NFC", file), ANY_SUFFIX)):
                 return os.path.join(there, found)
+    if found := _by_other_capitals(root, forms):
+        return found
     return os.path.join(root, forms[1] if len(forms) > 1 and "\\" in name else name)
+
+
+def _by_other_capitals(root: str, names: list[str]) -> str | None:
+    """The path of the one file that has one of the names in other capitals, or as an address writes it."""
+    for name in dict.fromkeys([*names, *map(unquote, names)]):
+        folder, file = os.path.split(os.path.join(root, name))
+        if found := _names_in_any_case(folder, _changed(folder)).get(_loose(file)):
+            return os.path.join(folder, found)
+    return None
+
+
+def _loose(file: str) -> str:
+    return unicodedata.normalize("NFC", file).casefold()
+
+
+@lru_cache(maxsize=64)
+def _names_in_any_case(folder: str, changed: int) -> dict[str, str]:
+    """The names in a folder by what is left of them without capitals, but for those that then are the same."""
+    try:
+        found = os.listdir(folder or os.curdir)
+    except (OSError, ValueError):
+        return {}
+    counts = Counter(map(_loose, found))
+    return {loose: name for name in found if counts[loose := _loose(name)] == 1}
 
 
 def _label_studio(name: str) -> list[str]:

@@ -28,6 +28,24 @@ TRUTH, _STAGES = ".gt.txt", (".bin", ".nrm", ".raw", ".dew")
 #: How the suffixes are written. Names of Windows and of cameras are in capitals.
 _CASES = {SUFFIX: (SUFFIX, ".TXT", ".Txt"), TRUTH: (TRUTH, ".GT.TXT", ".gt.TXT", ".GT.txt", ".Gt.Txt")}
 
+#: Other ends of the names of texts that may be labels and are not read.
+_OTHERS = (
+    *(
+        "_gt.txt",
+        "_label.txt",
+        ".label.txt",
+        ".lab",
+        ".label",
+        ".labels",
+        ".lbl",
+        ".gt",
+        ".caption",
+        ".captions",
+        ".box",
+    ),
+    *(".text", ".ann", ".md", ".csv", ".tsv", ".yaml", ".yml", ".tag", ".tags", ".info", ".dat"),
+)
+
 #: Pictures by which a folder is judged.
 _LOOKED_AT = 100
 
@@ -183,12 +201,16 @@ def tell_of_others(path: Path) -> None:
     Raises UserError where that is what a known tool says of boxes; warns of other texts.
     """
     looked_at = list(islice(_some_pictures(path), _LOOKED_AT))
-    for suffix in (".json", ".xml", SUFFIX):
-        beside = [os.path.splitext(file)[0] + suffix for file in looked_at]
-        found = [file for file in beside if os.path.isfile(file)]
+    for suffix in (".json", ".xml", SUFFIX, *_OTHERS):
+        stems = [os.path.splitext(file)[0] for file in looked_at]
+        # a.json, a.JSON and a.png.json.
+        beside = [
+            (stem + suffix, stem + suffix.upper(), file + suffix) for stem, file in zip(stems, looked_at, strict=True)
+        ]
+        found = [file for files in beside if (file := next(filter(os.path.isfile, files), None))]
         if not found:
             continue
-        tool = _tool(Path(found[0])) if suffix != SUFFIX else None
+        tool = _tool(Path(found[0])) if suffix in (".json", ".xml") else None
         if tool and 2 * len(found) > len(looked_at):
             raise UserError(
                 f"{path}: files such as {os.path.basename(found[0])} beside the pictures are {tool}'s, which says "
@@ -204,7 +226,7 @@ def tell_of_others(path: Path) -> None:
 def _tool(file: Path) -> str | None:
     try:
         text = whole(file, 1 << 24, "a label")
-        return tool_of_xml(text) if file.suffix == ".xml" else tool_of_json(json.loads(text))
+        return tool_of_xml(text) if file.suffix.lower() == ".xml" else tool_of_json(json.loads(text))
     except (UserError, ValueError, RecursionError):
         return None
 

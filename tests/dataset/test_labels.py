@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import os
+import pickle
 import re
 import shutil
 import socket
@@ -878,3 +882,66 @@ def test_sidecars_of_other_names(suffix: str, tmp_path: Path, capsys: Said) -> N
         (tmp_path / f"{name.removesuffix('.png')}{suffix}").write_text(label)
     assert pairs(tmp_path) == PAIRS
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["names.csv", "labels.csv", "gt.txt"])
+@pytest.mark.parametrize(
+    ("there", "listed"), [("02f076.png", "02F076.PNG"), ("Ab.png", "aB.png"), ("a b.png", "a%20b.png")]
+)
+def test_a_list_may_write_names_in_other_capitals_or_as_addresses(
+    name: str, there: str, listed: str, tmp_path: Path, capsys: Said
+) -> None:
+    touched(tmp_path, [there, "other.png"])
+    rows = [(listed, "X"), ("other.png", "Y")]
+    (tmp_path / name).write_text(table("file,label", rows=rows) if "csv" in name else table("", "\t", rows))
+    assert [(Path(each.path).name, each.label) for each in dataset.samples(tmp_path)] == [
+        (there, "X"),
+        ("other.png", "Y"),
+    ]
+    assert "left out" not in capsys.readouterr().err
+
+
+def test_names_that_differ_by_their_capitals_are_not_guessed(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, ["ab.png", "AB.png", "c.png"])
+    (tmp_path / "names.csv").write_text("file,label\nAb.png,X\nab.png,Y\nc.png,Z\n")
+    assert [Path(each.path).is_file() for each in dataset.samples(tmp_path)] == [False, True, True]
+    capsys.readouterr()
+    (tmp_path / "names.csv").write_text("file,label\nab.png,Y\nc.png,Z\n")
+    pairs(tmp_path)
+    assert "1 picture is not in names.csv and left out, such as AB.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "suffix", [".lab", ".label", ".caption", ".box", "_gt.txt", ".png.json", ".JSON", ".LAB", ".gt", ".yaml"]
+)
+def test_texts_beside_pictures_that_are_not_read_are_named(suffix: str, tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, NAMES)
+    for name in NAMES[:4]:
+        (tmp_path / f"{name.removesuffix('.png')}{suffix}").write_text("X\n")
+    pairs(tmp_path)
+    assert re.search("not from the files .* that 4 of 6 pictures have beside them", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("name", ["l.text", "l.log", "l.ini", "l.md", "l.csv.gz", "l.tsv.xz", "l.pkl", "l.txt.bz2"])
+def test_other_files_that_name_the_pictures_are_named(name: str, tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, NAMES)
+    data = table("", "\t").encode()
+    packed: dict[str, Callable[[bytes], bytes]] = {
+        ".gz": gzip.compress,
+        ".xz": lzma.compress,
+        ".bz2": bz2.compress,
+        ".pkl": pickle.dumps,
+    }
+    (tmp_path / name).write_bytes(packed[suffix](data) if (suffix := Path(name).suffix) in packed else data)
+    pairs(tmp_path)
+    assert f"{name} names pictures" in capsys.readouterr().err
+    (tmp_path / name).write_bytes(b"\x1f\x8b damaged")
+    pairs(tmp_path)
+    assert capsys.readouterr().err == ""
+
+
+def test_more_files_than_are_looked_at_are_reported(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, [*NAMES, *(f"note{number}.txt" for number in range(60))])
+    (tmp_path / "z.txt").write_text(table("", "\t"))
+    pairs(tmp_path)
+    assert "of 61 files that may be lists of labels, only the first 50 were looked at" in capsys.readouterr().err
