@@ -6,6 +6,7 @@ a sentence knows.
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from collections import Counter
@@ -35,6 +36,35 @@ _SUFFIX = re.compile(r"\.(?:png|jpe?g|bmp|gif|tiff?|webp)$", re.IGNORECASE)
 #: Seconds, or thousandths of them, since 1970: the years 2001 to 2033.
 _TIMES = ((10**9, 2 * 10**9), (10**12, 2 * 10**12))
 
+#: How most labels look where something of the notation is left in them, and what to do.
+_SHAPES = (
+    (
+        re.compile(r"[“”„«»‹›「『‘‚].+[”“»«›‹」』’‘]|\".+\"|'.+'|`.+`", re.DOTALL),
+        "are between quotes: remove these if the pictures do not show them",
+    ),
+    (
+        re.compile(r"\[\s*[bu]?(['\"]).*\1\s*\]|\(\s*(['\"]).*\2,?\s*\)|[bu](['\"]).*\3", re.DOTALL),
+        "look like Python's way of writing a value: write the text itself",
+    ),
+    (re.compile(r"\{.*:.*\}", re.DOTALL), "look like objects of JSON: write the text itself"),
+    (
+        re.compile(r"(?:->|=>|→|::|[|:;,=])\s*\S.*"),
+        "begin with a sign that may separate them from the name: remove it if the pictures do not show it",
+    ),
+    (
+        re.compile(r"(?:\d+ ){2,}(?=\S*[^\W\d])\S+"),
+        "begin with numbers, which may be sizes or places: remove these if the pictures do not show them",
+    ),
+    (
+        re.compile(r".+[\s,;|](?:train|val|valid|validation|dev|test)"),
+        "end in the name of a split: put it in a column of its own",
+    ),
+    (re.compile(r".+[\s,;|][01]?\.\d+"), "end in a number that may be a score: put it in a column of its own"),
+)
+#: Labels by which it is decided whether all are looked at.
+_SAMPLE = 100
+_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d+|#x[0-9a-fA-F]+);")
+
 _TEACH = "say with --label-pattern where in the file names the label is, or list the labels (docs/forms.md)"
 
 
@@ -60,7 +90,7 @@ def doubts(contents: Contents) -> list[str]:
     known = [(str(name), str(label)) for name, label in looked_at if label]
     labels = [label for _, label in known]
     found = [_same_label(contents), _identifiers(labels), _running(known), _times(labels), _file_names(labels)]
-    found += [_characters(labels), _misread(labels), _padded(known), _spaces(labels)]
+    found += [_characters(labels), _misread(labels), _padded(known), _spaces(labels), *_shapes(labels), _html(labels)]
     return [sentence for sentence in found if sentence]
 
 
@@ -199,6 +229,27 @@ def _padded(known: list[tuple[str, str]]) -> str | None:
         f"{len(found):,} labels begin or end with white space ({', '.join(map(short, found[:3]))}"
         f"{', …' if len(found) > 3 else ''}), which becomes a character of the alphabet: correct them if that is not "
         "intended"
+    )
+
+
+def _shapes(labels: list[str]) -> list[str]:
+    """What is left of a list's notation in most labels."""
+    found = []
+    sample = labels[:_SAMPLE]
+    for pattern, advice in _SHAPES:
+        if len(sample) >= _FEW and sum(bool(pattern.fullmatch(label)) for label in sample) >= 0.8 * len(sample):
+            alike = [label for label in labels if pattern.fullmatch(label)]
+            found.append(f"{len(alike):,} labels, such as {short(alike[0])}, {advice}")
+    return found
+
+
+def _html(labels: list[str]) -> str | None:
+    found = [label for label in labels if "&" in label and _ENTITY.search(label)]
+    if not found:
+        return None
+    return (
+        f"{len(found):,} labels hold characters as HTML writes them, such as {short(found[0])}: write "
+        f"{short(html.unescape(found[0]))} if the picture shows that"
     )
 
 

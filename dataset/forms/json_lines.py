@@ -71,12 +71,32 @@ def label_in(value: dict[str, Any], where: str) -> str:
     keys = [key for key in LABEL_KEYS if value.get(key) is not None]
     if not keys:
         return ""
-    label = text_of(value[keys[0]], where)
+    label = _of_donut(text_of(value[keys[0]], where), where)
     for key in keys[1:]:
         # Lists and objects are no labels; they may say where the text is.
-        if isinstance(value[key], str | int) and label_of(str(value[key])) != label_of(label):
-            raise two_labels(where, (keys[0], key), (label, str(value[key])))
+        if not isinstance(value[key], str | int):
+            continue
+        other = _of_donut(str(value[key]), where)
+        if label_of(other) != label_of(label):
+            raise two_labels(where, (keys[0], key), (label, other))
     return label
+
+
+def _of_donut(label: str, where: str) -> str:
+    """The text in Donut's ground truth, which is JSON in a string; other labels as they are. Raises UserError."""
+    if not label.startswith("{") or '"gt_parse' not in label:
+        return label
+    try:
+        parsed = json.loads(label)["gt_parse"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return label
+    texts = list(parsed.values()) if isinstance(parsed, dict) else [parsed]
+    if len(texts) != 1 or not isinstance(texts[0], str):
+        raise UserError(
+            f"{where}: the ground truth of Donut there is not one text ({short(label)}): crop the texts first, and "
+            "list each crop with its text"
+        )
+    return texts[0]
 
 
 def text_of(label: Any, where: str) -> str:

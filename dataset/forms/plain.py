@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,25 @@ _OTHERS |= dict.fromkeys((".zip", ".tar", ".gz", ".tgz"), "take it apart with py
 
 #: `a.png X`, and also `a.png;X`, `a.png,X`, `a.png|X` and `a.png: X`.
 _PICTURE = re.compile(rf"(.+?\.(?:{SUFFIXES})\"?)(?: +(.*)|[;,|:] *(.*))?", re.IGNORECASE)
+#: `a.png | X`, `a.png -> X`, `a.png :: X` …
+_APART = re.compile(
+    rf"(?P<name>.+?\.(?:{SUFFIXES})\"?)(?: +(?P<sign>->|=>|→|[|:;=-]) +| *(?P<colons>::) *)(?P<label>\S.*)",
+    re.IGNORECASE,
+)
+#: Signs that a text may begin with, too: they count if several rows have them.
+_DOUBTFUL = ("-", "=")
+#: Rows by which the notation is judged.
+_LOOKED_AT = 50
+#: What a third column may say of a row.
+_PARTS = frozenset("train training val valid validation dev test testing eval".split())
+
 #: Boxes of PPOCRLabel by which it is decided whether they are whole pictures.
 _MEASURED = 3
 
 #: What follows the path on a line of prediction.py.
 _READING = re.compile(r"([^\t]*)\t[01]\.\d{4}(?:\t.*)?")
+#: What other programs write there.
+_SCORED = re.compile(r"([^\t]*)\t(?:[01]|\d{0,3}\.\d+)")
 
 
 def matches(path: Path) -> bool:
@@ -46,11 +60,18 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
         raise UserError(f"{path} is not a picture, and not a list of pictures: {remedy}")
     printed = False
     covered: list[float] = []
-    for number, line in lines(path):
-        line = line.strip("\r\n")
-        if is_comment(line):
-            continue
-        if "\t" not in line and (match := _PICTURE.fullmatch(line.strip())):
+    numbered = ((number, line.strip("\r\n")) for number, line in lines(path) if not is_comment(line))
+    # Whoever writes to a pipe need not be waited for.
+    first = [] if path.is_fifo() else list(islice(numbered, _LOOKED_AT))
+    sign = _sign([line for _, line in first])
+    has_parts = bool(first) and all(_part(line) for _, line in first)
+    is_scored = _are_scored([line for _, line in first])
+    for number, line in chain(first, numbered):
+        if sign:
+            name, label = _apart(line, sign, f"{path}, line {number}")
+        elif has_parts and _part(line):
+            name, label, _ = line.split("\t")
+        elif "\t" not in line and (match := _PICTURE.fullmatch(line.strip())):
             name, label = match[1], match[2] or match[3] or ""
         else:
             name, _, label = line.partition("\t") if "\t" in line else line.strip().partition(" ")
@@ -66,21 +87,64 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
                         f"{where}: the box of {short(name)} is {covered[-1]:.0%} of the picture, and so are others: "
                         "crop the boxes out first, and list the pieces with their texts"
                     )
-        elif "\t" in label and (reading := _READING.fullmatch(label)):
+        elif "\t" in label and (reading := (_SCORED if is_scored else _READING).fullmatch(label)):
             label = reading[1]
             if not printed:
-                tell(f"{path} holds what prediction.py printed: the texts that were read are used as labels")
+                source = "what a program read, with scores" if is_scored else "what prediction.py printed"
+                tell(f"{path} holds {source}: the texts that were read are used as labels")
                 printed = True
-        yield Entry(number, name, label)
+        ends = name.strip()[:1]
+        if ends and ends in "\"'" and _between(name.strip(), ends) and _between(label.strip(), ends):
+            yield Entry(number, name.strip()[1:-1], label.strip()[1:-1].replace(ends * 2, ends), True)
+        else:
+            yield Entry(number, name, label)
+
+
+def _sign(first: list[str]) -> str | None:
+    """What stands between name and label, with spaces around it, in all of the first rows; None for other lists."""
+    matches = [_APART.fullmatch(line.strip()) for line in first if "\t" not in line]
+    if first and matches and matches[0] is None and not _PICTURE.match(first[0].strip()):
+        matches = matches[1:]  # names of columns
+    signs = {match["sign"] or match["colons"] if match else None for match in matches}
+    if len(signs) != 1 or any("\t" in line for line in first):
+        return None
+    sign = signs.pop()
+    return None if sign in _DOUBTFUL and len(matches) < 2 else sign
+
+
+def _apart(line: str, sign: str, where: str) -> tuple[str, str]:
+    """Name and label of a row with such a sign between them. Raises UserError, which says `where`."""
+    name, found, label = line.partition(sign)
+    if (match := _APART.fullmatch(line.strip())) and (match["sign"] or match["colons"]) == sign:
+        return match["name"], match["label"]
+    if is_header(name, label) or (found and not label.strip()):
+        return name, label
+    raise UserError(f"{where} has no {sign} between name and label, as the first rows have: write it like those")
+
+
+def _part(line: str) -> bool:
+    """Whether a row is `name<TAB>label<TAB>train`."""
+    cells = line.split("\t")
+    return len(cells) == 3 and cells[2].strip().lower() in _PARTS
+
+
+def _are_scored(first: list[str]) -> bool:
+    """Whether rows are `name<TAB>label<TAB>0.98`."""
+    matches = [_SCORED.fullmatch(line.partition("\t")[2]) for line in first]
+    return bool(first) and all(matches) and any("." in line.rpartition("\t")[2] for line in first)
+
+
+def _between(text: str, ends: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] == ends
 
 
 def unchecked_readings(path: Path) -> bool:
-    """Whether a list holds what prediction.py has printed."""
+    """Whether a list holds what prediction.py has printed, or another program that gives each text a score."""
     try:
         first = [line.rstrip("\r\n").partition("\t")[2] for _, line in islice(lines(path), 20)]
     except UserError:
         return False
-    return bool(first) and all(map(_READING.fullmatch, first))
+    return bool(first) and (all(map(_READING.fullmatch, first)) or _are_scored([f"\t{text}" for text in first]))
 
 
 def _covered(path: Path, name: str, box: list[Any]) -> list[float]:

@@ -12,8 +12,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from console import UserError, warn
+from dataset.forms import json_lines
 from dataset.forms.boxes import kind_of_text, tool_of_json, tool_of_xml
 from dataset.forms.files import names
 from dataset.forms.normal import label_of
@@ -52,7 +54,9 @@ _LOOKED_AT = 100
 #: Names that one sentence lists.
 _LISTED = 3
 
-_PLATE = re.compile(r"[ \t]*plate[ \t]*:(.*)", re.IGNORECASE)
+_PLATE = re.compile(r"[ \t]*(?:plate|text|label|transcription)[ \t]*:(.*)", re.IGNORECASE)
+#: A line that is the label of a picture if the texts of the others have the same key.
+_KEYED = re.compile(r"(text|label|transcription)[ \t]*:(.*)", re.IGNORECASE)
 #: A line of OpenALPR's benchmarks: picture, left, top, width, height, plate.
 _OPENALPR = re.compile(r"[^\t]+\.\w+\t\d+\t\d+\t\d+\t\d+\t([^\t]*)")
 
@@ -133,12 +137,16 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     # Sorted, so that of a.TXT and a.txt the last one counts, which is in lower case.
     by_key = {_key(name): name for name in sorted(texts)}
     pairs = [(name, _text_of(name, by_key.get)) for name in sorted(pictures)]
-    _refuse_boxes(path, [text for _, text in pairs if text])
+    found = [text for _, text in pairs if text]
+    _refuse_boxes(path, found)
+    has_keys = len(found) > 1 and _have_keys([path / text for text in found[:_LOOKED_AT]])
     paired = set[str]()
     for name, text in pairs:
         if text:
             paired.add(text)
-            yield name, _read(path / text)
+            label = _read(path / text)
+            keyed = _KEYED.fullmatch(label) if has_keys else None
+            yield name, label_of(keyed[2]) if keyed else label
         else:
             yield name, ""
     # Both of one line would come to lie on both sides of a split.
@@ -168,8 +176,27 @@ def _refuse_boxes(path: Path, texts: list[str]) -> None:
     )
 
 
+def _have_keys(texts: list[Path]) -> bool:
+    """Whether all texts are lines such as `label: AB12` with the same key."""
+    keyed = [_KEYED.fullmatch(whole(text, LARGEST_TEXT, "a label").strip()) for text in texts]
+    return len({match[1] if match else None for match in keyed}) == 1 and keyed[0] is not None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is, None where it is none."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def _kind(file: Path) -> str | None:
     text = whole(file, LARGEST_TEXT, "a label")
+    if (value := _object(text)) is not None:
+        return f"boxes of {tool}" if (tool := tool_of_json(value)) else None
     return None if _plate(text) is not None else kind_of_text(text)
 
 
@@ -184,6 +211,10 @@ def _plate(text: str) -> str | None:
 
 def _read(file: Path) -> str:
     text = whole(file, LARGEST_TEXT, "a label")
+    if value := _object(text):
+        if not (label := json_lines.label_in(value, str(file))):
+            raise UserError(f'{file} holds JSON without a label: write the text of its picture, or {{"text": "…"}}')
+        return label_of(label)
     if (plate := _plate(text)) is not None:
         return label_of(plate)
     if kind := kind_of_text(text):

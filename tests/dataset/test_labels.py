@@ -307,6 +307,19 @@ def test_easyocr_cuts_at_the_first_comma(tmp_path: Path) -> None:
         ('38, 43, 920, 215, "Tiredness"\n', "corners, then a text"),
         ("113 154 383 86\n", "numbers"),
         ("0.1 0.2 0.3 0.4\n", "numbers"),
+        ("plate 0.5 0.5 0.2 0.3\n", "a text, then numbers"),
+        ("plate 0.98 12 8 90 40\nplate 0.7 1 2 3 4\n", "a text, then numbers"),
+        ("(12, 8, 90, 40)", "numbers of pixels"),
+        ("[12, 8, 90, 40]", "numbers of pixels"),
+        ("12,8,90,40", "numbers of pixels"),
+        ("10 20 90 60 AB12", "corners, then a text"),
+        ("AB12 10 20 90 60", "a text, then numbers"),
+        ("10 20 90 20 90 60 10 60 AB12", "corners, then a text"),
+        (
+            "imagesource:GoogleEarth\ngsd:0.14\n2753 2408 2861 2385 2888 2468 2805 2502 plane 0\n",
+            "corners, then a text",
+        ),
+        ("Car 0.00 0 -1.57 614.24 181.78 727.31 284.77 1.57 1.73 4.15 1.00 1.75 13.22 1.62\n", "a text, then numbers"),
     ],
 )
 def test_sidecars_that_hold_boxes_are_an_error(text: str, what: str, tmp_path: Path) -> None:
@@ -319,7 +332,13 @@ def test_sidecars_that_hold_boxes_are_an_error(text: str, what: str, tmp_path: P
     assert [label for _, label in pairs(tmp_path, "^(?P<label>[^_]+)")] == ["01C6", "0EAX", "1C6X"]
 
 
-@pytest.mark.parametrize("text", ["1 2 3 4", "06 12 34 56", "1234", "12,50", "2024 05 06", "4111 1111 1111 1111"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1 2 3 4", "06 12 34 56", "1234", "12,50", "2024 05 06", "4111 1111 1111 1111", "1,2,3,4", "Flat 12 34"),
+        *("(12)", "[1, 2]", "12 High Street", "06 12 34 56 x"),
+    ],
+)
 def test_sidecars_of_digits_are_labels(text: str, tmp_path: Path) -> None:
     touched(tmp_path, ["a.png"])
     (tmp_path / "a.txt").write_text(text)
@@ -945,3 +964,104 @@ def test_more_files_than_are_looked_at_are_reported(tmp_path: Path, capsys: Said
     (tmp_path / "z.txt").write_text(table("", "\t"))
     pairs(tmp_path)
     assert "of 61 files that may be lists of labels, only the first 50 were looked at" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *(
+            "{} | {}",
+            "{} -> {}",
+            "{} => {}",
+            "{} : {}",
+            "{} ; {}",
+            "{}::{}",
+            "{} :: {}",
+            "{} = {}",
+            "{} - {}",
+            "{} → {}",
+        ),
+        *('"{}" "{}"', '"{}","{}"', '"{}"\t"{}"', "'{}' '{}'", "{}\t{}\ttrain", "{}\t{}\tval"),
+    ],
+)
+def test_a_notation_that_all_rows_have_is_no_part_of_the_labels(row: str, tmp_path: Path) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "gt.txt").write_text("".join(f"{row.format(*each)}\n" for each in PAIRS))
+    assert pairs(tmp_path) == pairs(tmp_path / "gt.txt") == PAIRS
+
+
+def test_signs_that_only_some_labels_begin_with_are_part_of_them(tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text("a.png - 5\nb.png 7\nc.png | x\nd.png\t: y\n")
+    assert [label for _, label in pairs(tmp_path / "gt.txt")] == ["- 5", "7", "| x", ": y"]
+
+
+def test_a_row_in_another_notation_than_the_first_ones_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text("file | label\n" + "a.png | X\n" * 60 + "b.png Y\n")
+    with pytest.raises(UserError, match=r"line 62 has no \| between name and label"):
+        pairs(tmp_path / "gt.txt")
+
+
+def test_donut_has_its_labels_in_json_in_json(tmp_path: Path) -> None:
+    touched(tmp_path, NAMES)
+    path = tmp_path / "metadata.jsonl"
+    truths = [json.dumps({"gt_parse": {"text_sequence": label}}) for label in LABELS]
+    rows = [{"file_name": name, "ground_truth": truth} for name, truth in zip(NAMES, truths, strict=True)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert pairs(tmp_path) == PAIRS
+    truth = json.dumps({"gt_parse": {"total": "1", "date": "2"}})
+    path.write_text(json.dumps({"file_name": NAMES[0], "ground_truth": truth}) + "\n")
+    with pytest.raises(UserError, match="line 1: the ground truth of Donut there is not one text"):
+        pairs(path)
+
+
+@pytest.mark.parametrize(
+    "text", ['{{"text": "{}"}}', '{{\n "label": "{}", "score": 1\n}}', "text: {}", "label: {}", "id: 7\ntext: {}"]
+)
+def test_sidecars_that_say_which_part_is_the_label(text: str, tmp_path: Path) -> None:
+    touched(tmp_path, NAMES)
+    for name, label in PAIRS:
+        (tmp_path / f"{name.removesuffix('.png')}.txt").write_text(text.format(label))
+    assert pairs(tmp_path) == PAIRS
+
+
+@pytest.mark.parametrize("texts", [["label: x", "y"], ["{x}", "{y}"], ["Text: x", "Label: y"]])
+def test_sidecars_that_only_look_as_if_they_did(texts: list[str], tmp_path: Path) -> None:
+    for name, text in zip("ab", texts, strict=True):
+        touched(tmp_path, [f"{name}.png"])
+        (tmp_path / f"{name}.txt").write_text(text)
+    assert [label for _, label in pairs(tmp_path)] == texts
+
+
+@pytest.mark.parametrize("text", ['{"boxes": []}', '{"label": "A", "text": "B"}'])
+def test_json_beside_a_picture_without_one_label_is_an_error(text: str, tmp_path: Path) -> None:
+    touched(tmp_path, ["a.png"])
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(UserError, match=r"a\.txt h"):
+        pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("“{}”", "are between quotes"),
+        ("„{}“", "are between quotes"),
+        ("«{}»", "are between quotes"),
+        ("['{}']", "look like Python's way"),
+        ("b'{}'", "look like Python's way"),
+        ('{{"a": "{}"}}', "look like objects of JSON"),
+        ("| {}", "begin with a sign"),
+        ("128 64 {}", "begin with numbers"),
+        ("{}|train", "end in the name of a split"),
+        ("{} 0.98", "end in a number that may be a score"),
+        ("{}&amp;", "6 labels hold characters as HTML writes them, such as 01C6&amp;: write 01C6&"),
+    ],
+)
+def test_notation_that_is_left_in_labels_is_doubted(
+    pattern: str, said: str, tmp_path: Path, write: Maker, capsys: Said
+) -> None:
+    write(tmp_path, NAMES)
+    rows = [{"file": name, "label": pattern.format(label)} for name, label in PAIRS]
+    (tmp_path / "labels.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert [label for _, label in pairs(tmp_path)] == [pattern.format(label) for label in LABELS]
+    _, out, _ = run(tmp_path, capsys=capsys)
+    assert said in " ".join(out.split())
