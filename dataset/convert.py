@@ -52,6 +52,8 @@ def convert(parameters: ConvertParameters) -> int:
     out = Path(os.path.abspath(parameters.out))
     if out.is_symlink():  # The link stays.
         out = Path(os.path.realpath(out))
+    if out in (Path.cwd(), *Path.cwd().parents):
+        raise UserError(f"{out} is the working folder or holds it, and would be replaced: choose another folder")
     _recover(out)
     _refuse_to_overwrite(out, Path(parameters.source))
     writer = WRITERS[parameters.form]

@@ -319,10 +319,13 @@ def _checked_onnx(path: Path, card: Card) -> bytes:
     """The content of an ONNX file. Raises UserError for one that export would not have written with that card."""
     try:
         content = onnx_metadata.whole(path)
-        written = onnx_metadata.read(path).get(onnx_metadata.CHECKSUM_ENTRY)
-        # Files of earlier kits have none.
-        if written not in (None, onnx_metadata.checksum(content)):
+        entries = onnx_metadata.read(path)
+        # Files of earlier kits have no checksums.
+        if entries.get(onnx_metadata.CHECKSUM_ENTRY) not in (None, onnx_metadata.checksum(content)):
             raise ValueError("its network has changed since it was written")
+        sum_of_card = onnx_metadata.card_checksum(entries[CARD_ENTRY])
+        if entries.get(onnx_metadata.CARD_CHECKSUM_ENTRY) not in (None, sum_of_card):
+            raise ValueError(f"its {CARD_ENTRY} has changed since it was written")
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): export it again or use another copy") from error
     try:

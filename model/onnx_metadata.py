@@ -17,6 +17,8 @@ import bounded
 
 #: The entry with the checksum of the network: nothing else in a file tells of a bit that has flipped.
 CHECKSUM_ENTRY = "crnn_kit.crc32"
+#: The entry with the checksum of the card: a bit that flips in its alphabet would change every text.
+CARD_CHECKSUM_ENTRY = "crnn_kit.json.crc32"
 #: Fields of ModelProto, and of the entries of its metadata (onnx.proto, StringStringEntryProto).
 GRAPH, METADATA, KEY, VALUE = 7, 14, 1, 2
 #: Kinds of fields: a number; 8 bytes; a length and so many bytes; 4 bytes.
@@ -55,6 +57,11 @@ def graph(content: bytes) -> memoryview:
 def checksum(content: bytes) -> str:
     """The CRC-32 of the network in the content of a file, eight hexadecimal digits."""
     return f"{zlib.crc32(graph(content)):08x}"
+
+
+def card_checksum(card: str) -> str:
+    """The CRC-32 of a card's JSON in UTF-8, eight hexadecimal digits."""
+    return f"{zlib.crc32(card.encode()):08x}"
 
 
 def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, int, int | memoryview]]:

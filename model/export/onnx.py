@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper
 from model import model_file
 from model.export.onnx_layers import Graph, Value, convert
 from model.model_file import CARD_ENTRY, Card
-from model.onnx_metadata import CHECKSUM_ENTRY, checksum
+from model.onnx_metadata import CARD_CHECKSUM_ENTRY, CHECKSUM_ENTRY, card_checksum, checksum
 from model.runtimes import IMAGES, Part, Runtime, merged
 
 #: Of 2022 and 2021: old enough for every onnxruntime in use, and GridSample is there.
@@ -38,7 +38,9 @@ def write(path: Path, parts: Sequence[Part], card: Card, encoded: Callable[[Any]
     if steps:
         whole = _either(whole, _model(steps[0], "step/", ("texts", "looked_at")))
     whole.producer_name, whole.producer_version = "crnn-kit", card.kit_version
-    helper.set_model_props(whole, {CARD_ENTRY: card.to_json(), CHECKSUM_ENTRY: checksum(whole.SerializeToString())})
+    written = card.to_json()
+    sums = {CHECKSUM_ENTRY: checksum(whole.SerializeToString()), CARD_CHECKSUM_ENTRY: card_checksum(written)}
+    helper.set_model_props(whole, {CARD_ENTRY: written, **sums})
     onnx.checker.check_model(whole)
     path.write_bytes(whole.SerializeToString())
 

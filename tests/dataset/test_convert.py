@@ -424,3 +424,16 @@ def test_a_file_is_never_replaced_by_a_folder(convert: Convert, tmp_path: Path) 
     assert code == 2
     assert "precious.txt is a file: choose another name for the folder" in errors
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_the_working_folder_is_never_replaced(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(SystemExit) as stop:
+        run(["convert", "../pictures", out, "--form", "csv"])
+    said = capsys.readouterr().err
+    assert (stop.value.code, "is the working folder or holds it, and would be replaced" in said) == (2, True)

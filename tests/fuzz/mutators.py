@@ -477,7 +477,8 @@ def onnx(data: bytes, rng: random.Random, other: bytes) -> bytes:
     with contextlib.suppress(ValueError, KeyError):
         if written:
             changed = changed.replace(written[-8:], onnx_metadata.checksum(changed).encode())
-    return changed
+    # Without the checksum of the card, as earlier kits wrote files.
+    return changed.replace(onnx_metadata.CARD_CHECKSUM_ENTRY.encode(), b"crnn_kit.json.other")
 
 
 def _is_checksum(value: bytes) -> bool:
@@ -554,6 +555,8 @@ def spoil(
     """
     files = sorted(path for path in folder.rglob("*") if path.relative_to(folder).as_posix().startswith(within))
     files = [path for path in files if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST]
+    if not files:
+        return []
     done = list[Mutation]()
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         path = rng.choice(files)

@@ -503,7 +503,7 @@ def test_forms_of_tensorflow(form: FileForm, folder: Path, tmp_path: Path, run: 
     if form == "savedmodel":
         assert json.loads((out / "assets.extra" / CARD_ENTRY).read_text()) == asdict(replace(CARD, head="ctc"))
         code, _, errors = run(export, folder / "ctc.keras", "--form", form, "--out", out)
-        assert code == 2 and "model is in the way" in errors
+        assert code == 2 and "model is a folder" in errors
 
 
 # What is refused.
@@ -556,6 +556,9 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     middle = len(whole) // 2
     flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     refuses(f"{model} is damaged (its network has changed since it was written)", flipped)
+    place = whole.index(CARD.alphabet.encode())
+    other_card = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    refuses(f"{model} is damaged (its {CARD_ENTRY} has changed since it was written)", other_card)
     earlier = with_entry(folder, model, CARD.to_json()).read_bytes()
     refuses(f"the network in {model} cannot be opened (", earlier.replace(b"MaxPool", b"MinPool"))
 
