@@ -9,7 +9,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, dropwhile
+from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import Literal
 
@@ -18,10 +18,12 @@ from dataset.forms.normal import label_of, short
 from dataset.forms.text import (
     FILE_KEYS,
     LABEL_KEYS,
+    SCORE_KEYS,
     SUFFIXES,
     Entry,
     is_comment,
     is_header,
+    is_score,
     lines,
     one_line,
     trimmed,
@@ -39,6 +41,11 @@ PROBABILITY_KEYS = ("probability", "confidence")
 #: What somebody writes into the column `status` of readings that are right, or were mended.
 CHECKED = ("checked", "corrected", "verified", "labelled", "labeled", "label", "ok")
 _PROBABILITY = re.compile(r"[01]\.\d{3,}")
+
+#: Rows by which it is decided whether a table holds readings.
+_LOOKED_AT = 20
+#: A row's first line, its text and its cells.
+_Row = tuple[int, str, list[str]]
 
 #: A line in a cell that is a row of its own.
 _ROW = re.compile(rf"^[^\n]*\.(?:{SUFFIXES})\b", re.IGNORECASE | re.MULTILINE)
@@ -110,8 +117,13 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
         table = chain([(number, first, header)], table)
         if _printed(header):
             tell(f"{path} holds what prediction.py printed: the texts that were read are used as labels")
-    elif columns.readings:
-        tell(columns.told(path))
+    else:
+        if columns.may_be_readings and not path.is_fifo():
+            seen, table = _peeked(table)
+            columns.judge(seen)
+            label = columns.label
+        if columns.readings:
+            tell(columns.told(path))
     for number, text, row in table:
         if file == 0 and is_comment(text):
             continue
@@ -188,6 +200,24 @@ def _records(
         ) from None
 
 
+def _peeked(table: Iterator[_Row]) -> tuple[list[list[str]], Iterator[_Row]]:
+    """The cells of the first rows, and all rows. An error is raised where its row is read."""
+    seen: list[_Row] = []
+    error: UserError | None = None
+    try:
+        seen.extend(islice(table, _LOOKED_AT))
+    except UserError as raised:
+        error = raised
+
+    def again() -> Iterator[_Row]:
+        yield from seen
+        if error:
+            raise error
+        yield from table
+
+    return [row for _, _, row in seen], again()
+
+
 def _quoted(cell: str) -> bool:
     return len(cell) > 1 and cell[0] == cell[-1] == '"'
 
@@ -228,8 +258,27 @@ class _Columns:
             for place, head in enumerate(heads)
             if head in LABEL_KEYS and place != self.label and not self.readings
         ]
+        # Of tables by other programs, what the cells say decides.
+        self._score, self._status, self._truth = place(SCORE_KEYS), place(("status",)), place(("truth",))
+        is_named = self.label is not None and heads[self.label] in ("text", "label")
+        self.may_be_readings = (
+            is_named and not self.readings and not self.others and (self._score, self._status) != (None, None)
+        )
         #: EasyOCR cuts at the first comma.
         self.rest_is_label = heads == ["filename", "words"]
+
+    def judge(self, rows: list[list[str]]) -> None:
+        """Find out from the first rows whether a table holds readings: most have a score, or all were rejected."""
+        scored = sum(is_score(row[self._score]) for row in rows if self._score is not None and len(row) > self._score)
+        places = [self._status] if self._status is not None else []
+        states = {row[place].strip().lower() for row in rows for place in places if len(row) > place}
+        self.readings = 2 * scored > len(rows) or states == {"rejected"}
+        if not self.readings:
+            return
+        if self._truth is not None:
+            self.truth = self.label = self._truth
+        elif states & {"accepted", "rejected", *CHECKED}:
+            self.status = self._status
 
     def counts(self, row: list[str]) -> bool:
         """Whether the text of a row is a label: of readings those whose status says so, where they have one."""
@@ -252,6 +301,9 @@ def unchecked_readings(path: Path) -> bool:
         table = _records(path, _rows(path), _separator(path, _first_line(path)), True)
         _, _, header = next(table)
         columns = _Columns([head.strip().lower() for head in header])
+        if columns.may_be_readings:
+            seen, table = _peeked(table)
+            columns.judge(seen)
         if not columns.readings:
             return _printed(header)
         if columns.truth is not None:

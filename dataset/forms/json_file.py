@@ -70,9 +70,7 @@ def unchecked_readings(path: Path) -> bool:
     except (UserError, ValueError, RecursionError):
         return False
     rows = value if isinstance(value, list) else []
-    return any(map(json_lines.is_reading, rows[:20])) and not any(
-        isinstance(row, dict) and row.get("truth") for row in rows
-    )
+    return json_lines.are_readings(rows[:20]) and not any(isinstance(row, dict) and row.get("truth") for row in rows)
 
 
 def _is_json(text: str) -> bool:
@@ -112,7 +110,9 @@ def _of_list(path: Path, values: list[Any], tell: Callable[[str], None]) -> Iter
         tell(f"{path} holds readings: {taken} used as labels")
         if has_truth:
             values = [
-                {**value, "text": value.get("truth") or ""} if json_lines.is_reading(value) else value
+                {**{key: found for key, found in value.items() if key != "label"}, "text": value.get("truth") or ""}
+                if json_lines.is_reading(value)
+                else value
                 for value in values
             ]
     for number, value in enumerate(values, start=1):

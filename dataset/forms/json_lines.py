@@ -11,7 +11,7 @@ from typing import Any
 
 from console import UserError, warn
 from dataset.forms.normal import label_of, padded, short
-from dataset.forms.text import FILE_KEYS, LABEL_KEYS, Entry, is_comment, lines, two_labels
+from dataset.forms.text import FILE_KEYS, LABEL_KEYS, SCORE_KEYS, Entry, is_comment, is_score, lines, two_labels
 from dataset.forms.writing import Picture, Plan, lines_of
 
 formats = ()
@@ -40,11 +40,21 @@ def unchecked_readings(path: Path) -> bool:
         rows = [json.loads(line) for _, line in islice(lines(path), 20)]
     except (UserError, OSError, ValueError, RecursionError):
         return False
-    return any(map(is_reading, rows)) and not any(isinstance(row, dict) and row.get("truth") for row in rows)
+    return are_readings(rows) and not any(isinstance(row, dict) and row.get("truth") for row in rows)
+
+
+def are_readings(rows: list[Any]) -> bool:
+    """Whether most rows have a text and a score, or all texts were rejected."""
+    rejected = [isinstance(row, dict) and row.get("status") == "rejected" for row in rows]
+    return bool(rows) and (2 * sum(map(is_reading, rows)) > len(rows) or all(rejected))
 
 
 def is_reading(value: Any) -> bool:
-    return isinstance(value, dict) and "text" in value and ("probability" in value or "confidence" in value)
+    if not isinstance(value, dict) or ("text" in value) == ("label" in value):
+        return False
+    if "text" in value and ("probability" in value or "confidence" in value):
+        return True
+    return any(is_score(value.get(key)) for key in SCORE_KEYS)
 
 
 def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:

@@ -11,7 +11,7 @@ import select
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import bounded
 from console import UserError
@@ -27,6 +27,9 @@ LABEL_KEYS = (
     *("label", "text", "plate_text", "captcha", "code", "plate", "words", "transcription"),
     *("transcript", "ground_truth", "gt", "plate_number", "license_plate"),
 )
+
+#: How programs that read call the column that says how sure they are.
+SCORE_KEYS = ("probability", "confidence", "score", "scores", "conf", "prob")
 
 #: The suffixes of pictures, without their dots, as alternatives of a regular expression.
 SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))
@@ -45,6 +48,9 @@ _PATIENCE = 5
 
 #: `# …`, and `#…` unless the name of a picture begins so.
 _COMMENT = re.compile(rf"#(?![^#\s]\S*\.(?:{SUFFIXES})\b)", re.IGNORECASE)
+
+
+_NUMBERS = re.compile(r"[\s,;]+")
 
 
 class Entry(NamedTuple):
@@ -101,6 +107,17 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise NotText(f"{path} is not UTF-8 text: save the list as UTF-8, or give a folder") from None
             except OSError as error:
                 raise UserError(f"{path} cannot be read ({error.strerror}): give another list, or a folder") from None
+
+
+def is_score(found: Any) -> bool:
+    """Whether a cell or a value of JSON says how sure a program is: numbers from 0 to 1, or in hundredths."""
+    numbers = (
+        found if isinstance(found, list) else _NUMBERS.split(found.strip("[]% ")) if isinstance(found, str) else [found]
+    )
+    try:
+        return bool(numbers) and all(not isinstance(each, bool) and 0 <= float(each) <= 100 for each in numbers)
+    except (TypeError, ValueError):
+        return False
 
 
 def is_comment(line: str) -> bool:

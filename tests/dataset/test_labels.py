@@ -1065,3 +1065,61 @@ def test_notation_that_is_left_in_labels_is_doubted(
     assert [label for _, label in pairs(tmp_path)] == [pattern.format(label) for label in LABELS]
     _, out, _ = run(tmp_path, capsys=capsys)
     assert said in " ".join(out.split())
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "out.tsv", "labels.jsonl", "out.json"])
+@pytest.mark.parametrize("key", ["text", "label"])
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        *((column, ["0.98", "1", "0.5"]) for column in ("score", "conf", "prob", "confidence", "probability")),
+        *[("score", ["98.5", "100", "0"]), ("scores", ["[0.9, 0.8]", "[1, 1]", "[0.5]"]), ("status", ["rejected"] * 3)],
+    ],
+)
+def test_what_another_program_has_read_is_no_label(
+    name: str, key: str, column: str, cells: list[str], tmp_path: Path, capsys: Said
+) -> None:
+    touched(tmp_path, ["AB_0.png", "CD_1.png", "EF_2.png"])
+    rows = [{"file": file, key: "WRONG", column: cell} for file, cell in zip(os.listdir(tmp_path), cells, strict=True)]
+    if "js" in name:
+        rows = [{**row, column: row[column] if column == "status" else json.loads(row[column])} for row in rows]
+        text = json.dumps(rows) if name == "out.json" else "".join(f"{json.dumps(row)}\n" for row in rows)
+    else:
+        # Cells of a list have the separator of CSV in them.
+        text = "\t".join(rows[0]) + "\n" + "".join("\t".join(row.values()) + "\n" for row in rows)
+        text = text if name == "out.tsv" else text.replace(", ", " ").replace("\t", ",")
+    (tmp_path / name).write_text(text)
+    assert [label for _, label in pairs(tmp_path)] == ["AB", "CD", "EF"]
+    assert f"{name} holds what was read, not labels" in capsys.readouterr().err
+    # Whoever names the table wants what it says.
+    assert {label for _, label in pairs(tmp_path / name)} == {
+        "" if column == "status" and "js" not in name else "WRONG"
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file,label,score\n0000.png,AB,1200\n0001.png,CD,900\n",
+        "file,label,score\n0000.png,AB,\n0001.png,CD,good\n",
+        "file,label,status\n0000.png,AB,rejected\n0001.png,CD,new\n",
+        "file,plate,conf\n0000.png,AB,0.9\n0001.png,CD,0.8\n",
+        "file,text,score,truth\n0000.png,X,0.9,AB\n0001.png,X,0.8,CD\n",
+        "file,text,score,status\n0000.png,AB,0.9,checked\n0001.png,CD,0.8,accepted\n",
+    ],
+)
+def test_other_columns_make_no_readings(text: str, tmp_path: Path) -> None:
+    touched(tmp_path, NAMES[:2])
+    (tmp_path / "labels.csv").write_text(text)
+    assert pairs(tmp_path) == [("0000.png", "AB"), ("0001.png", "CD")]
+
+
+def test_a_list_of_texts_with_scores_is_no_list_of_labels(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "pred.txt").write_text(
+        "".join(f"{name}\tWRONG\t{score}\n" for name, score in zip(NAMES, [0.5, 0.98, 1] * 2, strict=True))
+    )
+    assert [label for _, label in pairs(tmp_path)] == [name.removesuffix(".png") for name in NAMES]
+    assert "pred.txt holds what was read, not labels" in capsys.readouterr().err
+    assert {label for _, label in pairs(tmp_path / "pred.txt")} == {"WRONG"}
+    assert "pred.txt holds what a program read, with scores" in capsys.readouterr().err
