@@ -59,11 +59,14 @@ def _beside(line: str) -> str | None:
     return None
 
 
-def kind_of_text(text: str) -> str | None:
-    """Which kind of box all lines of a text hold, None where it may be a label."""
+def kind_of_text(text: str, eager: bool = False) -> str | None:
+    """Which kind of box all lines of a text hold, None where it may be a label.
+
+    If `eager`, also kinds that single labels may look like: `AB12 10 20 90 60`.
+    """
     # DOTA's files begin with where the picture comes from.
     lines = [line for line in text.splitlines() if line.strip() and not _DOTA.match(line)]
-    kinds = [numbers_of_boxes(line) or _beside(line) for line in lines]
+    kinds = [numbers_of_boxes(line) or (_beside(line) if eager else None) for line in lines]
     return kinds[0] if kinds and all(kinds) else None
 
 

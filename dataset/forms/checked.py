@@ -13,12 +13,29 @@ from dataset.forms.normal import label_of, name_of, padded, short
 from dataset.forms.text import Entry
 from notation import UNREADABLE
 
-#: What a spreadsheet shows where it could not calculate.
-_ERROR = re.compile(r"#(?:N/A|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|GETTING_DATA)|Err:\d{3}")
+#: What a spreadsheet shows where it could not calculate, in the languages of most of its users, or had no room.
+_ERROR = re.compile(
+    r"#(?:N/A|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|GETTING_DATA)|Err:\d{3}|#{4,}|"
+    r"#(?:NV|BEZUG!|WERT!|ZAHL!|ÜBERLAUF!|NOM\?|VALEUR!|NOMBRE!|NUL!|N/D!?|¡REF!|¿NOMBRE\?|¡VALOR!|¡NUM!|¡NULO!|¡DIV/0!|"
+    r"RIF!|NOME\?|VALORE!|VALOR!|NÚM!|NULO!|N/B|VERW!|NAAM\?|WAARDE!|DEEL/0!|GETAL!|LEEG!|ADR!|NAZWA\?|ARG!|LICZBA!|ZERO!|"
+    r"SAKNAS!|REFERENS!|NAMN\?|VÄRDEFEL!|DIVISION/0!|OGILTIGT!|Н/Д|ССЫЛКА!|ИМЯ\?|ЗНАЧ!|ДЕЛ/0!|ЧИСЛО!|ПУСТО!)"
+)
 _SCIENTIFIC = re.compile(r"-?\d(?:[.,]\d+)?E[+-]\d{2,3}")
-_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
-_DATE = re.compile(rf"\d{{1,2}}-{_MONTH}(?:-\d{{2,4}})?|{_MONTH}-\d{{2}}|\d{{4}}-\d\d-\d\d 00:00:00", re.IGNORECASE)
-_TRUTH = ("TRUE", "FALSE")
+_MONTH = (
+    "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mrz|mai|okt|dez|janv|févr|mars|avr|juin|juil|août|sept|déc|"
+    "ene|abr|ago|dic|gen|mag|giu|lug|set|ott)"
+)
+_DATE = re.compile(
+    rf"\d{{1,2}}(?:-|\. ?){_MONTH}\.?(?:[- ]\d{{2,4}})?|{_MONTH}[- ]\d{{2}}|\d{{4}}-\d\d-\d\d(?: 00:00:00)?|"
+    r"\d{1,2}([./])\d{1,2}\1(?:\d{4}|\d\d)",
+    re.IGNORECASE,
+)
+_TRUTH = frozenset(
+    "TRUE FALSE WAHR FALSCH VRAI FAUX VERDADERO FALSO VERO VERDADEIRO WAAR ONWAAR PRAWDA FAŁSZ SANT FALSKT ИСТИНА "
+    "ЛОЖЬ".split()
+)
+#: Digits of a number that a spreadsheet keeps.
+_EXACT = 15
 #: How programs write that there is nothing in a cell.
 _NOTHING = ("nan", "NaN", "NULL", "null", "None", "<NA>", "N/A", "NaT")
 
@@ -70,6 +87,8 @@ class _Doubts:
             length = len(label)
             self.digits[length] += 1
             self.zeros[length] += label[0] == "0"
+            if length > _EXACT and not label[_EXACT:].strip("0"):
+                self._note("rounded", line, label)
             self._keep(self.shorter.setdefault(length, []), line, label)
             return label
         if label.isalpha() and label not in _TRUTH and not self.cased:
@@ -133,6 +152,12 @@ class _Doubts:
             yield f"{_lines(found)}: {found[0][1]} may be a spreadsheet's truth value instead of the text"
         if (found := self.lines.get("nothing")) and 2 * len(found) < self.labels:
             yield f"{_lines(found)}: {found[0][1]} may be how a program writes an empty cell: if so, leave it empty"
+        found = self.lines.get("rounded", [])
+        if found and len(found) >= min(sum(count for length, count in self.digits.items() if length > _EXACT), _KEPT):
+            yield (
+                f"{_lines(found)}: {found[0][1]} may be rounded, because spreadsheets keep {_EXACT} digits of a "
+                "number: if it is, its digits are lost in this file, so save the list again with that column as text"
+            )
         if found := self.lines.get("apostrophe"):
             yield (
                 f"{_lines(found)}: the apostrophe of {found[0][1]} may only mark a text for a spreadsheet: if so, "

@@ -14,21 +14,29 @@ _WORDS = (
 )
 #: Not in capitals, which a text may well be.
 _COPY = "|".join(f"[{word[0]}{word[0].upper()}]{word[1:]}" for word in _WORDS.split("|"))
+#: `Copy of X`, `Kopie (2) von X`, `Kopie - X`.
 _BEGINNINGS = re.compile(
-    r"(?:[Cc]opy(?: \(\d+\))? of|[Kk]opie (?:\(\d+\) )?(?:von|van)|[Cc]opie (?:\(\d+\) )?de|"
-    r"[Cc]opia (?:\(\d+\) )?(?:de|di)|[Cc]ópia (?:\(\d+\) )?de|[Kk]opi av|[Kk]opia|[Кк]опия) "
+    rf"(?:(?:{_COPY})(?: \(\d+\))? [-–—]|[Cc]opy (?:\(\d+\) )?of|[Kk]opie (?:\(\d+\) )?(?:von|van)|"
+    r"[Cc]opie (?:\(\d+\) )?de|[Cc]opia (?:\(\d+\) )?(?:de|di)|[Cc]ópia (?:\(\d+\) )?de|[Kk]opi (?:\(\d+\) )?a[vf]|"
+    r"[Kk]opia (?:\(\d+\) )?av|[Kk]opia|[Кк]опия) "
+)
+#: What stands before the word in `X (another copy)`.
+_WHICH = (
+    r"another|weitere|autre|otra|outra|altra|un'altra|nog een|andere|ytterligare en|en till|kolejna|inna|další|другая|"
+    r"ещё одна|\d+(?:st|nd|rd|th|e|er|ère|ème|ª|º|a|o|-я)|\d+\.[ªº]?"
 )
 #: `X (1)`, `X - Copy (2)`, `X copy 2`, `X (copy)`, `X (another copy)`, `X (3rd copy)`, `X (copy 1)`, `X 的副本`.
 _ENDINGS = re.compile(
-    rf"(?: ?\(\d{{1,3}}\)"
-    rf"| [-–—] (?:{_COPY})(?: ?\(\d+\)| \d+)?"
-    rf"| (?:{_COPY})(?: ?\(\d+\)| \d+)?"
-    rf"| \((?:(?:another|\d+(?:st|nd|rd|th)|\d+\.) )?(?:{_COPY})(?: \d+)?\)"
-    rf"| ?(?:的副本|的拷贝|のコピー)(?: ?\(?\d+\)?)?"
+    rf"(?:(?: [-–—])? ?[(（]\d{{1,3}}[)）]"
+    rf"| ?[-–—] (?:{_COPY})(?: ?[(（]\d+[)）]| \d+)?"
+    rf"|-Copy\d+"
+    rf"| (?:{_COPY})(?: ?[(（]\d+[)）]| \d+)?"
+    rf"| \((?:(?:{_WHICH}) )?(?:{_COPY})(?: \d+)?\)"
+    rf"| ?(?:的副本|的拷贝|のコピー)(?: ?[(（]?\d+[)）]?)?"
     rf"| \([^()]*conflicted copy[^()]*\))$"
 )
 #: A number in parentheses without a space before it, as browsers add it; it may belong to the text, too.
-TIGHT = re.compile(r"[^ ()]\(\d{1,3}\)$")
+TIGHT = re.compile(r"[^ ()（）][(（]\d{1,3}[)）]$")
 
 #: Area, tilt, box, corners, plate, brightness and blur.
 _CCPD = re.compile(
@@ -47,12 +55,15 @@ def label_of_name(stem: str, tight: bool = True) -> str:
     """
     if (plate := ccpd(stem)) is not None:
         return plate
-    begun = _BEGINNINGS.match(stem)
-    label = stem[begun.end() if begun and begun.end() < len(stem) else 0 :].partition("_")[0]
+    # Copies of copies have several.
+    while (begun := _BEGINNINGS.match(stem)) and begun.end() < len(stem):
+        stem = stem[begun.end() :]
+    label = stem.partition("_")[0]
     if "_" in stem:
         return label
-    # Copies of copies have several.
-    while (ending := _ENDINGS.search(label)) and ending.start() and (tight or not TIGHT.search(label)):
+    while (ending := _ENDINGS.search(label)) and ending.start():
+        if not tight and ending[0][0] in "(（" and TIGHT.search(label):
+            break
         label = label[: ending.start()]
     return label
 

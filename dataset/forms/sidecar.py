@@ -19,7 +19,7 @@ from dataset.forms import json_lines
 from dataset.forms.boxes import kind_of_text, tool_of_json, tool_of_xml
 from dataset.forms.files import names
 from dataset.forms.normal import label_of
-from dataset.forms.text import LARGEST_TEXT, trimmed, whole
+from dataset.forms.text import LABEL_KEYS, LARGEST_TEXT, trimmed, whole
 from dataset.forms.writing import Picture, Plan, lines_of
 from picture import PICTURE_SUFFIXES
 
@@ -193,11 +193,15 @@ def _object(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _is_labelled(value: dict[str, Any] | None) -> bool:
+    return value is not None and bool(set(LABEL_KEYS) & value.keys())
+
+
 def _kind(file: Path) -> str | None:
     text = whole(file, LARGEST_TEXT, "a label")
     if (value := _object(text)) is not None:
         return f"boxes of {tool}" if (tool := tool_of_json(value)) else None
-    return None if _plate(text) is not None else kind_of_text(text)
+    return None if _plate(text) is not None else kind_of_text(text, eager=True)
 
 
 def _plate(text: str) -> str | None:
@@ -211,10 +215,9 @@ def _plate(text: str) -> str | None:
 
 def _read(file: Path) -> str:
     text = whole(file, LARGEST_TEXT, "a label")
-    if value := _object(text):
-        if not (label := json_lines.label_in(value, str(file))):
-            raise UserError(f'{file} holds JSON without a label: write the text of its picture, or {{"text": "…"}}')
-        return label_of(label)
+    value = _object(text)
+    if value is not None and _is_labelled(value):
+        return label_of(json_lines.label_in(value, str(file)))
     if (plate := _plate(text)) is not None:
         return label_of(plate)
     if kind := kind_of_text(text):
@@ -263,7 +266,11 @@ def _tool(file: Path) -> str | None:
 
 
 def cannot_hold(label: str) -> str | None:
-    return "begins with a byte order mark" if label.startswith("\ufeff") else trimmed(label)
+    if label.startswith("\ufeff"):
+        return "begins with a byte order mark"
+    if _plate(label) is not None or kind_of_text(label) or _is_labelled(_object(label)):
+        return "would be read as something else than a text, such as JSON or a box"
+    return trimmed(label)
 
 
 def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:

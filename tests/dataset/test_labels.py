@@ -239,6 +239,11 @@ def test_white_space_between_quotes_is_kept_and_said(name: str, row: str, tmp_pa
         (["true story", "TRUE", "x"], "line 3: TRUE may be a spreadsheet's truth value", None),
         (["TRUE", "FALSE"], "lines 2, 3: TRUE may be", None),
         (["AB12", "1-Feb", "X2", "Y3"], "line 3: 1-Feb is a date", None),
+        (["A1", "#NV", "########", "#¡VALOR!"], "lines 3, 4, 5: #NV is a spreadsheet's error", ["A1", "", "", ""]),
+        (["wahr", "WAHR", "x"], "line 3: WAHR may be a spreadsheet's truth value", None),
+        (["AB12", "01.02.2024", "X2", "2024-02-01", "Y3"], "lines 3, 5: 01.02.2024 is a date", None),
+        (["AB12", "01. Mrz", "X2", "1/2/2024", "Y3"], "lines 3, 5: 01. Mrz is a date", None),
+        (["4111111111111100", "4222222222222000"], "lines 2, 3: 4111111111111100 may be rounded", None),
         (["12.0", "13.0"], "all labels end in .0", None),
         (["a\u200bb", "x"], "line 2: labels hold invisible characters", None),
         (["a\x07b", "x"], "line 2: labels hold invisible characters", None),
@@ -273,6 +278,9 @@ def test_what_a_spreadsheet_did_is_said_with_its_lines(
         ["1E12", "2E34", "12E4"],
         ["06 12 34 56 78", "01 02 03 04 05"],
         ["1,2", "3.0", "4"],
+        ["4111111111111100", "4222222222222222"],
+        ["###", "#1", "#AB"],
+        ["01.02.2024", "03.04.2024"],
     ],
 )
 def test_labels_about_which_nothing_is_said(labels: list[str], tmp_path: Path, capsys: Said) -> None:
@@ -396,6 +404,24 @@ def test_texts_that_name_the_plate(text: str, tmp_path: Path) -> None:
         *("AB12 - Cópia", "AB12 — копия", "AB12 - コピー", "AB12 - 副本", "AB12 的副本", "AB12のコピー", "AB12 (copy)"),
         *("AB12 (another copy)", "AB12 (3rd copy)", "AB12 (copy 1)", "AB12 - Copy - Copy", "Kopie von AB12"),
         *("AB12 (Kim's conflicted copy 2024-01-01)", "AB12_7 - Copy", "Copy of AB12_7", "AB12_7 (1)", "AB12"),
+        *(
+            "AB12 (3e copie)",
+            "AB12 (otra copia)",
+            "AB12 (weitere Kopie)",
+            "AB12 (3ª copia)",
+            "AB12 （1）",
+            "Kopie - AB12",
+        ),
+        *(
+            "Kopi af AB12",
+            "Copy of Copy of AB12",
+            "Kopia av AB12",
+            "Kopia AB12",
+            "AB12 - (2)",
+            "AB12- Copy",
+            "AB12-Copy1",
+        ),
+        *("Copy (2) of AB12", "Kopia (2) av AB12_7", "AB12 - 副本（2）"),
     ],
 )
 def test_marks_of_copies_are_no_part_of_a_label(stem: str, tmp_path: Path) -> None:
@@ -404,7 +430,9 @@ def test_marks_of_copies_are_no_part_of_a_label(stem: str, tmp_path: Path) -> No
     assert next(inputs([str(tmp_path / f"{stem}.png")], [])).label == "AB12"
 
 
-@pytest.mark.parametrize("stem", ["(1)", " copy", "Copy of ", "COPY", "SOFT COPY", "f(x)", "A(1)B", "a (b)", "2(1234)"])
+@pytest.mark.parametrize(
+    "stem", ["(1)", " copy", "Copy of ", "COPY", "SOFT COPY", "f(x)", "A(1)B", "a (b)", "2(1234)", "Kopie - "]
+)
 def test_labels_that_only_look_like_copies(stem: str) -> None:
     assert label_of_name(stem) == stem
 
@@ -1032,12 +1060,18 @@ def test_sidecars_that_only_look_as_if_they_did(texts: list[str], tmp_path: Path
     assert [label for _, label in pairs(tmp_path)] == texts
 
 
-@pytest.mark.parametrize("text", ['{"boxes": []}', '{"label": "A", "text": "B"}'])
-def test_json_beside_a_picture_without_one_label_is_an_error(text: str, tmp_path: Path) -> None:
+def test_json_beside_a_picture_with_two_labels_is_an_error(tmp_path: Path) -> None:
     touched(tmp_path, ["a.png"])
-    (tmp_path / "a.txt").write_text(text)
-    with pytest.raises(UserError, match=r"a\.txt h"):
+    (tmp_path / "a.txt").write_text('{"label": "A", "text": "B"}')
+    with pytest.raises(UserError, match=r"a\.txt has the columns label and text"):
         pairs(tmp_path)
+
+
+def test_few_texts_that_look_like_boxes_are_labels(tmp_path: Path) -> None:
+    for number, text in enumerate(["Flat 1 2 3 4", "one", "two"]):
+        touched(tmp_path, [f"{number}.png"])
+        (tmp_path / f"{number}.txt").write_text(text)
+    assert [label for _, label in pairs(tmp_path)] == ["Flat 1 2 3 4", "one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -1123,3 +1157,15 @@ def test_a_list_of_texts_with_scores_is_no_list_of_labels(tmp_path: Path, capsys
     assert "pred.txt holds what was read, not labels" in capsys.readouterr().err
     assert {label for _, label in pairs(tmp_path / "pred.txt")} == {"WRONG"}
     assert "pred.txt holds what a program read, with scores" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("label", ['{"text": "x"}', "plate: x"])
+def test_sidecars_are_not_written_for_labels_that_they_cannot_hold(
+    label: str, tmp_path: Path, write: Maker, capsys: Said
+) -> None:
+    write(tmp_path, ["a.png"])
+    (tmp_path / "l.jsonl").write_text(json.dumps({"file": "a.png", "label": label}) + "\n")
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(["convert", str(tmp_path / "l.jsonl"), str(tmp_path / "out"), "--form", "sidecar"])
+    assert stop.value.code == 2
+    assert "would be read as something else than a text" in capsys.readouterr().err
