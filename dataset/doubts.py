@@ -46,7 +46,7 @@ _SHAPES = (
         re.compile(r"\[\s*[bu]?(['\"]).*\1\s*\]|\(\s*(['\"]).*\2,?\s*\)|[bu](['\"]).*\3", re.DOTALL),
         "look like Python's way of writing a value: write the text itself",
     ),
-    (re.compile(r"\{.*:.*\}", re.DOTALL), "look like objects of JSON: write the text itself"),
+    (re.compile(r"\[?\{.*:.*\}\]?", re.DOTALL), "look like objects of JSON: write the text itself"),
     (
         re.compile(r"(?:->|=>|→|::|[|:;,=])\s*\S.*"),
         "begin with a sign that may separate them from the name: remove it if the pictures do not show it",
@@ -54,6 +54,14 @@ _SHAPES = (
     (
         re.compile(r"(?:\d+ ){2,}(?=\S*[^\W\d])\S+"),
         "begin with numbers, which may be sizes or places: remove these if the pictures do not show them",
+    ),
+    (
+        re.compile(r"\S+\.(?:png|jpe?g|bmp|gif|tiff?|webp)[\s,;:|]+\S.*", re.IGNORECASE),
+        "begin like file names: remove these if the pictures do not show them",
+    ),
+    (
+        re.compile(r"(?:label|text|plate|transcription|gt)\s*[:=]\s*\S.*", re.IGNORECASE),
+        "begin with the name of a field: remove it if the pictures do not show it",
     ),
     (
         re.compile(r".+[\s,;|](?:train|val|valid|validation|dev|test)"),

@@ -16,7 +16,10 @@ _BRACKETS = re.compile(rf"[\[(]\s*{_DECIMAL}(?:\s*[,\s]\s*{_DECIMAL}){{3,}}\s*[\
 _COMMAS = re.compile(r"\d+(?:,\d+){3}")
 #: `plate 0.5 0.5 0.2 0.3`, `AB12 10 20 90 60`, and KITTI's and DOTA's rows, which begin with a class or end in one.
 _NAMED = re.compile(rf"(?=\S*[^\W\d])[^\s,]+(?:[\s,]+{_DECIMAL}){{4,}}")
-_FOUR_OR_EIGHT = re.compile(rf"((?:{_DECIMAL}[\s,]+){{4}}(?:(?:{_DECIMAL}[\s,]+){{4}})?)(?=\S*[^\W\d])\S+(?:[\s,]+\d)?")
+_FOUR_OR_EIGHT = re.compile(
+    rf"((?:{_DECIMAL}[\s,]+){{4}}(?:(?:{_DECIMAL}[\s,]+){{4}})?)(?=\S*[^\W\d])\S+(?:[\s,]+\d)?|"
+    rf"((?:{_DECIMAL}[\s,]+){{8}})(?=.*[^\W\d])\S.*"
+)
 _DOTA = re.compile(r"(?:imagesource|gsd):")
 
 
@@ -54,7 +57,7 @@ def _beside(line: str) -> str | None:
     if _NAMED.fullmatch(line):
         return "boxes (a text, then numbers)"
     # Numbers that begin with 0 are no places.
-    if (match := _FOUR_OR_EIGHT.fullmatch(line)) and not re.search(r"(?<![\d.])0\d", match[1]):
+    if (match := _FOUR_OR_EIGHT.fullmatch(line)) and not re.search(r"(?<![\d.])0\d", match[1] or match[2]):
         return "boxes (corners, then a text)"
     return None
 

@@ -56,6 +56,7 @@ _UNREAD |= {
 _PACKED = frozenset({".gz", ".bz2", ".xz"})
 _WRITTEN = "docs/forms.md shows those that are"
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_READINGS = "holds what was read"
 #: Folders beside pictures in which labels lie.
 _LABEL_FOLDERS = frozenset("label labels annotation annotations ann gt gts ground_truth txt texts text json".split())
 #: Pictures whose names are looked for in lists elsewhere, and names in a folder that are looked at.
@@ -138,7 +139,7 @@ def _looked_at(path: Path, name: str) -> Found | None:
     try:
         unchecked = getattr(form, "unchecked_readings", None)
         if unchecked and unchecked(file):
-            fault = "holds what was read, not labels"
+            fault = f"{_READINGS}, not labels"
         for row in islice(checked.rows(file, form.entries(file, silent), tell=False), _LOOKED_AT):
             rows.append(row)
     except UserError as error:
@@ -239,7 +240,11 @@ def uncontradicted(path: Path, name: str, list_rows: Iterable[Row], root: str | 
     """
     others: list[tuple[str, dict[str, str]]] = []
     for each in found(path):
-        if each.fault is None and each.name != name:
+        if each.name == name:
+            continue
+        if each.fault and not each.fault.startswith(_READINGS):
+            warn(f"{path}: labels are taken from {name}, and not from {each.name}, which {each.fault}")
+        elif each.fault is None:
             try:
                 others.append((each.name, _labels(path, each, root)))
             except UserError as error:

@@ -38,7 +38,9 @@ _DOUBTFUL = ("-", "=")
 #: Rows by which the notation is judged.
 _LOOKED_AT = 50
 #: What a third column may say of a row.
-_PARTS = frozenset("train training val valid validation dev test testing eval".split())
+_PARTS = re.compile(
+    r"\s*(?:train|training|val|valid|validation|dev|test|testing|eval)(?:[|,; ]+[\d.]+)?\s*", re.IGNORECASE
+)
 
 #: Boxes of PPOCRLabel by which it is decided whether they are whole pictures.
 _MEASURED = 3
@@ -125,7 +127,7 @@ def _apart(line: str, sign: str, where: str) -> tuple[str, str]:
 def _part(line: str) -> bool:
     """Whether a row is `name<TAB>label<TAB>train`."""
     cells = line.split("\t")
-    return len(cells) == 3 and cells[2].strip().lower() in _PARTS
+    return len(cells) == 3 and bool(_PARTS.fullmatch(cells[2]))
 
 
 def _are_scored(first: list[str]) -> bool:

@@ -237,9 +237,15 @@ def tell_of_others(path: Path) -> None:
     looked_at = list(islice(_some_pictures(path), _LOOKED_AT))
     for suffix in (".json", ".xml", SUFFIX, *_OTHERS):
         stems = [os.path.splitext(file)[0] for file in looked_at]
-        # a.json, a.JSON and a.png.json.
+        # a.json, a.JSON and a.png.json; of a.png, what A.txt says is not read either.
         beside = [
-            (stem + suffix, stem + suffix.upper(), file + suffix) for stem, file in zip(stems, looked_at, strict=True)
+            (
+                stem + suffix,
+                stem + suffix.upper(),
+                file + suffix,
+                *(_recased(stem) + each for each in (suffix, suffix.upper())),
+            )
+            for stem, file in zip(stems, looked_at, strict=True)
         ]
         found = [file for files in beside if (file := next(filter(os.path.isfile, files), None))]
         if not found:
@@ -255,6 +261,12 @@ def tell_of_others(path: Path) -> None:
             f"{path}: labels are taken from the file names, and not from the files *{suffix} that {len(found):,} of "
             f"{len(looked_at):,} pictures have beside them"
         )
+
+
+def _recased(stem: str) -> str:
+    """The path with its last part in capitals, or without, whichever it is not."""
+    folder, name = os.path.split(stem)
+    return os.path.join(folder, name.lower() if name.isupper() else name.upper())
 
 
 def _tool(file: Path) -> str | None:

@@ -323,6 +323,7 @@ def test_easyocr_cuts_at_the_first_comma(tmp_path: Path) -> None:
         ("10 20 90 60 AB12", "corners, then a text"),
         ("AB12 10 20 90 60", "a text, then numbers"),
         ("10 20 90 20 90 60 10 60 AB12", "corners, then a text"),
+        ("10 20 90 20 90 60 10 60 two words", "corners, then a text"),
         (
             "imagesource:GoogleEarth\ngsd:0.14\n2753 2408 2861 2385 2888 2468 2805 2502 plane 0\n",
             "corners, then a text",
@@ -1009,7 +1010,7 @@ def test_more_files_than_are_looked_at_are_reported(tmp_path: Path, capsys: Said
             "{} - {}",
             "{} → {}",
         ),
-        *('"{}" "{}"', '"{}","{}"', '"{}"\t"{}"', "'{}' '{}'", "{}\t{}\ttrain", "{}\t{}\tval"),
+        *('"{}" "{}"', '"{}","{}"', '"{}"\t"{}"', "'{}' '{}'", "{}\t{}\ttrain", "{}\t{}\tval", "{}\t{}\ttrain|0.98"),
     ],
 )
 def test_a_notation_that_all_rows_have_is_no_part_of_the_labels(row: str, tmp_path: Path) -> None:
@@ -1084,6 +1085,9 @@ def test_few_texts_that_look_like_boxes_are_labels(tmp_path: Path) -> None:
         ("b'{}'", "look like Python's way"),
         ('{{"a": "{}"}}', "look like objects of JSON"),
         ("| {}", "begin with a sign"),
+        ('[{{"text": "{}"}}]', "look like objects of JSON"),
+        ("a.png {}", "begin like file names"),
+        ("label={}", "begin with the name of a field"),
         ("128 64 {}", "begin with numbers"),
         ("{}|train", "end in the name of a split"),
         ("{} 0.98", "end in a number that may be a score"),
@@ -1169,3 +1173,19 @@ def test_sidecars_are_not_written_for_labels_that_they_cannot_hold(
         command_line.run(["convert", str(tmp_path / "l.jsonl"), str(tmp_path / "out"), "--form", "sidecar"])
     assert stop.value.code == 2
     assert "would be read as something else than a text" in capsys.readouterr().err
+
+
+def test_texts_whose_names_differ_by_capitals_are_named(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, ["ab.png", "cd.png", "AB.txt", "CD.txt"])
+    assert [label for _, label in pairs(tmp_path)] == ["ab", "cd"]
+    assert "not from the files *.txt that 2 of 2 pictures have" in capsys.readouterr().err
+
+
+def test_a_list_beside_labels_that_cannot_be_read_is_named(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "labels.csv").write_text(table("file,label"))
+    (tmp_path / "corrected.csv").write_text(table("name,truth"))
+    assert pairs(tmp_path) == PAIRS
+    assert (
+        "labels are taken from labels.csv, and not from corrected.csv, which cannot be read" in capsys.readouterr().err
+    )
