@@ -198,9 +198,9 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
         (["empty"], "no pictures in empty"),
         (["unlabelled"], "no picture in unlabelled has a label"),
         (["broken"], "none of the 1 pictures can be read (first broken/"),
-        (["in", "--json", "empty"], "empty is in the way"),
+        (["in", "--json", "empty"], "empty is a folder, where a file is to be"),
         (["in", "--follow"], "--follow needs a run folder, and captcha is not one"),
-        (["in", "--report", "in/1.png"], "in/1.png is in the way"),
+        (["in", "--report", "in/1.png"], "in/1.png is not a folder: choose another path"),
         (["in", "--report", "in"], "in holds something other than a report: choose another folder"),
     ],
 )
