@@ -62,7 +62,7 @@ DECODING_MEMORY, SMALL = 512 << 20, 8 << 20
 #: A file may have this many bytes for each pixel that is allowed, as 16-bit RGB without compression has, and at least
 #: this many altogether. The first bytes are looked at before the rest is read.
 FILE_BYTES, LEAST_FILE, START = 6, 16 << 20, 1 << 16
-#: Bytes that are read at once, and characters of somebody else's error in a reason.
+#: Bytes that are read at once, and characters of a foreign exception's message that are quoted.
 READ, LONGEST_SAID = 1 << 20, 200
 #: Pixels of all the frames that are decoded on the way to a later one.
 FRAME_PIXELS = 500_000_000
@@ -172,7 +172,7 @@ def decode(source: Any, channels: int, options: Options = USUAL) -> Decoded:
     """
     try:
         if isinstance(source, (str, os.PathLike)):
-            # Stored is a str, and stays what it is.
+            # Stored is a str with more attributes, which str() would drop.
             path = source if isinstance(source, str) else os.fsdecode(source)
             return _decode_file(load(path, options), channels, options)
         if isinstance(source, (bytes, bytearray, memoryview)):
@@ -309,7 +309,7 @@ def _content(file: Any, options: Options) -> bytes:
     data = bytearray()
     while len(data) <= options.max_bytes and (len(data) < START or begins_a_picture(bytes(data[:8]))):
         try:
-            # A stream without a buffer, such as a socket's, gives less than it is asked for.
+            # An unbuffered stream, such as a socket, may return fewer bytes than asked for.
             part = file.read(min(READ, options.max_bytes + 1 - len(data)))
         except MemoryError:
             raise
@@ -340,10 +340,10 @@ def _content(file: Any, options: Options) -> bytes:
 
 
 def said(error: Exception) -> str:
-    """What an error of somebody else's code says, in one short line."""
+    """The message of an exception of foreign code, in one short line."""
     try:
         line = " ".join(str(error).split())[:LONGEST_SAID]
-    except Exception:  # its text is made by that code, too
+    except Exception:  # the foreign code makes the message, too
         line = ""
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
@@ -620,7 +620,7 @@ def _missing(path: str) -> str:
 
 
 def _of_pillow(image: Any, channels: int, inverted: bool) -> Image:
-    """A picture of Pillow's, loaded, turned as its EXIF data says; `inverted`: the 0 of its 16 bits is white."""
+    """A picture of Pillow, loaded and turned as its EXIF data says. `inverted`: its 16-bit samples have 0 for white."""
     if image.getexif().get(_ORIENTATION, 1) != 1:
         from PIL import ImageOps
 
@@ -716,9 +716,9 @@ def _laid_on(image: Image, ground: int) -> Image:
 
 
 def _checked(image: npt.NDArray[Any], options: Options) -> npt.NDArray[Any]:
-    """An array that somebody gives as a picture, as `uint8` or `uint16` of this machine's byte order.
+    """Check an array that is given as a picture; returns it as `uint8` or `uint16` in native byte order.
 
-    Raises UnreadablePicture for one that is none, with what to do, or that has more pixels than `options` allow.
+    Raises UnreadablePicture if it is not a picture, or has more pixels than `options` allow.
     """
     found = f"an array of {image.dtype} {image.shape}"
     if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 3, 4):

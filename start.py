@@ -138,7 +138,7 @@ def make_environment() -> None:
 
 def install(lock: Path, total: int) -> None:
     """Install the locked versions, showing how far it is. Raises SetUpError with pip's own last words."""
-    # Wheels alone: compiling OpenCV or TensorFlow from source is never what somebody wants here.
+    # Only wheels: nobody wants to compile OpenCV or TensorFlow from source here.
     command = [str(PYTHON), "-m", "pip", "install", "--only-binary", ":all:", "--no-input", "-r", str(lock)]
     pip = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=clean(), encoding="utf-8", errors="replace"

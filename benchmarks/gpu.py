@@ -45,7 +45,7 @@ PRESETS, BATCHES = ("lite", "small", "base"), (64, 1024, 4096)
 NETWORKS = {"lite": "vgg_conv"}
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 WIDTH, HEIGHT = 128, 64
-#: The exact match that `learning` waits for.
+#: The exact match at which `learning` stops.
 GOAL = 0.99
 
 
@@ -250,7 +250,7 @@ def source(given: argparse.Namespace) -> Iterator[Row]:
             workers=workers,
         )  # fmt: skip
         stream, count = (batch for epoch in itertools.count() for batch in batches.stream(epoch)), 0
-        # Processes are started and stocks of noise filled.
+        # The first batch starts the processes and fills their stocks of noise.
         next(stream)
         started = time.monotonic()
         for images, _ in stream:
@@ -345,7 +345,7 @@ def timed(call: Any, seconds: float) -> float:
     from keras import ops
 
     def wait(made: Any) -> None:
-        # A single number comes back, not the whole result.
+        # Copies a single number back, not the whole result.
         np.asarray(ops.convert_to_numpy(ops.cast(ops.ravel(made)[0], "float32")))
 
     wait(call())

@@ -36,7 +36,7 @@ _SUFFIX = re.compile(r"\.(?:png|jpe?g|bmp|gif|tiff?|webp)$", re.IGNORECASE)
 #: Seconds, or thousandths of them, since 1970: the years 2001 to 2033.
 _TIMES = ((10**9, 2 * 10**9), (10**12, 2 * 10**12))
 
-#: How most labels look where something of the notation is left in them, and what to do.
+#: Patterns of labels that still contain part of their list's notation, and what to do about it.
 _SHAPES = (
     (
         re.compile(r"[“”„«»‹›「『‘‚].+[”“»«›‹」』’‘]|\".+\"|'.+'|`.+`", re.DOTALL),
@@ -69,7 +69,7 @@ _SHAPES = (
     ),
     (re.compile(r".+[\s,;|][01]?\.\d+"), "end in a number that may be a score: put it in a column of its own"),
 )
-#: Labels by which it is decided whether all are looked at.
+#: Number of labels looked at first; the others are checked only if most of these are doubtful.
 _SAMPLE = 100
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d+|#x[0-9a-fA-F]+);")
 
@@ -241,7 +241,7 @@ def _padded(known: list[tuple[str, str]]) -> str | None:
 
 
 def _shapes(labels: list[str]) -> list[str]:
-    """What is left of a list's notation in most labels."""
+    """The part of a list's notation that most labels still contain."""
     found = []
     sample = labels[:_SAMPLE]
     for pattern, advice in _SHAPES:

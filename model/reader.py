@@ -32,7 +32,7 @@ Source = (
 #: Pictures that are read together; by onnxruntime, which gains nothing from more, on each core.
 BATCH_SIZE, BATCH_SIZE_ONNX = 64, 32
 #: Seconds for which a batch waits to be filled, once there is something in it, where a small one costs much per
-#: picture: longer than any list takes, and short for somebody who waits for one picture.
+#: picture: longer than any list takes, and short for a user who waits for one picture.
 PATIENCE = 0.1
 #: Batches that are prepared ahead of the network: enough to hide a slow file, few enough to hold.
 BATCHES_AHEAD = 4
@@ -195,7 +195,7 @@ class Reader:
             return str(error)
         except (MemoryError, cv2.error):
             return picture.NO_MEMORY
-        except Exception as error:  # objects of any class may come, whose methods raise whatever they like
+        except Exception as error:  # a source may be of any class, whose methods raise anything
             return (
                 f"a {type(source).__name__} that cannot be read ({picture.said(error)}): give a path, the bytes of a "
                 "file, an open file or an array of uint8"

@@ -14,7 +14,7 @@ _SIDES = re.compile(r'(?:\d+\s*,?\s+){4}".*"')
 _DECIMAL = r"[-+]?\d+(?:\.\d+)?"
 _BRACKETS = re.compile(rf"[\[(]\s*{_DECIMAL}(?:\s*[,\s]\s*{_DECIMAL}){{3,}}\s*[\])]")
 _COMMAS = re.compile(r"\d+(?:,\d+){3}")
-#: `plate 0.5 0.5 0.2 0.3`, `AB12 10 20 90 60`, and KITTI's and DOTA's rows, which begin with a class or end in one.
+#: `plate 0.5 0.5 0.2 0.3`, `AB12 10 20 90 60`, and rows of KITTI and DOTA, which begin or end with a class.
 _NAMED = re.compile(rf"(?=\S*[^\W\d])[^\s,]+(?:[\s,]+{_DECIMAL}){{4,}}")
 _FOUR_OR_EIGHT = re.compile(
     rf"((?:{_DECIMAL}[\s,]+){{4}}(?:(?:{_DECIMAL}[\s,]+){{4}})?)(?=\S*[^\W\d])\S+(?:[\s,]+\d)?|"
@@ -50,24 +50,24 @@ def numbers_of_boxes(line: str) -> str | None:
 
 
 def _beside(line: str) -> str | None:
-    """Which kind of box a line is that is the text of a whole picture."""
+    """The kind of box in a line that is the whole text beside a picture."""
     line = line.strip()
     if _BRACKETS.fullmatch(line) or (_COMMAS.fullmatch(line) and re.search(r"\d\d", line)):
         return "boxes (numbers of pixels)"
     if _NAMED.fullmatch(line):
         return "boxes (a text, then numbers)"
-    # Numbers that begin with 0 are no places.
+    # Numbers that begin with 0 are not coordinates.
     if (match := _FOUR_OR_EIGHT.fullmatch(line)) and not re.search(r"(?<![\d.])0\d", match[1] or match[2]):
         return "boxes (corners, then a text)"
     return None
 
 
 def kind_of_text(text: str, eager: bool = False) -> str | None:
-    """Which kind of box all lines of a text hold, None where it may be a label.
+    """The kind of box that all lines of a text hold; None if the text may be a label.
 
-    If `eager`, also kinds that single labels may look like: `AB12 10 20 90 60`.
+    With `eager`, also kinds that look like a label with numbers: `AB12 10 20 90 60`.
     """
-    # DOTA's files begin with where the picture comes from.
+    # Files of DOTA begin with the source of the picture.
     lines = [line for line in text.splitlines() if line.strip() and not _DOTA.match(line)]
     kinds = [numbers_of_boxes(line) or (_beside(line) if eager else None) for line in lines]
     return kinds[0] if kinds and all(kinds) else None

@@ -13,7 +13,7 @@ from dataset.forms.normal import label_of, name_of, padded, short
 from dataset.forms.text import Entry
 from notation import UNREADABLE
 
-#: What a spreadsheet shows where it could not calculate, in the languages of most of its users, or had no room.
+#: Error values of spreadsheets in several languages, and the mark of a column that is too narrow.
 _ERROR = re.compile(
     r"#(?:N/A|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|GETTING_DATA)|Err:\d{3}|#{4,}|"
     r"#(?:NV|BEZUG!|WERT!|ZAHL!|ÜBERLAUF!|NOM\?|VALEUR!|NOMBRE!|NUL!|N/D!?|¡REF!|¿NOMBRE\?|¡VALOR!|¡NUM!|¡NULO!|¡DIV/0!|"
@@ -34,7 +34,7 @@ _TRUTH = frozenset(
     "TRUE FALSE WAHR FALSCH VRAI FAUX VERDADERO FALSO VERO VERDADEIRO WAAR ONWAAR PRAWDA FAŁSZ SANT FALSKT ИСТИНА "
     "ЛОЖЬ".split()
 )
-#: Digits of a number that a spreadsheet keeps.
+#: Significant digits that a spreadsheet keeps of a number.
 _EXACT = 15
 #: How programs write that there is nothing in a cell.
 _NOTHING = ("nan", "NaN", "NULL", "null", "None", "<NA>", "N/A", "NaT")

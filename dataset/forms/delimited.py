@@ -38,13 +38,13 @@ _SUFFIXES = {".csv": _ANY, ".tsv": TAB, ".tab": TAB}
 
 #: Columns that only a table of readings has.
 PROBABILITY_KEYS = ("probability", "confidence")
-#: What somebody writes into the column `status` of readings that are right, or were mended.
+#: Values of the column `status` for readings that a person has checked or corrected.
 CHECKED = ("checked", "corrected", "verified", "labelled", "labeled", "label", "ok")
 _PROBABILITY = re.compile(r"[01]\.\d{3,}")
 
-#: Rows by which it is decided whether a table holds readings.
+#: Number of rows that decide whether a table holds readings.
 _LOOKED_AT = 20
-#: A row's first line, its text and its cells.
+#: The number of a row's first line, the text of the row, and its cells.
 _Row = tuple[int, str, list[str]]
 
 #: A line in a cell that is a row of its own.
@@ -123,7 +123,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
             columns.judge(seen)
             label = columns.label
         if columns.readings:
-            tell(columns.told(path))
+            tell(columns.source_of_labels(path))
     for number, text, row in table:
         if file == 0 and is_comment(text):
             continue
@@ -201,7 +201,7 @@ def _records(
 
 
 def _peeked(table: Iterator[_Row]) -> tuple[list[list[str]], Iterator[_Row]]:
-    """The cells of the first rows, and all rows. An error is raised where its row is read."""
+    """The cells of the first rows, and an iterator over all rows, which raises an error at the row that has it."""
     seen: list[_Row] = []
     error: UserError | None = None
     try:
@@ -258,7 +258,7 @@ class _Columns:
             for place, head in enumerate(heads)
             if head in LABEL_KEYS and place != self.label and not self.readings
         ]
-        # Of tables by other programs, what the cells say decides.
+        # In tables of other programs, the cells decide whether the texts are readings.
         self._score, self._status, self._truth = place(SCORE_KEYS), place(("status",)), place(("truth",))
         is_named = self.label is not None and heads[self.label] in ("text", "label")
         self.may_be_readings = (
@@ -286,8 +286,8 @@ class _Columns:
             len(row) > self.status and row[self.status].strip().lower() in ("accepted", *CHECKED)
         )
 
-    def told(self, path: Path) -> str:
-        """Where the labels of readings come from."""
+    def source_of_labels(self, path: Path) -> str:
+        """A sentence that says which column of a table of readings is used for the labels."""
         if self.truth is not None:
             return f"{path} is a table of readings: the column truth is used for the labels"
         if self.status is not None:

@@ -50,7 +50,7 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     rest = names(path, PICTURE_SUFFIXES)
     looked_at = list(islice(rest, _LOOKED_AT if labels else 1))
     if not looked_at and listed.matches(path):
-        # Its pictures are elsewhere.
+        # The pictures that its list names are elsewhere.
         yield from listed.rows(path, root, labels)
         return
     stems = [os.path.splitext(name.rpartition("/")[2])[0] for name in looked_at if labels]

@@ -52,7 +52,7 @@ _UNREAD |= {
     ".sqlite",
     ".arrow",
 }
-#: Lists that must be unpacked first.
+#: Suffixes of compressed lists, which must be unpacked first.
 _PACKED = frozenset({".gz", ".bz2", ".xz"})
 _WRITTEN = "docs/forms.md shows those that are"
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
@@ -62,7 +62,7 @@ _LABEL_FOLDERS = frozenset("label labels annotation annotations ann gt gts groun
 #: Pictures whose names are looked for in lists elsewhere, and names in a folder that are looked at.
 _COMPARED, _ENTRIES = 20, 10_000
 
-#: Bytes at the start of a file in which names are looked for.
+#: Number of bytes at the start of a file that are searched for names of pictures.
 _START = 1 << 16
 
 Row = tuple[str, str]
@@ -257,7 +257,7 @@ def uncontradicted(path: Path, name: str, list_rows: Iterable[Row], root: str | 
 
 
 def _as_beside(path: Path, name: str, list_rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows. Raises UserError where the text beside a picture is another label."""
+    """The rows. Raises UserError if the text beside a picture is another label."""
     if not sidecar.some(path):
         yield from list_rows
         return

@@ -83,7 +83,7 @@ def label_in(value: dict[str, Any], where: str) -> str:
         return ""
     label = _of_donut(text_of(value[keys[0]], where), where)
     for key in keys[1:]:
-        # Lists and objects are no labels; they may say where the text is.
+        # Lists and objects are not labels; they may hold the position of the text.
         if not isinstance(value[key], str | int):
             continue
         other = _of_donut(str(value[key]), where)

@@ -20,7 +20,7 @@ from picture import PICTURE_SUFFIXES
 
 
 def counted(path: Path, name: str, list_rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """The rows; afterwards it says how many of the folder's pictures are not among them."""
+    """Yield the rows, then warn of the pictures in the folder that are not among them."""
     # Names take ten times the memory.
     listed, loosely = array("q"), array("q")
     for row in list_rows:
@@ -31,7 +31,7 @@ def counted(path: Path, name: str, list_rows: Iterable[tuple[str, str]]) -> Iter
     known, rows = np.unique(np.frombuffer(listed, np.int64), return_index=True)
     missing, first, met = _missing(path, known)
     if missing and not met.all():
-        # Rows without a picture of their name may name one in other capitals.
+        # A row without a picture of its name may spell that in other capitals.
         missing, first, _ = _missing(path, known, np.unique(np.frombuffer(loosely, np.int64)[rows[~met]]))
     if missing and not len(known):
         raise UserError(f"{path / name} names no pictures: name them there with their labels, or remove the list")
@@ -66,7 +66,7 @@ def _missing(path: Path, known: np.ndarray, loose: np.ndarray | None = None) -> 
 
 
 def _among(numbers: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which numbers are among those that are known, and their places there."""
+    """Whether each number is known, and the place of each known one."""
     if not len(known):
         return np.zeros(len(numbers), bool), np.zeros(len(numbers), np.intp)
     places = np.searchsorted(known, numbers).clip(max=len(known) - 1)

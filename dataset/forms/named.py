@@ -20,7 +20,7 @@ _BEGINNINGS = re.compile(
     r"[Cc]opie (?:\(\d+\) )?de|[Cc]opia (?:\(\d+\) )?(?:de|di)|[Cc]ópia (?:\(\d+\) )?de|[Kk]opi (?:\(\d+\) )?a[vf]|"
     r"[Kk]opia (?:\(\d+\) )?av|[Kk]opia|[Кк]опия) "
 )
-#: What stands before the word in `X (another copy)`.
+#: Words before `copy` in `X (another copy)`.
 _WHICH = (
     r"another|weitere|autre|otra|outra|altra|un'altra|nog een|andere|ytterligare en|en till|kolejna|inna|další|другая|"
     r"ещё одна|\d+(?:st|nd|rd|th|e|er|ère|ème|ª|º|a|o|-я)|\d+\.[ªº]?"

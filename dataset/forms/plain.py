@@ -33,11 +33,11 @@ _APART = re.compile(
     rf"(?P<name>.+?\.(?:{SUFFIXES})\"?)(?: +(?P<sign>->|=>|→|[|:;=-]) +| *(?P<colons>::) *)(?P<label>\S.*)",
     re.IGNORECASE,
 )
-#: Signs that a text may begin with, too: they count if several rows have them.
+#: Signs that a label may begin with, too: they separate only if several rows have them.
 _DOUBTFUL = ("-", "=")
-#: Rows by which the notation is judged.
+#: Number of rows that decide on the notation.
 _LOOKED_AT = 50
-#: What a third column may say of a row.
+#: Values of a third column that name a split.
 _PARTS = re.compile(
     r"\s*(?:train|training|val|valid|validation|dev|test|testing|eval)(?:[|,; ]+[\d.]+)?\s*", re.IGNORECASE
 )
@@ -63,7 +63,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     printed = False
     covered: list[float] = []
     numbered = ((number, line.strip("\r\n")) for number, line in lines(path) if not is_comment(line))
-    # Whoever writes to a pipe need not be waited for.
+    # A pipe cannot be read twice.
     first = [] if path.is_fifo() else list(islice(numbered, _LOOKED_AT))
     sign = _sign([line for _, line in first])
     has_parts = bool(first) and all(_part(line) for _, line in first)
@@ -103,7 +103,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
 
 
 def _sign(first: list[str]) -> str | None:
-    """What stands between name and label, with spaces around it, in all of the first rows; None for other lists."""
+    """The sign between name and label, with spaces around it, that all first rows have; None if they have none."""
     matches = [_APART.fullmatch(line.strip()) for line in first if "\t" not in line]
     if first and matches and matches[0] is None and not _PICTURE.match(first[0].strip()):
         matches = matches[1:]  # names of columns

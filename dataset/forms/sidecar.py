@@ -27,10 +27,10 @@ SUFFIX = ".txt"
 #: Of ocropus, kraken and calamari, where `x.txt` is what was read; and what goes before the suffix of their pictures.
 TRUTH, _STAGES = ".gt.txt", (".bin", ".nrm", ".raw", ".dew")
 
-#: How the suffixes are written. Names of Windows and of cameras are in capitals.
+#: Spellings of the suffixes: Windows programs and cameras write capitals.
 _CASES = {SUFFIX: (SUFFIX, ".TXT", ".Txt"), TRUTH: (TRUTH, ".GT.TXT", ".gt.TXT", ".GT.txt", ".Gt.Txt")}
 
-#: Other ends of the names of texts that may be labels and are not read.
+#: Other endings of text files that may hold labels and are not read.
 _OTHERS = (
     *(
         "_gt.txt",
@@ -55,7 +55,7 @@ _LOOKED_AT = 100
 _LISTED = 3
 
 _PLATE = re.compile(r"[ \t]*(?:plate|text|label|transcription)[ \t]*:(.*)", re.IGNORECASE)
-#: A line that is the label of a picture if the texts of the others have the same key.
+#: `label: AB12`: a label if the texts beside all pictures have the same key.
 _KEYED = re.compile(r"(text|label|transcription)[ \t]*:(.*)", re.IGNORECASE)
 #: A line of OpenALPR's benchmarks: picture, left, top, width, height, plate.
 _OPENALPR = re.compile(r"[^\t]+\.\w+\t\d+\t\d+\t\d+\t\d+\t([^\t]*)")
@@ -90,7 +90,7 @@ def some(path: Path) -> bool:
 
 
 def beside(picture: str) -> tuple[str, str] | None:
-    """The text beside a picture and the label in it; None where there is none, or it is no label."""
+    """The text beside a picture and its label; None if there is no text, or it holds no label."""
     text = _text_of(picture, _there)
     if text is None or not os.path.isfile(text):
         return None
@@ -153,14 +153,14 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     several = sum(text is not None for _, text in pairs) - len(paired)
     if several:
         warn(f"{path}: {several:,} pictures share their text with another one, such as a.bin.png and a.nrm.png")
-    alone = sorted(texts - paired)
+    unpaired = sorted(texts - paired)
     truths = {_key(text) for text in paired if text.lower().endswith(TRUTH)}
     if truths:
-        # What was read lies beside the truth.
-        alone = [text for text in alone if _key(text).removesuffix(SUFFIX) + TRUTH not in truths]
-    if alone:
-        listed = ", ".join(alone[:_LISTED]) + (", …" if len(alone) > _LISTED else "")
-        warn(f"{path}: {len(alone):,} texts without a picture of the same name: {listed}")
+        # Texts beside a `.gt.txt` of the same name are readings.
+        unpaired = [text for text in unpaired if _key(text).removesuffix(SUFFIX) + TRUTH not in truths]
+    if unpaired:
+        listed = ", ".join(unpaired[:_LISTED]) + (", …" if len(unpaired) > _LISTED else "")
+        warn(f"{path}: {len(unpaired):,} texts without a picture of the same name: {listed}")
 
 
 def _refuse_boxes(path: Path, texts: list[str]) -> None:
@@ -183,7 +183,7 @@ def _have_keys(texts: list[Path]) -> bool:
 
 
 def _object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is, None where it is none."""
+    """The JSON object in a text, None if the text is not one."""
     if not text.lstrip().startswith("{"):
         return None
     try:
@@ -264,7 +264,7 @@ def tell_of_others(path: Path) -> None:
 
 
 def _recased(stem: str) -> str:
-    """The path with its last part in capitals, or without, whichever it is not."""
+    """The path with the capitals of its suffix swapped."""
     folder, name = os.path.split(stem)
     return os.path.join(folder, name.lower() if name.isupper() else name.upper())
 

@@ -28,7 +28,7 @@ LABEL_KEYS = (
     *("transcript", "ground_truth", "gt", "plate_number", "license_plate"),
 )
 
-#: How programs that read call the column that says how sure they are.
+#: Names of the column with a program's confidence.
 SCORE_KEYS = ("probability", "confidence", "score", "scores", "conf", "prob")
 
 #: The suffixes of pictures, without their dots, as alternatives of a regular expression.
@@ -110,7 +110,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def is_score(found: Any) -> bool:
-    """Whether a cell or a value of JSON says how sure a program is: numbers from 0 to 1, or in hundredths."""
+    """Whether a cell or JSON value is a confidence: a number from 0 to 1, or a percentage."""
     numbers = (
         found if isinstance(found, list) else _NUMBERS.split(found.strip("[]% ")) if isinstance(found, str) else [found]
     )
@@ -125,7 +125,7 @@ def is_comment(line: str) -> bool:
 
 
 def two_labels(where: str, keys: tuple[str, str], labels: tuple[str, str]) -> TwoLabels:
-    """The error for two columns or keys of the same row that are both called as labels are."""
+    """The error for a row with two different labels, in two columns or keys with names of labels."""
     (one, other), (label, other_label) = keys, labels
     both = f"two columns {one}" if one == other else f"the columns {one} and {other}"
     return TwoLabels(

@@ -322,7 +322,7 @@ def _explained(error: ValidationError) -> _Wrong:
     return _Wrong(place, found, first["input"])
 
 
-#: What to give instead, by the first word of pydantic's name for what is wrong.
+#: The expected value, by the first word of pydantic's error type.
 _TYPES = {"bool": "true or false", "string": "a text, in quotes", "tuple": "a list, in [ ]", "int": "a whole number"}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 

@@ -46,7 +46,7 @@ class Lock:
             return False
 
     def is_taken(self) -> bool:
-        """Whether somebody has the lock."""
+        """Whether a process holds the lock."""
         file: IO[bytes]
         try:
             file = self._path.open("r+b")

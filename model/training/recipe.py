@@ -157,7 +157,7 @@ def card(parameters: TrainingParameters) -> Card:
 
 
 def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptation | None = None) -> Settings:
-    """How the trainer trains with completed `parameters` on so many pictures.
+    """The settings of the trainer for completed `parameters` and a number of pictures to train on.
 
     Raises UserError if the devices asked for do not exist, or do not divide the batch size.
     """

@@ -305,7 +305,7 @@ def trained_on(model: str) -> set[str]:
         return set()
 
 
-#: Parameters that may change when a run is resumed: they change nothing in what is learnt.
+#: Parameters that may change when a run is resumed, because the weights do not depend on them.
 FREE = ("workers", "devices")
 
 

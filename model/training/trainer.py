@@ -65,9 +65,9 @@ class Feed(Protocol):
         """Batches in an epoch."""
 
     def stream(self, epoch: int) -> Iterator[tuple[Inputs, Labels]]:
-        """The batches of an epoch; a function of the epoch alone.
+        """Yield the batches of an epoch. They depend only on the epoch.
 
-        Training still reads the arrays of a batch after it has asked for the next ones: they are not written to again.
+        The arrays of a batch must not change later: training may still read them while it asks for the next batch.
         """
 
 
