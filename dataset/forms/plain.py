@@ -63,7 +63,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     printed = False
     covered: list[float] = []
     numbered = ((number, line.strip("\r\n")) for number, line in lines(path) if not is_comment(line))
-    # A pipe cannot be read twice.
+    # A program may write to a pipe slowly: its first line is used before the next ones are there.
     first = [] if path.is_fifo() else list(islice(numbered, _LOOKED_AT))
     sign = _sign([line for _, line in first])
     has_parts = bool(first) and all(_part(line) for _, line in first)

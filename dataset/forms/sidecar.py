@@ -264,7 +264,7 @@ def tell_of_others(path: Path) -> None:
 
 
 def _recased(stem: str) -> str:
-    """The path with the capitals of its suffix swapped."""
+    """The path with its last part in upper case, or in lower case if that is in upper case already."""
     folder, name = os.path.split(stem)
     return os.path.join(folder, name.lower() if name.isupper() else name.upper())
 
