@@ -154,7 +154,7 @@ BEAM, HELD = {"decoder": "beam", "beam_width": 4, "top": 3}, {"constraint": Cons
         ("ctc", [{}, BEAM, HELD]),
         ("attention", [{}, BEAM, HELD]),
         ("joint", [{"head": "ctc"}, {"head": "attention"}]),
-        ("any", [{"head": "ctc"}, {"head": "ctc", **BEAM, **HELD}, {"head": "attention", **BEAM, **HELD}]),
+        ("any", [{"head": "ctc", **BEAM, **HELD}, {"head": "attention", **BEAM, **HELD}]),
     ],
 )
 def test_both_runtimes_read_the_same(name: str, all_settings: list[Any], folder: Path) -> None:

@@ -36,9 +36,8 @@ WIDE = 2 * WIDTH
 QUICK = {
     ("vgg", "bilstm", "ctc", "none", "small"),
     ("vgg", "bilstm", "joint", "none", "small"),
-    ("inception", "bilstm", "attention", "none", "small"),
+    ("inception", "bilstm", "attention", "tps", "small"),
     ("crnn", "bigru", "ctc", "affine", "small"),
-    ("vgg", "bigru", "ctc", "tps", "small"),
     ("vgg", "conv", "ctc", "none", "lite"),
 }
 #: And what is tested with the instructions of other processors as well.
@@ -108,6 +107,8 @@ def trained(described: Card, steps: int) -> tuple[Any, NDArray[np.uint8], list[s
     images, labels, texts = drawn(32)
     given, targets = inputs(described, images, labels), head.targets(labels)
     optimizer = keras.optimizers.Adam(2e-3)
+    # Otherwise TensorFlow traces the first step twice: once with the variables, and once without.
+    optimizer.build(network.trainable_variables)
     network.compile(optimizer, head.loss(described), jit_compile=jit_compile())
     first = np.ravel(network.train_on_batch(given, targets))[0]
     for _ in range(steps):
@@ -127,8 +128,8 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     backbone: str, sequence: str, head: str, rectify: str, preset: str, tmp_path: Path
 ) -> None:
     described = card(backbone, sequence, head, rectify, preset, WIDE if backbone == "inception" else WIDTH)
-    # Without recurrence, with a rectifier or of another preset it takes longer.
-    longer = 2 if sequence == "conv" or (rectify, preset) != ("none", "small") else 1
+    # Without recurrence or of another preset it takes longer.
+    longer = 2 if sequence == "conv" or preset != "small" else 1
     network, images, texts = trained(described, longer * {"ctc": 30, "attention": 60, "joint": 60}[head])
     model_file.save(network, described, tmp_path / "model.keras")
     # A joint network is read by either head.
