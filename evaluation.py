@@ -37,7 +37,7 @@ def main(parameters: EvaluationParameters) -> int:
     from dataset.gallery import gallery
     from dataset.inputs import keep_apart
     from model import report
-    from model.scores import compared
+    from model.comparison import compared
     from model.training import following
     from model.training.run_folder import trained_on
 

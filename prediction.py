@@ -43,7 +43,6 @@ def main(parameters: PredictionParameters) -> int:
     from model import tables
     from model.constraints import Constraint
     from model.reader import Reader
-    from model.scores import score
     from model.trained_sizes import crops_expected
     from picture import MISSING, Remarks
 
@@ -161,6 +160,8 @@ def main(parameters: PredictionParameters) -> int:
         warn(f"{unreadable:,} picture{'s' * (unreadable != 1)} could not be read, for the reasons above")
     labelled = [row for row in rows if row.truth]
     if labels and labelled:
+        from model.scores import score
+
         truths, names = [row.truth or "" for row in labelled], [row.file for row in labelled]
         texts, probabilities = [row.text for row in labelled], [row.probability for row in labelled]
         warn(str(score(truths, texts, probabilities, names, parameters.ignore_case, min_probability=least)))

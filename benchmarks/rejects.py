@@ -27,8 +27,9 @@ from benchmarks.feeding import processor
 from generate_captcha import grounds
 from generate_captcha.style import Image, Source
 from generate_captcha.styles import style_of
+from model.comparison import accepts
 from model.reader import Reader
-from model.scores import accepts, score, wilson
+from model.scores import score, wilson
 from parameter import GenerateParameters
 
 Kind = Callable[[int, int, Source], Image]

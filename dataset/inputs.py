@@ -118,9 +118,9 @@ def _inputs(
     for path in paths:
         if path == "-":
             for line in _lines(stdin):
-                yield from (_picture(found, label_pattern) for found in _named(line, root or ""))
+                yield from (_picture(found, label_pattern, labels) for found in _named(line, root or ""))
         elif _is_picture(path):
-            yield _picture(path, label_pattern)
+            yield _picture(path, label_pattern, labels)
         else:
             yield from samples(path, label_pattern, root, labels)
 
@@ -172,7 +172,9 @@ def _between_nuls(parts: Iterable[str]) -> Iterator[str]:
         yield rest.rstrip("\r\n")
 
 
-def _picture(path: str, label_pattern: str | None) -> Sample:
+def _picture(path: str, label_pattern: str | None, labels: bool) -> Sample:
+    if not labels:
+        return Sample(path, "", path)
     name = Path(path).name
     match = re.search(label_pattern, stem(name)) if label_pattern else None
     label = label_of_name(stem(name)) if label_pattern is None else match["label"] or "" if match else ""

@@ -17,6 +17,7 @@ import numpy as np
 
 import console
 from console import UserError
+from model.comparison import capitals
 from model.trained_sizes import crops_expected
 from picture import MISSING, Remarks
 
@@ -251,7 +252,7 @@ def score(
 
     images = len(truths)
     if ignore_case:
-        truths, texts = [_capitals(text) for text in truths], [_capitals(text) for text in texts]
+        truths, texts = [capitals(text) for text in truths], [capitals(text) for text in texts]
     edits = np.fromiter(map(Levenshtein.distance, truths, texts), np.int64, images)
     lengths = np.fromiter(map(len, truths), np.int64, images)
     sure = np.asarray(probabilities, np.float64).reshape(images)
@@ -288,21 +289,6 @@ def score(
     )
 
 
-def same(truth: str, text: str, ignore_case: bool = False) -> bool:
-    """Whether a text counts as exact match, by the rule of :func:`score`."""
-    return _capitals(truth) == _capitals(text) if ignore_case else truth == text
-
-
-def accepts(text: str, probability: float, min_probability: float) -> bool:
-    """Whether a reading is accepted: something was read, with that probability at least."""
-    return bool(text) and probability >= min_probability
-
-
-def compared(truth: str, text: str, ignore_case: bool = False) -> str:
-    """A text for a caption: alone where it is right, `01, not O1` where it is wrong."""
-    return text if same(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth}"
-
-
 def letter_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
     """Equal characters at equal positions, over the longer of truth and text; both summed over all pictures.
 
@@ -323,11 +309,6 @@ def wilson(successes: int, trials: int) -> Interval:
     half = math.sqrt(rate * (1 - rate) * z2 + z2**2 / 4) / (1 + z2)
     # At 0 and 1 the formula is exact, its arithmetic is not.
     return (max(0.0, centre - half) if successes else 0.0), (min(1.0, centre + half) if successes < trials else 1.0)
-
-
-def _capitals(text: str) -> str:
-    # Case folding makes `ß` and `ss` equal; capitals are what people read among the confusions.
-    return text.casefold().upper()
 
 
 def _rate(part: float, whole: float) -> float:

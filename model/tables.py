@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from console import atomic, printable
-from model.scores import accepts, compared, same
+from model.comparison import accepts, compared, same
 
 if TYPE_CHECKING:
     from model.reader import Character, Reading

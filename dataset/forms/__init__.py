@@ -116,6 +116,9 @@ class Writer(Protocol):
         ...
 
 
+# The regular expressions of the forms are texts, which `re` compiles when they are first used: to compile all of them
+# takes longer than to read ten pictures, which need none.
+
 #: Asked in this order; `folder` takes any folder that is left, and `plain` any file.
 FORMS: dict[str, Form | ListForm | RecordForm] = {
     "lmdb": lmdb,

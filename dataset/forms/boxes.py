@@ -5,32 +5,32 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_SPLIT = re.compile(r"[\s,;]+")
+_NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_SPLIT = r"[\s,;]+"
 #: Corners of a quadrilateral, and then the text or its place: ICDAR's ground truth of finding texts.
-_CORNERS = re.compile(r"(?:[-+]?\d+(?:\.\d+)?\s*[,\t]\s*){8}\S.*")
+_CORNERS = r"(?:[-+]?\d+(?:\.\d+)?\s*[,\t]\s*){8}\S.*"
 #: Left, top, right and bottom, and then the text in quotes.
-_SIDES = re.compile(r'(?:\d+\s*,?\s+){4}".*"')
+_SIDES = r'(?:\d+\s*,?\s+){4}".*"'
 _DECIMAL = r"[-+]?\d+(?:\.\d+)?"
-_BRACKETS = re.compile(rf"[\[(]\s*{_DECIMAL}(?:\s*[,\s]\s*{_DECIMAL}){{3,}}\s*[\])]")
-_COMMAS = re.compile(r"\d+(?:,\d+){3}")
+_BRACKETS = rf"[\[(]\s*{_DECIMAL}(?:\s*[,\s]\s*{_DECIMAL}){{3,}}\s*[\])]"
+_COMMAS = r"\d+(?:,\d+){3}"
 #: `plate 0.5 0.5 0.2 0.3`, `AB12 10 20 90 60`, and rows of KITTI and DOTA, which begin or end with a class.
-_NAMED = re.compile(rf"(?=\S*[^\W\d])[^\s,]+(?:[\s,]+{_DECIMAL}){{4,}}")
-_FOUR_OR_EIGHT = re.compile(
+_NAMED = rf"(?=\S*[^\W\d])[^\s,]+(?:[\s,]+{_DECIMAL}){{4,}}"
+_FOUR_OR_EIGHT = (
     rf"((?:{_DECIMAL}[\s,]+){{4}}(?:(?:{_DECIMAL}[\s,]+){{4}})?)(?=\S*[^\W\d])\S+(?:[\s,]+\d)?|"
     rf"((?:{_DECIMAL}[\s,]+){{8}})(?=.*[^\W\d])\S.*"
 )
-_DOTA = re.compile(r"(?:imagesource|gsd):")
+_DOTA = r"(?:imagesource|gsd):"
 
 
 def numbers_of_boxes(line: str) -> str | None:
     """Which kind of box a line of text is, None where it may be a label."""
     if not ("0" <= line[:1] <= "9" or line[:1] in "-+"):
         return None
-    words = [word for word in _SPLIT.split(line.strip()) if word]
+    words = [word for word in re.split(_SPLIT, line.strip()) if word]
     if len(words) < 4:
         return None
-    if all(map(_NUMBER.fullmatch, words)):
+    if all(re.fullmatch(_NUMBER, word) for word in words):
         fractions = sum("." in word for word in words)
         if len(words) == 5 and fractions >= 2 and "." not in words[0]:
             return "boxes (class x y w h)"
@@ -44,7 +44,7 @@ def numbers_of_boxes(line: str) -> str | None:
             if len(lengths) > 1 and max(lengths) > 2:
                 return "boxes (numbers of pixels)"
         return None
-    if _CORNERS.fullmatch(line.strip()) or _SIDES.fullmatch(line.strip()):
+    if re.fullmatch(_CORNERS, line.strip()) or re.fullmatch(_SIDES, line.strip()):
         return "boxes (corners, then a text)"
     return None
 
@@ -52,12 +52,12 @@ def numbers_of_boxes(line: str) -> str | None:
 def _beside(line: str) -> str | None:
     """The kind of box in a line that is the whole text beside a picture."""
     line = line.strip()
-    if _BRACKETS.fullmatch(line) or (_COMMAS.fullmatch(line) and re.search(r"\d\d", line)):
+    if re.fullmatch(_BRACKETS, line) or (re.fullmatch(_COMMAS, line) and re.search(r"\d\d", line)):
         return "boxes (numbers of pixels)"
-    if _NAMED.fullmatch(line):
+    if re.fullmatch(_NAMED, line):
         return "boxes (a text, then numbers)"
     # Numbers that begin with 0 are not coordinates.
-    if (match := _FOUR_OR_EIGHT.fullmatch(line)) and not re.search(r"(?<![\d.])0\d", match[1] or match[2]):
+    if (match := re.fullmatch(_FOUR_OR_EIGHT, line)) and not re.search(r"(?<![\d.])0\d", match[1] or match[2]):
         return "boxes (corners, then a text)"
     return None
 
@@ -68,7 +68,7 @@ def kind_of_text(text: str, eager: bool = False) -> str | None:
     With `eager`, also kinds that look like a label with numbers: `AB12 10 20 90 60`.
     """
     # Files of DOTA begin with the source of the picture.
-    lines = [line for line in text.splitlines() if line.strip() and not _DOTA.match(line)]
+    lines = [line for line in text.splitlines() if line.strip() and not re.match(_DOTA, line)]
     kinds = [numbers_of_boxes(line) or (_beside(line) if eager else None) for line in lines]
     return kinds[0] if kinds and all(kinds) else None
 

@@ -14,21 +14,20 @@ from dataset.forms.text import Entry
 from notation import UNREADABLE
 
 #: Error values of spreadsheets in several languages, and the mark of a column that is too narrow.
-_ERROR = re.compile(
+_ERROR = (
     r"#(?:N/A|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!|GETTING_DATA)|Err:\d{3}|#{4,}|"
     r"#(?:NV|BEZUG!|WERT!|ZAHL!|ÜBERLAUF!|NOM\?|VALEUR!|NOMBRE!|NUL!|N/D!?|¡REF!|¿NOMBRE\?|¡VALOR!|¡NUM!|¡NULO!|¡DIV/0!|"
     r"RIF!|NOME\?|VALORE!|VALOR!|NÚM!|NULO!|N/B|VERW!|NAAM\?|WAARDE!|DEEL/0!|GETAL!|LEEG!|ADR!|NAZWA\?|ARG!|LICZBA!|ZERO!|"
     r"SAKNAS!|REFERENS!|NAMN\?|VÄRDEFEL!|DIVISION/0!|OGILTIGT!|Н/Д|ССЫЛКА!|ИМЯ\?|ЗНАЧ!|ДЕЛ/0!|ЧИСЛО!|ПУСТО!)"
 )
-_SCIENTIFIC = re.compile(r"-?\d(?:[.,]\d+)?E[+-]\d{2,3}")
+_SCIENTIFIC = r"-?\d(?:[.,]\d+)?E[+-]\d{2,3}"
 _MONTH = (
     "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mrz|mai|okt|dez|janv|févr|mars|avr|juin|juil|août|sept|déc|"
     "ene|abr|ago|dic|gen|mag|giu|lug|set|ott)"
 )
-_DATE = re.compile(
-    rf"\d{{1,2}}(?:-|\. ?){_MONTH}\.?(?:[- ]\d{{2,4}})?|{_MONTH}[- ]\d{{2}}|\d{{4}}-\d\d-\d\d(?: 00:00:00)?|"
-    r"\d{1,2}([./])\d{1,2}\1(?:\d{4}|\d\d)",
-    re.IGNORECASE,
+_DATE = (
+    rf"(?i)\d{{1,2}}(?:-|\. ?){_MONTH}\.?(?:[- ]\d{{2,4}})?|{_MONTH}[- ]\d{{2}}|\d{{4}}-\d\d-\d\d(?: 00:00:00)?|"
+    r"\d{1,2}([./])\d{1,2}\1(?:\d{4}|\d\d)"
 )
 _TRUTH = frozenset(
     "TRUE FALSE WAHR FALSCH VRAI FAUX VERDADERO FALSO VERO VERDADEIRO WAAR ONWAAR PRAWDA FAŁSZ SANT FALSKT ИСТИНА "
@@ -93,7 +92,7 @@ class _Doubts:
             return label
         if label.isalpha() and label not in _TRUTH and not self.cased:
             self.cased = label != label.lower()
-        if label[0] in "#E" and _ERROR.fullmatch(label):
+        if label[0] in "#E" and re.fullmatch(_ERROR, label):
             self._note("error", line, label)
             return ""
         if label in _TRUTH:
@@ -102,9 +101,9 @@ class _Doubts:
             self._note("nothing", line, label)
         elif label[0] in "'\u2019" and label[1:].isdecimal():
             self._note("apostrophe", line, label)
-        elif _SCIENTIFIC.fullmatch(label):
+        elif re.fullmatch(_SCIENTIFIC, label):
             self._note("scientific", line, label)
-        elif _DATE.fullmatch(label):
+        elif re.fullmatch(_DATE, label):
             self._note("date", line, label)
         elif label.endswith(".0") and label[:-2].isdecimal():
             self.fractions += 1

@@ -40,7 +40,7 @@ _SUFFIXES = {".csv": _ANY, ".tsv": TAB, ".tab": TAB}
 PROBABILITY_KEYS = ("probability", "confidence")
 #: Values of the column `status` for readings that a person has checked or corrected.
 CHECKED = ("checked", "corrected", "verified", "labelled", "labeled", "label", "ok")
-_PROBABILITY = re.compile(r"[01]\.\d{3,}")
+_PROBABILITY = r"[01]\.\d{3,}"
 
 #: Number of rows that decide whether a table holds readings.
 _LOOKED_AT = 20
@@ -48,9 +48,9 @@ _LOOKED_AT = 20
 _Row = tuple[int, str, list[str]]
 
 #: A line in a cell that is a row of its own.
-_ROW = re.compile(rf"^[^\n]*\.(?:{SUFFIXES})\b", re.IGNORECASE | re.MULTILINE)
+_ROW = rf"(?im)^[^\n]*\.(?:{SUFFIXES})\b"
 #: A quote at the start of a cell.
-_OPENING = re.compile(r'(?:^|[,;\t])\s*"', re.MULTILINE)
+_OPENING = r'(?m)(?:^|[,;\t])\s*"'
 
 
 def matches(path: Path) -> bool:
@@ -229,12 +229,12 @@ def _plain(cell: str) -> bool:
 
 def _swallowed(row: list[str]) -> bool:
     """Whether a cell over several lines has a row of the list in it."""
-    return any(_ROW.search(cell) for cell in row if "\n" in cell)
+    return any(re.search(_ROW, cell) for cell in row if "\n" in cell)
 
 
 def _closed(text: str) -> bool:
     """Whether no quote is open at the end of a row, if the row has any that may open a cell."""
-    return text.count('"') % 2 == 0 or not _OPENING.search(text)
+    return text.count('"') % 2 == 0 or not re.search(_OPENING, text)
 
 
 class _Columns:
@@ -328,7 +328,7 @@ def _first_line(path: Path) -> str:
 def _printed(row: list[str]) -> bool:
     """Whether a row is like a line that prediction.py prints: path, text, probability."""
     picture = len(row) > 2 and Path(row[0]).suffix.lower() in PICTURE_SUFFIXES
-    return picture and bool(_PROBABILITY.fullmatch(row[2].strip()))
+    return picture and bool(re.fullmatch(_PROBABILITY, row[2].strip()))
 
 
 @dataclass(frozen=True)

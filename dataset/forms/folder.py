@@ -6,6 +6,7 @@ A folder in it that has a list of its own, one that names its pictures, or that 
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -54,7 +55,7 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
         yield from listed.rows(path, root, labels)
         return
     stems = [os.path.splitext(name.rpartition("/")[2])[0] for name in looked_at if labels]
-    tight = 2 * sum(bool(named.TIGHT.search(stem)) for stem in stems) <= len(stems)
+    tight = 2 * sum(bool(re.search(named.TIGHT, stem)) for stem in stems) <= len(stems)
     if any(map(named.ccpd, stems)):
         warn(f"{path}: names of CCPD are decoded to plates; its pictures are whole cars, so crop the plates first")
     copies: list[str] = []

@@ -12,8 +12,8 @@ from pathlib import Path
 from console import UserError, warn
 from dataset.forms.text import SUFFIXES, Entry, is_comment, lines
 
-_LINE = re.compile(rf"(?P<file>[^,\t]+?\.(?:{SUFFIXES})),(?P<label>.*)", re.IGNORECASE)
-_ESCAPED = re.compile(r"\\(.)")
+_LINE = rf"(?i)(?P<file>[^,\t]+?\.(?:{SUFFIXES})),(?P<label>.*)"
+_ESCAPED = r"\\(.)"
 
 
 def matches(path: Path) -> bool:
@@ -22,7 +22,7 @@ def matches(path: Path) -> bool:
         return False
     try:
         first = next((line for _, line in lines(path) if not is_comment(line)), "")
-        return bool(_LINE.fullmatch(first.strip()))
+        return bool(re.fullmatch(_LINE, first.strip()))
     except UserError:
         return False
 
@@ -31,9 +31,9 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
     for number, line in lines(path):
         if is_comment(line):
             continue
-        match = _LINE.fullmatch(line.strip())
+        match = re.fullmatch(_LINE, line.strip())
         if match is None:
             raise UserError(f'{path}, line {number} is not like word_1.png, "JOD", like the first one: correct it')
         label = match["label"].strip()
         quoted = len(label) > 1 and label[0] == label[-1] == '"'
-        yield Entry(number, match["file"], _ESCAPED.sub(r"\1", label[1:-1]) if quoted else label, quoted)
+        yield Entry(number, match["file"], re.sub(_ESCAPED, r"\1", label[1:-1]) if quoted else label, quoted)

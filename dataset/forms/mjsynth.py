@@ -15,17 +15,17 @@ from dataset.forms.text import lines
 
 TRAIN = "annotation_train.txt"
 
-_NAME = re.compile(r"annotation(_\w+)?\.txt|imlist\.txt")
-_LINE = re.compile(r"(?:\./)?(?P<file>\S*?[^/\s_]+_(?P<label>[^/\s]*)_(?P<word>\d+)\.jpg)(?: +(?P<again>\d+))?\s*")
+_NAME = r"annotation(_\w+)?\.txt|imlist\.txt"
+_LINE = r"(?:\./)?(?P<file>\S*?[^/\s_]+_(?P<label>[^/\s]*)_(?P<word>\d+)\.jpg)(?: +(?P<again>\d+))?\s*"
 
 
 def matches(path: Path) -> bool:
     file = path / TRAIN if path.is_dir() else path
-    if not _NAME.fullmatch(file.name) or not file.is_file():
+    if not re.fullmatch(_NAME, file.name) or not file.is_file():
         return False
     # Other lists have such names too; here the number of the word stands twice, or the path alone.
     try:
-        first = next((_LINE.fullmatch(line) for _, line in lines(file)), None)
+        first = next((re.fullmatch(_LINE, line) for _, line in lines(file)), None)
     except UserError:
         return False
     return first is not None and first["again"] == (None if file.name == "imlist.txt" else first["word"])
@@ -38,7 +38,7 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
         others = [name.name for name in sorted(path.glob("annotation_*.txt")) if name != file]
         warn(f"{path}: reading {TRAIN}" + (f"; {' and '.join(others)} can be given instead" if others else ""))
     for number, line in lines(file):
-        match = _LINE.fullmatch(line)
+        match = re.fullmatch(_LINE, line)
         if match is None:
             raise UserError(
                 f"{file}, line {number} is not like ./2425/1/373_coley_14845.jpg 14845: unpack the archive again"

@@ -15,7 +15,7 @@ _WORDS = (
 #: Not in capitals, which a text may well be.
 _COPY = "|".join(f"[{word[0]}{word[0].upper()}]{word[1:]}" for word in _WORDS.split("|"))
 #: `Copy of X`, `Kopie (2) von X`, `Kopie - X`.
-_BEGINNINGS = re.compile(
+_BEGINNINGS = (
     rf"(?:(?:{_COPY})(?: \(\d+\))? [-–—]|[Cc]opy (?:\(\d+\) )?of|[Kk]opie (?:\(\d+\) )?(?:von|van)|"
     r"[Cc]opie (?:\(\d+\) )?de|[Cc]opia (?:\(\d+\) )?(?:de|di)|[Cc]ópia (?:\(\d+\) )?de|[Kk]opi (?:\(\d+\) )?a[vf]|"
     r"[Kk]opia (?:\(\d+\) )?av|[Kk]opia|[Кк]опия) "
@@ -26,7 +26,7 @@ _WHICH = (
     r"ещё одна|\d+(?:st|nd|rd|th|e|er|ère|ème|ª|º|a|o|-я)|\d+\.[ªº]?"
 )
 #: `X (1)`, `X - Copy (2)`, `X copy 2`, `X (copy)`, `X (another copy)`, `X (3rd copy)`, `X (copy 1)`, `X 的副本`.
-_ENDINGS = re.compile(
+_ENDINGS = (
     rf"(?:(?: [-–—])? ?[(（]\d{{1,3}}[)）]"
     rf"| ?[-–—] (?:{_COPY})(?: ?[(（]\d+[)）]| \d+)?"
     rf"|-Copy\d+"
@@ -36,10 +36,10 @@ _ENDINGS = re.compile(
     rf"| \([^()]*conflicted copy[^()]*\))$"
 )
 #: A number in parentheses without a space before it, as browsers add it; it may belong to the text, too.
-TIGHT = re.compile(r"[^ ()（）][(（]\d{1,3}[)）]$")
+TIGHT = r"[^ ()（）][(（]\d{1,3}[)）]$"
 
 #: Area, tilt, box, corners, plate, brightness and blur.
-_CCPD = re.compile(
+_CCPD = (
     r"[\d.]+-\d+_\d+-\d+[&_]\d+_\d+[&_]\d+-(?:\d+[&_]\d+_){3}\d+[&_]\d+-"
     r"(?P<plate>(?:\d+_){6,7}\d+)-\d+-\d+(?: \(\d+\))?"
 )
@@ -56,13 +56,13 @@ def label_of_name(stem: str, tight: bool = True) -> str:
     if (plate := ccpd(stem)) is not None:
         return plate
     # Copies of copies have several.
-    while (begun := _BEGINNINGS.match(stem)) and begun.end() < len(stem):
+    while (begun := re.match(_BEGINNINGS, stem)) and begun.end() < len(stem):
         stem = stem[begun.end() :]
     label = stem.partition("_")[0]
     if "_" in stem:
         return label
-    while (ending := _ENDINGS.search(label)) and ending.start():
-        if not tight and ending[0][0] in "(（" and TIGHT.search(label):
+    while (ending := re.search(_ENDINGS, label)) and ending.start():
+        if not tight and ending[0][0] in "(（" and re.search(TIGHT, label):
             break
         label = label[: ending.start()]
     return label
@@ -70,7 +70,7 @@ def label_of_name(stem: str, tight: bool = True) -> str:
 
 def ccpd(stem: str) -> str | None:
     """The plate in a file name of CCPD, None where it is none."""
-    match = _CCPD.fullmatch(stem)
+    match = re.fullmatch(_CCPD, stem)
     if match is None:
         return None
     first, second, *others = map(int, match["plate"].split("_"))

@@ -13,11 +13,11 @@ _ENDS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + _INVISIBLE
 _QUOTED = 100
 
 #: Escapes in JSON and damaged names can give them.
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_NO_TEXT = "[\0\ud800-\udfff]"
 
 
 #: How a table says that a spreadsheet is to show a cell as it is: `="0042"`.
-_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+_FORMULA = r'="((?:[^"]|"")*)"'
 
 
 def label_of(text: str, quoted: bool = False) -> str:
@@ -25,7 +25,7 @@ def label_of(text: str, quoted: bool = False) -> str:
 
     Of `="0042"`, which keeps spreadsheets from making a number of it, the text is the label.
     """
-    if formula := _FORMULA.fullmatch(text.strip(_ENDS)):
+    if formula := re.fullmatch(_FORMULA, text.strip(_ENDS)):
         text = formula[1].replace('""', '"')
     return text.strip(_INVISIBLE) if quoted else text.strip(_ENDS)
 
@@ -40,7 +40,7 @@ def name_of(text: str) -> str:
 
 def composed(label: str) -> str:
     """A label in Unicode's composed form (NFC). What no file holds as text becomes U+FFFD, which the checks report."""
-    return _NO_TEXT.sub("\ufffd", unicodedata.normalize("NFC", label))
+    return re.sub(_NO_TEXT, "\ufffd", unicodedata.normalize("NFC", label))
 
 
 def short(text: str) -> str:

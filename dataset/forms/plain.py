@@ -27,28 +27,23 @@ _OTHERS |= dict.fromkeys((".pdf", ".xml", ".html", ".docx", ".py", ".keras", ".o
 _OTHERS |= dict.fromkeys((".zip", ".tar", ".gz", ".tgz"), "take it apart with python -m dataset unpack first")
 
 #: `a.png X`, and also `a.png;X`, `a.png,X`, `a.png|X` and `a.png: X`.
-_PICTURE = re.compile(rf"(.+?\.(?:{SUFFIXES})\"?)(?: +(.*)|[;,|:] *(.*))?", re.IGNORECASE)
+_PICTURE = rf"(?i)(.+?\.(?:{SUFFIXES})\"?)(?: +(.*)|[;,|:] *(.*))?"
 #: `a.png | X`, `a.png -> X`, `a.png :: X` …
-_APART = re.compile(
-    rf"(?P<name>.+?\.(?:{SUFFIXES})\"?)(?: +(?P<sign>->|=>|→|[|:;=-]) +| *(?P<colons>::) *)(?P<label>\S.*)",
-    re.IGNORECASE,
-)
+_APART = rf"(?i)(?P<name>.+?\.(?:{SUFFIXES})\"?)(?: +(?P<sign>->|=>|→|[|:;=-]) +| *(?P<colons>::) *)(?P<label>\S.*)"
 #: Signs that a label may begin with, too: they separate only if several rows have them.
 _DOUBTFUL = ("-", "=")
 #: Number of rows that decide on the notation.
 _LOOKED_AT = 50
 #: Values of a third column that name a split.
-_PARTS = re.compile(
-    r"\s*(?:train|training|val|valid|validation|dev|test|testing|eval)(?:[|,; ]+[\d.]+)?\s*", re.IGNORECASE
-)
+_PARTS = r"(?i)\s*(?:train|training|val|valid|validation|dev|test|testing|eval)(?:[|,; ]+[\d.]+)?\s*"
 
 #: Boxes of PPOCRLabel by which it is decided whether they are whole pictures.
 _MEASURED = 3
 
 #: What follows the path on a line of prediction.py.
-_READING = re.compile(r"([^\t]*)\t[01]\.\d{4}(?:\t.*)?")
+_READING = r"([^\t]*)\t[01]\.\d{4}(?:\t.*)?"
 #: What other programs write there.
-_SCORED = re.compile(r"([^\t]*)\t(?:[01]|\d{0,3}\.\d+)")
+_SCORED = r"([^\t]*)\t(?:[01]|\d{0,3}\.\d+)"
 
 
 def matches(path: Path) -> bool:
@@ -73,7 +68,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
             name, label = _apart(line, sign, f"{path}, line {number}")
         elif has_parts and _part(line):
             name, label, _ = line.split("\t")
-        elif "\t" not in line and (match := _PICTURE.fullmatch(line.strip())):
+        elif "\t" not in line and (match := re.fullmatch(_PICTURE, line.strip())):
             name, label = match[1], match[2] or match[3] or ""
         else:
             name, _, label = line.partition("\t") if "\t" in line else line.strip().partition(" ")
@@ -89,7 +84,7 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
                         f"{where}: the box of {short(name)} is {covered[-1]:.0%} of the picture, and so are others: "
                         "crop the boxes out first, and list the pieces with their texts"
                     )
-        elif "\t" in label and (reading := (_SCORED if is_scored else _READING).fullmatch(label)):
+        elif "\t" in label and (reading := re.fullmatch(_SCORED if is_scored else _READING, label)):
             label = reading[1]
             if not printed:
                 source = "what a program read, with scores" if is_scored else "what prediction.py printed"
@@ -104,8 +99,8 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
 
 def _sign(first: list[str]) -> str | None:
     """The sign between name and label, with spaces around it, that all first rows have; None if they have none."""
-    matches = [_APART.fullmatch(line.strip()) for line in first if "\t" not in line]
-    if first and matches and matches[0] is None and not _PICTURE.match(first[0].strip()):
+    matches = [re.fullmatch(_APART, line.strip()) for line in first if "\t" not in line]
+    if first and matches and matches[0] is None and not re.match(_PICTURE, first[0].strip()):
         matches = matches[1:]  # names of columns
     signs = {match["sign"] or match["colons"] if match else None for match in matches}
     if len(signs) != 1 or any("\t" in line for line in first):
@@ -117,7 +112,7 @@ def _sign(first: list[str]) -> str | None:
 def _apart(line: str, sign: str, where: str) -> tuple[str, str]:
     """Name and label of a row with such a sign between them. Raises UserError, which says `where`."""
     name, found, label = line.partition(sign)
-    if (match := _APART.fullmatch(line.strip())) and (match["sign"] or match["colons"]) == sign:
+    if (match := re.fullmatch(_APART, line.strip())) and (match["sign"] or match["colons"]) == sign:
         return match["name"], match["label"]
     if is_header(name, label) or (found and not label.strip()):
         return name, label
@@ -127,12 +122,12 @@ def _apart(line: str, sign: str, where: str) -> tuple[str, str]:
 def _part(line: str) -> bool:
     """Whether a row is `name<TAB>label<TAB>train`."""
     cells = line.split("\t")
-    return len(cells) == 3 and bool(_PARTS.fullmatch(cells[2]))
+    return len(cells) == 3 and bool(re.fullmatch(_PARTS, cells[2]))
 
 
 def _are_scored(first: list[str]) -> bool:
     """Whether rows are `name<TAB>label<TAB>0.98`."""
-    matches = [_SCORED.fullmatch(line.partition("\t")[2]) for line in first]
+    matches = [re.fullmatch(_SCORED, line.partition("\t")[2]) for line in first]
     return bool(first) and all(matches) and any("." in line.rpartition("\t")[2] for line in first)
 
 
@@ -146,7 +141,9 @@ def unchecked_readings(path: Path) -> bool:
         first = [line.rstrip("\r\n").partition("\t")[2] for _, line in islice(lines(path), 20)]
     except UserError:
         return False
-    return bool(first) and (all(map(_READING.fullmatch, first)) or _are_scored([f"\t{text}" for text in first]))
+    return bool(first) and (
+        all(re.fullmatch(_READING, text) for text in first) or _are_scored([f"\t{text}" for text in first])
+    )
 
 
 def _covered(path: Path, name: str, box: list[Any]) -> list[float]:

@@ -54,11 +54,11 @@ _LOOKED_AT = 100
 #: Names that one sentence lists.
 _LISTED = 3
 
-_PLATE = re.compile(r"[ \t]*(?:plate|text|label|transcription)[ \t]*:(.*)", re.IGNORECASE)
+_PLATE = r"(?i)[ \t]*(?:plate|text|label|transcription)[ \t]*:(.*)"
 #: `label: AB12`: a label if the texts beside all pictures have the same key.
-_KEYED = re.compile(r"(text|label|transcription)[ \t]*:(.*)", re.IGNORECASE)
+_KEYED = r"(?i)(text|label|transcription)[ \t]*:(.*)"
 #: A line of OpenALPR's benchmarks: picture, left, top, width, height, plate.
-_OPENALPR = re.compile(r"[^\t]+\.\w+\t\d+\t\d+\t\d+\t\d+\t([^\t]*)")
+_OPENALPR = r"[^\t]+\.\w+\t\d+\t\d+\t\d+\t\d+\t([^\t]*)"
 
 #: What takes the labels from the file names in spite of texts beside the pictures.
 BY_NAME = "--label-pattern '^(?P<label>[^_]+)'"
@@ -145,7 +145,7 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
         if text:
             paired.add(text)
             label = _read(path / text)
-            keyed = _KEYED.fullmatch(label) if has_keys else None
+            keyed = re.fullmatch(_KEYED, label) if has_keys else None
             yield name, label_of(keyed[2]) if keyed else label
         else:
             yield name, ""
@@ -178,7 +178,7 @@ def _refuse_boxes(path: Path, texts: list[str]) -> None:
 
 def _have_keys(texts: list[Path]) -> bool:
     """Whether all texts are lines such as `label: AB12` with the same key."""
-    keyed = [_KEYED.fullmatch(whole(text, LARGEST_TEXT, "a label").strip()) for text in texts]
+    keyed = [re.fullmatch(_KEYED, whole(text, LARGEST_TEXT, "a label").strip()) for text in texts]
     return len({match[1] if match else None for match in keyed}) == 1 and keyed[0] is not None
 
 
@@ -206,11 +206,11 @@ def _kind(file: Path) -> str | None:
 
 def _plate(text: str) -> str | None:
     """The label of a text that says more than it; None where the text is the label, or none."""
-    if one := _OPENALPR.fullmatch(text.strip("\n")):
+    if one := re.fullmatch(_OPENALPR, text.strip("\n")):
         return one[1]
     if "\n" not in text.strip("\n") and not text.lower().startswith("plate:"):
         return None
-    return next((match[1] for line in text.split("\n") if (match := _PLATE.fullmatch(line))), None)
+    return next((match[1] for line in text.split("\n") if (match := re.fullmatch(_PLATE, line))), None)
 
 
 def _read(file: Path) -> str:

@@ -47,10 +47,10 @@ _PATIENCE = 5
 
 
 #: `# …`, and `#…` unless the name of a picture begins so.
-_COMMENT = re.compile(rf"#(?![^#\s]\S*\.(?:{SUFFIXES})\b)", re.IGNORECASE)
+_COMMENT = rf"(?i)#(?![^#\s]\S*\.(?:{SUFFIXES})\b)"
 
 
-_NUMBERS = re.compile(r"[\s,;]+")
+_NUMBERS = r"[\s,;]+"
 
 
 class Entry(NamedTuple):
@@ -111,9 +111,9 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def is_score(found: Any) -> bool:
     """Whether a cell or JSON value is a confidence: a number from 0 to 1, or a percentage."""
-    numbers = (
-        found if isinstance(found, list) else _NUMBERS.split(found.strip("[]% ")) if isinstance(found, str) else [found]
-    )
+    if isinstance(found, str):
+        found = re.split(_NUMBERS, found.strip("[]% "))
+    numbers = found if isinstance(found, list) else [found]
     try:
         return bool(numbers) and all(not isinstance(each, bool) and 0 <= float(each) <= 100 for each in numbers)
     except (TypeError, ValueError):
@@ -121,7 +121,7 @@ def is_score(found: Any) -> bool:
 
 
 def is_comment(line: str) -> bool:
-    return bool(_COMMENT.match(line))
+    return bool(re.match(_COMMENT, line))
 
 
 def two_labels(where: str, keys: tuple[str, str], labels: tuple[str, str]) -> TwoLabels:

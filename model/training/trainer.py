@@ -21,11 +21,12 @@ from console import UserError, progress, warn
 from model import devices, model_file
 from model.alphabet import Alphabet
 from model.calibration import temperature
+from model.comparison import compared
 from model.heads import HEADS
 from model.model_file import Card
 from model.network import import_keras, jit_compile
 from model.runtimes import of_keras
-from model.scores import compared, letter_accuracy, wilson
+from model.scores import letter_accuracy, wilson
 from model.training.adaptation import Adaptation
 from model.training.curves import draw_curves
 from model.training.run_folder import History, RunFolder, best, digest
