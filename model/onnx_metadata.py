@@ -94,6 +94,9 @@ def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, 
 
 def varint(message: memoryview, place: int) -> tuple[int, int]:
     """A number of 7 bits a byte, the lowest first, the last byte without an eighth bit; and the place behind it."""
+    # Most numbers have one byte.
+    if place < len(message) and message[place] < 0x80:
+        return message[place], place + 1
     found = 0
     for shift in range(0, 70, 7):
         if place >= len(message):
