@@ -52,7 +52,7 @@ _SHAPES = (
         "begin with a sign that may separate them from the name: remove it if the pictures do not show it",
     ),
     (
-        re.compile(r"(?:\d+ ){2,}(?=\S*[^\W\d])\S+"),
+        re.compile(r"(?:\d+ ){2,}(?=\S*[^\W\d])\S+|(?:ok|err) (?:-?\d+ ){5,}\S.*"),  # the latter in lists of IAM
         "begin with numbers, which may be sizes or places: remove these if the pictures do not show them",
     ),
     (

@@ -13,6 +13,8 @@ _CORNERS = r"(?:[-+]?\d+(?:\.\d+)?\s*[,\t]\s*){8}\S.*"
 _SIDES = r'(?:\d+\s*,?\s+){4}".*"'
 _DECIMAL = r"[-+]?\d+(?:\.\d+)?"
 _BRACKETS = rf"[\[(]\s*{_DECIMAL}(?:\s*[,\s]\s*{_DECIMAL}){{3,}}\s*[\])]"
+#: `x,y,x,y,class` several times on a line, as Keras versions of YOLO have it.
+_GROUPS = r"\d+(?:,\d+){3,4}(?: \d+(?:,\d+){3,4})+"
 _COMMAS = r"\d+(?:,\d+){3}"
 #: `plate 0.5 0.5 0.2 0.3`, `AB12 10 20 90 60`, and rows of KITTI and DOTA, which begin or end with a class.
 _NAMED = rf"(?=\S*[^\W\d])[^\s,]+(?:[\s,]+{_DECIMAL}){{4,}}"
@@ -38,6 +40,8 @@ def numbers_of_boxes(line: str) -> str | None:
             return "boxes or outlines (class, then the corners)"
         if fractions >= 2:
             return "numbers"
+        if re.fullmatch(_GROUPS, line.strip()):
+            return "boxes (numbers of pixels)"
         # Texts of groups of digits have groups that begin with 0, and as long ones as the others.
         if len(words) in (4, 5, 8, 9) and not any(len(word) > 1 and word[0] == "0" for word in words):
             lengths = {len(word) for word in words}
@@ -78,6 +82,8 @@ def tool_of_json(found: Any) -> str | None:
     if isinstance(found, dict):
         if "shapes" in found and ("imagePath" in found or "imageData" in found or "version" in found):
             return "LabelMe"
+        if "imgs" in found and "anns" in found:
+            return "COCO-Text"
         if "annotations" in found and ("categories" in found or "images" in found):
             return "COCO"
         if "_via_img_metadata" in found or any(

@@ -117,6 +117,15 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
         table = chain([(number, first, header)], table)
         if _printed(header):
             tell(f"{path} holds what prediction.py printed: the texts that were read are used as labels")
+        elif len(header) > 5 and header[1] and all(map(_plain, map(str.strip, header[1:5]))):
+            raise UserError(
+                f"{path}: its rows, such as {short(','.join(header))}, have four numbers after the picture, as lists "
+                "of boxes have: crop the boxes first, or name the columns on the first line, such as file and label"
+            )
+        elif any(header[2:]):
+            tell(
+                f"{path}: its first line does not name the columns: the second of {len(header)} is used for the labels"
+            )
     else:
         if columns.may_be_readings and not path.is_fifo():
             seen, table = _peeked(table)

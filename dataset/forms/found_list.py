@@ -31,34 +31,21 @@ _FORMS = (delimited, json_lines, json_file, icdar, plain)
 _SUFFIXES = frozenset(".csv .tsv .tab .jsonl .ndjson .jsonlines .json .txt".split())
 
 #: What other files of tools are called, which name pictures and say something else of them.
-_OTHERS = frozenset({"filestate.txt", "imlist.txt"})
+_OTHERS = frozenset({"filestate.txt", "imlist.txt", "thumbs.db"})
 
-#: Spreadsheets, and other files that may name pictures and are not read as lists.
-_SHEETS = frozenset({".xlsx", ".xls", ".ods", ".numbers"})
-_UNREAD = _SHEETS | {"", ".xml", ".yaml", ".yml", ".lst", ".list", ".dat", ".data", ".lbl", ".gt", ".toml", ".parquet"}
-_UNREAD |= {".text", ".log", ".ini", ".cfg", ".conf", ".md", ".html", ".htm", ".pkl", ".pickle", ".npy", ".npz", ".mat"}
-_UNREAD |= {
-    ".label",
-    ".labels",
-    ".lab",
-    ".ann",
-    ".out",
-    ".asc",
-    ".psv",
-    ".ssv",
-    ".tex",
-    ".sql",
-    ".db",
-    ".sqlite",
-    ".arrow",
-}
+#: Files with tables that are not text. In some of them the names of pictures are compressed.
+_TABLES = frozenset(".xlsx .xlsm .xlsb .xls .ods .fods .numbers .gsheet .mat .parquet .feather .h5 .hdf5".split())
+#: Files that name pictures because they contain them.
+_ARCHIVES = frozenset(".zip .tar .tgz .7z .rar".split())
 #: Suffixes of compressed lists, which must be unpacked first.
 _PACKED = frozenset({".gz", ".bz2", ".xz"})
 _WRITTEN = "docs/forms.md shows those that are"
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _READINGS = "holds what was read"
 #: Folders beside pictures in which labels lie.
-_LABEL_FOLDERS = frozenset("label labels annotation annotations ann gt gts ground_truth txt texts text json".split())
+_LABEL_FOLDERS = frozenset(
+    "label labels annotation annotations ann gt gts ground_truth txt texts text json xml page alto".split()
+)
 #: Pictures whose names are looked for in lists elsewhere, and names in a folder that are looked at.
 _COMPARED, _ENTRIES = 20, 10_000
 
@@ -174,7 +161,9 @@ def _not_understood(file: Path, path: Path) -> Found | None:
     """A file that names the folder's pictures in some way, or may have a label on each line; None for any other."""
     if _mentions(file, path):
         return Found(file.name, plain, f"names pictures, but in an unknown form ({_WRITTEN})")
-    if file.suffix.lower() == ".txt" and _lines(file) == len(_pictures(path)) > 1:
+    # The first line of a table may name its columns.
+    lines = _lines(file) - (form_of(file) is delimited) if file.suffix.lower() != ".json" else 0
+    if lines == len(_pictures(path)) > 1:
         return Found(file.name, plain, f"has as many lines as there are pictures, but names none ({_WRITTEN})")
     return None
 
@@ -283,20 +272,25 @@ def tell_unused(path: Path) -> None:
         if each.fault:
             warn(f"{path}: {each.name} {each.fault}: labels are not taken from it")
     with os.scandir(path) as entries:
-        suffixes = _UNREAD | _PACKED
-        others = sorted(entry.name for entry in entries if _suffix(entry.name) in suffixes and entry.is_file())
+        read = PICTURE_SUFFIXES | _SUFFIXES | _ARCHIVES
+        others = sorted(entry.name for entry in entries if _suffix(entry.name) not in read and entry.is_file())
     _tell_many(path)
     for name in others[:_FILES]:
-        if name.startswith(".") or name.lower() in _OTHERS:
+        if name.startswith(".") or name.lower() in _OTHERS or _is_beside(path / name):
             continue
-        if _suffix(name) in _SHEETS:
-            warn(f"{path}: {name} is not read: if it has the labels, save the sheet as CSV")
+        if _suffix(name) in _TABLES:
+            warn(f"{path}: {name} is not read: if it has the labels, save them as CSV")
         elif _suffix(name) in _PACKED:
             if _mentions(path / name, path):
                 warn(f"{path}: {name} names pictures, but is packed and not read: if it has the labels, unpack it")
         elif _mentions(path / name, path):
             warn(f"{path}: {name} names pictures, but is not a list that the kit reads ({_WRITTEN})")
     _tell_elsewhere(path)
+
+
+def _is_beside(file: Path) -> bool:
+    """Whether a file has the name of a picture beside it."""
+    return any(file.with_suffix(suffix).exists() for suffix in PICTURE_SUFFIXES)
 
 
 def _tell_elsewhere(path: Path) -> None:
@@ -315,7 +309,8 @@ def _tell_of(path: Path, folder: Path, names: set[str]) -> None:
     with os.scandir(folder) as entries:
         there = [entry.name for entry in islice(entries, _ENTRIES) if not entry.name.startswith(".")]
     if folder != path.parent:
-        beside = [f"{os.path.splitext(name)[0]}{suffix}" for name in names for suffix in (".txt", ".json")]
+        stems = [os.path.splitext(name)[0] for name in names]
+        beside = [f"{stem}{suffix}" for stem in (*names, *stems) for suffix in (".txt", ".json", ".xml")]
         if 2 * len(like := sorted(set(there) & set(beside))) >= len(names):
             warn(
                 f"{path}: labels are not taken from {folder / like[0]} and others there, which are named like the "

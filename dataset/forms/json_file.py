@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def unchecked_readings(path: Path) -> bool:
         value = json.loads(whole(path, LARGEST, "a list"))
     except (UserError, ValueError, RecursionError):
         return False
-    rows = value if isinstance(value, list) else []
+    rows = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     return json_lines.are_readings(rows[:20]) and not any(isinstance(row, dict) and row.get("truth") for row in rows)
 
 
@@ -95,6 +96,9 @@ def _of_object(path: Path, value: dict[str, Any], tell: Callable[[str], None]) -
         yield from _of_list(path, [{"file": name, **row} for name, row in zip(file, rows, strict=False)], tell)
     elif isinstance(inner, list):
         yield from _of_list(path, inner, tell)
+    elif json_lines.are_readings(list(islice(value.values(), 20))):
+        named = [{**found, "file": name} if isinstance(found, dict) else [name, found] for name, found in value.items()]
+        yield from _of_list(path, named, tell)
     else:
         for number, (name, found) in enumerate(value.items(), start=1):
             where = f"{path}, {short(name)}"

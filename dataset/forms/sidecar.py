@@ -45,7 +45,7 @@ _OTHERS = (
         ".captions",
         ".box",
     ),
-    *(".text", ".ann", ".md", ".csv", ".tsv", ".yaml", ".yml", ".tag", ".tags", ".info", ".dat"),
+    *(".text", ".ann", ".md", ".hocr", ".csv", ".tsv", ".yaml", ".yml", ".tag", ".tags", ".info", ".dat"),
 )
 
 #: Pictures by which a folder is judged.
@@ -237,13 +237,14 @@ def tell_of_others(path: Path) -> None:
     looked_at = list(islice(_some_pictures(path), _LOOKED_AT))
     for suffix in (".json", ".xml", SUFFIX, *_OTHERS):
         stems = [os.path.splitext(file)[0] for file in looked_at]
-        # a.json, a.JSON and a.png.json; of a.png, what A.txt says is not read either.
+        # a.json, a.JSON and a.png.json; of a.png, what A.txt and gt_a.txt say is not read either.
         beside = [
             (
                 stem + suffix,
                 stem + suffix.upper(),
                 file + suffix,
                 *(_recased(stem) + each for each in (suffix, suffix.upper())),
+                os.path.join(os.path.dirname(stem), f"gt_{os.path.basename(stem)}{suffix}"),
             )
             for stem, file in zip(stems, looked_at, strict=True)
         ]

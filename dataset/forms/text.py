@@ -21,7 +21,7 @@ from picture import PICTURE_SUFFIXES
 #: How lists call the column of the picture, and that of its label.
 FILE_KEYS = (
     *("file", "path", "image", "filename", "file_name", "image_path", "image_name", "img"),
-    *("img_path", "img_name", "filepath", "file_path"),
+    *("img_path", "img_name", "filepath", "file_path", "id", "image_id"),
 )
 LABEL_KEYS = (
     *("label", "text", "plate_text", "captcha", "code", "plate", "words", "transcription"),
@@ -29,7 +29,7 @@ LABEL_KEYS = (
 )
 
 #: Names of the column with a program's confidence.
-SCORE_KEYS = ("probability", "confidence", "score", "scores", "conf", "prob")
+SCORE_KEYS = ("probability", "confidence", "score", "scores", "conf", "prob", "certainty", "accuracy", "rec_score")
 
 #: The suffixes of pictures, without their dots, as alternatives of a regular expression.
 SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))

@@ -88,6 +88,7 @@ LISTS = {
     "two_parts.txt": table("image text", " ", rows=PAIRS[:3]) + table("image text", " ", rows=PAIRS[3:]),
     "absolute.csv": table("file,label", folder="/home/bob/pictures/"),
     "windows.txt": table("", "\t", folder="C:\\Users\\bob\\"),
+    "numbers.csv": table("id,label", rows=[(name.removesuffix(".png"), label) for name, label in PAIRS]),
 }
 
 
@@ -131,6 +132,11 @@ def test_other_files_beside_pictures_are_no_lists(name: str, text: str, tmp_path
         ("Label.txt", f"AB_1.png\t{box('x', 2)}\n", "Label.txt cannot be read as a list .* 2 boxes"),
         ("names.csv", "name,truth\nAB_1.png,x\n", "names.csv cannot be read as a list .* has no known column names"),
         ("out.csv", "file,text,probability\nAB_1.png,x,0.9\n", "out.csv holds what was read, not labels"),
+        ("out.json", '{"AB_1.png": {"text": "x", "score": 0.9}}', "out.json holds what was read, not labels"),
+        ("a.csv", "AB_1.png,1.5,2,30,40,plate\nCD_2.png,3,4,50,60,plate\n", "a.csv cannot be read .* lists of boxes"),
+        ("train.txt", "AB_1.png 1,2,30,40,0 50,2,80,40,1\n", "train.txt cannot be read as a list .* boxes"),
+        ("coco.json", '{"imgs": {"1": {"file_name": "AB_1.png"}}, "anns": {}}', "coco.json .* is COCO-Text's"),
+        ("rows.csv", "id,label\n1,x\n2,y\n", "rows.csv has as many lines as there are pictures, but names none"),
     ],
 )
 def test_a_list_that_is_not_used_is_said(name: str, text: str, said: str, tmp_path: Path, capsys: Said) -> None:
@@ -358,7 +364,7 @@ def test_sidecars_of_digits_are_labels(text: str, tmp_path: Path) -> None:
     ("suffix", "text", "tool"),
     [
         (".json", '{"version": "5.0", "shapes": [], "imagePath": "x.png"}', "LabelMe"),
-        (".xml", "<annotation><object><bndbox/></object></annotation>", "Pascal VOC"),
+        (".xml", "<annotation><filename>AB_1.png</filename><object/></annotation>", "Pascal VOC"),
         (".xml", "<PcGts><Page/></PcGts>", "PAGE XML"),
     ],
 )
@@ -753,13 +759,14 @@ UNREAD = {
     "labels.yaml": table("", ": "),
     "train.lst": table("", "\t"),
     "labels": table("", " "),
+    "output.manifest": "".join(json.dumps({"source-ref": name, "text": label}) for name, label in PAIRS),
     "order.txt": "".join(f"{label}\n" for label in LABELS),
     "labels/labels.csv": table("file,label"),
     "../labels.csv": table("file,label", folder="in/"),
 }
 
 
-@pytest.mark.parametrize("name", [*UNREAD, "labels.xlsx"])
+@pytest.mark.parametrize("name", [*UNREAD, "labels.xlsx", "labels.fods", "labels.mat", "labels.h5"])
 def test_a_list_that_is_not_read_is_named(tmp_path: Path, capsys: Said, name: str) -> None:
     touched(tmp_path / "in", [*NAMES, name])
     (tmp_path / "in" / name).write_text(UNREAD.get(name, "PK\3\4"))
@@ -775,12 +782,13 @@ def test_a_list_in_a_wide_encoding_that_is_not_read_is_named(tmp_path: Path, cap
     assert "names.csv" in capsys.readouterr().err
 
 
-def test_texts_in_a_folder_of_labels_are_named(tmp_path: Path, capsys: Said) -> None:
+@pytest.mark.parametrize("text", ["labels/0000.txt", "ann/0000.png.json", "page/0000.xml"])
+def test_texts_in_a_folder_of_labels_are_named(text: str, tmp_path: Path, capsys: Said) -> None:
     touched(tmp_path, [f"images/{name}" for name in NAMES])
-    touched(tmp_path, [f"labels/{name.removesuffix('.png')}.txt" for name in NAMES])
+    touched(tmp_path, [text.replace("0000", name.removesuffix(".png")) for name in NAMES])
     for folder in (tmp_path, tmp_path / "images"):
         pairs(folder)
-        assert "0000.txt and others there, which are named like the pictures" in capsys.readouterr().err
+        assert f"{text} and others there, which are named like the pictures" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", [str.upper, lambda name: name.removesuffix(".png"), lambda name: f".\\{name}"])
@@ -960,12 +968,16 @@ def test_names_that_differ_by_their_capitals_are_not_guessed(tmp_path: Path, cap
 
 
 @pytest.mark.parametrize(
-    "suffix", [".lab", ".label", ".caption", ".box", "_gt.txt", ".png.json", ".JSON", ".LAB", ".gt", ".yaml"]
+    "text",
+    [
+        *("{}.lab", "{}.label", "{}.caption", "{}.box", "{}_gt.txt", "{}.png.json", "{}.JSON", "{}.LAB", "{}.gt"),
+        *("{}.yaml", "{}.hocr", "gt_{}.txt"),
+    ],
 )
-def test_texts_beside_pictures_that_are_not_read_are_named(suffix: str, tmp_path: Path, capsys: Said) -> None:
+def test_texts_beside_pictures_that_are_not_read_are_named(text: str, tmp_path: Path, capsys: Said) -> None:
     touched(tmp_path, NAMES)
     for name in NAMES[:4]:
-        (tmp_path / f"{name.removesuffix('.png')}{suffix}").write_text("X\n")
+        (tmp_path / text.format(name.removesuffix(".png"))).write_text("X\n")
     pairs(tmp_path)
     assert re.search("not from the files .* that 4 of 6 pictures have beside them", capsys.readouterr().err)
 
@@ -986,6 +998,27 @@ def test_other_files_that_name_the_pictures_are_named(name: str, tmp_path: Path,
     (tmp_path / name).write_bytes(b"\x1f\x8b damaged")
     pairs(tmp_path)
     assert capsys.readouterr().err == ""
+
+
+def test_files_that_contain_or_describe_single_pictures_are_not_called_lists(tmp_path: Path, capsys: Said) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "Thumbs.db").write_bytes(table("").encode("utf-16-le"))
+    (tmp_path / "pictures.zip").write_text(table(""))
+    (tmp_path / "0000.xml").write_text("<image>0000.png</image>")
+    pairs(tmp_path)
+    assert "names pictures" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_said"), [("{},120,34", True), ("{},train", True), ("{}", False), ("{},,", False)]
+)
+def test_a_table_of_many_columns_without_their_names_says_which_is_used(
+    cells: str, is_said: bool, tmp_path: Path, capsys: Said
+) -> None:
+    touched(tmp_path, NAMES)
+    (tmp_path / "labels.csv").write_text("".join(f"{name},{cells.format(label)}\n" for name, label in PAIRS))
+    assert pairs(tmp_path) == PAIRS
+    assert ("the second of" in capsys.readouterr().err) == is_said
 
 
 def test_more_files_than_are_looked_at_are_reported(tmp_path: Path, capsys: Said) -> None:
@@ -1089,6 +1122,7 @@ def test_few_texts_that_look_like_boxes_are_labels(tmp_path: Path) -> None:
         ("a.png {}", "begin like file names"),
         ("label={}", "begin with the name of a field"),
         ("128 64 {}", "begin with numbers"),
+        ("ok 154 408 -1 768 27 51 AT {}", "begin with numbers"),
         ("{}|train", "end in the name of a split"),
         ("{} 0.98", "end in a number that may be a score"),
         ("{}&amp;", "6 labels hold characters as HTML writes them, such as 01C6&amp;: write 01C6&"),
@@ -1110,7 +1144,10 @@ def test_notation_that_is_left_in_labels_is_doubted(
 @pytest.mark.parametrize(
     ("column", "cells"),
     [
-        *((column, ["0.98", "1", "0.5"]) for column in ("score", "conf", "prob", "confidence", "probability")),
+        *(
+            (column, ["0.98", "1", "0.5"])
+            for column in ("score", "conf", "prob", "confidence", "probability", "certainty")
+        ),
         *[("score", ["98.5", "100", "0"]), ("scores", ["[0.9, 0.8]", "[1, 1]", "[0.5]"]), ("status", ["rejected"] * 3)],
     ],
 )
