@@ -42,7 +42,9 @@ def main(parameters: EvaluationParameters) -> int:
     from model.training.run_folder import trained_on
 
     keep_apart(
-        [parameters.path, parameters.model, parameters.lexicon, parameters.charset], {"--json": parameters.json_}
+        [parameters.path],
+        {"--json": parameters.json_, "--report": parameters.report},
+        used=[parameters.model, parameters.lexicon, parameters.charset],
     )
     samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
     labelled = [sample for sample in samples if sample.label]

@@ -34,11 +34,13 @@ SMALLEST = 50
 def main(parameters: LearningCurveParameters) -> int:
     """The whole story; returns the exit code."""
     from dataset.held_out import held_out
+    from dataset.inputs import keep_apart
     from model import learning_curve
     from model.training import recipe
     from model.training.run_folder import RunFolder
 
     interrupts.continue_by(interrupts.CONTINUES)
+    keep_apart([parameters.data, parameters.test], {"--run": parameters.run})
     pictures, test, unreadable = held_out(parameters.data, parameters.test, parameters.label_pattern, parameters.root)
     parts = notation.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):

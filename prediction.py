@@ -50,7 +50,7 @@ def main(parameters: PredictionParameters) -> int:
     plotted = parameters.plot or (DEMO if parameters.demo else None)
     tables_asked = {"--csv": parameters.csv, "--json": parameters.json_, "--icdar": parameters.icdar}
     used = (parameters.model, parameters.lexicon, parameters.charset)
-    keep_apart([*parameters.paths, *used], tables_asked | {"--plot": plotted})
+    keep_apart(parameters.paths, tables_asked | {"--plot": plotted}, used)
     samples = inputs(
         parameters.paths,
         iter(partial(sys.stdin.readline, LONGEST_LINE), ""),

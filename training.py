@@ -34,6 +34,7 @@ FEW_TO_VALIDATE = 10
 
 def main(parameters: TrainingParameters) -> int:
     """The whole story; returns the exit code."""
+    from dataset.inputs import keep_apart
     from model.training import recipe, run_folder
 
     path, parameters = run_folder.start_or_resume(parameters)
@@ -42,6 +43,7 @@ def main(parameters: TrainingParameters) -> int:
     if parameters.resume:
         interrupts.continue_by(f"continue with: {resume}")
     if not parameters.resume:
+        keep_apart([parameters.data, parameters.validation], {"--run": str(path)})
         folder.refuse_other_files()
     if parameters.quick:
         from generate_captcha.corpus import write_corpus

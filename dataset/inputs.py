@@ -14,7 +14,7 @@ from pathlib import Path
 
 import console
 from console import UserError, missing
-from dataset.forms import Sample, exists, found_list, listed, samples, stem
+from dataset.forms import FORMS, RecordForm, Sample, exists, found_list, listed, samples, stem
 from dataset.forms.named import label_of_name
 from dataset.forms.normal import composed
 from dataset.forms.placed import located
@@ -49,12 +49,18 @@ def inputs(
     return _inputs(paths, stdin, label_pattern, root, labels)
 
 
-def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -> None:
+#: Flags for outputs that are pictures or hold some.
+_DRAWN = ("--plot", "--report", "--run")
+
+
+def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], used: Iterable[str | None] = ()) -> None:
     """Raise UserError where an output, by its flag, is one of the `paths` that are read, another output or a picture.
 
-    Of a folder, its lists are read. A flag without its value, `--csv *.png`, would replace a picture.
+    Of a folder, its lists are read. A flag without its value, `--csv *.png`, would replace a picture. What is `used`
+    besides, such as a run folder, holds no pictures to read.
     """
-    given = [path for path in paths if path]
+    pictures = [path for path in paths if path]
+    given = [*pictures, *filter(None, used)]
     lists = (os.path.join(path, name) for path in given if os.path.isdir(path) for name in _lists(Path(path)))
     files = (path for path in (*given, *lists) if os.path.isfile(path))
     # A folder, or that of a picture.
@@ -63,7 +69,7 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
         for path in given
         if os.path.isdir(path) or os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES
     }
-    folders = {os.path.realpath(path) for path in given if os.path.isdir(path)}
+    folders = {os.path.realpath(path): path for path in pictures if os.path.isdir(path) and not _holds_records(path)}
     taken = {os.path.realpath(path): f"what is read, {path}" for path in files}
     for flag, output in outputs.items():
         if output is None:
@@ -71,18 +77,29 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None]) -
         if (place := os.path.realpath(output)) in taken:
             raise UserError(f"{flag} {output} would replace {taken[place]}: give it another name")
         if os.path.splitext(output)[1].lower() in PICTURE_SUFFIXES:
-            if flag != "--plot":
+            if flag not in _DRAWN:
                 raise UserError(
                     f"{flag} {output}: that is the name of a picture, and {flag} writes text: give {flag} the name of "
                     "a text file"
                 )
             if os.path.exists(output) and any(Path(place).is_relative_to(folder) for folder in read):
                 raise UserError(f"{flag} {output} is one of the pictures in the folder: give it another name")
+        around = next((path for real, path in folders.items() if Path(place).is_relative_to(real)), None)
+        if flag in _DRAWN and around:
+            raise UserError(
+                f"{flag} {output} would lie in {around}, and what is drawn would be read as pictures there: choose "
+                "another place"
+            )
         if flag == "--icdar" and os.path.dirname(place) in folders:
             raise UserError(
                 f"{flag} {output} would be among the pictures, and later be read as their labels: choose another folder"
             )
         taken[place] = f"what {flag} writes"
+
+
+def _holds_records(folder: str) -> bool:
+    """Whether pictures of a folder are in records, so that files of pictures there are not read."""
+    return any(isinstance(form, RecordForm) and form.matches(Path(folder)) for form in FORMS.values())
 
 
 def _lists(folder: Path) -> list[str]:

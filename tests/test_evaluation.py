@@ -200,8 +200,9 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
         (["broken"], "none of the 1 pictures can be read (first broken/"),
         (["in", "--json", "empty"], "empty is a folder, where a file is to be"),
         (["in", "--follow"], "--follow needs a run folder, and captcha is not one"),
-        (["in", "--report", "in/1.png"], "in/1.png is not a folder: choose another path"),
-        (["in", "--report", "in"], "in holds something other than a report: choose another folder"),
+        (["in", "--report", "broken/1.png"], "broken/1.png is not a folder: choose another path"),
+        (["in", "--report", "broken"], "broken holds something other than a report: choose another folder"),
+        (["in", "--report", "in/report"], "--report in/report would lie in in, and what is drawn would be read"),
     ],
 )
 def test_mistakes_end_in_one_sentence(evaluate: Evaluate, tmp_path: Path, argv: list[str], sentence: str) -> None:

@@ -556,6 +556,10 @@ def test_outputs_stay_apart_from_lists_that_are_read(tmp_path: Path) -> None:
         keep_apart([str(tmp_path)], {"--csv": str(tmp_path / "gt.txt")})
     with pytest.raises(UserError, match=r"--icdar .* would be among the pictures"):
         keep_apart([str(tmp_path)], {"--icdar": str(tmp_path / "new.txt")})
+    for flag, output in (("--plot", "sheet.png"), ("--report", "in/report"), ("--run", "run")):
+        with pytest.raises(UserError, match=rf"{flag} .*{output} would lie in .* would be read as pictures"):
+            keep_apart([str(tmp_path)], {flag: str(tmp_path / output)})
+        keep_apart([str(tmp_path / "0000.png")], {flag: str(tmp_path / output)}, used=[str(tmp_path)])
     # What was read before is read anew.
     keep_apart([str(tmp_path)], {"--csv": str(tmp_path / "labels.csv")})
 

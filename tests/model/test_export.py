@@ -562,9 +562,10 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     earlier = with_entry(folder, model, CARD.to_json()).read_bytes()
     refuses(f"the network in {model} cannot be opened (", earlier.replace(b"MaxPool", b"MinPool"))
 
+    (tmp_path / "pictures").mkdir()
     for number, image in enumerate(pictures(12)):
-        cv2.imwrite(str(tmp_path / f"ab_{number}.png"), image)
-    flags = ["--data", tmp_path, "--run", tmp_path / "run", "--from", folder / "ctc.onnx"]
+        cv2.imwrite(str(tmp_path / "pictures" / f"ab_{number}.png"), image)
+    flags = ["--data", tmp_path / "pictures", "--run", tmp_path / "run", "--from", folder / "ctc.onnx"]
     refused(run, "can only be used to read", training, *flags)
     assert not (tmp_path / "run").exists()
     refused(run, "can only be used to read", export, folder / "ctc.onnx", "--out", tmp_path / "again.onnx")
