@@ -71,6 +71,8 @@ def entries(path: Path, tell: Callable[[str], None] = warn) -> Iterator[Entry]:
 def entry(value: Any, where: str, number: int) -> Entry:
     """The name and label in an object. Raises UserError, which says `where`, for anything else."""
     file = next((value[key] for key in FILE_KEYS if key in value), None) if isinstance(value, dict) else None
+    if type(file) is int:
+        file = str(file)  # the id 17 of 17.png
     if not isinstance(file, str):
         raise UserError(f'{where} names no picture: write {{"file": …, "label": …}}')
     return Entry(number, file, label_in(value, where))

@@ -136,6 +136,7 @@ def test_other_files_beside_pictures_are_no_lists(name: str, text: str, tmp_path
         ("a.csv", "AB_1.png,1.5,2,30,40,plate\nCD_2.png,3,4,50,60,plate\n", "a.csv cannot be read .* lists of boxes"),
         ("train.txt", "AB_1.png 1,2,30,40,0 50,2,80,40,1\n", "train.txt cannot be read as a list .* boxes"),
         ("coco.json", '{"imgs": {"1": {"file_name": "AB_1.png"}}, "anns": {}}', "coco.json .* is COCO-Text's"),
+        ("rows.jsonl", '{"id": 1, "text": "x"}\n{"id": 2, "text": "y"}\n', "rows.jsonl has as many lines"),
         ("rows.csv", "id,label\n1,x\n2,y\n", "rows.csv has as many lines as there are pictures, but names none"),
     ],
 )
@@ -959,6 +960,14 @@ def test_a_list_may_write_names_in_other_capitals_or_as_addresses(
         ("other.png", "Y"),
     ]
     assert "left out" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["l.jsonl", "l.json"])
+def test_pictures_may_be_named_by_numbers(name: str, tmp_path: Path) -> None:
+    touched(tmp_path, ["17.png", "18.png"])
+    rows = [json.dumps({"id": number, "text": "AB"}) for number in (17, 18)]
+    (tmp_path / name).write_text(f"[{','.join(rows)}]" if name == "l.json" else "\n".join(rows))
+    assert [label for _, label in pairs(tmp_path)] == ["AB", "AB"]
 
 
 def test_names_that_differ_by_their_capitals_are_not_guessed(tmp_path: Path, capsys: Said) -> None:
