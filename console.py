@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
 import interrupts
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
     import parameter
 
@@ -43,6 +43,9 @@ ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, interrupts.INTERRUP
 
 #: Seconds between two progress lines when stderr is a log file rather than a terminal.
 LOG_INTERVAL = 15.0
+
+#: Seconds to wait for a program that reads a named pipe.
+_PATIENCE = 5
 
 #: How many messages to print before summarising the rest.
 TOLD = 100
@@ -211,10 +214,11 @@ def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
     out for one of many pictures, whose loss in a power cut is not worth the time. The temporary name cannot be guessed
     and keeps the suffix, which libraries read the format from. A link stays, and its target is replaced; a device or
     pipe cannot be replaced and is handed out itself. The block may make a folder instead of a file; a folder that is
-    there already is never replaced.
+    there already is never replaced. Raises UserError for a pipe that no program reads.
     """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        yield Path(path)
+        with _read_by_others(path):
+            yield Path(path)
         return
     path = Path(os.path.realpath(path))
     if path.is_dir():
@@ -247,6 +251,30 @@ def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
     finally:
         _remove(temporary)
         _temporaries.discard(str(temporary))
+
+
+@contextlib.contextmanager
+def _read_by_others(path: Path | str) -> Iterator[None]:
+    """A context for writing to a device or pipe. Raises UserError if no program reads the pipe."""
+    if not stat.S_ISFIFO(os.stat(path).st_mode):
+        yield
+        return
+    # To open a pipe that nobody reads would wait, without a word, for ever.
+    for left in range(_PATIENCE * 20, -1, -1):
+        try:
+            opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if not left:
+                raise UserError(f"{path} is a pipe that no program reads: start that first, or give a file") from None
+            time.sleep(0.05)
+    try:
+        # Its reader would end if it were closed before it is opened again.
+        yield
+    finally:
+        os.close(opened)
 
 
 def _remove(path: Path | str) -> None:
@@ -371,16 +399,16 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def tables() -> Console:
-    """What prints rich's tables on stdout; what stands in them is shown as it is."""
+def print_table(table: Table) -> None:
+    """Print a table on stdout; what stands in it is shown as it is."""
     from rich.console import Console
 
-    class Out(Console):
-        def on_broken_pipe(self) -> None:
-            # Left alone, rich would exit with 1; :func:`run` knows better.
-            raise
-
-    return Out(markup=False, emoji=False, highlight=False)
+    console = Console(markup=False, emoji=False, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    # rich fills the last column with spaces.
+    for line in drawn.get().removesuffix("\n").split("\n"):
+        print(line.rstrip(" "))
 
 
 class Advance(Protocol):

@@ -93,7 +93,7 @@ def main(parameters: EvaluationParameters) -> int:
                 [compared(mistake.truth, mistake.text) for mistake in mistakes[:SHOWN]],
                 options=options,
             )
-            for title, mistakes in (("Worst pictures", scores.worst), ("Surest mistakes", scores.surest))
+            for title, mistakes in ((report.WORST, scores.worst), (report.SUREST, scores.surest))
             if mistakes
         }
         warn(f"report: {report.write(Path(parameters.report), scores, record, sheets)}")

@@ -32,6 +32,9 @@ _NOT_BEGUN = "nothing was done yet; run the same command again"
 _STARTS_AGAIN = "the same command starts again from the beginning"
 CONTINUES = "what is finished is kept; run the same command again to continue"
 
+#: The environment variable by which a command that runs another says how to continue after an interruption.
+REMEDY = "CRNN_KIT_REMEDY"
+
 #: Windows has none.
 _HANGUP = getattr(signal, "SIGHUP", None)
 
@@ -41,7 +44,7 @@ SAME = 0.5
 #: When the last one was heard, by time.monotonic().
 _heard: float | None = None
 
-_remedy = _NOT_BEGUN
+_remedy = os.environ.get(REMEDY, _NOT_BEGUN)
 
 
 def _is_command() -> bool:
@@ -68,7 +71,7 @@ def sentence() -> str:
 def continue_by(remedy: str) -> None:
     """Set how to continue after an interruption; :func:`sentence` says it until the command ends."""
     global _remedy
-    _remedy = remedy
+    _remedy = os.environ.get(REMEDY, remedy)
 
 
 def begin() -> None:

@@ -11,7 +11,9 @@ import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
 
 import hashlib
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -129,7 +131,17 @@ def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> in
     if not {"--alphabet", "--from"} & {flag.partition("=")[0] for flag in given}:
         command.append(f"--alphabet={alphabet}")
     script = Path(__file__).with_name("training.py")
-    return subprocess.run([sys.executable, str(script), *command, "--run", str(run)], check=False).returncode
+    environment = os.environ | {interrupts.REMEDY: interrupts.CONTINUES}
+    process = subprocess.Popen([sys.executable, str(script), *command, "--run", str(run)], env=environment)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        # At a terminal Ctrl-C reaches both; a signal to this process alone is passed on.
+        process.send_signal(signal.SIGINT)
+        if process.wait() == console.INTERRUPTED:
+            # The training has told the user.
+            return console.INTERRUPTED
+        raise
 
 
 def write_list(pictures: list[Picture], path: Path) -> None:

@@ -35,6 +35,9 @@ LARGEST_FILE = 1 << 24
 #: Pixels that a picture may have unless more is asked for, and the most that may be asked for.
 MOST_PIXELS, MOST_PIXELS_ASKED = 25_000_000, 100_000_000
 
+#: Texts that a reading may list, texts that a beam may keep, and pictures that a batch may have.
+MOST_TEXTS, WIDEST_BEAM, LARGEST_BATCH = 100, 1_000, 65_536
+
 #: Digits that an id in a dictionary may have: it is a 64-bit integer in the records.
 _LONGEST_ID = 19
 

@@ -401,7 +401,7 @@ class DatasetParameters(Parameters):
     `python -m dataset convert` writes labelled pictures in another form, `python -m dataset unpack` unpacks an archive.
     """
 
-    path: Annotated[Positional[str], arg(metavar="PATH")] = Field(
+    path: Annotated[Positional[str], arg(metavar="[PATH]")] = Field(
         TRAIN_FOLDER, description="Folder or list of labelled pictures."
     )
     label_pattern: LabelPattern = None
@@ -526,7 +526,7 @@ class TrainingParameters(Parameters):
         None, ge=1, description="Number of passes over the pictures."
     )
     batch_size: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
-        None, ge=1, le=65_536, description="Pictures per step."
+        None, ge=1, le=notation.LARGEST_BATCH, description="Pictures per step."
     )
     learning_rate: Annotated[Optional[float], chosen("F", "by preset and start")] = Field(
         None, gt=0, le=10, description="Peak learning rate of AdamW, after warm-up."
@@ -639,7 +639,7 @@ class ReadingParameters(Parameters):
     decoder: Annotated[Optional[Literal["greedy", "beam"]], chosen("{greedy,beam}", "the model file's")] = Field(
         None, description="How to find the text."
     )
-    beam_width: int = Field(10, ge=1, le=1000, description="Number of texts that the beam keeps.")
+    beam_width: int = Field(10, ge=1, le=notation.WIDEST_BEAM, description="Number of texts that the beam keeps.")
     length: KnownLength = Field(None, description="Constraint: number of characters of each text, or a range.")
     charset: Charset = Field(
         None, description="Constraint: the characters of the texts, as ranges, themselves or in a file."
@@ -651,7 +651,7 @@ class ReadingParameters(Parameters):
         None, description="Constraint: a text file with all possible texts, one per line."
     )
     batch_size: Annotated[Optional[int], chosen("N", "64; 32 on each core with an ONNX file")] = Field(
-        None, ge=1, le=65_536, description="Pictures per batch."
+        None, ge=1, le=notation.LARGEST_BATCH, description="Pictures per batch."
     )
     frame: Annotated[
         Optional[str],
@@ -684,7 +684,7 @@ class PredictionParameters(ReadingParameters):
     min_probability: MinProbability = Field(
         None, description="Reject readings below this probability: mark and count them."
     )
-    top: int = Field(1, ge=1, le=100, description="Number of texts per picture (beam).")
+    top: int = Field(1, ge=1, le=notation.MOST_TEXTS, description="Number of texts per picture (beam).")
 
     @model_validator(mode="after")
     def _beam_has_a_use(self) -> Self:
@@ -702,7 +702,7 @@ class PredictionParameters(ReadingParameters):
 class EvaluationParameters(ReadingParameters):
     """Score a model file on labelled pictures, with confidence intervals."""
 
-    path: Annotated[Positional[str], arg(metavar="PATH")] = Field(
+    path: Annotated[Positional[str], arg(metavar="[PATH]")] = Field(
         TEST_FOLDER, description="Folder or list of labelled pictures."
     )
     json_: Annotated[Optional[str], arg(name="json", metavar="F")] = Field(

@@ -133,7 +133,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         row("to mend", error)
     for doubt in found["doubts"]:
         row("doubtful", doubt)
-    console.tables().print(table)
+    console.print_table(table)
     if not errors and not found["doubts"]:
         given = {"--label-pattern": parameters.label_pattern, "--root": parameters.root}
         flags = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given.items() if value)

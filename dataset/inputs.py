@@ -54,7 +54,8 @@ _DRAWN = ("--plot", "--report", "--run")
 
 
 def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], used: Iterable[str | None] = ()) -> None:
-    """Raise UserError where an output, by its flag, is one of the `paths` that are read, another output or a picture.
+    """Raise UserError where an output, by its flag, is one of the `paths` that are read, another output or a picture,
+    or is `-`, which stands for stdin among the paths.
 
     Of a folder, its lists are read. A flag without its value, `--csv *.png`, would replace a picture. What is `used`
     besides, such as a run folder, holds no pictures to read.
@@ -74,6 +75,8 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], u
     for flag, output in outputs.items():
         if output is None:
             continue
+        if output == "-":
+            raise UserError(f"{flag} -: give the name of a file, /dev/stdout, or ./- for a file of that name")
         if (place := os.path.realpath(output)) in taken:
             raise UserError(f"{flag} {output} would replace {taken[place]}: give it another name")
         if os.path.splitext(output)[1].lower() in PICTURE_SUFFIXES:

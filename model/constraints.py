@@ -141,13 +141,23 @@ class Constraint:
     """What texts may be; what is None is not known. A text satisfies everything that is given.
 
     `length` is 7 or "5-8"; `charset` as :func:`notation.alphabet` reads it; `pattern` as above; `lexicon` a UTF-8
-    file with an allowed text per line.
+    file with an allowed text per line. Raises TypeError for anything else.
     """
 
     length: str | int | None = None
     charset: str | None = None
     pattern: str | None = None
     lexicon: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, given, allowed, remedy in (
+            ("length", self.length, (str, int), "a number or a range, such as '5-8'"),
+            ("charset", self.charset, (str,), "a text, such as '0-9A-Z'"),
+            ("pattern", self.pattern, (str,), "a text, such as '[A-Z]{2}[0-9]{5}'"),
+            ("lexicon", self.lexicon, (str, Path), "the path of a text file with an allowed text per line"),
+        ):
+            if given is not None and not isinstance(given, allowed):
+                raise TypeError(f"{name} is a {type(given).__name__}: give {remedy}")
 
     def automaton(self, alphabet: str) -> Automaton | None:
         """The texts that are allowed and that `alphabet` can write; None where all are. Raises UserError for none."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import console
+import notation
 import picture
 from console import UserError
 from model import model_file
@@ -89,6 +90,11 @@ class _Fitted(NamedTuple):
     frames: int
 
 
+def _check_number(name: str, given: object, most: int) -> None:
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or not 1 <= given <= most:
+        raise UserError(f"{name} is {given!r}: give a whole number from 1 to {most:,}")
+
+
 class Reader:
     """Reads pictures with a model file: `Reader("captcha").read(["a.png", "b.png"])`.
 
@@ -106,7 +112,7 @@ class Reader:
 
     def __init__(
         self,
-        model: str = "captcha",
+        model: str | os.PathLike[str] = "captcha",
         decoder: str | None = None,
         beam_width: int = 10,
         top: int = 1,
@@ -124,10 +130,15 @@ class Reader:
         for name, given, allowed in (("decoder", decoder, ("greedy", "beam")), ("head", head, ("ctc", "attention"))):
             if given not in (None, *allowed):
                 raise UserError(f"{name} is {given!r}: give one of {', '.join(allowed)}")
-        for name, number in (("beam_width", beam_width), ("top", top), ("batch_size", batch_size)):
-            if number is not None and number < 1:
-                raise UserError(f"{name} is {number}: give 1 or more")
-        self.path = model_file.locate(model)
+        if not isinstance(model, (str, os.PathLike)):
+            raise TypeError(
+                f"model is a {type(model).__name__}: give the path of a model file or run folder, or a shipped name"
+            )
+        _check_number("beam_width", beam_width, notation.WIDEST_BEAM)
+        _check_number("top", top, notation.MOST_TEXTS)
+        if batch_size is not None:
+            _check_number("batch_size", batch_size, notation.LARGEST_BATCH)
+        self.path = model_file.locate(os.fspath(model))
         self._opened_with = (decoder, beam_width, top, batch_size, head, constraint, max_pixels, frame)
         # First of all, being soon done: what is wrong with it is told before the network is opened.
         self._allowed = constraint.automaton(model_file.read_card(self.path).alphabet)

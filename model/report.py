@@ -7,11 +7,11 @@ import html
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console import UserError, atomic, printable, tables
+from console import UserError, atomic, print_table, printable
 from model.scores import SURE, Confusion, Interval, Mistake, Scores
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The scores as JSON; by it a folder is known as a report.
 RECORD = "report.json"
+#: Titles of the mistakes on its page, and of their contact sheets.
+WORST, SUREST = "Worst pictures", "Surest mistakes"
 
 INK, RIGHT, WRONG, QUIET = "#22313f", "#2a78b8", "#c8452f", "#c9d2da"
 
@@ -52,7 +54,8 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
     """Write the report into `folder`, over an earlier one, and return the path of its page.
 
     `record` goes into `report.json` as it is; its plain values that are no scores (model, pictures per second)
-    stand at the head of the page. `sheets` are pictures to end with, uint8 RGB (height, width, 3), by their titles.
+    stand at the head of the page. `sheets` are pictures of the mistakes, uint8 RGB (height, width, 3), by the titles
+    WORST and SUREST.
     """
     from matplotlib.image import imsave
 
@@ -89,7 +92,6 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
     """Print the scores as tables on stdout; `facts` as :func:`write` has them in its record."""
     from rich.table import Table
 
-    out = tables()
     low, high = scores.exact_match_interval
     summary = Table(show_header=False, box=None)
     for name, value in (
@@ -105,7 +107,7 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
         *((name.replace("_", " "), _fact(value)) for name, value in facts.items()),
     ):
         summary.add_row(name, printable(value))
-    out.print(summary)
+    print_table(summary)
     if len(scores.per_length) > 1:
         lengths = Table("length", "images", "exact match", "95 % interval", "character error rate", box=None)
         for part in scores.per_length:
@@ -117,15 +119,15 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
                 f"{low:.2%} to {high:.2%}",
                 f"{part.character_error_rate:.2%}",
             )
-        out.print()
-        out.print(lengths)
+        print()
+        print_table(lengths)
     if scores.confusions:
         confusions = Table("true", "read", "times", "of the true character", box=None)
         for confusion in scores.confusions[:CONFUSIONS_SHOWN]:
             pair = (printable(shown(each)) for each in (confusion.truth, confusion.read))
             confusions.add_row(*pair, f"{confusion.count:,}", _share(confusion))
-        out.print()
-        out.print(confusions)
+        print()
+        print_table(confusions)
 
 
 def shown(character: str) -> str:
@@ -296,11 +298,10 @@ def _page(scores: Scores, record: Mapping[str, Any], figures: list[str], sheets:
     parts = [
         _table([], [[f"<b>{name}</b>", value] for name, value in summary.items()]),
         *(f'<img src="{name}.png" alt="{name}">' for name in figures),
-        *(f'<h2>{_text(title)}</h2>\n<img src="{name}" alt="{_text(title)}">' for title, name in sheets.items()),
-        "<h2>Worst pictures</h2>",
-        _mistakes(scores.worst),
-        "<h2>Surest mistakes</h2>\n<p>A sure mistake is often a wrong label.</p>",
-        _mistakes(scores.surest),
+        f"<h2>{WORST}</h2>",
+        *_mistakes(scores.worst, WORST, sheets),
+        f"<h2>{SUREST}</h2>\n<p>A sure mistake is often a wrong label.</p>",
+        *_mistakes(scores.surest, SUREST, sheets),
         "<h2>Confusions</h2>",
         _table(
             ["true", "read", "times", "of the true character"],
@@ -327,11 +328,15 @@ small {{ opacity: .7; }}
 """
 
 
-def _mistakes(mistakes: tuple[Mistake, ...]) -> str:
+def _mistakes(mistakes: tuple[Mistake, ...], title: str, sheets: Mapping[str, str]) -> Iterator[str]:
+    """The contact sheet of that title, if there is one, and the mistakes as a table."""
+    if title in sheets:
+        yield f'<img src="{sheets[title]}" alt="{title}">'
     if not mistakes:
-        return "<p>No picture was read wrongly.</p>"
+        yield "<p>No picture was read wrongly.</p>"
+        return
     rows = [[_text(m.name), _text(m.truth), _text(m.text), f"{m.probability:.4f}"] for m in mistakes]
-    return _table(["picture", "true", "read", "probability"], rows)
+    yield _table(["picture", "true", "read", "probability"], rows)
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:

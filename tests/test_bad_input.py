@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -356,3 +357,74 @@ def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
     assert done.returncode == console.WRONG_USE
     assert "no space left to write the output" in sentence(done.stderr)
     assert len(done.stderr.splitlines()) == 1
+
+
+# Outputs, and paths that are no lists
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_written_for_a_program_that_reads_it_and_refused_without_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.setattr("console._PATIENCE", 1)
+    noise("pictures/a.png")
+    os.mkfifo("pipe")
+    code, _, errors = run("prediction", "pictures", "--csv", "pipe")
+    assert (code, sentence(errors)) == (
+        console.WRONG_USE,
+        "error: pipe is a pipe that no program reads: start that first, or give a file",
+    )
+    with started(["cat", "pipe"], stdout=subprocess.PIPE) as reading:
+        assert run("prediction", "pictures", "--csv", "pipe")[0] == console.ALL_DONE
+        assert reading.communicate()[0].startswith("file,text,probability\npictures/a.png,")
+
+
+@pytest.mark.parametrize("flag", ["--csv", "--json", "--icdar", "--plot"])
+def test_an_output_has_a_name(run: Run, flag: str) -> None:
+    noise("pictures/a.png")
+    assert sentence(run("prediction", "pictures", flag, "-")[2]).startswith(f"error: {flag} -: give the name of a file")
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize("command", ["prediction", "evaluation", "dataset"])
+def test_prose_is_no_list_of_pictures(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    Path("README.md").write_text("# Pictures\n\nAll were taken at the gate,\nsee [one](pictures/a.png).\n" * 5)
+    code, _, errors = run(command, "README.md")
+    assert (code, len(errors.splitlines())) == (console.WRONG_USE, 1)
+    assert "README.md is not a list of pictures" in sentence(errors)
+    # Names without suffixes are those of pictures that are there.
+    noise("pictures/A1_0.png")
+    Path("pictures/list.txt").write_text("A1_0 A1\n")
+    assert run(command, "pictures/list.txt")[0] == console.ALL_DONE
+
+
+def test_a_folder_that_cannot_be_opened_is_like_a_picture_that_cannot(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    noise("pictures/A1_0.png")
+    noise("pictures/closed/B2_0.png")
+    scandir = os.scandir
+
+    def closed(path: str = ".") -> Any:
+        if os.path.basename(path) == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", closed)
+    for command in ("prediction", "dataset"):
+        code, _, errors = run(command, "pictures")
+        assert code == console.SOME_UNREADABLE
+        assert "pictures/closed cannot be opened (no permission): what it holds is left out" in errors
+
+
+def test_tables_have_no_spaces_at_the_ends_of_their_lines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    for name in ("A1", "B2", "C3C"):
+        noise(f"pictures/{name}_0.png")
+    for command in ("dataset", "evaluation"):
+        lines = run(command, "pictures")[1]
+        assert len(lines) > 5
+        assert [line for line in lines if line != line.rstrip()] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -188,7 +189,10 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
     assert code == 0, errors
     (worst,) = json.loads((tmp_path / "report" / "scores.json").read_text())["worst"]
     assert (worst["truth"], worst["text"]) == ("12", "13")
-    assert worst["name"] in (tmp_path / "report" / "index.html").read_text()
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert worst["name"] in page
+    headings = re.findall("<h2>(.*)</h2>", page)
+    assert len(headings) == len(set(headings)) == 3
 
 
 @pytest.mark.parametrize(

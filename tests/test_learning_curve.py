@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import cv2
 import numpy as np
 import pytest
 
 import console
+import interrupts
 import learning_curve
 import training
 from model import model_file
@@ -21,19 +22,36 @@ from tests.model.striped import striped
 TRAINING = "--training=--size 48x32 --epochs 1 --augmentation 0 --from random"
 
 
+class Training:
+    """Stands for the process of a training; `ends` are its exit codes, or what waiting for it raises."""
+
+    def __init__(self, *ends: int | BaseException) -> None:
+        self._ends = list(ends)
+        self.signals: list[int] = []
+
+    def wait(self) -> int:
+        end = self._ends.pop(0)
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+    def send_signal(self, number: int) -> None:
+        self.signals.append(number)
+
+
 @pytest.fixture
 def here(eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings run in this process, which has imported TensorFlow."""
 
-    def trained(command: list[str], check: bool) -> CompletedProcess[str]:
+    def trained(command: list[str], env: dict[str, str]) -> Training:
         interpreter, script, *flags = command
         assert (interpreter, Path(script)) == (sys.executable, Path(training.__file__))
         with pytest.raises(SystemExit) as stop:
             console.run(training.main, TrainingParameters, flags)
         assert isinstance(stop.value.code, int)
-        return CompletedProcess(command, stop.value.code)
+        return Training(stop.value.code)
 
-    monkeypatch.setattr("learning_curve.subprocess.run", trained)
+    monkeypatch.setattr("learning_curve.subprocess.Popen", trained)
 
 
 @pytest.fixture
@@ -146,3 +164,24 @@ def test_flags_that_training_refuses_leave_the_folder_to_mended_ones(data: Path)
     refused = (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8")
     assert run("--data", "pictures", "--run", "curve", "--training=--alphabet Y") == console.WRONG_USE
     assert (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8") != refused
+
+
+def test_an_interrupted_curve_waits_for_its_training_which_tells_how_to_continue(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = Training(KeyboardInterrupt(), console.INTERRUPTED)
+    told: list[str] = []
+
+    def started(_: list[str], env: dict[str, str]) -> Training:
+        told.append(env[interrupts.REMEDY])
+        return process
+
+    monkeypatch.setattr("learning_curve.subprocess.Popen", started)
+    assert run("--data", str(data), TRAINING) == console.INTERRUPTED
+    assert process.signals == [signal.SIGINT]
+    assert told == [interrupts.CONTINUES]
+    assert "interrupted" not in capsys.readouterr().err
+    # In the process of the training, what it would say itself does not count.
+    monkeypatch.setenv(interrupts.REMEDY, told[0])
+    interrupts.continue_by("continue with: python training.py --resume")
+    assert interrupts.sentence() == f"interrupted: {interrupts.CONTINUES}"

@@ -312,6 +312,9 @@ def test_says_when_the_network_reads_nothing(
     monkeypatch.setattr(trainer, "SILENT_EPOCHS", 2)
     assert run("--data", "pictures", "--run", "r", "--epochs", "3", *SMALL, "--learning-rate", "1e-9") == 0
     assert capsys.readouterr().err.count("all readings are still empty") == 1
+    # One that ends sooner says it at its end.
+    assert run("--data", "pictures", "--run", "s", "--epochs", "1", *SMALL, "--learning-rate", "1e-9") == 0
+    assert "give more --epochs or pictures" in capsys.readouterr().err
     # Empty texts say nothing about the temperature of others.
     assert model_file.read_card(Path("r/model.keras")).temperature == pytest.approx(1.0)
 

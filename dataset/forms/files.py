@@ -10,7 +10,10 @@ from console import warn
 
 
 def names(path: Path, suffixes: Collection[str]) -> Iterator[str]:
-    """The files below `path` with one of the suffixes, sorted, relative, with `/`; hidden ones are left out."""
+    """The files below `path` with one of the suffixes, sorted, relative, with `/`; hidden ones are left out.
+
+    A folder that cannot be opened stands for its pictures, as one that cannot be read; its name ends in `/`.
+    """
     return _names(str(path), "", (), suffixes)
 
 
@@ -26,6 +29,7 @@ def _names(folder: str, prefix: str, above: tuple[str, ...], suffixes: Collectio
         if not above:
             raise
         warn(f"{folder} cannot be opened (no permission): what it holds is left out")
+        yield prefix
         return
     for name, is_folder in found:
         if is_folder:

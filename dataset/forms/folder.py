@@ -61,6 +61,9 @@ def rows(path: Path, root: str | None = None, labels: bool = True) -> Iterator[t
     copies: list[str] = []
     for name in chain(looked_at, rest):
         folder, _, file = name.rpartition("/")
+        if not file:
+            yield name, ""
+            continue
         own, own_rows = list_of(folder)
         if not own:
             label = ""

@@ -297,7 +297,7 @@ def _tell_elsewhere(path: Path) -> None:
     """Warn of lists, and of texts named like the pictures, in the folder above and in those beside the pictures."""
     pictures = list(islice(files.names(path, PICTURE_SUFFIXES), _COMPARED))
     full = {os.path.dirname(name).partition("/")[0] for name in pictures}
-    names = {os.path.basename(name) for name in pictures}
+    names = {os.path.basename(name) for name in pictures} - {""}
     if len(names) < 2:
         return
     for folder in (*_folders(path, full), path.parent, *_folders(path.parent, {path.name})):

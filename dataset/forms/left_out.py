@@ -46,7 +46,7 @@ def _missing(path: Path, known: np.ndarray, loose: np.ndarray | None = None) -> 
     `known` is sorted, and so is `loose`: numbers of names without capitals, which pictures may have instead.
     """
     missing, first, met = 0, "", np.zeros(len(known), bool)
-    pictures = files(path, PICTURE_SUFFIXES)
+    pictures = (name for name in files(path, PICTURE_SUFFIXES) if not name.endswith("/"))
     while names := list(islice(pictures, 4096)):
         is_new = np.ones(len(names), bool)
         # Lists may name pictures without their suffixes.

@@ -51,6 +51,12 @@ def placed(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
         start = _without_lead(names, [root]) or Start(root)
     else:
         start = find(names, here)
+    # A suffix may be missing, and so may the picture, but hardly both in all rows.
+    if names and not any(map(_like_picture, names)) and not start.count(names):
+        raise UserError(
+            f"{path} is not a list of pictures: none of the first names in it, such as {short(names[0])}, is that of a "
+            "picture or file; give a list with the path of a picture on each line, or a folder"
+        )
     if start.lead:
         warn(f"{path}: its paths start with {short(start.lead)}, where no pictures are: {start.place} has them")
     elif root is None and start.place != here:
@@ -60,6 +66,10 @@ def placed(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
         return
     for name, label in chain(first, rows):
         yield _relative(start.located(name), here), label
+
+
+def _like_picture(name: str) -> bool:
+    return any(suffix in name.lower() for suffix in PICTURE_SUFFIXES)
 
 
 def folder_of(path: Path) -> str:

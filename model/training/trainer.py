@@ -151,6 +151,14 @@ def train(
                     folder.log(_diagnosis(run.steps(), loss))
                     told_of_silence = True
         folder.log(_result(best(history), len(validation.rows)))
+        if not best(history)["exact_match"] and not told_of_silence:
+            found = (
+                "all readings are still empty" if history[-1]["empty_readings"] == 1 else "no text is read right yet"
+            )
+            folder.log(
+                f"{found} after {run.steps():,} steps: give more --epochs or pictures, or start from weights that can "
+                "read (--from)"
+            )
         if settings.adaptation and (remark := settings.adaptation.remark(history)):
             folder.log(remark)
     except Exception as error:  # Each backend has an exception of its own for it.

@@ -267,8 +267,6 @@ os.waitpid(child, 0)
         ({"constraint": {"length": "4"}}, "constraint is a dict"),
         ({"decoder": "beem"}, "decoder is 'beem': give one of greedy, beam"),
         ({"head": "CTC"}, "head is 'CTC': give one of ctc, attention"),
-        ({"top": 0}, "top is 0: give 1 or more"),
-        ({"batch_size": -1}, "batch_size is -1: give 1 or more"),
     ],
 )
 def test_what_a_reader_cannot_do_is_an_error_in_one_sentence(given: dict[str, Any], sentence: str) -> None:
@@ -286,3 +284,26 @@ def test_what_is_no_number_is_no_reading(monkeypatch: pytest.MonkeyPatch) -> Non
     (reading,) = Reader("told").read([np.zeros((32, 48), np.uint8)])
     assert (reading.text, reading.probability) == ("", 0.0)
     assert reading.error == "the network gives no number for this picture: its model file is damaged"
+
+
+@pytest.mark.parametrize("name", ["top", "beam_width", "batch_size"])
+@pytest.mark.parametrize("number", [0, -1, 1.5, "3", True, 10**6])
+def test_numbers_of_a_reader_are_whole_and_bounded(name: str, number: Any) -> None:
+    with pytest.raises(UserError, match=f"^{name} is {number!r}: give a whole number from 1 to "):
+        Reader(**{name: number})
+
+
+@pytest.mark.parametrize(
+    ("of", "given"),
+    [
+        (Reader, {"model": 5}),
+        (Reader, {"model": b"captcha"}),
+        (Constraint, {"lexicon": ["AB12", "CD34"]}),
+        (Constraint, {"charset": ["A", "B"]}),
+        (Constraint, {"pattern": re.compile("A")}),
+        (Constraint, {"length": 4.5}),
+    ],
+)
+def test_what_is_of_a_wrong_type_is_named(of: Any, given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=f"^{next(iter(given))} is a .*: give "):
+        of(**given)
