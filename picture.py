@@ -610,6 +610,10 @@ def _named(text: str) -> str | None:
         if scheme[1].lower() == "file":
             return "a file: URL: give the path without file://"
         return f"an {scheme[1].lower()} address, which is not fetched: download it, then give the file or its bytes"
+    if text.startswith("version https://git-lfs."):
+        return "a pointer of Git LFS in place of the picture: run git lfs pull"
+    if re.match(r"\s*<(!doctype html|html)\b", text, re.IGNORECASE):
+        return "a web page, as servers send it in place of a picture: download the picture itself"
     if text.startswith(_BASE64) and re.fullmatch(r"[A-Za-z0-9+/=\s]{32,}", text):
         return "base64, not a path or picture: give base64.b64decode(text)"
     return None

@@ -694,6 +694,8 @@ def closed() -> io.BytesIO:
         (scene().transpose(2, 0, 1), r"channels first: give array.transpose\(1, 2, 0\)"),
         (base64.b64encode(encoded(scene(), "PNG")).decode(), "base64, not a path.*base64.b64decode"),
         (base64.b64encode(encoded(scene(), "JPEG")), "base64, not a path.*base64.b64decode"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "a pointer of Git LFS.*git lfs pull"),
+        (b"\n<!DOCTYPE html>\n<html><body>Forbidden</body></html>", "a web page.*download the picture itself"),
         ("data:image/png;base64,iVBORw0KGgo", "a data: URL"),
         ("https://example.org/a.png", "an https address, which is not fetched: download it"),
         ("file:///tmp/a.png", "give the path without file://"),
