@@ -701,7 +701,7 @@ def closed() -> io.BytesIO:
         ("file:///tmp/a.png", "give the path without file://"),
         (["a.png"], "a list is not a picture"),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_what_is_given_in_place_of_a_picture_is_named(source: Any, reason: str) -> None:
     with pytest.raises(UnreadablePicture, match=reason):
