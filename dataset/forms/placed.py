@@ -55,7 +55,7 @@ def placed(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
     if names and not any(map(_like_picture, names)) and not start.count(names):
         raise UserError(
             f"{path} is not a list of pictures: none of the first names in it, such as {short(names[0])}, is that of a "
-            "picture or file; give a list with the path of a picture on each line, or a folder"
+            "picture or file; give a list with the path of a picture on each line, or say with --root where they start"
         )
     if start.lead:
         warn(f"{path}: its paths start with {short(start.lead)}, where no pictures are: {start.place} has them")
