@@ -286,6 +286,14 @@ def parts(text: str) -> list[int]:
     return numbers
 
 
+def member(text: str) -> tuple[str, tuple[int, int]]:
+    """`node1:5000,0/4` -> ("node1:5000", (0, 4)): process 0 of 4; the first listens there. Raises ValueError."""
+    match = re.fullmatch(r"([^\s,]+:\d{1,5}),(\d{1,5})/(\d{1,5})", text, re.ASCII)
+    if not match or not int(match[2]) < int(match[3]):
+        raise ValueError("give auto, or HOST:PORT,I/N such as node1:5000,0/4 for the first of 4 processes")
+    return match[1], (int(match[2]), int(match[3]))
+
+
 def byte_count(text: str) -> int:
     """`500MB`, `1.5 TB`, `4096` -> bytes, the units in powers of 1000. Raises ValueError."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?) ?([KMGT]?)B?", text, re.IGNORECASE | re.ASCII)

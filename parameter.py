@@ -105,6 +105,12 @@ def _checked_length(text: str) -> str:
     return text
 
 
+def _checked_member(text: str | None) -> str | None:
+    if text not in (None, "auto"):
+        notation.member(text)
+    return text
+
+
 def _checked_alphabet(text: str) -> str:
     notation.alphabet(text)
     return text
@@ -570,6 +576,13 @@ class TrainingParameters(Parameters):
     ] = Field(None, description="Number format of the computation.")
     devices: Annotated[Optional[int], chosen("N", "all GPUs, with jax")] = Field(
         None, ge=1, le=65_536, description="Number of devices that share each batch."
+    )
+    join: Annotated[Optional[str], AfterValidator(_checked_member), arg(metavar="HOST:PORT,I/N|auto")] = Field(
+        None,
+        description=(
+            "Train together with other processes, with jax: as process I of N, of which the first listens at "
+            "HOST:PORT; auto under SLURM, Open MPI and Kubernetes."
+        ),
     )
     quick: bool = Field(False, description="Three minutes on two cores: train a lite network on generated captchas.")
 

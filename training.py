@@ -6,11 +6,15 @@ import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 
+import contextlib
 import errno
+import json
+import os
 import shlex
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import console
 import notation
@@ -24,8 +28,10 @@ if TYPE_CHECKING:
 
     from dataset import Corpus, Samples
     from model.model_file import Card
+    from model.processes import Place
     from model.training.adaptation import Adaptation
-    from model.training.trainer import Feed
+    from model.training.run_folder import RunFolder
+    from model.training.trainer import Feed, Settings
     from picture import TooLong
 
 #: Fewer validation pictures hardly tell one epoch from another.
@@ -34,72 +40,44 @@ FEW_TO_VALIDATE = 10
 
 def main(parameters: TrainingParameters) -> int:
     """The whole story; returns the exit code."""
-    from dataset.inputs import keep_apart
-    from model.training import recipe, run_folder
+    from model import processes
+    from model.training import run_folder
 
-    path, parameters = run_folder.start_or_resume(parameters)
+    place = processes.join(parameters.join)
+    parameters = parameters.model_copy(update={"join": None})
+    path = Path()
+    with processes.all_or_none(place):
+        if not place.process:
+            path, parameters = run_folder.start_or_resume(parameters)
+    if place.processes > 1:
+        parameters = TrainingParameters(**processes.agreed(json.loads(parameters.to_json()), place))
+    if not place.process:
+        return trained(path, parameters, place)
+    # The first process keeps the files of the run and reports; the others have their own and print nothing but errors.
+    with tempfile.TemporaryDirectory() as own, open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        return trained(Path(own) / "run", parameters, place)
+
+
+def trained(path: Path, parameters: TrainingParameters, place: Place) -> int:
+    """Train in the run folder `path`; returns the exit code."""
+    import dataset
+    from model import processes
+    from model.training import run_folder
+    from model.training.trainer import train
+
     folder = run_folder.RunFolder(path)
     resume = f"python training.py --resume --run {shlex.quote(str(path))}"
     if parameters.resume:
         interrupts.continue_by(f"continue with: {resume}")
-    if not parameters.resume:
-        keep_apart([parameters.data, parameters.validation], {"--run": str(path)})
-        folder.refuse_other_files()
-    if parameters.quick:
-        from generate_captcha.corpus import write_corpus
-
-        made, parameters = recipe.quick(parameters)
-        write_corpus(made)
-
-    import numpy as np
-
-    import dataset
-    from generate_captcha.feed import preview
-    from model import devices, network
-    from model.trained_sizes import with_sizes
-    from model.training.trainer import is_finished, train
-    from model.training.transfer import transfer
-    from picture import Options
-
-    drawn = parameter.generated(parameters.data)
-    if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
-        raise UserError("--curriculum needs pictures with a --difficulty: give --data generate:line or generate:plate")
-    if drawn:
-        labels, sizes = preview(drawn)
-        aspect, hues = float(np.median(sizes[:, 0] / sizes[:, 1])), 1.0
-    else:
-        pictures = dataset.collect(parameters.data, parameters.label_pattern, parameters.root)
-        options = Options(parameters.max_pixels, parameters.frame)
-        labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures, options)
-    count = drawn.count if drawn else len(labels)
-    parameters = recipe.completed(parameters, labels, aspect, hues, count)
-    card = recipe.card(parameters)
-    if idle := devices.unused_gpu():
-        console.warn(idle)
-    network.import_keras().utils.set_random_seed(parameters.seed)
-    with network.precision(parameters.precision or "float32"):
-        net = network.build(card)
-    too_long = recipe.too_long(card, network.columns(net))
-    if drawn:
-        found = drawn_feeds(parameters, card, drawn, labels, sizes, too_long)
-    else:
-        found = feeds(parameters, card, pictures, too_long, folder.cache)
-    card = with_sizes(card, found.sizes)
+    with processes.all_or_none(place):
+        parameters, net, card, found, settings, finished, start = prepared(parameters, folder, place)
     training, validation = found.training, found.validation
-    settings = recipe.settings(parameters, len(training.rows), found.adaptation)
-
-    finished = 0
-    if folder.has_state():
-        history, _ = folder.progress()
-        finished = len(history) if is_finished(history, settings) else 0
-        start = "finished earlier" if finished else f"continuing after epoch {len(history)}"
-    elif parameters.from_ in (None, RANDOM):
-        start = "starting from random weights"
-    else:
-        start = transfer(parameters.from_, net, card)
-    split = {"training": training.labelled, "validation": validation.labelled}
     contents = {"contents": [training.contents, validation.contents], "alphabet": card.alphabet}
-    folder.begin(parameters.to_json(), split | contents, new=not parameters.resume)
+    if not processes.same(contents, place):
+        raise UserError(f"{parameters.data} and --validation are not the same for all processes: give them the same")
+    with processes.all_or_none(place):
+        split = {"training": training.labelled, "validation": validation.labelled}
+        folder.begin(parameters.to_json(), split | contents, new=not parameters.resume)
     interrupts.continue_by(f"continue with: {resume}")
     on = f"{settings.devices} devices, " if settings.devices > 1 else ""
     folder.log(
@@ -129,6 +107,77 @@ def main(parameters: TrainingParameters) -> int:
         found.close()
     folder.log(f"next: python prediction.py FOLDER --model {shlex.quote(str(path))}")
     return console.SOME_UNREADABLE if found.unreadable else console.ALL_DONE
+
+
+class Prepared(NamedTuple):
+    """What a training needs."""
+
+    parameters: TrainingParameters  #: completed
+    network: Any
+    card: Card
+    found: Feeds
+    settings: Settings
+    finished: int  #: epochs of a run that has no further one, else 0
+    start: str  #: where the weights come from, for the log
+
+
+def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) -> Prepared:
+    """Look at the pictures and build the network. Raises UserError when they do not go together."""
+    import numpy as np
+
+    import dataset
+    from dataset.inputs import keep_apart
+    from generate_captcha.feed import preview
+    from model import devices, network
+    from model.trained_sizes import with_sizes
+    from model.training import recipe
+    from model.training.trainer import is_finished
+    from model.training.transfer import transfer
+    from picture import Options
+
+    if not parameters.resume:
+        keep_apart([parameters.data, parameters.validation], {"--run": str(folder.path)})
+        folder.refuse_other_files()
+    if parameters.quick:
+        from generate_captcha.corpus import write_corpus
+
+        made, parameters = recipe.quick(parameters)
+        write_corpus(made)
+    drawn = parameter.generated(parameters.data)
+    if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
+        raise UserError("--curriculum needs pictures with a --difficulty: give --data generate:line or generate:plate")
+    if drawn:
+        labels, sizes = preview(drawn)
+        aspect, hues = float(np.median(sizes[:, 0] / sizes[:, 1])), 1.0
+    else:
+        pictures = dataset.collect(parameters.data, parameters.label_pattern, parameters.root)
+        options = Options(parameters.max_pixels, parameters.frame)
+        labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures, options)
+    count = drawn.count if drawn else len(labels)
+    parameters = recipe.completed(parameters, labels, aspect, hues, count)
+    card = recipe.card(parameters)
+    if idle := devices.unused_gpu():
+        console.warn(idle)
+    network.import_keras().utils.set_random_seed(parameters.seed)
+    with network.precision(parameters.precision or "float32"):
+        net = network.build(card)
+    too_long = recipe.too_long(card, network.columns(net))
+    if drawn:
+        found = drawn_feeds(parameters, card, drawn, labels, sizes, too_long)
+    else:
+        found = feeds(parameters, card, pictures, too_long, folder.cache, place)
+    card = with_sizes(card, found.sizes)
+    settings = recipe.settings(parameters, len(found.training.rows), found.adaptation, place)
+    finished = 0
+    if folder.has_state():
+        history, _ = folder.progress()
+        finished = len(history) if is_finished(history, settings) else 0
+        start = "finished earlier" if finished else f"continuing after epoch {len(history)}"
+    elif parameters.from_ in (None, RANDOM):
+        start = "starting from random weights"
+    else:
+        start = transfer(parameters.from_, net, card)
+    return Prepared(parameters, net, card, found, settings, finished, start)
 
 
 class Feeds(NamedTuple):
@@ -192,15 +241,22 @@ def drawn_feeds(
 
 
 def feeds(
-    parameters: TrainingParameters, card: Card, pictures: Samples, too_long: TooLong, second_cache: Path
+    parameters: TrainingParameters,
+    card: Card,
+    pictures: Samples,
+    too_long: TooLong,
+    second_cache: Path,
+    place: Place,
 ) -> Feeds:
     """Decoded once, checked before the first step, never the same picture on both sides.
 
-    Decoded pictures go to `second_cache` where the usual folder cannot be written.
+    Decoded pictures go to `second_cache` where the usual folder cannot be written. Of batches to train on, the process
+    gets the part that its `place` says.
     """
     import numpy as np
 
     import dataset
+    from model import devices
     from model.alphabet import Alphabet
     from model.training.adaptation import Augmentation
     from model.training.recipe import first_augmentation
@@ -241,6 +297,8 @@ def feeds(
         augmentation=strength or 0.0,
         seed=parameters.seed,
         workers=parameters.workers,
+        part=place,
+        multiple=devices.of_all_processes(),
     )
 
     def strengthen(strength: float) -> None:

@@ -45,11 +45,16 @@ class Batches:
         augmentation: float = 0.0,
         seed: int = 0,
         workers: int | None = 0,
+        part: tuple[int, int] = (0, 1),
+        multiple: int = 1,
     ) -> None:
         """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off.
 
         `workers` is the number of processes that augment the pictures of :meth:`stream`. With 0, a thread does. With
         None, a thread does until the network has to wait for batches, and then processes take over.
+
+        `part` (i, n) yields part i of n of each batch. For training, the number of pictures in a batch is a multiple of
+        `multiple`, itself one of n, if batch_size is.
         """
         # Importing it takes time that commands which only read pictures should not pay for.
         from dataset.prefetching import Prefetcher
@@ -66,10 +71,11 @@ class Batches:
         for label, numbers in zip(self.labels, encoded, strict=True):
             label[: len(numbers)] = numbers
         if isinstance(self.images, Ragged):
-            self._groups = _of_similar_width(self.images.widths[self.rows], batch_size)
+            self._groups = _of_similar_width(self.images.widths[self.rows], batch_size, multiple)
         else:
             self._groups = [Group(np.arange(len(self.rows)), batch_size)]
         self._latest: tuple[int, list[Places]] = (-1, [])
+        self._part, self.parts = part
         self._prefetcher = Prefetcher(self, workers)
 
     @property
@@ -91,12 +97,12 @@ class Batches:
         """The rows of a batch in the corpus, and their labels. Raises IndexError beyond the last batch."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
-        places = self._plan(epoch)[index]
+        places = np.split(self._plan(epoch)[index], self.parts)[self._part]
         return self.rows[places].tolist(), self.labels[places]
 
     def largest_batch(self) -> tuple[int, int]:
         """Pictures in the largest batch, and bytes of the largest images."""
-        counts = [group.batch_size for group in self._groups]
+        counts = [group.batch_size // self.parts for group in self._groups]
         if isinstance(self.images, Ragged):
             widest = [int(self.images.widths[self.rows[group.places]].max()) for group in self._groups]
             sizes = [math.prod(self.images.shape) * picture.padded_width(width) for width in widest]
@@ -138,14 +144,15 @@ class Group(NamedTuple):
     batch_size: int
 
 
-def _of_similar_width(widths: npt.NDArray[np.int64], batch_size: int) -> list[Group]:
-    """Groups of one padded width; one too small for a batch goes with the next wider."""
+def _of_similar_width(widths: npt.NDArray[np.int64], batch_size: int, multiple: int) -> list[Group]:
+    """Groups of one padded width, with a `multiple` in a batch; one too small for a batch goes with the next wider."""
     groups: list[Group] = []
     waiting: list[int] = []
     padded = np.array([picture.padded_width(width) for width in widths.tolist()], np.int64)
     for width in np.unique(padded).tolist():
         waiting += np.flatnonzero(padded == width).tolist()
-        fitting = max(1, min(batch_size, batch_size * picture.FULL_BATCH_WIDTH // width))
+        fitting = min(batch_size, batch_size * picture.FULL_BATCH_WIDTH // width)
+        fitting = max(multiple, fitting // multiple * multiple)
         if len(waiting) >= fitting or width == padded.max():
             groups.append(Group(np.sort(np.array(waiting, np.int64)), fitting))
             waiting = []

@@ -78,6 +78,11 @@ class Drawn:
         return others
 
     @property
+    def parts(self) -> int:
+        """Every process of a training draws whole batches."""
+        return 1
+
+    @property
     def labelled(self) -> dict[str, str]:
         """No picture has a name."""
         return {}

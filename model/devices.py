@@ -70,10 +70,15 @@ def shared_by(asked: int | None, batch_size: int) -> int:
         return 1
     import jax
 
+    found = jax.device_count()
+    if jax.process_count() > 1:
+        # A process without a part of the batch would not take part in the step, for which the others wait.
+        if asked not in (None, found):
+            raise UserError(f"--devices {asked}: the processes have {found}, and all of these train: leave it out")
+        asked = found
     if asked is None:
         most = len(accelerators()) or 1
         return max(number for number in range(1, most + 1) if batch_size % number == 0)
-    found = jax.device_count()
     if asked > found:
         kind = "processor" if jax.default_backend() == "cpu" else jax.default_backend().upper()
         raise UserError(f"--devices {asked}: JAX finds {found} ({kind}): give --devices {found}, or leave it out")
@@ -82,6 +87,15 @@ def shared_by(asked: int | None, batch_size: int) -> int:
         sizes = f"{below} or {below + asked}" if below else f"{asked}"
         raise UserError(f"--batch-size {batch_size} is not a multiple of --devices {asked}: give --batch-size {sizes}")
     return asked
+
+
+def of_all_processes() -> int:
+    """The number of devices that must share each batch: those of all processes, or 1 if there is only this one."""
+    if backend() != "jax":
+        return 1
+    import jax
+
+    return jax.device_count() if jax.process_count() > 1 else 1
 
 
 def fastest_policy() -> str:

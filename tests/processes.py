@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -107,3 +108,10 @@ def started(command: Command, *, seconds: float = LIMIT, **options: Any) -> Iter
                 with contextlib.suppress(OSError):
                     pipe.close()
     assert not late.is_set(), f"{command} did not end within {seconds} seconds"
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as listening:
+        listening.bind(("", 0))
+        return int(listening.getsockname()[1])

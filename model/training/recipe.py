@@ -14,6 +14,7 @@ from console import UserError, warn
 from model import devices, model_file, network
 from model.heads import HEADS
 from model.model_file import Card
+from model.processes import ALONE, Place
 from model.training import transfer
 from model.training.adaptation import Adaptation
 from model.training.schedule import Schedule
@@ -85,12 +86,13 @@ def completed(
             f"the longest label, of {longest:,} characters, could be read by {parameters.head} in pictures {width:,} "
             f"pixels wide alone, more than {notation.LARGEST:,}: leave it out, cut its picture, or try --head attention"
         )
+    together = parameters.devices or devices.of_all_processes()
     filled = parameters.model_copy(
         update={
             "alphabet": parameters.alphabet or characters([found, known]),
             "size": parameters.size or f"{width}x{height}",
             "colour": parameters.colour or ("rgb" if hues > HUES else "grey"),
-            "batch_size": parameters.batch_size or batch_size(pictures, parameters.devices or 1),
+            "batch_size": parameters.batch_size or batch_size(pictures, together),
             "longest": parameters.longest or 2 * longest,
             "precision": parameters.precision or devices.fastest_policy(),
         }
@@ -156,7 +158,9 @@ def card(parameters: TrainingParameters) -> Card:
     )
 
 
-def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptation | None = None) -> Settings:
+def settings(
+    parameters: TrainingParameters, pictures: int, adaptation: Adaptation | None = None, place: Place = ALONE
+) -> Settings:
     """The settings of the trainer for completed `parameters` and a number of pictures to train on.
 
     Raises UserError if the devices asked for do not exist, or do not divide the batch size.
@@ -179,6 +183,7 @@ def settings(parameters: TrainingParameters, pictures: int, adaptation: Adaptati
         batch,
         parameters.precision or "float32",
         devices.shared_by(parameters.devices, batch),
+        place,
     )
 
 

@@ -12,6 +12,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,6 +51,8 @@ class Steps:
         self._network, self._losses, self._average, self._decay = network, losses, average, decay
         # Where Keras scales the loss for float16, not the optimizer that the network was compiled with.
         self._optimizer = network.optimizer
+        # Several processes must stop after the same step, and their clocks differ.
+        self._alone = True
 
     def epoch(self, batches: Iterator[Batch], done: Callable[[int], None]) -> tuple[float, int]:
         """Take a step per batch; returns the mean loss and the number of pictures, and calls `done` with it each step.
@@ -65,7 +68,7 @@ class Steps:
             if len(ahead) > AHEAD:
                 finished, mark = ahead.popleft()
                 self._wait(mark)
-                if time.monotonic() - looked > SECONDS:
+                if self._alone and time.monotonic() - looked > SECONDS:
                     if not math.isfinite(float(finished)):
                         break
                     looked = time.monotonic()
@@ -185,6 +188,8 @@ class JAXSteps(Steps):
         from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
         self._devices = devices
+        self._process, self._processes = jax.process_index(), jax.process_count()
+        self._alone = self._processes == 1
         mesh = Mesh(np.array(jax.devices()[:devices]), ("batch",))
         self._copied, self._shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
         if devices > 1:
@@ -206,13 +211,10 @@ class JAXSteps(Steps):
         return float(self._compiled_loss(targets, outputs))
 
     def _begin(self) -> None:
-        import jax
         import jax.numpy as jnp
 
         # Copies: values that are donated are gone.
-        self._state = [
-            [jax.device_put(jnp.array(variable.value), self._copied) for variable in group] for group in self._variables
-        ]
+        self._state = [[self._everywhere(jnp.array(variable.value)) for variable in group] for group in self._variables]
 
     def _end(self) -> None:
         for group, values in zip(self._variables, self._state, strict=True):
@@ -234,7 +236,28 @@ class JAXSteps(Steps):
 
         if self._devices == 1:
             return arrays
-        return jax.device_put(arrays, self._copied if count % self._devices else self._shared)
+        uneven = count % self._devices > 0
+        if self._processes == 1:
+            return jax.device_put(arrays, self._copied if uneven else self._shared)
+        place = self._everywhere if uneven else partial(self._part, count)
+        return jax.tree.map(place, arrays)
+
+    def _everywhere(self, array: Any) -> Any:
+        """`array`, which all processes have, on every device."""
+        import jax
+
+        if self._processes == 1:
+            return jax.device_put(array, self._copied)
+        return jax.make_array_from_process_local_data(self._copied, np.asarray(array), array.shape)
+
+    def _part(self, count: int, array: Any) -> Any:
+        """A batch of `count`, of which `array` is all or the part of this process, divided among all devices."""
+        import jax
+
+        if len(array) == count:
+            start, end = (count * process // self._processes for process in (self._process, self._process + 1))
+            array = array[start:end]
+        return jax.make_array_from_process_local_data(self._shared, array, (count, *array.shape[1:]))
 
     def _wait(self, mark: Any) -> None:
         mark.block_until_ready()

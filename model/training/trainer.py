@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from console import UserError, progress, warn
-from model import devices, model_file
+from model import devices, model_file, processes
 from model.alphabet import Alphabet
 from model.calibration import temperature
 from model.comparison import compared
 from model.heads import HEADS
 from model.model_file import Card
 from model.network import import_keras, jit_compile
+from model.processes import ALONE, Place
 from model.runtimes import of_keras
 from model.scores import letter_accuracy, wilson
 from model.training.adaptation import Adaptation
@@ -62,6 +63,10 @@ class Feed(Protocol):
     def contents(self) -> str:
         """Another one when a picture is another; "" of pictures that are drawn."""
 
+    @property
+    def parts(self) -> int:
+        """Among how many processes each batch is divided: `stream` yields the part of this one."""
+
     def __len__(self) -> int:
         """Batches in an epoch."""
 
@@ -85,6 +90,7 @@ class Settings:
     batch_size: int = 0
     precision: str = "float32"
     devices: int = 1
+    place: Place = ALONE
 
 
 def train(
@@ -103,7 +109,7 @@ def train(
     """
     schedule = settings.schedule
     run = _Run(network, card, settings)
-    history = run.restore(folder)
+    history = run.begin_together(run.restore(folder), settings.place)
     if history:
         # The kill may have come between the state and the table.
         folder.write_history(history)
@@ -127,7 +133,9 @@ def train(
                     settings.adaptation.apply(adapted[settings.adaptation.name])
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
-                loss, pictures = run.train_epoch(training.stream(epoch), rates, len(training.rows), advance)
+                loss, pictures = run.train_epoch(
+                    training.stream(epoch), rates, len(training.rows), advance, training.parts
+                )
                 if not math.isfinite(loss):
                     raise UserError(_diverged(f"the loss became {loss}", settings, folder, history))
                 row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1], **adapted}
@@ -138,7 +146,8 @@ def train(
                         what = f"the loss of the validation pictures became {scores['validation_loss']}"
                         raise UserError(_diverged(what, settings, folder, history))
                     folder.refuse_removed()
-                    history.append(row | scores | speed)
+                    # Rounding differs between processors.
+                    history.append(processes.agreed(row | scores | speed, settings.place))
                     if best(history) is history[-1]:
                         calibrated = replace(card, temperature=scores["temperature"])
                         model_file.save(network, calibrated, folder.model)
@@ -162,9 +171,14 @@ def train(
         if settings.adaptation and (remark := settings.adaptation.remark(history)):
             folder.log(remark)
     except Exception as error:  # Each backend has an exception of its own for it.
-        if not devices.ran_out_of_memory(error):
-            raise
-        raise UserError(_too_large(settings, folder, history)) from error
+        if devices.ran_out_of_memory(error):
+            raise UserError(_too_large(settings, folder, history)) from error
+        if settings.place.processes > 1 and processes.is_lost(error):
+            raise UserError(
+                f"another process no longer answers in epoch {len(history) + 1}: its own output has the reason; start "
+                f"all again, the first one with --resume --run {folder.path}"
+            ) from error
+        raise
     finally:
         try:
             # An interrupted training is looked at, too.
@@ -211,10 +225,12 @@ class _Run:
         rates: Sequence[float],
         rows: int,
         advance: Callable[[int], None],
+        parts: int = 1,
     ) -> tuple[float, int]:
         """Take a step per batch, each with its learning rate; returns the mean loss and the number of pictures.
 
-        That is more than the `rows` of the feed where batches were filled up, but not to `advance`.
+        That is more than the `rows` of the feed where batches were filled up, but not to `advance`. Each of `batches`
+        is the part of this process, one of `parts`.
         """
         pictures = 0
 
@@ -224,7 +240,7 @@ class _Run:
             pictures += count
 
         taught = (
-            (self._taught(inputs, labels), self.head.targets(labels), len(labels), rate)
+            (self._taught(inputs, labels), self.head.targets(labels), parts * len(labels), rate)
             for (inputs, labels), rate in zip(batches, rates, strict=True)
         )
         return self._steps.epoch(taught, done)
@@ -300,6 +316,13 @@ class _Run:
         for name, variable in variables.items():
             variable.assign(state.variables[name])
         return state.history
+
+    def begin_together(self, history: History, place: Place) -> History:
+        """Take up what the first process begins with; returns its history."""
+        for name, value in processes.agreed_arrays(self.variables(), place).items():
+            self._state()[name].assign(value)
+        found: History = processes.agreed(history, place)
+        return found
 
     def _state(self) -> dict[str, Any]:
         groups = {"network": self._network.variables, "optimizer": self.optimizer.variables, "average": self._average}
