@@ -53,8 +53,8 @@ class Batches:
         `workers` is the number of processes that augment the pictures of :meth:`stream`. With 0, a thread does. With
         None, a thread does until the network has to wait for batches, and then processes take over.
 
-        `part` (i, n) yields part i of n of each batch. For training, the number of pictures in a batch is a multiple of
-        `multiple`, itself one of n, if batch_size is.
+        With `part` (i, n), a batch has only the pictures of part i of n equal ones, counted from 0; n must divide
+        the size of every batch. For pictures of any width, batches have multiples of `multiple` pictures.
         """
         # Importing it takes time that commands which only read pictures should not pay for.
         from dataset.prefetching import Prefetcher

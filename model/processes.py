@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -36,7 +37,7 @@ def join(how: str | None) -> Place:
     """Wait for the other processes: `HOST:PORT,I/N`, where process I of N finds process 0, or `auto` under SLURM,
     Open MPI and Kubernetes; nobody is waited for without `how`.
 
-    Raises UserError if the backend is not JAX, and if the processes do not find each other.
+    Raises UserError if the backend is not JAX, if the processes do not find each other, and if some have more devices.
     """
     if how is None:
         return ALONE
@@ -54,8 +55,12 @@ def join(how: str | None) -> Place:
     except Exception as error:  # JAX raises ValueError, RuntimeError or an exception of XLA.
         reason = str(error).partition("\n")[0]
         raise UserError(f"--join {how}: the processes do not find each other ({reason}): start all of them") from error
-    if len({device.process_index for device in jax.devices()}) < jax.process_count():
-        raise UserError(f"--join {how}: a process has no devices: give each one a GPU")
+    found = Counter(device.process_index for device in jax.devices())
+    counts = [found[process] for process in range(jax.process_count())]
+    if len(set(counts)) > 1:
+        raise UserError(
+            f"--join {how}: the processes have {', '.join(map(str, counts))} devices: give all of them the same number"
+        )
     return Place(jax.process_index(), jax.process_count())
 
 
@@ -96,7 +101,7 @@ def all_or_none(place: Place) -> Iterator[None]:
     """
     try:
         yield
-    except BaseException:
+    except Exception:
         _failed(True, place)
         raise
     if (failed := _failed(False, place)) is not None:

@@ -17,7 +17,7 @@ def test_report_ties_figures_sheets_and_json_together(tmp_path: Path) -> None:
         ["O1", "<b>", "AB"], ["01", "<b>", "A"], [0.9, 0.4, 1.0], ["a.png", "b.png", "c&d.png"], unreadable=1
     )
     record = {**scores.to_dict(), "images_per_second": 123.4, "model": "captcha"}
-    page = report.write(tmp_path / "new" / "report", scores, record, {"Worst": np.full((20, 30, 3), 7, np.uint8)})
+    page = report.write(tmp_path / "new" / "report", scores, record, {report.WORST: np.full((20, 30, 3), 7, np.uint8)})
 
     text = page.read_text(encoding="utf-8")
     assert "33.33%" in text and "(1 of 3 pictures; 95 % interval 6.15% to 79.23%)" in text
