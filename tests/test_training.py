@@ -219,7 +219,8 @@ EVERYTHING = ["--head", "joint", "--rectify", "tps", "--size", "autox32"]
 @pytest.mark.parametrize(
     ("backend", "flags"),
     [
-        ("jax", ["--join"]),
+        ("jax", ["--devices", "2"]),
+        pytest.param("jax", ["--join"], marks=pytest.mark.slow),
         pytest.param("jax", EVERYTHING, marks=pytest.mark.slow),
         ("torch", []),
         ("torch", EVERYTHING),
@@ -244,7 +245,11 @@ def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backen
     )
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(TRAINING.parent)}
     # JAX takes a minute to make its code fast.
-    environment["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+    wanted = "--xla_backend_optimization_level=0"
+    if "--devices" in flags:
+        # The processor counts as two.
+        wanted += " --xla_force_host_platform_device_count=2"
+    environment["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {wanted}"
     with contextlib.ExitStack() as stack:
         if together:
             # The second process gets all parameters but this one from the first.
@@ -257,7 +262,7 @@ def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backen
             assert second.returncode == 0, said
             assert "pictures to train on" not in said
     assert done.returncode == 0, done.stderr
-    assert ("2 devices" in done.stderr) == together
+    assert ("2 devices" in done.stderr) == (together or "--devices" in flags)
     here = [reading.probability for reading in Reader("r").read(sorted(data.iterdir()))]
     # Rounding differs between backends, and calibration raises probabilities to a power, which multiplies that.
     # With several processes, JAX's communication (Gloo) prints a line first.
