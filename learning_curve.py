@@ -136,10 +136,10 @@ def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> in
     try:
         return process.wait()
     except KeyboardInterrupt:
-        # At a terminal Ctrl-C reaches both; a signal to this process alone is passed on.
+        # Ctrl-C in a terminal interrupts the training as well. A signal sent only to this process does not: pass it on.
         process.send_signal(signal.SIGINT)
         if process.wait() == console.INTERRUPTED:
-            # The training has told the user.
+            # The training has printed the sentence.
             return console.INTERRUPTED
         raise
 

@@ -14,7 +14,7 @@ def accepts(text: str, probability: float, min_probability: float) -> bool:
 
 
 def compared(truth: str, text: str, ignore_case: bool = False) -> str:
-    """A text for a caption: alone where it is right, `01, not O1` where it is wrong."""
+    """The caption of a picture: `text` if it is right, or such as `01, not O1` if it is wrong."""
     return text if same(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth}"
 
 

@@ -1,7 +1,7 @@
-"""Several processes, on one machine or more, that train one network together. Only JAX can.
+"""Training one network with several processes, on one machine or more. Only JAX can do it.
 
-All of them run the same program: each computes its part of every batch, XLA adds up the gradients, and so the weights
-are equal everywhere. What is decided on the host, such as the end of the training, the first process decides for all.
+All processes run the same program. Each one computes its part of every batch, and XLA adds up the gradients, so that
+all have the same weights. The first process decides what is decided on the host, such as when the training ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import notation
 from console import UserError
 from model.network import import_keras
 
-#: Seconds in which the other processes must be there, and after which one that no longer answers ends the others.
+#: Seconds to wait for the other processes at the start, and until a process that no longer answers counts as lost.
 JOINING, LOST = 300, 60
 
 
@@ -34,8 +34,10 @@ ALONE = Place(0, 1)
 
 
 def join(how: str | None) -> Place:
-    """Wait for the other processes: `HOST:PORT,I/N`, where process I of N finds process 0, or `auto` under SLURM,
-    Open MPI and Kubernetes; nobody is waited for without `how`.
+    """Connect to the other processes and return the place of this one.
+
+    `how` is `HOST:PORT,I/N` for process I of N, of which process 0 listens at HOST:PORT, or `auto` under SLURM, Open
+    MPI and Kubernetes. With None, this process trains on its own.
 
     Raises UserError if the backend is not JAX, if the processes do not find each other, and if some have more devices.
     """
@@ -65,7 +67,7 @@ def join(how: str | None) -> Place:
 
 
 def agreed(value: Any, place: Place) -> Any:
-    """What the first process has for `value`, which JSON can hold. All processes must call it."""
+    """The `value` of the first process, which must be valid JSON. All processes must call it."""
     if place.processes == 1:
         return value
     from jax.experimental.multihost_utils import broadcast_one_to_all
@@ -79,12 +81,12 @@ def agreed(value: Any, place: Place) -> Any:
 
 
 def same(value: Any, place: Place) -> bool:
-    """Whether all processes have the same `value`, which JSON can hold. All must call it."""
+    """Whether all processes have the same `value`, which must be valid JSON. All must call it."""
     return _failed(agreed(value, place) != value, place) is None
 
 
 def agreed_arrays(arrays: dict[str, Any], place: Place) -> dict[str, Any]:
-    """The arrays of the first process, which have the same names and shapes in all."""
+    """The arrays of the first process. Names and shapes must be the same in all processes."""
     if place.processes == 1:
         return arrays
     from jax.experimental.multihost_utils import broadcast_one_to_all
@@ -95,9 +97,9 @@ def agreed_arrays(arrays: dict[str, Any], place: Place) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def all_or_none(place: Place) -> Iterator[None]:
-    """A block that all processes leave without an exception, or none. They must not wait for each other inside.
+    """A context manager that raises in all processes if its block raises in one of them.
 
-    Raises UserError if it failed in another process only.
+    The block must not wait for other processes. Raises UserError where only another process failed.
     """
     try:
         yield

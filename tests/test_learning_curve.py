@@ -170,18 +170,18 @@ def test_an_interrupted_curve_waits_for_its_training_which_tells_how_to_continue
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process = Training(KeyboardInterrupt(), console.INTERRUPTED)
-    told: list[str] = []
+    remedies: list[str] = []
 
     def started(_: list[str], env: dict[str, str]) -> Training:
-        told.append(env[interrupts.REMEDY])
+        remedies.append(env[interrupts.REMEDY])
         return process
 
     monkeypatch.setattr("learning_curve.subprocess.Popen", started)
     assert run("--data", str(data), TRAINING) == console.INTERRUPTED
     assert process.signals == [signal.SIGINT]
-    assert told == [interrupts.CONTINUES]
+    assert remedies == [interrupts.CONTINUES]
     assert "interrupted" not in capsys.readouterr().err
     # In the process of the training, what it would say itself does not count.
-    monkeypatch.setenv(interrupts.REMEDY, told[0])
+    monkeypatch.setenv(interrupts.REMEDY, remedies[0])
     interrupts.continue_by("continue with: python training.py --resume")
     assert interrupts.sentence() == f"interrupted: {interrupts.CONTINUES}"

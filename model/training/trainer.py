@@ -65,7 +65,7 @@ class Feed(Protocol):
 
     @property
     def parts(self) -> int:
-        """Among how many processes each batch is divided: `stream` yields the part of this one."""
+        """Number of processes that share each batch: `stream` yields the part of this process."""
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -318,7 +318,7 @@ class _Run:
         return state.history
 
     def begin_together(self, history: History, place: Place) -> History:
-        """Take up what the first process begins with; returns its history."""
+        """Copy the state of the first process; returns its history."""
         for name, value in processes.agreed_arrays(self.variables(), place).items():
             self._state()[name].assign(value)
         found: History = processes.agreed(history, place)
