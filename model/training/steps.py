@@ -251,7 +251,7 @@ class JAXSteps(Steps):
         return jax.make_array_from_process_local_data(self._copied, np.asarray(array), array.shape)
 
     def _part(self, count: int, array: Any) -> Any:
-        """A batch of `count` rows, divided among all devices. `array` is the whole batch or the part of this process."""
+        """A batch of `count` rows, divided among all devices; `array` is all of it or the part of this process."""
         import jax
 
         if len(array) == count:
