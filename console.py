@@ -253,6 +253,32 @@ def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
         _temporaries.discard(str(temporary))
 
 
+def write_new(path: Path | str, content: bytes) -> None:
+    """Write one of many files that are not there yet, whole or not at all, in a third of the time of :func:`atomic`.
+
+    In a folder that several processes fill, each change of it waits for those of the others, and so this makes two: it
+    creates a temporary file and renames it. Files are not flushed to the disk, and an empty one is replaced.
+    """
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, _temporary_name(""))
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    try:
+        try:
+            opened = os.open(temporary, flags, 0o666)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)
+            opened = os.open(temporary, flags, 0o666)
+        with open(opened, "wb", buffering=0) as file:
+            while content:
+                content = content[file.write(content) :]
+        os.replace(temporary, path)
+    except BaseException as error:
+        _remove(temporary)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
+
+
 @contextlib.contextmanager
 def _read_by_others(path: Path | str) -> Iterator[None]:
     """A context for writing to a device or pipe. Raises UserError if no program reads the pipe."""

@@ -254,8 +254,7 @@ def _draw(style: Style, out: Path, there: bytearray, starts: Iterable[int]) -> I
         missing = [index for index in range(start, min(start + CHUNK, len(there))) if not there[index]]
         for index in missing:
             image, label = style.picture(index)
-            with console.atomic(picture_path(out, label if named else None, index), sync=False) as temporary:
-                temporary.write_bytes(encode(image, style.grey))
+            console.write_new(picture_path(out, label if named else None, index), encode(image, style.grey))
         yield len(missing)
 
 
