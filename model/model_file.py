@@ -27,6 +27,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args, get_origin, get_type_hints
 
+from numpy.typing import NDArray
+
 import bounded
 import notation
 from console import UserError, atomic, did_you_mean
@@ -258,13 +260,22 @@ def save(model: Any, card: Card, path: Path) -> None:
     The file holds the network in float32 and without an optimiser, whatever it was trained with, so
     that it reads the same on every backend and processor.
     """
+    save_weights(model.get_weights(), float32_network(card), card, path)
+
+
+def float32_network(card: Card) -> Any:
+    """An untrained network for :func:`save_weights`. Building one takes a second, and several with JAX."""
     from model.network import build, precision
 
     with precision("float32"):
-        plain = build(card)
-    plain.set_weights(model.get_weights())
+        return build(card)
+
+
+def save_weights(weights: list[NDArray[Any]], network: Any, card: Card, path: Path) -> None:
+    """Write a model file as :func:`save` does, with a `network` of :func:`float32_network` that takes the `weights`."""
+    network.set_weights(weights)
     with atomic(path) as temporary, _scratch_folder(temporary):
-        plain.save(temporary)
+        network.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(CARD_ENTRY, card.to_json())
 

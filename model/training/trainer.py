@@ -43,6 +43,8 @@ Sheet: TypeAlias = Callable[[Sequence[Images], Sequence[str]], Images]
 #: A network that still reads nothing after so many steps and epochs will hardly begin to.
 SILENT_STEPS, SILENT_EPOCHS = 1000, 5
 READINGS_SHOWN = 12
+#: At most this part of the time goes into writing the files of the run.
+WRITING = 0.05
 
 
 class Feed(Protocol):
@@ -113,6 +115,7 @@ def train(
     if history:
         # The kill may have come between the state and the table.
         folder.write_history(history)
+    files = _Files(run, network, card, folder, history)
     told_of_silence = False
     done_before = len(history)
     try:
@@ -137,23 +140,20 @@ def train(
                     training.stream(epoch), rates, len(training.rows), advance, training.parts
                 )
                 if not math.isfinite(loss):
-                    raise UserError(_diverged(f"the loss became {loss}", settings, folder, history))
+                    raise UserError(_diverged(f"the loss became {loss}", settings, history, files))
                 row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1], **adapted}
                 speed = {"pictures_per_second": pictures / max(time.monotonic() - started, 1e-3)}
                 with run.averaged_weights():
                     scores, readings = run.validate(validation.stream(0), sheet)
                     if not math.isfinite(scores["validation_loss"]):
                         what = f"the loss of the validation pictures became {scores['validation_loss']}"
-                        raise UserError(_diverged(what, settings, folder, history))
+                        raise UserError(_diverged(what, settings, history, files))
                     folder.refuse_removed()
                     # Rounding differs between processors.
                     history.append(processes.agreed(row | scores | speed, settings.place))
-                    if best(history) is history[-1]:
-                        calibrated = replace(card, temperature=scores["temperature"])
-                        model_file.save(network, calibrated, folder.model)
-                folder.save_state(run.variables(), history)
-                folder.write_history(history)
-                folder.write_tensorboard(epoch + 1, history[-1], readings)
+                    files.add(history, readings)
+                if files.are_due() or is_finished(history, settings):
+                    files.write(history)
                 folder.log(_line(history[-1], last))
                 late = epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS
                 if late and scores["empty_readings"] == 1 and not told_of_silence:
@@ -172,7 +172,7 @@ def train(
             folder.log(remark)
     except Exception as error:  # Each backend has an exception of its own for it.
         if devices.ran_out_of_memory(error):
-            raise UserError(_too_large(settings, folder, history)) from error
+            raise TooLarge(_too_large(settings, history, files), len(history)) from error
         if settings.place.processes > 1 and processes.is_lost(error):
             raise UserError(
                 f"another process no longer answers in epoch {len(history) + 1}: its own output has the reason; start "
@@ -189,6 +189,65 @@ def train(
         finally:
             folder.end()
     return history
+
+
+class TooLarge(UserError):
+    """Memory ran out after so many whole `epochs`."""
+
+    def __init__(self, message: str, epochs: int) -> None:
+        super().__init__(message)
+        self.epochs = epochs
+
+
+class _Files:
+    """The files of the run folder that change with the epochs.
+
+    Short epochs do not wait for them: writing takes at most :data:`WRITING` of the time. A training that is interrupted
+    continues after the last epoch that was written.
+    """
+
+    def __init__(self, run: _Run, network: Any, card: Card, folder: RunFolder, history: History) -> None:
+        """`history` are the epochs that the files have."""
+        self._run, self._network, self._card, self._folder = run, network, card, folder
+        self._rows: list[tuple[dict[str, float], Images]] = []
+        self._best: tuple[list[NDArray[Any]], Card] | None = None
+        self._saved: Any = None
+        self._written = len(history)
+        self._due = 0.0
+
+    def add(self, history: History, readings: Images) -> None:
+        """Keep what the last epoch of `history` leaves. The network has the weights that it was validated with."""
+        self._rows.append((history[-1], readings))
+        if best(history) is history[-1]:
+            card = replace(self._card, temperature=history[-1]["temperature"])
+            self._best = self._network.get_weights(), card
+
+    def are_due(self) -> bool:
+        return time.monotonic() >= self._due
+
+    def write(self, history: History) -> None:
+        """Write the files of the epochs of `history`."""
+        if self._saved is None:
+            self._saved = model_file.float32_network(self._card)
+        started = time.monotonic()
+        if self._best:
+            model_file.save_weights(self._best[0], self._saved, self._best[1], self._folder.model)
+            self._best = None
+        self._folder.save_state(self._run.variables(), history)
+        self._folder.write_history(history)
+        for row, readings in self._rows:
+            self._folder.write_tensorboard(int(row["epoch"]), row, readings)
+        self._rows.clear()
+        self._written = len(history)
+        now = time.monotonic()
+        self._due = now + (now - started) * (1 / WRITING - 1)
+
+    def kept(self, history: History) -> str:
+        """Where the best weights are, as the end of a sentence; "" where there are none."""
+        if not self._written:
+            return ""
+        epoch = best(history[: self._written])["epoch"]
+        return f" --from {self._folder.path}, which has the weights of epoch {epoch:.0f}"
 
 
 class _Run:
@@ -369,23 +428,19 @@ def _result(kept: dict[str, float], count: int) -> str:
     )
 
 
-def _diverged(what: str, settings: Settings, folder: RunFolder, history: History) -> str:
+def _diverged(what: str, settings: Settings, history: History, files: _Files) -> str:
     exact = "" if settings.precision == "float32" else " or with --precision float32"
     return (
         f"{what} in epoch {len(history) + 1}: start another run with a lower --learning-rate than "
-        f"{settings.schedule.peak:g}{exact}{_kept(folder, history)}"
+        f"{settings.schedule.peak:g}{exact}{files.kept(history)}"
     )
 
 
-def _too_large(settings: Settings, folder: RunFolder, history: History) -> str:
+def _too_large(settings: Settings, history: History, files: _Files) -> str:
     return (
         f"too little memory for batches of {settings.batch_size:,} pictures in epoch {len(history) + 1}: start another "
-        f"run with --batch-size {max(1, settings.batch_size // 2)}{_kept(folder, history)}"
+        f"run with --batch-size {max(1, settings.batch_size // 2)}{files.kept(history)}"
     )
-
-
-def _kept(folder: RunFolder, history: History) -> str:
-    return f" --from {folder.path}, which has the weights of epoch {best(history)['epoch']:.0f}" if history else ""
 
 
 def _diagnosis(steps: int, loss: float) -> str:
