@@ -534,7 +534,7 @@ class TrainingParameters(Parameters):
     batch_size: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, le=notation.LARGEST_BATCH, description="Pictures per step."
     )
-    learning_rate: Annotated[Optional[float], chosen("F", "by preset and start")] = Field(
+    learning_rate: Annotated[Optional[float], chosen("F", "by preset, start and batch size")] = Field(
         None, gt=0, le=10, description="Peak learning rate of AdamW, after warm-up."
     )
     weight_decay: float = Field(0.01, ge=0, le=1, description="Weight decay of AdamW.")

@@ -8,6 +8,7 @@ import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
 
 import contextlib
 import errno
+import gc
 import json
 import os
 import shlex
@@ -59,7 +60,31 @@ def main(parameters: TrainingParameters) -> int:
 
 
 def trained(path: Path, parameters: TrainingParameters, place: Place) -> int:
-    """Train in the run folder `path`; returns the exit code."""
+    """Train in the run folder `path`; returns the exit code.
+
+    If memory runs out in the first epoch, start again with batches of half the size.
+    """
+    from model.training import recipe, run_folder
+    from model.training.trainer import TooLarge
+
+    while True:
+        try:
+            return attempted(path, parameters, place)
+        except TooLarge as error:
+            if error.epochs or error.batch_size == 1 or place.processes > 1:
+                raise
+            _, begun = run_folder.start_or_resume(TrainingParameters(resume=True, run=str(path)))
+            parameters = recipe.with_half_batches(begun, error.batch_size)
+            console.warn(
+                f"too little memory for batches of {error.batch_size:,} pictures: starting again with batches of "
+                f"{parameters.batch_size:,}"
+            )
+        # Networks have reference cycles, and hold the memory that the next one needs.
+        gc.collect()
+
+
+def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
+    """Train with batches of one size; returns the exit code. Raises TooLarge where memory runs out."""
     import dataset
     from model import processes
     from model.training import run_folder
@@ -306,7 +331,8 @@ def feeds(
 
     adaptation = Augmentation(strengthen, first_augmentation(len(rows))) if strength is None else None
     unreadable = {*corpus.unreadable, *held_out.unreadable}
-    validation = dataset.Batches(held_out, held_out_rows, encode, batch_size)
+    # Larger batches keep a GPU busier; without gradients, four times the pictures take no more memory.
+    validation = dataset.Batches(held_out, held_out_rows, encode, batch_size * (4 if devices.accelerators() else 1))
     return Feeds(training, validation, corpus.sizes[rows], len(unreadable), adaptation, training.close)
 
 

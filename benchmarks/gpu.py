@@ -8,6 +8,7 @@ in a process of its own, one after the other. The pictures are generated captcha
 Figures are in pictures/s unless the table names another unit. The CSV file has a row for each figure.
 
     card        a matrix product, and a copy to the device: the bounds of the machine
+    ctc         the forms of the CTC loss, with its gradient
     network     training steps on a batch in memory, for each preset and several batch sizes
     source      batches of augmented pictures, made by a thread and by worker processes, with no consumer
     training    training.py on a folder: the median epoch in its history, and how busy the card is
@@ -38,9 +39,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # Run as a script, the folder of this file is on the path, not the clone.
 sys.path.insert(0, str(ROOT))
 
-PARTS = ("card", "network", "source", "training", "learning", "reading")
+PARTS = ("card", "ctc", "network", "source", "training", "learning", "reading")
 #: Seconds that all parts may take together, and each of them. What one leaves over goes to those after it.
-LIMIT, SHARES = 480.0, {"card": 30, "network": 110, "source": 30, "training": 80, "learning": 180, "reading": 50}
+LIMIT, SHARES = 480.0, {
+    "card": 20, "ctc": 20, "network": 110, "source": 30, "training": 80, "learning": 180, "reading": 40,
+}  # fmt: skip
 PRESETS, BATCHES = ("lite", "small", "base"), (64, 1024, 4096)
 NETWORKS = {"lite": "vgg_conv"}
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -169,13 +172,17 @@ def described() -> str:
 
 
 def drawn(folder: Path, pictures: int) -> Iterator[Row]:
-    """Generate the folder of pictures that the other parts use."""
-    started = time.monotonic()
-    command = [sys.executable, "-m", "generate_captcha", "--out", str(folder / "train"), "--count", str(pictures)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    yield Row(
-        "generate", "python -m generate_captcha, all cores", pictures / (time.monotonic() - started), "pictures/s"
-    )
+    """Generate the folder of pictures that the other parts use, after a few with one worker."""
+    from console import cores
+
+    command = [sys.executable, "-m", "generate_captcha", "--out"]
+    few, what = max(1, pictures // 30), "python -m generate_captcha"
+    for out, count, workers in (("few", few, 1), ("train", pictures, cores())):
+        started = time.monotonic()
+        flags = [str(folder / out), "--count", str(count), "--workers", str(workers)]
+        subprocess.run([*command, *flags], cwd=ROOT, check=True, capture_output=True)
+        rate = count / (time.monotonic() - started)
+        yield Row("generate", f"{what}, {workers} worker{'s' * (workers > 1)}", rate, "pictures/s")
 
 
 def card(given: argparse.Namespace) -> Iterator[Row]:
@@ -192,6 +199,17 @@ def card(given: argparse.Namespace) -> Iterator[Row]:
     batch = np.zeros((64, 1 << 20), np.uint8)
     seconds = timed(lambda: keras.ops.convert_to_tensor(batch), given.seconds)
     yield Row("card", "copy of 64 MB to the device", batch.nbytes / seconds / 1e9, "GB/s")
+
+
+def ctc(given: argparse.Namespace) -> Iterator[Row]:
+    from benchmarks import ctc_loss
+    from model.network import import_keras
+
+    import_keras()
+    for batch in BATCHES[: 2 if accelerated() else 1]:
+        seconds = ctc_loss.measured(*ctc_loss.SHAPES["captchas"], batch, ctc_loss.ROUNDS)
+        for name, times in seconds.items():
+            yield Row("ctc", f"{name}, batches of {batch:,}", 1000 * statistics.median(times), "ms")
 
 
 def network(given: argparse.Namespace) -> Iterator[Row]:

@@ -172,7 +172,7 @@ def train(
             folder.log(remark)
     except Exception as error:  # Each backend has an exception of its own for it.
         if devices.ran_out_of_memory(error):
-            raise TooLarge(_too_large(settings, history, files), len(history)) from error
+            raise TooLarge(_too_large(settings, history, files), settings.batch_size, len(history)) from error
         if settings.place.processes > 1 and processes.is_lost(error):
             raise UserError(
                 f"another process no longer answers in epoch {len(history) + 1}: its own output has the reason; start "
@@ -192,11 +192,11 @@ def train(
 
 
 class TooLarge(UserError):
-    """Memory ran out after so many whole `epochs`."""
+    """Memory runs out with batches of `batch_size` pictures, after a number of whole `epochs`."""
 
-    def __init__(self, message: str, epochs: int) -> None:
+    def __init__(self, message: str, batch_size: int, epochs: int) -> None:
         super().__init__(message)
-        self.epochs = epochs
+        self.batch_size, self.epochs = batch_size, epochs
 
 
 class _Files:

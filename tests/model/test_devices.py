@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,23 +86,35 @@ def trains(sequence: str, head: str, rectify: str, policy: str) -> None:
         RuntimeError("CUDA out of memory. Tried to allocate 16.00 GiB"),
     ],
 )
-def test_where_memory_runs_out_half_the_batch_is_advised(
+def test_batches_that_are_too_large_for_the_memory_are_halved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     monkeypatch.chdir(tmp_path)
     drawn(Path("pictures"), 24)
+    epochs: list[int] = []
 
-    def fails(*arguments: object) -> None:
-        raise error
+    def train_epoch(*arguments: Any) -> tuple[float, int]:
+        """Batches of 8 fit into the memory of the first epoch, and none into that of the second."""
+        images, _ = next(arguments[1])
+        epochs.append(len(images))
+        if len(images) > 8 or epochs.count(8) == 2:
+            raise error
+        return 1.0, len(images)
 
-    monkeypatch.setattr(trainer._Run, "train_epoch", fails)
+    monkeypatch.setattr(trainer._Run, "train_epoch", train_epoch)
     monkeypatch.setattr(devices, "DRIVER_FILES", (tmp_path,))
-    assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == console.WRONG_USE
-    told = capsys.readouterr().err
-    sentence = "too little memory for batches of 16 pictures in epoch 1: start another run with --batch-size 8\n"
-    assert told.endswith(f"error: {sentence}")
+    arguments = ["--data", "pictures", "--run", "r", "--epochs", "2", *SMALL, "--batch-size", "32"]
+    assert run(*arguments) == console.WRONG_USE
+    assert epochs == [32, 16, 8, 8]
+    printed = capsys.readouterr().err
+    for size in (32, 16):
+        sentence = f"too little memory for batches of {size} pictures: starting again with batches of {size // 2}\n"
+        assert sentence in printed
+    sentence = "too little memory for batches of 8 pictures in epoch 2: start another run with --batch-size 4 --from r"
+    assert f"error: {sentence}, which has the weights of epoch 1\n" in printed
+    assert json.loads(Path("r/parameters.json").read_text())["batch_size"] == 8
     # The machine of this test has no GPU that TensorFlow sees.
-    assert "TensorFlow does not find the NVIDIA GPU of this machine and trains on the processor: pip install" in told
+    assert "TensorFlow does not find the NVIDIA GPU of this machine and trains on the processor: pip install" in printed
 
 
 def with_card(folder: Path) -> None:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 import parameter
+from model import devices
 from model.training import recipe
 from model.training.schedule import Schedule
 from parameter import TrainingParameters
@@ -74,6 +75,33 @@ def test_larger_corpora_take_fewer_epochs_and_more_steps(from_weights: bool) -> 
     seen = [size * times for size, times in zip(sizes, epochs, strict=True)]
     assert seen == sorted(seen)
     assert epochs[-1] >= 3
+
+
+@pytest.mark.parametrize("gpus", [0, 1, 4])
+@pytest.mark.parametrize("pictures", [1_000, 10_000, 100_000, 1_000_000])
+def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
+    monkeypatch: pytest.MonkeyPatch, pictures: int, gpus: int
+) -> None:
+    monkeypatch.setattr(devices, "accelerators", lambda: [None] * gpus)
+
+    def found(*flags: str) -> TrainingParameters:
+        given = parameter.from_command_line(TrainingParameters, ["--from", "random", *flags])
+        return recipe.completed(given, ["AB12"], aspect=2.0, hues=1.0, pictures=pictures)
+
+    size, rate = found().batch_size, found().learning_rate
+    assert size and rate
+    steps = pictures * recipe.epochs(pictures, False) / size
+    if gpus and pictures == 1_000_000:
+        assert size == 1024
+    if not gpus or pictures == 1_000:
+        assert (size, rate) == (32 if pictures == 1_000 else 64, 2e-3)
+    elif size > 64:
+        assert steps >= recipe.STEPS
+        assert rate == pytest.approx(2e-3 * (size / 64) ** 0.5, rel=0.03)
+    # A batch size that was asked for has the rate for it, and a rate that was asked for stays.
+    assert found("--batch-size", "256").learning_rate == pytest.approx(4e-3)
+    assert found("--batch-size", "256", "--learning-rate", "1e-3").learning_rate == 1e-3
+    assert (found("--devices", "3").batch_size or 0) % 3 == 0
 
 
 @pytest.mark.parametrize(
