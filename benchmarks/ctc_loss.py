@@ -117,13 +117,13 @@ def differentiated(loss: Loss, labels: np.ndarray, logits: np.ndarray) -> Callab
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        @tf.function(autograph=False)
-        def traced(logits: Any, labels: Any) -> Any:
+        def step(logits: Any, labels: Any) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(logits)
                 found = mean(logits, labels)
             return found, tape.gradient(found, logits)
 
+        traced = tf.function(step, autograph=False)
         return lambda: [array.numpy() for array in traced(*given)]
 
     def eager() -> Any:
