@@ -144,6 +144,8 @@ def smaller(parameters: parameter.Parameters) -> parameter.Parameters:
         any_width = (parameters.size or "").startswith("auto")
         update = {"epochs": 1, "preset": "small", "size": parameters.size if any_width else "96x32", "batch_size": 32}
         if parameters.data.startswith(parameter.GENERATED):
+            # The largest backbone is taken by the command that reads its own records.
+            update["network"] = str(parameters.network).replace("inception", "crnn")
             update["data"] = f"{parameters.data} --count {PICTURES} --workers 1"
         return parameters.model_copy(update=update)
     return parameters

@@ -159,6 +159,7 @@ def test_paths_in_lists_start_from_root(data: Path, capsys: pytest.CaptureFixtur
     assert "there are 30 pictures besides 10 to test" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("here")
 def test_flags_that_training_refuses_leave_the_folder_to_mended_ones(data: Path) -> None:
     assert run("--data", "pictures", "--run", "curve", "--training=--alphabet X") == console.WRONG_USE
     refused = (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8")

@@ -600,7 +600,7 @@ def test_the_real_commands_read_with_a_real_model_file(
     from model import model_file, network
 
     card = model_file.Card(
-        network="vgg_bilstm",
+        network="vgg_conv",
         preset="small",
         head="ctc",
         alphabet="AB",

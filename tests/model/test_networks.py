@@ -99,12 +99,12 @@ def two_rows(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[str
 
 
 def trained(described: Card, steps: int) -> tuple[Any, NDArray[np.uint8], list[str]]:
-    """A network after so many steps on 32 pictures, its statistics settled; the pictures and texts."""
+    """A network after so many steps on 16 pictures, its statistics settled; the pictures and texts."""
     keras = import_keras()
     keras.utils.set_random_seed(0)
     network, head = build(described), HEADS[described.head]
     drawn = two_rows if described.rows > 1 else wide if described.width == WIDE else striped
-    images, labels, texts = drawn(32)
+    images, labels, texts = drawn(16)
     given, targets = inputs(described, images, labels), head.targets(labels)
     optimizer = keras.optimizers.Adam(2e-3)
     # Otherwise TensorFlow traces the first step twice: once with the variables, and once without.
@@ -137,11 +137,12 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
         reader = Reader(str(tmp_path / "model.keras"), head=each)
         readings = list(reader.read(images))
         # Convolutions over columns do not see far enough to count stripes of one colour that are so wide.
-        fewest = 28 if sequence == "conv" else 30
+        fewest = 14 if sequence == "conv" else 15
         assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= fewest
         assert all(0 < reading.probability <= 1 for reading in readings)
 
-    reader = Reader(str(tmp_path / "model.keras"))
+    if head == "joint":
+        reader = Reader(str(tmp_path / "model.keras"))
     assert reader.card == described
     kept, opened = decoder_of(network, described).outputs(images), reader.outputs(images)
     for before, after in zip(parts(kept), parts(opened), strict=True):
@@ -221,7 +222,7 @@ def test_the_upper_row_is_read_first(head: str, tmp_path: Path) -> None:
     assert columns(network) == 2 * (columns(one) or 0)
     model_file.save(network, described, tmp_path / "model.keras")
     readings = list(Reader(str(tmp_path / "model.keras")).read(images))
-    assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= 30
+    assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= 15
     with pytest.raises(UserError, match="--rows 2 needs pictures of one width"):
         build(replace(described, width=None))
 
@@ -395,6 +396,8 @@ def test_a_network_trained_in_bfloat16_is_kept_in_float32(tmp_path: Path) -> Non
         np.testing.assert_array_equal(kept, built)
 
 
+# Graphs of such networks are traced in test_devices.py.
+@pytest.mark.usefixtures("eager")
 def test_attention_trains_in_bfloat16_and_reads_its_own_words() -> None:
     described = card("vgg", "bigru", "joint", "affine", "small")
     with precision("mixed_bfloat16"):
