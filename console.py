@@ -132,7 +132,7 @@ def run(
         code = command(parameter.from_command_line(parameters, argv, prog))
         sys.stdout.flush()
     except BaseException as error:
-        code = _told(error)
+        code = reported(error)
     finally:
         interrupts.end()
     try:
@@ -143,7 +143,7 @@ def run(
     sys.exit(code)
 
 
-def _told(error: BaseException) -> int:
+def reported(error: BaseException) -> int:
     """Report an error that is not the kit's fault and return the exit code. Raises all other errors again."""
     if isinstance(error, KeyboardInterrupt) or (interrupts.heard() and isinstance(error, Exception)):
         # Libraries that are interrupted while they are imported raise whatever they like.

@@ -288,10 +288,12 @@ def parts(text: str) -> list[int]:
 
 def member(text: str) -> tuple[str, tuple[int, int]]:
     """`node1:5000,0/4` -> ("node1:5000", (0, 4)): process 0 of 4; the first listens there. Raises ValueError."""
-    match = re.fullmatch(r"([^\s,]+:\d{1,5}),(\d{1,5})/(\d{1,5})", text, re.ASCII)
-    if not match or not int(match[2]) < int(match[3]):
+    match = re.fullmatch(r"([^\s,]+:(\d{1,5})),(\d{1,5})/(\d{1,5})", text, re.ASCII)
+    if not match or not int(match[3]) < int(match[4]):
         raise ValueError("give auto, or HOST:PORT,I/N such as node1:5000,0/4 for the first of 4 processes")
-    return match[1], (int(match[2]), int(match[3]))
+    if not 0 < int(match[2]) < 1 << 16:
+        raise ValueError("a port is a number from 1 to 65535")
+    return match[1], (int(match[3]), int(match[4]))
 
 
 def byte_count(text: str) -> int:

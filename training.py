@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import shlex
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -42,10 +43,24 @@ FEW_TO_VALIDATE = 10
 def main(parameters: TrainingParameters) -> int:
     """The whole story; returns the exit code."""
     from model import processes
+
+    if parameters.join is None:
+        return begun(parameters, processes.ALONE)
+    try:
+        place = processes.join(parameters.join)
+        return begun(parameters.model_copy(update={"join": None}), place)
+    except (KeyboardInterrupt, processes.Lost) as error:
+        code = console.reported(error)
+    # JAX would wait for the other processes at the end of the interpreter, and abort after a minute.
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def begun(parameters: TrainingParameters, place: Place) -> int:
+    """Start or resume a training, together with the other processes; returns the exit code."""
+    from model import processes
     from model.training import run_folder
 
-    place = processes.join(parameters.join)
-    parameters = parameters.model_copy(update={"join": None})
     path = Path()
     with processes.all_or_none(place):
         if not place.process:
@@ -73,14 +88,15 @@ def trained(path: Path, parameters: TrainingParameters, place: Place) -> int:
         except TooLarge as error:
             if error.epochs or error.batch_size == 1 or place.processes > 1:
                 raise
-            _, begun = run_folder.start_or_resume(TrainingParameters(resume=True, run=str(path)))
-            parameters = recipe.with_half_batches(begun, error.batch_size)
-            console.warn(
-                f"too little memory for batches of {error.batch_size:,} pictures: starting again with batches of "
-                f"{parameters.batch_size:,}"
-            )
-        # Networks have reference cycles, and hold the memory that the next one needs.
+            size = error.batch_size
+        # The exception is gone, and with it all that it held. Networks have reference cycles, too.
         gc.collect()
+        _, kept = run_folder.start_or_resume(TrainingParameters(resume=True, run=str(path)))
+        parameters = recipe.with_half_batches(kept, size)
+        console.warn(
+            f"too little memory for batches of {size:,} pictures: starting again with batches of "
+            f"{parameters.batch_size:,}"
+        )
 
 
 def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
@@ -91,9 +107,9 @@ def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
     from model.training.trainer import train
 
     folder = run_folder.RunFolder(path)
-    resume = f"python training.py --resume --run {shlex.quote(str(path))}"
+    resume = how_to_resume(path, place)
     if parameters.resume:
-        interrupts.continue_by(f"continue with: {resume}")
+        interrupts.continue_by(resume)
     with processes.all_or_none(place):
         parameters, net, card, found, settings, finished, start = prepared(parameters, folder, place)
     training, validation = found.training, found.validation
@@ -103,7 +119,7 @@ def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
     with processes.all_or_none(place):
         split = {"training": training.labelled, "validation": validation.labelled}
         folder.begin(parameters.to_json(), split | contents, new=not parameters.resume)
-    interrupts.continue_by(f"continue with: {resume}")
+    interrupts.continue_by(resume)
     on = f"{settings.devices} devices, " if settings.devices > 1 else ""
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
@@ -125,13 +141,22 @@ def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise UserError(
-                f"no space left to write {error.filename or path}: free some space, then continue with: {resume}"
+                f"no space left to write {error.filename or path}: free some space, then {resume}"
             ) from error
         raise
     finally:
         found.close()
     folder.log(f"next: python prediction.py FOLDER --model {shlex.quote(str(path))}")
     return console.SOME_UNREADABLE if found.unreadable else console.ALL_DONE
+
+
+def how_to_resume(path: Path, place: Place) -> str:
+    """What to do to continue the run in `path`, as the end of a sentence."""
+    run = f"--resume --run {shlex.quote(str(path))}"
+    if place.processes == 1:
+        return f"continue with: python training.py {run}"
+    # The run folder of another process is a temporary one.
+    return f"start all processes again, the first one with {'--resume' if place.process else run}"
 
 
 class Prepared(NamedTuple):
@@ -183,7 +208,7 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
     card = recipe.card(parameters)
     if idle := devices.unused_gpu():
         console.warn(idle)
-    network.import_keras().utils.set_random_seed(parameters.seed)
+    network.set_random_seed(parameters.seed)
     with network.precision(parameters.precision or "float32"):
         net = network.build(card)
     too_long = recipe.too_long(card, network.columns(net))

@@ -70,12 +70,12 @@ def shared_by(asked: int | None, batch_size: int) -> int:
         return 1
     import jax
 
-    found = jax.device_count()
+    found, of = jax.device_count(), f"--devices {asked}"
     if jax.process_count() > 1:
         # A process without a part of the batch would not take part in the step, for which the others wait.
         if asked not in (None, found):
             raise UserError(f"--devices {asked}: the processes have {found}, and all of these train: leave it out")
-        asked = found
+        asked, of = found, f"the {found} devices of all processes"
     if asked is None:
         most = len(accelerators()) or 1
         return max(number for number in range(1, most + 1) if batch_size % number == 0)
@@ -85,7 +85,7 @@ def shared_by(asked: int | None, batch_size: int) -> int:
     if batch_size % asked:
         below = batch_size // asked * asked
         sizes = f"{below} or {below + asked}" if below else f"{asked}"
-        raise UserError(f"--batch-size {batch_size} is not a multiple of --devices {asked}: give --batch-size {sizes}")
+        raise UserError(f"--batch-size {batch_size} is not a multiple of {of}: give --batch-size {sizes}")
     return asked
 
 

@@ -43,21 +43,28 @@ def import_keras() -> Any:
             raise UserError(
                 f"KERAS_BACKEND is {chosen}, which is not installed: unset it, or use {' or '.join(present)}"
             )
-    with _quiet():
+    with _quiet("keras"):
         import keras
     return keras
 
 
+def set_random_seed(seed: int) -> None:
+    """Seed Python, NumPy and Keras. Keras imports TensorFlow for it where that is installed, on any backend."""
+    keras = import_keras()
+    with _quiet("tensorflow"):
+        keras.utils.set_random_seed(seed)
+
+
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what TensorFlow's C++ code writes to stderr while it is loaded; users look for warnings there.
+def _quiet(package: str) -> Iterator[None]:
+    """Without what TensorFlow's C++ code writes to stderr while `package` is loaded; users look for warnings there.
 
     Its own switch for that comes too late for the first lines. Errors are exceptions and stay.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Among its Python warnings are hints to programmers about every new shape of batch.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    if "keras" in sys.modules:
+    if package in sys.modules:
         yield
         return
     sys.stderr.flush()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -15,11 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import notation
-from console import UserError
+from console import UserError, warn
 from model.network import import_keras
 
 #: Seconds to wait for the other processes at the start, and until a process that no longer answers counts as lost.
 JOINING, LOST = 300, 60
+#: Seconds of waiting after which the user is told.
+SILENT = 10
 
 
 class Place(NamedTuple):
@@ -33,29 +37,37 @@ class Place(NamedTuple):
 ALONE = Place(0, 1)
 
 
-def join(how: str | None) -> Place:
+class Lost(UserError):
+    """Another process does not answer, and will not: this one cannot end together with it."""
+
+
+def join(how: str) -> Place:
     """Connect to the other processes and return the place of this one.
 
     `how` is `HOST:PORT,I/N` for process I of N, of which process 0 listens at HOST:PORT, or `auto` under SLURM, Open
-    MPI and Kubernetes. With None, this process trains on its own.
+    MPI and Kubernetes.
 
     Raises UserError if the backend is not JAX, if the processes do not find each other, and if some have more devices.
     """
-    if how is None:
-        return ALONE
     if import_keras().backend.backend() != "jax":
         raise UserError(f"--join {how}: only JAX trains in several processes: set KERAS_BACKEND=jax")
     import jax
 
-    given: dict[str, Any] = {"initialization_timeout": JOINING, "heartbeat_timeout_seconds": LOST}
+    # JAX ends a process without a sentence after its own time limit.
+    given: dict[str, Any] = {"initialization_timeout": 2 * JOINING, "heartbeat_timeout_seconds": LOST}
     given |= {"shutdown_timeout_seconds": LOST}
     if how != "auto":
         address, place = notation.member(how)
         given |= {"coordinator_address": address, "process_id": place[0], "num_processes": place[1]}
-    try:
-        jax.distributed.initialize(**given)
-    except Exception as error:  # JAX raises ValueError, RuntimeError or an exception of XLA.
+    if error := _initialized(how, given):
         reason = str(error).partition("\n")[0]
+        if how == "auto" and isinstance(error, ValueError):
+            raise UserError(
+                f"--join auto: JAX finds no SLURM, Open MPI or Kubernetes ({reason.rstrip('.')}): start the processes "
+                "with one of them, or give each --join HOST:PORT,I/N"
+            ) from error
+        if "RPC server" in reason:
+            raise UserError(f"--join {how}: its port is in use on this machine: give all of them another") from error
         raise UserError(f"--join {how}: the processes do not find each other ({reason}): start all of them") from error
     found = Counter(device.process_index for device in jax.devices())
     counts = [found[process] for process in range(jax.process_count())]
@@ -64,6 +76,37 @@ def join(how: str | None) -> Place:
             f"--join {how}: the processes have {', '.join(map(str, counts))} devices: give all of them the same number"
         )
     return Place(jax.process_index(), jax.process_count())
+
+
+def _initialized(how: str, given: dict[str, Any]) -> Exception | None:
+    """Connect JAX to the other processes; returns what it raised. Raises Lost if they do not come in time.
+
+    JAX waits in C++, where Ctrl-C is not heard, so a thread calls it.
+    """
+    import jax
+
+    raised: list[Exception] = []
+
+    def initialize() -> None:
+        try:
+            jax.distributed.initialize(**given)
+        except Exception as error:  # JAX raises ValueError, RuntimeError or an exception of XLA.
+            raised.append(error)
+
+    thread = threading.Thread(target=initialize, daemon=True)
+    thread.start()
+    thread.join(min(SILENT, JOINING))
+    if thread.is_alive():
+        warn(f"--join {how}: waiting for the other processes, {JOINING} seconds at most")
+        thread.join(max(0, JOINING - SILENT))
+    if thread.is_alive():
+        raise Lost(
+            f"--join {how}: the processes did not find each other within {JOINING} seconds: start all of them, with "
+            "the address of the first one"
+        )
+    # JAX has put a handler of its own, which ends nothing, in place of Python's.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    return raised[0] if raised else None
 
 
 def agreed(value: Any, place: Place) -> Any:

@@ -174,9 +174,10 @@ def train(
         if devices.ran_out_of_memory(error):
             raise TooLarge(_too_large(settings, history, files), settings.batch_size, len(history)) from error
         if settings.place.processes > 1 and processes.is_lost(error):
-            raise UserError(
+            where = "" if settings.place.process else f" --run {folder.path}"
+            raise processes.Lost(
                 f"another process no longer answers in epoch {len(history) + 1}: its own output has the reason; start "
-                f"all again, the first one with --resume --run {folder.path}"
+                f"all again, the first one with --resume{where}"
             ) from error
         raise
     finally:

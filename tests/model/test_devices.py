@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ import console
 from model import devices
 from model.heads import HEADS
 from model.network import build, import_keras, precision
-from model.training import trainer
+from model.training import run_folder, trainer
 from model.training.schedule import Schedule
 from model.training.trainer import Settings
+from parameter import TrainingParameters
 from tests.model.test_networks import card, wide
 from tests.model.test_steps import UNOPTIMISED
 from tests.test_training import SMALL, drawn, run
@@ -92,16 +94,27 @@ def test_batches_that_are_too_large_for_the_memory_are_halved(
     monkeypatch.chdir(tmp_path)
     drawn(Path("pictures"), 24)
     epochs: list[int] = []
+    failed: list[weakref.ref[Any]] = []
 
     def train_epoch(*arguments: Any) -> tuple[float, int]:
         """Batches of 8 fit into the memory of the first epoch, and none into that of the second."""
+        failed.append(weakref.ref(arguments[0]))
         images, _ = next(arguments[1])
         epochs.append(len(images))
         if len(images) > 8 or epochs.count(8) == 2:
-            raise error
+            # A new one: an exception holds the frames that it was raised in.
+            raise type(error)(*error.args)
         return 1.0, len(images)
 
+    def again(parameters: TrainingParameters) -> Any:
+        """What takes memory between two attempts finds that of the first one free."""
+        assert all(attempt() is None for attempt in failed)
+        return start_or_resume(parameters)
+
+    start_or_resume = run_folder.start_or_resume
+
     monkeypatch.setattr(trainer._Run, "train_epoch", train_epoch)
+    monkeypatch.setattr(run_folder, "start_or_resume", again)
     monkeypatch.setattr(devices, "DRIVER_FILES", (tmp_path,))
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "2", *SMALL, "--batch-size", "32"]
     assert run(*arguments) == console.WRONG_USE

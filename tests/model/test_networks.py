@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pkgutil
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -21,7 +23,7 @@ from model import model_file
 from model.constraints import Constraint
 from model.heads import HEADS, Decoder
 from model.model_file import Card
-from model.network import build, columns, import_keras, jit_compile, precision
+from model.network import build, columns, import_keras, jit_compile, precision, set_random_seed
 from model.reader import Reader
 from model.rectifiers import RECTIFIERS
 from model.runtimes import of_keras
@@ -408,3 +410,17 @@ def test_attention_trains_in_bfloat16_and_reads_its_own_words() -> None:
     for _ in range(3):
         loss = network.train_on_batch([images, labels], head.targets(labels))
     assert np.isfinite(loss).all()
+
+
+def test_tensorflow_says_nothing_when_it_is_loaded_for_a_seed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On other backends, keras.utils.set_random_seed imports it; its C++ code writes to the file descriptor."""
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    seeds: list[int] = []
+    monkeypatch.setattr(
+        import_keras().utils, "set_random_seed", lambda seed: seeds.append(seed + 0 * os.write(2, b"I"))
+    )
+    set_random_seed(3)
+    assert seeds == [3]
+    assert capfd.readouterr().err == ""

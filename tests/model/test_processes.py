@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
 import console
 import training
+from model import processes
+from model.network import import_keras
+from model.processes import ALONE, Place
 from parameter import TrainingParameters
 from tests.model.test_steps import BATCH, EMA, UNOPTIMISED, array, batches, network, state
 from tests.processes import finished, free_port, started
@@ -27,11 +34,9 @@ def environment() -> dict[str, str]:
 
 def train(join: str | None, file: str) -> None:
     """Twenty steps; the first process writes all variables to `file`."""
-    from model import processes
-    from model.network import import_keras
     from model.training import steps
 
-    place = processes.join(join)
+    place = processes.join(join) if join else ALONE
     trained = network("float32", True)
     average = [import_keras().Variable(variable, trainable=False) for variable in trained.trainable_variables]
     taken = steps.steps_of(trained, trained.loss, average, EMA, place.processes)
@@ -88,6 +93,7 @@ def test_if_one_process_cannot_begin_none_does(tmp_path: Path) -> None:
     [
         ("node1", "--join node1: give auto, or HOST:PORT,I/N such as node1:5000,0/4 for the first of 4 processes"),
         ("node1:5000,4/4", "--join node1:5000,4/4: give auto"),
+        ("node1:65536,0/2", "--join node1:65536,0/2: a port is a number from 1 to 65535"),
         ("node1:5000,0/2", "--join node1:5000,0/2: only JAX trains in several processes: set KERAS_BACKEND=jax"),
     ],
 )
@@ -100,3 +106,112 @@ def test_how_to_join_is_checked(
     assert stop.value.code == console.WRONG_USE
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def joining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A call of training.py with --join in this process; the exit code. It ends as if the backend were JAX."""
+    pytest.importorskip("jax")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(import_keras().backend, "backend", lambda: "jax")
+
+    def leave(code: int) -> NoReturn:
+        raise SystemExit(code)
+
+    monkeypatch.setattr("training.os._exit", leave)
+
+    def call(join: str) -> Any:
+        with pytest.raises(SystemExit) as stop:
+            console.run(training.main, TrainingParameters, ["--join", join])
+        return stop.value.code
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("join", "raised", "sentence"),
+    [
+        (
+            "auto",
+            ValueError("coordinator_address should be defined."),
+            "JAX finds no SLURM, Open MPI or Kubernetes (coordinator_address should be defined): start the processes "
+            "with one of them, or give each --join HOST:PORT,I/N",
+        ),
+        (
+            "node1:5000,0/2",
+            RuntimeError("UNKNOWN: Failed to start RPC server"),
+            "its port is in use on this machine: give all of them another",
+        ),
+    ],
+)
+def test_why_processes_cannot_join_is_said(
+    joining: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    join: str,
+    raised: Exception,
+    sentence: str,
+) -> None:
+    import jax
+
+    def initialize(**given: Any) -> NoReturn:
+        raise raised
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    assert joining(join) == console.WRONG_USE
+    assert capsys.readouterr().err == f"error: --join {join}: {sentence}\n"
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_process_that_waits_for_others_ends_in_one_sentence(
+    joining: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], interrupted: bool
+) -> None:
+    """JAX waits where neither Ctrl-C nor a time limit ends it."""
+    import jax
+
+    ended = threading.Event()
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **given: ended.wait())
+    monkeypatch.setattr(processes, "SILENT", 0.0)
+    monkeypatch.setattr(processes, "JOINING", 20 if interrupted else 0.1)
+    if interrupted:
+        threading.Timer(0.5, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
+    try:
+        code = joining("node1:5000,1/2")
+    finally:
+        ended.set()
+    waiting, last = capsys.readouterr().err.splitlines()
+    assert "--join node1:5000,1/2: waiting for the other processes" in waiting
+    if interrupted:
+        assert (code, last.partition(":")[0]) == (console.INTERRUPTED, "interrupted")
+    else:
+        assert code == console.WRONG_USE
+        assert last.startswith("error: --join node1:5000,1/2: the processes did not find each other within 0.1 seconds")
+
+
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        (ALONE, "continue with: python training.py --resume --run r"),
+        (Place(0, 2), "start all processes again, the first one with --resume --run r"),
+        (Place(1, 2), "start all processes again, the first one with --resume"),
+    ],
+)
+def test_every_process_says_how_to_resume(place: Place, remedy: str) -> None:
+    assert training.how_to_resume(Path("r"), place) == remedy
+
+
+def test_sigterm_is_heard_after_joining(monkeypatch: pytest.MonkeyPatch, joining: Any) -> None:
+    """JAX sets a handler for it in C++, which Python does not know of."""
+    import jax
+
+    heard: list[int] = []
+    monkeypatch.setattr(
+        jax.distributed, "initialize", lambda **given: ctypes.CDLL(None).signal(signal.SIGTERM, signal.SIG_IGN)
+    )
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        assert processes.join("auto") == ALONE
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
