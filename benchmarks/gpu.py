@@ -11,7 +11,7 @@ Figures are in pictures/s unless the table names another unit. The CSV file has 
     ctc         the forms of the CTC loss, with its gradient
     network     training steps on a batch in memory, for each preset and several batch sizes
     source      batches of augmented pictures, made by a thread and by worker processes, with no consumer
-    training    training.py on a folder: the median epoch in its history, and how busy the card is
+    training    training.py on a folder: the median epoch in its log, and how busy the card is
     learning    training.py from random weights until 99 % of the validation pictures are read, in seconds
     reading     prediction.py on a folder, with the .keras and the .onnx file
 """
@@ -24,6 +24,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -50,6 +51,10 @@ ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 WIDTH, HEIGHT = 128, 64
 #: The exact match at which `learning` stops.
 GOAL = 0.99
+#: How the process of a part marks what it tells the user, among what libraries write to stderr.
+NOTE = "note: "
+#: What training.py says after an epoch. history.csv has it later, when a training writes its files.
+EPOCH = re.compile(r"epoch \d+/\d+ .*exact match ([\d.]+)%.* ([\d,]+) pictures/s")
 
 
 class Row(NamedTuple):
@@ -118,6 +123,9 @@ def run_part(part: str, folder: Path, seconds: float, given: argparse.Namespace)
         process.wait()
         timer.cancel()
         reader.join(5)
+        for line in errors:
+            if line.startswith(NOTE):
+                print(line.removeprefix(NOTE), end="", file=sys.stderr, flush=True)
         if process.returncode:
             why = "its time was over" if process.returncode < 0 else (errors or ["no message"])[-1].strip()
             print(f"{part} ended early: {why}", file=sys.stderr, flush=True)
@@ -278,7 +286,8 @@ def source(given: argparse.Namespace) -> Iterator[Row]:
         stream.close()
         rate = count / (time.monotonic() - started)
         batches.close()
-        yield Row("source", f"augmented by {f'{workers} processes' if workers else 'a thread'}", rate, "pictures/s")
+        who = f"{workers} process{'es' * (workers > 1)}" if workers else "a thread"
+        yield Row("source", f"augmented by {who}", rate, "pictures/s")
 
 
 def training(given: argparse.Namespace) -> Iterator[Row]:
@@ -295,12 +304,12 @@ def training(given: argparse.Namespace) -> Iterator[Row]:
         except subprocess.TimeoutExpired:
             process.terminate()
         errors = process.communicate()[1]
-        rows = history(run)
+        rows = epochs(run)
         if not rows:
-            print(f"{preset}: no epoch in {seconds:.0f} s: {errors.strip()[-300:]}", file=sys.stderr)
+            note(f"training, {preset}: no epoch in {seconds:.0f} s ({last(errors)})")
             continue
         # The first epoch compiles.
-        rates = [row["pictures_per_second"] for row in rows[1:] or rows]
+        rates = [epoch.pictures_per_second for epoch in rows[1:] or rows]
         yield Row(
             "training", f"training.py, {preset}, epoch of {given.pictures:,}", statistics.median(rates), "pictures/s"
         )
@@ -313,14 +322,18 @@ def learning(given: argparse.Namespace) -> Iterator[Row]:
     reached = 0.0
     while process.poll() is None and time.time() < given.due and not reached:
         time.sleep(0.5)
-        if any(row["exact_match"] >= GOAL for row in history(run)):
+        if any(epoch.exact_match >= GOAL for epoch in epochs(run)):
             reached = time.monotonic() - started
+    seconds = time.monotonic() - started
     process.terminate()
-    process.communicate()
-    best = max((row["exact_match"] for row in history(run)), default=0.0)
+    errors, rows = process.communicate()[1], epochs(run)
+    if not rows:
+        note(f"learning: no epoch in {seconds:.0f} s ({last(errors)})")
+        return
     if reached:
         yield Row("learning", f"{GOAL:.0%} of validation pictures, small, random weights", reached, "s")
-    yield Row("learning", f"best exact match after {time.monotonic() - started:.0f} s", 100 * best, "%")
+    best = max(epoch.exact_match for epoch in rows)
+    yield Row("learning", f"best exact match in {len(rows)} epochs, {seconds:.0f} s", 100 * best, "%")
 
 
 def reading(given: argparse.Namespace) -> Iterator[Row]:
@@ -332,7 +345,7 @@ def reading(given: argparse.Namespace) -> Iterator[Row]:
         started = time.monotonic()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
-            print(f"{model.name}: {done.stderr.strip()[-300:]}", file=sys.stderr)
+            note(f"{model.name}: {last(done.stderr)}")
             continue
         seconds = time.monotonic() - started
         yield Row("reading", f"prediction.py, captcha_lite.{form}", given.pictures / seconds, "pictures/s")
@@ -343,12 +356,28 @@ def train(data: Path, run: Path, flags: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def history(run: Path) -> list[dict[str, float]]:
+def note(message: str) -> None:
+    """Tell the user something that is not a figure; for the process of a part."""
+    print(f"{NOTE}{message}", file=sys.stderr, flush=True)
+
+
+def last(errors: str) -> str:
+    return (errors.splitlines() or ["no message"])[-1]
+
+
+class Epoch(NamedTuple):
+    """The validation and speed of an epoch."""
+
+    exact_match: float
+    pictures_per_second: float
+
+
+def epochs(run: Path) -> list[Epoch]:
     try:
-        with (run / "history.csv").open(newline="") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        log = (run / "log.txt").read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
+    return [Epoch(float(exact) / 100, float(rate.replace(",", ""))) for exact, rate in EPOCH.findall(log)]
 
 
 def accelerated() -> bool:
