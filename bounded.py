@@ -17,6 +17,8 @@ from typing import Any
 
 #: Bytes of a JSON file, unless the caller knows how large it may be.
 LARGEST = 16 * 1024**2
+#: Bytes that are read at a time.
+PART = 1024**2
 #: Lists and objects within one another. The kit writes three levels at most.
 DEEPEST = 20
 
@@ -80,8 +82,11 @@ def read_text(path: Path | str, largest: int) -> str:
         # Most files say how large they are before they are read.
         if os.fstat(file.fileno()).st_size > largest:
             raise ValueError(f"it is larger than {largest:,} bytes")
+        # Not at once: Python takes the memory for as many bytes as it is asked for.
+        data = bytearray()
         try:
-            data = file.read(largest + 1)
+            while len(data) <= largest and (part := file.read(min(PART, largest + 1 - len(data)))):
+                data += part
         except OSError as error:
             # Files of the system, such as /proc/self/mem, open and cannot be read.
             raise ValueError(f"it cannot be read: {error.strerror}") from None

@@ -51,6 +51,11 @@ def main(parameters: TrainingParameters) -> int:
         return begun(parameters.model_copy(update={"join": None}), place)
     except (KeyboardInterrupt, processes.Lost) as error:
         code = console.reported(error)
+    except Exception as error:
+        if not processes.is_lost(error):
+            raise
+        sentence = "another process ended before the training began: its own output has the reason; start all again"
+        code = console.reported(processes.Lost(sentence))
     # JAX would wait for the other processes at the end of the interpreter, and abort after a minute.
     sys.stdout.flush()
     os._exit(code)
@@ -115,7 +120,9 @@ def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
     training, validation = found.training, found.validation
     contents = {"contents": [training.contents, validation.contents], "alphabet": card.alphabet}
     if not processes.same(contents, place):
-        raise UserError(f"{parameters.data} and --validation are not the same for all processes: give them the same")
+        raise UserError(
+            f"the pictures of {parameters.data} and --validation are not the same for all processes: copy them again"
+        )
     with processes.all_or_none(place):
         split = {"training": training.labelled, "validation": validation.labelled}
         folder.begin(parameters.to_json(), split | contents, new=not parameters.resume)

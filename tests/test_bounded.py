@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,22 @@ def test_a_text_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     # So much that reading it would end in a MemoryError.
     with pytest.raises(ValueError, match="larger than 1,099,511,627,776 bytes"):
         bounded.read_text(tmp_path / "text.txt", 1 << 40)
+
+
+def test_a_file_takes_the_memory_of_its_own_size(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("small")
+    tracemalloc.start()
+    try:
+        assert bounded.read_text(tmp_path / "text.txt", 1 << 28) == "small"
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 22
+
+
+def test_a_file_of_several_parts_is_read_to_its_bound(tmp_path: Path) -> None:
+    text = "0123456789" * (bounded.PART // 4)
+    (tmp_path / "text.txt").write_text(text)
+    assert bounded.read_text(tmp_path / "text.txt", len(text)) == text
+    with pytest.raises(ValueError, match="it is larger than"):
+        bounded.read_text(tmp_path / "text.txt", len(text) - 1)

@@ -215,3 +215,16 @@ def test_sigterm_is_heard_after_joining(monkeypatch: pytest.MonkeyPatch, joining
     finally:
         signal.signal(signal.SIGTERM, before)
     assert heard == [signal.SIGTERM]
+
+
+def test_a_process_that_others_leave_before_the_training_says_so(
+    joining: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import jax
+
+    def left(how: str) -> NoReturn:
+        raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: Connection closed by peer")
+
+    monkeypatch.setattr(processes, "join", left)
+    assert joining("node1:5000,0/2") == console.WRONG_USE
+    assert capsys.readouterr().err.startswith("error: another process ended before the training began: its own output")
