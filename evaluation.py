@@ -6,7 +6,7 @@ python evaluation.py DB/test --model runs/mine --follow
 
 from __future__ import annotations
 
-import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 
@@ -16,14 +16,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import console
-from console import UserError, atomic, warn
+from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
+from cli.files import atomic
+from cli.messages import print_line, warn
+from crnn_reader.errors import UserError
 from parameter import EvaluationParameters
 
 if TYPE_CHECKING:
+    from crnn_reader.image import ImageOptions
     from dataset import Sample
     from model.scores import Scores
-    from picture import Options
 
 #: Pictures on each contact sheet of the report.
 SHOWN = 36
@@ -71,7 +73,7 @@ def main(parameters: EvaluationParameters) -> int:
                 for epoch, file in following.models(parameters.model):
                     scores, facts, options = scored(parameters, labelled, str(file), first=not facts)
                     facts |= {"model": parameters.model, "epoch": epoch}
-                    console.say(f"epoch {epoch}: {scores}")
+                    print_line(f"epoch {epoch}: {scores}")
                     board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
             except KeyboardInterrupt:
                 # Enough has been seen; what was found goes where it was asked for.
@@ -98,21 +100,20 @@ def main(parameters: EvaluationParameters) -> int:
         }
         warn(f"report: {report.write(Path(parameters.report), scores, record, sheets)}")
     if interrupted:
-        return console.INTERRUPTED
-    return console.SOME_UNREADABLE if scores.unreadable else console.ALL_DONE
+        return INTERRUPTED
+    return SOME_UNREADABLE if scores.unreadable else ALL_DONE
 
 
 def scored(
     parameters: EvaluationParameters, labelled: list[Sample], model: str, first: bool
-) -> tuple[Scores, dict[str, Any], Options]:
+) -> tuple[Scores, dict[str, Any], ImageOptions]:
     """The scores of a model file, other facts, and how pictures were decoded.
 
     The `first` of several tells what is wrong with the pictures.
     """
-    from model.alphabet import told_unknown
-    from model.constraints import Constraint
-    from model.reader import Reader
-    from model.scores import read_and_score
+    from crnn_reader.decoding.constraints import Constraint
+    from crnn_reader.reader import Reader
+    from model.scores import read_and_score, unknown_characters
 
     reader = Reader(
         model,
@@ -126,7 +127,7 @@ def scored(
     )
     if first:
         labels = [sample.label for sample in labelled]
-        if hopeless := told_unknown(labels, reader.card.alphabet, parameters.ignore_case):
+        if hopeless := unknown_characters(labels, reader.config.alphabet, parameters.ignore_case):
             warn(hopeless)
         forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
@@ -137,4 +138,4 @@ def scored(
 
 
 if __name__ == "__main__":
-    console.run(main, EvaluationParameters)
+    run_command(main, EvaluationParameters)

@@ -6,7 +6,7 @@ python export.py captcha --out captcha.onnx --int8 DB/test
 
 from __future__ import annotations
 
-import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 
@@ -14,8 +14,10 @@ import math
 import tempfile
 from pathlib import Path
 
-import console
-from console import UserError
+from cli.command import ALL_DONE, SOME_UNREADABLE, run_command
+from cli.files import atomic
+from cli.messages import print_line, warn
+from crnn_reader.errors import UserError
 from parameter import ExportParameters
 
 #: Labelled pictures that --int8 finds ranges with, at the most: every other one. The loss is measured on the rest.
@@ -26,44 +28,45 @@ SIGNIFICANT = 0.05
 
 def main(parameters: ExportParameters) -> int:
     """The whole story; returns the exit code."""
-    from model import export, model_file
+    from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model
+    from model import export
 
-    model, out = model_file.locate(parameters.model, model_file.TRAINED), Path(parameters.out)
+    model, out = locate_model(parameters.model, TRAINED_SUFFIXES), Path(parameters.out)
     if parameters.int8:
         return export_int8(model, out, parameters)
     comparison = export.export(model, parameters.form, out)
-    console.say(f"{out}: {comparison}")
-    return console.ALL_DONE
+    print_line(f"{out}: {comparison}")
+    return ALL_DONE
 
 
 def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
     """Export exactly and in integers, print what both read, and keep the second unless it reads worse."""
     import dataset
-    from model import export, model_file
-    from model.alphabet import told_unknown
-    from model.reader import Reader
-    from model.scores import read_labelled, score_read
+    from crnn_reader.model_files import read_config
+    from crnn_reader.reader import Reader
+    from model import export
+    from model.scores import read_labelled, score_read, unknown_characters
 
     path = parameters.int8 or ""
     labelled = [sample for sample in dataset.collect(path, parameters.label_pattern, parameters.root) if sample.label]
     if len(labelled) < 2:
         raise UserError(f"{path} has {len(labelled)} pictures with a label, --int8 needs two: see --label-pattern")
-    if hopeless := told_unknown([sample.label for sample in labelled], model_file.read_card(model).alphabet):
-        console.warn(hopeless)
+    if hopeless := unknown_characters([sample.label for sample in labelled], read_config(model).alphabet):
+        warn(hopeless)
     calibrating = labelled[: 2 * CALIBRATING : 2]
     others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / "exact.onnx"
-        console.say(f"float32: {export.export(model, 'onnx', exact)}")
+        print_line(f"float32: {export.export(model, 'onnx', exact)}")
         before = read_labelled(Reader(str(exact)), others)
         unreadable = len(others) - len(before)
-        console.say(f"float32: {score_read(before, unreadable)}, {exact.stat().st_size / 1e6:.1f} MB")
-    with console.atomic(out) as temporary:
+        print_line(f"float32: {score_read(before, unreadable)}, {exact.stat().st_size / 1e6:.1f} MB")
+    with atomic(out) as temporary:
         found = export.export_int8(model, temporary, [sample.path for sample in calibrating])
         # Which of them cannot be read has been said.
         after = read_labelled(Reader(str(temporary)), others, tell=False)
         size = temporary.stat().st_size / 1e6
-        console.say(f"int8: {score_read(after, unreadable)}, {size:.1f} MB, calibrated with {found:,} other pictures")
+        print_line(f"int8: {score_read(after, unreadable)}, {size:.1f} MB, calibrated with {found:,} other pictures")
         right = [[reading.text == sample.label for sample, reading in each] for each in (before, after)]
         lost = sum(was and not is_now for was, is_now in zip(*right, strict=True))
         won = sum(is_now and not was for was, is_now in zip(*right, strict=True))
@@ -77,14 +80,12 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
                     f"{out} is not written: {loss}: give --int8 more pictures like those that will be read, or "
                     "accept the loss with --accept-loss"
                 )
-            console.warn(f"{out} is written with a loss: {loss}")
+            warn(f"{out} is written with a loss: {loss}")
         elif not any(right[0]):
-            console.warn(
-                "float32 reads no picture right, so the loss cannot be measured: check the labels and the model"
-            )
-    console.say(f"{out}: int8, {size:.1f} MB")
+            warn("float32 reads no picture right, so the loss cannot be measured: check the labels and the model")
+    print_line(f"{out}: int8, {size:.1f} MB")
     all_read = found == len(calibrating) and not unreadable
-    return console.ALL_DONE if all_read else console.SOME_UNREADABLE
+    return ALL_DONE if all_read else SOME_UNREADABLE
 
 
 def by_chance(lost: int, won: int) -> float:
@@ -96,4 +97,4 @@ def by_chance(lost: int, won: int) -> float:
 
 
 if __name__ == "__main__":
-    console.run(main, ExportParameters)
+    run_command(main, ExportParameters)

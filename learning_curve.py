@@ -5,7 +5,7 @@ python learning_curve.py --data my_plates --training='--from plate'
 
 from __future__ import annotations
 
-import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
+from cli import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 
@@ -19,10 +19,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import bounded
-import console
 import notation
-from console import UserError, atomic, warn
+from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
+from cli.files import atomic
+from cli.messages import warn
+from crnn_reader import bounded
+from crnn_reader.errors import UserError
 from parameter import LearningCurveParameters
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def main(parameters: LearningCurveParameters) -> int:
     for number in parts:
         run = folder / f"{number:06}"
         code = trained(pictures[:number], run, parameters.training, alphabet)
-        if code not in (console.ALL_DONE, console.SOME_UNREADABLE):
+        if code not in (ALL_DONE, SOME_UNREADABLE):
             return code
         if not points:
             print("pictures\tright\tlow\thigh")
@@ -75,7 +77,7 @@ def main(parameters: LearningCurveParameters) -> int:
     if falling:
         warn(learning_curve.too_few_epochs(falling))
     warn(f"curve: {folder / 'curve.png'}")
-    return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
+    return SOME_UNREADABLE if unreadable else ALL_DONE
 
 
 def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Picture], test: list[Picture]) -> None:
@@ -138,9 +140,9 @@ def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> in
     except KeyboardInterrupt:
         # Ctrl-C in a terminal interrupts the training as well. A signal sent only to this process does not: pass it on.
         process.send_signal(signal.SIGINT)
-        if process.wait() == console.INTERRUPTED:
+        if process.wait() == INTERRUPTED:
             # The training has printed the sentence.
-            return console.INTERRUPTED
+            return INTERRUPTED
         raise
 
 
@@ -152,8 +154,8 @@ def write_list(pictures: list[Picture], path: Path) -> None:
 
 
 def tested(run: Path, test: list[Picture], number: int) -> Point:
+    from crnn_reader.reader import Reader
     from model.learning_curve import Point
-    from model.reader import Reader
     from model.scores import read_and_score
 
     scores, _ = read_and_score(Reader(str(run)), test)
@@ -172,4 +174,4 @@ def write(folder: Path, points: list[Point]) -> None:
 
 
 if __name__ == "__main__":
-    console.run(main, LearningCurveParameters)
+    run_command(main, LearningCurveParameters)

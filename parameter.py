@@ -24,13 +24,27 @@ from encodings import aliases
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, get_args
 
-import bounded
 import notation
-from console import WRONG_USE, UserError, warn
+from cli.command import WRONG_USE
+from cli.messages import warn
+from crnn_reader import bounded
+from crnn_reader.alphabet import parse_alphabet, write_alphabet
+from crnn_reader.errors import UserError
+from crnn_reader.parsing import (
+    MAX_BATCH_SIZE,
+    MAX_BEAM_WIDTH,
+    MAX_PIXELS,
+    MAX_PIXELS_SETTING,
+    MAX_ROWS,
+    MAX_TEXT_LENGTH,
+    MAX_TEXTS,
+    parse_frame,
+    parse_length,
+)
 
 try:
     import tyro
-    from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+    from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
     from tyro.conf import Positional, arg
 except ModuleNotFoundError as missing:
     # Every command comes by here first, and a new terminal, without the environment, is the likeliest mistake of all.
@@ -91,6 +105,10 @@ FileForm = Literal["onnx", "litert", "savedmodel"]
 FILE_FORMS: dict[FileForm, str] = {"onnx": ".onnx", "litert": ".tflite", "savedmodel": ""}
 
 
+#: The context in which values of a parameter file are validated.
+STORED = object()
+
+
 def _checked_size(text: str) -> str:
     return "x".join(map(str, notation.size(text)))
 
@@ -101,7 +119,7 @@ def picture_size(text: str) -> str:
 
 
 def _checked_length(text: str) -> str:
-    notation.length(text)
+    parse_length(text)
     return text
 
 
@@ -112,8 +130,18 @@ def _checked_member(text: str | None) -> str | None:
 
 
 def _checked_alphabet(text: str) -> str:
-    notation.alphabet(text)
+    parse_alphabet(text)
     return text
+
+
+def _stored_alphabet(text: str | None, info: ValidationInfo) -> str | None:
+    """The alphabet of a training, without names of files, which may change or be where a text of characters is meant.
+
+    What a parameter file holds never names one.
+    """
+    if text is None or info.context is STORED:
+        return text
+    return write_alphabet(parse_alphabet(text))
 
 
 def _checked_pattern(text: str) -> str:
@@ -180,12 +208,12 @@ Root = Annotated[
 ]
 MaxPixels = Annotated[
     int,
-    Field(ge=1, le=notation.MOST_PIXELS_ASKED, description="Do not decode pictures with more pixels."),
+    Field(ge=1, le=MAX_PIXELS_SETTING, description="Do not decode pictures with more pixels."),
     arg(metavar="N"),
 ]
 Frame = Annotated[
     str,
-    AfterValidator(notation.frame),
+    AfterValidator(parse_frame),
     Field(description="Which frame of an animation, or page of a TIFF, to read."),
     arg(metavar="first|last|N"),
 ]
@@ -256,17 +284,30 @@ class Parameters(BaseModel):
             more = "" if reason.startswith("give ") else "; see --help"
             raise UserError(f"{_flag(name)} {first['input']}: {reason}{more}") from error
 
+    @classmethod
+    def parse(cls, argv: list[str] | None = None, prog: str | None = None) -> Self:
+        """The parameters that the flags ask for, by default those of this process."""
+        return from_command_line(cls, argv, prog)
+
     def to_json(self) -> str:
         """The parameters as a JSON object, readable and diffable."""
         return json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
+    def from_values(cls, values: dict[str, Any]) -> Self:
+        """The parameters that :meth:`to_json` wrote, by name. Raises UserError when they do not fit this kit."""
+        return cls.model_validate(values, context=STORED)
+
+    @classmethod
     def from_json(cls, path: Path) -> Self:
         """Read what :meth:`to_json` wrote. Raises UserError when it does not fit this kit."""
         try:
-            return cls(**bounded.read_json(path))
-        except (ValueError, TypeError, UserError) as error:
-            reason = "it holds no parameters by name" if isinstance(error, TypeError) else str(error)
+            values = bounded.read_json(path)
+            if not isinstance(values, dict):
+                raise ValueError("it holds no parameters by name")
+            return cls.from_values(values)
+        except (ValueError, UserError) as error:
+            reason = str(error)
             reason = reason if len(reason) <= 200 else f"{reason[:120]} … {reason[-60:]}"
             raise UserError(
                 f"{path} is not a parameter file of this kit ({reason.removesuffix('; see --help')}): correct it, or "
@@ -339,7 +380,7 @@ class GenerateParameters(Parameters):
                 enough = "autox20" if width is None else "80x20"
                 raise UserError(f"--size {self.size}: too small for a plate to be readable; give {enough} or more")
             return self
-        (width, height), (_, longest) = notation.picture_size(self.size), notation.length(self.length)
+        (width, height), (_, longest) = notation.picture_size(self.size), parse_length(self.length)
         needed = max(16, 6 * longest), 12
         if (width is not None and width < needed[0]) or height < needed[1]:
             enough = f"{'auto' if width is None else needed[0]}x{needed[1]}"
@@ -418,7 +459,7 @@ class DatasetParameters(Parameters):
     plot: Annotated[Optional[str], arg(metavar="F")] = Field(
         None, description="Also draw 96 pictures with their labels, such as sheet.png."
     )
-    max_pixels: MaxPixels = notation.MOST_PIXELS
+    max_pixels: MaxPixels = MAX_PIXELS
 
 
 class ConvertParameters(Parameters):
@@ -440,7 +481,7 @@ class ConvertParameters(Parameters):
     ] = Field(None, description="Characters in the order of their numbers, or a dictionary file (tfrecord, fsns).")
     label_pattern: LabelPattern = None
     root: Root = None
-    max_pixels: MaxPixels = notation.MOST_PIXELS
+    max_pixels: MaxPixels = MAX_PIXELS
 
     @model_validator(mode="after")
     def _only_records_have_these(self) -> Self:
@@ -484,9 +525,9 @@ class TrainingParameters(Parameters):
     )
     label_pattern: LabelPattern = None
     root: Root = None
-    alphabet: Annotated[Optional[str], chosen("CHARS|FILE", "those of the labels and of --from")] = Field(
-        None, description="Characters that the network can read."
-    )
+    alphabet: Annotated[
+        Optional[str], AfterValidator(_stored_alphabet), chosen("CHARS|FILE", "those of the labels and of --from")
+    ] = Field(None, description="Characters that the network can read.")
     network: NetworkName = Field("vgg_bilstm", description="Backbone and sequence (vgg_conv with --preset lite).")
     preset: Literal["lite", "small", "base"] = Field(
         "small", description="small for a CPU; lite with a quarter of the computation (only vgg); base as published."
@@ -501,7 +542,7 @@ class TrainingParameters(Parameters):
     rows: int = Field(
         1,
         ge=1,
-        le=notation.MOST_ROWS,
+        le=MAX_ROWS,
         description="Maximum number of rows of text in a picture, read one after the other.",
     )
     size: Annotated[
@@ -514,7 +555,7 @@ class TrainingParameters(Parameters):
     cell: Literal["gru", "lstm"] = Field("gru", description="Recurrent cell of the attention head.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Label smoothing of the attention head.")
     longest: Annotated[Optional[int], chosen("N", "twice the longest label")] = Field(
-        None, ge=1, le=notation.LONGEST, description="Maximum number of characters that the attention head writes."
+        None, ge=1, le=MAX_TEXT_LENGTH, description="Maximum number of characters that the attention head writes."
     )
     fit: Literal["stretch", "pad"] = Field(
         "stretch", description="How to fit a picture to this size; pad keeps its aspect."
@@ -527,12 +568,12 @@ class TrainingParameters(Parameters):
         ),
     ] = Field(None, description="Colour of the network's input.")
     frame: Frame = "first"
-    max_pixels: MaxPixels = notation.MOST_PIXELS
+    max_pixels: MaxPixels = MAX_PIXELS
     epochs: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
         None, ge=1, description="Number of passes over the pictures."
     )
     batch_size: Annotated[Optional[int], chosen("N", "chosen from the number of pictures")] = Field(
-        None, ge=1, le=notation.LARGEST_BATCH, description="Pictures per step."
+        None, ge=1, le=MAX_BATCH_SIZE, description="Pictures per step."
     )
     learning_rate: Annotated[Optional[float], chosen("F", "by preset, start and batch size")] = Field(
         None, gt=0, le=10, description="Peak learning rate of AdamW, after warm-up."
@@ -652,7 +693,7 @@ class ReadingParameters(Parameters):
     decoder: Annotated[Optional[Literal["greedy", "beam"]], chosen("{greedy,beam}", "the model file's")] = Field(
         None, description="How to find the text."
     )
-    beam_width: int = Field(10, ge=1, le=notation.WIDEST_BEAM, description="Number of texts that the beam keeps.")
+    beam_width: int = Field(10, ge=1, le=MAX_BEAM_WIDTH, description="Number of texts that the beam keeps.")
     length: KnownLength = Field(None, description="Constraint: number of characters of each text, or a range.")
     charset: Charset = Field(
         None, description="Constraint: the characters of the texts, as ranges, themselves or in a file."
@@ -664,14 +705,14 @@ class ReadingParameters(Parameters):
         None, description="Constraint: a text file with all possible texts, one per line."
     )
     batch_size: Annotated[Optional[int], chosen("N", "64; 32 on each core with an ONNX file")] = Field(
-        None, ge=1, le=notation.LARGEST_BATCH, description="Pictures per batch."
+        None, ge=1, le=MAX_BATCH_SIZE, description="Pictures per batch."
     )
     frame: Annotated[
         Optional[str],
-        AfterValidator(lambda text: text and notation.frame(text)),
+        AfterValidator(lambda text: text and parse_frame(text)),
         chosen("first|last|N", "as in training"),
     ] = Field(None, description="Which frame of an animation, or page of a TIFF, is read.")
-    max_pixels: MaxPixels = notation.MOST_PIXELS
+    max_pixels: MaxPixels = MAX_PIXELS
 
 
 class PredictionParameters(ReadingParameters):
@@ -697,7 +738,7 @@ class PredictionParameters(ReadingParameters):
     min_probability: MinProbability = Field(
         None, description="Reject readings below this probability: mark and count them."
     )
-    top: int = Field(1, ge=1, le=notation.MOST_TEXTS, description="Number of texts per picture (beam).")
+    top: int = Field(1, ge=1, le=MAX_TEXTS, description="Number of texts per picture (beam).")
 
     @model_validator(mode="after")
     def _beam_has_a_use(self) -> Self:
@@ -815,7 +856,7 @@ def from_command_line(
         fields = type(found).model_fields
         # What was typed is set, be it the default or not: another run, or other weights, may have another value.
         given = {name for name in fields if _flag(name) in typed or getattr(found, name) != fields[name].default}
-        return parameters(**{name: getattr(found, name) for name in given})
+        return parameters.from_values({name: getattr(found, name) for name in given})
     except SystemExit as stop:
         if stop.code != WRONG_USE:
             raise

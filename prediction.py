@@ -7,7 +7,7 @@ python prediction.py DB/test --demo 10
 
 from __future__ import annotations
 
-import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 
@@ -22,8 +22,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import console
-from console import UserError, warn
+from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
+from cli.messages import warn
+from cli.progress import progress
+from crnn_reader.errors import UserError
 from parameter import PredictionParameters
 
 if TYPE_CHECKING:
@@ -37,14 +39,14 @@ DEMO = "demo.png"
 
 def main(parameters: PredictionParameters) -> int:
     """The whole story; returns the exit code."""
+    from crnn_reader.decoding.constraints import Constraint
+    from crnn_reader.image import MISSING, ImageRemarks
+    from crnn_reader.reader import Reader
+    from crnn_reader.trained_sizes import crops_expected
     from dataset.forms.text import LONGEST_LINE
     from dataset.gallery import gallery_file
     from dataset.inputs import inputs, keep_apart, some
     from model import tables
-    from model.constraints import Constraint
-    from model.reader import Reader
-    from model.trained_sizes import crops_expected
-    from picture import MISSING, Remarks
 
     least = parameters.min_probability
     plotted = parameters.plot or (DEMO if parameters.demo else None)
@@ -94,9 +96,9 @@ def main(parameters: PredictionParameters) -> int:
             parameters.max_pixels,
             parameters.frame,
         )
-        remarks = Remarks(reader.options)
+        remarks = ImageRemarks(reader.options)
         # A bar would tear the lines where both are on one terminal.
-        advance = None if sys.stdout.isatty() else open_file(console.progress("reading", None))
+        advance = None if sys.stdout.isatty() else open_file(progress("reading", None))
 
         started = time.perf_counter()
         under_way: deque[Sample] = deque()
@@ -149,7 +151,7 @@ def main(parameters: PredictionParameters) -> int:
     if empty:
         warn(f"{empty:,} of them have no text: they are read as empty, with probability 0")
     if far:
-        warn(crops_expected(reader.card, parameters.model, far, first_far))
+        warn(crops_expected(reader.config, parameters.model, far, first_far))
     for remark in remarks.sentences():
         warn(remark)
     if rejected:
@@ -171,8 +173,8 @@ def main(parameters: PredictionParameters) -> int:
         looked_at = read + unreadable
         kept = f"; {' and '.join(flag for flag in tables_asked if tables_asked[flag])} has them" if writers else ""
         warn(f"interrupted after {looked_at:,} picture{'s' * (looked_at != 1)}{kept}; the same command starts again")
-        return console.INTERRUPTED
-    return console.SOME_UNREADABLE if unreadable else console.ALL_DONE
+        return INTERRUPTED
+    return SOME_UNREADABLE if unreadable else ALL_DONE
 
 
 def remembered(samples: Iterator[Sample], under_way: deque[Sample]) -> Iterator[str]:
@@ -194,4 +196,4 @@ def printed(line: str) -> bool:
 
 
 if __name__ == "__main__":
-    console.run(main, PredictionParameters)
+    run_command(main, PredictionParameters)

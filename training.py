@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
+from cli import interrupts  # (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 
@@ -18,23 +18,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import console
 import notation
 import parameter
-from console import UserError
+from cli.command import ALL_DONE, SOME_UNREADABLE, reported, run_command
+from cli.messages import warn, warn_of_each
+from crnn_reader.errors import UserError
 from parameter import RANDOM, GenerateParameters, TrainingParameters
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from crnn_reader.config import ModelConfig
+    from crnn_reader.image import TooLong
     from dataset import Corpus, Samples
-    from model.model_file import Card
     from model.processes import Place
     from model.training.adaptation import Adaptation
     from model.training.run_folder import RunFolder
     from model.training.trainer import Feed, Settings
-    from picture import TooLong
 
 #: Fewer validation pictures hardly tell one epoch from another.
 FEW_TO_VALIDATE = 10
@@ -50,12 +51,12 @@ def main(parameters: TrainingParameters) -> int:
         place = processes.join(parameters.join)
         return begun(parameters.model_copy(update={"join": None}), place)
     except (KeyboardInterrupt, processes.Lost) as error:
-        code = console.reported(error)
+        code = reported(error)
     except Exception as error:
         if not processes.is_lost(error):
             raise
         sentence = "another process ended before the training began: its own output has the reason; start all again"
-        code = console.reported(processes.Lost(sentence))
+        code = reported(processes.Lost(sentence))
     # JAX would wait for the other processes at the end of the interpreter, and abort after a minute.
     sys.stdout.flush()
     os._exit(code)
@@ -71,7 +72,7 @@ def begun(parameters: TrainingParameters, place: Place) -> int:
         if not place.process:
             path, parameters = run_folder.start_or_resume(parameters)
     if place.processes > 1:
-        parameters = TrainingParameters(**processes.agreed(json.loads(parameters.to_json()), place))
+        parameters = TrainingParameters.from_values(processes.agreed(json.loads(parameters.to_json()), place))
     if not place.process:
         return trained(path, parameters, place)
     # The first process keeps the files of the run and reports; the others have their own and print nothing but errors.
@@ -98,7 +99,7 @@ def trained(path: Path, parameters: TrainingParameters, place: Place) -> int:
         gc.collect()
         _, kept = run_folder.start_or_resume(TrainingParameters(resume=True, run=str(path)))
         parameters = recipe.with_half_batches(kept, size)
-        console.warn(
+        warn(
             f"too little memory for batches of {size:,} pictures: starting again with batches of "
             f"{parameters.batch_size:,}"
         )
@@ -154,7 +155,7 @@ def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
     finally:
         found.close()
     folder.log(f"next: python prediction.py FOLDER --model {shlex.quote(str(path))}")
-    return console.SOME_UNREADABLE if found.unreadable else console.ALL_DONE
+    return SOME_UNREADABLE if found.unreadable else ALL_DONE
 
 
 def how_to_resume(path: Path, place: Place) -> str:
@@ -171,7 +172,7 @@ class Prepared(NamedTuple):
 
     parameters: TrainingParameters  #: completed
     network: Any
-    card: Card
+    card: ModelConfig
     found: Feeds
     settings: Settings
     finished: int  #: epochs of a run that has no further one, else 0
@@ -183,14 +184,15 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
     import numpy as np
 
     import dataset
+    from crnn_reader.image import ImageOptions
+    from crnn_reader.trained_sizes import with_sizes
     from dataset.inputs import keep_apart
     from generate_captcha.feed import preview
     from model import devices, network
-    from model.trained_sizes import with_sizes
+    from model.backend import precision, set_random_seed
     from model.training import recipe
     from model.training.trainer import is_finished
     from model.training.transfer import transfer
-    from picture import Options
 
     if not parameters.resume:
         keep_apart([parameters.data, parameters.validation], {"--run": str(folder.path)})
@@ -208,15 +210,15 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
         aspect, hues = float(np.median(sizes[:, 0] / sizes[:, 1])), 1.0
     else:
         pictures = dataset.collect(parameters.data, parameters.label_pattern, parameters.root)
-        options = Options(parameters.max_pixels, parameters.frame)
+        options = ImageOptions(parameters.max_pixels, parameters.frame)
         labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures, options)
     count = drawn.count if drawn else len(labels)
     parameters = recipe.completed(parameters, labels, aspect, hues, count)
     card = recipe.card(parameters)
     if idle := devices.unused_gpu():
-        console.warn(idle)
-    network.set_random_seed(parameters.seed)
-    with network.precision(parameters.precision or "float32"):
+        warn(idle)
+    set_random_seed(parameters.seed)
+    with precision(parameters.precision or "float32"):
         net = network.build(card)
     too_long = recipe.too_long(card, network.columns(net))
     if drawn:
@@ -250,7 +252,7 @@ class Feeds(NamedTuple):
 
 def drawn_feeds(
     parameters: TrainingParameters,
-    card: Card,
+    card: ModelConfig,
     drawn: GenerateParameters,
     labels: list[str],
     sizes: NDArray[np.integer],
@@ -260,8 +262,8 @@ def drawn_feeds(
 
     `labels` and `sizes` are those of some of the pictures.
     """
+    from crnn_reader.alphabet import Alphabet
     from generate_captcha.feed import Drawn, Fit
-    from model.alphabet import Alphabet
     from model.training import recipe
     from model.training.adaptation import Curriculum
 
@@ -299,7 +301,7 @@ def drawn_feeds(
 
 def feeds(
     parameters: TrainingParameters,
-    card: Card,
+    card: ModelConfig,
     pictures: Samples,
     too_long: TooLong,
     second_cache: Path,
@@ -313,19 +315,19 @@ def feeds(
     import numpy as np
 
     import dataset
+    from crnn_reader.alphabet import Alphabet
+    from crnn_reader.image import ImageOptions
     from model import devices
-    from model.alphabet import Alphabet
     from model.training.adaptation import Augmentation
     from model.training.recipe import first_augmentation
-    from picture import Options
 
     def packed(samples: Samples) -> Corpus:
-        options, others = Options(parameters.max_pixels, card.frame), [second_cache]
+        options, others = ImageOptions(parameters.max_pixels, card.frame), [second_cache]
         shape = (card.width, card.height, card.channels, card.fit)
         corpus = dataset.pack(samples, *shape, others=others, options=options)
-        console.warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
+        warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
         for remark in corpus.remarks(options):
-            console.warn(remark)
+            warn(remark)
         dataset.check(corpus, card.alphabet, too_long)
         return corpus
 
@@ -369,4 +371,4 @@ def feeds(
 
 
 if __name__ == "__main__":
-    console.run(main, TrainingParameters)
+    run_command(main, TrainingParameters)

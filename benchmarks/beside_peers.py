@@ -70,7 +70,7 @@ def main() -> None:
             compare(name, ["plate"], folder / "rows.tsv", rows, there)
     weights = ", ".join(
         f"{file.name} {file.stat().st_size / 1e6:.1f} MB"
-        for file in sorted((HOUSE / "model" / "weights").glob("*.onnx"))
+        for file in sorted((HOUSE / "crnn_reader" / "weights").glob("*.onnx"))
     )
     print(f"crnn-kit without Keras: packages {installed(sys.executable, OURS):,.0f} MB; {weights}")
     for peer in there:
@@ -92,7 +92,7 @@ def fresh_captchas(folder: Path) -> tuple[Path, list[tuple[str, str]]]:
 
 def compare(corpus: str, models: list[str], listed: Path, rows: list[tuple[str, str]], there: list[str]) -> None:
     """Print what each reads right of a list."""
-    from model.reader import Reader
+    from crnn_reader.reader import Reader
 
     for model in models:
         started = time.monotonic()

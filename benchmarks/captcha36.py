@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.feeding import processor
-from model.reader import Reader
+from crnn_reader.reader import Reader
 from model.scores import score
 
 PICTURES, LENGTH = 12_800, 4

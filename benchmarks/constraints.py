@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dataset
-import picture
 from benchmarks.feeding import processor
+from crnn_reader.decoding.constraints import Automaton, Constraint
+from crnn_reader.decoding.search import search
+from crnn_reader.image import fit_image, read_image
+from crnn_reader.reader import Reader
 from generate_captcha.corpus import write_corpus
-from model.constraints import Automaton, Constraint
-from model.prefix_search import search
-from model.reader import Reader
 from model.scores import wilson
 from parameter import GenerateParameters
 
@@ -83,8 +83,8 @@ def compare(model: str, samples: list[dataset.Sample], trials: dict[str, Constra
     """Print a line per trial."""
     readers = {name: Reader(model, constraint=constraint) for name, constraint in trials.items()}
     first = next(iter(readers.values()))
-    card, paths = first.card, [sample.path for sample in samples]
-    images = [picture.fit(picture.read(path, card.channels), card.width, card.height, card.fit) for path in paths]
+    card, paths = first.config, [sample.path for sample in samples]
+    images = [fit_image(read_image(path, card.channels), card.width, card.height, card.fit) for path in paths]
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 256, images[0].shape, np.uint8) for _ in range(NOISE)]
     outputs, outputs_of_noise = (

@@ -31,7 +31,7 @@ Loss = Callable[[Any, Any], Any]
 
 def main() -> None:
     """Print the figures."""
-    from model.network import import_keras
+    from model.backend import import_keras
 
     keras = import_keras()
     backend = keras.backend.backend()

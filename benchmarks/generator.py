@@ -35,9 +35,9 @@ from captcha.image import ImageCaptcha
 # Run as a script, the folder of this file is on the path, not the clone.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import notation
 import parameter
 from benchmarks.feeding import interval, processor
+from crnn_reader.alphabet import GB2312, parse_alphabet
 from generate_captcha import write_corpus
 from parameter import GenerateParameters
 
@@ -95,7 +95,7 @@ def line_jobs(folder: str, fonts: list[str]) -> dict[str, Job]:
         f"280x32, {os.cpu_count()} workers": lambda: write(folder, **latin, size="280x32", workers=os.cpu_count()),
     }
     if fonts:
-        chinese = {"style": "line", "length": "10", "alphabet": notation.GB2312, "fonts": fonts[0]}
+        chinese = {"style": "line", "length": "10", "alphabet": GB2312, "fonts": fonts[0]}
         jobs["Chinese, 280x32, one worker"] = lambda: write(folder, **chinese, size="280x32", workers=1)
     return jobs
 
@@ -123,7 +123,7 @@ def bare() -> float:
     """What the package's users do; returns seconds."""
     started = time.perf_counter()
     painter = ImageCaptcha(128, 64)
-    characters = notation.alphabet(parameter.DEFAULT_ALPHABET)
+    characters = parse_alphabet(parameter.DEFAULT_ALPHABET)
     for _ in range(PICTURES):
         painter.generate_image("".join(random.choices(characters, k=4)))
     return time.perf_counter() - started

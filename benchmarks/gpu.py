@@ -171,21 +171,20 @@ def described() -> str:
         except PackageNotFoundError:
             continue
     from benchmarks.feeding import processor
-    from console import cores
+    from crnn_reader.batching import available_cores
 
     backend = os.environ.get("KERAS_BACKEND", "the first backend installed")
-    return (
-        f"{card}, {processor()}, {cores()} cores, Python {platform.python_version()}, {', '.join(versions)}; {backend}"
-    )
+    versions = [f"Python {platform.python_version()}", *versions]
+    return f"{card}, {processor()}, {available_cores()} cores, {', '.join(versions)}; {backend}"
 
 
 def drawn(folder: Path, pictures: int) -> Iterator[Row]:
     """Generate the folder of pictures that the other parts use, after a few with one worker."""
-    from console import cores
+    from crnn_reader.batching import available_cores
 
     command = [sys.executable, "-m", "generate_captcha", "--out"]
     few, what = max(1, pictures // 30), "python -m generate_captcha"
-    for out, count, workers in (("few", few, 1), ("train", pictures, cores())):
+    for out, count, workers in (("few", few, 1), ("train", pictures, available_cores())):
         started = time.monotonic()
         flags = [str(folder / out), "--count", str(count), "--workers", str(workers)]
         subprocess.run([*command, *flags], cwd=ROOT, check=True, capture_output=True)
@@ -196,7 +195,7 @@ def drawn(folder: Path, pictures: int) -> Iterator[Row]:
 def card(given: argparse.Namespace) -> Iterator[Row]:
     import numpy as np
 
-    from model.network import import_keras
+    from model.backend import import_keras
 
     keras = import_keras()
     side = 4096 if accelerated() else 1024
@@ -211,7 +210,7 @@ def card(given: argparse.Namespace) -> Iterator[Row]:
 
 def ctc(given: argparse.Namespace) -> Iterator[Row]:
     from benchmarks import ctc_loss
-    from model.network import import_keras
+    from model.backend import import_keras
 
     import_keras()
     for batch in BATCHES[: 2 if accelerated() else 1]:
@@ -223,9 +222,10 @@ def ctc(given: argparse.Namespace) -> Iterator[Row]:
 def network(given: argparse.Namespace) -> Iterator[Row]:
     import numpy as np
 
+    from crnn_reader.config import ModelConfig
+    from model.backend import import_keras, precision
     from model.heads import HEADS
-    from model.model_file import Card
-    from model.network import build, import_keras, precision
+    from model.network import build
     from model.training.steps import steps_of
 
     keras, policies = import_keras(), ("float32", "mixed_bfloat16") if accelerated() else ("float32",)
@@ -234,7 +234,7 @@ def network(given: argparse.Namespace) -> Iterator[Row]:
         if time.time() > given.due:
             return
         name = NETWORKS.get(preset, "vgg_bilstm")
-        described = Card(name, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
+        described = ModelConfig(name, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
         with precision(policy):
             net = build(described)
         net.compile(keras.optimizers.AdamW(1e-3, global_clipnorm=5.0), HEADS["ctc"].loss(described))
@@ -263,14 +263,14 @@ def source(given: argparse.Namespace) -> Iterator[Row]:
     import numpy as np
 
     import dataset
-    from console import cores
-    from model.alphabet import Alphabet
+    from crnn_reader.alphabet import Alphabet
+    from crnn_reader.batching import available_cores
 
     pictures = dataset.collect(given.folder / "train")
     started = time.monotonic()
     corpus = dataset.pack(pictures, WIDTH, HEIGHT, 1, cache=given.folder / "cache")
     yield Row("source", "decode and pack the folder", len(corpus) / (time.monotonic() - started), "pictures/s")
-    for workers in dict.fromkeys((0, 1, cores() // 2, cores())):
+    for workers in dict.fromkeys((0, 1, available_cores() // 2, available_cores())):
         batches = dataset.Batches(
             corpus, np.arange(len(corpus)), Alphabet(ALPHABET).encode, 1024, shuffle=True, augmentation=1.0,
             workers=workers,

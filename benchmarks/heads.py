@@ -51,20 +51,22 @@ def main() -> None:
 
 def speeds(kind: str, folder: Path) -> None:
     """Print the pictures/s that each head trains on and reads, and how many times as fast CTC is."""
+    from crnn_reader.alphabet import Alphabet
+    from crnn_reader.model_files import read_config
+    from crnn_reader.reader import Reader
     from dataset import collect
-    from model import model_file, network
-    from model.alphabet import Alphabet
+    from model import network
+    from model.backend import import_keras, jit_compile, precision
     from model.heads import HEADS as KIT
-    from model.reader import Reader
 
     samples = list(collect(folder / "test"))[:READ]
-    keras, steps, readers = network.import_keras(), {}, {}
+    keras, steps, readers = import_keras(), {}, {}
     for head in HEADS:
-        card = model_file.read_card(folder / head / "model.keras")
+        card = read_config(folder / head / "model.keras")
         assert card.width, "one width"
-        with network.precision("mixed_bfloat16"):
+        with precision("mixed_bfloat16"):
             net = network.build(card)
-        net.compile(keras.optimizers.AdamW(1e-3), KIT[head].loss(card), jit_compile=network.jit_compile())
+        net.compile(keras.optimizers.AdamW(1e-3), KIT[head].loss(card), jit_compile=jit_compile())
         images = np.random.default_rng(0).integers(0, 256, (64, card.height, card.width, card.channels), np.uint8)
         numbers = [Alphabet(card.alphabet).encode(sample.label) for sample in samples[:64]]
         labels = np.zeros((64, max(map(len, numbers))), np.int32)

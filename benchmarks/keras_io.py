@@ -22,9 +22,9 @@ import keras
 import numpy as np
 from keras import layers
 
-import picture
+from crnn_reader.decoding.ctc import greedy
+from crnn_reader.image import fit_image, read_image
 from dataset import Samples, collect
-from model.decoding import greedy
 
 WIDTH, HEIGHT = 200, 50
 
@@ -61,7 +61,7 @@ def main() -> None:
 
 def pixels(samples: Samples) -> np.ndarray:
     """Float32 (n, width, height, 1): the picture on its side, so that width is time."""
-    fitted = [picture.fit(picture.read(sample.path, 1), WIDTH, HEIGHT, "stretch") for sample in samples]
+    fitted = [fit_image(read_image(sample.path, 1), WIDTH, HEIGHT, "stretch") for sample in samples]
     return np.stack(fitted).transpose(0, 2, 1, 3).astype(np.float32) / 255
 
 

@@ -38,9 +38,9 @@ import numpy as np
 # Run as a script, the folder of this file is on the path, not the clone.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import console
+from cli.progress import progress
 
-ROOT = Path(console.__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[1]
 
 #: Seconds that processes have to end in, once the one that started them is gone.
 PATIENCE = 15.0
@@ -305,10 +305,10 @@ def one_kill(folder: Path, job: Job, before: Files, after: Files, delay: float, 
 def preload(job: Job) -> None:
     """Import what the command will."""
     names = ["dataset.__main__", "generate_captcha.__main__", "generate_captcha.styles.captcha", "onnxruntime"]
-    for name in [*names, "generate_captcha.styles.line", "model.reader", "prediction"]:
+    for name in [*names, "generate_captcha.styles.line", "crnn_reader.reader", "prediction"]:
         importlib.import_module(name)
     if job.keras:
-        from model.network import import_keras
+        from model.backend import import_keras
 
         import_keras()
         importlib.import_module("tensorflow")
@@ -323,7 +323,7 @@ def campaign(name: str, kills: int, seed: int, work: Path) -> Counter[str]:
     before, after, first, took = undisturbed(folder, job)
     wrong, at_work, tries = Counter[str](), 0, 0
     rng = random.Random(f"{name} {seed}")
-    with console.progress(name, kills, "kills") as advance:
+    with progress(name, kills, "kills") as advance:
         while at_work < kills and tries < 5 * kills:
             tries += 1
             delay = rng.uniform(0.6 * first, took)

@@ -51,8 +51,8 @@ def main() -> None:
         return
 
     from benchmarks.feeding import processor
+    from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model
     from generate_captcha.corpus import write_corpus
-    from model import model_file
     from parameter import GenerateParameters
 
     print(f"{processor()}, {os.cpu_count()} cores; {flags.pictures:,} pictures, {flags.rounds} rounds", flush=True)
@@ -61,7 +61,7 @@ def main() -> None:
         write_corpus(GenerateParameters(out=str(folder), count=flags.pictures, seed=9))
         readers = []
         for number, model in enumerate(flags.models.split(","), 1):
-            keras = model_file.locate(model, model_file.TRAINED)
+            keras = locate_model(model, TRAINED_SUFFIXES)
             floats, integers = (str(Path(place) / f"{number}-{Path(model).stem}{form}.onnx") for form in ("", "-int8"))
             for flags_of_export in (["--out", floats], ["--out", integers, "--int8", str(folder)]):
                 command = [sys.executable, "export.py", str(keras), *flags_of_export]
@@ -153,7 +153,7 @@ def reading(reader: str) -> Callable[[Path], str]:
     """From a file's name to its text."""
     if reader in peers.PEERS:
         return peers.reading(reader)
-    from model.reader import Reader
+    from crnn_reader.reader import Reader
 
     ours = Reader(reader)
     return lambda file: next(ours.read([file])).text

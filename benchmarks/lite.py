@@ -31,16 +31,17 @@ import numpy as np
 from benchmarks.feeding import processor
 from benchmarks.small_corpora import write_list
 from benchmarks.trials import HOUSE, corpus
-from model.network import import_keras
+from model.backend import import_keras
 
 keras = import_keras()
 
+from crnn_reader.config import ModelConfig  # noqa: E402
 from model.backbones import Backbone, vgg  # noqa: E402
+from model.backend import jit_compile, precision  # noqa: E402
 from model.export import onnx, onnx_layers  # noqa: E402
 from model.features import Features  # noqa: E402
 from model.heads import HEADS  # noqa: E402
-from model.model_file import Card  # noqa: E402
-from model.network import build, jit_compile, precision  # noqa: E402
+from model.network import build  # noqa: E402
 from model.sequences import bilstm  # noqa: E402
 
 KINDS = {
@@ -248,7 +249,7 @@ def rates(variants: list[str], folder: Path) -> tuple[dict[str, list[float]], di
         in_place(name)
         preset = name if VARIANTS[name] is None else "small"
         kind = "vgg_conv" if preset == "lite" else "vgg_bilstm"
-        card = Card(kind, preset, "ctc", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", 128, 64, 1, "stretch")
+        card = ModelConfig(kind, preset, "ctc", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", 128, 64, 1, "stretch")
         network = build(card)
         files[name] = folder / f"{name.replace(' ', '_')}.onnx"
         onnx.write(files[name], HEADS["ctc"].parts(network, card), card)

@@ -27,9 +27,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dataset
-import notation
-import picture
 from benchmarks.feeding import processor
+from crnn_reader.alphabet import character_numbers
+from crnn_reader.image import StoredImage, read_bytes
 from dataset.forms import WRITERS
 from dataset.forms.writing import Picture, Plan
 
@@ -87,8 +87,8 @@ def opened(path: Path) -> tuple[float, float, float, float]:
 
 def fetch(sample: dataset.Sample) -> None:
     # The files of the list do not exist: a list is opened without looking at them.
-    if isinstance(sample.path, picture.Stored):
-        picture.load(sample.path)
+    if isinstance(sample.path, StoredImage):
+        read_bytes(sample.path)
 
 
 def made(form: str, folder: Path) -> Path:
@@ -103,7 +103,7 @@ def made(form: str, folder: Path) -> Path:
         for row in range(ROWS):
             yield Picture(f"pictures/{row // 10_000:04}/{row:06}.jpg", f"{row:06}", data, ".jpg", 12)
 
-    plan = Plan("train", ROWS, 6, notation.numbers("0-9", []), shards=10)
+    plan = Plan("train", ROWS, 6, character_numbers("0-9", []), shards=10)
     return WRITERS[form].write(folder, pictures(), plan)
 
 

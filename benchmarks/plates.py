@@ -30,7 +30,7 @@ from benchmarks.small_corpora import described
 
 def main() -> None:
     """Print the figures."""
-    from model.reader import Reader
+    from crnn_reader.reader import Reader
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", metavar="MODEL")

@@ -23,11 +23,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import console
-import picture
 from benchmarks.feeding import processor
+from crnn_reader.batching import available_cores
+from crnn_reader.image import fit_image, read_image
+from crnn_reader.reader import Reader
 from generate_captcha.corpus import write_corpus
-from model.reader import Reader
 from parameter import GenerateParameters
 
 HOUSE = Path(__file__).resolve().parents[1]
@@ -49,12 +49,12 @@ def main() -> None:
 
         reader = Reader(model)
         # As the reader does it: onnxruntime computes a batch on each core.
-        at_once = console.cores() if reader.path.suffix == ".onnx" else 1
-        card = reader.card
+        at_once = available_cores() if reader.path.suffix == ".onnx" else 1
+        card = reader.config
 
         def decoded() -> np.ndarray:
             def fitted(file: Path) -> np.ndarray:
-                return picture.fit(picture.read(file, card.channels), card.width, card.height, card.fit)
+                return fit_image(read_image(file, card.channels), card.width, card.height, card.fit)
 
             with ThreadPoolExecutor() as pool:
                 return np.stack(list(pool.map(fitted, files)))

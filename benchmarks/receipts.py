@@ -95,8 +95,8 @@ def show(name: str, pairs: list[tuple[str, str]]) -> None:
 
 def texts(run: Path, test: Path) -> list[tuple[str, str]]:
     """Truth and text of each row of the list `test`, read with the model of `run`."""
+    from crnn_reader.reader import Reader
     from dataset import collect
-    from model.reader import Reader
 
     samples = list(collect(test))
     readings = Reader(str(run)).read(sample.path for sample in samples)

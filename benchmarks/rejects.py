@@ -22,13 +22,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dataset
-import picture
 from benchmarks.feeding import processor
+from crnn_reader.image import read_image
+from crnn_reader.reader import Reader
 from generate_captcha import grounds
 from generate_captcha.style import Image, Source
 from generate_captcha.styles import style_of
 from model.comparison import accepts
-from model.reader import Reader
 from model.scores import score, wilson
 from parameter import GenerateParameters
 
@@ -54,7 +54,7 @@ def main() -> None:
     least = scores.sure.probability
     print(f"{flags.path}: {scores}; accepted from {least:.4f} on: {scores.sure}")
 
-    height, width = np.median([picture.read(sample.path, 3).shape[:2] for sample in samples[:100]], axis=0)
+    height, width = np.median([read_image(sample.path, 3).shape[:2] for sample in samples[:100]], axis=0)
     pictures = {
         name: [draw(int(height), int(width), Source(f"{name} {i}")) for i in range(flags.count)]
         for name, draw in KINDS.items()

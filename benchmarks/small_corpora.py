@@ -70,8 +70,8 @@ def timed(command: list[str]) -> float:
 
 
 def scores(run: Path, test: Path) -> str:
+    from crnn_reader.reader import Reader
     from dataset import collect
-    from model.reader import Reader
 
     pictures = collect(test)
     readings = Reader(str(run)).read(picture.path for picture in pictures)

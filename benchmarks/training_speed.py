@@ -25,11 +25,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dataset
 from benchmarks.feeding import processor
+from crnn_reader.alphabet import Alphabet
+from crnn_reader.config import ModelConfig
 from generate_captcha.corpus import write_corpus
-from model.alphabet import Alphabet
+from model.backend import import_keras, jit_compile, precision
 from model.heads import HEADS
-from model.model_file import Card
-from model.network import build, import_keras, jit_compile, precision
+from model.network import build
 from parameter import GenerateParameters
 
 PICTURES, BATCH, ROUNDS, STEPS = 6_400, 64, 9, {"lite": 20, "small": 12, "base": 3}
@@ -71,7 +72,7 @@ def main() -> None:
 
 def compiled(preset: str, policy: str) -> Any:
     keras = import_keras()
-    card = Card(
+    card = ModelConfig(
         network="vgg_conv" if preset == "lite" else "vgg_bilstm",
         preset=preset,
         head="ctc",

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
+from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
 
 # isort: split
 

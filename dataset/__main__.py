@@ -18,9 +18,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-import bounded
-import console
 import dataset
+from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
+from cli.files import atomic
+from cli.messages import print_table, printable, warn, warn_of_each
+from crnn_reader import bounded
+from crnn_reader.errors import UserError
+from crnn_reader.image import ImageOptions
 from dataset.checks import shown
 from dataset.convert import convert
 from dataset.doubts import doubts, examples
@@ -29,7 +33,6 @@ from dataset.gallery import gallery_file
 from dataset.inputs import keep_apart
 from dataset.unpack import unpack
 from parameter import CORPUS_RECORD, ConvertParameters, DatasetParameters, UnpackParameters, picture_size, size_flag
-from picture import Options
 
 #: Characters seen less often than this are hard to learn.
 _RARE = 20
@@ -49,22 +52,22 @@ def main(parameters: DatasetParameters) -> int:
     """Look at every picture, print the report, return the exit code."""
     keep_apart([parameters.path], {"--json": parameters.json_, "--plot": parameters.plot})
     samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
-    options = Options(parameters.max_pixels)
+    options = ImageOptions(parameters.max_pixels)
     contents = dataset.examine(samples, options)
     report = dataset.inspect(contents)
-    console.warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
+    warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
     if not report.pictures:
-        raise console.UserError(report.errors()[0])
+        raise UserError(report.errors()[0])
     if parameters.plot:
         _plot(parameters.plot, samples, {name for name, _ in contents.unreadable}, options)
     found = summary(contents, report)
     _print(parameters, found, report.errors())
     for remark in contents.remarks(options):
-        console.warn(remark)
+        warn(remark)
     if parameters.json_:
-        with console.atomic(parameters.json_) as temporary:
+        with atomic(parameters.json_) as temporary:
             temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
-    return console.SOME_UNREADABLE if contents.unreadable or report.errors() else console.ALL_DONE
+    return SOME_UNREADABLE if contents.unreadable or report.errors() else ALL_DONE
 
 
 def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
     table.add_column(overflow="fold")
 
     def row(head: str, text: str) -> None:
-        table.add_row(head, console.printable(text))
+        table.add_row(head, printable(text))
 
     row("pictures", f"{found['pictures']:,} readable, {len(found['unreadable']):,} unreadable")
     row("labels", f"{found['labels']:,} different")
@@ -133,12 +136,12 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         row("to mend", error)
     for doubt in found["doubts"]:
         row("doubtful", doubt)
-    console.print_table(table)
+    print_table(table)
     if not errors and not found["doubts"]:
         given = {"--label-pattern": parameters.label_pattern, "--root": parameters.root}
         flags = "".join(f" {flag} {shlex.quote(value)}" for flag, value in given.items() if value)
         flags += _size_as_drawn(parameters.path)
-        console.warn(f"next: python training.py --data {shlex.quote(parameters.path)}{flags}")
+        warn(f"next: python training.py --data {shlex.quote(parameters.path)}{flags}")
 
 
 def _size_as_drawn(path: str) -> str:
@@ -150,7 +153,7 @@ def _size_as_drawn(path: str) -> str:
         return ""
 
 
-def _plot(path: str, samples: dataset.Samples, unreadable: set[str], options: Options) -> None:
+def _plot(path: str, samples: dataset.Samples, unreadable: set[str], options: ImageOptions) -> None:
     """Draw some of the readable pictures, evenly spread, with their labels."""
     rows = [row for row, name in enumerate(map(str, samples.names)) if name not in unreadable]
     places = np.linspace(0, len(rows) - 1, min(len(rows), _PLOTTED)).round().astype(int)
@@ -174,14 +177,14 @@ def run(argv: list[str]) -> NoReturn:
     """The command that the first argument names, or else the report."""
     name, *rest = argv or [""]
     if name == "convert":
-        console.run(convert, ConvertParameters, rest, prog="python -m dataset convert")
+        run_command(convert, ConvertParameters, rest, prog="python -m dataset convert")
     if name == "unpack":
-        console.run(unpack, UnpackParameters, rest, prog="python -m dataset unpack")
+        run_command(unpack, UnpackParameters, rest, prog="python -m dataset unpack")
     meant = difflib.get_close_matches(name, ["convert", "unpack"], 1)
     if meant and not os.path.exists(name):
-        console.warn(f"error: {name} does not exist: did you mean `python -m dataset {meant[0]}`?")
-        sys.exit(console.WRONG_USE)
-    console.run(main, DatasetParameters, argv, prog="python -m dataset")
+        warn(f"error: {name} does not exist: did you mean `python -m dataset {meant[0]}`?")
+        sys.exit(WRONG_USE)
+    run_command(main, DatasetParameters, argv, prog="python -m dataset")
 
 
 if __name__ == "__main__":

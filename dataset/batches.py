@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import picture
+from crnn_reader.image import FULL_BATCH_WIDTH, pad_batch, padded_width
 from dataset.augmentation import augmented
 from dataset.cache import Corpus, Ragged
 
@@ -91,7 +91,7 @@ class Batches:
         """Batch `index` of `epoch`, both from 0. Raises IndexError beyond the last one."""
         rows, labels = self.rows_and_labels(epoch, index)
         images = [augmented(self.images, row, epoch, self.seed, self.augmentation) for row in rows]
-        return picture.side_by_side(images) if isinstance(self.images, Ragged) else np.stack(images), labels
+        return pad_batch(images) if isinstance(self.images, Ragged) else np.stack(images), labels
 
     def rows_and_labels(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
         """The rows of a batch in the corpus, and their labels. Raises IndexError beyond the last batch."""
@@ -105,7 +105,7 @@ class Batches:
         counts = [group.batch_size // self.parts for group in self._groups]
         if isinstance(self.images, Ragged):
             widest = [int(self.images.widths[self.rows[group.places]].max()) for group in self._groups]
-            sizes = [math.prod(self.images.shape) * picture.padded_width(width) for width in widest]
+            sizes = [math.prod(self.images.shape) * padded_width(width) for width in widest]
         else:
             sizes = [math.prod(self.images.shape[1:])]
         return max(counts), max(count * size for count, size in zip(counts, sizes, strict=True))
@@ -148,10 +148,10 @@ def _of_similar_width(widths: npt.NDArray[np.int64], batch_size: int, multiple: 
     """Groups of one padded width, with a `multiple` in a batch; one too small for a batch goes with the next wider."""
     groups: list[Group] = []
     waiting: list[int] = []
-    padded = np.array([picture.padded_width(width) for width in widths.tolist()], np.int64)
+    padded = np.array([padded_width(width) for width in widths.tolist()], np.int64)
     for width in np.unique(padded).tolist():
         waiting += np.flatnonzero(padded == width).tolist()
-        fitting = min(batch_size, batch_size * picture.FULL_BATCH_WIDTH // width)
+        fitting = min(batch_size, batch_size * FULL_BATCH_WIDTH // width)
         fitting = max(multiple, fitting // multiple * multiple)
         if len(waiting) >= fitting or width == padded.max():
             groups.append(Group(np.sort(np.array(waiting, np.int64)), fitting))

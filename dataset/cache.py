@@ -26,10 +26,12 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
-import bounded
-import console
-import picture
-from console import warn
+from cli.files import atomic, naming
+from cli.messages import warn
+from cli.progress import progress
+from crnn_reader import bounded
+from crnn_reader.errors import UnreadablePicture
+from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, StoredImage, fit_image, scaled_width
 from dataset.contents import FACTS, TASK, Contents, Fact, contents, decode, in_order
 from dataset.forms import Samples
 
@@ -85,7 +87,7 @@ def pack(
     fit: Literal["stretch", "pad"] = "stretch",
     cache: Path | str = ".cache",
     others: Sequence[Path | str] = (),
-    options: picture.Options = picture.USUAL,
+    options: ImageOptions = DEFAULT_OPTIONS,
 ) -> Corpus:
     """Decode and fit every picture, in parallel, or find that done in the folder `cache`; see `picture.fit`.
 
@@ -97,7 +99,7 @@ def pack(
     shape = (height, width, channels)
     source = os.path.abspath(samples.source).encode(errors="replace").decode()
     key = f"{_FORMAT} {source} {width or 'auto'}x{height}x{channels} {fit}"
-    if options != picture.USUAL:
+    if options != DEFAULT_OPTIONS:
         key += f" {options.max_pixels} {options.frame}"
     name = f"{hashlib.sha1(key.encode()).hexdigest()[:16]}.npz"
     indexes = [Path(folder) / name for folder in (cache, *others)]
@@ -201,7 +203,7 @@ def _check_pictures(file: BinaryIO, size: int, sums: list[int]) -> None:
     if found < size or len(sums) != -(-found // _BLOCK):
         raise _Damage(f"its pictures have {found:,} bytes, where {size:,} are expected")
     # Read, not mapped, so that a file that is cut short meanwhile is an error and not the end of the process.
-    with console.progress("checking the cache", len(sums), "blocks") as advance:
+    with progress("checking the cache", len(sums), "blocks") as advance:
         for data, expected in zip(_blocks(file, found), sums, strict=True):
             if google_crc32c.value(data) != expected:
                 raise _Damage("a checksum of its pictures does not match")
@@ -257,7 +259,7 @@ def _sizes(facts: np.ndarray, shape: Shape) -> npt.NDArray[np.int64]:
 
 def _widths(readable: np.ndarray, height: int) -> npt.NDArray[np.int64]:
     sizes = zip(readable["width"].tolist(), readable["height"].tolist(), strict=True)
-    return np.array([picture.width_at(height, *size) for size in sizes], np.int64)
+    return np.array([scaled_width(height, *size) for size in sizes], np.int64)
 
 
 def _mapped(pictures: Path | BinaryIO, facts: np.ndarray, shape: Shape) -> npt.NDArray[np.uint8] | Ragged:
@@ -277,7 +279,7 @@ def _stamps(samples: Samples) -> npt.NDArray[np.int64]:
     for row, sample in enumerate(samples):
         with contextlib.suppress(OSError, ValueError):
             path = sample.path
-            stat = os.stat(path.container if isinstance(path, picture.Stored) else path)
+            stat = os.stat(path.container if isinstance(path, StoredImage) else path)
             # The second time also notices new permissions, and new content with the old time.
             stamps[row] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
     return stamps
@@ -306,7 +308,7 @@ class _Job:
     same: npt.NDArray[np.int64]  #: see _unchanged
     shape: Shape
     fit: Literal["stretch", "pad"]
-    options: picture.Options
+    options: ImageOptions
 
 
 def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
@@ -318,7 +320,7 @@ def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
         except OSError as error:
             instead = after.parent if after else "a temporary file, which goes when this ends"
             warn(f"{index.parent} cannot be written ({error.strerror or error}): decoded pictures go to {instead}")
-    with console.naming(tempfile.gettempdir()), tempfile.TemporaryFile() as unnamed:
+    with naming(tempfile.gettempdir()), tempfile.TemporaryFile() as unnamed:
         done = _Done(job)
         done.write(unnamed)
         return done.packed(None, _mapped(unnamed, done.facts, job.shape))
@@ -332,7 +334,7 @@ def _write_pair(index: Path, job: _Job) -> _Packed:
     done = _Done(job)
     try:
         # Written, not mapped: a full disk is then an error that can be told, where a mapped page kills the process.
-        with console.naming(pictures), pictures.open("wb") as file:
+        with naming(pictures), pictures.open("wb") as file:
             done.write(file)
         done.save(index, pictures)
     except KeyboardInterrupt:
@@ -366,7 +368,7 @@ class _Done:
         checked = _Checked(file)
         self._sums = checked.sums
         try:
-            with console.progress("reading pictures", count) as advance:
+            with progress("reading pictures", count) as advance:
                 for rows, results in in_order(self._task, tasks):
                     for row, (image, fact, reason) in zip(rows, results, strict=True):
                         self.facts[row] = fact
@@ -385,7 +387,7 @@ class _Done:
     def save(self, index: Path, pictures: Path) -> None:
         """Write the index of the rows so far."""
         reasons = {row: reason for row, reason in sorted(self._reasons.items()) if row < self.rows}
-        with console.atomic(index) as temporary:
+        with atomic(index) as temporary:
             np.savez(
                 temporary,
                 names=_joined(self._job.samples.names[: self.rows]),
@@ -397,7 +399,7 @@ class _Done:
                 pictures=_joined([pictures.name]),
                 sums=np.array(self._sums, np.uint32),
             )
-            with console.naming(index), temporary.open("r+b") as file:
+            with naming(index), temporary.open("r+b") as file:
                 file.write(_SEAL.pack(_checksum(file, temporary.stat().st_size), _MARK))
 
     def packed(self, pictures: Path | None, images: Any) -> _Packed:
@@ -414,8 +416,8 @@ class _Done:
             return image, job.old.facts[known].item(), job.old.reasons.get(int(known), "")
         image, fact, reason = decode(job.samples[row].path, channels, job.options)
         try:
-            return (None if image is None else picture.fit(image, width, height, job.fit)), fact, reason
-        except picture.UnreadablePicture as error:
+            return (None if image is None else fit_image(image, width, height, job.fit)), fact, reason
+        except UnreadablePicture as error:
             return None, (fact[0], 0, 0, 0, False), str(error)
 
 

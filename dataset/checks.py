@@ -6,12 +6,12 @@ import unicodedata
 from collections.abc import Sized
 from dataclasses import dataclass
 
-from console import UserError
+from crnn_reader.alphabet import UNREADABLE
+from crnn_reader.errors import UserError
+from crnn_reader.image import MISSING, TooLong
 from dataset.contents import Contents
 from dataset.forms.normal import short
 from dataset.splitting import copies
-from notation import UNREADABLE
-from picture import MISSING, TooLong
 
 #: File names that one sentence lists.
 _LISTED = 3

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from console import warn
-from notation import UNREADABLE
-from picture import Image, fit
+from cli.messages import warn
+from crnn_reader.alphabet import UNREADABLE
+from crnn_reader.image import Image, fit_image
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -54,7 +54,7 @@ def contact_sheet(
     for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
         x, y = _GAP + index % columns * step_x, _GAP + index // columns * step_y
         scale = min(width / image.shape[1], height / image.shape[0])
-        small = fit(image, max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        small = fit_image(image, max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
         shown = pillow.fromarray(np.repeat(small, 3, axis=2) if small.shape[2] == 1 else small)
         sheet.paste(shown, (x + (width - shown.width) // 2, y + (height - shown.height) // 2))
         draw.rectangle((x - 1, y - 1, x + width, y + height), outline="#d0d0d0")

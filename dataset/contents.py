@@ -12,8 +12,18 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-import console
-import picture
+from cli.progress import progress
+from crnn_reader.batching import available_cores
+from crnn_reader.errors import UnreadablePicture
+from crnn_reader.image import (
+    DEFAULT_OPTIONS,
+    Image,
+    ImageOptions,
+    ImageRemarks,
+    decode_image,
+    is_single_colour,
+    read_bytes,
+)
 from dataset.forms import Samples
 
 #: One file: a hash of its bytes, its picture's size in pixels (0 when it cannot be read), how many frames or pages it
@@ -43,9 +53,9 @@ class Contents:
     frames: npt.NDArray[np.uint32]  #: (n,) frames or pages of the file
     plain: npt.NDArray[np.bool_]  #: (n,) whether the picture has a single colour
 
-    def remarks(self, options: picture.Options = picture.USUAL) -> list[str]:
+    def remarks(self, options: ImageOptions = DEFAULT_OPTIONS) -> list[str]:
         """What is odd in the pictures, a sentence each."""
-        found = picture.Remarks(options)
+        found = ImageRemarks(options)
         for row in np.flatnonzero(self.plain | (self.frames > 1)):
             found.see(str(self.names[row]), bool(self.plain[row]), int(self.frames[row]))
         return found.sentences()
@@ -54,7 +64,7 @@ class Contents:
         return len(self.names)
 
 
-def examine(samples: Samples, options: picture.Options = picture.USUAL) -> Contents:
+def examine(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> Contents:
     """Decode every picture, in parallel, and keep what is learnt of it but not its pixels."""
     facts = np.zeros(len(samples), FACTS)
     reasons: dict[int, str] = {}
@@ -63,7 +73,7 @@ def examine(samples: Samples, options: picture.Options = picture.USUAL) -> Conte
         return [decode(samples[row].path, 3, options)[1:] for row in rows]
 
     tasks = [range(start, min(start + TASK, len(samples))) for start in range(0, len(samples), TASK)]
-    with console.progress("reading pictures", len(samples)) as advance:
+    with progress("reading pictures", len(samples)) as advance:
         for rows, found in zip(tasks, in_order(decode_task, tasks), strict=True):
             for row, (fact, reason) in zip(rows, found, strict=True):
                 facts[row] = fact
@@ -98,24 +108,22 @@ def contents(
     )
 
 
-def decode(
-    path: str, channels: int, options: picture.Options = picture.USUAL
-) -> tuple[picture.Image | None, Fact, str]:
+def decode(path: str, channels: int, options: ImageOptions = DEFAULT_OPTIONS) -> tuple[Image | None, Fact, str]:
     """A picture, its facts, and the reason when it cannot be read."""
     digest = 0
     try:
-        data = picture.load(path, options)
+        data = read_bytes(path, options)
         digest = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
-        image, frames = picture.decode(data, channels, options)
-    except picture.UnreadablePicture as error:
+        image, frames = decode_image(data, channels, options)
+    except UnreadablePicture as error:
         return None, (digest, 0, 0, 0, False), str(error)
     height, width, _ = image.shape
-    return image, (digest, width, height, frames, picture.is_plain(image)), ""
+    return image, (digest, width, height, frames, is_single_colour(image)), ""
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
     """`map` with threads: results in order, a bounded number of them under way."""
-    workers = workers or console.cores()
+    workers = workers or available_cores()
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Result]] = deque()
     try:

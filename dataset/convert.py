@@ -14,10 +14,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-import console
-import notation
-import picture
-from console import UserError, warn, warn_of_each
+from cli.command import ALL_DONE, SOME_UNREADABLE
+from cli.files import atomic
+from cli.messages import warn, warn_of_each
+from cli.progress import progress
+from crnn_reader.alphabet import character_numbers
+from crnn_reader.errors import UnreadablePicture, UserError
+from crnn_reader.image import ImageOptions, read_bytes, read_image
 from dataset.contents import Contents, examine, in_order
 from dataset.forms import WRITERS, Samples, Writer, collect
 from dataset.forms.normal import short
@@ -58,7 +61,7 @@ def convert(parameters: ConvertParameters) -> int:
     _refuse_to_overwrite(out, Path(parameters.source))
     writer = WRITERS[parameters.form]
     samples = collect(parameters.source, parameters.label_pattern, parameters.root)
-    options = picture.Options(parameters.max_pixels)
+    options = ImageOptions(parameters.max_pixels)
     contents = examine(samples, options)
     warn_of_each([f"left out {name}: {reason}" for name, reason in contents.unreadable], not len(contents))
     if not len(contents):
@@ -66,7 +69,7 @@ def convert(parameters: ConvertParameters) -> int:
             f"none of the {len(samples):,} pictures in {parameters.source} can be read: see the reasons above"
         )
     _refuse_labels(contents, writer, parameters.form)
-    numbers = notation.numbers(parameters.alphabet, map(str, contents.labels))
+    numbers = character_numbers(parameters.alphabet, map(str, contents.labels))
     parts = _parts(contents, parameters)
 
     unreadable = {name for name, _ in contents.unreadable}
@@ -78,7 +81,7 @@ def convert(parameters: ConvertParameters) -> int:
             part.mkdir(exist_ok=True)
             longest = max(len(str(contents.labels[row])) for row in rows)
             plan = Plan(title, len(rows), longest, numbers, parameters.shards)
-            with console.progress(f"writing {title}", len(rows)) as advance:
+            with progress(f"writing {title}", len(rows)) as advance:
                 pictures = _pictures(samples, places[rows], contents.sizes[rows, 0], writer.formats, advance, options)
                 made[title] = out / writer.write(part, pictures, plan).relative_to(folder)
         (folder / RECORD).write_text(parameters.to_json(), encoding="utf-8")
@@ -89,7 +92,7 @@ def convert(parameters: ConvertParameters) -> int:
         warn(f"{unlabelled:,} of them have no label and cannot be trained on")
     data, *validation = (shlex.quote(min(os.path.relpath(path), str(path), key=len)) for path in made.values())
     warn(f"next: python training.py --data {data}" + "".join(f" --validation {path}" for path in validation))
-    return console.SOME_UNREADABLE if contents.unreadable else console.ALL_DONE
+    return SOME_UNREADABLE if contents.unreadable else ALL_DONE
 
 
 def _refuse_to_overwrite(out: Path, source: Path) -> None:
@@ -141,7 +144,7 @@ def _pictures(
     widths: npt.NDArray[np.uint32],
     formats: tuple[str, ...],
     advance: Callable[[int], None],
-    options: picture.Options,
+    options: ImageOptions,
 ) -> Iterator[Picture]:
     """The pictures to write, loaded and converted by threads."""
 
@@ -149,7 +152,7 @@ def _pictures(
         sample = samples[int(rows[place])]
         try:
             data, suffix = _in_format(sample.path, formats, options)
-        except picture.UnreadablePicture as error:
+        except UnreadablePicture as error:
             raise UserError(f"{sample.path} changed while it was read ({error}): run the command again") from None
         return Picture(sample.name, sample.label, data, suffix, int(widths[place]))
 
@@ -158,15 +161,15 @@ def _pictures(
         advance(1)
 
 
-def _in_format(path: str, formats: tuple[str, ...], options: picture.Options) -> tuple[bytes, str]:
+def _in_format(path: str, formats: tuple[str, ...], options: ImageOptions) -> tuple[bytes, str]:
     """A picture's bytes and suffix, converted when the format is none of `formats`."""
-    data = picture.load(path, options)
+    data = read_bytes(path, options)
     suffix = next((suffix for signature, suffix in _SIGNATURES if data.startswith(signature)), None)
     if suffix and (not formats or suffix in formats):
         return data, suffix
     # What is read without being known here needs another form, too: its suffix would be a guess.
     target = formats[-1] if formats else ".png"
-    image = picture.read(data, 3, options)[..., ::-1]
+    image = read_image(data, 3, options)[..., ::-1]
     written, encoded = cv2.imencode(target, image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not written:
         height, width = image.shape[:2]
@@ -196,13 +199,13 @@ def _recover(out: Path) -> None:
 def _whole(out: Path) -> Iterator[Path]:
     """Yield a temporary folder that becomes `out` when the block succeeds, in the place of what is there."""
     if not os.path.lexists(out):
-        with console.atomic(out) as temporary:
+        with atomic(out) as temporary:
             temporary.mkdir()
             yield temporary
         return
     staged, before = _beside(out)
     try:
-        with console.atomic(staged) as temporary:
+        with atomic(staged) as temporary:
             temporary.mkdir()
             yield temporary
         shutil.copymode(out, staged)

@@ -13,7 +13,7 @@ from collections import Counter
 
 import numpy as np
 
-from console import warn
+from cli.messages import warn
 from dataset.checks import shown
 from dataset.contents import Contents
 from dataset.forms.normal import padded, short

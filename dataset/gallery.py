@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-import picture
-from console import UserError, atomic
+from cli.files import atomic
+from crnn_reader.errors import UnreadablePicture, UserError
+from crnn_reader.image import DEFAULT_OPTIONS, Image, ImageOptions, fit_image, read_image
 from dataset.contact_sheets import contact_sheet
 
 #: Longest side that a picture is kept with until the sheet is drawn, in pixels.
@@ -21,8 +22,8 @@ def gallery(
     paths: Sequence[str],
     captions: Sequence[str],
     wrong: Collection[int] = (),
-    options: picture.Options = picture.USUAL,
-) -> picture.Image:
+    options: ImageOptions = DEFAULT_OPTIONS,
+) -> Image:
     """The pictures of `paths` with their captions, those whose index is in `wrong` marked; uint8 RGB (h, w, 3).
 
     A file that cannot be read any more leaves its place grey.
@@ -33,7 +34,7 @@ def gallery(
 @contextlib.contextmanager
 def gallery_file(
     path: str,
-) -> Iterator[Callable[[Sequence[str], Sequence[str], Collection[int], picture.Options], None]]:
+) -> Iterator[Callable[[Sequence[str], Sequence[str], Collection[int], ImageOptions], None]]:
     """Yields the function that draws a :func:`gallery` into the picture file `path`.
 
     Raises UserError when no picture can be written under such a name, OSError when nothing can be written there.
@@ -45,20 +46,18 @@ def gallery_file(
     with atomic(path) as file:
         file.touch()
 
-        def draw(
-            paths: Sequence[str], captions: Sequence[str], wrong: Collection[int], options: picture.Options
-        ) -> None:
+        def draw(paths: Sequence[str], captions: Sequence[str], wrong: Collection[int], options: ImageOptions) -> None:
             _, data = cv2.imencode(suffix, gallery(paths, captions, wrong, options)[..., ::-1])
             file.write_bytes(data.tobytes())
 
         yield draw
 
 
-def _small(path: str, options: picture.Options) -> picture.Image:
+def _small(path: str, options: ImageOptions) -> Image:
     try:
-        image = picture.read(path, 3, options)
-    except picture.UnreadablePicture:
+        image = read_image(path, 3, options)
+    except UnreadablePicture:
         return np.full((KEPT // 2, KEPT, 3), 200, np.uint8)
     scale = min(1.0, KEPT / max(image.shape))
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return picture.fit(image, width, height, "stretch")
+    return fit_image(image, width, height, "stretch")

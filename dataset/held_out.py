@@ -6,12 +6,12 @@ import os
 import re
 from typing import NamedTuple
 
-import console
 import notation
-from console import UserError, warn
+from cli.messages import warn, warn_of_each
+from crnn_reader.errors import UserError
+from crnn_reader.image import StoredImage
 from dataset.contents import examine
 from dataset.forms import collect
-from picture import Stored
 
 #: What no line of a list can hold of a name: breaks, and bytes that are no UTF-8.
 _NO_TEXT = re.compile(r"[\t\r\n\ud800-\udfff]")
@@ -62,11 +62,11 @@ def _labelled(path: str, label_pattern: str | None, root: str | None) -> tuple[l
     contents = examine(samples)
     reasons = dict(contents.unreadable)
     readable = [sample for sample in samples if sample.name not in reasons]
-    if any(isinstance(sample.path, Stored) for sample in readable[:1]):
+    if any(isinstance(sample.path, StoredImage) for sample in readable[:1]):
         raise UserError(f"{path} holds records: write files with `python -m dataset convert {path} OUT --form tsv`")
     # The lists that are trained by are text.
     reasons |= {sample.name: "its name is no text: rename it" for sample in readable if _NO_TEXT.search(sample.path)}
-    console.warn_of_each([f"left out {name}: {reason}" for name, reason in reasons.items()], not readable)
+    warn_of_each([f"left out {name}: {reason}" for name, reason in reasons.items()], not readable)
     pictures = sorted(
         Picture(int(digest), os.path.realpath(sample.path), sample.label)
         for sample, digest in zip(readable, contents.digests, strict=True)

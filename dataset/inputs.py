@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-import console
-from console import UserError, missing
+from cli.files import naming
+from cli.messages import missing_path
+from crnn_reader.errors import UserError
+from crnn_reader.image import PICTURE_SUFFIXES
 from dataset.forms import FORMS, RecordForm, Sample, exists, found_list, listed, samples, stem
 from dataset.forms.named import label_of_name
 from dataset.forms.normal import composed
@@ -21,7 +23,6 @@ from dataset.forms.placed import located
 from dataset.forms.text import LONGEST_LINE
 from dataset.tfrecord import is_records
 from parameter import CORPUS_RECORD
-from picture import PICTURE_SUFFIXES
 
 
 def inputs(
@@ -45,7 +46,7 @@ def inputs(
         if not path:
             raise UserError("one of the paths to read is empty: give a picture, a folder or a list of pictures")
         if path != "-" and not exists(Path(path)):
-            raise missing(path, "give a picture, a folder or a list of pictures")
+            raise missing_path(path, "give a picture, a folder or a list of pictures")
     return _inputs(paths, stdin, label_pattern, root, labels)
 
 
@@ -210,7 +211,7 @@ def _is_picture(path: str) -> bool:
     # What was read of a pipe, as of `<(find …)`, would be gone.
     if not os.path.isfile(path) or is_records(Path(path)):
         return False
-    with console.naming(path), open(path, "rb") as file:
+    with naming(path), open(path, "rb") as file:
         start = file.read(1024)
     # Texts have no such bytes, and the signatures and sizes at the start of a picture are made of them.
     return bool(re.search(rb"[\x00-\x08\x0e-\x1a]", start))

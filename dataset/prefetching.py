@@ -23,12 +23,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-import console
-import picture
+from cli.messages import warn
+from cli.workers import Workers, result
+from crnn_reader.batching import available_cores
+from crnn_reader.image import padded_width
 from dataset.augmentation import augmented
 from dataset.cache import Ragged
 from dataset.contents import in_order
-from workers import Workers, result
 
 #: Images, or for a corpus of any width the pair (images, widths); and labels.
 Batch = tuple[Any, npt.NDArray[np.int32]]
@@ -113,14 +114,14 @@ class Prefetcher:
 
     def _needed(self) -> int:
         """How many processes the network needs, 0 while a thread is enough."""
-        if len(self._timings) < ENOUGH or console.cores() == 1:
+        if len(self._timings) < ENOUGH or available_cores() == 1:
             return 0
         # Medians, because compiling the network makes some steps far longer.
         if statistics.median(timing.waited / (timing.waited + timing.used) for timing in self._timings) < WAITING:
             return 0
         made = statistics.median(timing.made for timing in self._timings)
         used = statistics.median(timing.used for timing in self._timings)
-        return min(max(2, math.ceil(RESERVE * made / max(used, 1e-6))), console.cores())
+        return min(max(2, math.ceil(RESERVE * made / max(used, 1e-6))), available_cores())
 
 
 class _Timing(NamedTuple):
@@ -169,8 +170,8 @@ class _SharedBatches:
             _refuse_full_disk(slots * size)
             memory = get_context("spawn").RawArray("B", slots * size)
         except OSError as error:
-            console.warn(
-                f"{count} worker processes would share {slots * size >> 20:,} MB of memory with this one "
+            warn(
+                f"{count} worker processes would share {max(1, slots * size >> 20):,} MB of memory with this one "
                 f"({error.strerror or error}): give a container more of it (--shm-size), or free some space in "
                 f"{tempfile.gettempdir()}; until then one thread makes the batches"
             )
@@ -201,7 +202,7 @@ class _SharedBatches:
         images, slot = self._source.images, self._free.popleft()
         if isinstance(images, Ragged):
             widths = images.widths[rows].astype(np.int32)
-            width, shape = picture.padded_width(int(widths.max())), images.shape
+            width, shape = padded_width(int(widths.max())), images.shape
         else:
             widths = None
             width, shape = images.shape[2], (images.shape[1], images.shape[3])

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-import picture
+from crnn_reader.errors import UnreadablePicture
+from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, convert_channels, read_image
 from dataset.forms import Samples
 
 #: The median of so many is within a few per cent of that of all.
@@ -22,14 +23,14 @@ class Survey(NamedTuple):
     hues: float = 1.0
 
 
-def survey(samples: Samples, options: picture.Options = picture.USUAL) -> Survey:
+def survey(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> Survey:
     """Look at some pictures, evenly spread; unreadable ones are passed over."""
     aspects, hues = [], []
     for index in np.linspace(0, len(samples) - 1, min(len(samples), LOOKED_AT)).round().astype(int):
         try:
-            image = picture.read(samples[index].path, 3, options)
-        except picture.UnreadablePicture:
+            image = read_image(samples[index].path, 3, options)
+        except UnreadablePicture:
             continue
         aspects.append(image.shape[1] / image.shape[0])
-        hues.append(image.std((0, 1)).max() / max(picture.convert(image, 1).std(), 1.0))
+        hues.append(image.std((0, 1)).max() / max(convert_channels(image, 1).std(), 1.0))
     return Survey(float(np.median(aspects)), float(np.percentile(hues, 75))) if aspects else Survey()

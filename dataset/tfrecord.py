@@ -18,9 +18,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-import bounded
-from console import UserError, warn
-from picture import UnreadablePicture
+from cli.messages import warn
+from crnn_reader import bounded
+from crnn_reader.errors import UnreadablePicture, UserError
 
 #: How files of records are called, and the last number of a name such as `train-00000-of-00010`.
 _NAME = re.compile(r"\.tfrecords?$|-of-(\d{5})(?:\.|$)")

@@ -22,11 +22,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, NamedTuple, Protocol
 
-import bounded
-import console
-import interrupts
 import notation
-from console import UserError, warn
+from cli import interrupts
+from cli.command import ALL_DONE
+from cli.files import atomic
+from cli.messages import warn
+from cli.progress import progress
+from crnn_reader import bounded
+from crnn_reader.errors import UserError
 from parameter import UnpackParameters
 
 #: Members of an archive, folders included; characters of a name, and folders in it.
@@ -114,7 +117,7 @@ def unpack(parameters: UnpackParameters) -> int:
     new = there = 0
     parents: set[Path] = set()
     try:
-        with archive.open("rb") as file, console.progress("unpacking", None, "files") as advance:
+        with archive.open("rb") as file, progress("unpacking", None, "files") as advance:
             for member in _members(file, archive, budget, parameters.names):
                 target = out / _inside(archive, member.name)
                 with _naming(archive, member.name):
@@ -145,7 +148,7 @@ def unpack(parameters: UnpackParameters) -> int:
         raise UserError(f"{archive} holds no files: check that it is the right archive")
     warn(f"{out}: {new:,} file{'' if new == 1 else 's'} unpacked" + (f"; {there:,} were there" if there else ""))
     warn(f"next: python -m dataset {shlex.quote(str(_content(out)))}")
-    return console.ALL_DONE
+    return ALL_DONE
 
 
 @contextlib.contextmanager
@@ -423,14 +426,14 @@ def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Bud
         if target.is_file():
             _refuse_others(archive, target, filecmp.cmp(source, target, shallow=False))
             return False
-        with console.atomic(target, sync=False) as temporary:
+        with atomic(target, sync=False) as temporary:
             shutil.copyfile(source, temporary)
         return True
     if target.is_file():
         with target.open("rb") as file:
             _refuse_others(archive, target, _same(_content_of(member, budget), file))
         return False
-    with console.atomic(target, sync=False) as temporary, temporary.open("wb") as file:
+    with atomic(target, sync=False) as temporary, temporary.open("wb") as file:
         for chunk in _content_of(member, budget):
             file.write(chunk)
     return True

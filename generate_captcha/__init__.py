@@ -7,8 +7,8 @@
 A new style is one file in :mod:`generate_captcha.styles`.
 """
 
-import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
 import parameter  # noqa: F401 (it says what to do where packages are missing)
+from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
 from generate_captcha.corpus import Written, picture_path, write_corpus
 from generate_captcha.style import Source, Style
 from generate_captcha.styles import STYLES, style_of

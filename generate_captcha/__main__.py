@@ -6,8 +6,9 @@ import shlex
 import time
 from pathlib import Path
 
-import console
-import interrupts
+from cli import interrupts
+from cli.command import ALL_DONE, run_command
+from cli.messages import warn
 from parameter import TRAIN_FOLDER, GenerateParameters, size_flag
 
 
@@ -21,11 +22,11 @@ def generate(parameters: GenerateParameters) -> int:
     seconds = time.monotonic() - started
     there = f"; {written.there:,} were there" if written.there else ""
     made = f"made {written.drawn:,} pictures in {seconds:,.1f} s, {written.drawn / seconds:,.0f} pictures/s"
-    console.warn(f"{parameters.out}: {made if written.drawn else 'nothing to make'}{there}")
+    warn(f"{parameters.out}: {made if written.drawn else 'nothing to make'}{there}")
     data = "" if Path(parameters.out) == Path(TRAIN_FOLDER) else f" --data {shlex.quote(parameters.out)}"
-    console.warn(f"next: python training.py{data}{size_flag(parameters.style, parameters.size)}")
-    return console.ALL_DONE
+    warn(f"next: python training.py{data}{size_flag(parameters.style, parameters.size)}")
+    return ALL_DONE
 
 
 if __name__ == "__main__":
-    console.run(generate, GenerateParameters, prog="python -m generate_captcha")
+    run_command(generate, GenerateParameters, prog="python -m generate_captcha")

@@ -27,10 +27,13 @@ from typing import Any, cast
 
 import cv2
 
-import bounded
-import console
-import interrupts
-from console import UserError, interrupts_held
+from cli import interrupts
+from cli.files import atomic, naming, sweep, write_new
+from cli.progress import progress
+from cli.workers import interrupts_held
+from crnn_reader import bounded
+from crnn_reader.batching import available_cores
+from crnn_reader.errors import UserError
 from generate_captcha.style import Image, Style
 from generate_captcha.styles import style_of
 from parameter import CORPUS_RECORD, GenerateParameters
@@ -75,12 +78,12 @@ def write_corpus(parameters: GenerateParameters) -> Written:
         _list_labels(out, style, parameters.count)
     there = _there(out, parameters.count)
     missing = parameters.count - sum(there)
-    workers = min(parameters.workers or console.cores(), -(-missing // CHUNK))
+    workers = min(parameters.workers or available_cores(), -(-missing // CHUNK))
     try:
         # The processes start before the progress bar, which starts a thread.
         with (
             _drawing(style, parameters, there, workers) as work,
-            console.progress(f"making {parameters.out}", missing) as advance,
+            progress(f"making {parameters.out}", missing) as advance,
         ):
             for drawn in work:
                 advance(drawn)
@@ -131,9 +134,9 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
             return
         count = made
     # Before the pictures: whoever reads a corpus that was interrupted finds pictures missing, not labels.
-    with console.atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write("file\tlabel\n")
-        with console.progress(f"listing {path}", count, "labels") as advance:
+        with progress(f"listing {path}", count, "labels") as advance:
             for start in range(0, count, FOLDER_SIZE):
                 indices = range(start, min(start + FOLDER_SIZE, count))
                 for index in indices:
@@ -144,7 +147,7 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
 def _lines(path: Path) -> int:
     """How many lines a list has. Raises UserError when there is a pipe in its place."""
     try:
-        with console.naming(path), bounded.open_regular(path) as file:
+        with naming(path), bounded.open_regular(path) as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
     except ValueError as error:
         raise UserError(f"{path} is not the list of this corpus ({error}): remove it") from error
@@ -159,7 +162,7 @@ def _leave_whole(out: Path) -> None:
     elif (out / LIST).exists():
         with (out / LIST).open("rb") as file:
             lines = list(file)
-        with console.atomic(out / LIST) as temporary, temporary.open("wb") as file:
+        with atomic(out / LIST) as temporary, temporary.open("wb") as file:
             file.writelines(
                 line for line in lines if line == lines[0] or (out / os.fsdecode(line.split(b"\t")[0])).exists()
             )
@@ -185,7 +188,7 @@ def _claim(out: Path, style: Style) -> None:
             "empty it or choose another --out"
         )
     else:
-        with console.atomic(out / CORPUS_RECORD) as temporary:
+        with atomic(out / CORPUS_RECORD) as temporary:
             temporary.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -231,7 +234,7 @@ def _there(out: Path, count: int) -> bytearray:
     half_written = re.compile(r"\..*\.\d+\.partial\.png")
     folders = [entry.path for entry in os.scandir(out) if entry.name.isdigit() and entry.is_dir()]
     for folder in (str(out), *folders):
-        console.sweep(Path(folder))
+        sweep(Path(folder))
         for entry in os.scandir(folder):
             if half_written.fullmatch(entry.name):
                 os.unlink(entry.path)
@@ -254,7 +257,7 @@ def _draw(style: Style, out: Path, there: bytearray, starts: Iterable[int]) -> I
         missing = [index for index in range(start, min(start + CHUNK, len(there))) if not there[index]]
         for index in missing:
             image, label = style.picture(index)
-            console.write_new(picture_path(out, label if named else None, index), encode(image, style.grey))
+            write_new(picture_path(out, label if named else None, index), encode(image, style.grey))
         yield len(missing)
 
 

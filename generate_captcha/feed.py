@@ -12,14 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-import console
-import picture
-from console import UserError, warn
+from cli.messages import warn
+from cli.workers import Workers, result
+from crnn_reader.batching import available_cores
+from crnn_reader.errors import UserError
+from crnn_reader.image import TooLong, convert_channels, fit_image, pad_batch
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
-from picture import TooLong
-from workers import Workers, result
 
 #: Labels by which the longest one is guessed.
 PREVIEWED = 1000
@@ -66,7 +66,7 @@ class Drawn:
         self._seed, self._fresh = parameters.seed, True
         #: 0 … 1; may be changed between epochs, in a style that has difficulties.
         self.difficulty = parameters.difficulty
-        self._workers = Workers(parameters.workers or console.cores(), _begin, parameters, fit)
+        self._workers = Workers(parameters.workers or available_cores(), _begin, parameters, fit)
 
     def unchanging(self, count: int) -> Drawn:
         """`count` pictures with a seed that no other corpus has, the same in every epoch; the same processes draw them.
@@ -151,7 +151,7 @@ class Drawn:
             numbers = self._encode(label)
             row[: len(numbers)] = numbers
         images = [image for image, _ in drawn]
-        return picture.side_by_side(images) if self._any_width else np.stack(images), labels
+        return pad_batch(images) if self._any_width else np.stack(images), labels
 
 
 def preview(parameters: GenerateParameters) -> tuple[list[str], npt.NDArray[np.int64]]:
@@ -177,6 +177,6 @@ def _draw(seed: int, indices: Sequence[int], difficulty: float) -> Pairs:
     pictures = []
     for index in indices:
         image, label = style.picture(index)
-        image = picture.convert(image, fit.channels)
-        pictures.append((picture.fit(image, fit.width, fit.height, fit.how), label))
+        image = convert_channels(image, fit.channels)
+        pictures.append((fit_image(image, fit.width, fit.height, fit.how), label))
     return pictures

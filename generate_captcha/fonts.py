@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import bounded
-from console import UserError
+from crnn_reader import bounded
+from crnn_reader.errors import UserError
 
 if TYPE_CHECKING:
     from fontTools.ttLib import TTFont

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as pillow
 
-import bounded
-from console import UserError
+from crnn_reader import bounded
+from crnn_reader.errors import UserError
 from generate_captcha.camera import Bank
 from generate_captcha.style import Image, Source
 
@@ -90,7 +90,7 @@ class Pictures:
     """The user's own pictures as grounds."""
 
     def __init__(self, folder: str) -> None:
-        from picture import PICTURE_SUFFIXES
+        from crnn_reader.image import PICTURE_SUFFIXES
 
         if not Path(folder).is_dir():
             raise UserError(f"--backgrounds {folder}: no such folder; give a folder of pictures")
@@ -130,11 +130,12 @@ class Pictures:
 # 64 pictures of 1,000 × 750 are 144 MB.
 @functools.lru_cache(maxsize=64)
 def _opened(path: Path) -> Image:
-    import picture
+    from crnn_reader.errors import UnreadablePicture
+    from crnn_reader.image import read_image
 
     try:
-        image = picture.read(path, channels=3)
-    except picture.UnreadablePicture as error:
+        image = read_image(path, channels=3)
+    except UnreadablePicture as error:
         raise UserError(f"--backgrounds: {path} cannot be read ({error}): remove it") from error
     scale = 1000 / max(image.shape[:2])
     return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image

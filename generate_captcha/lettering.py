@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from console import UserError
+from crnn_reader.errors import UserError
 from generate_captcha import fonts, glyphs, strokes
 from generate_captcha.fonts import FONT_SUFFIXES, Font
 from generate_captcha.strokes import Drawn

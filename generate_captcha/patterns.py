@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-import notation
+from crnn_reader.alphabet import expand_ranges
 from generate_captcha.style import Source
 
 SEPARATORS = " -·."
@@ -285,7 +285,7 @@ class Pattern:
 
     def _set(self, text: str) -> tuple[str, ...]:
         try:
-            found = list(notation.ranges(text))
+            found = list(expand_ranges(text))
         except ValueError as error:
             wrong, _, remedy = str(error).partition("; ")
             raise self._error(f"[{text}], in which {wrong}", remedy) from error

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 import notation
 import parameter
-from console import UserError
+from crnn_reader.alphabet import character_frequencies, parse_alphabet
+from crnn_reader.errors import UserError
+from crnn_reader.parsing import parse_length
 from generate_captcha import fonts
 from parameter import GenerateParameters
 
@@ -147,7 +149,7 @@ class TextStyle(Style):
 
     def __init__(self, parameters: GenerateParameters) -> None:
         super().__init__(parameters)
-        self.shortest, self.longest = notation.length(parameters.length)
+        self.shortest, self.longest = parse_length(parameters.length)
         self.alphabet = self._alphabet(parameters)
         #: Of each character of the alphabet, the share of all that come before it and its own; None: all the same.
         self._shares = self._cumulated(parameters)
@@ -168,7 +170,7 @@ class TextStyle(Style):
         return self.draw(label, source), label
 
     def _alphabet(self, parameters: GenerateParameters) -> str:
-        characters = notation.alphabet(parameters.alphabet or parameter.DEFAULT_ALPHABET)
+        characters = parse_alphabet(parameters.alphabet or parameter.DEFAULT_ALPHABET)
         for character in characters:
             # Letters are set one by one here: a space would not be seen, a combining mark have nothing to stand on.
             if character.isspace() or not character.isprintable() or unicodedata.combining(character):
@@ -191,7 +193,7 @@ class TextStyle(Style):
 
     @staticmethod
     def _cumulated(parameters: GenerateParameters) -> list[float] | None:
-        frequencies = notation.frequencies(parameters.alphabet or "")
+        frequencies = character_frequencies(parameters.alphabet or "")
         if not frequencies:
             return None
         sums = list(itertools.accumulate(frequencies))

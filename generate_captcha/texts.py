@@ -12,8 +12,8 @@ import unicodedata
 import numpy as np
 from numpy.typing import NDArray
 
-import bounded
-from console import UserError
+from crnn_reader import bounded
+from crnn_reader.errors import UserError
 from generate_captcha.style import Source
 
 #: Scripts without spaces between words, as their characters' names begin.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 from PIL import ImageDraw, ImageFont, features
 
-from console import UserError
+from crnn_reader.errors import UserError
 from generate_captcha.fonts import FAR_EAST, Font
 
 #: Ink of a line: 0 is none, 255 is full.

@@ -1,17 +1,17 @@
-"""Networks that read short text: built from stages, decoded, kept in one file.
+"""Networks that read short text, in Keras: built from stages, trained, evaluated and exported.
 
-alphabet.py     characters <-> numbers
-backbones/      pictures -> columns of features         (named in parameter.BackboneName)
-sequences/      columns -> columns that know each other (named in parameter.SequenceName)
-heads/          columns -> text                         (named in parameter.HeadName)
+backbones/      pictures -> columns of features            (named in parameter.BackboneName)
+sequences/      columns -> columns that know their neighbours (named in parameter.SequenceName)
+heads/          columns -> text                            (named in parameter.HeadName)
+rectifiers/     pictures -> straightened pictures
 network.py      the stages joined
-decoding.py     log-probabilities -> texts with probabilities (NumPy alone)
-model_file.py   one file with everything needed to read: `.keras`, or `.onnx` without Keras
-onnx_graph.py   what may be in an ONNX file, checked before it is run (onnx_metadata.py reads its fields)
+model_file.py   the `.keras` file, which crnn_reader reads once this package is imported
 weights_file.py the arrays in a `.keras` file, checked before they are read
-runtimes.py     what reading runs of a network, by Keras or by onnxruntime
+runtimes.py     Keras as the runtime of a network
 export/         model files -> ONNX, LiteRT, SavedModel
-reader.py       files or arrays -> texts, in batches, decoding beside the network
-training/       what turns labelled batches into weights
-weights/        the weights we ship
+training/       labelled batches -> weights
+weights/        the shipped weights that trainings start from
 """
+
+# Adds the `.keras` format to crnn_reader.
+from model import model_file as model_file

@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from console import UserError, warn
-from model.network import import_keras
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from model.backend import import_keras
 
 #: Files that NVIDIA's driver makes, and where the kernel lists the devices of the PCI bus.
 DRIVER_FILES = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidia0"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from console import atomic
+from cli.files import atomic
 from model.scores import Interval, wilson
 
 #: Below this, no share of test pictures that may be read right says how it will grow.

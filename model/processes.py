@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import notation
-from console import UserError, warn
-from model.network import import_keras
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from model.backend import import_keras
 
 #: Seconds to wait for the other processes at the start, and until a process that no longer answers counts as lost.
 JOINING, LOST = 300, 60

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from console import UserError, atomic, print_table, printable
+from cli.files import atomic
+from cli.messages import print_table, printable
+from crnn_reader.errors import UserError
 from model.scores import SURE, Confusion, Interval, Mistake, Scores
 
 if TYPE_CHECKING:

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-import console
-from console import UserError
+from cli.messages import warn
+from cli.progress import progress
+from crnn_reader.errors import UserError
+from crnn_reader.image import MISSING, ImageRemarks
+from crnn_reader.trained_sizes import crops_expected
 from model.comparison import capitals
-from model.trained_sizes import crops_expected
-from picture import MISSING, Remarks
 
 if TYPE_CHECKING:
-    from model.reader import Reader, Reading
+    from crnn_reader.reader import Reader, Reading
 
 #: Quantile of the normal distribution for intervals that hold the true value 95 times in 100.
 Z_95 = 1.959964
@@ -192,8 +193,8 @@ def read_labelled(reader: Reader, labelled: Sequence[Labelled], tell: bool = Tru
     With `tell` the others are named on stderr. Raises UserError where none can be read.
     """
     read, faults, far = list[tuple[Labelled, "Reading"]](), [], []
-    remarks = Remarks(reader.options)
-    with console.progress("reading", len(labelled)) as advance:
+    remarks = ImageRemarks(reader.options)
+    with progress("reading", len(labelled)) as advance:
         for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
             advance(1)
             if reading.error is None:
@@ -204,15 +205,15 @@ def read_labelled(reader: Reader, labelled: Sequence[Labelled], tell: bool = Tru
                 continue
             faults.append(f"{sample.path}: {reading.error}")
             if tell:
-                console.warn(faults[-1])
+                warn(faults[-1])
     if not read:
         absent = all(fault.endswith(f": {MISSING}") for fault in faults)
         remedy = "say with --root where the paths of the list start" if absent else "give others"
         raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}")
     if far and tell:
-        console.warn(crops_expected(reader.card, str(reader.path), len(far), far[0]))
+        warn(crops_expected(reader.config, str(reader.path), len(far), far[0]))
     for remark in remarks.sentences() if tell else ():
-        console.warn(remark)
+        warn(remark)
     return read
 
 
@@ -387,3 +388,13 @@ def _at(answers: list[Answered], min_probability: float) -> Answered:
     """What comes of accepting readings of at least `min_probability`."""
     answered = [answer for answer in answers if answer.probability >= min_probability]
     return replace(answered[-1] if answered else NOTHING, probability=min_probability)
+
+
+def unknown_characters(labels: Sequence[str], alphabet: str, ignore_case: bool = False) -> str | None:
+    """A sentence on labels that have characters which `alphabet` lacks; None where all can be read."""
+    known = set(alphabet + alphabet.upper() + alphabet.lower() if ignore_case else alphabet)
+    hopeless = [set(label) - known for label in labels if not known.issuperset(label)]
+    if not hopeless:
+        return None
+    unknown = " ".join("space" if each == " " else each for each in sorted(set().union(*hopeless)))
+    return f"{len(hopeless):,} labels have characters that the model cannot read: {unknown}"

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from console import atomic, printable
+from cli.files import atomic
+from cli.messages import printable
 from model.comparison import accepts, compared, same
 
 if TYPE_CHECKING:
-    from model.reader import Character, Reading
+    from crnn_reader.reader import Character, Reading
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.model_file import Card
-from model.network import build, precision
+from crnn_reader.config import ModelConfig
+from model.backend import precision
+from model.network import build
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
@@ -26,7 +27,7 @@ Shapes: TypeAlias = dict[str, tuple[int, ...]]
 MOST_OBJECTS, DEEPEST = 10_000, 20
 
 
-def network(content: bytes, card: Card) -> Any:
+def network(content: bytes, card: ModelConfig) -> Any:
     """The network of `card` in float32, with the weights of a file's `content`.
 
     Raises ValueError for arrays that are not those of that network, before anything of their size is made, and for
@@ -84,7 +85,7 @@ def _numbers(array: Any) -> NDArray[np.float32]:
     return numbers
 
 
-def _shapes(card: Card) -> Shapes:
+def _shapes(card: ModelConfig) -> Shapes:
     """The shapes of the weights of the network of `card`, by their names, without memory for them."""
     with precision("float32"), keras.StatelessScope(initialize_variables=False):
         return {

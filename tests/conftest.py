@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def eager() -> Iterator[None]:
     """TensorFlow computes without graphs: tracing one takes longer than the few steps of most tests."""
-    from model.network import import_keras
+    from model.backend import import_keras
 
     if import_keras().backend.backend() != "tensorflow":
         yield

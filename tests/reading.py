@@ -13,9 +13,11 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
-import picture
-from model.constraints import Constraint
-from model.reader import Reading
+from crnn_reader.decoding.constraints import Constraint
+from crnn_reader.errors import UnreadablePicture
+from crnn_reader.image import ImageOptions, read_image
+from crnn_reader.parsing import MAX_PIXELS
+from crnn_reader.reader import Reading
 
 
 def level(path: Path, value: int) -> Path:
@@ -27,7 +29,7 @@ def level(path: Path, value: int) -> Path:
 
 
 class LevelReader:
-    """Has the face of model.reader.Reader."""
+    """Has the face of crnn_reader.Reader."""
 
     def __init__(
         self,
@@ -38,23 +40,25 @@ class LevelReader:
         batch_size: int = 64,
         head: str | None = None,
         constraint: Constraint | None = None,
-        max_pixels: int = picture.MOST_PIXELS,
+        max_pixels: int = MAX_PIXELS,
         frame: str | None = None,
     ) -> None:
-        self.options = picture.Options.of(max_pixels, frame or "first")
+        self.options = ImageOptions.of(max_pixels, frame or "first")
         self.path = Path(model)
-        self.card = SimpleNamespace(alphabet="0123456789")
+        self.config = SimpleNamespace(alphabet="0123456789")
         self.top = top
-        self.allowed = (constraint or Constraint()).automaton(self.card.alphabet)
+        self.allowed = (constraint or Constraint()).automaton(self.config.alphabet)
 
     def allows(self, text: str) -> bool:
-        return self.allowed is None or self.allowed.accepts(tuple(self.card.alphabet.index(each) + 1 for each in text))
+        return self.allowed is None or self.allowed.accepts(
+            tuple(self.config.alphabet.index(each) + 1 for each in text)
+        )
 
     def read(self, sources: Iterable[str]) -> Iterator[Reading]:
         for source in sources:
             try:
-                value = int(picture.read(source, 1, self.options)[0, 0, 0])
-            except picture.UnreadablePicture as error:
+                value = int(read_image(source, 1, self.options)[0, 0, 0])
+            except UnreadablePicture as error:
                 yield Reading(source, error=str(error))
             else:
                 texts = [(f"{value}", 0.75 if value < 200 else 0.25), (f"{value}?", 0.125)][: self.top]

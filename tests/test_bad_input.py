@@ -17,16 +17,16 @@ import cv2
 import numpy as np
 import pytest
 
-import console
 import evaluation
-import notation
 import parameter
 import prediction
 import training
+from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
+from crnn_reader.alphabet import parse_alphabet
+from crnn_reader.model_files import read_config
 from dataset.__main__ import main as dataset_command
 from dataset.convert import convert
 from generate_captcha.__main__ import generate
-from model import model_file
 from model.training import recipe
 from model.training.run_folder import RunFolder
 from parameter import (
@@ -65,7 +65,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def run(name: str, *argv: str) -> tuple[int, list[str], str]:
         with pytest.raises(SystemExit) as stop:
-            console.run(*COMMANDS[name], list(argv))
+            run_command(*COMMANDS[name], list(argv))
         out, errors = capsys.readouterr()
         assert isinstance(stop.value.code, int)
         return stop.value.code, out.removesuffix("\n").split("\n"), errors
@@ -98,16 +98,16 @@ def test_combining_and_right_to_left_labels_are_stored_composed_and_compared_so(
         for number in range(4):
             noise(f"data/{label}_{number}.png")
     code, _, errors = run("training", "--data", "data", "--run", "r", *SMALL)
-    assert code == console.ALL_DONE, errors
+    assert code == ALL_DONE, errors
     assert "labels are written from right to left, and ctc reads from left to right: try --head attention" in errors
-    alphabet = model_file.read_card(Path("r/model.keras")).alphabet
+    alphabet = read_config(Path("r/model.keras")).alphabet
     assert sorted(alphabet) == sorted(set("".join(labels.values())))
     split = json.loads(Path("r/split.json").read_text())
     assert set((split["training"] | split["validation"]).values()) == set(labels.values())
     code, lines, errors = run("prediction", "data", "--labels", "--model", "r")
-    assert (code, {line.split("\t")[3] for line in lines}) == (console.ALL_DONE, set(labels.values()))
+    assert (code, {line.split("\t")[3] for line in lines}) == (ALL_DONE, set(labels.values()))
     code, _, errors = run("evaluation", "data", "--model", "r", "--json", "s.json")
-    assert code == console.ALL_DONE
+    assert code == ALL_DONE
     assert "cannot read" not in errors
     worst = json.loads(Path("s.json").read_text())["worst"]
     assert {mistake["truth"] for mistake in worst} <= set(labels.values())
@@ -116,7 +116,7 @@ def test_combining_and_right_to_left_labels_are_stored_composed_and_compared_so(
 @pytest.mark.parametrize("labels", [["a-c", "cab"], ["e\u0307", "qé\u0323".replace("é", "e")], ["ก็", "กิ่", "ש\u05b8"]])
 def test_the_alphabet_of_any_labels_survives_being_written_as_a_flag(labels: list[str]) -> None:
     # Sorted, a mark would stand behind a letter that it melts with.
-    assert set(notation.alphabet(recipe.characters(labels))) == set("".join(labels))
+    assert set(parse_alphabet(recipe.characters(labels))) == set("".join(labels))
 
 
 @pytest.mark.parametrize("head", ["ctc", "attention", "joint"])
@@ -126,12 +126,12 @@ def test_unknown_characters_are_named_under_each_head(run: Run, head: str) -> No
     noise("other/aéb_1.png")
     arguments = ["--data", "data", "--head", head, "--run", "r", *SMALL]
     code, _, errors = run("training", *arguments, "--alphabet", "b")
-    assert (code, "1 character outside the alphabet: a (ab_0.png" in sentence(errors)) == (console.WRONG_USE, True)
+    assert (code, "1 character outside the alphabet: a (ab_0.png" in sentence(errors)) == (WRONG_USE, True)
     code, _, errors = run("training", *arguments, "--validation", "other")
-    assert (code, "1 character outside the alphabet: é (aéb_1.png)" in sentence(errors)) == (console.WRONG_USE, True)
+    assert (code, "1 character outside the alphabet: é (aéb_1.png)" in sentence(errors)) == (WRONG_USE, True)
     drawn = "generate:line --alphabet abc --length 2 --size 48x32 --count 8"
     code, _, errors = run("training", *arguments, "--data", drawn, "--alphabet", "ab")
-    assert (code, "--alphabet lacks c" in sentence(errors)) == (console.WRONG_USE, True)
+    assert (code, "--alphabet lacks c" in sentence(errors)) == (WRONG_USE, True)
     assert not Path("r").exists()
 
 
@@ -148,13 +148,13 @@ def test_an_empty_text_is_no_label(run: Run, monkeypatch: pytest.MonkeyPatch, na
     noise("data/ab_1.png")
     noise("data/ab_2.png")
     Path(name).write_text(content)
-    assert run("dataset", name)[0] == console.SOME_UNREADABLE
+    assert run("dataset", name)[0] == SOME_UNREADABLE
     code, _, errors = run("training", "--data", name, "--run", "r", *SMALL)
-    assert (code, "1 picture without a label (data/ab_1.png)" in sentence(errors)) == (console.WRONG_USE, True)
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    assert (code, "1 picture without a label (data/ab_1.png)" in sentence(errors)) == (WRONG_USE, True)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     assert "1 of 2 pictures have no label and are left out" in run("evaluation", name)[2]
     code, lines, _ = run("prediction", name, "--labels")
-    assert (code, lines[0].rpartition("\t")[2]) == (console.ALL_DONE, "unlabelled")
+    assert (code, lines[0].rpartition("\t")[2]) == (ALL_DONE, "unlabelled")
 
 
 @pytest.mark.parametrize("text", ["a\\tb", "a\\nb", "\\u0001", "a\\ud800", "\\u0000", "a\\u2028b", "\ufffd"])
@@ -166,16 +166,16 @@ def test_labels_of_what_is_no_text_are_named(run: Run, monkeypatch: pytest.Monke
     Path("l.jsonl").write_text("".join(entries), encoding="utf-8")
     code, lines, _ = run("dataset", "l.jsonl")
     expected = "1 label with a tab, line break, control or replacement character (data/2.png): mend the labels"
-    assert (code, lines.count("")) == (console.SOME_UNREADABLE, 0)
+    assert (code, lines.count("")) == (SOME_UNREADABLE, 0)
     code, _, errors = run("training", "--data", "l.jsonl", "--run", "r", *SMALL)
-    assert (code, sentence(errors)) == (console.WRONG_USE, f"error: {expected}")
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    assert (code, sentence(errors)) == (WRONG_USE, f"error: {expected}")
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     # What cannot be read is compared, as any other truth.
-    assert run("evaluation", "l.jsonl", "--json", "s.json", "--report", "report")[0] == console.ALL_DONE
+    assert run("evaluation", "l.jsonl", "--json", "s.json", "--report", "report")[0] == ALL_DONE
     for further in ([], ["--demo", "2"]):
         argv = ["l.jsonl", "--labels", "--csv", "o.csv", "--json", "o.json", *further]
         code, lines, _ = run("prediction", *argv)
-        assert (code, len(lines)) == (console.ALL_DONE, 2 if further else 4)
+        assert (code, len(lines)) == (ALL_DONE, 2 if further else 4)
 
 
 # Records and pairs
@@ -183,10 +183,10 @@ def test_labels_of_what_is_no_text_are_named(run: Run, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("form", ["tfrecord", "fsns", "lmdb"])
 def test_truncated_records_are_named_by_every_command(run: Run, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     for number in range(12):
         noise(f"data/ab_{number}.png")
-    assert run("convert", "data", "records", "--form", form)[0] == console.ALL_DONE
+    assert run("convert", "data", "records", "--form", form)[0] == ALL_DONE
     file = max(Path("records").iterdir(), key=lambda path: path.stat().st_size)
     # Not between two records of the same size: nothing tells of those that would have come.
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2 + 9])
@@ -199,7 +199,7 @@ def test_truncated_records_are_named_by_every_command(run: Run, monkeypatch: pyt
         ("convert", "records", "copy", "--form", "csv"),
     ):
         code, _, errors = run(name, *argv)
-        assert (code, str(file) in sentence(errors), "truncated" in errors) == (console.WRONG_USE, True, True)
+        assert (code, str(file) in sentence(errors), "truncated" in errors) == (WRONG_USE, True, True)
     assert Path("o.csv").read_text() == "earlier"
     assert not {Path("r"), Path("s.json"), Path("copy")} & set(Path().iterdir())
 
@@ -207,11 +207,11 @@ def test_truncated_records_are_named_by_every_command(run: Run, monkeypatch: pyt
 def test_a_picture_without_its_text_and_a_text_without_its_picture_are_named(run: Run) -> None:
     for number in range(4):
         noise(f"data/ab_{number}.png")
-    assert run("convert", "data", "pairs", "--form", "sidecar")[0] == console.ALL_DONE
+    assert run("convert", "data", "pairs", "--form", "sidecar")[0] == ALL_DONE
     Path("pairs/000001.txt").unlink()
     Path("pairs/000002.png").unlink()
     code, _, errors = run("training", "--data", "pairs", "--run", "r", *SMALL)
-    assert (code, "1 picture without a label (000001.png)" in sentence(errors)) == (console.WRONG_USE, True)
+    assert (code, "1 picture without a label (000001.png)" in sentence(errors)) == (WRONG_USE, True)
     assert "pairs: 1 texts without a picture of the same name: 000002.txt" in errors
 
 
@@ -227,8 +227,8 @@ def test_pictures_of_1_pixel_and_of_100_000(run: Run, size: str) -> None:
     noise("data/ab_wide.png", 100_000, 32)
     too_wide = "ab_wide.png: 100,000 pixels wide at a height of 32, more than 16,000: cut it"
     code, lines, _ = run("dataset", "data")
-    assert (code, any("(1 to 100000)" in line for line in lines)) == (console.ALL_DONE, True)
-    some = console.SOME_UNREADABLE if size == "autox32" else console.ALL_DONE
+    assert (code, any("(1 to 100000)" in line for line in lines)) == (ALL_DONE, True)
+    some = SOME_UNREADABLE if size == "autox32" else ALL_DONE
     arguments = ["--data", "data", "--run", "r", "--validation", "0.3", *SMALL]
     code, _, errors = run("training", *arguments, "--size", size)
     assert (code, too_wide in errors) == (some, size == "autox32")
@@ -250,10 +250,10 @@ def test_training_on_a_full_disk_names_the_file(run: Run, largest: int, name: st
         level(Path(f"data/{'ab'[number % 2]}_{number}.png"), 15 * number)
     arguments = ["--data", "data", *SMALL, "--size", "32x32"]
     # The packed pictures are there before the disk is full.
-    assert run("training", *arguments, "--alphabet", "c")[0] == console.WRONG_USE
+    assert run("training", *arguments, "--alphabet", "c")[0] == WRONG_USE
     with full_disk(largest):
         code, _, errors = run("training", *arguments, "--run", "r")
-    assert code == console.WRONG_USE
+    assert code == WRONG_USE
     assert f"no space left to write {Path.cwd()}/r/{name}: " in sentence(errors)
     assert not [file for file in Path("r").rglob("*") if "partial" in file.name]
 
@@ -261,26 +261,26 @@ def test_training_on_a_full_disk_names_the_file(run: Run, largest: int, name: st
 def test_a_full_disk_leaves_the_epochs_before_untouched(run: Run) -> None:
     for number in range(16):
         level(Path(f"data/{'ab'[number % 2]}_{number}.png"), 15 * number)
-    assert run("training", "--data", "data", "--run", "r", *SMALL, "--size", "32x32")[0] == console.ALL_DONE
+    assert run("training", "--data", "data", "--run", "r", *SMALL, "--size", "32x32")[0] == ALL_DONE
     # As if the second epoch had been interrupted.
     file = Path("r/parameters.json")
     file.write_text(json.dumps(json.loads(file.read_text()) | {"epochs": 2}))
     before = {name: Path("r", name).read_bytes() for name in ("model.keras", "state.npz", "history.csv", "split.json")}
     with full_disk(1_000_000):
         code, _, errors = run("training", "--resume", "--run", "r")
-    assert (code, "no space left to write" in sentence(errors)) == (console.WRONG_USE, True)
+    assert (code, "no space left to write" in sentence(errors)) == (WRONG_USE, True)
     assert {name: Path("r", name).read_bytes() for name in before} == before
-    assert run("training", "--resume", "--run", "r")[0] == console.ALL_DONE
+    assert run("training", "--resume", "--run", "r")[0] == ALL_DONE
     assert len(Path("r/history.csv").read_text().splitlines()) == 3
 
 
 def test_a_full_disk_under_the_labels_of_a_corpus_leaves_those_that_are_there(run: Run) -> None:
     argv = ["--out", "c", "--style", "line", "--alphabet", "0-9 ", "--workers", "1", "--count"]
-    assert run("generate_captcha", *argv, "5")[0] == console.ALL_DONE
+    assert run("generate_captcha", *argv, "5")[0] == ALL_DONE
     before = {path: path.read_bytes() for path in Path("c").iterdir()}
     with full_disk(2 * len(before[Path("c/labels.tsv")])):
         code, _, errors = run("generate_captcha", *argv, "500")
-    assert code == console.WRONG_USE
+    assert code == WRONG_USE
     assert f"no space left to write {Path.cwd()}/c/labels.tsv: " in sentence(errors)
     assert {path: path.read_bytes() for path in Path("c").iterdir()} == before
 
@@ -304,25 +304,25 @@ def test_a_training_goes_on_where_tensorboard_has_no_room(tmp_path: Path, capsys
 
 
 def test_evaluation_on_a_full_disk_leaves_the_earlier_report_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     for value in range(60):
         level(Path(f"in/{value}_{value}.png"), value)
     argv = ["in", "--json", "s.json", "--report"]
-    assert run("evaluation", *argv, "report")[0] == console.ALL_DONE
+    assert run("evaluation", *argv, "report")[0] == ALL_DONE
     before = {path: path.read_bytes() for path in Path("report").iterdir()}
     for value in range(60):
         shutil.move(f"in/{value}_{value}.png", f"in/9{value}_.png")
-    assert run("evaluation", *argv, "other")[0] == console.ALL_DONE
+    assert run("evaluation", *argv, "other")[0] == ALL_DONE
     sizes = {path.name: path.stat().st_size for path in Path("other").iterdir()}
     with full_disk(max(sizes.values()) - 1):
         code, _, errors = run("evaluation", *argv, "report")
-    assert code == console.WRONG_USE
+    assert code == WRONG_USE
     assert f"no space left to write {Path.cwd()}/report/{max(sizes, key=sizes.__getitem__)}: " in sentence(errors)
     assert {path: path.read_bytes() for path in Path("report").iterdir()} == before
     with full_disk(100):
         Path("s.json").write_text("earlier")
         code, _, errors = run("evaluation", *argv, "report")
-    assert (code, Path("s.json").read_text()) == (console.WRONG_USE, "earlier")
+    assert (code, Path("s.json").read_text()) == (WRONG_USE, "earlier")
     assert f"no space left to write {Path.cwd()}/s.json: " in sentence(errors)
 
 
@@ -334,7 +334,7 @@ def test_nobody_need_read_the_tables_to_their_end(tmp_path: Path, command: str) 
     with started(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout
         process.stdout.close()
-        assert process.wait() == console.ALL_DONE
+        assert process.wait() == ALL_DONE
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_a_list_is_not_replaced_by_what_is_said_of_it(run: Run, name: str, argv:
     noise("a.png")
     Path("l.csv").write_text("file,label\na.png,a\n")
     code, _, errors = run(name, *argv)
-    assert code == console.WRONG_USE
+    assert code == WRONG_USE
     assert "--json l.csv would replace what is read, l.csv" in errors
     assert Path("l.csv").read_text() == "file,label\na.png,a\n"
 
@@ -354,7 +354,7 @@ def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "dataset", str(tmp_path)]
     with open("/dev/full", "w") as full:
         done = finished(command, stdout=full, cwd=ROOT)
-    assert done.returncode == console.WRONG_USE
+    assert done.returncode == WRONG_USE
     assert "no space left to write the output" in sentence(done.stderr)
     assert len(done.stderr.splitlines()) == 1
 
@@ -366,17 +366,17 @@ def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
 def test_a_pipe_is_written_for_a_program_that_reads_it_and_refused_without_one(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
-    monkeypatch.setattr("console._PATIENCE", 1)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
+    monkeypatch.setattr("cli.files._PATIENCE", 1)
     noise("pictures/a.png")
     os.mkfifo("pipe")
     code, _, errors = run("prediction", "pictures", "--csv", "pipe")
     assert (code, sentence(errors)) == (
-        console.WRONG_USE,
+        WRONG_USE,
         "error: pipe is a pipe that no program reads: start that first, or give a file",
     )
     with started(["cat", "pipe"], stdout=subprocess.PIPE) as reading:
-        assert run("prediction", "pictures", "--csv", "pipe")[0] == console.ALL_DONE
+        assert run("prediction", "pictures", "--csv", "pipe")[0] == ALL_DONE
         assert reading.communicate()[0].startswith("file,text,probability\npictures/a.png,")
 
 
@@ -389,21 +389,21 @@ def test_an_output_has_a_name(run: Run, flag: str) -> None:
 
 @pytest.mark.parametrize("command", ["prediction", "evaluation", "dataset"])
 def test_prose_is_no_list_of_pictures(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     Path("README.md").write_text("# Pictures\n\nAll were taken at the gate,\nsee [one](pictures/a.png).\n" * 5)
     code, _, errors = run(command, "README.md")
-    assert (code, len(errors.splitlines())) == (console.WRONG_USE, 1)
+    assert (code, len(errors.splitlines())) == (WRONG_USE, 1)
     assert "README.md is not a list of pictures" in sentence(errors)
     # Names without suffixes are those of pictures that are there.
     noise("pictures/A1_0.png")
     Path("pictures/list.txt").write_text("A1_0 A1\n")
-    assert run(command, "pictures/list.txt")[0] == console.ALL_DONE
+    assert run(command, "pictures/list.txt")[0] == ALL_DONE
 
 
 def test_a_folder_that_cannot_be_opened_is_like_a_picture_that_cannot(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     noise("pictures/A1_0.png")
     noise("pictures/closed/B2_0.png")
     scandir = os.scandir
@@ -416,12 +416,12 @@ def test_a_folder_that_cannot_be_opened_is_like_a_picture_that_cannot(
     monkeypatch.setattr("os.scandir", closed)
     for command in ("prediction", "dataset"):
         code, _, errors = run(command, "pictures")
-        assert code == console.SOME_UNREADABLE
+        assert code == SOME_UNREADABLE
         assert "pictures/closed cannot be opened (no permission): what it holds is left out" in errors
 
 
 def test_tables_have_no_spaces_at_the_ends_of_their_lines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     for name in ("A1", "B2", "C3C"):
         noise(f"pictures/{name}_0.png")
     for command in ("dataset", "evaluation"):

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 import pytest
 
-import console
 import evaluation
 import parameter
 import prediction
 import training
+from cli.command import ALL_DONE
 from dataset.__main__ import main as report
 from dataset.convert import convert
 from dataset.unpack import unpack
@@ -179,7 +179,7 @@ def test_the_commands_of_a_system_do_what_they_say(
             continue
         function, parameters = understood(command)
         capfd.readouterr()
-        assert function(smaller(parameters)) == console.ALL_DONE, (command, capfd.readouterr().err)
+        assert function(smaller(parameters)) == ALL_DONE, (command, capfd.readouterr().err)
         sys.stdout.flush()
         out = capfd.readouterr().out
         if isinstance(parameters, parameter.TrainingParameters):

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-import console
 import evaluation
+from cli.command import INTERRUPTED, SOME_UNREADABLE, run_command
+from crnn_reader.reader import Reading
 from dataset.convert import convert
 from dataset.tfrecord import records
-from model.reader import Reading
 from model.training.run_folder import RunFolder
 from parameter import ConvertParameters, EvaluationParameters
 from tests.processes import finished, started
@@ -31,12 +31,12 @@ Evaluate = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def evaluate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Evaluate:
     """Run the command in a folder of its own; gives exit code, stdout and stderr."""
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     monkeypatch.chdir(tmp_path)
 
     def evaluate(*argv: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as stop:
-            console.run(evaluation.main, EvaluationParameters, list(argv))
+            run_command(evaluation.main, EvaluationParameters, list(argv))
         captured = capsys.readouterr()
         assert isinstance(stop.value.code, int)
         return stop.value.code, captured.out, captured.err
@@ -114,7 +114,7 @@ def test_following_scores_each_model_for_tensorboard(
     monkeypatch.setattr(LevelReader, "read", reading)
     epoch(1)
     code, out, errors = evaluate("in", "--follow", "--model", "run", "--json", "scores.json")
-    assert code == console.SOME_UNREADABLE
+    assert code == SOME_UNREADABLE
     lines = [line for line in out.splitlines() if line.startswith("epoch ")]
     assert [line.partition(": ")[0] for line in lines[:3]] == ["epoch 1", "epoch 2", "epoch 3"]
     assert "exact match 50.00% (1 of 2;" in lines[0] and "letter accuracy 75.00%" in lines[0]
@@ -140,7 +140,7 @@ def test_following_that_is_interrupted_leaves_what_was_found(
 
     monkeypatch.setattr("model.training.following.time.sleep", interrupted)
     arguments = ("in", "--follow", "--model", "run", "--json", "scores.json", "--report", "report")
-    assert evaluate(*arguments)[0] == console.INTERRUPTED
+    assert evaluate(*arguments)[0] == INTERRUPTED
     assert json.loads((tmp_path / "scores.json").read_text())["epoch"] == 1
     assert (tmp_path / "report" / "index.html").is_file()
     folder.end()
@@ -184,7 +184,7 @@ def test_mistakes_in_records_are_listed_and_drawn(evaluate: Evaluate, tmp_path: 
     level(tmp_path / "in" / "12_a.png", 13)
     level(tmp_path / "in" / "34_b.png", 34)
     with pytest.raises(SystemExit):
-        console.run(convert, ConvertParameters, ["in", "records", "--form", "lmdb"])
+        run_command(convert, ConvertParameters, ["in", "records", "--form", "lmdb"])
     code, _, errors = evaluate("records", "--report", "report", "--json", "report/scores.json")
     assert code == 0, errors
     (worst,) = json.loads((tmp_path / "report" / "scores.json").read_text())["worst"]

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-import console
-import interrupts
 import learning_curve
 import training
-from model import model_file
+from cli import interrupts
+from cli.command import INTERRUPTED, SOME_UNREADABLE, WRONG_USE, run_command
+from crnn_reader.model_files import read_config
 from parameter import LearningCurveParameters, TrainingParameters
 from tests.model.striped import striped
 
@@ -47,7 +47,7 @@ def here(eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
         interpreter, script, *flags = command
         assert (interpreter, Path(script)) == (sys.executable, Path(training.__file__))
         with pytest.raises(SystemExit) as stop:
-            console.run(training.main, TrainingParameters, flags)
+            run_command(training.main, TrainingParameters, flags)
         assert isinstance(stop.value.code, int)
         return Training(stop.value.code)
 
@@ -68,7 +68,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: str) -> int:
     with pytest.raises(SystemExit) as stop:
-        console.run(learning_curve.main, LearningCurveParameters, list(arguments))
+        run_command(learning_curve.main, LearningCurveParameters, list(arguments))
     return int(stop.value.code or 0)
 
 
@@ -100,12 +100,12 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
     assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == 0
     assert Path("curve/000010/model.keras").stat().st_mtime_ns == before
     for changed, sentence in (([], "with other flags for --training"), ([TRAINING], "of other pictures")):
-        assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", *changed) == console.WRONG_USE
+        assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", *changed) == WRONG_USE
         assert f"curve holds a curve {sentence}: choose another --run" in capsys.readouterr().err
         next(data.iterdir()).unlink()
     assert Path("curve/000010/model.keras").stat().st_mtime_ns == before
     Path("curve/learning_curve.json").write_text('{"training')
-    assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == console.WRONG_USE
+    assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == WRONG_USE
     assert "curve/learning_curve.json is damaged" in capsys.readouterr().err
 
 
@@ -120,13 +120,13 @@ def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
     (tmp_path / "others" / "abc_broken.png").write_bytes(b"nothing")
     (data / "abcd_broken.png").write_bytes(b"nothing")
     arguments = ["--data", "pictures", "--test", "others", "--parts", "10,34", "--run", "curve", TRAINING]
-    assert run(*arguments) == console.SOME_UNREADABLE
+    assert run(*arguments) == SOME_UNREADABLE
     errors = capsys.readouterr().err
     assert "6 pictures of --data are also in --test: they are left out of the training" in errors
     assert "left out abc_broken.png: not a picture" in errors
     assert [point["images"] for point in json.loads(Path("curve/curve.json").read_text())] == [6, 6]
     # Each part can write all characters, whatever it happens to hold.
-    cards = [model_file.read_card(Path(f"curve/{name}/model.keras")) for name in ("000010", "000034")]
+    cards = [read_config(Path(f"curve/{name}/model.keras")) for name in ("000010", "000034")]
     assert cards[0].alphabet == cards[1].alphabet == "abcd"
 
 
@@ -145,7 +145,7 @@ def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
 def test_mistakes_end_in_one_sentence(
     arguments: list[str], sentence: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("--data", "pictures", "--run", "curve", *arguments) == console.WRONG_USE
+    assert run("--data", "pictures", "--run", "curve", *arguments) == WRONG_USE
     assert sentence in capsys.readouterr().err.splitlines()[-1]
 
 
@@ -155,22 +155,22 @@ def test_paths_in_lists_start_from_root(data: Path, capsys: pytest.CaptureFixtur
     Path("lists/a.csv").write_text("file,label\n" + "".join(rows[:30]))
     Path("lists/b.csv").write_text("file,label\n" + "".join(rows[30:]))
     flags = ["--data", "lists/a.csv", "--test", "lists/b.csv", "--root", "pictures", "--parts", "10,100"]
-    assert run(*flags) == console.WRONG_USE
+    assert run(*flags) == WRONG_USE
     assert "there are 30 pictures besides 10 to test" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("here")
 def test_flags_that_training_refuses_leave_the_folder_to_mended_ones(data: Path) -> None:
-    assert run("--data", "pictures", "--run", "curve", "--training=--alphabet X") == console.WRONG_USE
+    assert run("--data", "pictures", "--run", "curve", "--training=--alphabet X") == WRONG_USE
     refused = (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8")
-    assert run("--data", "pictures", "--run", "curve", "--training=--alphabet Y") == console.WRONG_USE
+    assert run("--data", "pictures", "--run", "curve", "--training=--alphabet Y") == WRONG_USE
     assert (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8") != refused
 
 
 def test_an_interrupted_curve_waits_for_its_training_which_tells_how_to_continue(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = Training(KeyboardInterrupt(), console.INTERRUPTED)
+    process = Training(KeyboardInterrupt(), INTERRUPTED)
     remedies: list[str] = []
 
     def started(_: list[str], env: dict[str, str]) -> Training:
@@ -178,7 +178,7 @@ def test_an_interrupted_curve_waits_for_its_training_which_tells_how_to_continue
         return process
 
     monkeypatch.setattr("learning_curve.subprocess.Popen", started)
-    assert run("--data", str(data), TRAINING) == console.INTERRUPTED
+    assert run("--data", str(data), TRAINING) == INTERRUPTED
     assert process.signals == [signal.SIGINT]
     assert remedies == [interrupts.CONTINUES]
     assert "interrupted" not in capsys.readouterr().err

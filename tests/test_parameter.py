@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import notation
 import parameter
-from console import UserError
-from model import model_file
+from cli.messages import print_log
+from crnn_reader.alphabet import character_numbers, parse_alphabet, read_dictionary
+from crnn_reader.config import KIT_VERSION
+from crnn_reader.errors import UserError
 from tests.processes import finished
 
 ROOT = Path(parameter.__file__).parent
@@ -135,7 +136,7 @@ def test_a_file_that_is_no_parameter_file_is_refused(text: str, reason: str, tmp
 
 def test_version_is_that_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == model_file.KIT_VERSION
+    assert project["version"] == KIT_VERSION
 
 
 @pytest.mark.parametrize(
@@ -156,14 +157,14 @@ def test_help_answers_without_the_heavy_libraries(command: str) -> None:
 def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "dic.txt"
     path.write_text("2\t<nul>\r\n0\t \r\n1\té\r\n", encoding="utf-8")
-    assert notation.dictionary(path) == {2: "", 0: " ", 1: "é"}
-    assert notation.alphabet(str(path)) == " é"
-    assert notation.numbers(str(path), ["é"]) == {" ": 0, "é": 1, "<nul>": 2}
-    assert notation.numbers(None, ["ba", "b"]) == {"a": 0, "b": 1, "<nul>": 2}
-    assert notation.numbers("bxa", ["ba"]) == {"b": 0, "x": 1, "a": 2, "<nul>": 3}
+    assert read_dictionary(path) == {2: "", 0: " ", 1: "é"}
+    assert parse_alphabet(str(path)) == " é"
+    assert character_numbers(str(path), ["é"]) == {" ": 0, "é": 1, "<nul>": 2}
+    assert character_numbers(None, ["ba", "b"]) == {"a": 0, "b": 1, "<nul>": 2}
+    assert character_numbers("bxa", ["ba"]) == {"b": 0, "x": 1, "a": 2, "<nul>": 3}
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match=r"labels hold c, which --alphabet a-b does not"):
-        notation.numbers("a-b", ["abc"])
+        character_numbers("a-b", ["abc"])
 
 
 @pytest.mark.parametrize(
@@ -178,16 +179,17 @@ def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.Capt
 def test_a_dictionary_that_is_none(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "dic.txt").write_text(text)
     with pytest.raises(ValueError, match=message):
-        notation.dictionary(tmp_path / "dic.txt")
+        read_dictionary(tmp_path / "dic.txt")
 
 
 def test_gaps_in_a_dictionary_are_told_once_and_double_ids_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    print_log()
     path = tmp_path / "dic.txt"
     path.write_text("0\ta\n2\tb\n6\tc\n")
     for _ in range(2):
-        assert notation.alphabet(str(path)) == "abc"
+        assert parse_alphabet(str(path)) == "abc"
     assert capsys.readouterr().err == f"{path}: no characters for the ids 1, 3-5; is a line missing?\n"
     # By a flag, too, and beside another one that is wrong.
     other = tmp_path / "other.txt"
@@ -203,7 +205,7 @@ def test_gaps_in_a_dictionary_are_told_once_and_double_ids_refused(
         parameter.from_command_line(parameter.ConvertParameters, ["a", "b", "--form", "fsns", "--alphabet", str(path)])
     path.write_text("0\ta\n1\ta\n")
     with pytest.raises(ValueError, match="'a' is in the alphabet twice"):
-        notation.alphabet(str(path))
+        parse_alphabet(str(path))
 
 
 @pytest.mark.parametrize("parameters", [parameter.PredictionParameters, parameter.EvaluationParameters])

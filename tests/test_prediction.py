@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 import pytest
 
-import console
 import evaluation
-import picture
 import prediction
-from model.reader import Character, Reading
+from cli.command import INTERRUPTED, WRONG_USE, run_command
+from crnn_reader.image import ImageOptions
+from crnn_reader.reader import Character, Reading
 from parameter import EvaluationParameters, Parameters, PredictionParameters
 from tests.processes import finished, started
 from tests.reading import LevelReader, level
@@ -39,7 +39,7 @@ Predict = Callable[..., tuple[int, list[str], str]]
 @pytest.fixture
 def predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Predict:
     """Run the command in a folder of its own; gives exit code, lines of stdout, and stderr."""
-    monkeypatch.setattr("model.reader.Reader", LevelReader)
+    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     monkeypatch.chdir(tmp_path)
 
     def predict(*argv: str, stdin: str = "") -> tuple[int, list[str], str]:
@@ -47,7 +47,7 @@ def predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         monkeypatch.setattr(sys, "stdout", out)
         with pytest.raises(SystemExit) as stop:
-            console.run(prediction.main, PredictionParameters, list(argv))
+            run_command(prediction.main, PredictionParameters, list(argv))
         assert isinstance(stop.value.code, int)
         assert isinstance(out.buffer, io.BytesIO)
         lines = out.buffer.getvalue().decode("utf-8", "surrogateescape").split("\n")[:-1]
@@ -142,7 +142,7 @@ def test_unsure_readings_are_marked_as_rejected(predict: Predict, tmp_path: Path
         "21_b.png,210,0.250000,rejected,21,wrong",
     ]
     assert [entry["accepted"] for entry in json.loads((tmp_path / "o.json").read_text())] == [True, False]
-    assert predict("12_a.png", "--min-probability", "1.5")[0] == console.WRONG_USE
+    assert predict("12_a.png", "--min-probability", "1.5")[0] == WRONG_USE
 
 
 def test_places_of_characters_and_what_is_not_proven_are_told(
@@ -326,7 +326,7 @@ def test_formulas_are_marked_where_that_is_asked_for(
         ["c.png", "'＝A1", "c"],
         ["d.png", "AB-1", "d"],
     ]
-    assert predict(".", "--csv-safe")[0] == console.WRONG_USE
+    assert predict(".", "--csv-safe")[0] == WRONG_USE
 
 
 def test_a_full_disk_ends_the_command_wherever_it_is_met() -> None:
@@ -395,12 +395,12 @@ def test_where_nothing_can_be_read_there_is_nothing_to_do(predict: Predict, tmp_
         (tmp_path / "in" / name).write_bytes(b"junk")
     (tmp_path / "o.csv").write_text("earlier")
     code, lines, errors = predict("in", "--csv", "o.csv")
-    assert (code, lines) == (console.WRONG_USE, [])
+    assert (code, lines) == (WRONG_USE, [])
     assert errors.splitlines()[-1] == "error: none of the 2 pictures could be read, for the reasons above"
     assert (tmp_path / "o.csv").read_text() == "earlier"
     (tmp_path / "list.csv").write_text("file,label\nA1_1.png,A1\nB2_2.png,B2\n")
     code, lines, errors = predict("list.csv")
-    assert (code, lines) == (console.WRONG_USE, [])
+    assert (code, lines) == (WRONG_USE, [])
     assert errors.splitlines()[-1].endswith("for the reasons above: say with --root where the paths start")
     assert "error: the only picture could not be read" in predict("in/1.png")[2]
 
@@ -430,7 +430,7 @@ def test_a_demo_reads_some_labelled_pictures_and_draws_them(
 ) -> None:
     drawn: list[tuple[list[str], list[str], list[int]]] = []
 
-    def gallery(paths: list[str], captions: list[str], wrong: list[int], _: picture.Options) -> np.ndarray:
+    def gallery(paths: list[str], captions: list[str], wrong: list[int], _: ImageOptions) -> np.ndarray:
         drawn.append((paths, captions, wrong))
         return np.zeros((4, 4, 3), np.uint8)
 
@@ -562,7 +562,7 @@ def test_an_end_from_outside_keeps_what_was_read(
 
     monkeypatch.setattr(LevelReader, "read", ended)
     code, lines, _ = predict("1.png", "2.png", "--csv", "o.csv")
-    assert code == console.INTERRUPTED
+    assert code == INTERRUPTED
     assert len(lines) == 1
     assert (tmp_path / "o.csv").read_text() == "file,text,probability\n1.png,1,0.750000\n"
 
@@ -597,9 +597,10 @@ def test_the_real_commands_read_with_a_real_model_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """From flags through the network to files; it is untrained, so only the shape of its texts is sure."""
+    from crnn_reader.config import ModelConfig
     from model import model_file, network
 
-    card = model_file.Card(
+    card = ModelConfig(
         network="vgg_conv",
         preset="small",
         head="ctc",
@@ -622,7 +623,7 @@ def test_the_real_commands_read_with_a_real_model_file(
     def command(name: str, *argv: str) -> tuple[int, str, str]:
         """In this process, which has imported TensorFlow."""
         with pytest.raises(SystemExit) as stop:
-            console.run(*commands[name], ["in", "--model", "model.keras", *argv])
+            run_command(*commands[name], ["in", "--model", "model.keras", *argv])
         assert isinstance(stop.value.code, int)
         return stop.value.code, *capsys.readouterr()
 
@@ -651,7 +652,7 @@ def test_the_real_commands_read_with_a_real_model_file(
         # Ctrl-C while it waits for a name: nothing keeps it from ending.
         camera.send_signal(signal.SIGINT)
         _, errors = camera.communicate()
-        assert camera.returncode == console.INTERRUPTED
+        assert camera.returncode == INTERRUPTED
         assert "interrupted after 3 pictures" in errors
 
     # Held to what is known of the texts.

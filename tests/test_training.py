@@ -19,11 +19,12 @@ import cv2
 import numpy as np
 import pytest
 
-import console
-import picture
 import training
+from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, WRONG_USE, run_command
+from crnn_reader.image import read_image
+from crnn_reader.model_files import read_config
+from crnn_reader.reader import Reader
 from model import model_file
-from model.reader import Reader
 from model.training import adaptation, trainer
 from parameter import TrainingParameters
 from tests.model.striped import striped
@@ -57,7 +58,7 @@ def drawn(folder: Path, count: int, seed: int = 0) -> Path:
 def run(*arguments: str) -> int:
     """The command in this process; its exit code."""
     with pytest.raises(SystemExit) as stop:
-        console.run(training.main, TrainingParameters, [*arguments])
+        run_command(training.main, TrainingParameters, [*arguments])
     return int(stop.value.code or 0)
 
 
@@ -74,14 +75,17 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     # As a training leaves it for which there was no space at all.
     Path("r").mkdir()
     Path("r/training.lock").touch()
-    assert run("--data", "pictures", "--run", "r", "--epochs", "2", "--ema", "0.9", *SMALL) == console.ALL_DONE
+    # The name of this file is the alphabet of the labels; it is not read.
+    alphabet = "".join(sorted({character for file in data.iterdir() for character in file.name.partition("_")[0]}))
+    Path(alphabet).write_text("x\n")
+    assert run("--data", "pictures", "--run", "r", "--epochs", "2", "--ema", "0.9", *SMALL) == ALL_DONE
     folder = Path("r")
     assert json.loads((folder / "parameters.json").read_text())["ema"] == 0.9
     history = rows(folder)
     assert [row["epoch"] for row in history] == [1, 2]
     scores = {"validation_loss", "exact_match", "character_error_rate", "letter_accuracy"}
     assert {"loss", "learning_rate"} | scores <= history[0].keys()
-    assert np.std(picture.read(folder / "curves.png", 1)) > 10
+    assert np.std(read_image(folder / "curves.png", 1)) > 10
     assert list((folder / "tensorboard").iterdir())
     split = json.loads((folder / "split.json").read_text())
     labels = split["training"] | split["validation"]
@@ -99,7 +103,8 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     readings = list(Reader("r").read(sorted(data.iterdir())))
     assert len(readings) == 40
     assert all(reading.error is None and not reading.far for reading in readings)
-    card = model_file.read_card(folder / "model.keras")
+    card = read_config(folder / "model.keras")
+    assert card.alphabet == alphabet
     assert (card.trained_heights, card.trained_aspects) == ([32, 32], [1.5, 1.5])
 
 
@@ -108,11 +113,11 @@ def test_where_the_working_folder_takes_no_cache_the_run_folder_has_it(
 ) -> None:
     Path(".cache").touch()  # Like a folder that may only be read, but for whoever may write everywhere.
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL]
-    assert run(*arguments) == console.ALL_DONE
+    assert run(*arguments) == ALL_DONE
     said = ".cache cannot be written (File exists): decoded pictures go to r/cache\n"
     assert said in capsys.readouterr().err
     assert len(list(Path("r/cache").iterdir())) == 2
-    assert run(*arguments, "--resume") == console.ALL_DONE
+    assert run(*arguments, "--resume") == ALL_DONE
     assert said not in capsys.readouterr().err
 
 
@@ -149,7 +154,7 @@ def test_lines_of_any_width_train_and_read_the_same_alone_and_together(
     monkeypatch.chdir(tmp_path)
     drawn(Path("pictures"), 12)
     for i, file in enumerate(sorted(Path("pictures").iterdir())):
-        image = picture.read(file, 1)[..., 0]
+        image = read_image(file, 1)[..., 0]
         cv2.imwrite(str(file), np.pad(image, ((0, 0), (0, 16 * (i % 5))), constant_values=255))
     arguments = [
         "--data",
@@ -163,7 +168,7 @@ def test_lines_of_any_width_train_and_read_the_same_alone_and_together(
         "--network",
         "crnn_bigru",
     ]
-    assert run(*arguments, "--run", "r", "--epochs", "1") == console.ALL_DONE
+    assert run(*arguments, "--run", "r", "--epochs", "1") == ALL_DONE
     assert len(rows(Path("r"))) == 1
     reader, files = Reader("r", decoder="beam"), sorted(Path("pictures").iterdir())
     together = [(reading.text, reading.probability) for reading in reader.read(files)]
@@ -180,13 +185,13 @@ def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
     monkeypatch.setattr(adaptation, "LEARNT", 2.0)
     lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 16 --difficulty 0.5 --workers 1"
     arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
-    assert run(*arguments, "--epochs", "4") == console.ALL_DONE
+    assert run(*arguments, "--epochs", "4") == ALL_DONE
     assert [row["difficulty"] for row in rows(Path("r"))] == [0.0, 0.25, 0.5, 0.5]
     told = capsys.readouterr().err
     assert re.findall(r"epoch \d/4  difficulty (\S+) ", told) == ["0", "0.25", "0.5", "0.5"]
     assert re.search(r"the model file is epoch [34]", told)
     assert "reached difficulty" not in told
-    assert model_file.read_card(Path("r/model.keras")).alphabet == "abc"
+    assert read_config(Path("r/model.keras")).alphabet == "abc"
     assert not [path for path in tmp_path.iterdir() if path.name != "r"], "drawn pictures touch no disk"
     assert not multiprocessing.active_children(), "who drew them has ended"
 
@@ -197,7 +202,7 @@ def test_drawn_texts_that_no_picture_has_room_for_are_told(
     monkeypatch.chdir(tmp_path)
     lines = "generate:line --alphabet l --length 60 --size autox32 --difficulty 0 --count 4 --workers 1"
     arguments = ["--data", lines, "--size", "autox16", "--batch-size", "4", "--run", "r", "--epochs", "1"]
-    assert run(*arguments) == console.WRONG_USE
+    assert run(*arguments) == WRONG_USE
     assert re.search(
         r"l{60} needs 119 columns, its picture has \d+: train with --size autox\d", capsys.readouterr().err
     )
@@ -209,7 +214,7 @@ def test_says_when_pictures_did_not_become_as_hard_as_asked_for(
     monkeypatch.chdir(tmp_path)
     lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 8 --difficulty 0.4 --workers 1"
     arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
-    assert run(*arguments, "--epochs", "1") == console.ALL_DONE
+    assert run(*arguments, "--epochs", "1") == ALL_DONE
     assert "reached difficulty 0 of 0.4: train with more --epochs" in Path("r/log.txt").read_text()
 
 
@@ -234,10 +239,11 @@ def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backen
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL, *joining]
     script = (
         "import sys; sys.modules['tensorflow'] = None\n"
-        "import console, training, keras\n"
+        "import training, keras\n"
+        "from cli.command import run_command\n"
         "from parameter import TrainingParameters\n"
-        "from model.reader import Reader\n"
-        f"try: console.run(training.main, TrainingParameters, {arguments!r})\n"
+        "from crnn_reader import Reader\n"
+        f"try: run_command(training.main, TrainingParameters, {arguments!r})\n"
         "except SystemExit as stop: assert stop.code == 0, stop.code\n"
         f"assert keras.backend.backend() == {backend!r}\n"
         "from pathlib import Path\n"
@@ -283,14 +289,14 @@ def test_goes_on_from_earlier_weights_with_other_characters(data: Path, capsys: 
     # Those that no picture has are kept, unless flags say otherwise.
     for name, flags, alphabet in (("t", [], "abcdef"), ("u", ["--alphabet", "a-d"], "abcd")):
         assert run("--data", "pictures", "--run", name, "--epochs", "1", "--from", "s", *flags) == 0
-        assert model_file.read_card(Path(name, "model.keras")).alphabet == alphabet
+        assert read_config(Path(name, "model.keras")).alphabet == alphabet
 
 
 def test_the_network_is_that_of_the_earlier_weights_unless_flags_say_otherwise(data: Path) -> None:
     settings = ["--network", "vgg_bigru", "--rows", "2", "--colour", "rgb", "--fit", "pad", "--epochs", "1"]
     assert run("--data", "pictures", "--run", "r", *settings, *SMALL) == 0
     assert run("--data", "pictures", "--run", "s", "--from", "r", "--epochs", "1", "--fit", "stretch") == 0
-    first, second = (model_file.read_card(Path(name) / "model.keras") for name in ("r", "s"))
+    first, second = (read_config(Path(name) / "model.keras") for name in ("r", "s"))
     assert (second.network, second.rows, second.channels, second.width, second.height) == ("vgg_bigru", 2, 3, 48, 32)
     # A flag that is typed counts, be its value the default.
     assert (first.fit, second.fit) == ("pad", "stretch")
@@ -310,17 +316,17 @@ def test_a_separate_validation_folder_never_shares_a_picture_with_training(data:
 def test_sees_colour_where_letters_stand_out_by_their_hue(data: Path) -> None:
     assert run("--data", "pictures", "--run", "grey", "--epochs", "1", *SMALL) == 0
     for file in data.iterdir():
-        ink = picture.read(file, 1)[..., 0].astype(float)
+        ink = read_image(file, 1)[..., 0].astype(float)
         # Blue and green change places, of which grey sees little.
         cv2.imwrite(str(file), np.stack([ink, 128 + 0.19 * (128 - ink), np.full_like(ink, 90)], -1).astype(np.uint8))
     assert run("--data", "pictures", "--run", "hues", "--epochs", "1", *SMALL) == 0
-    channels = [model_file.read_card(Path(name) / "model.keras").channels for name in ("grey", "hues")]
+    channels = [read_config(Path(name) / "model.keras").channels for name in ("grey", "hues")]
     assert channels == [1, 3]
 
 
 def test_an_unreadable_picture_is_left_out_and_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "abc_broken.png").write_bytes(b"")
-    assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == console.SOME_UNREADABLE
+    assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == SOME_UNREADABLE
     assert "abc_broken.png" in capsys.readouterr().err
 
 
@@ -335,7 +341,7 @@ def test_says_when_the_network_reads_nothing(
     assert run("--data", "pictures", "--run", "s", "--epochs", "1", *SMALL, "--learning-rate", "1e-9") == 0
     assert "give more --epochs or pictures" in capsys.readouterr().err
     # Empty texts say nothing about the temperature of others.
-    assert model_file.read_card(Path("r/model.keras")).temperature == pytest.approx(1.0)
+    assert read_config(Path("r/model.keras")).temperature == pytest.approx(1.0)
 
 
 def test_a_loss_that_is_no_number_ends_in_one_sentence_and_leaves_the_epochs_before(
@@ -350,7 +356,7 @@ def test_a_loss_that_is_no_number_ends_in_one_sentence_and_leaves_the_epochs_bef
 
     monkeypatch.setattr(trainer._Run, "train_epoch", diverging)
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "3", "--precision", "mixed_bfloat16", *SMALL]
-    assert run(*arguments) == console.WRONG_USE
+    assert run(*arguments) == WRONG_USE
     (error,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error:"))
     assert re.fullmatch(
         r"error: the loss became nan in epoch 2: start another run with a lower --learning-rate than \S+ or with "
@@ -360,7 +366,7 @@ def test_a_loss_that_is_no_number_ends_in_one_sentence_and_leaves_the_epochs_bef
     assert len(rows(Path("r"))) == 1
     # Its best weights are gone: nothing goes on as if they were there.
     Path("r/model.keras").unlink()
-    assert run("--resume", "--run", "r") == console.WRONG_USE
+    assert run("--resume", "--run", "r") == WRONG_USE
     assert "r/model.keras, the best weights of the run, is missing: restore it" in capsys.readouterr().err
 
 
@@ -429,6 +435,7 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
             ["--data", "pictures", "--network", "crnn_bilstm", "--preset", "lite"],
             r"--preset lite is only for vgg networks",
         ),
+        (["--data", "pictures", "--alphabet", "Z-A"], r"--alphabet Z-A: the range Z-A runs backwards; write A-Z"),
         (["--data", "pictures", "--cell", "lstm"], r"--cell lstm is for --head attention and joint, not for ctc"),
         (["--data", "pictures", "--label-smoothing", "0"], r"--label-smoothing 0.0 is for --head attention"),
         (["--data", "pictures", "--head", "joint", "--longest", "2"], r"--longest 2 is less than the 4 characters"),
@@ -452,7 +459,7 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
     shutil.copy(sorted(data.iterdir())[0], "unlabelled/_1.png")
     before = sorted(Path().rglob("*.[jtk]*"))
     capsys.readouterr()
-    assert run(*arguments) == console.WRONG_USE
+    assert run(*arguments) == WRONG_USE
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
     assert len(errors) == 1
     assert re.search(sentence, errors[0]), errors[0]
@@ -463,7 +470,7 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
 def test_a_backend_that_is_not_installed_is_named(data: Path) -> None:
     environment = os.environ | {"KERAS_BACKEND": "elsewhere"}
     refused = finished(command("--data", "pictures", "--run", "r"), env=environment)
-    assert refused.returncode == console.WRONG_USE
+    assert refused.returncode == WRONG_USE
     assert refused.stderr.startswith("error: KERAS_BACKEND is elsewhere, which is not installed: unset it, or use ")
     assert not Path("r").exists()
 
@@ -480,7 +487,7 @@ def test_an_interrupted_training_says_how_to_continue(
 
     monkeypatch.setattr(trainer, "train", interrupted)
     for arguments in (["--data", "pictures", "--run", "a run", *SMALL], ["--resume", "--run", "a run"]):
-        assert run(*arguments) == console.INTERRUPTED
+        assert run(*arguments) == INTERRUPTED
         said = capsys.readouterr().err.splitlines()[-1]
         assert said == "interrupted: continue with: python training.py --resume --run 'a run'"
 
@@ -488,32 +495,33 @@ def test_an_interrupted_training_says_how_to_continue(
 def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == 0
     kept = (Path("r") / "model.keras").read_bytes()
-    assert run("--resume", "--run", "r", "--epochs", "5") == console.WRONG_USE
+    assert run("--resume", "--run", "r", "--epochs", "5") == WRONG_USE
     assert "--epochs 5 is not what the run in r began with (1)" in capsys.readouterr().err
     assert run("--resume", "--run", "r", "--batch-size", "16", "--ema", "0") == 0
     said = capsys.readouterr().err
     assert "the training in r finished after 1 epoch, and there is nothing left to do: to train longer" in said
     assert "--from r" in said and "continuing" not in said
     assert run("--data", "pictures", "--run", "e", "--epochs", "1", "--ema", "0.9", *SMALL) == 0
-    assert run("--resume", "--run", "e", "--ema", "0") == console.WRONG_USE
+    assert run("--resume", "--run", "e", "--ema", "0") == WRONG_USE
     assert "--ema 0.0 is not what the run in e began with (0.9)" in capsys.readouterr().err
     Path("letters.txt").write_text("a\nb\nc\nd\n")
     assert run("--data", "pictures", "--run", "a", "--epochs", "1", "--alphabet", "letters.txt", *SMALL) == 0
     Path("letters.txt").write_text("d\na\nb\nc\n")
-    assert run("--resume", "--run", "a") == console.WRONG_USE
-    assert "the pictures, labels or alphabet are not those that a began with" in capsys.readouterr().err
+    # The run has the characters, not the name of the file that they came from.
+    assert run("--resume", "--run", "a") == 0
+    capsys.readouterr()
     drawn(data / "more", 5, seed=2)
-    assert run("--resume", "--run", "r") == console.WRONG_USE
+    assert run("--resume", "--run", "r") == WRONG_USE
     assert "not those that r began with" in capsys.readouterr().err
     shutil.rmtree(data / "more")
     one = sorted(data.iterdir())[0]
     before = one.read_bytes()
-    cv2.imwrite(str(one), 255 - picture.read(one, 1))
-    assert run("--resume", "--run", "r") == console.WRONG_USE
+    cv2.imwrite(str(one), 255 - read_image(one, 1))
+    assert run("--resume", "--run", "r") == WRONG_USE
     assert "not those that r began with" in capsys.readouterr().err
     one.write_bytes(before)
     one.rename(data / f"abcd_{one.name.partition('_')[2]}")
-    assert run("--resume", "--run", "r") == console.WRONG_USE
+    assert run("--resume", "--run", "r") == WRONG_USE
     assert "not those that r began with" in capsys.readouterr().err
     assert (Path("r") / "model.keras").read_bytes() == kept
-    assert model_file.read_card(Path("r/model.keras")).width == 48
+    assert read_config(Path("r/model.keras")).width == 48

@@ -16,7 +16,9 @@ from typing import NamedTuple, Protocol, overload, runtime_checkable
 
 import numpy as np
 
-from console import UserError, missing, warn
+from cli.messages import missing_path, warn
+from crnn_reader.errors import UserError
+from crnn_reader.image import StoredImage
 from dataset.forms import (
     checked,
     delimited,
@@ -38,7 +40,6 @@ from dataset.forms.normal import composed, label_of
 from dataset.forms.text import Entry, silent
 from dataset.forms.writing import Picture, Plan
 from dataset.tfrecord import is_records
-from picture import Stored
 
 
 class Form(Protocol):
@@ -187,7 +188,7 @@ def _opened(
 ) -> tuple[Iterator[tuple[str, str]], Callable[[str], str]]:
     """Names and labels of all pictures, and the function from a name to where the picture is opened."""
     if not exists(path):
-        raise missing(path, "give a folder of labelled pictures, or a list of them")
+        raise missing_path(path, "give a folder of labelled pictures, or a list of them")
     labels = labels and not label_pattern
     form = next(form for name, form in FORMS.items() if (labels or name not in _FOR_LABELS) and form.matches(path))
     # What lies in the current folder is named without it; there begin, as on stdin, the paths that a pipe brings.
@@ -205,7 +206,7 @@ def _opened(
     if isinstance(form, RecordForm):
         records = form.open(path)
         stripped = ((name, label_of(label)) for name, label in records.rows())
-        return labelled(stripped), lambda name: Stored(
+        return labelled(stripped), lambda name: StoredImage(
             os.path.join(folder_of_names, name), records.container(name), partial(records.fetch, name)
         )
     if hasattr(form, "entries"):

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.alphabet import UNREADABLE
+from crnn_reader.errors import UserError
 from dataset.forms.boxes import numbers_of_boxes
 from dataset.forms.normal import label_of, name_of, padded, short
 from dataset.forms.text import Entry
-from notation import UNREADABLE
 
 #: Error values of spreadsheets in several languages, and the mark of a column that is too narrow.
 _ERROR = (

@@ -13,7 +13,9 @@ from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import Literal
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from crnn_reader.image import PICTURE_SUFFIXES
 from dataset.forms.normal import label_of, short
 from dataset.forms.text import (
     FILE_KEYS,
@@ -30,7 +32,6 @@ from dataset.forms.text import (
     two_labels,
 )
 from dataset.forms.writing import Picture, Plan, lines_of
-from picture import PICTURE_SUFFIXES
 
 TAB = "\t"
 _ANY = f",;{TAB}"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from console import warn
+from cli.messages import warn
 
 
 def names(path: Path, suffixes: Collection[str]) -> Iterator[str]:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from console import warn
+from cli.messages import warn
+from crnn_reader.image import PICTURE_SUFFIXES
 from dataset.forms import found_list, listed, mjsynth, named, sidecar
 from dataset.forms.files import names
 from dataset.forms.normal import padded
 from dataset.forms.writing import Picture, Plan, place, write_file
-from picture import PICTURE_SUFFIXES
 
 #: Names by which a folder is judged.
 _LOOKED_AT = 100

@@ -18,13 +18,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from crnn_reader.image import PICTURE_SUFFIXES
 from dataset.forms import checked, delimited, files, icdar, json_file, json_lines, placed, plain, sidecar
 from dataset.forms.left_out import counted
 from dataset.forms.named import label_of_name
 from dataset.forms.normal import short
 from dataset.forms.text import NotText, TwoLabels, silent
-from picture import PICTURE_SUFFIXES
 
 #: Asked in this order.
 _FORMS = (delimited, json_lines, json_file, icdar, plain)

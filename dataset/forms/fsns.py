@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 
-import notation
-from console import UserError
+from crnn_reader.alphabet import PADDING, read_dictionary
+from crnn_reader.errors import UserError
 from dataset import tfrecord
 from dataset.forms.writing import LARGEST_LABEL, Picture, Plan, write_shards
 
@@ -58,13 +58,13 @@ def _characters(path: Path) -> dict[int, str]:
     if file is None:
         raise UserError(f"{path} has no image/text in its records: put their dictionary, {DICTIONARY}, beside it")
     try:
-        return notation.dictionary(file)
+        return read_dictionary(file)
     except ValueError as error:
         raise UserError(f"{file}: {error}") from None
 
 
 def write(folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
-    numbers, padding = plan.numbers, plan.numbers[notation.PADDING]
+    numbers, padding = plan.numbers, plan.numbers[PADDING]
     lines = [f"{number}\t{character}\n" for character, number in sorted(numbers.items(), key=itemgetter(1))]
     (folder / DICTIONARY).write_text("".join(lines), encoding="utf-8", newline="\n")
     padded = max(PADDED, plan.longest)

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
 from dataset.forms.text import SUFFIXES, Entry, is_comment, lines
 
 _LINE = rf"(?i)(?P<file>[^,\t]+?\.(?:{SUFFIXES})),(?P<label>.*)"

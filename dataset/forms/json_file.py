@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
 from dataset.forms import json_lines
 from dataset.forms.boxes import tool_of_json
 from dataset.forms.normal import short

@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
 from dataset.forms.normal import label_of, padded, short
 from dataset.forms.text import FILE_KEYS, LABEL_KEYS, SCORE_KEYS, Entry, is_comment, is_score, lines, two_labels
 from dataset.forms.writing import Picture, Plan, lines_of

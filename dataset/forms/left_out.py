@@ -12,11 +12,12 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from crnn_reader.image import PICTURE_SUFFIXES
 from dataset.forms import placed
 from dataset.forms.files import names as files
 from dataset.forms.normal import short
-from picture import PICTURE_SUFFIXES
 
 
 def counted(path: Path, name: str, list_rows: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from bounded import irregular
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.bounded import irregular
+from crnn_reader.errors import UserError
 from dataset.forms import checked, delimited, found_list, json_file, json_lines, placed
 from dataset.forms.left_out import counted
 from dataset.forms.text import silent

@@ -12,10 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from console import UserError
+from crnn_reader.errors import UnreadablePicture, UserError
 from dataset.forms.writing import LARGEST_LABEL, LARGEST_PICTURE, Picture, Plan
 from dataset.lmdb_file import Damaged, DataFile, TooLarge
-from picture import UnreadablePicture
 
 FILE = "data.mdb"
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
 from dataset.forms.text import lines
 
 TRAIN = "annotation_train.txt"

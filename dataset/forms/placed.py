@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from crnn_reader.image import PICTURE_SUFFIXES
 from dataset.forms.normal import short
-from picture import PICTURE_SUFFIXES
 
 Row = tuple[str, str]
 

@@ -14,12 +14,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import picture
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UnreadablePicture, UserError
+from crnn_reader.image import PICTURE_SUFFIXES, read_image
 from dataset.forms import placed
 from dataset.forms.normal import short
 from dataset.forms.text import SUFFIXES, Entry, is_comment, is_header, lines
-from picture import PICTURE_SUFFIXES
 
 #: What is no list of any form, and what to do with it.
 _OTHERS = dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save the sheet as CSV")
@@ -150,8 +150,8 @@ def _covered(path: Path, name: str, box: list[Any]) -> list[float]:
     """The part of its picture that a box covers; none where that is not known."""
     try:
         xs, ys = ([float(point[side]) for point in box] for side in (0, 1))
-        height, width = picture.read(placed.find([name], placed.folder_of(path)).located(name), 1).shape[:2]
-    except (picture.UnreadablePicture, TypeError, ValueError, LookupError):
+        height, width = read_image(placed.find([name], placed.folder_of(path)).located(name), 1).shape[:2]
+    except (UnreadablePicture, TypeError, ValueError, LookupError):
         return []
     return [(max(xs) - min(xs)) * (max(ys) - min(ys)) / (width * height)]
 

@@ -14,14 +14,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from console import UserError, warn
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from crnn_reader.image import PICTURE_SUFFIXES
 from dataset.forms import json_lines
 from dataset.forms.boxes import kind_of_text, tool_of_json, tool_of_xml
 from dataset.forms.files import names
 from dataset.forms.normal import label_of
 from dataset.forms.text import LABEL_KEYS, LARGEST_TEXT, trimmed, whole
 from dataset.forms.writing import Picture, Plan, lines_of
-from picture import PICTURE_SUFFIXES
 
 SUFFIX = ".txt"
 #: Of ocropus, kraken and calamari, where `x.txt` is what was read; and what goes before the suffix of their pictures.

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import bounded
-from console import UserError
+from crnn_reader import bounded
+from crnn_reader.errors import UserError
+from crnn_reader.image import PICTURE_SUFFIXES
 from dataset.forms.normal import padded, short
-from picture import PICTURE_SUFFIXES
 
 #: How lists call the column of the picture, and that of its label.
 FILE_KEYS = (

@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import bounded
-from console import UserError
+from crnn_reader import bounded
+from crnn_reader.alphabet import PADDING
+from crnn_reader.errors import UserError
 from dataset import tfrecord
 from dataset.forms.writing import Picture, Plan, write_shards
-from notation import PADDING
 
 MAP = "char_map.json"
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-import bounded
-import console
-import notation
-from console import UserError
+from cli.messages import warn
+from crnn_reader import bounded
+from crnn_reader.alphabet import parse_alphabet
+from crnn_reader.errors import UserError
 from generate_captcha import lettering
 from generate_captcha.fonts import FAR_EAST, Font, brought
 from generate_captcha.lettering import Face, MissingFont
@@ -249,7 +249,7 @@ def choose(names: str | None, fonts: list[Font] | None = None) -> list[Layout]:
 def _tell(names: str, why: str) -> None:
     # Processes that draw for another one would only repeat it.
     if multiprocessing.parent_process() is None:
-        console.warn(f"left out {names}: {why}")
+        warn(f"left out {names}: {why}")
 
 
 def _named(name: str) -> list[Path]:
@@ -442,7 +442,7 @@ def _compiled(layout: Layout) -> Iterator[Pattern]:
 
 def _alphabet(key: str, text: str) -> str:
     try:
-        return notation.alphabet(text)
+        return parse_alphabet(text)
     except ValueError as error:
         raise _Wrong((key,), f": {error}") from error
 

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-import notation
 import parameter
-import picture
-from console import UserError
+from crnn_reader.alphabet import parse_alphabet
+from crnn_reader.errors import UserError
+from crnn_reader.image import MAX_WIDTH
 from generate_captcha import camera, grounds, typesetting
 from generate_captcha.camera import Pose
 from generate_captcha.fonts import FAR_EAST, Font
@@ -99,7 +99,7 @@ class Line(TextStyle):
         wide = _wide(self.alphabet)
         self._legible = LEGIBLE_IDEOGRAPHS if wide else LEGIBLE
         self._steps = STEPS_IDEOGRAPHS if wide else STEPS
-        self._widest = picture.MOST_WIDTH * min(self.height, READ) // READ
+        self._widest = MAX_WIDTH * min(self.height, READ) // READ
 
     def draw(self, label: str, source: Source) -> Image:
         least = LEAST_IDEOGRAPHS if _wide(label) else LEAST
@@ -131,11 +131,11 @@ class Line(TextStyle):
         return about
 
     def _alphabet(self, parameters: GenerateParameters) -> str:
-        given = None if parameters.alphabet is None else notation.alphabet(parameters.alphabet)
+        given = None if parameters.alphabet is None else parse_alphabet(parameters.alphabet)
         if parameters.text is not None:
             self._texts = Texts(parameters.text, self.shortest, self.longest, given)
             return self._texts.characters
-        characters = given or notation.alphabet(parameter.DEFAULT_ALPHABET)
+        characters = given or parse_alphabet(parameter.DEFAULT_ALPHABET)
         for character in characters:
             if unicodedata.combining(character) or not (character == " " or character.isprintable()):
                 raise UserError(

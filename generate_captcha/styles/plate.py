@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from console import UserError
+from crnn_reader.errors import UserError
 from generate_captcha import camera, fonts, grounds, layouts, patterns, plates
 from generate_captcha.camera import Plane, Pose
 from generate_captcha.layouts import Layout

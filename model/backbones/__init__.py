@@ -11,9 +11,9 @@ import pkgutil
 from collections.abc import Callable
 from typing import NamedTuple
 
-from console import UserError
+from crnn_reader.errors import UserError
+from crnn_reader.image import WIDTH_STEP
 from model.features import Features
-from picture import WIDTH_STEP
 
 
 class Backbone(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from console import UserError
+from crnn_reader.errors import UserError
 from model.backbones import Backbone
 from model.features import Features
 

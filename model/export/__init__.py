@@ -11,12 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import picture
-from console import UserError, atomic, warn
+from cli.files import atomic
+from cli.messages import warn
+from crnn_reader.errors import UnreadablePicture, UserError
+from crnn_reader.image import ImageOptions, fit_image, read_image
 from model import model_file
+from model.backend import import_keras
 from model.export.parity import ALLOWED, Comparison, batches, compare
 from model.heads import HEADS
-from model.network import import_keras
 
 
 def export(model: Path, form: str, out: Path) -> Comparison:
@@ -48,11 +50,11 @@ def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> int:
     written, quantisation = module("onnx"), module("int8")
     network, card = model_file.load(model)
     parts = HEADS[card.head].parts(network, card)
-    pictures, options = [], picture.Options(frame=card.frame)
+    pictures, options = [], ImageOptions(frame=card.frame)
     for file in files:
         try:
-            pictures.append(picture.fit(picture.read(file, card.channels, options), card.width, card.height, card.fit))
-        except picture.UnreadablePicture as error:
+            pictures.append(fit_image(read_image(file, card.channels, options), card.width, card.height, card.fit))
+        except UnreadablePicture as error:
             warn(f"{file}: {error}")
     if not pictures:
         raise UserError("none of the calibration pictures can be read: give others to --int8")

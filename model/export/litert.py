@@ -16,13 +16,14 @@ import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from console import UserError
+from crnn_reader.config import CONFIG_ENTRY, ModelConfig
+from crnn_reader.errors import UserError
+from crnn_reader.runtime import Runtime
 from model.export import savedmodel
-from model.model_file import CARD_ENTRY, Card
-from model.runtimes import Part, Runtime
+from model.runtimes import Part
 
 
-def write(path: Path, parts: Sequence[Part], card: Card) -> None:
+def write(path: Path, parts: Sequence[Part], card: ModelConfig) -> None:
     """Write the `parts` of a network and its `card` to `path`. Raises UserError for what the form cannot hold."""
     if card.width is None:
         raise UserError("--form litert needs a network of one width, and this one has any width: choose --form onnx")
@@ -39,7 +40,7 @@ def write(path: Path, parts: Sequence[Part], card: Card) -> None:
             reason = str(error).strip().partition("\n")[0]
             raise UserError(f"--form litert cannot hold this network ({reason}): choose --form onnx") from error
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(CARD_ENTRY, card.to_json())
+        archive.writestr(CONFIG_ENTRY, card.to_json())
 
 
 def _unroll(network: Any) -> None:

@@ -17,17 +17,18 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from model import model_file
+from crnn_reader.config import CONFIG_ENTRY, ModelConfig
+from crnn_reader.model_files import open_model
+from crnn_reader.onnx_metadata import CARD_CHECKSUM_ENTRY, CHECKSUM_ENTRY, card_checksum, checksum
+from crnn_reader.runtime import IMAGES, Runtime
 from model.export.onnx_layers import Graph, Value, convert
-from model.model_file import CARD_ENTRY, Card
-from model.onnx_metadata import CARD_CHECKSUM_ENTRY, CHECKSUM_ENTRY, card_checksum, checksum
-from model.runtimes import IMAGES, Part, Runtime, merged
+from model.runtimes import Part, merged
 
 #: Of 2022 and 2021: old enough for every onnxruntime in use, and GridSample is there.
 OPERATIONS, FILE_VERSION = 17, 8
 
 
-def write(path: Path, parts: Sequence[Part], card: Card, encoded: Callable[[Any], Any] | None = None) -> None:
+def write(path: Path, parts: Sequence[Part], card: ModelConfig, encoded: Callable[[Any], Any] | None = None) -> None:
     """Write the `parts` of a network and its `card` to `path`; `encoded` may put another model in the encoder's place.
 
     Raises UserError for a layer that the form has no operation for.
@@ -40,14 +41,14 @@ def write(path: Path, parts: Sequence[Part], card: Card, encoded: Callable[[Any]
     whole.producer_name, whole.producer_version = "crnn-kit", card.kit_version
     written = card.to_json()
     sums = {CHECKSUM_ENTRY: checksum(whole.SerializeToString()), CARD_CHECKSUM_ENTRY: card_checksum(written)}
-    helper.set_model_props(whole, {CARD_ENTRY: written, **sums})
+    helper.set_model_props(whole, {CONFIG_ENTRY: written, **sums})
     onnx.checker.check_model(whole)
     path.write_bytes(whole.SerializeToString())
 
 
 def opened(path: Path) -> Runtime:
     """What runs the parts in a written file, checked as any model file is."""
-    return model_file.opened(path)[0]
+    return open_model(path)[0]
 
 
 def _model(part: Part, prefix: str, axes: tuple[str, str]) -> Any:

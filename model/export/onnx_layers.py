@@ -17,7 +17,7 @@ import numpy as np
 from keras import tree
 from numpy.typing import ArrayLike, NDArray
 
-from console import UserError
+from crnn_reader.errors import UserError
 from model.rectifiers.spatial import LOOK, grid
 
 #: Where Keras' axes of a map lie when its channels are second.

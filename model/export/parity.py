@@ -21,11 +21,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-import picture
-from model.heads import HEADS, Decoder
-from model.model_file import Card
-from model.runtimes import Runtime, of_keras
-from model.runtimes import pictures as as_inputs
+from crnn_reader.config import ModelConfig
+from crnn_reader.decoding import DECODERS, Decoder, decoder_of
+from crnn_reader.image import Image, fit_image, pad_batch
+from crnn_reader.runtime import Runtime
+from crnn_reader.runtime import named_inputs as as_inputs
+from model.heads import HEADS
+from model.runtimes import of_keras
 
 #: How many pictures both runtimes read, and how often Keras reads them with other rounding.
 PICTURES, DRAWS = 64, 3
@@ -64,14 +66,13 @@ class Comparison(NamedTuple):
         return self.roundings <= ALLOWED and not self.other_texts
 
 
-def compare(network: Any, other: Runtime, card: Card) -> Comparison:
+def compare(network: Any, other: Runtime, card: ModelConfig) -> Comparison:
     """Compare another runtime of a Keras network with Keras, on the same pictures, by each head that can read."""
-    head = HEADS[card.head]
-    keras = of_keras(head.parts(network, card))
+    keras = of_keras(HEADS[card.head].parts(network, card))
     inputs: list[Any] = [tuple(batch.values()) for batch in batches(some_pictures(card), card)]
     inputs = [batch if len(batch) > 1 else batch[0] for batch in inputs]
-    readers = [replace(card, reads="ctc"), replace(card, reads="attention")] if card.head == "joint" else [card]
-    return _worst([_compare(network, head.decoder(keras, each), head.decoder(other, each), inputs) for each in readers])
+    configs = [replace(card, reads=reads) for reads in DECODERS[card.head]]
+    return _worst([_compare(network, decoder_of(keras, each), decoder_of(other, each), inputs) for each in configs])
 
 
 def _compare(network: Any, ours: Decoder, theirs: Decoder, inputs: Sequence[Any]) -> Comparison:
@@ -146,15 +147,15 @@ def _rounded(array: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     return (array * (1 + off)).astype(array.dtype)
 
 
-def batches(pictures: Iterable[picture.Image], card: Card) -> Iterator[dict[str, NDArray[Any]]]:
+def batches(pictures: Iterable[Image], card: ModelConfig) -> Iterator[dict[str, NDArray[Any]]]:
     """Inputs of a network, from fitted pictures; those of similar width together."""
     ordered = sorted(pictures, key=lambda image: image.shape[1])
     for start in range(0, len(ordered), BATCH):
         some = ordered[start : start + BATCH]
-        yield as_inputs(picture.side_by_side(some) if card.width is None else np.stack(some))
+        yield as_inputs(pad_batch(some) if card.width is None else np.stack(some))
 
 
-def some_pictures(card: Card, count: int = PICTURES) -> list[picture.Image]:
+def some_pictures(card: ModelConfig, count: int = PICTURES) -> list[Image]:
     """Letters and lines on noisy grounds, of many sizes, as the network sees them; the same ones each time."""
     rng = np.random.default_rng(0)
     pictures = []
@@ -168,5 +169,5 @@ def some_pictures(card: Card, count: int = PICTURES) -> list[picture.Image]:
         cv2.putText(image, text, (height // 8, height * 3 // 4), face, height / 40, ink, thickness, cv2.LINE_AA)
         for start, end in rng.integers(0, [width, height], (2, 2, 2)).tolist():
             cv2.line(image, start, end, ink, thickness, cv2.LINE_AA)
-        pictures.append(picture.fit(image, card.width, card.height, card.fit))
+        pictures.append(fit_image(image, card.width, card.height, card.fit))
     return pictures

@@ -14,14 +14,15 @@ import keras
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from console import UserError
-from model.model_file import CARD_ENTRY, Card
-from model.runtimes import Part, Runtime, merged
+from crnn_reader.config import CONFIG_ENTRY, ModelConfig
+from crnn_reader.errors import UserError
+from crnn_reader.runtime import Runtime
+from model.runtimes import Part, merged
 
 SIGNATURES = ("encoder", "step")
 
 
-def write(path: Path, parts: Sequence[Part], card: Card) -> None:
+def write(path: Path, parts: Sequence[Part], card: ModelConfig) -> None:
     """Write the `parts` of a network and its `card` to the folder `path`. Raises UserError on another backend."""
     if keras.backend.backend() != "tensorflow":
         raise UserError(
@@ -37,7 +38,7 @@ def write(path: Path, parts: Sequence[Part], card: Card) -> None:
         archive.add_endpoint(name, _by_name(part), input_signature=specifications)
     archive.write_out(str(path), verbose=False)
     (path / "assets.extra").mkdir()
-    (path / "assets.extra" / CARD_ENTRY).write_text(card.to_json(), encoding="utf-8")
+    (path / "assets.extra" / CONFIG_ENTRY).write_text(card.to_json(), encoding="utf-8")
 
 
 def _by_name(part: Part) -> Any:

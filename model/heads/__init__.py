@@ -7,57 +7,29 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from model.constraints import Automaton
-from model.decoding import Decoded
-from model.runtimes import Part, Runtime
+from model.runtimes import Part
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from crnn_reader.config import ModelConfig
     from model.features import Features
-    from model.model_file import Card
-
-
-class Decoder(Protocol):
-    """Reads with a network: first what the network makes of a batch of pictures, then the texts; with NumPy alone."""
-
-    def outputs(self, inputs: Any) -> Any:
-        """What the network says of `inputs`, its pictures (and their widths): an array or a list of them.
-
-        The first two axes of the first one are the batch and the columns.
-        """
-
-    def decode(
-        self, outputs: Any, decoder: str, beam_width: int, top: int, allowed: Automaton | None = None
-    ) -> list[list[Decoded]]:
-        """For each picture up to `top` texts, the most probable first; `decoder` is `greedy` or `beam`.
-
-        With `allowed`, texts that it accepts alone; none where no such text can be. The first text has the places of
-        its characters.
-        """
-
-    def predictions(self, outputs: Any, texts: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
-        """All that texts are chosen by, to compare runtimes: first log-probabilities, float (batch, places, classes).
-
-        `texts`, class numbers for each picture, are what a head that writes character by character is made to write.
-        """
 
 
 class Head(Protocol):
     """What networks, training and reading need to know of a head."""
 
-    def outputs(self, columns: Features, classes: int, card: Card) -> tuple[list[Any], Any]:
+    def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
         """The inputs it needs in training beside the pictures, and the outputs.
 
         The layer that has one unit per class is named `classes`, or ends in it.
         """
 
-    def loss(self, card: Card) -> Any:
+    def loss(self, card: ModelConfig) -> Any:
         """Keras loss of targets and outputs, or one for each named output; they add up."""
 
     def targets(self, labels: NDArray[np.int32]) -> Any:
@@ -72,11 +44,8 @@ class Head(Protocol):
     def steps_needed(self, text: str) -> int:
         """Columns without which `text` cannot be learnt."""
 
-    def parts(self, network: Any, card: Card) -> list[Part]:
+    def parts(self, network: Any, card: ModelConfig) -> list[Part]:
         """What reading runs of a Keras network that has this head."""
-
-    def decoder(self, run: Runtime, card: Card) -> Decoder:
-        """Reads with what runs these parts."""
 
 
 # By their files: reading alone has none of what parameter.py needs.

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model import decoding
-from model.alphabet import ctc_steps
-from model.constraints import Automaton
-from model.decoding import Decoded
-from model.runtimes import IMAGES, LOG_PROBABILITIES, WIDTHS, Part, Runtime, pictures
+from crnn_reader.alphabet import ctc_steps
+from crnn_reader.runtime import IMAGES, LOG_PROBABILITIES, WIDTHS
+from model.runtimes import Part
 
 if TYPE_CHECKING:
+    from crnn_reader.config import ModelConfig
     from model.features import Features
     from model.heads import Head
-    from model.model_file import Card
 
 #: Stands for log(0) where a column is beyond the picture: no reading goes through it.
 IMPOSSIBLE = -1e4
@@ -26,7 +23,7 @@ IMPOSSIBLE = -1e4
 class CTC:
     """Outputs are log-probabilities, float32 (batch, steps, classes), class 0 the blank."""
 
-    def outputs(self, columns: Features, classes: int, card: Card) -> tuple[list[Any], Any]:
+    def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
         from keras import layers, ops
 
         # float32 whatever the policy: sums of small probabilities do not survive 8 bits.
@@ -39,7 +36,7 @@ class CTC:
             outputs = ops.where(ops.expand_dims(mask, -1), outputs, blank)
         return [], outputs
 
-    def loss(self, card: Card) -> Any:
+    def loss(self, card: ModelConfig) -> Any:
         import keras
 
         from model.ctc import AlignmentLoss
@@ -60,33 +57,8 @@ class CTC:
     def steps_needed(self, text: str) -> int:
         return ctc_steps(text)
 
-    def parts(self, network: Any, card: Card) -> list[Part]:
+    def parts(self, network: Any, card: ModelConfig) -> list[Part]:
         return [Part(network, (IMAGES,) if card.width else (IMAGES, WIDTHS), (LOG_PROBABILITIES,))]
-
-    def decoder(self, run: Runtime, card: Card) -> CTCDecoder:
-        return CTCDecoder(run)
-
-
-class CTCDecoder:
-    """Reads log-probabilities by their most probable alignment, by prefix beam search, exactly among allowed ones."""
-
-    def __init__(self, run: Runtime) -> None:
-        self._run = run
-
-    def outputs(self, inputs: Any) -> NDArray[np.float32]:
-        return self._run(pictures(inputs), [LOG_PROBABILITIES])[0]
-
-    def decode(
-        self, outputs: NDArray[Any], decoder: str, beam_width: int, top: int, allowed: Automaton | None = None
-    ) -> list[list[Decoded]]:
-        if allowed:
-            return decoding.constrained(outputs, allowed, top)
-        if decoder == "beam" or top > 1:
-            return decoding.beam(outputs, beam_width, top)
-        return [[decoded] for decoded in decoding.greedy(outputs)]
-
-    def predictions(self, outputs: NDArray[Any], texts: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
-        return [outputs]
 
 
 HEAD: Head = CTC()

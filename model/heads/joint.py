@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from model.heads.attention import Attention, picture_inputs
 from model.heads.ctc import CTC
-from model.runtimes import Part, Runtime
+from model.runtimes import Part
 
 if TYPE_CHECKING:
+    from crnn_reader.config import ModelConfig
     from model.features import Features
-    from model.heads import Decoder, Head
-    from model.model_file import Card
+    from model.heads import Head
 
 CTC_PART, ATTENTION_PART = "ctc", "attention"
 
@@ -25,7 +25,7 @@ class Joint:
     def __init__(self) -> None:
         self._ctc, self._attention = CTC(), Attention()
 
-    def outputs(self, columns: Features, classes: int, card: Card) -> tuple[list[Any], Any]:
+    def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
         from keras import layers
 
         _, aligned = self._ctc.outputs(columns, classes, card)
@@ -34,7 +34,7 @@ class Joint:
         aligned = layers.Identity(name="aligned", dtype="float32")(aligned)
         return inputs, {CTC_PART: aligned, ATTENTION_PART: written}
 
-    def loss(self, card: Card) -> Any:
+    def loss(self, card: ModelConfig) -> Any:
         return {CTC_PART: self._ctc.loss(card), ATTENTION_PART: self._attention.loss(card)}
 
     def targets(self, labels: NDArray[np.int32]) -> Any:
@@ -49,14 +49,11 @@ class Joint:
     def steps_needed(self, text: str) -> int:
         return self._ctc.steps_needed(text)
 
-    def parts(self, network: Any, card: Card) -> list[Part]:
+    def parts(self, network: Any, card: ModelConfig) -> list[Part]:
         import keras
 
         aligned = keras.Model(picture_inputs(network), network.get_layer("aligned").output)
         return self._ctc.parts(aligned, card) + self._attention.parts(network, card)
-
-    def decoder(self, run: Runtime, card: Card) -> Decoder:
-        return (self._attention if card.reads == "attention" else self._ctc).decoder(run, card)
 
 
 HEAD: Head = Joint()

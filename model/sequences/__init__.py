@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 
-from console import UserError
+from crnn_reader.errors import UserError
 from model.features import Features
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from console import naming, warn
+from cli.files import naming
+from cli.messages import warn
 
 
 class Board:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console import atomic
+from cli.files import atomic
 from model.training.run_folder import History
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from console import UserError, warn
-from model import model_file
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from model.model_file import SHIPPED
 from model.training.board import Board
 from model.training.run_folder import RunFolder, best, digest
 
@@ -55,7 +56,7 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
 def _wait_for_the_beginning(folder: RunFolder) -> None:
     told = False
     while not folder.has_begun():
-        shipped = (model_file.SHIPPED / f"{folder.path}.keras").is_file()
+        shipped = (SHIPPED / f"{folder.path}.keras").is_file()
         if shipped or (folder.path.exists() and not folder.is_free()):
             raise UserError(
                 f"--follow needs a run folder, and {folder.path} is not one: give the folder of the training's --run"

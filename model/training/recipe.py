@@ -9,18 +9,22 @@ import unicodedata
 from collections.abc import Sequence
 
 import notation
-import picture
-from console import UserError, warn
-from model import devices, model_file, network
+from cli.messages import warn
+from crnn_reader.alphabet import UNREADABLE, expand_alphabet, write_alphabet
+from crnn_reader.config import ModelConfig
+from crnn_reader.errors import UserError
+from crnn_reader.image import WIDTH_STEP, TooLong, scaled_width
+from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model, read_config
+from crnn_reader.parsing import MAX_SIDE
+from model import devices, network
 from model.heads import HEADS
-from model.model_file import Card
+from model.model_file import SHIPPED
 from model.processes import ALONE, Place
 from model.training import transfer
 from model.training.adaptation import Adaptation
 from model.training.schedule import Schedule
 from model.training.trainer import Settings
 from parameter import RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters
-from picture import TooLong
 
 #: What --quick trains on: enough to read most captchas within three minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
@@ -71,7 +75,7 @@ def completed(
     """
     given, known = parameters, ""
     if not given.resume and given.from_ not in (None, RANDOM):
-        weights = model_file.read_card(model_file.locate(given.from_, model_file.TRAINED))
+        weights = read_config(locate_model(given.from_, TRAINED_SUFFIXES))
         # Few pictures do not have all characters: those that the weights can read stay.
         parameters, known = as_started(given, weights), weights.alphabet
     found = characters(labels)
@@ -85,14 +89,14 @@ def completed(
         refuse_idle_flags(given, parameters.head, longest)
     needed = max(map(HEADS[parameters.head].steps_needed, labels))
     width, height = size(aspect, -(-needed // parameters.rows), network.column_width(parameters.network))
-    if not parameters.size and width > notation.LARGEST:
+    if not parameters.size and width > MAX_SIDE:
         raise UserError(
             f"the longest label, of {longest:,} characters, could be read by {parameters.head} in pictures {width:,} "
-            f"pixels wide alone, more than {notation.LARGEST:,}: leave it out, cut its picture, or try --head attention"
+            f"pixels wide alone, more than {MAX_SIDE:,}: leave it out, cut its picture, or try --head attention"
         )
     filled = parameters.model_copy(
         update={
-            "alphabet": parameters.alphabet or characters([found, known]),
+            "alphabet": parameters.alphabet or write_alphabet(characters([found, known])),
             "size": parameters.size or f"{width}x{height}",
             "colour": parameters.colour or ("rgb" if hues > HUES else "grey"),
             "longest": parameters.longest or 2 * longest,
@@ -129,7 +133,7 @@ def refuse_idle_flags(given: TrainingParameters, head: str, longest: int) -> Non
         )
 
 
-def as_started(parameters: TrainingParameters, card: Card) -> TrainingParameters:
+def as_started(parameters: TrainingParameters, card: ModelConfig) -> TrainingParameters:
     """`parameters` with the network of `--from`, as far as no flags ask for another."""
     same = {
         name: getattr(card, name) for name in ("network", "preset", "head", "rectify", "coordinates", "rows", "cell")
@@ -141,14 +145,14 @@ def as_started(parameters: TrainingParameters, card: Card) -> TrainingParameters
     )
 
 
-def card(parameters: TrainingParameters) -> Card:
+def card(parameters: TrainingParameters) -> ModelConfig:
     """What the model file of completed `parameters` says of itself."""
     width, height = notation.picture_size(parameters.size or "")
-    return Card(
+    return ModelConfig(
         network=parameters.network,
         preset=parameters.preset,
         head=parameters.head,
-        alphabet=notation.alphabet(parameters.alphabet or ""),
+        alphabet=expand_alphabet(parameters.alphabet or ""),
         width=width,
         height=height,
         channels=3 if parameters.colour == "rgb" else 1,
@@ -202,7 +206,7 @@ def first_augmentation(pictures: int) -> float:
     return min(1.0, (1000 / pictures) ** 0.3)
 
 
-def too_long(card: Card, steps: int | None) -> TooLong:
+def too_long(card: ModelConfig, steps: int | None) -> TooLong:
     """A function that says of a label and its picture's width and height why a network of so many steps cannot write
     it.
 
@@ -212,7 +216,7 @@ def too_long(card: Card, steps: int | None) -> TooLong:
     def reason(label: str, width: int, height: int) -> str | None:
         if card.head != "ctc" and len(label) > card.longest:
             return f"{label} is longer than the {card.longest} that the head writes: train with --longest {len(label)}"
-        columns = picture.width_at(card.height, width, height) // picture.WIDTH_STEP if steps is None else steps
+        columns = scaled_width(card.height, width, height) // WIDTH_STEP if steps is None else steps
         needed = HEADS[card.head].steps_needed(label)
         if needed <= columns:
             return None
@@ -235,10 +239,10 @@ def characters(labels: Sequence[str]) -> str:
         mark, order = unicodedata.category(character)[0] == "M", unicodedata.combining(character)
         return character != "-", not mark, not order, order, character
 
-    return notation.UNREADABLE.sub("", "".join(sorted(set().union(*labels), key=place)))
+    return UNREADABLE.sub("", "".join(sorted(set().union(*labels), key=place)))
 
 
-def size(aspect: float, steps_needed: int, column: int = picture.WIDTH_STEP) -> tuple[int, int]:
+def size(aspect: float, steps_needed: int, column: int = WIDTH_STEP) -> tuple[int, int]:
     """Width and height for pictures of a median `aspect` (width / height) and labels that need so many steps, each of
     which is `column` pixels wide.
 
@@ -290,13 +294,13 @@ def with_half_batches(parameters: TrainingParameters, size: int) -> TrainingPara
     return parameters.model_copy(update={"batch_size": size // 2, "learning_rate": rate})
 
 
-def start_of(new: Card) -> str:
+def start_of(new: ModelConfig) -> str:
     """The name of shipped weights that fit the network of `new`, or `random` when none do.
 
     They have seen strokes, noise and characters; a corpus of some hundred pictures has not enough of them.
     """
     for name in STARTS:
-        shipped = model_file.SHIPPED / f"{name}.keras"
-        if shipped.is_file() and not transfer.misfit(model_file.read_card(shipped), new):
+        shipped = SHIPPED / f"{name}.keras"
+        if shipped.is_file() and not transfer.misfit(read_config(shipped), new):
             return name
     return RANDOM

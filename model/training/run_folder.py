@@ -29,9 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import bounded
 import parameter
-from console import UserError, atomic, naming, warn
+from cli.files import atomic, naming
+from cli.messages import warn
+from crnn_reader import bounded
+from crnn_reader.errors import UserError
 from model import model_file
 from model.training.board import Board
 from model.training.lock import Lock

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from model.network import import_keras, jit_compile
+from model.backend import import_keras, jit_compile
 
 #: Steps whose losses are added up on the device in float32; such sums are added up on the host in float64.
 CHUNK = 100

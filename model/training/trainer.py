@@ -17,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from console import UserError, progress, warn
+from cli.messages import warn
+from cli.progress import progress
+from crnn_reader.alphabet import Alphabet
+from crnn_reader.config import ModelConfig
+from crnn_reader.decoding import decoder_of
+from crnn_reader.decoding.calibration import temperature
+from crnn_reader.errors import UserError
 from model import devices, model_file, processes
-from model.alphabet import Alphabet
-from model.calibration import temperature
+from model.backend import import_keras, jit_compile
 from model.comparison import compared
 from model.heads import HEADS
-from model.model_file import Card
-from model.network import import_keras, jit_compile
 from model.processes import ALONE, Place
 from model.runtimes import of_keras
 from model.scores import letter_accuracy, wilson
@@ -43,8 +46,8 @@ Sheet: TypeAlias = Callable[[Sequence[Images], Sequence[str]], Images]
 #: A network that still reads nothing after so many steps and epochs will hardly begin to.
 SILENT_STEPS, SILENT_EPOCHS = 1000, 5
 READINGS_SHOWN = 12
-#: At most this part of the time goes into writing the files of the run.
-WRITING = 0.05
+#: At most this part of the time goes into writing the files of the run, unless they would be older than these seconds.
+WRITING, PAUSE = 0.05, 60.0
 
 
 class Feed(Protocol):
@@ -97,7 +100,7 @@ class Settings:
 
 def train(
     network: Any,
-    card: Card,
+    card: ModelConfig,
     training: Feed,
     validation: Feed,
     settings: Settings,
@@ -207,11 +210,11 @@ class _Files:
     continues after the last epoch that was written.
     """
 
-    def __init__(self, run: _Run, network: Any, card: Card, folder: RunFolder, history: History) -> None:
+    def __init__(self, run: _Run, network: Any, card: ModelConfig, folder: RunFolder, history: History) -> None:
         """`history` are the epochs that the files have."""
         self._run, self._network, self._card, self._folder = run, network, card, folder
         self._rows: list[tuple[dict[str, float], Images]] = []
-        self._best: tuple[list[NDArray[Any]], Card] | None = None
+        self._best: tuple[list[NDArray[Any]], ModelConfig] | None = None
         self._saved: Any = None
         self._written = len(history)
         self._due = 0.0
@@ -241,7 +244,7 @@ class _Files:
         self._rows.clear()
         self._written = len(history)
         now = time.monotonic()
-        self._due = now + (now - started) * (1 / WRITING - 1)
+        self._due = now + min((now - started) * (1 / WRITING - 1), PAUSE)
 
     def kept(self, history: History) -> str:
         """Where the best weights are, as the end of a sentence; "" where there are none."""
@@ -254,7 +257,7 @@ class _Files:
 class _Run:
     """A network with its optimiser and, when asked for, the average of its weights."""
 
-    def __init__(self, network: Any, card: Card, settings: Settings) -> None:
+    def __init__(self, network: Any, card: ModelConfig, settings: Settings) -> None:
         keras = import_keras()
         optimizer = keras.optimizers.AdamW(
             settings.schedule.peak, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
@@ -266,7 +269,7 @@ class _Run:
         losses = self.head.loss(card)
         self._alphabet = Alphabet(card.alphabet)
         network.compile(optimizer, losses, jit_compile=jit_compile())
-        self._decoder = self.head.decoder(of_keras(self.head.parts(network, card)), card)
+        self._decoder = decoder_of(of_keras(self.head.parts(network, card)), card)
         # Not the same object where Keras scales the loss for float16.
         self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from console import UserError
+from crnn_reader.config import ModelConfig
+from crnn_reader.errors import UserError
+from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model, read_config
 from model import model_file
-from model.model_file import Card
 from model.network import COLUMNS
 
 Array: TypeAlias = NDArray[np.floating]
@@ -24,7 +25,7 @@ CLASS_AXES = {"classes": -1, "characters": 0}
 ALIGNED, WRITTEN = "classes/kernel", "attention/classes/kernel"
 
 
-def transfer(model: str, network: Any, card: Card) -> str:
+def transfer(model: str, network: Any, card: ModelConfig) -> str:
     """Give `network` the weights of `model`, a file, run folder or shipped name; returns what was kept, in words.
 
     The characters that both alphabets have keep their weights, whatever their order; the class layer
@@ -33,8 +34,8 @@ def transfer(model: str, network: Any, card: Card) -> str:
     are kept; an attention decoder after CTC names what it looks at as CTC named the columns. A rectifier may come in,
     which begins as the identity. Raises UserError when other stages differ.
     """
-    path = model_file.locate(model, model_file.TRAINED)
-    old_card = model_file.read_card(path)
+    path = locate_model(model, TRAINED_SUFFIXES)
+    old_card = read_config(path)
     if reason := misfit(old_card, card):
         raise UserError(f"{path} has {reason}: use the same, or another --from")
     old_network, _ = model_file.load(path)
@@ -61,7 +62,7 @@ def transfer(model: str, network: Any, card: Card) -> str:
     return f"starting from {path}: {known} of {len(card.alphabet)} characters known to it"
 
 
-def misfit(old_card: Card, new_card: Card) -> str | None:
+def misfit(old_card: ModelConfig, new_card: ModelConfig) -> str | None:
     """Why weights of one card cannot start a network of another, None when they can."""
     fields = ["network", "preset", "coordinates", "rows", "height"]
     fields += ["rectify"] * (old_card.rectify != "none") + ["width"] * new_card.coordinates

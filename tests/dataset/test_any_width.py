@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dataset
-import picture
+from crnn_reader.image import MIN_WIDTH, fit_image, padded_width
 
 WIDTHS = [8, 20, 21, 40, 41, 60, 90, 90, 130, 400, 900]
 
@@ -50,7 +50,7 @@ def test_every_picture_comes_once_among_its_like(folder: Path) -> None:
     seen = []
     for (images, widths), labels in feed.stream(0):
         assert images.shape[:2] == (len(labels), 20)
-        assert images.shape[2] == picture.padded_width(int(widths.max()))
+        assert images.shape[2] == padded_width(int(widths.max()))
         assert images.shape[2] * len(images) <= 2 * 512 or len(images) == 1
         for image, width, label in zip(images, widths, labels, strict=True):
             row = label[0] - 1
@@ -84,4 +84,4 @@ def test_what_would_be_too_wide_is_left_out_and_said(folder: Path) -> None:
 
 
 def test_a_line_a_pixel_wide_has_the_least_width(folder: Path) -> None:
-    assert picture.fit(np.zeros((50, 1, 1), np.uint8), None, 32).shape == (32, picture.LEAST_WIDTH, 1)
+    assert fit_image(np.zeros((50, 1, 1), np.uint8), None, 32).shape == (32, MIN_WIDTH, 1)

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import console
 import dataset
-from console import UserError
+from crnn_reader.errors import UserError
 
 Maker = Callable[..., Path]
 
@@ -184,7 +183,7 @@ def test_workers_make_the_same_batches(width: str, corpus: dataset.Corpus, tmp_p
 def test_workers_take_over_where_the_network_waits_and_not_where_it_does_not(
     corpus: dataset.Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "cores", lambda: 2)
+    monkeypatch.setattr("dataset.prefetching.available_cores", lambda: 2)
     options = {"rows": np.arange(7).repeat(60), "batch_size": 7, "augmentation": 1.0}
     expected = batches(corpus, **options)  # type: ignore[arg-type]
     before = set(multiprocessing.active_children())

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import dataset
-import picture
+from crnn_reader.image import ImageOptions, fit_image, read_image
 from dataset.contents import decode
 from tests.full_disk import full_disk
 
@@ -31,7 +31,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are decoded from now on."""
     names: list[str] = []
 
-    def counting(path: str, channels: int, options: picture.Options) -> object:
+    def counting(path: str, channels: int, options: ImageOptions) -> object:
         names.append(os.path.basename(path))
         return decode(path, channels, options)
 
@@ -48,7 +48,7 @@ def test_rows_are_the_pictures_read_and_fitted(channels: int, fit: str, tmp_path
     assert isinstance(corpus.images, np.memmap)
     assert not corpus.images.flags.writeable
     for name, image in zip(corpus.names, corpus.images, strict=True):
-        expected = picture.fit(picture.read(folder / str(name), channels), 32, 16, fit)  # type: ignore[arg-type]
+        expected = fit_image(read_image(folder / str(name), channels), 32, 16, fit)  # type: ignore[arg-type]
         assert (image == expected).all()
     assert [str(label) for label in corpus.labels] == [f"{i:03}" for i in range(100)]
     assert (corpus.sizes == (30, 20)).all()
@@ -209,7 +209,7 @@ def test_a_cache_of_other_pictures_is_not_used(
     index.write_bytes(other.read_bytes())
     pictures = next((tmp_path / "32").glob("*.pictures"))
     (tmp_path / "16" / pictures.name).write_bytes(pictures.read_bytes())
-    expected = picture.fit(picture.read(folder / "a.png", 1), 16, 16)
+    expected = fit_image(read_image(folder / "a.png", 1), 16, 16)
     assert (pack(folder, tmp_path / "16", width=16).images[0] == expected).all()
     assert "is damaged (it belongs to other pictures)" in capsys.readouterr().err
 
@@ -228,12 +228,12 @@ def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkey
     folder = write(tmp_path / "data", [f"{i:04}.png" for i in range(400)], 4, 4)
     seen: list[str] = []
 
-    def interrupted(path: str, channels: int, options: picture.Options) -> object:
+    def interrupted(path: str, channels: int, options: ImageOptions) -> object:
         if path.endswith("0300.png"):
             raise KeyboardInterrupt
         return decode(path, channels, options)
 
-    def counting(path: str, channels: int, options: picture.Options) -> object:
+    def counting(path: str, channels: int, options: ImageOptions) -> object:
         seen.append(path)
         return decode(path, channels, options)
 
@@ -245,7 +245,7 @@ def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkey
     assert len(seen) < 200
     assert len(corpus) == 400
     for name, image in zip(corpus.names, corpus.images, strict=True):
-        assert (image == picture.fit(picture.read(folder / str(name), 1), 30, 16)).all()
+        assert (image == fit_image(read_image(folder / str(name), 1), 30, 16)).all()
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_where_the_disk_is_full_the_next_folder_has_the_pictures(
     for _ in range(2):
         corpus = pack(folder, tmp_path / "cache", others=[tmp_path / "run" / ".cache"])
         for name, image in zip("ab", corpus.images, strict=True):
-            assert (image == picture.fit(picture.read(folder / f"{name}.png", 1), 32, 16)).all()
+            assert (image == fit_image(read_image(folder / f"{name}.png", 1), 32, 16)).all()
     assert decoded == ["a.png", "b.png"]
     said = f"{tmp_path}/cache cannot be written (No space left on device): decoded pictures go to {tmp_path}/run/.cache"
     assert capsys.readouterr().err.splitlines() == [said]
@@ -303,7 +303,7 @@ def test_where_no_cache_can_be_made_a_file_without_a_name_has_the_pictures(
     before = sorted(tmp_path.rglob("*"))
     for width in (32, None):
         corpus = pack(folder, cache / "below" if obstacle == "a file above" else cache, width=width)
-        assert (corpus.images[1] == picture.fit(picture.read(folder / "b.png", 1), width, 16)).all()
+        assert (corpus.images[1] == fit_image(read_image(folder / "b.png", 1), width, 16)).all()
         err = capsys.readouterr().err
         assert err.startswith(str(cache)) and err.count("\n") == 1
         assert err.endswith("decoded pictures go to a temporary file, which goes when this ends\n")

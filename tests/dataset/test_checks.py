@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import console
 import dataset
-from console import UserError
+from cli.command import WRONG_USE, run_command
+from crnn_reader.errors import UserError
 from dataset import __main__ as command_line
 from dataset.__main__ import main
 from parameter import DatasetParameters
@@ -95,7 +95,7 @@ def test_several_faults_are_one_sentence(tmp_path: Path, write: Maker) -> None:
 
 def run(path: Path, *flags: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stop:
-        console.run(main, DatasetParameters, [str(path), *flags])
+        run_command(main, DatasetParameters, [str(path), *flags])
     return int(stop.value.code or 0), *capsys.readouterr()
 
 
@@ -144,7 +144,7 @@ def test_command_names_what_is_broken(tmp_path: Path, write: Maker, capsys: pyte
 def test_a_misspelt_command_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         command_line.run(["conver", "in", "out", "--form", "tsv"])
-    assert stop.value.code == console.WRONG_USE
+    assert stop.value.code == WRONG_USE
     assert capsys.readouterr().err == "error: conver does not exist: did you mean `python -m dataset convert`?\n"
 
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image as pillow
 
-import console
 import dataset
-import notation
-import picture
+from cli.command import INTERRUPTED
+from crnn_reader.alphabet import read_dictionary
+from crnn_reader.image import ImageOptions, convert_channels, read_bytes, read_image
 from dataset import tfrecord
 from dataset.__main__ import run
 from dataset.convert import _beside
@@ -96,13 +96,13 @@ def test_what_is_written_is_read_back(form: str, convert: Convert, tmp_path: Pat
     after = {sample.label: sample for sample in dataset.collect(written("out", form))}
     assert after.keys() == before.keys() == set(labels)
     for label, sample in after.items():
-        was, now = picture.read(before[label].path, 3), picture.read(sample.path, 3)
+        was, now = read_image(before[label].path, 3), read_image(sample.path, 3)
         if form == "tfrecord":
             # JPEG halves the colours' resolution, which noise does not survive; the grey picture does.
-            was, now = picture.convert(was, 1), picture.convert(now, 1)
+            was, now = convert_channels(was, 1), convert_channels(now, 1)
             assert np.abs(was.astype(int) - now).mean() < 8
         else:
-            assert picture.load(sample.path) == picture.load(before[label].path)
+            assert read_bytes(sample.path) == read_bytes(before[label].path)
     assert not list(tmp_path.glob("*.partial*")) + list(tmp_path.glob(".*"))
 
 
@@ -191,8 +191,8 @@ def test_pictures_that_a_form_does_not_take_are_converted_and_others_kept(conver
         for sample in dataset.samples(form):
             before = dataset.collect("in")
             source = next(each for each in before if each.label == sample.label)
-            assert (picture.load(sample.path) == picture.load(source.path)) == (sample.label in same)
-            difference = np.abs(picture.read(sample.path, 1).astype(int) - picture.read(source.path, 1))
+            assert (read_bytes(sample.path) == read_bytes(source.path)) == (sample.label in same)
+            difference = np.abs(read_image(sample.path, 1).astype(int) - read_image(source.path, 1))
             assert difference.max() <= (0 if form == "fsns" else 6)
     assert convert("in", "sidecar", "--form", "sidecar")[0] == 0
     assert sorted(path.suffix for path in Path("sidecar").glob("0*") if path.suffix != ".txt") == sorted(
@@ -206,7 +206,7 @@ def test_a_dictionary_gives_the_numbers(convert: Convert, tmp_path: Path) -> Non
     assert convert(source, "out", "--form", "fsns", "--alphabet", "dic.txt")[0] == 0
     ((_, data),) = tfrecord.records(next((tmp_path / "out").glob("*.tfrecord")))
     assert tfrecord.Example(data).integers("image/class") == [4, 9] + [0] * 35
-    assert notation.dictionary(tmp_path / "out" / "dic.txt") == {9: "a", 0: "", 4: "b", 5: "c"}
+    assert read_dictionary(tmp_path / "out" / "dic.txt") == {9: "a", 0: "", 4: "b", 5: "c"}
     assert convert(source, "more", "--form", "tfrecord", "--alphabet", "xba")[0] == 0
     assert json.loads((tmp_path / "more" / "char_map.json").read_text()) == {"x": 0, "b": 1, "a": 2}
     code, err = convert(source, "less", "--form", "tfrecord", "--alphabet", "a")
@@ -269,17 +269,18 @@ def test_interrupted_it_leaves_nothing(
     source = corpus(tmp_path / "in", list("abcdef"))
     assert convert(source, "out", "--form", "csv")[0] == 0
     before = sorted(Path("out").iterdir())
-    loaded = picture.load
+    loaded = read_bytes
     calls = []
 
-    def interrupted(path: str, options: picture.Options) -> bytes:
+    def interrupted(path: str, options: ImageOptions) -> bytes:
         calls.append(path)
         if len(calls) > 6 + 3:
             raise KeyboardInterrupt
         return loaded(path, options)
 
-    monkeypatch.setattr(picture, "load", interrupted)
-    assert convert(source, "out", "--form", form)[0] == console.INTERRUPTED
+    for module in ("dataset.contents", "dataset.convert"):
+        monkeypatch.setattr(f"{module}.read_bytes", interrupted)
+    assert convert(source, "out", "--form", form)[0] == INTERRUPTED
     assert sorted(Path("out").iterdir()) == before
     assert sorted(os.listdir()) == ["in", "out"]
 
@@ -292,7 +293,7 @@ def test_a_full_disk_is_told_by_the_folders_own_name(form: str, convert: Convert
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500));"
         "from dataset.__main__ import run; run(sys.argv[1:])"
     )
-    root = Path(console.__file__).parent
+    root = Path(__file__).parents[2]
     command = [sys.executable, "-c", script, "convert", str(source), str(tmp_path / "out"), "--form", form]
     done = finished(command, cwd=root)
     assert done.returncode == 2
@@ -373,11 +374,11 @@ def test_pictures_that_begin_as_few_do(
         Path("in/a_1.tif").write_bytes(data)
     else:
         monkeypatch.setattr("dataset.convert._SIGNATURES", ())
-    assert (picture.read("in/a_1.tif", 3) == image).all()
+    assert (read_image("in/a_1.tif", 3) == image).all()
     for form in ("csv", "fsns"):
         assert convert("in", form, "--form", form)[0] == 0
         (sample,) = dataset.collect(written(form, form))
-        assert (picture.read(sample.path, 3) == image).all()
+        assert (read_image(sample.path, 3) == image).all()
     assert Path("csv", "000000.tif" if signature else "000000.png").is_file()
 
 
@@ -395,7 +396,7 @@ def test_what_was_there_comes_back_where_nothing_took_its_place(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", interrupted)
-    assert convert(source, "out", "--form", "tsv")[0] == console.INTERRUPTED
+    assert convert(source, "out", "--form", "tsv")[0] == INTERRUPTED
     assert sorted(Path("out").rglob("*")) == before
     assert sorted(os.listdir()) == ["in", "out"]
 

@@ -13,10 +13,10 @@ from typing import get_args
 import pytest
 
 import dataset
-import notation
 import parameter
-import picture
-from console import UserError
+from crnn_reader.alphabet import character_numbers
+from crnn_reader.errors import UserError
+from crnn_reader.image import read_image
 from dataset.forms import FORMS, WRITERS, collect
 from dataset.forms.writing import Picture, Plan
 from tests.reading import level
@@ -93,7 +93,7 @@ def written(form: str) -> Callable[[Path], Path]:
     """A corpus by the form's own writer; tests/dataset/test_records.py compares that with others' writers."""
 
     def write(folder: Path) -> Path:
-        numbers = notation.numbers(None, LABELS.values())
+        numbers = character_numbers(None, LABELS.values())
         plan = Plan("train", len(LABELS), max(map(len, LABELS.values())), numbers, shards=2)
         pictures = (Picture(name, label, name.encode(), ".png", 40) for name, label in LABELS.items())
         return WRITERS[form].write(folder, pictures, plan)
@@ -476,5 +476,5 @@ def test_names_that_are_not_utf8_are_pictures_of_their_own(tmp_path: Path) -> No
         file = tmp_path / os.fsdecode(name + b".png")
         level(file, value)
         file.with_suffix(".txt").write_text(label)
-    found = {sample.label: picture.read(sample.path, channels=1).max() for sample in collect(tmp_path)}
+    found = {sample.label: read_image(sample.path, channels=1).max() for sample in collect(tmp_path)}
     assert found == {"A": 10, "B": 200}

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-import picture
-from console import UserError
+from crnn_reader.errors import UserError
+from crnn_reader.image import DEFAULT_OPTIONS
 from dataset.gallery import gallery, gallery_file
 from tests.reading import level
 
@@ -27,7 +27,7 @@ def test_pictures_of_any_size_and_lost_ones_have_a_place(tmp_path: Path) -> None
 def test_sheet_is_written_in_the_format_of_its_name(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"sheet{suffix}"
     with gallery_file(str(path)) as draw:
-        draw([str(level(tmp_path / "a.png", 50))], ["a"], [], picture.USUAL)
+        draw([str(level(tmp_path / "a.png", 50))], ["a"], [], DEFAULT_OPTIONS)
     sheet = cv2.imread(str(path))
     assert sheet is not None
     assert sheet.min() < 80

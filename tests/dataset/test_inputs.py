@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from console import UserError
+from crnn_reader.errors import UserError
 from dataset.inputs import inputs, some
 from tests.reading import level
 

@@ -19,9 +19,9 @@ from typing import Literal
 
 import pytest
 
-import console
 import dataset
-from console import UserError
+from cli.command import run_command
+from crnn_reader.errors import UserError
 from dataset import __main__ as command_line
 from dataset.__main__ import main
 from dataset.forms.named import label_of_name
@@ -687,7 +687,7 @@ def test_the_commands_that_read_lists_take_root(tmp_path: Path, write: Maker, ca
     assert stop.value.code == 0
     shutil.rmtree(tmp_path / "far")
     with pytest.raises(SystemExit) as stop:
-        console.run(main, DatasetParameters, [str(tmp_path / "l.csv")])
+        run_command(main, DatasetParameters, [str(tmp_path / "l.csv")])
     assert stop.value.code == 2
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import dataset
-import notation
-import picture
-from console import UserError
+from crnn_reader.alphabet import character_numbers, read_dictionary
+from crnn_reader.errors import UnreadablePicture, UserError
+from crnn_reader.image import fit_image, read_bytes, read_image
 from dataset import tfrecord
 from dataset.forms import WRITERS
 from dataset.forms.writing import Picture, Plan
@@ -36,7 +36,7 @@ def write(form: str, folder: Path, texts: Iterable[str] = TEXTS, shards: int = 1
     """A set of records in a new folder."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = list(texts)
-    plan = Plan(title, len(texts), max(map(len, texts)), notation.numbers(None, texts), shards)
+    plan = Plan(title, len(texts), max(map(len, texts)), character_numbers(None, texts), shards)
     return WRITERS[form].write(folder, (Picture(f"{i}.png", t, png(i), ".png", 40) for i, t in enumerate(texts)), plan)
 
 
@@ -55,10 +55,10 @@ def test_records_go_wherever_paths_of_pictures_go(form: str, tmp_path: Path, mon
     assert len(set(collected.names)) == len(TEXTS)
     for index, sample in enumerate(collected):
         assert sample.path.startswith("records/")
-        assert (picture.read(sample.path, 3) == drawn(index)[..., ::-1]).all()
+        assert (read_image(sample.path, 3) == drawn(index)[..., ::-1]).all()
     corpus = dataset.pack(collected, 32, 16, 3, cache=tmp_path / "cache")
     assert list(map(str, corpus.labels)) == TEXTS
-    assert (corpus.images[2] == picture.fit(drawn(2)[..., ::-1].copy(), 32, 16)).all()
+    assert (corpus.images[2] == fit_image(drawn(2)[..., ::-1].copy(), 32, 16)).all()
 
 
 @pytest.mark.parametrize("form", ["lmdb", "tfrecord", "fsns"])
@@ -166,11 +166,11 @@ def test_a_file_that_changes_after_it_was_opened_gives_unreadable_pictures(tmp_p
     path = record(tmp_path / "train.tfrecord", {"images": png(1)}, {"labels": [0]})
     samples = dataset.collect(path)
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(picture.UnreadablePicture, match="the record is truncated"):
-        picture.read(samples[1].path, 1)
+    with pytest.raises(UnreadablePicture, match="the record is truncated"):
+        read_image(samples[1].path, 1)
     path.unlink()
-    with pytest.raises(picture.UnreadablePicture, match="no such file"):
-        picture.read(samples[0].path, 1)
+    with pytest.raises(UnreadablePicture, match="no such file"):
+        read_image(samples[0].path, 1)
 
 
 def test_no_records_at_all(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_tensorflow_reads_what_we_write_and_we_read_what_it_writes(tmp_path: Pat
         "image/unpadded_class": tf.io.VarLenFeature(tf.int64),
     }
     parsed = tf.io.parse_single_example(data, fixed)
-    dictionary = notation.dictionary(tmp_path / "ours" / "dic.txt")
+    dictionary = read_dictionary(tmp_path / "ours" / "dic.txt")
     assert "".join(dictionary[number] for number in parsed["image/class"].numpy()) == TEXTS[-1]
 
     (tmp_path / "theirs").mkdir()
@@ -280,7 +280,7 @@ def test_tensorflow_reads_what_we_write_and_we_read_what_it_writes(tmp_path: Pat
             }
             writer.write(tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString())
     assert labels(tmp_path / "theirs") == TEXTS
-    assert picture.load(dataset.collect(tmp_path / "theirs")[3].path) == png(3)
+    assert read_bytes(dataset.collect(tmp_path / "theirs")[3].path) == png(3)
 
 
 def database(folder: Path, entries: dict[bytes, bytes]) -> Path:
@@ -374,8 +374,8 @@ def complaints(folder: Path) -> list[str]:
     try:
         for sample in dataset.collect(folder):
             try:
-                picture.load(sample.path)
-            except picture.UnreadablePicture as reason:
+                read_bytes(sample.path)
+            except UnreadablePicture as reason:
                 found.append(f"{sample.path}: {reason}")
     except UserError as error:
         found.append(str(error))
@@ -429,7 +429,7 @@ def test_an_lmdb_of_many_levels_is_read_as_its_library_reads_it(tmp_path: Path) 
         assert environment.stat()["depth"] == 3
     found = dataset.collect(path)
     assert [sample.label for sample in found] == [f"{n}" for n in range(1, 1500)]
-    assert [picture.load(sample.path) for sample in found] == [entries[sample.name.encode()] for sample in found]
+    assert [read_bytes(sample.path) for sample in found] == [entries[sample.name.encode()] for sample in found]
 
 
 def test_a_record_of_seven_tebibytes_is_refused_before_it_is_read(tmp_path: Path) -> None:

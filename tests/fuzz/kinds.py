@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
-import console
 import dataset
-import picture
+from cli.command import WRONG_USE
+from crnn_reader.errors import UnreadablePicture
+from crnn_reader.image import fit_image, read_image
+from crnn_reader.model_files import locate_model, read_config
 from dataset.__main__ import main as dataset_command
 from dataset.convert import convert
 from dataset.unpack import unpack
-from model import model_file
 from model.training import run_folder
 from parameter import (
     ConvertParameters,
@@ -41,7 +42,7 @@ from tests.fuzz.oracle import Case, Wrong, strict_json, table
 Same = Literal["untouched", "checked", "all", "none"]
 Facts = dict[str, str]
 
-LITE = str(model_file.SHIPPED / "captcha_lite.onnx")
+LITE = str(locate_model("captcha_lite"))
 FORMS: tuple[FormName, ...] = ("folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", "fsns", "lmdb")
 
 
@@ -101,7 +102,7 @@ def listed(case: Case, rng: random.Random, path: str) -> None:
 
 def read_from_memory(names: Sequence[str]) -> Facts:
     """Read pictures from bytes, with the library."""
-    from model.reader import Reader
+    from crnn_reader.reader import Reader
 
     files = [name for name in names if os.path.isfile(name) and not os.path.islink(name)]
     contents = {name: Path(name).read_bytes() for name in files if os.path.getsize(name) < 1 << 20}
@@ -111,7 +112,7 @@ def read_from_memory(names: Sequence[str]) -> Facts:
 
 def counted(case: Case, path: str) -> None:
     """Look at labelled pictures with `python -m dataset`."""
-    if case.command(dataset_command, DatasetParameters, path, "--json", "out.json").code != console.WRONG_USE:
+    if case.command(dataset_command, DatasetParameters, path, "--json", "out.json").code != WRONG_USE:
         strict_json(Path("out.json"))
 
 
@@ -128,7 +129,7 @@ def converted(case: Case, rng: random.Random, path: str) -> None:
     """Write labelled pictures in another form, and read what was written."""
     form = rng.choice(FORMS)
     done = case.command(convert, ConvertParameters, path, "out", "--form", form)
-    if done.code == console.WRONG_USE:
+    if done.code == WRONG_USE:
         if os.path.lexists("out"):
             raise Wrong("out is there after a conversion that failed")
         return
@@ -147,11 +148,11 @@ def read_pictures(case: Case, rng: random.Random) -> Facts:
         found = Facts()
         for name in names:
             for channels in (1, 3):
-                with contextlib.suppress(picture.UnreadablePicture):
-                    image = picture.read(name, channels)
+                with contextlib.suppress(UnreadablePicture):
+                    image = read_image(name, channels)
                     for width in (None, 48):
-                        with contextlib.suppress(picture.UnreadablePicture):
-                            picture.fit(image, width, 32, rng.choice(("stretch", "pad")))
+                        with contextlib.suppress(UnreadablePicture):
+                            fit_image(image, width, 32, rng.choice(("stretch", "pad")))
                     found[name] = found.get(name, "") + hashlib.sha256(image.tobytes()).hexdigest()
         return {f"pixels {name}": digest for name, digest in found.items()}
     if what == 3:
@@ -200,7 +201,7 @@ def unpacked(case: Case, rng: random.Random) -> Facts:
     archive = next((name for name in os.listdir() if name.startswith("archive.")), "archive.zip")
     for _ in range(2):
         code = case.command(unpack, UnpackParameters, archive, "out").code
-        if code == console.WRONG_USE:
+        if code == WRONG_USE:
             break
         if rng.random() < 0.2:
             # Files that an earlier call has written may have become others.
@@ -240,7 +241,7 @@ def _evaluated(case: Case, path: str, model: str, *flags: str) -> Facts:
     import evaluation
 
     argv = [path, "--model", model, "--json", "out.json", *flags]
-    if case.command(evaluation.main, EvaluationParameters, *argv).code != console.WRONG_USE:
+    if case.command(evaluation.main, EvaluationParameters, *argv).code != WRONG_USE:
         strict_json(Path("out.json"))
     return {}
 
@@ -249,7 +250,7 @@ def _read_card(name: str) -> None:
     def refuse(word: str) -> NoReturn:
         raise Wrong(f"the card has {word}")
 
-    json.loads(model_file.read_card(model_file.locate(name)).to_json(), parse_constant=refuse)
+    json.loads(read_config(locate_model(name)).to_json(), parse_constant=refuse)
 
 
 def read_run(case: Case, rng: random.Random) -> Facts:
@@ -318,7 +319,7 @@ _LIGHT = (
     "numpy", "cv2", "PIL.ImageOps", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.MpoImagePlugin",
     "PIL.PngImagePlugin", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin", "onnxruntime", "google_crc32c",
     "google.protobuf.message", "importlib.metadata", "rich.console", "prediction", "evaluation", "dataset.gallery",
-    "model.reader", "model.scores", "model.tables",
+    "crnn_reader.reader", "model.scores", "model.tables",
 )  # fmt: skip
 _RUNS = ("state.npz", "history.csv", "training.lock", "split.json")
 _LISTS = (
@@ -353,7 +354,7 @@ def load(kind: Kind) -> None:
     """Import what all cases need, so that the processes that are forked have it."""
     for name in kind.imports:
         if name == "keras":
-            from model.network import import_keras
+            from model.backend import import_keras
 
             import_keras()
         else:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crnn_reader import onnx_metadata
 from dataset import tfrecord
-from model import onnx_metadata
 
 Mutator = Callable[[bytes, random.Random, bytes], bytes]
 

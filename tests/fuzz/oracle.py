@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-import console
 import parameter
+from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
 
 #: Bytes of memory that a case may use beyond those of the process that forks.
 MEMORY = 1 << 30
@@ -84,7 +84,7 @@ class Case:
 
         def main(_: Any) -> int:
             function()
-            return console.ALL_DONE
+            return ALL_DONE
 
         return self.command(main, parameter.Parameters).code
 
@@ -94,7 +94,7 @@ class Case:
         kept = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = out, errors
         try:
-            console.run(main, parameters, list(argv))
+            run_command(main, parameters, list(argv))
         except SystemExit as stop:
             code = stop.code
         finally:
@@ -104,14 +104,14 @@ class Case:
                 stream.flush()
                 texts.append(stream.buffer.getvalue().decode("utf-8", "backslashreplace"))
             print(texts[0], texts[1], sep="", end="")
-        if not isinstance(code, int) or code not in (console.ALL_DONE, console.SOME_UNREADABLE, console.WRONG_USE):
+        if not isinstance(code, int) or code not in (ALL_DONE, SOME_UNREADABLE, WRONG_USE):
             raise Wrong(f"exit code {code}")
         self.codes.append(code)
         done = Done(code, *texts)
         sentences = [line for line in done.errors.splitlines() if line.startswith("error: ")]
-        if code == console.WRONG_USE and len(sentences) != 1:
+        if code == WRONG_USE and len(sentences) != 1:
             raise Wrong(f"exit code 2 with {len(sentences)} sentences")
-        if code == console.SOME_UNREADABLE and not (done.errors.strip() or done.out.strip()):
+        if code == SOME_UNREADABLE and not (done.errors.strip() or done.out.strip()):
             raise Wrong("exit code 1 without a word")
         if found := _CONTROLS.search(done.out + done.errors):
             raise Wrong(f"control character {found[0]!r} in the output")

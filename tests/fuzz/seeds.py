@@ -17,10 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from crnn_reader.config import ModelConfig
+from crnn_reader.model_files import locate_model
 from dataset import convert, tfrecord
 from dataset.forms import WRITERS
 from model import model_file
-from model.model_file import Card
+from model.model_file import SHIPPED
 from parameter import ConvertParameters, TrainingParameters
 
 LABELS = ("AB12", "C3", "7XY", "0042")
@@ -261,7 +263,7 @@ def caches(folder: Path) -> None:
 def _shipped(folder: Path, name: str, suffix: str) -> None:
     path = folder / name / f"model{suffix}"
     path.parent.mkdir(parents=True)
-    shutil.copy(model_file.SHIPPED / f"{name}{suffix}", path)
+    shutil.copy(locate_model(name, [suffix]), path)
     labelled(path.parent / "pics")
 
 
@@ -274,7 +276,7 @@ def keras_models(folder: Path) -> None:
     _shipped(folder, "captcha_lite", ".keras")
 
 
-CARD = Card(
+CARD = ModelConfig(
     network="vgg_conv", preset="lite", head="ctc", alphabet="0123456789ABCXY", width=48, height=32, channels=1,
     fit="pad", longest=5,
 )  # fmt: skip
@@ -325,7 +327,7 @@ def runs(folder: Path) -> None:
     run.save_state({"weights/0": np.ones((3, 4), np.float32), "iterations": np.array(7)}, history)
     run.write_history(history)
     run.end()
-    shutil.copy(model_file.SHIPPED / "captcha_lite.keras", path / "model.keras")
+    shutil.copy(SHIPPED / "captcha_lite.keras", path / "model.keras")
     corpus = {"style": "captcha", "count": 4, "seed": 0}
     (folder / "run" / "data" / "corpus.json").write_text(json.dumps(corpus))
 

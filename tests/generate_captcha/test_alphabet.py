@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import notation
+from crnn_reader.alphabet import character_frequencies, parse_alphabet
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ import notation
     ],
 )
 def test_ranges_and_characters(text: str, characters: str) -> None:
-    assert notation.alphabet(text) == characters
+    assert parse_alphabet(text) == characters
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_ranges_and_characters(text: str, characters: str) -> None:
 def test_files(content: bytes, characters: str, tmp_path: Path) -> None:
     path = tmp_path / "characters.txt"
     path.write_bytes(content)
-    assert notation.alphabet(str(path)) == characters
+    assert parse_alphabet(str(path)) == characters
 
 
 def test_the_ideographs_of_gb2312() -> None:
-    characters = notation.alphabet("gb2312")
+    characters = parse_alphabet("gb2312")
     assert len(set(characters)) == len(characters) == 6763
     assert characters.startswith("啊阿埃")
     assert characters[3754:3756] == "座亍"
@@ -69,7 +69,7 @@ def test_the_ideographs_of_gb2312() -> None:
 )
 def test_texts_that_are_no_alphabet(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        notation.alphabet(text)
+        parse_alphabet(text)
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Pat
     path = tmp_path / "characters"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=sentence):
-        notation.alphabet(str(path))
+        parse_alphabet(str(path))
 
 
 def test_files_in_utf_16_are_read(tmp_path: Path) -> None:
     path = tmp_path / "characters"
     path.write_text("ä\n字\n", encoding="utf-16")
-    assert notation.alphabet(str(path)) == "ä字"
+    assert parse_alphabet(str(path)) == "ä字"
 
 
 @pytest.mark.parametrize(
@@ -115,5 +115,5 @@ def test_files_say_how_often_their_characters_come(
 ) -> None:
     path = tmp_path / "characters.txt"
     path.write_text(content, encoding="utf-8")
-    assert notation.frequencies(str(path)) == frequencies
-    assert notation.frequencies("0-9") is None
+    assert character_frequencies(str(path)) == frequencies
+    assert character_frequencies("0-9") is None

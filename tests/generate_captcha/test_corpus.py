@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import generate_captcha.corpus
-from console import UserError
+from crnn_reader.errors import UserError
 from generate_captcha import style_of, write_corpus
 from generate_captcha.fonts import brought
 from parameter import GenerateParameters
@@ -51,7 +51,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tmp_path: Path) -> None:
     story = f"""
 import sys
 sys.modules["__main__"].__file__ = {str(CLONE / "story.py")!r}
-import interrupts
+from cli import interrupts
 from generate_captcha import write_corpus
 from parameter import GenerateParameters
 assert interrupts.is_command
@@ -401,7 +401,7 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
 def test_a_mistake_ends_in_one_sentence_and_2(
     flags: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import console
+    from cli.command import run_command
     from generate_captcha.__main__ import generate
 
     monkeypatch.chdir(tmp_path)
@@ -409,7 +409,7 @@ def test_a_mistake_ends_in_one_sentence_and_2(
     (tmp_path / "grounds").mkdir()
     (tmp_path / "grounds" / "broken.png").write_bytes(b"nothing")
     with pytest.raises(SystemExit) as stop:
-        console.run(generate, GenerateParameters, ["--count", "2", *flags])
+        run_command(generate, GenerateParameters, ["--count", "2", *flags])
     assert stop.value.code == 2
     complaint = capsys.readouterr().err
     assert sentence in complaint

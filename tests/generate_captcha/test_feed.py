@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import console
-import picture
-from console import UserError
+from cli.command import INTERRUPTED
+from crnn_reader.errors import UserError
+from crnn_reader.image import convert_channels, fit_image, padded_width
 from generate_captcha.feed import Drawn, Fit, preview
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
@@ -55,7 +55,7 @@ def test_epochs_are_the_corpus_piece_by_piece() -> None:
             for image, label in zip(images, labels, strict=True):
                 expected, text = style.picture(index)
                 assert label[label > 0].tolist() == encode(text)
-                assert (image == picture.fit(picture.convert(expected, 1), 48, 24, "pad")).all()
+                assert (image == fit_image(convert_channels(expected, 1), 48, 24, "pad")).all()
                 index += 1
         assert index == 10 * epoch + 10
 
@@ -89,7 +89,7 @@ def test_one_group_of_processes_draws_both_and_what_one_asks_leaves_the_other_al
 
 DRAWING = """
 import itertools
-import console
+from cli.command import run_command
 from generate_captcha.feed import Drawn, Fit
 from parameter import GenerateParameters
 
@@ -100,7 +100,7 @@ def draw(parameters):
             print(len(labels))
 
 if __name__ == "__main__":
-    console.run(draw, GenerateParameters)
+    run_command(draw, GenerateParameters)
 """
 
 
@@ -108,7 +108,7 @@ if __name__ == "__main__":
 def test_workers_end_with_the_training(end: signal.Signals, tmp_path: Path) -> None:
     script = tmp_path / "drawing.py"
     script.write_text(DRAWING)
-    environment = os.environ | {"PYTHONPATH": str(Path(picture.__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, str(script), "--style", "line", "--count", "40", "--workers", "2"]
     pipe = subprocess.PIPE
     with started(command, env=environment, stdout=pipe, stderr=pipe) as process:
@@ -119,7 +119,7 @@ def test_workers_end_with_the_training(end: signal.Signals, tmp_path: Path) -> N
         # Their end of the pipes is closed when all of them have ended.
         _, complaint = process.communicate()
     if end == signal.SIGINT:
-        assert process.returncode == console.INTERRUPTED
+        assert process.returncode == INTERRUPTED
         assert complaint.startswith("interrupted: ")
         assert complaint.count("\n") == 1
 
@@ -160,7 +160,7 @@ def test_pictures_of_any_width_come_with_their_widths() -> None:
     ((images, widths), labels), *others = feed.stream(0)
     assert not others
     assert images.shape[0] == len(widths) == len(labels) == 10
-    assert images.shape[2] == picture.padded_width(int(widths.max()))
+    assert images.shape[2] == padded_width(int(widths.max()))
     assert len(set(widths.tolist())) > 3
 
 

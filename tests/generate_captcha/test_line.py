@@ -14,8 +14,8 @@ from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image, ImageDraw, ImageFont, features
 
 import generate_captcha.styles.line
-import picture
-from console import UserError
+from crnn_reader.errors import UserError
+from crnn_reader.image import MAX_WIDTH, fit_image
 from generate_captcha import Source, camera, fonts, style_of, typesetting
 from generate_captcha.fonts import Font
 from generate_captcha.styles.line import Line, Written
@@ -422,8 +422,8 @@ def test_a_very_long_line_is_no_wider_than_can_be_read(height: int, widest: int)
         assert len(label) == widest // 6
         assert image.shape[0] == height
         assert widest * 0.7 < image.shape[1] <= widest
-        fitted = picture.fit(image, None, max(32, height))
-        assert fitted.shape[1] <= picture.MOST_WIDTH
+        fitted = fit_image(image, None, max(32, height))
+        assert fitted.shape[1] <= MAX_WIDTH
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from console import UserError
+from crnn_reader.errors import UserError
 from generate_captcha import Source, fonts, layouts, lettering, patterns, plates, strokes, style_of, write_corpus
 from generate_captcha.fonts import Font
 from generate_captcha.han import HAN

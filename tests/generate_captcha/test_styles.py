@@ -10,7 +10,7 @@ import captcha.image
 import numpy as np
 import pytest
 
-from console import UserError
+from crnn_reader.errors import UserError
 from generate_captcha import STYLES, Source, picture_path, style_of
 from parameter import GenerateParameters
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from model.network import import_keras
+from model.backend import import_keras
 
 keras = import_keras()
 

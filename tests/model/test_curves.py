@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-import picture
+from crnn_reader.image import read_image
 from model.training.curves import draw_curves
 
 
@@ -14,14 +14,14 @@ def test_curves_show_how_hard_the_pictures_were(tmp_path: Path) -> None:
     harder = [row | {"difficulty": row["epoch"] / 10} for row in plain]
     for name, history in (("plain", plain), ("harder", harder)):
         draw_curves(history, history[-1], tmp_path / f"{name}.png")
-    assert (picture.read(tmp_path / "plain.png", 1) != picture.read(tmp_path / "harder.png", 1)).any()
+    assert (read_image(tmp_path / "plain.png", 1) != read_image(tmp_path / "harder.png", 1)).any()
 
 
 def test_each_curve_is_scaled_to_its_data(tmp_path: Path) -> None:
     flat = {"loss": 1.0, "validation_loss": 2.0, "character_error_rate": 0.001}
     history = [{"epoch": float(epoch), "exact_match": 0.98 + epoch / 1000} | flat for epoch in range(1, 11)]
     draw_curves(history, history[-1], tmp_path / "curves.png")
-    middle = np.array_split(picture.read(tmp_path / "curves.png", 3), 3, axis=1)[1]
+    middle = np.array_split(read_image(tmp_path / "curves.png", 3), 3, axis=1)[1]
     rows = np.flatnonzero((middle == (31, 119, 180)).all(-1).any(1))
     assert np.ptp(rows) > len(middle) / 2, "one percentage point fills the axes"
 
@@ -29,6 +29,6 @@ def test_each_curve_is_scaled_to_its_data(tmp_path: Path) -> None:
 def test_a_single_epoch_is_seen(tmp_path: Path) -> None:
     row = {"epoch": 1.0, "loss": 3.0, "validation_loss": 2.0, "exact_match": 0.0, "character_error_rate": 1.2}
     draw_curves([row], row, tmp_path / "curves.png")
-    for part in np.array_split(picture.read(tmp_path / "curves.png", 3), 3, axis=1):
+    for part in np.array_split(read_image(tmp_path / "curves.png", 3), 3, axis=1):
         # Beside the legend, on its left.
         assert (np.ptp(part[60:340, 60:300].astype(int), axis=-1) > 100).sum() > 10

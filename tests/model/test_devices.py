@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import console
+from cli.command import WRONG_USE
 from model import devices
+from model.backend import import_keras, precision
 from model.heads import HEADS
-from model.network import build, import_keras, precision
+from model.network import build
 from model.training import run_folder, trainer
 from model.training.schedule import Schedule
 from model.training.trainer import Settings
@@ -117,7 +118,7 @@ def test_batches_that_are_too_large_for_the_memory_are_halved(
     monkeypatch.setattr(run_folder, "start_or_resume", again)
     monkeypatch.setattr(devices, "DRIVER_FILES", (tmp_path,))
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "2", *SMALL, "--batch-size", "32"]
-    assert run(*arguments) == console.WRONG_USE
+    assert run(*arguments) == WRONG_USE
     assert epochs == [32, 16, 8, 8]
     printed = capsys.readouterr().err
     for size in (32, 16):

@@ -20,19 +20,24 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-import console
 import export
 import prediction
 import training
+from cli.command import run_command
+from cli.files import atomic
+from crnn_reader import model_files
+from crnn_reader.config import CONFIG_ENTRY, ModelConfig
+from crnn_reader.decoding.constraints import Constraint
+from crnn_reader.model_files import TRAINED_SUFFIXES, WEIGHTS, locate_model, read_config
+from crnn_reader.reader import Reader, Reading
 from model import export as exports
 from model import model_file
-from model.constraints import Constraint
+from model.backend import import_keras
 from model.export import onnx_layers
 from model.export.parity import ALLOWED, compare, some_pictures
 from model.heads import HEADS
-from model.model_file import CARD_ENTRY, Card
-from model.network import build, import_keras
-from model.reader import Reader, Reading
+from model.model_file import SHIPPED
+from model.network import build
 from model.rectifiers import RECTIFIERS
 from parameter import (
     FILE_FORMS,
@@ -47,7 +52,7 @@ from tests.model.test_networks import with_statistics
 from tests.processes import finished
 
 ROOT = Path(export.__file__).parent
-CARD = Card(
+CARD = ModelConfig(
     network="vgg_bilstm",
     preset="small",
     head="ctc",
@@ -70,7 +75,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def run(command: Any, *argv: str | Path) -> tuple[int, str, str]:
         parameters = {export: ExportParameters, prediction: PredictionParameters, training: TrainingParameters}[command]
         with pytest.raises(SystemExit) as stop:
-            console.run(command.main, parameters, list(map(str, argv)))
+            run_command(command.main, parameters, list(map(str, argv)))
         out, errors = capsys.readouterr()
         assert isinstance(stop.value.code, int)
         return stop.value.code, out, errors
@@ -78,7 +83,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-def saved(card: Card, path: Path, factor: float = 2.5) -> Path:
+def saved(card: ModelConfig, path: Path, factor: float = 2.5) -> Path:
     """A model file whose network, fresh weights times a factor, says different things of different pictures.
 
     A deep network wants a smaller one: rounding grows from layer to layer.
@@ -114,7 +119,7 @@ def made(name: str, folder: Path) -> Path:
         # Another process may be at it, too: files are replaced as a whole, by the same.
         saved(CARDS[name], folder / f"{name}.keras")
         comparison = exports.export(folder / f"{name}.keras", "onnx", folder / f"{name}.onnx")
-        with console.atomic(difference) as temporary:
+        with atomic(difference) as temporary:
             temporary.write_text(str(comparison.difference), encoding="utf-8")
     return folder
 
@@ -167,7 +172,7 @@ def test_both_runtimes_read_the_same(name: str, all_settings: list[Any], folder:
         readers = [Reader(str(folder / f"{name}{suffix}"), **settings) for suffix in (".keras", ".onnx")]
         ours, theirs = (list(reader.read(sources)) for reader in readers)
         same(ours, theirs, difference)
-        assert readers[0].card == readers[1].card
+        assert readers[0].config == readers[1].config
         for reading, source in zip(theirs, sources, strict=True):
             assert "".join(character.character for character in reading.characters) == reading.text
             assert all(0 <= c.left < c.right <= source.shape[1] for c in reading.characters)
@@ -228,10 +233,10 @@ def test_normalised_maps_are_the_same_whatever_the_sign_of_their_factors(
 def test_the_card_is_in_the_file(folder: Path) -> None:
     """By its own reader, and by the package for such files."""
     made("joint", folder)
-    card = model_file.read_card(folder / "joint.onnx")
-    assert card == model_file.read_card(folder / "joint.keras") == replace(CARD, head="joint")
+    card = read_config(folder / "joint.onnx")
+    assert card == read_config(folder / "joint.keras") == replace(CARD, head="joint")
     entries = {entry.key: entry.value for entry in onnx.load(folder / "joint.onnx").metadata_props}
-    assert json.loads(entries[CARD_ENTRY]) == asdict(card)
+    assert json.loads(entries[CONFIG_ENTRY]) == asdict(card)
 
 
 #: What reading may need: these, and what onnxruntime itself asks for.
@@ -273,8 +278,8 @@ def without(packages: set[str], program: str, *argv: str | Path) -> CompletedPro
 
 
 READINGS = """
-from model.constraints import Constraint
-from model.reader import Reader
+from crnn_reader import Constraint
+from crnn_reader import Reader
 
 def tell(folder, *files):
     for name, head in (("ctc", None), ("any", "attention")):
@@ -336,22 +341,23 @@ def test_the_command_reads_without_keras(folder: Path, tmp_path: Path) -> None:
 def test_a_shipped_name_is_read_from_its_onnx_file_where_it_is_there(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_file, "SHIPPED", tmp_path)
+    monkeypatch.setattr(model_files, "WEIGHTS", [tmp_path])
     (tmp_path / "mine.keras").write_bytes((folder / "ctc.keras").read_bytes())
     assert Reader("mine").path == tmp_path / "mine.keras"
     (tmp_path / "mine.onnx").write_bytes((folder / "ctc.onnx").read_bytes())
     assert Reader("mine").path == tmp_path / "mine.onnx"
-    assert model_file.locate("mine", model_file.TRAINED) == tmp_path / "mine.keras"
+    assert locate_model("mine", TRAINED_SUFFIXES) == tmp_path / "mine.keras"
 
 
 @pytest.mark.runtimes
-@pytest.mark.parametrize("name", [file.stem for file in model_file.SHIPPED.glob("*.onnx")])
+@pytest.mark.parametrize("name", [file.stem for file in WEIGHTS[0].glob("*.onnx")])
 def test_shipped_weights_read_the_same_in_both_forms(name: str) -> None:
     samples = sorted(map(str, (Path(export.__file__).parent / "DB" / "samples").glob("*.png")))
-    read = [list(Reader(str(model_file.SHIPPED / f"{name}{form}")).read(samples)) for form in (".keras", ".onnx")]
+    exported = WEIGHTS[0] / f"{name}.onnx"
+    read = [list(Reader(path).read(samples)) for path in (SHIPPED / f"{name}.keras", exported)]
     assert [reading.text for reading in read[0]] == [reading.text for reading in read[1]]
-    network, card = model_file.load(model_file.SHIPPED / f"{name}.keras")
-    assert compare(network, exports.module("onnx").opened(model_file.SHIPPED / f"{name}.onnx"), card).accepted
+    network, card = model_file.load(SHIPPED / f"{name}.keras")
+    assert compare(network, exports.module("onnx").opened(exported), card).accepted
 
 
 def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> None:
@@ -487,7 +493,7 @@ def test_an_int8_export_that_reads_worse_is_not_written_unless_asked_for(
     assert out.read_bytes() == b"earlier"
     code, said, errors = run(export, *flags, "--accept-loss")
     assert code == 0 and errors.startswith(f"{out} is written with a loss: of 12 pictures, ")
-    assert model_file.read_card(out) == CARD
+    assert read_config(out) == CARD
     refused(run, "--accept-loss is for --int8", export, *flags[:3], "--accept-loss")
 
 
@@ -501,7 +507,7 @@ def test_forms_of_tensorflow(form: FileForm, folder: Path, tmp_path: Path, run: 
         assert code == 0, errors
         assert "the same texts as Keras" in said
     if form == "savedmodel":
-        assert json.loads((out / "assets.extra" / CARD_ENTRY).read_text()) == asdict(replace(CARD, head="ctc"))
+        assert json.loads((out / "assets.extra" / CONFIG_ENTRY).read_text()) == asdict(replace(CARD, head="ctc"))
         code, _, errors = run(export, folder / "ctc.keras", "--form", form, "--out", out)
         assert code == 2 and "model is a folder" in errors
 
@@ -521,7 +527,7 @@ def with_entry(folder: Path, path: Path, entry: str | None) -> Path:
     whole = onnx.load(folder / "ctc.onnx")
     del whole.metadata_props[:]
     if entry is not None:
-        onnx.helper.set_model_props(whole, {CARD_ENTRY: entry})
+        onnx.helper.set_model_props(whole, {CONFIG_ENTRY: entry})
     onnx.save(whole, path)
     return path
 
@@ -542,11 +548,11 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     refuses("model.onnx is not a model file, or damaged (", (tmp_path / "1.png").read_bytes())
     refuses("model.onnx is not a model file, or damaged (", (folder / "ctc.keras").read_bytes())
     with_entry(folder, model, None)
-    refuses(f"model.onnx was not written by this kit (it holds no {CARD_ENTRY})")
+    refuses(f"model.onnx was not written by this kit (it holds no {CONFIG_ENTRY})")
     with_entry(folder, model, json.dumps(asdict(CARD) | {"format": 99, "kit_version": "9.1", "unheard_of": 1}))
     refuses("was written by crnn-kit 9.1 in format 99, this kit reads up to")
     with_entry(folder, model, json.dumps(asdict(CARD) | {"width": -1}))
-    refuses(f"the {CARD_ENTRY} in {model} is damaged (width is -1, not from 1 to 10,000)")
+    refuses(f"the {CONFIG_ENTRY} in {model} is damaged (width is -1, not from 1 to 10,000)")
     for other in ({"width": 96}, {"width": None}, {"height": 16}, {"channels": 3}, {"head": "attention"}):
         with_entry(folder, model, json.dumps(asdict(CARD) | other))
         refuses(f"the network in {model} is not as its description says (")
@@ -558,7 +564,7 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     refuses(f"{model} is damaged (its network has changed since it was written)", flipped)
     place = whole.index(CARD.alphabet.encode())
     other_card = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
-    refuses(f"{model} is damaged (its {CARD_ENTRY} has changed since it was written)", other_card)
+    refuses(f"{model} is damaged (its {CONFIG_ENTRY} has changed since it was written)", other_card)
     earlier = with_entry(folder, model, CARD.to_json()).read_bytes()
     refuses(f"the network in {model} cannot be opened (", earlier.replace(b"MaxPool", b"MinPool"))
 
@@ -619,7 +625,7 @@ EPSILON = "epsilon of batch normalisation"
 
 
 @pytest.fixture(scope="module")
-def rectified() -> tuple[Any, Card]:
+def rectified() -> tuple[Any, ModelConfig]:
     """A network that bends its pictures beyond their borders, of any width, as if it was trained."""
     card = replace(CARD, network="vgg_bigru", width=None, rectify="tps")
     import_keras().utils.set_random_seed(1)
@@ -628,7 +634,7 @@ def rectified() -> tuple[Any, Card]:
 
 @pytest.mark.parametrize("fault", [pytest.param("none", marks=pytest.mark.runtimes), *[*FAULTS][1:], EPSILON])
 def test_small_wrongs_are_no_rounding(
-    fault: str, rectified: tuple[Any, Card], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fault: str, rectified: tuple[Any, ModelConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, card = rectified
     alter, add_all, found = FAULTS.get(fault), onnx_layers.Graph.add_all, []

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from console import UserError
+from crnn_reader.errors import UserError
 from model.training import following
 from model.training.run_folder import RunFolder
 from tests.processes import started

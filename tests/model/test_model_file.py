@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import picture
-from console import UserError
+from crnn_reader import model_files
+from crnn_reader.config import CONFIG_ENTRY, ModelConfig
+from crnn_reader.errors import UserError
+from crnn_reader.image import convert_channels
+from crnn_reader.model_files import locate_model, open_model, read_config
 from model import model_file
-from model.model_file import Card
+from model.model_file import SHIPPED
 from model.network import COLUMNS, build
 from model.training.transfer import transfer
 from tests.model.striped import HEIGHT, WIDTH
 
-CARD = Card(
+CARD = ModelConfig(
     network="vgg_bilstm", preset="small", head="ctc", alphabet="abc", width=WIDTH, height=HEIGHT, channels=1, fit="pad"
 )
 
@@ -34,7 +37,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_card_comes_back_without_keras(written: Path) -> None:
-    assert model_file.read_card(written) == CARD
+    assert read_config(written) == CARD
 
 
 def test_keras_itself_opens_the_file(written: Path) -> None:
@@ -49,46 +52,46 @@ def test_saving_leaves_nothing_where_a_killed_process_would_leave_it(
     """Temporary folders are made beside the file, whose leftovers the next run removes; here others cannot be made."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     model_file.save(build(CARD), CARD, tmp_path / "model.keras")
-    assert model_file.read_card(tmp_path / "model.keras") == CARD
+    assert read_config(tmp_path / "model.keras") == CARD
     assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
     assert tempfile.gettempdir() == str(tmp_path / "gone")
 
 
 def test_without_keras_another_file_is_named(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.network.find_spec", lambda name: None)
+    monkeypatch.setattr("model.backend.find_spec", lambda name: None)
     (tmp_path / "mine.keras").write_bytes(written.read_bytes())
     with pytest.raises(
         UserError, match=r"mine\.keras needs Keras, .* run python export\.py .*mine\.keras --out .*mine\.onnx"
     ):
-        model_file.opened(tmp_path / "mine.keras")
+        open_model(tmp_path / "mine.keras")
     (tmp_path / "mine.onnx").touch()
     with pytest.raises(UserError, match=r"mine\.keras needs Keras, which is not installed: give .*mine\.onnx"):
-        model_file.opened(tmp_path / "mine.keras")
+        open_model(tmp_path / "mine.keras")
 
 
 def test_a_file_is_found_by_path_run_folder_or_shipped_name(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert model_file.locate(str(written)) == written
-    assert model_file.locate(str(written.parent)) == written
-    monkeypatch.setattr(model_file, "SHIPPED", tmp_path)
+    assert locate_model(str(written)) == written
+    assert locate_model(str(written.parent)) == written
+    monkeypatch.setattr(model_files, "WEIGHTS", [tmp_path])
     (tmp_path / "mine.keras").write_bytes(written.read_bytes())
-    assert model_file.locate("mine") == tmp_path / "mine.keras"
+    assert locate_model("mine") == tmp_path / "mine.keras"
     with pytest.raises(UserError, match=r"no model file thine: .*\(mine\)"):
-        model_file.locate("thine")
+        locate_model("thine")
     with pytest.raises(UserError, match=r"is a folder without a model\.keras"):
-        model_file.locate(str(tmp_path))
+        locate_model(str(tmp_path))
     for name, sentence in (("mine.tflite", "is for LiteRT"), ("mine.h5", "is not a model file that this kit reads")):
         (tmp_path / name).touch()
         with pytest.raises(UserError, match=f"{name} {sentence}"):
-            model_file.locate(str(tmp_path / name))
+            locate_model(str(tmp_path / name))
 
 
 def with_card(written: Path, path: Path, card: object) -> Path:
     """A copy of a model file with another card."""
     with zipfile.ZipFile(written) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
-            new.writestr(name, json.dumps(card) if name == model_file.CARD_ENTRY else old.read(name))
+            new.writestr(name, json.dumps(card) if name == CONFIG_ENTRY else old.read(name))
     return path
 
 
@@ -101,7 +104,7 @@ def test_a_newer_file_asks_for_a_newer_kit(written: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("card", [{"network": "vgg_bilstm"}, asdict(CARD) | {"width": 0}, ["no", "card"]])
 def test_a_damaged_card_is_named(written: Path, tmp_path: Path, card: object) -> None:
     with pytest.raises(UserError, match=r"m\.keras.*damaged"):
-        model_file.read_card(with_card(written, tmp_path / "m.keras", card))
+        read_config(with_card(written, tmp_path / "m.keras", card))
 
 
 def test_other_files_are_refused(written: Path, tmp_path: Path) -> None:
@@ -112,7 +115,7 @@ def test_other_files_are_refused(written: Path, tmp_path: Path) -> None:
     short.write_bytes(written.read_bytes()[:1000])
     # A bit of how the card is packed, in the directory at the end.
     flipped, data = tmp_path / "d.keras", bytearray(written.read_bytes())
-    entry = data.rindex(b"PK\x01\x02", 0, data.rindex(model_file.CARD_ENTRY.encode()))
+    entry = data.rindex(b"PK\x01\x02", 0, data.rindex(CONFIG_ENTRY.encode()))
     data[entry + 10] |= 64
     flipped.write_bytes(data)
     for path, reason in (
@@ -173,7 +176,7 @@ def test_grey_pictures_read_the_same_after_a_change_of_colour(
     blues = np.array([0, 35, 79, 114, 149, 193, 228], np.uint8)
     colourful = np.zeros((4, HEIGHT, WIDTH, 3), np.uint8)
     colourful[..., 2] = np.random.default_rng(0).choice(blues, (4, HEIGHT, WIDTH))
-    grey = np.stack([picture.convert(image, 1) for image in colourful])
+    grey = np.stack([convert_channels(image, 1) for image in colourful])
     # A network that saw grey pictures takes coloured ones for grey; one that saw coloured ones takes grey for grey.
     of_old = grey if before == 1 else np.repeat(grey, 3, -1)
     of_new = grey if after == 1 else colourful
@@ -216,9 +219,9 @@ def columns_of(network: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(columns.predict_on_batch(images))
 
 
-@pytest.mark.parametrize("name", [file.stem for file in model_file.SHIPPED.glob("*.keras")])
+@pytest.mark.parametrize("name", [file.stem for file in SHIPPED.glob("*.keras")])
 def test_trainings_start_from_all_shipped_weights(name: str) -> None:
-    card = replace(model_file.read_card(model_file.SHIPPED / f"{name}.keras"), head="joint", width=160)
+    card = replace(read_config(SHIPPED / f"{name}.keras"), head="joint", width=160)
     assert f"{len(card.alphabet)} of {len(card.alphabet)} characters known" in transfer(name, build(card), card)
 
 
@@ -231,11 +234,11 @@ def test_weights_of_other_stages_are_refused(written: Path) -> None:
 @pytest.mark.parametrize(("name", "meant"), [("captca", "captcha"), ("captcha-lite", "captcha_lite")])
 def test_a_name_that_is_almost_one_is_told(name: str, meant: str) -> None:
     with pytest.raises(UserError, match=f"no model file {name}: did you mean {meant}\\?"):
-        model_file.locate(name)
+        locate_model(name)
 
 
 def test_a_folder_without_a_model_is_not_suggested_for_itself(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     with pytest.raises(UserError) as caught:
-        model_file.locate(str(tmp_path / "pictures"))
+        locate_model(str(tmp_path / "pictures"))
     assert "did you mean" not in str(caught.value)

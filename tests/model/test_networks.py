@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 
 import model.backbones
 import model.sequences
-import picture
-from console import UserError
+from crnn_reader import decoding
+from crnn_reader.config import ModelConfig
+from crnn_reader.decoding import Decoder
+from crnn_reader.decoding.constraints import Constraint
+from crnn_reader.errors import UserError
+from crnn_reader.image import WIDTH_STEP
+from crnn_reader.reader import Reader
 from model import model_file
-from model.constraints import Constraint
-from model.heads import HEADS, Decoder
-from model.model_file import Card
-from model.network import build, columns, import_keras, jit_compile, precision, set_random_seed
-from model.reader import Reader
+from model.backend import import_keras, jit_compile, precision, set_random_seed
+from model.heads import HEADS
+from model.network import build, columns
 from model.rectifiers import RECTIFIERS
 from model.runtimes import of_keras
 from parameter import BackboneName, SequenceName, TrainingParameters
@@ -60,8 +63,8 @@ NETWORKS = [
 ]
 
 
-def card(backbone: str, sequence: str, head: str, rectify: Any, preset: str, width: int | None = WIDE) -> Card:
-    return Card(
+def card(backbone: str, sequence: str, head: str, rectify: Any, preset: str, width: int | None = WIDE) -> ModelConfig:
+    return ModelConfig(
         network=f"{backbone}_{sequence}",
         preset=preset,
         head=head,
@@ -81,7 +84,7 @@ def wide(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[str]]:
     return np.repeat(images, 2, axis=2), labels, texts
 
 
-def inputs(described: Card, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> Any:
+def inputs(described: ModelConfig, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> Any:
     """What a network of that card is trained on."""
     widths = [np.full(len(images), images.shape[2], np.int32)] if described.width is None else []
     everything = [images, *widths, *HEADS[described.head].teaching(labels)]
@@ -100,7 +103,7 @@ def two_rows(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[str
     )
 
 
-def trained(described: Card, steps: int) -> tuple[Any, NDArray[np.uint8], list[str]]:
+def trained(described: ModelConfig, steps: int) -> tuple[Any, NDArray[np.uint8], list[str]]:
     """A network after so many steps on 16 pictures, its statistics settled; the pictures and texts."""
     keras = import_keras()
     keras.utils.set_random_seed(0)
@@ -145,15 +148,14 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
 
     if head == "joint":
         reader = Reader(str(tmp_path / "model.keras"))
-    assert reader.card == described
+    assert reader.config == described
     kept, opened = decoder_of(network, described).outputs(images), reader.outputs(images)
     for before, after in zip(parts(kept), parts(opened), strict=True):
         np.testing.assert_allclose(before, after, atol=1e-4, rtol=1e-4, err_msg="reads differently")
 
 
-def decoder_of(network: Any, described: Card) -> Decoder:
-    head = HEADS[described.head]
-    return head.decoder(of_keras(head.parts(network, described)), described)
+def decoder_of(network: Any, described: ModelConfig) -> Decoder:
+    return decoding.decoder_of(of_keras(HEADS[described.head].parts(network, described)), described)
 
 
 def parts(outputs: Any) -> list[NDArray[Any]]:
@@ -209,9 +211,9 @@ def test_a_picture_reads_the_same_alone_and_among_wider_ones(
     together = parts(reader.outputs(images))
     for row, image in enumerate(images):
         for alone, batch in zip(parts(reader.outputs([image])), together, strict=True):
-            shown = image.shape[1] // picture.WIDTH_STEP
+            shown = image.shape[1] // WIDTH_STEP
             np.testing.assert_allclose(alone[0, :shown], batch[row, :shown], atol=1e-5, rtol=1e-5)
-    for one, other in itertools.combinations(together[0][:, : 24 // picture.WIDTH_STEP], 2):
+    for one, other in itertools.combinations(together[0][:, : 24 // WIDTH_STEP], 2):
         assert np.abs(one - other).max() > 1e-3, "outputs that are all the same show nothing"
     assert [r.text for r in reader.read(images)] == [next(reader.read([image])).text for image in images]
 
@@ -254,7 +256,7 @@ def test_inception_has_one_width() -> None:
 def test_a_model_of_one_head_is_not_read_by_the_other(tmp_path: Path) -> None:
     described = card("vgg", "bilstm", "ctc", "none", "small")
     model_file.save(build(described), described, tmp_path / "model.keras")
-    with pytest.raises(UserError, match=r"--head attention: .* has only the head ctc"):
+    with pytest.raises(UserError, match=r"head is attention: .* has only the head ctc"):
         Reader(str(tmp_path / "model.keras"), head="attention")
 
 
@@ -324,7 +326,7 @@ def test_an_attention_beam_that_takes_much_memory_is_cut_into_parts(monkeypatch:
         return run(inputs, names)
 
     monkeypatch.setattr(decoder, "_run", watched)
-    monkeypatch.setattr("model.heads.attention.BEAM_BYTES", 1)
+    monkeypatch.setattr("crnn_reader.decoding.attention.BEAM_BYTES", 1)
     parts = decoder.decode(outputs, "beam", 4, 2)
     assert set(most) == {4}, "the texts of one picture at a time"
     for cut, together in zip(parts, whole, strict=True):

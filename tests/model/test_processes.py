@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-import console
 import training
+from cli.command import INTERRUPTED, WRONG_USE, run_command
 from model import processes
-from model.network import import_keras
+from model.backend import import_keras
 from model.processes import ALONE, Place
 from parameter import TrainingParameters
 from tests.model.test_steps import BATCH, EMA, UNOPTIMISED, array, batches, network, state
@@ -83,7 +83,7 @@ def test_if_one_process_cannot_begin_none_does(tmp_path: Path) -> None:
     with started(second, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as other:
         first = finished([*command, f"{address},0/2", "--resume", "--run", "r"], cwd=tmp_path, env=environment())
         said = other.communicate(timeout=60)[1]
-    assert first.returncode == other.returncode == console.WRONG_USE
+    assert first.returncode == other.returncode == WRONG_USE
     assert "error: r holds no run to resume" in first.stderr
     assert said.endswith("error: process 0 of 2 could not begin: its own output has the reason\n")
 
@@ -102,8 +102,8 @@ def test_how_to_join_is_checked(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:
-        console.run(training.main, TrainingParameters, ["--join", join])
-    assert stop.value.code == console.WRONG_USE
+        run_command(training.main, TrainingParameters, ["--join", join])
+    assert stop.value.code == WRONG_USE
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -122,7 +122,7 @@ def joining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def call(join: str) -> Any:
         with pytest.raises(SystemExit) as stop:
-            console.run(training.main, TrainingParameters, ["--join", join])
+            run_command(training.main, TrainingParameters, ["--join", join])
         return stop.value.code
 
     return call
@@ -158,7 +158,7 @@ def test_why_processes_cannot_join_is_said(
         raise raised
 
     monkeypatch.setattr(jax.distributed, "initialize", initialize)
-    assert joining(join) == console.WRONG_USE
+    assert joining(join) == WRONG_USE
     assert capsys.readouterr().err == f"error: --join {join}: {sentence}\n"
 
 
@@ -182,9 +182,9 @@ def test_a_process_that_waits_for_others_ends_in_one_sentence(
     waiting, last = capsys.readouterr().err.splitlines()
     assert "--join node1:5000,1/2: waiting for the other processes" in waiting
     if interrupted:
-        assert (code, last.partition(":")[0]) == (console.INTERRUPTED, "interrupted")
+        assert (code, last.partition(":")[0]) == (INTERRUPTED, "interrupted")
     else:
-        assert code == console.WRONG_USE
+        assert code == WRONG_USE
         assert last.startswith("error: --join node1:5000,1/2: the processes did not find each other within 0.1 seconds")
 
 
@@ -226,5 +226,5 @@ def test_a_process_that_others_leave_before_the_training_says_so(
         raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo all-reduce failed: Connection closed by peer")
 
     monkeypatch.setattr(processes, "join", left)
-    assert joining("node1:5000,0/2") == console.WRONG_USE
+    assert joining("node1:5000,0/2") == WRONG_USE
     assert capsys.readouterr().err.startswith("error: another process ended before the training began: its own output")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.network import import_keras
+from model.backend import import_keras
 
 import_keras()
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from console import UserError
+from crnn_reader.errors import UserError
 from model.training import following, run_folder
 from model.training.board import Board
 from model.training.run_folder import RunFolder

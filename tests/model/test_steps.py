@@ -14,8 +14,8 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from console import UserError
-from model.network import import_keras, precision
+from crnn_reader.errors import UserError
+from model.backend import import_keras, precision
 from tests.processes import finished
 
 ROOT = Path(__file__).parents[2]

@@ -18,16 +18,19 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import console
 import prediction
-from console import UserError
-from model import model_file, onnx_graph, onnx_metadata
-from model.model_file import CARD_ENTRY, WEIGHTS_ENTRY, Card
+from cli.command import run_command
+from crnn_reader import onnx_graph, onnx_metadata
+from crnn_reader.config import CONFIG_ENTRY, ModelConfig
+from crnn_reader.errors import UserError
+from crnn_reader.model_files import locate_model, open_model, read_config
+from crnn_reader.reader import Reader
+from model import model_file
+from model.model_file import WEIGHTS_ENTRY
 from model.network import build
-from model.reader import Reader
 from parameter import PredictionParameters
 
-CARD = Card(
+CARD = ModelConfig(
     network="vgg_conv", preset="lite", head="ctc", alphabet="abc", width=32, height=16, channels=1, fit="stretch"
 )
 STEPS, FEATURES, CLASSES = 4, 128, 4
@@ -55,14 +58,14 @@ def network(weights: Any = None, rows: int = FEATURES, classes: int = CLASSES) -
 
 def as_file(path: Path, model: Any, card: str | None = None) -> Path:
     """An ONNX file with a card, and no checksum, as earlier kits wrote them."""
-    helper.set_model_props(model, {CARD_ENTRY: CARD.to_json() if card is None else card})
+    helper.set_model_props(model, {CONFIG_ENTRY: CARD.to_json() if card is None else card})
     path.write_bytes(model.SerializeToString())
     return path
 
 
 def refuses(path: Path, reason: str) -> None:
     with pytest.raises(UserError) as caught:
-        model_file.opened(path)
+        open_model(path)
     sentence = str(caught.value)
     assert reason in sentence, sentence
     assert str(path) in sentence and "\n" not in sentence and len(sentence) < 600
@@ -104,7 +107,7 @@ def test_a_file_of_an_earlier_kit_is_read(tmp_path: Path) -> None:
 def test_a_card_has_bounds(field: str, value: Any, tmp_path: Path) -> None:
     path = as_file(tmp_path / "m.onnx", network(), json.dumps(asdict(CARD) | {field: value}))
     with pytest.raises(UserError, match=r"the crnn_kit\.json in .*m\.onnx is damaged") as caught:
-        model_file.read_card(path)
+        read_config(path)
     assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
 
 
@@ -126,7 +129,7 @@ def test_a_card_has_bounds(field: str, value: Any, tmp_path: Path) -> None:
 def test_a_card_is_plain_json(card: str, reason: str, tmp_path: Path) -> None:
     refuses(as_file(tmp_path / "m.onnx", network(), card), reason)
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
-        archive.writestr(CARD_ENTRY, card)
+        archive.writestr(CONFIG_ENTRY, card)
     refuses(tmp_path / "m.keras", "bytes, more than" if len(card) > 1 << 20 else reason)
 
 
@@ -274,9 +277,9 @@ def test_what_is_added_to_a_file_is_refused(added: bytes, reason: str, tmp_path:
 
 def test_a_card_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     model = network()
-    helper.set_model_props(model, {CARD_ENTRY: CARD.to_json()})
+    helper.set_model_props(model, {CONFIG_ENTRY: CARD.to_json()})
     entry = model.metadata_props.add()
-    entry.key, entry.value = CARD_ENTRY, replace(CARD, alphabet="xyz").to_json()
+    entry.key, entry.value = CONFIG_ENTRY, replace(CARD, alphabet="xyz").to_json()
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     refuses(tmp_path / "m.onnx", "is there twice")
 
@@ -319,7 +322,7 @@ def test_what_is_no_probability_is_an_error_and_never_printed(
     cv2.imwrite(str(tmp_path / "1.png"), PICTURE)
     flags = [str(tmp_path / "1.png"), "--model", str(path), "--json", str(tmp_path / "out.json")]
     with pytest.raises(SystemExit) as stop:
-        console.run(prediction.main, PredictionParameters, flags)
+        run_command(prediction.main, PredictionParameters, flags)
     out, errors = capsys.readouterr()
     assert stop.value.code == 2 and out == ""
     assert errors.count("\n") == 1 and f"the network in {path} gives log_probabilities that are not valid" in errors
@@ -337,9 +340,9 @@ def test_pipes_devices_and_endless_files_are_refused_at_once(tmp_path: Path) -> 
             file.truncate(1 << 42)
         for path in (pipe, circle):
             with pytest.raises(UserError, match="no model file"):
-                model_file.locate(str(path))
+                locate_model(str(path))
         with pytest.raises(UserError, match="a named pipe"):
-            model_file.read_card(pipe)
+            read_config(pipe)
         refuses(sparse_file, "bytes, and no network of this kit has more")
 
 
@@ -367,17 +370,17 @@ def packed(path: Path, found: dict[str, bytes], compressed: str = "") -> Path:
 
 def test_entries_are_stored_plainly_each_once(written: Path, tmp_path: Path) -> None:
     found, path = entries(written), tmp_path / "m.keras"
-    refuses(packed(path, found, CARD_ENTRY), f"its {CARD_ENTRY} is compressed or encrypted")
+    refuses(packed(path, found, CONFIG_ENTRY), f"its {CONFIG_ENTRY} is compressed or encrypted")
     refuses(packed(path, found, WEIGHTS_ENTRY), f"its {WEIGHTS_ENTRY} is compressed or encrypted")
     # A megabyte that would become a gigabyte.
-    refuses(packed(path, found | {CARD_ENTRY: bytes(1 << 24)}, CARD_ENTRY), "is compressed")
+    refuses(packed(path, found | {CONFIG_ENTRY: bytes(1 << 24)}, CONFIG_ENTRY), "is compressed")
     refuses(packed(path, {name: found[name] for name in found if name != WEIGHTS_ENTRY}), "holds no weights")
     refuses(packed(path, found | {f"{number}": b"" for number in range(100)}), "it has 104 entries")
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(packed(path, found), "a") as archive:
         archive.writestr(WEIGHTS_ENTRY, found[WEIGHTS_ENTRY])
     refuses(path, "an entry twice")
     data = written.read_bytes()
-    directory = data.rindex(b"PK\x01\x02", 0, data.rindex(CARD_ENTRY.encode()))
+    directory = data.rindex(b"PK\x01\x02", 0, data.rindex(CONFIG_ENTRY.encode()))
     for place, values, reason in (
         (8, struct.pack("<H", 1), "encrypted"),
         (20, struct.pack("<I", 1 << 31), "bytes, more than"),
@@ -427,7 +430,7 @@ def test_classes_that_a_file_names_are_never_looked_at(written: Path, tmp_path: 
 def test_a_network_that_the_weights_do_not_fit_is_refused(
     change: dict[str, Any], written: Path, tmp_path: Path
 ) -> None:
-    found = entries(written) | {CARD_ENTRY: json.dumps(asdict(CARD) | change).encode()}
+    found = entries(written) | {CONFIG_ENTRY: json.dumps(asdict(CARD) | change).encode()}
     refuses(packed(tmp_path / "m.keras", found), "the network in")
 
 
@@ -530,4 +533,4 @@ def test_a_flipped_bit_anywhere_in_the_weights_is_seen(written: Path, tmp_path: 
 
 def test_the_metadata_is_read_without_the_network(tmp_path: Path) -> None:
     path = as_file(tmp_path / "m.onnx", network())
-    assert json.loads(onnx_metadata.read(path)[CARD_ENTRY]) == asdict(CARD)
+    assert json.loads(onnx_metadata.read(path)[CONFIG_ENTRY]) == asdict(CARD)

@@ -1,0 +1,34 @@
+"""Read short text in pictures with the model files of crnn-kit: `Reader("captcha").read_one("a.png").text`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .decoding.constraints import Constraint as Constraint
+    from .errors import UserError as UserError
+    from .reader import Character as Character
+    from .reader import Reader as Reader
+    from .reader import Reading as Reading
+
+#: The public names, and the modules that have them. They are imported when first asked for, because the commands of the
+#: workshop use small modules of this package before they need NumPy and OpenCV.
+_MODULES = {
+    "Character": ".reader",
+    "Constraint": ".decoding.constraints",
+    "Reader": ".reader",
+    "Reading": ".reader",
+    "UserError": ".errors",
+}
+__all__ = ["Character", "Constraint", "Reader", "Reading", "UserError"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,753 @@
+"""One picture from a file to what the network sees; training and reading share every step of it.
+
+:func:`read_image` turns a file of any usual kind into a `uint8` array, and :func:`fit_image` brings that to the size of
+the network. OpenCV decodes the plain PNG and JPEG files that corpora are made of, Pillow everything odd.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import stat
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .errors import UnreadablePicture, UserError
+from .image_headers import MOST_SIDE, Header, begins_a_picture, header
+from .native_messages import messages_of
+from .parsing import MAX_PIXELS, parse_frame
+
+Image = npt.NDArray[np.uint8]
+#: Says of a label and its picture's width and height why a network cannot write it, None of one that it can.
+TooLong = Callable[[str, int, int], str | None]
+
+#: Suffixes by which pictures are found in a folder; what a file holds is decided by its content alone. The last ones
+#: are of formats that are not read: whoever has such pictures is told so.
+PICTURE_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .bmp .dib .webp .gif .tif .tiff .ppm .pgm .pbm .pnm "
+    ".heic .heif .avif .jp2 .j2k .jxl .svg".split()
+)
+#: What the bytes of those begin with, from a place on.
+_NOT_READ = (
+    (4, b"ftypavi", "AVIF"),
+    (4, b"ftyphe", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"ftypmsf1", "HEIC"),
+    (4, b"ftyp", "an MP4 video"),
+    (8, b"AVI ", "an AVI video"),
+    (4, b"jP  ", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (4, b"JXL ", "JPEG XL"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (0, b"\0\0\1\0", "ICO"),
+    (0, b"%PDF", "PDF"),
+    (0, b"<svg", "SVG"),
+    (0, b"<?xml", "SVG"),
+)
+
+#: Bytes that decoding takes in all threads together, and up to which a picture never waits for others.
+DECODING_MEMORY, SMALL = 512 << 20, 8 << 20
+#: A file may have this many bytes for each pixel that is allowed, as 16-bit RGB without compression has, and at least
+#: this many altogether. The first bytes are looked at before the rest is read.
+FILE_BYTES, LEAST_FILE, START = 6, 16 << 20, 1 << 16
+#: Bytes that are read at once, and characters of a foreign exception's message that are quoted.
+READ, LONGEST_SAID = 1 << 20, 200
+#: Pixels of all the frames that are decoded on the way to a later one.
+FRAME_PIXELS = 500_000_000
+#: Pixels that are converted together where a picture has more.
+BAND = 1 << 20
+
+#: Why a picture is not read where there is none.
+MISSING = "no such file"
+#: Why a picture is not read where memory runs out.
+NO_MEMORY = "it takes more memory than is free: make it smaller"
+
+#: Names of odd pictures in a sentence.
+NAMED = 3
+
+#: Ink with a luminance above this has, on black, more than twice the contrast that it has on white.
+LIGHT = 170
+#: From this opaque part on a picture brings its own ground: its transparent rest is a margin.
+OWN_GROUND = 0.75
+
+#: Pictures for networks of any width have a multiple of so many columns, the pixels that become one column of
+#: their output, and at least and at most so many.
+WIDTH_STEP, MIN_WIDTH, MAX_WIDTH = 4, 16, 16_000
+
+#: Up to so many pixels wide they come in full batches, wider ones fewer at a time: memory is bounded by that.
+FULL_BATCH_WIDTH = 512
+
+#: The EXIF tag that says how a picture is turned, and the tag of a TIFF that says whether 0 is white.
+_ORIENTATION, _PHOTOMETRIC = 0x0112, 262
+
+# Pictures are small and read by several threads of ours; OpenCV's own threads would only get in each other's way.
+cv2.setNumThreads(1)
+# What is wrong with a file is said once, by us.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class ImageOptions(NamedTuple):
+    """How pictures are decoded."""
+
+    max_pixels: int = MAX_PIXELS  #: the most pixels of a picture
+    frame: str = "first"  #: `first`, `last`, or a number from 1
+    bgr: bool = False  #: whether arrays have blue first
+
+    @classmethod
+    def of(cls, max_pixels: int, frame: str | int) -> ImageOptions:
+        """Options from user input. Raises UserError for invalid values."""
+        if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
+            raise UserError(f"max_pixels is {max_pixels!r}: give a number of pixels from 1, such as {MAX_PIXELS:_}")
+        try:
+            return cls(max_pixels, parse_frame(str(frame)))
+        except ValueError as error:
+            raise UserError(f"frame is {frame!r}: {error}") from None
+
+    @property
+    def max_bytes(self) -> int:
+        """The most bytes that a file may have."""
+        return max(LEAST_FILE, FILE_BYTES * self.max_pixels)
+
+
+DEFAULT_OPTIONS = ImageOptions()
+
+
+class DecodedImage(NamedTuple):
+    """A picture, `uint8 (height, width, channels)`, and how many frames or pages its file has."""
+
+    image: Image
+    frames: int = 1
+
+
+class StoredImage(str):
+    """The path of a picture that is no file but lies in one with many others, such as `train.tfrecord/17`.
+
+    It goes wherever paths go. :func:`read_bytes` opens it by calling `fetch`, which gives the picture's bytes or raises
+    UnreadablePicture; it has changed when the file `container` has.
+    """
+
+    __slots__ = ("container", "fetch")
+
+    container: str
+    fetch: Callable[[], bytes]
+
+    def __new__(cls, path: str, container: str, fetch: Callable[[], bytes]) -> Self:
+        stored = super().__new__(cls, path)
+        stored.container, stored.fetch = container, fetch
+        return stored
+
+    def __deepcopy__(self, _: object) -> Self:
+        # A text like others: reports copy what they list, but never the open records that `fetch` reads from.
+        return self
+
+
+def read_image(source: Path | str | bytes, channels: int, options: ImageOptions = DEFAULT_OPTIONS) -> Image:
+    """Decode a picture: a path, or the bytes of a file. See :func:`decode_image`."""
+    return decode_image(source, channels, options).image
+
+
+def decode_image(source: Any, channels: int, options: ImageOptions = DEFAULT_OPTIONS) -> DecodedImage:
+    """Decode a picture: a path, the bytes of a file, an open binary file, an image of Pillow, or an array.
+
+    A path is a str or any os.PathLike.
+
+    Returns `uint8 (height, width, channels)`; channels 1 is grey (ITU-R 601), 3 is red, green, blue. 16 bits are scaled
+    to 8, EXIF rotation is applied, CMYK is converted. Transparent pictures are laid on white, or on black where most of
+    their ink is light; an alpha that is 0 everywhere is ignored. Arrays are `uint8` or `uint16`, (height, width), or
+    (height, width, 1, 3 or 4), in the order RGB unless `options` say BGR.
+
+    Raises UnreadablePicture for anything that cannot be shown whole, or has more pixels than `options` allow.
+    """
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            # Stored is a str with more attributes, which str() would drop.
+            path = source if isinstance(source, str) else os.fsdecode(source)
+            return _decode_file(read_bytes(path, options), channels, options)
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return _decode_file(_bounded(bytes(source), options), channels, options)
+        if isinstance(source, np.ndarray):
+            return DecodedImage(_of_array(_checked(source, options), channels, options.bgr))
+        # Whoever has an image of Pillow has imported it.
+        pillow = sys.modules.get("PIL.Image")
+        if pillow is not None and isinstance(source, pillow.Image):
+            return _decode_pillow(source, channels, options)
+        if hasattr(source, "read"):
+            return _decode_file(_content(source, options), channels, options)
+    except MemoryError:
+        raise UnreadablePicture(NO_MEMORY) from None
+    raise UnreadablePicture(
+        f"a {type(source).__name__} is not a picture: give a path, the bytes of a file, an open file or an array of "
+        "uint8"
+    )
+
+
+def is_single_colour(image: Image) -> bool:
+    """Whether all pixels of `uint8 (height, width, channels)` have the same colour."""
+    # Of most pictures the middle row tells.
+    row = image[len(image) // 2].tobytes()
+    channels = image.shape[2]
+    return row[channels:] == row[:-channels] and bool((image == image[0, 0]).all())
+
+
+class ImageRemarks:
+    """What is odd in pictures that can be read, each kind with its number and the first picture."""
+
+    def __init__(self, options: ImageOptions = DEFAULT_OPTIONS) -> None:
+        self._frame = options.frame
+        self._plain: list[str] = []
+        self._animated: list[str] = []
+        self._counts = [0, 0]
+
+    def see(self, name: str, plain: bool, frames: int) -> None:
+        """Take note of a picture."""
+        for place, names, odd, text in (
+            (0, self._plain, plain, name),
+            (1, self._animated, frames > 1, f"{name} has {frames:,}"),
+        ):
+            if odd:
+                self._counts[place] += 1
+                if len(names) < NAMED:
+                    names.append(text)
+
+    def sentences(self) -> list[str]:
+        """A sentence for each kind that was seen."""
+        found = []
+        plain, animated = self._counts
+        if plain:
+            found.append(
+                f"{plain:,} picture{'s have' if plain > 1 else ' has'} a single colour, so there is nothing to read "
+                f"({_some(self._plain, plain)})"
+            )
+        if animated:
+            which = f"the {self._frame}" if self._frame in ("first", "last") else f"number {self._frame}"
+            # No advice for a user who has already chosen a frame.
+            hint = ": choose another with --frame last or --frame N" if self._frame == "first" else ""
+            found.append(
+                f"{animated:,} picture{'s have' if animated > 1 else ' has'} several frames or pages, of which "
+                f"{which} is read ({_some(self._animated, animated)}){hint}"
+            )
+        return found
+
+
+def _some(names: list[str], count: int) -> str:
+    return ", ".join(names) + (", …" if count > len(names) else "")
+
+
+def read_bytes(path: Path | str, options: ImageOptions = DEFAULT_OPTIONS) -> bytes:
+    """The bytes of a file, or of a picture in one. Raises UnreadablePicture where there is none to be had.
+
+    Of a large file that does not begin as a picture does, only the first bytes.
+    """
+    try:
+        if isinstance(path, StoredImage):
+            return _bounded(path.fetch(), options)
+        # A pipe that nobody writes to would be waited for, for ever.
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        try:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode):
+                raise UnreadablePicture("a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device, no file")
+            return _read(file, found.st_size, options)
+        finally:
+            os.close(file)
+    except FileNotFoundError:
+        raise UnreadablePicture(_missing(str(path))) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UnreadablePicture(_named(str(path)) or reason) from None
+    except ValueError:  # a NUL in the name
+        raise UnreadablePicture(MISSING) from None
+    except MemoryError:
+        raise UnreadablePicture(NO_MEMORY) from None
+
+
+def _read(file: int, size: int, options: ImageOptions) -> bytes:
+    _refuse_large(size, options)
+    # One byte more tells whether that was all: files of /proc claim to be empty, and some never end.
+    data = os.read(file, min(size or START, START) + 1)
+    if len(data) == size <= START:
+        return data
+    parts, total = [data], len(data)
+    while data and total <= options.max_bytes and begins_a_picture(parts[0]):
+        data = os.read(file, READ)
+        parts.append(data)
+        total += len(data)
+    _refuse_large(total, options)
+    return b"".join(parts)
+
+
+def _bounded(data: bytes, options: ImageOptions) -> bytes:
+    _refuse_large(len(data), options)
+    return data
+
+
+def _refuse_large(size: int, options: ImageOptions) -> None:
+    if size > options.max_bytes:
+        raise UnreadablePicture(
+            f"{size / 1e6:,.0f} MB, more than {options.max_bytes / 1e6:,.0f} MB, which is enough for any picture of "
+            f"{options.max_pixels / 1e6:g} million pixels"
+        )
+
+
+def _content(file: Any, options: ImageOptions) -> bytes:
+    """What an open binary file holds from where it stands; of a large one that does not begin as a picture, a part.
+
+    Raises UnreadablePicture for whatever `read` raises: objects of any kind have one.
+    """
+    data = bytearray()
+    while len(data) <= options.max_bytes and (len(data) < START or begins_a_picture(bytes(data[:8]))):
+        try:
+            # An unbuffered stream, such as a socket, may return fewer bytes than asked for.
+            part = file.read(min(READ, options.max_bytes + 1 - len(data)))
+        except MemoryError:
+            raise
+        except (ValueError, TypeError) as error:  # closed, or opened to be written
+            raise UnreadablePicture(
+                f"a file that cannot be read ({describe_error(error)}): open it again with open(path, 'rb')"
+            ) from None
+        except Exception as error:  # cut or damaged, as members of archives are
+            raise UnreadablePicture(
+                f"a {type(file).__name__} that cannot be read ({describe_error(error)}): check that its file is whole"
+            ) from None
+        if isinstance(part, str):
+            raise UnreadablePicture("a file opened in text mode: open it with open(path, 'rb')")
+        if part is None:
+            raise UnreadablePicture(
+                f"a {type(file).__name__} that has no bytes yet: read it to its end first, and give the bytes"
+            )
+        if not isinstance(part, (bytes, bytearray, memoryview)):
+            raise UnreadablePicture(
+                f"a {type(file).__name__} that does not return bytes: give a path or the bytes of a file"
+            )
+        if not part:
+            break
+        data += part
+    if not data:
+        raise UnreadablePicture("zero bytes: the file is at its end; go back with seek(0)")
+    return _bounded(bytes(data), options)
+
+
+def describe_error(error: Exception) -> str:
+    """The message of an exception of foreign code, in one short line."""
+    try:
+        line = " ".join(str(error).split())[:LONGEST_SAID]
+    except Exception:  # the foreign code makes the message, too
+        line = ""
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+def fit_image(image: Image, width: int | None, height: int, how: Literal["stretch", "pad"] = "stretch") -> Image:
+    """Bring a picture to a size: `uint8 (h, w, channels)` -> `uint8 (height, width, channels)`.
+
+    With `width` None only the height is given and the aspect is kept, but for the nearest multiple of WIDTH_STEP.
+    Raises UnreadablePicture for one that would be wider than MOST_WIDTH.
+
+    `stretch` scales both sides as needed. `pad` keeps the aspect and fills the rest with the colour of the
+    picture's border: above and below alike, and on the right only, so that the text of every picture starts at
+    the same column, whatever its length.
+    """
+    if width is None:
+        width = scaled_width(height, image.shape[1], image.shape[0])
+        if width > MAX_WIDTH:
+            raise UnreadablePicture(f"{width:,} pixels wide at a height of {height}, more than {MAX_WIDTH:,}: cut it")
+        return _resize(image, width, height)
+    if how == "stretch":
+        return _resize(image, width, height)
+    scale = _scale(image.shape[1], image.shape[0], width, height)
+    inner_width = visible_width(image.shape[1], image.shape[0], width, height, how)
+    inner_height = min(height, max(1, round(image.shape[0] * scale)))
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    fitted = np.empty((height, width, image.shape[2]), np.uint8)
+    fitted[:] = np.median(border, axis=0).astype(np.uint8)
+    top = (height - inner_height) // 2
+    fitted[top : top + inner_height, :inner_width] = _resize(image, inner_width, inner_height)
+    return fitted
+
+
+def visible_width(
+    own_width: int, own_height: int, width: int | None, height: int, how: Literal["stretch", "pad"]
+) -> int:
+    """The number of columns, from the left, that a picture of this size takes once :func:`fit_image` has resized it."""
+    if width is None:
+        return scaled_width(height, own_width, own_height)
+    if how == "stretch":
+        return width
+    return min(width, max(1, round(own_width * _scale(own_width, own_height, width, height))))
+
+
+def _scale(own_width: int, own_height: int, width: int, height: int) -> float:
+    return min(width / own_width, height / own_height)
+
+
+def scaled_width(height: int, width: int, own_height: int) -> int:
+    """How wide :func:`fit_image` makes a picture of `width` and `own_height` pixels whose height alone is given."""
+    return max(MIN_WIDTH, WIDTH_STEP * round(width * height / own_height / WIDTH_STEP))
+
+
+def padded_width(widest: int) -> int:
+    """The width of a batch whose widest picture is so wide, see :func:`pad_batch`."""
+    step = max(32, 1 << (widest.bit_length() - 4))
+    return -(-widest // step) * step
+
+
+def pad_batch(images: Sequence[Image] | Image) -> tuple[Image, npt.NDArray[np.int32]]:
+    """Pictures of one height as a batch of one width, and the width of each.
+
+    `uint8 (height, width, channels)` each -> `uint8 (n, height, padded width, channels)`, filled up with zeros on the
+    right, and `int32 (n,)`. There are few padded widths, at most an eighth or 31 pixels beyond the widest picture,
+    since a network is compiled anew for each.
+    """
+    widths = np.array([image.shape[1] for image in images], np.int32)
+    height, _, channels = images[0].shape
+    batch = np.zeros((len(images), height, padded_width(int(widths.max())), channels), np.uint8)
+    for row, image in zip(batch, images, strict=True):
+        row[:, : image.shape[1]] = image
+    return batch, widths
+
+
+def _resize(image: Image, width: int, height: int) -> Image:
+    # Shrinking needs the mean over an area, growing an interpolation; a picture may need one for each side.
+    small = (min(width, image.shape[1]), min(height, image.shape[0]))
+    if small != (image.shape[1], image.shape[0]):
+        image = _channels_last(cv2.resize(image, small, interpolation=cv2.INTER_AREA))
+    if small != (width, height):
+        image = _channels_last(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
+    return image
+
+
+def _channels_last(image: Any) -> Image:
+    # OpenCV drops the axis of a single channel.
+    array: Image = image
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _check_size(width: int, height: int, options: ImageOptions) -> None:
+    if width * height > options.max_pixels:
+        most = f"{options.max_pixels / 1e6:g} million" if options.max_pixels >= 10_000 else f"{options.max_pixels:,}"
+        raise UnreadablePicture(
+            f"claims {width}x{height} pixels, more than {most}: make it smaller, or raise --max-pixels"
+        )
+    if width < 1 or height < 1:
+        raise UnreadablePicture(f"claims {width}x{height} pixels")
+    if max(width, height) > MOST_SIDE:
+        raise UnreadablePicture(f"claims {width}x{height} pixels, more than {MOST_SIDE:,} on a side: cut it")
+
+
+class _Room:
+    """Bytes that decoding may take in all threads together; who needs more than is free waits for the others."""
+
+    def __init__(self, whole: int) -> None:
+        self._whole = whole
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            # Threads that decoded when the process was forked are not there any more in the child.
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._taken, self._freed = 0, threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, needed: int) -> Iterator[None]:
+        # A picture that needs more than the whole budget is decoded when no other is.
+        needed = min(needed, self._whole)
+        with self._freed:
+            while self._taken + needed > self._whole:
+                self._freed.wait()
+            self._taken += needed
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._taken -= needed
+                self._freed.notify_all()
+
+
+_room = _Room(DECODING_MEMORY)
+
+
+def _decode_file(data: bytes, channels: int, options: ImageOptions) -> DecodedImage:
+    if not data:
+        raise UnreadablePicture("zero bytes")
+    found = header(data)
+    if found is None:
+        name = next((name for place, start, name in _NOT_READ if data.startswith(start, place)), None)
+        known = f"{name} is not read: convert it to PNG or JPEG" if name else _named(data[:64].decode("latin-1"))
+        raise UnreadablePicture(known or "not a picture")
+    if found.width:
+        _check_size(found.width, found.height, options)
+    # Small ones never wait.
+    if (needed := (found.width * found.height or options.max_pixels) * found.memory) > SMALL:
+        with _room.taken(needed):
+            return _decode(data, found, channels, options)
+    return _decode(data, found, channels, options)
+
+
+def _decode(data: bytes, found: Header, channels: int, options: ImageOptions) -> DecodedImage:
+    frame = _frame(options.frame, found.frames)
+    if frame == 0 and found.kind in ("PNG", "JPEG"):
+        if found.kind == "PNG":
+            data, flag = found.first_frame or data, cv2.IMREAD_UNCHANGED
+        else:
+            # The luminance that a JPEG stores is the grey picture; decoding colour first would take twice as long.
+            flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
+        image, said = messages_of(lambda: _by_opencv(data, flag))
+        _refuse_filled(said)
+        if found.plain and image is not None:
+            return DecodedImage(_of_array(image, channels, bgr=True), found.frames)
+        if found.kind == "PNG" and image is None:
+            # Pillow would show what is there, and black below.
+            raise UnreadablePicture("damaged")
+    shown, said = messages_of(lambda: _by_pillow(data, found, frame, channels, options))
+    _refuse_filled(said)
+    return DecodedImage(shown, found.frames)
+
+
+#: What decoders print of a picture that they show nevertheless, and what that means.
+_FILLED = (
+    (r"premature end|Not enough|not enough|Read error", "truncated: it ends before all of its pixels have come"),
+    (r"bad Huffman|bad arithmetic|found marker|incorrect data|bad adaptive|Decoding error|not defined", "damaged"),
+)
+
+
+def _refuse_filled(said: str) -> None:
+    """Raise UnreadablePicture where what a decoder has said means that it made up a part of the picture."""
+    for pattern, reason in _FILLED if said else ():
+        if re.search(pattern, said):
+            raise UnreadablePicture(reason)
+
+
+def _frame(wanted: str, frames: int) -> int:
+    """The place, from 0, of the frame that `first`, `last` or a number from 1 asks for."""
+    if wanted == "first" or frames == 1:
+        return 0
+    place = frames if wanted == "last" else int(wanted)
+    if place > frames:
+        raise UnreadablePicture(f"it has {frames:,} frames, and number {place:,} was asked for")
+    return place - 1
+
+
+def _by_opencv(data: bytes, flag: int) -> npt.NDArray[Any] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error:
+        return None
+
+
+def _by_pillow(data: bytes, found: Header, frame: int, channels: int, options: ImageOptions) -> Image:
+    try:
+        from PIL import Image as pillow
+        from PIL import UnidentifiedImageError
+    except ImportError:
+        raise UnreadablePicture(
+            f"{found.kind} is read by Pillow, which is not installed: install pillow, or convert it to PNG or JPEG"
+        ) from None
+
+    inverted = found.white_is_zero.get(frame)
+    if inverted:
+        # Pillow takes these samples as they are, and refuses them where their bytes are in the other order.
+        place, black_is_zero = inverted
+        data = data[:place] + black_is_zero + data[place + len(black_is_zero) :]
+    try:
+        with pillow.open(io.BytesIO(data), formats=(found.kind,)) as opened:
+            if frame:
+                if found.kind != "TIFF" and frame * opened.width * opened.height > FRAME_PIXELS:
+                    raise UnreadablePicture(f"frame {frame + 1:,} comes after too many others")
+                opened.seek(frame)
+            _check_size(*opened.size, options)
+            opened.load()
+            return _of_pillow(opened, channels, inverted is not None)
+    except (UnreadablePicture, MemoryError):
+        raise
+    except (UnidentifiedImageError, EOFError):
+        raise UnreadablePicture("damaged") from None
+    except pillow.DecompressionBombError:
+        raise UnreadablePicture("claims more pixels than Pillow decodes: make it smaller") from None
+    except Exception as error:  # broken bytes make decoders raise whatever they like
+        raise UnreadablePicture("truncated" if "truncated" in str(error).lower() else "damaged") from None
+
+
+def _decode_pillow(image: Any, channels: int, options: ImageOptions) -> DecodedImage:
+    """The frame at which an image of Pillow stands, which stays as it is."""
+    width, height = image.size
+    _check_size(width, height, options)
+
+    def decoded() -> Image:
+        try:
+            # Pillow inverts the samples of a TIFF whose 0 is white, but not those of 16 bits.
+            inverted = image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
+            image.load()
+            return _of_pillow(image, channels, inverted)
+        except (UnreadablePicture, MemoryError):
+            raise
+        except Exception as error:  # its file is closed, or broken
+            raise UnreadablePicture(f"an image that Pillow cannot load ({error})") from None
+
+    with _room.taken(width * height * Header("").memory):
+        shown, said = messages_of(decoded)
+    _refuse_filled(said)
+    return DecodedImage(shown)
+
+
+#: The first letters of a picture's bytes in base64.
+_BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "Qk1", "SUkqA", "TU0AK")
+
+
+def _named(text: str) -> str | None:
+    """What a text is that was given in place of a picture or its path, and what to do; None of any other text."""
+    if text.startswith("data:"):
+        return "a data: URL, not a path: give base64.b64decode(url.partition(',')[2])"
+    if scheme := re.match(r"([a-z][a-z0-9+]{1,9})://", text, re.IGNORECASE):
+        if scheme[1].lower() == "file":
+            return "a file: URL: give the path without file://"
+        return f"an {scheme[1].lower()} address, which is not fetched: download it, then give the file or its bytes"
+    if text.startswith("version https://git-lfs."):
+        return "a pointer of Git LFS in place of the picture: run git lfs pull"
+    if re.match(r"\s*<(!doctype html|html)\b", text, re.IGNORECASE):
+        return "a web page, as servers send it in place of a picture: download the picture itself"
+    if text.startswith(_BASE64) and re.fullmatch(r"[A-Za-z0-9+/=\s]{32,}", text):
+        return "base64, not a path or picture: give base64.b64decode(text)"
+    return None
+
+
+def _missing(path: str) -> str:
+    return _named(path) or MISSING
+
+
+def _of_pillow(image: Any, channels: int, inverted: bool) -> Image:
+    """A picture of Pillow, loaded and turned as its EXIF data says. `inverted`: its 16-bit samples have 0 for white."""
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        from PIL import ImageOps
+
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        # Nothing says what is white.
+        raise UnreadablePicture("it has floating-point samples: save it with 8 or 16 bits")
+
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+
+    def rows(top: int, bottom: int) -> npt.NDArray[Any]:
+        part = image if (top, bottom) == (0, image.height) else image.crop((0, top, image.width, bottom))
+        if image.mode.startswith("I"):
+            samples = np.asarray(part).clip(0, 65535).astype(np.uint16)
+            return 65535 - samples if inverted else samples
+        return np.asarray(part if image.mode == mode else part.convert(mode))
+
+    return _shown(rows, image.width, image.height, channels, bgr=False)
+
+
+def _of_array(image: npt.NDArray[Any], channels: int, bgr: bool) -> Image:
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    if image.dtype == np.uint8 and (image.ndim == 2 or image.shape[2] == 3):
+        return _laid_out(image, channels, bgr, None)
+    return _shown(lambda top, bottom: image[top:bottom], image.shape[1], image.shape[0], channels, bgr)
+
+
+def _shown(rows: Callable[[int, int], npt.NDArray[Any]], width: int, height: int, channels: int, bgr: bool) -> Image:
+    """Grey, colour or colour with opacity, `uint8` or `uint16` -> `uint8 (height, width, channels)`.
+
+    `rows` gives those from one to another as (h, width), or (h, width, 3 or 4) in the order RGB, or BGR. Large pictures
+    are worked on a band at a time: every step makes a copy.
+    """
+    step = max(1, BAND // width)
+    bands = [(top, min(top + step, height)) for top in range(0, height, step)]
+    first = rows(*bands[0])
+    transparent = first.ndim == 3 and first.shape[2] == 4
+    parts = (first if band is bands[0] else rows(*band) for band in bands)
+    ground = _ground(parts, bgr) if transparent else None
+    if len(bands) == 1:
+        return _laid_out(first, channels, bgr, ground)
+    shown = np.empty((height, width, channels), np.uint8)
+    for top, bottom in bands:
+        shown[top:bottom] = _laid_out(rows(top, bottom), channels, bgr, ground)
+    return shown
+
+
+def _laid_out(image: npt.NDArray[Any], channels: int, bgr: bool, ground: int | None) -> Image:
+    """What :func:`_shown` makes of some rows, laid on `ground`; None: their opacity says nothing."""
+    if image.dtype == np.uint16:
+        image = _eight_bits(image)
+    if image.ndim == 3 and image.shape[2] == 4:
+        image = np.ascontiguousarray(image[..., :3]) if ground is None else _laid_on(image, ground)
+    if image.ndim == 2:
+        return image[..., None] if channels == 1 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
+    if channels == 1:
+        return _channels_last(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY if bgr else cv2.COLOR_RGB2GRAY))
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8) if bgr else image
+
+
+def _eight_bits(image: npt.NDArray[np.uint16]) -> Image:
+    return np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257), np.uint8).reshape(image.shape)
+
+
+def _ground(bands: Iterable[npt.NDArray[Any]], bgr: bool) -> int | None:
+    """The grey on which a picture of (h, width, 4) in bands, straight alpha, is laid: 255, or 0 where its ink is light.
+
+    None where its alpha says nothing: it is full everywhere, or 0 everywhere.
+    """
+    code = cv2.COLOR_BGR2GRAY if bgr else cv2.COLOR_RGB2GRAY
+    pixels = opaque = ink = light = 0
+    for band in bands:
+        eight = _eight_bits(band) if band.dtype == np.uint16 else band
+        opacity = eight[..., 3]
+        pixels += opacity.size
+        opaque += int(np.count_nonzero(opacity == 255))
+        ink += int(opacity.sum(dtype=np.int64))
+        # The ground of a picture that is opaque, as most are, is not asked for.
+        if opaque < pixels:
+            luminance = cv2.cvtColor(np.ascontiguousarray(eight[..., :3]), code)
+            light += int(opacity[luminance > LIGHT].sum(dtype=np.int64))
+    if ink == 0 or opaque == pixels:
+        return None
+    # What is opaque for the most part brings its own ground.
+    return 0 if 2 * light > ink and ink < OWN_GROUND * 255 * pixels else 255
+
+
+def _laid_on(image: Image, ground: int) -> Image:
+    """`uint8 (h, w, 4)`, straight alpha -> `uint8 (h, w, 3)`."""
+    alpha = image[..., 3:].astype(np.uint16)
+    return ((image[..., :3] * alpha + ground * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _checked(image: npt.NDArray[Any], options: ImageOptions) -> npt.NDArray[Any]:
+    """Check an array that is given as a picture; returns it as `uint8` or `uint16` in native byte order.
+
+    Raises UnreadablePicture if it is not a picture, or has more pixels than `options` allow.
+    """
+    found = f"an array of {image.dtype} {image.shape}"
+    if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 3, 4):
+        raise UnreadablePicture(f"{found} has its channels first: give array.transpose(1, 2, 0)")
+    if not image.size or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
+        raise UnreadablePicture(
+            f"{found} is not a picture: give uint8 (height, width), or (height, width, channels) with 1, 3 or 4 of them"
+        )
+    _check_size(image.shape[1], image.shape[0], options)
+    if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
+        return image.astype(image.dtype.newbyteorder("="), copy=False)
+    if image.dtype == bool or (image.dtype.kind in "fiu" and image.min() >= 0 and image.max() <= 1):
+        how = "(array * 255).astype(np.uint8)"
+    elif image.dtype.kind in "fiu" and image.min() >= 0 and image.max() <= 255:
+        how = "array.astype(np.uint8)"
+    else:
+        how = "it scaled to 0 to 255, as uint8"
+    raise UnreadablePicture(f"{found} is not a picture: give {how}")
+
+
+def convert_channels(image: npt.NDArray[np.uint8], channels: int) -> Image:
+    """`uint8 (height, width)` or `(height, width, 1 or 3)`, RGB, as (height, width, channels)."""
+    if image.ndim == 2 or image.shape[2] == 1:
+        return np.repeat(image.reshape(*image.shape[:2], 1), channels, axis=2)
+    if channels == 1:
+        return _channels_last(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+    return image

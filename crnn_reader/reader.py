@@ -1,0 +1,355 @@
+"""Files or arrays -> texts: batches, decoding of pictures beside the network, bounded memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .alphabet import Alphabet
+from .batching import available_cores, dynamic_batches, ordered_map
+from .decoding import DECODERS, decoder_of
+from .decoding.calibration import EMPTY_PROBABILITY, calibrated
+from .decoding.constraints import Constraint
+from .decoding.ctc import Decoded
+from .errors import UnreadablePicture, UserError
+from .image import (
+    FULL_BATCH_WIDTH,
+    NO_MEMORY,
+    WIDTH_STEP,
+    ImageOptions,
+    decode_image,
+    describe_error,
+    fit_image,
+    is_single_colour,
+    pad_batch,
+    visible_width,
+)
+from .model_files import FORMATS, locate_model, open_model, read_config
+from .parsing import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
+from .trained_sizes import is_far
+
+#: A path, the bytes of a file, an open binary file, an image of Pillow, or an array.
+Source = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8] | NDArray[np.uint16] | Any
+)
+
+#: Pictures that are read together; by onnxruntime, which gains nothing from more, on each core.
+BATCH_SIZE, BATCH_SIZE_ONNX = 64, 32
+#: Seconds for which a batch waits to be filled, once there is something in it, where a small one costs much per
+#: picture: longer than any list takes, and short for a user who waits for one picture.
+PATIENCE = 0.1
+#: Batches that are prepared ahead of the network: enough to hide a slow file, few enough to hold.
+BATCHES_AHEAD = 4
+ANY_TEXT = Constraint()
+#: Stands for the columns of an output that is no number.
+NO_NUMBER = -1
+#: Batches among which a network of any width looks for pictures of similar width.
+WINDOW = 8
+
+
+@dataclass(frozen=True)
+class Character:
+    """One character of a reading: its probability, and the columns of pixels from `left` up to, not including, `right`.
+
+    Columns are those of the picture as it is shown. CTC reads a character in the columns of the most probable
+    alignment, often just one near its middle; attention looks around a centre.
+    """
+
+    character: str
+    probability: float
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, repr=False)
+class Reading:
+    """The text of one source, or the `error` that says why it could not be read."""
+
+    source: Source
+    text: str = ""
+    #: The calibrated probability of the text, 0 to 1.
+    probability: float = 0.0
+    #: (text, probability) of the most probable texts; the first one is the reading.
+    alternatives: list[tuple[str, float]] = field(default_factory=list)
+    error: str | None = None
+    characters: list[Character] = field(default_factory=list)
+    #: With a constraint: whether it is proven that no allowed text is more probable. None without a constraint, and
+    #: with attention, whose beam search proves nothing.
+    proven: bool | None = None
+    #: Whether the picture's size or shape is far from those of the training pictures; see trained_sizes.py.
+    far: bool = False
+    #: Whether the picture has a single colour, and the number of frames or pages of its file.
+    plain: bool = False
+    frames: int = 1
+
+    def __str__(self) -> str:
+        return self.text if self.error is None else f"error: {self.error}"
+
+    def __repr__(self) -> str:
+        read = (
+            f"text={self.text!r}, probability={self.probability:.4g}" if self.error is None else f"error={self.error!r}"
+        )
+        return f"Reading({read}, source={self._named_source()!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reading as a dict for JSON. `source` is a path, or the name of a class if the source was no path."""
+        entry = {each.name: getattr(self, each.name) for each in fields(self)}
+        characters = [asdict(character) for character in self.characters]
+        return entry | {"source": self._named_source(), "characters": characters}
+
+    def _named_source(self) -> str:
+        if isinstance(self.source, (str, os.PathLike)):
+            return os.fsdecode(self.source)
+        return f"<{type(self.source).__name__}>"
+
+
+class _Fitted(NamedTuple):
+    """A picture as the network sees it, and how many pixels of its own each column of that shows."""
+
+    image: NDArray[np.uint8]
+    scale: float
+    own_width: int
+    own_height: int
+    plain: bool
+    frames: int
+
+
+def _check_number(name: str, given: object, most: int) -> None:
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or not 1 <= given <= most:
+        raise UserError(f"{name} is {given!r}: give a whole number from 1 to {most:,}")
+
+
+class Reader:
+    """Reads pictures with a model file: `Reader("captcha").read_one("a.png").text`.
+
+    One reader may be used by several threads. A pickled reader opens its file anew; so does a reader of an ONNX file in
+    a forked process, where one of a `.keras` file raises UserError.
+
+    Arguments:
+        model: a model file (`.onnx`; in a clone of crnn-kit also `.keras`), a run folder or a shipped name.
+        decoder: `greedy` or `beam`; by default as the model file says.
+        beam_width: texts that a beam keeps.
+        top: number of texts that a reading lists.
+        batch_size: pictures in a batch; by default 64, and 32 for an ONNX file, of which every core reads a batch.
+        head: `ctc` or `attention`, for a network with both heads.
+        constraint: what is known of the texts: a pattern such as `"[A-Z]{2}[0-9]{4}"`, or a :class:`Constraint`. CTC
+            then finds the most probable allowed text, whatever the decoder; attention looks for it by beam search.
+        max_pixels: pictures with more pixels are not decoded.
+        frame: the frame of an animation, or page of a TIFF, to read: `first`, `last` or a number from 1; by default the
+            one that was read in training.
+        channel_order: the order of colours in arrays: `rgb`, or `bgr` for what `cv2.imread` returns.
+
+    Raises UserError for a file that is not a model file of this kit, and for a constraint that no text of the model
+    satisfies; TypeError for arguments of other types.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "captcha",
+        decoder: str | None = None,
+        beam_width: int = 10,
+        top: int = 1,
+        batch_size: int | None = None,
+        head: Literal["ctc", "attention"] | None = None,
+        constraint: Constraint | str = ANY_TEXT,
+        max_pixels: int = MAX_PIXELS,
+        frame: str | int | None = None,
+        channel_order: Literal["rgb", "bgr"] = "rgb",
+    ) -> None:
+        if isinstance(constraint, str):
+            constraint = Constraint(pattern=constraint)
+        if not isinstance(constraint, Constraint):
+            raise TypeError(
+                f"constraint is a {type(constraint).__name__}: give a pattern such as '[A-Z]{{4}}', or a Constraint"
+            )
+        for name, given, allowed in (
+            ("decoder", decoder, (None, "greedy", "beam")),
+            ("head", head, (None, "ctc", "attention")),
+            ("channel_order", channel_order, ("rgb", "bgr")),
+        ):
+            if given not in allowed:
+                raise UserError(f"{name} is {given!r}: give one of {', '.join(filter(None, allowed))}")
+        if not isinstance(model, (str, os.PathLike)):
+            raise TypeError(
+                f"model is a {type(model).__name__}: give the path of a model file or run folder, or a shipped name"
+            )
+        _check_number("beam_width", beam_width, MAX_BEAM_WIDTH)
+        _check_number("top", top, MAX_TEXTS)
+        if batch_size is not None:
+            _check_number("batch_size", batch_size, MAX_BATCH_SIZE)
+        self.path = locate_model(os.fspath(model))
+        self._opened_with = (decoder, beam_width, top, batch_size, head, constraint, max_pixels, frame, channel_order)
+        # First of all, being soon done: what is wrong with it is told before the network is opened.
+        self._allowed = constraint.automaton(read_config(self.path).alphabet)
+        run, self.config = open_model(self.path)
+        if head and head not in DECODERS[self.config.head]:
+            raise UserError(f"head is {head}: {self.path} has only the head {self.config.head}; leave it out")
+        if head and len(DECODERS[self.config.head]) > 1 and head != self.config.reads:
+            # The temperature was found for the head that read in training.
+            self.config = replace(self.config, reads=head, temperature=1.0)
+        self.options = ImageOptions.of(max_pixels, self.config.frame if frame is None else frame)._replace(
+            bgr=channel_order == "bgr"
+        )
+        self._decoder = decoder_of(run, self.config)
+        self._alphabet = Alphabet(self.config.alphabet)
+        longest = self._decoder.longest
+        if longest and self._allowed and (fewest := self._allowed.fewest[0]) > longest:
+            raise UserError(
+                f"{self.path} writes at most {longest} characters, and the constraint needs at least "
+                f"{fewest}: loosen it, or train with --longest {fewest}"
+            )
+        self._decoding = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width, top)
+        #: Whether the runtime compiles the network for every new shape of a batch. One that does not computes several
+        #: batches at a time.
+        self._compiles = FORMATS[self.path.suffix].compiles
+        self._workers = 1 if self._compiles else available_cores()
+        self._batch_size = batch_size or (BATCH_SIZE if self._compiles else BATCH_SIZE_ONNX)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process opens the file anew, wherever it runs.
+        return type(self), (str(self.path.absolute()), *self._opened_with)
+
+    def read_one(self, source: Source) -> Reading:
+        """Read one source, as :meth:`read` does; one that cannot be read gives a reading with an error."""
+        (reading,) = self._read_chunk([(source, self._prepare(source))])
+        return reading
+
+    def read(self, sources: Iterable[Source]) -> Iterator[Reading]:
+        """Read any number of sources, in their order; one that cannot be read gives a reading with an error.
+
+        Batches are full if the sources come fast, and smaller if they come slowly. The iterator runs in another thread,
+        a few batches ahead of the readings. Raises TypeError for one source in place of several.
+
+        A source is a path (a str or any os.PathLike), the bytes of a file, a binary file that is open, an image of
+        Pillow, or an array. Arrays are uint8 or uint16, of at most `max_pixels` pixels: (height, width), or (height,
+        width, channels) with 1, 3 or 4 channels in `channel_order`, opacity last.
+        """
+        one = isinstance(sources, np.ndarray) and (
+            sources.ndim == 2 or (sources.ndim == 3 and sources.shape[2] in (1, 3, 4))
+        )
+        if isinstance(sources, (str, bytes, bytearray, memoryview, os.PathLike)) or one or hasattr(sources, "read"):
+            raise TypeError(f"sources is a {type(sources).__name__}: give a list, such as [source], or call read_one")
+        if isinstance(sources, Sequence) and len(sources) == 1:
+            # Reading a single picture is faster than starting a thread.
+            yield self.read_one(sources[0])
+            return
+        # Pictures of similar width are read together: a network of any width looks through several batches for them.
+        size, ahead = (self._batch_size, BATCHES_AHEAD) if self.config.width else (self._batch_size * WINDOW, 2)
+        prepared = dynamic_batches(sources, self._prepare, size, ahead, PATIENCE if self._compiles else 0.0)
+        for readings in ordered_map(prepared, self._read_chunk, self._workers):
+            yield from readings
+
+    def _prepare(self, source: Source) -> _Fitted | str:
+        """The picture as the network sees it, or the reason why it cannot be read."""
+        config = self.config
+        try:
+            image, frames = decode_image(source, config.channels, self.options)
+            height, width, _ = image.shape
+            fitted = fit_image(image, config.width, config.height, config.fit)
+            scale = width / visible_width(width, height, config.width, config.height, config.fit)
+            return _Fitted(fitted, scale, width, height, is_single_colour(image), frames)
+        except UnreadablePicture as error:
+            return str(error)
+        except (MemoryError, cv2.error):
+            return NO_MEMORY
+        except Exception as error:  # a source may be of any class, whose methods raise anything
+            return (
+                f"a {type(source).__name__} that cannot be read ({describe_error(error)}): give a path, the bytes of a "
+                "file, an open file or an array of uint8"
+            )
+
+    def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> list[Reading]:
+        images = [fitted.image for _, fitted in prepared if not isinstance(fitted, str)]
+        decoded: list[tuple[list[Decoded], int]] = [([], 0)] * len(images)
+        for places in self._batches(images):
+            outputs = self.outputs([images[place] for place in places])
+            parts = outputs if isinstance(outputs, list) else [outputs]
+            wrong = np.any([np.isnan(part).reshape(len(places), -1).any(axis=1) for part in parts], axis=0)
+            for place, texts, is_wrong in zip(places, self.decode(outputs), wrong, strict=True):
+                decoded[place] = texts, NO_NUMBER if is_wrong else parts[0].shape[1]
+        remaining, readings = iter(decoded), []
+        for source, fitted in prepared:
+            if isinstance(fitted, str):
+                readings.append(Reading(source, error=fitted))
+                continue
+            texts, steps = next(remaining)
+            if steps == NO_NUMBER:
+                reason = "the network gives no number for this picture: its model file is damaged"
+                readings.append(Reading(source, error=reason))
+            elif texts:
+                found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
+                characters = self._characters(texts[0], fitted, steps)
+                far = is_far(self.config, fitted.own_width, fitted.own_height)
+                proven, plain, frames = texts[0].proven, fitted.plain, fitted.frames
+                readings.append(Reading(source, *found[0], found, None, characters, proven, far, plain, frames))
+            else:
+                reason = "no text that satisfies the constraint fits into this picture"
+                readings.append(Reading(source, error=reason))
+        return readings
+
+    def _characters(self, text: Decoded, fitted: _Fitted, steps: int) -> list[Character]:
+        """The characters of a text with their places in the picture itself; `steps` are the columns of the network."""
+        # Rows of text lie one after the other.
+        columns = steps // self.config.rows
+        pixels = fitted.scale * (self.config.width / columns if self.config.width else WIDTH_STEP)
+        characters = []
+        for number, place in zip(text.numbers, text.places, strict=True):
+            start, end = place.start % columns, place.start % columns + place.end - place.start
+            left = min(math.floor(start * pixels), fitted.own_width - 1)
+            right = min(max(math.ceil(end * pixels), left + 1), fitted.own_width)
+            characters.append(Character(self._alphabet.decode([number]), place.probability, left, right))
+        return characters
+
+    def _batches(self, images: list[NDArray[np.uint8]]) -> Iterator[list[int]]:
+        """The places of images that are read together: narrow ones by the batch, wide ones fewer at a time."""
+        order = sorted(range(len(images)), key=lambda place: images[place].shape[1])
+        start = 0
+        for end in range(1, len(order) + 1):
+            wider = images[order[end]].shape[1] * (end + 1 - start) if end < len(order) else math.inf
+            if end - start == self._batch_size or wider > self._batch_size * FULL_BATCH_WIDTH:
+                yield order[start:end]
+                start = end
+
+    def allows(self, text: str) -> bool:
+        """Whether the constraint allows `text`."""
+        if self._allowed is None:
+            return True
+        return set(text) <= set(self.config.alphabet) and self._allowed.accepts(tuple(self._alphabet.encode(text)))
+
+    def outputs(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Any:
+        """What the network says of fitted images, uint8 (height, width, channels), no more than the batch size."""
+        batch, widths = pad_batch(images) if self.config.width is None else (np.asarray(images), None)
+        count = len(batch)
+        if self._compiles:
+            # A shape not met before costs as much as many batches; with powers of two there are few shapes, and a
+            # single picture does not pay for a full batch.
+            padded = np.minimum(np.arange(min(1 << (count - 1).bit_length(), self._batch_size)), count - 1)
+            batch, widths = batch[padded], None if widths is None else widths[padded]
+        outputs = self._decoder.outputs(batch if widths is None else (batch, widths))
+        return [part[:count] for part in outputs] if isinstance(outputs, list) else outputs[:count]
+
+    def decode(self, outputs: Any) -> list[list[Decoded]]:
+        """For each picture the texts, the most probable first, calibrated; none where none is allowed.
+
+        Probabilities of single characters are mended alike: what is their product before is their product after. The
+        empty text has EMPTY_PROBABILITY.
+        """
+
+        def mended(text: Decoded) -> Decoded:
+            if not text.numbers:
+                return text._replace(probability=EMPTY_PROBABILITY)
+            places = tuple(place._replace(probability=self._calibrated(place.probability)) for place in text.places)
+            return text._replace(probability=self._calibrated(text.probability), places=places)
+
+        texts_of_pictures = self._decoder.decode(outputs, *self._decoding, self._allowed)
+        return [[mended(text) for text in texts] for texts in texts_of_pictures]
+
+    def _calibrated(self, probability: float) -> float:
+        return calibrated(probability, self.config.temperature)

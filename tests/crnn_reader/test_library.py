@@ -1,0 +1,154 @@
+"""The library in somebody else's program: installed from its wheel, with three packages and no clone beside it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import shutil
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from crnn_reader import Reader
+from tests.model.test_export import READING, WITHOUT
+from tests.processes import finished
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = sorted((ROOT / "DB" / "samples").glob("*.png"))[:3]
+LABELS = [path.name.partition("_")[0] for path in SAMPLES]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the wheel is unpacked to."""
+    pytest.importorskip("setuptools")
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "crnn_reader", source / "crnn_reader", ignore=shutil.ignore_patterns("__pycache__"))
+    flags = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(source)]
+    finished([sys.executable, "-m", "pip", "wheel", *flags, str(source)], cwd=source, check=True)
+    (wheel,) = source.glob("crnn_kit-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(target)
+    return target
+
+
+PROGRAM = """
+import model, picture  # of the program itself
+from crnn_reader import Character, Constraint, Reader, Reading, UserError
+
+reader = Reader()
+for reading in reader.read(sys.argv[1:]):
+    print(reading)
+for name in ("captcha", "captcha_lite", "plate", "general"):
+    assert Reader(name).read_one(sys.argv[1]).text
+try:
+    Reader("thing.keras")
+except UserError as error:
+    print(error)
+"""
+
+
+def test_an_installed_library_reads_in_any_folder(installed: Path, tmp_path: Path) -> None:
+    # Names of the workshop are free for other programs.
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "__init__.py").touch()
+    (tmp_path / "picture.py").touch()
+    (tmp_path / "thing.keras").write_bytes(b"PK")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{installed}"}
+    command = [sys.executable, "-c", WITHOUT + PROGRAM, ",".join(READING | {"crnn_reader"}), *map(str, SAMPLES)]
+    done = finished(command, cwd=tmp_path, env=environment, check=True)
+    *texts, sentence = done.stdout.splitlines()
+    assert texts == LABELS
+    assert sentence.startswith("thing.keras needs Keras, which this library does without: export it")
+
+
+def test_the_command_reads_folders(installed: Path, tmp_path: Path) -> None:
+    for path in SAMPLES:
+        shutil.copy(path, tmp_path)
+    (tmp_path / "notes.txt").touch()
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "crnn_reader", "."]
+    done = finished([*command, "--pattern", "[0-9A-Z]{4}"], cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [(Path(name).name, text) for name, text, _ in lines] == [
+        (path.name, label) for path, label in zip(SAMPLES, LABELS, strict=True)
+    ]
+    assert all(0 < float(probability) <= 1 for *_, probability in lines)
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    done = finished(command, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (1, "./broken.png: not a picture\n")
+    done = finished([*command, "--model", "nothing"], cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: no model file nothing: ")
+
+
+def sources() -> dict[str, Any]:
+    path = SAMPLES[0]
+    bgr = cv2.imread(str(path))
+    assert bgr is not None
+    return {
+        "path": path,
+        "text": str(path),
+        "bytes": path.read_bytes(),
+        "bytearray": bytearray(path.read_bytes()),
+        "memoryview": memoryview(path.read_bytes()),
+        "file": io.BytesIO(path.read_bytes()),
+        "array": np.ascontiguousarray(bgr[..., ::-1]),
+        "grey": cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY),
+    }
+
+
+@pytest.mark.parametrize("kind", sources())
+def test_sources_of_every_kind_are_read(kind: str) -> None:
+    reading = Reader("captcha_lite").read_one(sources()[kind])
+    assert (str(reading), reading.error) == (LABELS[0], None)
+    entry = json.loads(json.dumps(reading.to_dict()))
+    assert entry["text"] == "".join(character["character"] for character in entry["characters"]) == LABELS[0]
+    assert entry["source"] == (str(SAMPLES[0]) if kind in ("path", "text") else f"<{type(sources()[kind]).__name__}>")
+    assert len(repr(reading)) < 300
+
+
+@pytest.mark.parametrize("source", ["iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ", "https://a.b/c.png", 7, None])
+def test_what_is_no_source_is_named(source: Any) -> None:
+    reading = Reader("captcha_lite").read_one(source)
+    assert reading.text == "" and reading.error is not None
+    assert str(reading) == f"error: {reading.error}"
+    assert reading.to_dict()["error"] == reading.error
+
+
+def test_arrays_of_opencv_are_read_as_bgr() -> None:
+    image = np.full((64, 128, 3), (255, 0, 0), np.uint8)
+    seen = []
+    for order, array in (("rgb", image), ("bgr", image[..., ::-1])):
+        reader = Reader("captcha_lite", channel_order=order)  # type: ignore[arg-type]
+        prepared = reader._prepare(array)
+        assert not isinstance(prepared, str)
+        seen.append(prepared.image)
+    assert (seen[0] == seen[1]).all()
+    assert pickle.loads(pickle.dumps(reader)).options.bgr
+
+
+def test_threads_share_a_reader() -> None:
+    reader = Reader("captcha_lite", constraint="[0-9A-Z]{4}")
+    found: dict[int, list[str]] = {}
+
+    def read(number: int) -> None:
+        found[number] = [str(reading) for reading in reader.read(SAMPLES * 3)]
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == dict.fromkeys(range(4), LABELS * 3)
