@@ -24,7 +24,7 @@ class Batches:
     """Some rows of a corpus as `(images, labels)`, batch by batch; safe to ask from several threads.
 
     images: `uint8 (batch, height, width, channels)`; labels: `int32 (batch, longest)`, padded with 0. For a corpus of
-    any width, `images` is the pair that `picture.side_by_side` makes of pictures of similar width, with fewer
+    any width, `images` is the pair that `crnn_reader.image.pad_batch` makes of pictures of similar width, with fewer
     wide ones in a batch.
 
     For training (`shuffle`) every epoch has its own order, and a last batch that is not full is filled up with the

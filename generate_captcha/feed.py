@@ -34,7 +34,7 @@ Pairs = list[tuple[npt.NDArray[np.uint8], str]]
 
 @dataclass(frozen=True)
 class Fit:
-    """What a network sees of a picture; see `picture.fit`."""
+    """What a network sees of a picture; see `crnn_reader.image.fit_image`."""
 
     width: int | None
     height: int

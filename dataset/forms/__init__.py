@@ -159,7 +159,7 @@ class Sample(NamedTuple):
 
     name: str  #: path relative to the folder or list it was found by, with `/`
     label: str  #: in Unicode's composed form (NFC); empty where none was found
-    path: str  #: where to open it; a :class:`picture.Stored` where it is no file of its own
+    path: str  #: where to open it; a :class:`crnn_reader.image.StoredImage` where it is no file of its own
 
 
 def samples(
