@@ -80,7 +80,10 @@ _warnings = _Warnings()
 
 def print_log() -> None:
     """Print the warnings that the packages of the kit log from now on."""
-    logging.getLogger("crnn_reader").addHandler(_warnings)
+    logger = logging.getLogger("crnn_reader")
+    logger.addHandler(_warnings)
+    # Other libraries change the level of all loggers that have none.
+    logger.setLevel(logging.WARNING)
 
 
 def missing_path(path: Path | str, remedy: str) -> UserError:
