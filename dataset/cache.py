@@ -89,7 +89,7 @@ def pack(
     others: Sequence[Path | str] = (),
     options: ImageOptions = DEFAULT_OPTIONS,
 ) -> Corpus:
-    """Decode and fit every picture, in parallel, or find that done in the folder `cache`; see `crnn_reader.image.fit_image`.
+    """Decode and fit every picture, in parallel, or find that done in `cache`; see `crnn_reader.image.fit_image`.
 
     Pictures that cannot be read are left out and listed in `unreadable`. Memory stays bounded whatever the number
     of pictures. Where `cache` cannot be written (no permission, disk full), the pictures go to the first of the
