@@ -240,10 +240,10 @@ def test_the_card_is_in_the_file(folder: Path) -> None:
 
 
 #: What reading may need: these, and what onnxruntime itself asks for.
-READING = {"numpy", "cv2", "onnxruntime", "flatbuffers", "google", "packaging"}
+READING = {"crnn_reader", "numpy", "cv2", "onnxruntime", "flatbuffers", "google", "packaging"}
 #: What the commands may need: the packages that are installed for reading.
 LOCKED = {line.split("==")[0] for line in (ROOT / "requirements-read.txt").read_text(encoding="utf-8").splitlines()}
-COMMANDS = {
+COMMANDS = {"crnn_reader"} | {
     module
     for module, packages in packages_distributions().items()
     if LOCKED & {package.lower().replace("_", "-") for package in packages}
