@@ -20,7 +20,7 @@ from crnn_reader.config import CONFIG_ENTRY, ModelConfig
 from crnn_reader.errors import UserError
 from crnn_reader.runtime import Runtime
 from model.export import savedmodel
-from model.runtimes import Part
+from model.runtimes import Part, merged
 
 
 def write(path: Path, parts: Sequence[Part], card: ModelConfig) -> None:
@@ -32,7 +32,7 @@ def write(path: Path, parts: Sequence[Part], card: ModelConfig) -> None:
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "saved"
         savedmodel.write(saved, parts, card)
-        keys = list(savedmodel.SIGNATURES[: 1 + (card.head != "ctc")])
+        keys = list(savedmodel.SIGNATURES[: len(merged(parts))])
         converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=keys)
         try:
             path.write_bytes(converter.convert())

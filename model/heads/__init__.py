@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 
 class Head(Protocol):
-    """What networks, training and reading need to know of a head."""
+    """A head: its layers, loss and training inputs."""
+
+    @property
+    def generates(self) -> bool:
+        """Whether it generates texts character by character, at most `longest` of them."""
+
+    @property
+    def left_to_right(self) -> bool:
+        """Whether it reads from left to right only."""
 
     def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
         """The inputs it needs in training beside the pictures, and the outputs.

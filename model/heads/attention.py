@@ -37,6 +37,9 @@ OWN_READINGS = 0.25
 class Attention:
     """Outputs are logits, float32 (batch, longest + 1, classes), class 0 the end of the text."""
 
+    generates = True
+    left_to_right = False
+
     def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
         import keras
 

@@ -23,6 +23,9 @@ IMPOSSIBLE = -1e4
 class CTC:
     """Outputs are log-probabilities, float32 (batch, steps, classes), class 0 the blank."""
 
+    generates = False
+    left_to_right = True
+
     def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
         from keras import layers, ops
 

@@ -22,6 +22,9 @@ CTC_PART, ATTENTION_PART = "ctc", "attention"
 class Joint:
     """Outputs are those of both heads, by name; the loss is their sum."""
 
+    generates = True
+    left_to_right = True
+
     def __init__(self) -> None:
         self._ctc, self._attention = CTC(), Attention()
 

@@ -104,7 +104,7 @@ def completed(
         }
     )
     written_leftwards = any(unicodedata.bidirectional(each) in ("R", "AL") for each in card(filled).alphabet)
-    if written_leftwards and parameters.head != "attention":
+    if written_leftwards and HEADS[parameters.head].left_to_right:
         warn(
             f"labels are written from right to left, and {parameters.head} reads from left to right: try --head "
             "attention"
@@ -122,9 +122,9 @@ def refuse_idle_flags(given: TrainingParameters, head: str, longest: int) -> Non
     usual = TrainingParameters()
     for name in ("cell", "label_smoothing", "longest"):
         value = getattr(given, name)
-        if head == "ctc" and value != getattr(usual, name):
+        if not HEADS[head].generates and value != getattr(usual, name):
             raise UserError(
-                f"--{name.replace('_', '-')} {value} is for --head attention and joint, not for ctc: leave it out"
+                f"--{name.replace('_', '-')} {value} is for --head attention and joint, not for {head}: leave it out"
             )
     if given.longest and given.longest < longest:
         raise UserError(
@@ -214,7 +214,7 @@ def too_long(card: ModelConfig, steps: int | None) -> TooLong:
     """
 
     def reason(label: str, width: int, height: int) -> str | None:
-        if card.head != "ctc" and len(label) > card.longest:
+        if HEADS[card.head].generates and len(label) > card.longest:
             return f"{label} is longer than the {card.longest} that the head writes: train with --longest {len(label)}"
         columns = scaled_width(card.height, width, height) // WIDTH_STEP if steps is None else steps
         needed = HEADS[card.head].steps_needed(label)
