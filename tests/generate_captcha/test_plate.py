@@ -527,7 +527,8 @@ def test_what_is_nowhere_in_a_layout_has_no_line(tmp_path: Path) -> None:
 
 
 def test_han_letters_come_from_a_face_of_their_own(tmp_path: Path) -> None:
-    layout(Path(written(tmp_path, SMALL.replace("size = ", 'faces = ["grotesk"]\nletters = "A-Z語"\nsize = '))))
+    own = layout(Path(written(tmp_path, SMALL.replace("size = ", 'faces = ["grotesk"]\nletters = "A-Z語"\nsize = '))))
+    assert "語" in own.characters and own.eastern
 
 
 @pytest.mark.parametrize(

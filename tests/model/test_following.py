@@ -6,10 +6,10 @@ import itertools
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,28 +78,34 @@ def test_each_better_model_comes_with_its_epoch_until_the_training_ends(folder: 
     assert [epoch for epoch, _ in following.models(str(folder.path))] == [4]
 
 
-def test_waits_for_a_model_and_for_the_epoch_it_is_of(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_waits_for_a_model_and_for_the_epoch_it_is_of(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     found: list[tuple[int, str]] = []
 
-    def follow() -> None:
-        found.extend((epoch, copy.read_text()) for epoch, copy in following.models(str(folder.path)))
+    def training() -> Iterator[None]:
+        """What happens between two looks at the folder."""
+        save_model(folder, "first")
+        yield
+        assert not found
+        save_state(folder, 0.1)
+        yield
+        assert found == [(1, "first")]
+        save_model(folder, "second")
+        yield
+        assert found == [(1, "first")]
+        save_state(folder, 0.1, 0.2)
+        yield
+        assert found == [(1, "first"), (2, "second")]
+        folder.end()
+        yield
 
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    time.sleep(0.05)
-    save_model(folder, "first")
-    time.sleep(0.05)
-    assert not found
-    save_state(folder, 0.1)
-    until(lambda: found == [(1, "first")])
-    save_model(folder, "second")
-    time.sleep(0.05)
-    assert found == [(1, "first")]
-    save_state(folder, 0.1, 0.2)
-    until(lambda: found == [(1, "first"), (2, "second")])
-    folder.end()
-    thread.join(LONG)
-    assert not thread.is_alive()
+    events = training()
+    monkeypatch.setattr(following, "time", SimpleNamespace(sleep=lambda seconds: next(events)))
+    for epoch, copy in following.models(str(folder.path)):
+        found.append((epoch, copy.read_text()))
+    assert found == [(1, "first"), (2, "second")]
+    assert next(events, "over") == "over"
     assert capsys.readouterr().err == f"waiting for the first epoch of {folder.path}\n"
 
 
@@ -138,19 +144,26 @@ def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
     folder.end()
 
 
-def test_a_run_that_is_still_to_begin_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder, found = RunFolder(tmp_path / "run"), list[int]()
-    models = following.models(str(folder.path))
-    thread = threading.Thread(target=lambda: found.extend(epoch for epoch, _ in models), daemon=True)
-    thread.start()
-    time.sleep(0.05)
-    folder.begin("{}", {})
-    save_model(folder, "first")
-    save_state(folder, 0.1)
-    until(lambda: found == [1])
-    folder.end()
-    thread.join(LONG)
-    assert not thread.is_alive()
+def test_a_run_that_is_still_to_begin_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+
+    def training() -> Iterator[None]:
+        """What happens between two looks at the folder."""
+        yield
+        folder.begin("{}", {})
+        yield
+        save_model(folder, "first")
+        save_state(folder, 0.1)
+        yield
+        folder.end()
+        yield
+
+    events = training()
+    monkeypatch.setattr(following, "time", SimpleNamespace(sleep=lambda seconds: next(events)))
+    assert [epoch for epoch, _ in following.models(str(folder.path))] == [1]
+    assert next(events, "over") == "over"
     assert capsys.readouterr().err.startswith(f"waiting for a training to begin in {folder.path}\n")
 
 
