@@ -117,9 +117,9 @@ def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
     if parameters.resume:
         interrupts.continue_by(resume)
     with processes.all_or_none(place):
-        parameters, net, card, found, settings, finished, start = prepared(parameters, folder, place)
+        parameters, net, config, found, settings, finished, start = prepared(parameters, folder, place)
     training, validation = found.training, found.validation
-    contents = {"contents": [training.contents, validation.contents], "alphabet": card.alphabet}
+    contents = {"contents": [training.contents, validation.contents], "alphabet": config.alphabet}
     if not processes.same(contents, place):
         raise UserError(
             f"the pictures of {parameters.data} and --validation are not the same for all processes: copy them again"
@@ -131,7 +131,7 @@ def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
     on = f"{settings.devices} devices, " if settings.devices > 1 else ""
     folder.log(
         f"{len(training.rows):,} pictures to train on, {len(validation.rows):,} to validate; "
-        f"{card.network} {card.preset} {card.head}, {parameters.size}, {len(card.alphabet)} characters, "
+        f"{config.network} {config.preset} {config.head}, {parameters.size}, {len(config.alphabet)} characters, "
         f"{on}epochs: {'' if parameters.epochs else 'up to '}{settings.schedule.epochs}, {start}; in {path}"
     )
     if len(validation.rows) < FEW_TO_VALIDATE:
@@ -145,7 +145,7 @@ def attempted(path: Path, parameters: TrainingParameters, place: Place) -> int:
             f"to do: to train longer, start another run from its weights with --from {shlex.quote(str(path))}"
         )
     try:
-        train(net, card, training, validation, settings, folder, dataset.contact_sheet)
+        train(net, config, training, validation, settings, folder, dataset.contact_sheet)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise UserError(
@@ -172,7 +172,7 @@ class Prepared(NamedTuple):
 
     parameters: TrainingParameters  #: completed
     network: Any
-    card: ModelConfig
+    config: ModelConfig
     found: Feeds
     settings: Settings
     finished: int  #: epochs of a run that has no further one, else 0
@@ -214,18 +214,18 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
         labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures, options)
     count = drawn.count if drawn else len(labels)
     parameters = recipe.completed(parameters, labels, aspect, hues, count)
-    card = recipe.card(parameters)
+    config = recipe.config(parameters)
     if idle := devices.unused_gpu():
         warn(idle)
     set_random_seed(parameters.seed)
     with precision(parameters.precision or "float32"):
-        net = network.build(card)
-    too_long = recipe.too_long(card, network.columns(net))
+        net = network.build(config)
+    too_long = recipe.too_long(config, network.columns(net))
     if drawn:
-        found = drawn_feeds(parameters, card, drawn, labels, sizes, too_long)
+        found = drawn_feeds(parameters, config, drawn, labels, sizes, too_long)
     else:
-        found = feeds(parameters, card, pictures, too_long, folder.cache, place)
-    card = with_sizes(card, found.sizes)
+        found = feeds(parameters, config, pictures, too_long, folder.cache, place)
+    config = with_sizes(config, found.sizes)
     settings = recipe.settings(parameters, len(found.training.rows), found.adaptation, place)
     finished = 0
     if folder.has_state():
@@ -235,8 +235,8 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
     elif parameters.from_ in (None, RANDOM):
         start = "starting from random weights"
     else:
-        start = transfer(parameters.from_, net, card)
-    return Prepared(parameters, net, card, found, settings, finished, start)
+        start = transfer(parameters.from_, net, config)
+    return Prepared(parameters, net, config, found, settings, finished, start)
 
 
 class Feeds(NamedTuple):
@@ -252,7 +252,7 @@ class Feeds(NamedTuple):
 
 def drawn_feeds(
     parameters: TrainingParameters,
-    card: ModelConfig,
+    config: ModelConfig,
     drawn: GenerateParameters,
     labels: list[str],
     sizes: NDArray[np.integer],
@@ -277,15 +277,15 @@ def drawn_feeds(
             f"--workers {parameters.workers}: drawn pictures have workers of their own; leave it out, or write --data "
             f"'{parameters.data} --workers {parameters.workers or 1}'"
         )
-    if unknown := sorted(set().union(*labels) - set(card.alphabet)):
+    if unknown := sorted(set().union(*labels) - set(config.alphabet)):
         raise UserError(
             f"--alphabet lacks {' '.join(unknown)}, which the pictures show: add them, or leave the flag out"
         )
     # Where the width follows the text, each picture is asked as it is drawn; so are the texts that are not known yet.
-    complaints = (too_long(label, 0, 0) for label in labels if card.width is not None)
+    complaints = (too_long(label, 0, 0) for label in labels if config.width is not None)
     if complaint := next(filter(None, complaints), None):
         raise UserError(complaint)
-    fit, encode = Fit(card.width, card.height, card.channels, card.fit), Alphabet(card.alphabet).encode
+    fit, encode = Fit(config.width, config.height, config.channels, config.fit), Alphabet(config.alphabet).encode
     batch_size = parameters.batch_size or drawn.count
     training = Drawn(drawn, fit, encode, batch_size, too_long)
     validation = training.unchanging(max(1, round(part * drawn.count)))
@@ -301,7 +301,7 @@ def drawn_feeds(
 
 def feeds(
     parameters: TrainingParameters,
-    card: ModelConfig,
+    config: ModelConfig,
     pictures: Samples,
     too_long: TooLong,
     second_cache: Path,
@@ -322,13 +322,13 @@ def feeds(
     from model.training.recipe import first_augmentation
 
     def packed(samples: Samples) -> Corpus:
-        options, others = ImageOptions(parameters.max_pixels, card.frame), [second_cache]
-        shape = (card.width, card.height, card.channels, card.fit)
+        options, others = ImageOptions(parameters.max_pixels, config.frame), [second_cache]
+        shape = (config.width, config.height, config.channels, config.fit)
         corpus = dataset.pack(samples, *shape, others=others, options=options)
         warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
         for remark in corpus.remarks(options):
             warn(remark)
-        dataset.check(corpus, card.alphabet, too_long)
+        dataset.check(corpus, config.alphabet, too_long)
         return corpus
 
     corpus = packed(pictures)
@@ -345,7 +345,7 @@ def feeds(
             f"{len(corpus)} pictures leave {len(rows)} to train on and {len(held_out_rows)} to validate: "
             "add pictures, or give others with --validation"
         )
-    encode, batch_size = Alphabet(card.alphabet).encode, parameters.batch_size or len(rows)
+    encode, batch_size = Alphabet(config.alphabet).encode, parameters.batch_size or len(rows)
     strength = parameters.augmentation
     training = dataset.Batches(
         corpus,

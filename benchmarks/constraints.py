@@ -83,8 +83,8 @@ def compare(model: str, samples: list[dataset.Sample], trials: dict[str, Constra
     """Print a line per trial."""
     readers = {name: Reader(model, constraint=constraint) for name, constraint in trials.items()}
     first = next(iter(readers.values()))
-    card, paths = first.config, [sample.path for sample in samples]
-    images = [fit_image(read_image(path, card.channels), card.width, card.height, card.fit) for path in paths]
+    config, paths = first.config, [sample.path for sample in samples]
+    images = [fit_image(read_image(path, config.channels), config.width, config.height, config.fit) for path in paths]
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 256, images[0].shape, np.uint8) for _ in range(NOISE)]
     outputs, outputs_of_noise = (
@@ -113,7 +113,7 @@ def compare(model: str, samples: list[dataset.Sample], trials: dict[str, Constra
             f"{1e6 * statistics.median(decoded[name]) / len(paths):,.0f} µs from outputs to text"
         )
         started = time.perf_counter()
-        automaton = constraint.automaton(card.alphabet)
+        automaton = constraint.automaton(config.alphabet)
         if automaton:
             print(f"    compiled in {time.perf_counter() - started:.2f} s, {automaton.states:,} states")
         if automaton and not isinstance(outputs[0], list):

@@ -62,13 +62,13 @@ def speeds(kind: str, folder: Path) -> None:
     samples = list(collect(folder / "test"))[:READ]
     keras, steps, readers = import_keras(), {}, {}
     for head in HEADS:
-        card = read_config(folder / head / "model.keras")
-        assert card.width, "one width"
+        config = read_config(folder / head / "model.keras")
+        assert config.width, "one width"
         with precision("mixed_bfloat16"):
-            net = network.build(card)
-        net.compile(keras.optimizers.AdamW(1e-3), KIT[head].loss(card), jit_compile=jit_compile())
-        images = np.random.default_rng(0).integers(0, 256, (64, card.height, card.width, card.channels), np.uint8)
-        numbers = [Alphabet(card.alphabet).encode(sample.label) for sample in samples[:64]]
+            net = network.build(config)
+        net.compile(keras.optimizers.AdamW(1e-3), KIT[head].loss(config), jit_compile=jit_compile())
+        images = np.random.default_rng(0).integers(0, 256, (64, config.height, config.width, config.channels), np.uint8)
+        numbers = [Alphabet(config.alphabet).encode(sample.label) for sample in samples[:64]]
         labels = np.zeros((64, max(map(len, numbers))), np.int32)
         for row, label in zip(labels, numbers, strict=True):
             row[: len(label)] = label

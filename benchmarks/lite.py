@@ -249,13 +249,13 @@ def rates(variants: list[str], folder: Path) -> tuple[dict[str, list[float]], di
         in_place(name)
         preset = name if VARIANTS[name] is None else "small"
         kind = "vgg_conv" if preset == "lite" else "vgg_bilstm"
-        card = ModelConfig(kind, preset, "ctc", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", 128, 64, 1, "stretch")
-        network = build(card)
+        config = ModelConfig(kind, preset, "ctc", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", 128, 64, 1, "stretch")
+        network = build(config)
         files[name] = folder / f"{name.replace(' ', '_')}.onnx"
-        onnx.write(files[name], HEADS["ctc"].parts(network, card), card)
+        onnx.write(files[name], HEADS["ctc"].parts(network, config), config)
         with precision("mixed_bfloat16"):
-            networks[name] = build(card)
-        loss = HEADS["ctc"].loss(card)
+            networks[name] = build(config)
+        loss = HEADS["ctc"].loss(config)
         networks[name].compile(keras.optimizers.AdamW(1e-3), loss, jit_compile=jit_compile())
         networks[name].train_on_batch(images, labels)
     reading: dict[str, list[float]] = {name: [] for name in variants}

@@ -50,11 +50,11 @@ def main() -> None:
         reader = Reader(model)
         # As the reader does it: onnxruntime computes a batch on each core.
         at_once = available_cores() if reader.path.suffix == ".onnx" else 1
-        card = reader.config
+        config = reader.config
 
         def decoded() -> np.ndarray:
             def fitted(file: Path) -> np.ndarray:
-                return fit_image(read_image(file, card.channels), card.width, card.height, card.fit)
+                return fit_image(read_image(file, config.channels), config.width, config.height, config.fit)
 
             with ThreadPoolExecutor() as pool:
                 return np.stack(list(pool.map(fitted, files)))

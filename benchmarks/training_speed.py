@@ -72,7 +72,7 @@ def main() -> None:
 
 def compiled(preset: str, policy: str) -> Any:
     keras = import_keras()
-    card = ModelConfig(
+    config = ModelConfig(
         network="vgg_conv" if preset == "lite" else "vgg_bilstm",
         preset=preset,
         head="ctc",
@@ -83,8 +83,8 @@ def compiled(preset: str, policy: str) -> Any:
         fit="stretch",
     )
     with precision(policy):
-        network = build(card)
-    network.compile(keras.optimizers.AdamW(1e-3), HEADS["ctc"].loss(card), jit_compile=jit_compile())
+        network = build(config)
+    network.compile(keras.optimizers.AdamW(1e-3), HEADS["ctc"].loss(config), jit_compile=jit_compile())
     return network
 
 

@@ -87,8 +87,8 @@ def _checked_content(path: Path, config: ModelConfig) -> bytes:
         # Files of earlier versions have no checksums.
         if entries.get(onnx_metadata.CHECKSUM_ENTRY) not in (None, onnx_metadata.checksum(content)):
             raise ValueError("its network has changed since it was written")
-        checksum = onnx_metadata.card_checksum(entries[CONFIG_ENTRY])
-        if entries.get(onnx_metadata.CARD_CHECKSUM_ENTRY) not in (None, checksum):
+        checksum = onnx_metadata.config_checksum(entries[CONFIG_ENTRY])
+        if entries.get(onnx_metadata.CONFIG_CHECKSUM_ENTRY) not in (None, checksum):
             raise ValueError(f"its {CONFIG_ENTRY} has changed since it was written")
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): export it again or use another copy") from error

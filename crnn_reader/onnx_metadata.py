@@ -17,14 +17,14 @@ from . import bounded
 
 #: The entry with the checksum of the network: nothing else in a file tells of a bit that has flipped.
 CHECKSUM_ENTRY = "crnn_kit.crc32"
-#: The entry with the checksum of the card: a bit that flips in its alphabet would change every text.
-CARD_CHECKSUM_ENTRY = "crnn_kit.json.crc32"
+#: The entry with the checksum of the config: a bit that flips in its alphabet would change every text.
+CONFIG_CHECKSUM_ENTRY = "crnn_kit.json.crc32"
 #: Fields of ModelProto, and of the entries of its metadata (onnx.proto, StringStringEntryProto).
 GRAPH, METADATA, KEY, VALUE = 7, 14, 1, 2
 #: Kinds of fields: a number; 8 bytes; a length and so many bytes; 4 bytes.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 #: Bytes of a file, bytes of a field beside the network, and number of those fields. The largest network of this kit
-#: has some 200 MB, its fields are a dozen, and the longest one is the card.
+#: has some 200 MB, its fields are a dozen, and the longest one is the config.
 LARGEST, LARGEST_FIELD, MOST_FIELDS = 1 << 30, 2 << 20, 1_000
 
 
@@ -59,9 +59,9 @@ def checksum(content: bytes) -> str:
     return f"{zlib.crc32(graph(content)):08x}"
 
 
-def card_checksum(card: str) -> str:
-    """The CRC-32 of a card's JSON in UTF-8, eight hexadecimal digits."""
-    return f"{zlib.crc32(card.encode()):08x}"
+def config_checksum(config: str) -> str:
+    """The CRC-32 of a config's JSON in UTF-8, eight hexadecimal digits."""
+    return f"{zlib.crc32(config.encode()):08x}"
 
 
 def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, int, int | memoryview]]:

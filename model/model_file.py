@@ -95,31 +95,31 @@ def _checked_size(file: BinaryIO) -> int:
     return size
 
 
-def save(model: Any, card: ModelConfig, path: Path) -> None:
-    """Write `model`'s weights and `card` to `path`, whole or not at all.
+def save(model: Any, config: ModelConfig, path: Path) -> None:
+    """Write `model`'s weights and `config` to `path`, whole or not at all.
 
     The file holds the network in float32 and without an optimiser, whatever it was trained with, so
     that it reads the same on every backend and processor.
     """
-    save_weights(model.get_weights(), float32_network(card), card, path)
+    save_weights(model.get_weights(), float32_network(config), config, path)
 
 
-def float32_network(card: ModelConfig) -> Any:
+def float32_network(config: ModelConfig) -> Any:
     """An untrained network for :func:`save_weights`. Building one takes a second, and several with JAX."""
     from model.backend import precision
     from model.network import build
 
     with precision("float32"):
-        return build(card)
+        return build(config)
 
 
-def save_weights(weights: list[NDArray[Any]], network: Any, card: ModelConfig, path: Path) -> None:
+def save_weights(weights: list[NDArray[Any]], network: Any, config: ModelConfig, path: Path) -> None:
     """Write a model file as :func:`save` does, with a `network` of :func:`float32_network` that takes the `weights`."""
     network.set_weights(weights)
     with atomic(path) as temporary, _scratch_folder(temporary):
         network.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(CONFIG_ENTRY, card.to_json())
+            archive.writestr(CONFIG_ENTRY, config.to_json())
 
 
 @contextlib.contextmanager
@@ -157,20 +157,20 @@ def _require_keras(path: Path) -> None:
 
 
 def load(path: Path) -> tuple[Any, ModelConfig]:
-    """The Keras model, built from the card and not compiled, and the card.
+    """The Keras model, built from the config and not compiled, and the config.
 
     Raises UserError for any other or a damaged file, among them one whose arrays are not those of the network.
     """
     from model.backend import import_keras
 
-    card = read_config(path)
+    config = read_config(path)
     runtimes.not_forked()
     import_keras()
     from model import weights_file
 
     content = _weights(path)
     try:
-        return weights_file.network(content, card), card
+        return weights_file.network(content, config), config
     except Exception as error:  # Keras and HDF5 raise whatever a damaged file makes them stumble over.
         raise UserError(
             f"the network in {path} cannot be opened ({first_line(error)}): train again or use another copy"

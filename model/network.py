@@ -14,10 +14,10 @@ from model.backend import import_keras
 COLUMNS = "columns"
 
 
-def build(card: ModelConfig) -> Any:
+def build(config: ModelConfig) -> Any:
     """An untrained Keras model, rectifier -> backbone (-> rows) -> sequence -> head.
 
-    Its inputs are `images`, uint8 (batch, height, width, channels); for a card of any width `widths`, int32
+    Its inputs are `images`, uint8 (batch, height, width, channels); for a config of any width `widths`, int32
     (batch,), how much of each picture's width counts, a multiple of 4; and what the head needs in training. Raises
     UserError for a size that its backbone cannot shrink any more.
     """
@@ -28,33 +28,33 @@ def build(card: ModelConfig) -> Any:
     from model.rectifiers import RECTIFIERS
     from model.sequences import sequence_of
 
-    backbone = backbone_of(card.network)
-    inputs = [keras.Input((card.height, card.width, card.channels), dtype="uint8", name="images")]
-    if card.width is None:
+    backbone = backbone_of(config.network)
+    inputs = [keras.Input((config.height, config.width, config.channels), dtype="uint8", name="images")]
+    if config.width is None:
         inputs.append(keras.Input((), dtype="int32", name="widths"))
-    if card.preset not in backbone.presets:
+    if config.preset not in backbone.presets:
         raise UserError(
-            f"--preset {card.preset}: {card.network} has {' and '.join(backbone.presets)} only; give one of them"
+            f"--preset {config.preset}: {config.network} has {' and '.join(backbone.presets)} only; give one of them"
         )
     try:
-        features = RECTIFIERS[card.rectify](Features.of_images(*inputs))
-        seen = backbone.build(features, card.preset)
+        features = RECTIFIERS[config.rectify](Features.of_images(*inputs))
+        seen = backbone.build(features, config.preset)
     except ValueError as error:
-        size = f"{card.width}x{card.height}" if card.width else f"autox{card.height}"
-        raise UserError(f"{size} is too small for {card.network} {card.preset}: take a larger --size") from error
-    if card.rows > 1:
-        if card.width is None:
+        size = f"{config.width}x{config.height}" if config.width else f"autox{config.height}"
+        raise UserError(f"{size} is too small for {config.network} {config.preset}: take a larger --size") from error
+    if config.rows > 1:
+        if config.width is None:
             raise UserError("--rows 2 needs pictures of one width: give a --size such as 192x64, or leave it out")
-        seen = seen.of_rows(card.rows)
-    if card.coordinates:
-        if card.width is None:
+        seen = seen.of_rows(config.rows)
+    if config.coordinates:
+        if config.width is None:
             raise UserError("--coordinates needs pictures of one width: give a --size such as 128x64, or leave it out")
         seen = seen.numbered()
-    seen = sequence_of(card.network)(seen, card.preset, backbone.recurrent)
+    seen = sequence_of(config.network)(seen, config.preset, backbone.recurrent)
     seen = replace(seen, maps=keras.layers.Identity(name=COLUMNS)(seen.maps))
-    further, outputs = HEADS[card.head].outputs(seen, Alphabet(card.alphabet).classes, card)
+    further, outputs = HEADS[config.head].outputs(seen, Alphabet(config.alphabet).classes, config)
     inputs += further
-    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=card.network)
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=config.network)
 
 
 def column_width(name: str) -> int:

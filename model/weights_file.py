@@ -1,7 +1,7 @@
-"""The arrays in a `.keras` file, by Keras' names of them, and the network of a card with these arrays.
+"""The arrays in a `.keras` file, by Keras' names of them, and the network of a config with these arrays.
 
 Keras keeps weights in HDF5: groups named like layers, with arrays `vars/0`, `vars/1` … in them. Here only arrays are
-taken from the file, once their names and shapes are those of the network that the card describes.
+taken from the file, once their names and shapes are those of the network that the config describes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Shapes: TypeAlias = dict[str, tuple[int, ...]]
 MOST_OBJECTS, DEEPEST = 10_000, 20
 
 
-def network(content: bytes, card: ModelConfig) -> Any:
-    """The network of `card` in float32, with the weights of a file's `content`.
+def network(content: bytes, config: ModelConfig) -> Any:
+    """The network of `config` in float32, with the weights of a file's `content`.
 
     Raises ValueError for arrays that are not those of that network, before anything of their size is made, and for
     numbers that are none. HDF5 raises what it likes for a damaged file.
@@ -37,11 +37,11 @@ def network(content: bytes, card: ModelConfig) -> Any:
         arrays = dict(_arrays(file, len(content)))
         # In a thread, which takes along when it ends what Keras notes of variables without values.
         with ThreadPoolExecutor(1) as thread:
-            expected = thread.submit(_shapes, card).result()
+            expected = thread.submit(_shapes, config).result()
         if misfit := _misfit({name: array.shape for name, array in arrays.items()}, expected):
             raise ValueError(f"its arrays are not those of the network that it describes: {misfit}")
         with precision("float32"):
-            built = build(card)
+            built = build(config)
         for path, layer in _holders(built):
             own = _own(layer)
             layer.load_own_variables({number: _numbers(arrays[f"{path}vars/{number}"]) for number in own})
@@ -85,12 +85,12 @@ def _numbers(array: Any) -> NDArray[np.float32]:
     return numbers
 
 
-def _shapes(card: ModelConfig) -> Shapes:
-    """The shapes of the weights of the network of `card`, by their names, without memory for them."""
+def _shapes(config: ModelConfig) -> Shapes:
+    """The shapes of the weights of the network of `config`, by their names, without memory for them."""
     with precision("float32"), keras.StatelessScope(initialize_variables=False):
         return {
             f"{path}vars/{number}": tuple(variable.shape)
-            for path, layer in _holders(build(card))
+            for path, layer in _holders(build(config))
             for number, variable in _own(layer).items()
         }
 

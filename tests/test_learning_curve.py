@@ -126,8 +126,8 @@ def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
     assert "left out abc_broken.png: not a picture" in errors
     assert [point["images"] for point in json.loads(Path("curve/curve.json").read_text())] == [6, 6]
     # Each part can write all characters, whatever it happens to hold.
-    cards = [read_config(Path(f"curve/{name}/model.keras")) for name in ("000010", "000034")]
-    assert cards[0].alphabet == cards[1].alphabet == "abcd"
+    configs = [read_config(Path(f"curve/{name}/model.keras")) for name in ("000010", "000034")]
+    assert configs[0].alphabet == configs[1].alphabet == "abcd"
 
 
 @pytest.mark.parametrize(

@@ -600,7 +600,7 @@ def test_the_real_commands_read_with_a_real_model_file(
     from crnn_reader.config import ModelConfig
     from model import model_file, network
 
-    card = ModelConfig(
+    config = ModelConfig(
         network="vgg_conv",
         preset="small",
         head="ctc",
@@ -610,7 +610,7 @@ def test_the_real_commands_read_with_a_real_model_file(
         channels=1,
         fit="stretch",
     )
-    model_file.save(network.build(card), card, tmp_path / "model.keras")
+    model_file.save(network.build(config), config, tmp_path / "model.keras")
     for number in range(3):
         level(tmp_path / "in" / f"AB_{number}.png", 80 * number)
     (tmp_path / "in" / "AB_broken.png").write_bytes(b"junk")

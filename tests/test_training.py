@@ -103,9 +103,9 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     readings = list(Reader("r").read(sorted(data.iterdir())))
     assert len(readings) == 40
     assert all(reading.error is None and not reading.far for reading in readings)
-    card = read_config(folder / "model.keras")
-    assert card.alphabet == alphabet
-    assert (card.trained_heights, card.trained_aspects) == ([32, 32], [1.5, 1.5])
+    config = read_config(folder / "model.keras")
+    assert config.alphabet == alphabet
+    assert (config.trained_heights, config.trained_aspects) == ([32, 32], [1.5, 1.5])
 
 
 def test_where_the_working_folder_takes_no_cache_the_run_folder_has_it(

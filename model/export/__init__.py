@@ -1,6 +1,6 @@
 """A model file -> files of other runtimes, each read back by its runtime and compared with Keras before it is there.
 
-A form is a file of this package, with `write(path, parts, card)` and with `opened(path)`, which gives what runs the
+A form is a file of this package, with `write(path, parts, config)` and with `opened(path)`, which gives what runs the
 parts in such a file; its line is in parameter.FILE_FORMS.
 """
 
@@ -27,11 +27,11 @@ def export(model: Path, form: str, out: Path) -> Comparison:
     Raises UserError for what the form cannot hold, for a missing package, and where it does not read as Keras does.
     """
     written = module(form)
-    network, card = model_file.load(model)
-    parts = HEADS[card.head].parts(network, card)
+    network, config = model_file.load(model)
+    parts = HEADS[config.head].parts(network, config)
     with atomic(out) as temporary:
-        written.write(temporary, parts, card)
-        comparison = compare(network, written.opened(temporary), card)
+        written.write(temporary, parts, config)
+        comparison = compare(network, written.opened(temporary), config)
         if not comparison.accepted:
             raise UserError(
                 f"{out} would read differently from Keras, and is not written ({comparison}; {ALLOWED:g} times is "
@@ -48,18 +48,20 @@ def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> int:
     as :func:`export` does, and where none of them can be read.
     """
     written, quantisation = module("onnx"), module("int8")
-    network, card = model_file.load(model)
-    parts = HEADS[card.head].parts(network, card)
-    pictures, options = [], ImageOptions(frame=card.frame)
+    network, config = model_file.load(model)
+    parts = HEADS[config.head].parts(network, config)
+    pictures, options = [], ImageOptions(frame=config.frame)
     for file in files:
         try:
-            pictures.append(fit_image(read_image(file, card.channels, options), card.width, card.height, card.fit))
+            pictures.append(
+                fit_image(read_image(file, config.channels, options), config.width, config.height, config.fit)
+            )
         except UnreadablePicture as error:
             warn(f"{file}: {error}")
     if not pictures:
         raise UserError("none of the calibration pictures can be read: give others to --int8")
     with atomic(out) as temporary:
-        written.write(temporary, parts, card, lambda encoder: quantisation.int8(encoder, batches(pictures, card)))
+        written.write(temporary, parts, config, lambda encoder: quantisation.int8(encoder, batches(pictures, config)))
     return len(pictures)
 
 

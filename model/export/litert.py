@@ -1,6 +1,6 @@
 """Form litert: a file for phones and small boards (TensorFlow Lite), with the signatures of form savedmodel.
 
-The card is appended as a zip archive, as TensorFlow Lite's own metadata has its files.
+The config is appended as a zip archive, as TensorFlow Lite's own metadata has its files.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from model.export import savedmodel
 from model.runtimes import Part, merged
 
 
-def write(path: Path, parts: Sequence[Part], card: ModelConfig) -> None:
-    """Write the `parts` of a network and its `card` to `path`. Raises UserError for what the form cannot hold."""
-    if card.width is None:
+def write(path: Path, parts: Sequence[Part], config: ModelConfig) -> None:
+    """Write the `parts` of a network and its `config` to `path`. Raises UserError for what the form cannot hold."""
+    if config.width is None:
         raise UserError("--form litert needs a network of one width, and this one has any width: choose --form onnx")
     for part in parts:
         _unroll(part.network)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "saved"
-        savedmodel.write(saved, parts, card)
+        savedmodel.write(saved, parts, config)
         keys = list(savedmodel.SIGNATURES[: len(merged(parts))])
         converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=keys)
         try:
@@ -40,7 +40,7 @@ def write(path: Path, parts: Sequence[Part], card: ModelConfig) -> None:
             reason = str(error).strip().partition("\n")[0]
             raise UserError(f"--form litert cannot hold this network ({reason}): choose --form onnx") from error
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(CONFIG_ENTRY, card.to_json())
+        archive.writestr(CONFIG_ENTRY, config.to_json())
 
 
 def _unroll(network: Any) -> None:

@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 
 from crnn_reader.config import CONFIG_ENTRY, ModelConfig
 from crnn_reader.model_files import open_model
-from crnn_reader.onnx_metadata import CARD_CHECKSUM_ENTRY, CHECKSUM_ENTRY, card_checksum, checksum
+from crnn_reader.onnx_metadata import CHECKSUM_ENTRY, CONFIG_CHECKSUM_ENTRY, checksum, config_checksum
 from crnn_reader.runtime import IMAGES, Runtime
 from model.export.onnx_layers import Graph, Value, convert
 from model.runtimes import Part, merged
@@ -28,8 +28,8 @@ from model.runtimes import Part, merged
 OPERATIONS, FILE_VERSION = 17, 8
 
 
-def write(path: Path, parts: Sequence[Part], card: ModelConfig, encoded: Callable[[Any], Any] | None = None) -> None:
-    """Write the `parts` of a network and its `card` to `path`; `encoded` may put another model in the encoder's place.
+def write(path: Path, parts: Sequence[Part], config: ModelConfig, encoded: Callable[[Any], Any] | None = None) -> None:
+    """Write the `parts` of a network and its `config` to `path`; `encoded` may replace the encoder by another model.
 
     Raises UserError for a layer that the form has no operation for.
     """
@@ -38,9 +38,9 @@ def write(path: Path, parts: Sequence[Part], card: ModelConfig, encoded: Callabl
     whole = encoded(first) if encoded else first
     if steps:
         whole = _either(whole, _model(steps[0], "step/", ("texts", "looked_at")))
-    whole.producer_name, whole.producer_version = "crnn-kit", card.kit_version
-    written = card.to_json()
-    sums = {CHECKSUM_ENTRY: checksum(whole.SerializeToString()), CARD_CHECKSUM_ENTRY: card_checksum(written)}
+    whole.producer_name, whole.producer_version = "crnn-kit", config.kit_version
+    written = config.to_json()
+    sums = {CHECKSUM_ENTRY: checksum(whole.SerializeToString()), CONFIG_CHECKSUM_ENTRY: config_checksum(written)}
     helper.set_model_props(whole, {CONFIG_ENTRY: written, **sums})
     onnx.checker.check_model(whole)
     path.write_bytes(whole.SerializeToString())

@@ -66,12 +66,12 @@ class Comparison(NamedTuple):
         return self.roundings <= ALLOWED and not self.other_texts
 
 
-def compare(network: Any, other: Runtime, card: ModelConfig) -> Comparison:
+def compare(network: Any, other: Runtime, config: ModelConfig) -> Comparison:
     """Compare another runtime of a Keras network with Keras, on the same pictures, by each head that can read."""
-    keras = of_keras(HEADS[card.head].parts(network, card))
-    inputs: list[Any] = [tuple(batch.values()) for batch in batches(some_pictures(card), card)]
+    keras = of_keras(HEADS[config.head].parts(network, config))
+    inputs: list[Any] = [tuple(batch.values()) for batch in batches(some_pictures(config), config)]
     inputs = [batch if len(batch) > 1 else batch[0] for batch in inputs]
-    configs = [replace(card, reads=reads) for reads in DECODERS[card.head]]
+    configs = [replace(config, reads=reads) for reads in DECODERS[config.head]]
     return _worst([_compare(network, decoder_of(keras, each), decoder_of(other, each), inputs) for each in configs])
 
 
@@ -147,27 +147,27 @@ def _rounded(array: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     return (array * (1 + off)).astype(array.dtype)
 
 
-def batches(pictures: Iterable[Image], card: ModelConfig) -> Iterator[dict[str, NDArray[Any]]]:
+def batches(pictures: Iterable[Image], config: ModelConfig) -> Iterator[dict[str, NDArray[Any]]]:
     """Inputs of a network, from fitted pictures; those of similar width together."""
     ordered = sorted(pictures, key=lambda image: image.shape[1])
     for start in range(0, len(ordered), BATCH):
         some = ordered[start : start + BATCH]
-        yield as_inputs(pad_batch(some) if card.width is None else np.stack(some))
+        yield as_inputs(pad_batch(some) if config.width is None else np.stack(some))
 
 
-def some_pictures(card: ModelConfig, count: int = PICTURES) -> list[Image]:
+def some_pictures(config: ModelConfig, count: int = PICTURES) -> list[Image]:
     """Letters and lines on noisy grounds, of many sizes, as the network sees them; the same ones each time."""
     rng = np.random.default_rng(0)
     pictures = []
     for _ in range(count):
         height = int(rng.integers(16, 96))
         width = round(height * rng.uniform(1, 6))
-        ground = rng.normal(rng.uniform(100, 250), 15, (height, width, card.channels))
+        ground = rng.normal(rng.uniform(100, 250), 15, (height, width, config.channels))
         image = ground.clip(0, 255).astype(np.uint8)
         text = "".join(rng.choice(list("0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"), rng.integers(1, 8)))
         ink, thickness, face = rng.integers(0, 120, 3).tolist(), max(1, height // 24), cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(image, text, (height // 8, height * 3 // 4), face, height / 40, ink, thickness, cv2.LINE_AA)
         for start, end in rng.integers(0, [width, height], (2, 2, 2)).tolist():
             cv2.line(image, start, end, ink, thickness, cv2.LINE_AA)
-        pictures.append(fit_image(image, card.width, card.height, card.fit))
+        pictures.append(fit_image(image, config.width, config.height, config.fit))
     return pictures

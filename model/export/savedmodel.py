@@ -1,6 +1,6 @@
 """Form savedmodel: a folder for TensorFlow and its Serving, with a signature `encoder`, and `step` for attention.
 
-Inputs and outputs have the names that they have in an ONNX file. The card lies in `assets.extra`, which TensorFlow
+Inputs and outputs have the names that they have in an ONNX file. The config lies in `assets.extra`, which TensorFlow
 leaves to others.
 """
 
@@ -22,8 +22,8 @@ from model.runtimes import Part, merged
 SIGNATURES = ("encoder", "step")
 
 
-def write(path: Path, parts: Sequence[Part], card: ModelConfig) -> None:
-    """Write the `parts` of a network and its `card` to the folder `path`. Raises UserError on another backend."""
+def write(path: Path, parts: Sequence[Part], config: ModelConfig) -> None:
+    """Write the `parts` of a network and its `config` to the folder `path`. Raises UserError on another backend."""
     if keras.backend.backend() != "tensorflow":
         raise UserError(
             f"this form is written with TensorFlow, and KERAS_BACKEND is {keras.backend.backend()}: leave it out"
@@ -38,7 +38,7 @@ def write(path: Path, parts: Sequence[Part], card: ModelConfig) -> None:
         archive.add_endpoint(name, _by_name(part), input_signature=specifications)
     archive.write_out(str(path), verbose=False)
     (path / "assets.extra").mkdir()
-    (path / "assets.extra" / CONFIG_ENTRY).write_text(card.to_json(), encoding="utf-8")
+    (path / "assets.extra" / CONFIG_ENTRY).write_text(config.to_json(), encoding="utf-8")
 
 
 def _by_name(part: Part) -> Any:

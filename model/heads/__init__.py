@@ -31,13 +31,13 @@ class Head(Protocol):
     def left_to_right(self) -> bool:
         """Whether it reads from left to right only."""
 
-    def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
+    def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
         """The inputs it needs in training beside the pictures, and the outputs.
 
         The layer that has one unit per class is named `classes`, or ends in it.
         """
 
-    def loss(self, card: ModelConfig) -> Any:
+    def loss(self, config: ModelConfig) -> Any:
         """Keras loss of targets and outputs, or one for each named output; they add up."""
 
     def targets(self, labels: NDArray[np.int32]) -> Any:
@@ -52,7 +52,7 @@ class Head(Protocol):
     def steps_needed(self, text: str) -> int:
         """Columns without which `text` cannot be learnt."""
 
-    def parts(self, network: Any, card: ModelConfig) -> list[Part]:
+    def parts(self, network: Any, config: ModelConfig) -> list[Part]:
         """What reading runs of a Keras network that has this head."""
 
 

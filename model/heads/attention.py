@@ -40,7 +40,7 @@ class Attention:
     generates = True
     left_to_right = False
 
-    def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
+    def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
         import keras
 
         from model.attention import AttentionDecoder
@@ -49,13 +49,13 @@ class Attention:
         if mask is not None:
             # Named, so that the network can be cut here for reading.
             mask = keras.layers.Identity(name=MASK, dtype="bool")(mask)
-        decoder = AttentionDecoder(classes, card.cell, UNITS, name=DECODER)
+        decoder = AttentionDecoder(classes, config.cell, UNITS, name=DECODER)
         return [texts], decoder(columns.maps, texts, mask=mask)
 
-    def loss(self, card: ModelConfig) -> Any:
+    def loss(self, config: ModelConfig) -> Any:
         from model.attention import TextCrossEntropy
 
-        return TextCrossEntropy(card.label_smoothing)
+        return TextCrossEntropy(config.label_smoothing)
 
     def targets(self, labels: NDArray[np.int32]) -> Any:
         return labels
@@ -70,24 +70,26 @@ class Attention:
     def steps_needed(self, text: str) -> int:
         return 1
 
-    def parts(self, network: Any, card: ModelConfig) -> list[Part]:
+    def parts(self, network: Any, config: ModelConfig) -> list[Part]:
         import keras
 
         decoder = network.get_layer(DECODER)
         columns = network.get_layer(COLUMNS).output
-        mask = [] if card.width else [network.get_layer(MASK).output]
+        mask = [] if config.width else [network.get_layer(MASK).output]
         encoder = keras.Model(picture_inputs(network), [columns, decoder.key(columns), *mask])
 
         characters = keras.Input((), dtype="int32")
-        states = [keras.Input((UNITS,)) for _ in STATES[card.cell]]
+        states = [keras.Input((UNITS,)) for _ in STATES[config.cell]]
         encoded = [keras.Input((None, tensor.shape[-1])) for tensor in (columns, decoder.key(columns))]
         masks = [keras.Input((None,), dtype="bool") for _ in mask]
         after, features, weights = decoder.step(characters, states, *encoded, masks[0] if masks else None)
         following = keras.ops.log_softmax(decoder.classes(features))
         step = keras.Model([characters, *states, *encoded, *masks], [following, weights, *after])
         return [
-            Part(encoder, (IMAGES,) if card.width else (IMAGES, WIDTHS), encoded_names(card)),
-            Part(step, (CHARACTERS, *STATES[card.cell], *step_inputs(card)), (NEXT, WEIGHTS, *step_outputs(card))),
+            Part(encoder, (IMAGES,) if config.width else (IMAGES, WIDTHS), encoded_names(config)),
+            Part(
+                step, (CHARACTERS, *STATES[config.cell], *step_inputs(config)), (NEXT, WEIGHTS, *step_outputs(config))
+            ),
         ]
 
 

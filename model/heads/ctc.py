@@ -26,7 +26,7 @@ class CTC:
     generates = False
     left_to_right = True
 
-    def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
+    def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
         from keras import layers, ops
 
         # float32 whatever the policy: sums of small probabilities do not survive 8 bits.
@@ -39,7 +39,7 @@ class CTC:
             outputs = ops.where(ops.expand_dims(mask, -1), outputs, blank)
         return [], outputs
 
-    def loss(self, card: ModelConfig) -> Any:
+    def loss(self, config: ModelConfig) -> Any:
         import keras
 
         from model.ctc import AlignmentLoss
@@ -60,8 +60,8 @@ class CTC:
     def steps_needed(self, text: str) -> int:
         return ctc_steps(text)
 
-    def parts(self, network: Any, card: ModelConfig) -> list[Part]:
-        return [Part(network, (IMAGES,) if card.width else (IMAGES, WIDTHS), (LOG_PROBABILITIES,))]
+    def parts(self, network: Any, config: ModelConfig) -> list[Part]:
+        return [Part(network, (IMAGES,) if config.width else (IMAGES, WIDTHS), (LOG_PROBABILITIES,))]
 
 
 HEAD: Head = CTC()

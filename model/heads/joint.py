@@ -28,17 +28,17 @@ class Joint:
     def __init__(self) -> None:
         self._ctc, self._attention = CTC(), Attention()
 
-    def outputs(self, columns: Features, classes: int, card: ModelConfig) -> tuple[list[Any], Any]:
+    def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
         from keras import layers
 
-        _, aligned = self._ctc.outputs(columns, classes, card)
-        inputs, written = self._attention.outputs(columns, classes, card)
+        _, aligned = self._ctc.outputs(columns, classes, config)
+        inputs, written = self._attention.outputs(columns, classes, config)
         # Named, so that the network can be cut here for reading.
         aligned = layers.Identity(name="aligned", dtype="float32")(aligned)
         return inputs, {CTC_PART: aligned, ATTENTION_PART: written}
 
-    def loss(self, card: ModelConfig) -> Any:
-        return {CTC_PART: self._ctc.loss(card), ATTENTION_PART: self._attention.loss(card)}
+    def loss(self, config: ModelConfig) -> Any:
+        return {CTC_PART: self._ctc.loss(config), ATTENTION_PART: self._attention.loss(config)}
 
     def targets(self, labels: NDArray[np.int32]) -> Any:
         return {CTC_PART: labels, ATTENTION_PART: labels}
@@ -52,11 +52,11 @@ class Joint:
     def steps_needed(self, text: str) -> int:
         return self._ctc.steps_needed(text)
 
-    def parts(self, network: Any, card: ModelConfig) -> list[Part]:
+    def parts(self, network: Any, config: ModelConfig) -> list[Part]:
         import keras
 
         aligned = keras.Model(picture_inputs(network), network.get_layer("aligned").output)
-        return self._ctc.parts(aligned, card) + self._attention.parts(network, card)
+        return self._ctc.parts(aligned, config) + self._attention.parts(network, config)
 
 
 HEAD: Head = Joint()

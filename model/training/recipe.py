@@ -103,13 +103,13 @@ def completed(
             "precision": parameters.precision or devices.fastest_policy(),
         }
     )
-    written_leftwards = any(unicodedata.bidirectional(each) in ("R", "AL") for each in card(filled).alphabet)
+    written_leftwards = any(unicodedata.bidirectional(each) in ("R", "AL") for each in config(filled).alphabet)
     if written_leftwards and HEADS[parameters.head].left_to_right:
         warn(
             f"labels are written from right to left, and {parameters.head} reads from left to right: try --head "
             "attention"
         )
-    start = parameters.from_ or start_of(card(filled))
+    start = parameters.from_ or start_of(config(filled))
     seen = pictures * (parameters.epochs or epochs(pictures, start != RANDOM))
     together = parameters.devices or devices.of_all_processes()
     batch = parameters.batch_size or batch_size(pictures, seen, together, len(devices.accelerators()))
@@ -133,19 +133,19 @@ def refuse_idle_flags(given: TrainingParameters, head: str, longest: int) -> Non
         )
 
 
-def as_started(parameters: TrainingParameters, card: ModelConfig) -> TrainingParameters:
+def as_started(parameters: TrainingParameters, config: ModelConfig) -> TrainingParameters:
     """`parameters` with the network of `--from`, as far as no flags ask for another."""
     same = {
-        name: getattr(card, name) for name in ("network", "preset", "head", "rectify", "coordinates", "rows", "cell")
+        name: getattr(config, name) for name in ("network", "preset", "head", "rectify", "coordinates", "rows", "cell")
     }
-    same |= {"size": f"{card.width or 'auto'}x{card.height}", "fit": card.fit, "frame": card.frame}
-    same |= {"colour": "grey" if card.channels == 1 else "rgb"}
+    same |= {"size": f"{config.width or 'auto'}x{config.height}", "fit": config.fit, "frame": config.frame}
+    same |= {"colour": "grey" if config.channels == 1 else "rgb"}
     return parameters.model_copy(
         update={name: value for name, value in same.items() if name not in parameters.model_fields_set}
     )
 
 
-def card(parameters: TrainingParameters) -> ModelConfig:
+def config(parameters: TrainingParameters) -> ModelConfig:
     """What the model file of completed `parameters` says of itself."""
     width, height = notation.picture_size(parameters.size or "")
     return ModelConfig(
@@ -206,7 +206,7 @@ def first_augmentation(pictures: int) -> float:
     return min(1.0, (1000 / pictures) ** 0.3)
 
 
-def too_long(card: ModelConfig, steps: int | None) -> TooLong:
+def too_long(config: ModelConfig, steps: int | None) -> TooLong:
     """A function that says of a label and its picture's width and height why a network of so many steps cannot write
     it.
 
@@ -214,17 +214,19 @@ def too_long(card: ModelConfig, steps: int | None) -> TooLong:
     """
 
     def reason(label: str, width: int, height: int) -> str | None:
-        if HEADS[card.head].generates and len(label) > card.longest:
-            return f"{label} is longer than the {card.longest} that the head writes: train with --longest {len(label)}"
-        columns = scaled_width(card.height, width, height) // WIDTH_STEP if steps is None else steps
-        needed = HEADS[card.head].steps_needed(label)
+        if HEADS[config.head].generates and len(label) > config.longest:
+            return (
+                f"{label} is longer than the {config.longest} that the head writes: train with --longest {len(label)}"
+            )
+        columns = scaled_width(config.height, width, height) // WIDTH_STEP if steps is None else steps
+        needed = HEADS[config.head].steps_needed(label)
         if needed <= columns:
             return None
-        if card.width is None:
-            taller = f"--size autox{-(-needed * card.height // columns)}"
+        if config.width is None:
+            taller = f"--size autox{-(-needed * config.height // columns)}"
             return f"{label} needs {needed} columns, its picture has {columns}: train with {taller} or taller"
-        wider = f"--size {-(-needed * card.width // columns)}x{card.height}"
-        return f"{label} needs {needed} columns, width {card.width} gives {columns}: train with {wider} or wider"
+        wider = f"--size {-(-needed * config.width // columns)}x{config.height}"
+        return f"{label} needs {needed} columns, width {config.width} gives {columns}: train with {wider} or wider"
 
     return reason
 

@@ -100,7 +100,7 @@ class Settings:
 
 def train(
     network: Any,
-    card: ModelConfig,
+    config: ModelConfig,
     training: Feed,
     validation: Feed,
     settings: Settings,
@@ -113,12 +113,12 @@ def train(
     longer a number, when memory runs out, and when the folder was removed while training.
     """
     schedule = settings.schedule
-    run = _Run(network, card, settings)
+    run = _Run(network, config, settings)
     history = run.begin_together(run.restore(folder), settings.place)
     if history:
         # The kill may have come between the state and the table.
         folder.write_history(history)
-    files = _Files(run, network, card, folder, history)
+    files = _Files(run, network, config, folder, history)
     told_of_silence = False
     done_before = len(history)
     try:
@@ -210,9 +210,9 @@ class _Files:
     continues after the last epoch that was written.
     """
 
-    def __init__(self, run: _Run, network: Any, card: ModelConfig, folder: RunFolder, history: History) -> None:
+    def __init__(self, run: _Run, network: Any, config: ModelConfig, folder: RunFolder, history: History) -> None:
         """`history` are the epochs that the files have."""
-        self._run, self._network, self._card, self._folder = run, network, card, folder
+        self._run, self._network, self._config, self._folder = run, network, config, folder
         self._rows: list[tuple[dict[str, float], Images]] = []
         self._best: tuple[list[NDArray[Any]], ModelConfig] | None = None
         self._saved: Any = None
@@ -223,8 +223,8 @@ class _Files:
         """Keep what the last epoch of `history` leaves. The network has the weights that it was validated with."""
         self._rows.append((history[-1], readings))
         if best(history) is history[-1]:
-            card = replace(self._card, temperature=history[-1]["temperature"])
-            self._best = self._network.get_weights(), card
+            config = replace(self._config, temperature=history[-1]["temperature"])
+            self._best = self._network.get_weights(), config
 
     def are_due(self) -> bool:
         return time.monotonic() >= self._due
@@ -232,7 +232,7 @@ class _Files:
     def write(self, history: History) -> None:
         """Write the files of the epochs of `history`."""
         if self._saved is None:
-            self._saved = model_file.float32_network(self._card)
+            self._saved = model_file.float32_network(self._config)
         started = time.monotonic()
         if self._best:
             model_file.save_weights(self._best[0], self._saved, self._best[1], self._folder.model)
@@ -257,7 +257,7 @@ class _Files:
 class _Run:
     """A network with its optimiser and, when asked for, the average of its weights."""
 
-    def __init__(self, network: Any, card: ModelConfig, settings: Settings) -> None:
+    def __init__(self, network: Any, config: ModelConfig, settings: Settings) -> None:
         keras = import_keras()
         optimizer = keras.optimizers.AdamW(
             settings.schedule.peak, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
@@ -265,11 +265,11 @@ class _Run:
         # Decay is for what multiplies features, not for what shifts and scales them.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._network = network
-        self.head = HEADS[card.head]
-        losses = self.head.loss(card)
-        self._alphabet = Alphabet(card.alphabet)
+        self.head = HEADS[config.head]
+        losses = self.head.loss(config)
+        self._alphabet = Alphabet(config.alphabet)
         network.compile(optimizer, losses, jit_compile=jit_compile())
-        self._decoder = decoder_of(of_keras(self.head.parts(network, card)), card)
+        self._decoder = decoder_of(of_keras(self.head.parts(network, config)), config)
         # Not the same object where Keras scales the loss for float16.
         self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)

@@ -25,7 +25,7 @@ CLASS_AXES = {"classes": -1, "characters": 0}
 ALIGNED, WRITTEN = "classes/kernel", "attention/classes/kernel"
 
 
-def transfer(model: str, network: Any, card: ModelConfig) -> str:
+def transfer(model: str, network: Any, config: ModelConfig) -> str:
     """Give `network` the weights of `model`, a file, run folder or shipped name; returns what was kept, in words.
 
     The characters that both alphabets have keep their weights, whatever their order; the class layer
@@ -35,8 +35,8 @@ def transfer(model: str, network: Any, card: ModelConfig) -> str:
     which begins as the identity. Raises UserError when other stages differ.
     """
     path = locate_model(model, TRAINED_SUFFIXES)
-    old_card = read_config(path)
-    if reason := misfit(old_card, card):
+    old_config = read_config(path)
+    if reason := misfit(old_config, config):
         raise UserError(f"{path} has {reason}: use the same, or another --from")
     old_network, _ = model_file.load(path)
     old_head, new_head = _head(old_network), _head(network)
@@ -52,23 +52,23 @@ def transfer(model: str, network: Any, card: ModelConfig) -> str:
         if axis is None:
             new.assign(old)
         else:
-            new.assign(_known_classes(np.array(old), np.array(new), axis, old_card.alphabet, card.alphabet))
+            new.assign(_known_classes(np.array(old), np.array(new), axis, old_config.alphabet, config.alphabet))
     if taught := WRITTEN in new_head and WRITTEN not in old_head and ALIGNED in old_head:
         old, new = np.array(old_head[ALIGNED]), np.array(new_head[WRITTEN])
-        new_head[WRITTEN].assign(_named_by_ctc(old, new, old_card.alphabet, card.alphabet))
+        new_head[WRITTEN].assign(_named_by_ctc(old, new, old_config.alphabet, config.alphabet))
     if not kept_head and not taught:
         return f"starting from {path}, with a new head"
-    known = sum(character in old_card.alphabet for character in card.alphabet)
-    return f"starting from {path}: {known} of {len(card.alphabet)} characters known to it"
+    known = sum(character in old_config.alphabet for character in config.alphabet)
+    return f"starting from {path}: {known} of {len(config.alphabet)} characters known to it"
 
 
-def misfit(old_card: ModelConfig, new_card: ModelConfig) -> str | None:
-    """Why weights of one card cannot start a network of another, None when they can."""
+def misfit(old_config: ModelConfig, new_config: ModelConfig) -> str | None:
+    """Why weights of one config cannot start a network of another, None when they can."""
     fields = ["network", "preset", "coordinates", "rows", "height"]
-    fields += ["rectify"] * (old_card.rectify != "none") + ["width"] * new_card.coordinates
-    fields += ["cell"] * ("ctc" not in (old_card.head, new_card.head))
+    fields += ["rectify"] * (old_config.rectify != "none") + ["width"] * new_config.coordinates
+    fields += ["cell"] * ("ctc" not in (old_config.head, new_config.head))
     for field in fields:
-        old, new = getattr(old_card, field), getattr(new_card, field)
+        old, new = getattr(old_config, field), getattr(new_config, field)
         if old != new:
             return f"{field} {old}, this training asks for {new}"
     return None

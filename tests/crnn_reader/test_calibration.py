@@ -35,16 +35,16 @@ def test_certain_and_impossible_texts_have_no_say_that_is_not_a_number() -> None
 
 
 def test_readings_have_the_probability_that_the_model_file_s_temperature_makes(tmp_path: Path) -> None:
-    card = ModelConfig(
+    config = ModelConfig(
         network="vgg_bilstm", preset="small", head="ctc", alphabet="abcd", width=WIDTH, height=HEIGHT, channels=1,
         fit="stretch",
     )  # fmt: skip
-    network = build(card)
+    network = build(config)
     images, _, _ = striped(5)
     found = {}
     for degrees in (1.0, 2.0):
         path = tmp_path / f"{degrees}.keras"
-        model_file.save(network, replace(card, temperature=degrees), path)
+        model_file.save(network, replace(config, temperature=degrees), path)
         found[degrees] = list(Reader(str(path)).read(images))
     for plain, mended in zip(found[1.0], found[2.0], strict=True):
         assert mended.text == plain.text

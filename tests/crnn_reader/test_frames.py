@@ -104,9 +104,9 @@ def test_a_picture_that_was_too_large_is_read_when_more_is_allowed(folder: Path,
 
 def test_the_model_file_keeps_the_frame_of_the_training() -> None:
     given = {"alphabet": "AB", "size": "128x64", "colour": "grey", "longest": 4}
-    card = recipe.card(TrainingParameters(frame="last", **given))  # type: ignore[arg-type]
-    assert ModelConfig.of(json.loads(card.to_json())).frame == "last"
-    entry = asdict(card)
+    config = recipe.config(TrainingParameters(frame="last", **given))  # type: ignore[arg-type]
+    assert ModelConfig.of(json.loads(config.to_json())).frame == "last"
+    entry = asdict(config)
     del entry["frame"]
     assert ModelConfig.of(entry).frame == "first"
     with pytest.raises(ValueError, match="frame"):

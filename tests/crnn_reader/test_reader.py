@@ -35,7 +35,7 @@ def told(**settings: Any) -> ModelConfig:
 
 
 @pytest.mark.parametrize(
-    ("card", "shape", "expected"),
+    ("config", "shape", "expected"),
     [
         # As it is; twice as wide and high; both, squeezed.
         (told(), (32, 48), [(4, 12), (16, 20), (40, 44)]),
@@ -51,7 +51,7 @@ def told(**settings: Any) -> ModelConfig:
     ],
 )
 def test_characters_lie_in_the_picture_itself(
-    card: ModelConfig, shape: tuple[int, int], expected: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+    config: ModelConfig, shape: tuple[int, int], expected: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         chances = np.full((len(inputs["images"]), STEPS, 3), 0.05, np.float32)
@@ -60,8 +60,8 @@ def test_characters_lie_in_the_picture_itself(
         return [np.log(chances)]
 
     monkeypatch.setattr("crnn_reader.reader.locate_model", lambda name: Path("told.onnx"))
-    monkeypatch.setattr("crnn_reader.reader.read_config", lambda path: card)
-    monkeypatch.setattr("crnn_reader.reader.open_model", lambda path: (run, card))
+    monkeypatch.setattr("crnn_reader.reader.read_config", lambda path: config)
+    monkeypatch.setattr("crnn_reader.reader.open_model", lambda path: (run, config))
     (reading,) = Reader("told").read([np.zeros(shape, np.uint8)])
     assert reading.text == "aab"
     assert [character.character for character in reading.characters] == ["a", "a", "b"]

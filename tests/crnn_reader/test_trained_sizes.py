@@ -41,7 +41,7 @@ def test_an_empty_text_has_probability_0(model: str) -> None:
         assert all(0 <= probability < 1 for _, probability in reading.alternatives)
 
 
-def card(**sizes: Any) -> ModelConfig:
+def config(**sizes: Any) -> ModelConfig:
     usual = {"network": "vgg_bilstm", "preset": "small", "head": "ctc", "alphabet": "ab", "channels": 1, "fit": "pad"}
     return ModelConfig(**{**usual, "width": 128, "height": 64, **sizes})
 
@@ -50,11 +50,11 @@ def card(**sizes: Any) -> ModelConfig:
     ("described", "near", "far"),
     [
         # Earlier model files, whose network's own size says what they were trained on.
-        (card(), [(128, 64), (70, 30), (240, 80), (600, 300)], [(1200, 900), (64, 64), (200, 50), (8, 4)]),
-        (card(width=192, rows=2), [(240, 240), (520, 110), (94, 24)], [(1024, 768), (70, 100), (400, 64)]),
-        (card(width=None, height=32), [(1000, 32), (20, 20)], [(1000, 200), (4, 2)]),
+        (config(), [(128, 64), (70, 30), (240, 80), (600, 300)], [(1200, 900), (64, 64), (200, 50), (8, 4)]),
+        (config(width=192, rows=2), [(240, 240), (520, 110), (94, 24)], [(1024, 768), (70, 100), (400, 64)]),
+        (config(width=None, height=32), [(1000, 32), (20, 20)], [(1000, 200), (4, 2)]),
         (
-            card(trained_heights=[50, 60], trained_aspects=[3, 5]),
+            config(trained_heights=[50, 60], trained_aspects=[3, 5]),
             [(200, 50), (90, 50), (400, 50), (900, 250)],
             [(2000, 500), (30, 8), (75, 50), (500, 50)],
         ),
@@ -95,5 +95,5 @@ def test_the_commands_ask_for_crops_once(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize("bounds", [[1], [2, 1], [0, 1], [1, float("inf")], ["1", "2"], 3, [float("nan"), 1]])
 def test_a_range_that_is_none_is_refused(bounds: Any) -> None:
     with pytest.raises(ValueError, match="trained_aspects is "):
-        ModelConfig.of(json.loads(json.dumps(asdict(card()) | {"trained_aspects": bounds})))
+        ModelConfig.of(json.loads(json.dumps(asdict(config()) | {"trained_aspects": bounds})))
     assert read_config(locate_model("captcha_lite")).trained_aspects is None

@@ -248,7 +248,7 @@ def _evaluated(case: Case, path: str, model: str, *flags: str) -> Facts:
 
 def _read_card(name: str) -> None:
     def refuse(word: str) -> NoReturn:
-        raise Wrong(f"the card has {word}")
+        raise Wrong(f"the config has {word}")
 
     json.loads(read_config(locate_model(name)).to_json(), parse_constant=refuse)
 

@@ -477,8 +477,8 @@ def onnx(data: bytes, rng: random.Random, other: bytes) -> bytes:
     with contextlib.suppress(ValueError, KeyError):
         if written:
             changed = changed.replace(written[-8:], onnx_metadata.checksum(changed).encode())
-    # Without the checksum of the card, as earlier kits wrote files.
-    return changed.replace(onnx_metadata.CARD_CHECKSUM_ENTRY.encode(), b"crnn_kit.json.other")
+    # Without the checksum of the config, as earlier kits wrote files.
+    return changed.replace(onnx_metadata.CONFIG_CHECKSUM_ENTRY.encode(), b"crnn_kit.json.other")
 
 
 def _is_checksum(value: bytes) -> bool:

@@ -276,16 +276,16 @@ def keras_models(folder: Path) -> None:
     _shipped(folder, "captcha_lite", ".keras")
 
 
-CARD = ModelConfig(
+CONFIG = ModelConfig(
     network="vgg_conv", preset="lite", head="ctc", alphabet="0123456789ABCXY", width=48, height=32, channels=1,
     fit="pad", longest=5,
 )  # fmt: skip
 #: Tiny networks of all heads and of any width.
 CARDS = {
-    "ctc": CARD,
-    "attention": replace(CARD, head="attention"),
-    "joint": replace(CARD, head="joint", reads="attention"),
-    "any": replace(CARD, width=None, rectify="affine"),
+    "ctc": CONFIG,
+    "attention": replace(CONFIG, head="attention"),
+    "joint": replace(CONFIG, head="joint", reads="attention"),
+    "any": replace(CONFIG, width=None, rectify="affine"),
 }
 
 
@@ -293,10 +293,10 @@ def all_keras_models(folder: Path) -> None:
     """Tiny networks of all heads; takes half a minute."""
     from model.network import build
 
-    for name, card in CARDS.items():
+    for name, config in CARDS.items():
         path = folder / name / "model.keras"
         path.parent.mkdir(parents=True)
-        model_file.save(build(card), card, path)
+        model_file.save(build(config), config, path)
         labelled(path.parent / "pics")
 
 

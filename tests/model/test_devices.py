@@ -23,7 +23,7 @@ from model.training import run_folder, trainer
 from model.training.schedule import Schedule
 from model.training.trainer import Settings
 from parameter import TrainingParameters
-from tests.model.test_networks import card, wide
+from tests.model.test_networks import config, wide
 from tests.model.test_steps import UNOPTIMISED
 from tests.test_training import SMALL, drawn, run
 
@@ -64,7 +64,7 @@ def trains(sequence: str, head: str, rectify: str, policy: str) -> None:
     """Some steps make the loss smaller and keep everything in float32 from one step to the next."""
     keras = import_keras()
     keras.utils.set_random_seed(0)
-    described = card("vgg", sequence, head, rectify, "lite", width=None if rectify == "tps" else 96)
+    described = config("vgg", sequence, head, rectify, "lite", width=None if rectify == "tps" else 96)
     with precision(policy):
         network = build(described)
     dtypes = {type(layer).__name__: layer.compute_dtype for layer in network.layers}

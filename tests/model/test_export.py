@@ -52,7 +52,7 @@ from tests.model.test_networks import with_statistics
 from tests.processes import finished
 
 ROOT = Path(export.__file__).parent
-CARD = ModelConfig(
+CONFIG = ModelConfig(
     network="vgg_bilstm",
     preset="small",
     head="ctc",
@@ -83,21 +83,21 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-def saved(card: ModelConfig, path: Path, factor: float = 2.5) -> Path:
+def saved(config: ModelConfig, path: Path, factor: float = 2.5) -> Path:
     """A model file whose network, fresh weights times a factor, says different things of different pictures.
 
     A deep network wants a smaller one: rounding grows from layer to layer.
     """
     import_keras().utils.set_random_seed(1)
-    network = build(card)
+    network = build(config)
     network.set_weights([factor * weights for weights in network.get_weights()])
-    model_file.save(network, card, path)
+    model_file.save(network, config, path)
     return path
 
 
 #: Model files of all heads, and one of any width with a rectifier.
-CARDS = {head: replace(CARD, head=head) for head in HEADS}
-CARDS["any"] = replace(CARD, head="joint", cell="lstm", network="vgg_bigru", width=None, rectify="tps")
+CARDS = {head: replace(CONFIG, head=head) for head in HEADS}
+CARDS["any"] = replace(CONFIG, head="joint", cell="lstm", network="vgg_bigru", width=None, rectify="tps")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def made(name: str, folder: Path) -> Path:
 def pictures(count: int = 12) -> list[NDArray[np.uint8]]:
     """Of several sizes, as they come from a camera."""
     shapes = itertools.cycle([(32, 48), (40, 100), (64, 70)])
-    large = some_pictures(replace(CARD, width=120, height=80, fit="stretch"), count)
+    large = some_pictures(replace(CONFIG, width=120, height=80, fit="stretch"), count)
     return [image[: shape[0], : shape[1]] for image, shape in zip(large, shapes, strict=False)]
 
 
@@ -204,8 +204,8 @@ def test_every_network_can_be_exported(
     tmp_path: Path,
     run: Run,
 ) -> None:
-    card = replace(CARD, network=f"{backbone}_{sequence}", head=head, rectify=rectify, preset=preset, width=width)
-    file = saved(replace(card, **further), tmp_path / "model.keras", factor=1.2)
+    config = replace(CONFIG, network=f"{backbone}_{sequence}", head=head, rectify=rectify, preset=preset, width=width)
+    file = saved(replace(config, **further), tmp_path / "model.keras", factor=1.2)
     code, out, errors = run(export, file, "--out", tmp_path / "model.onnx")
     assert (code, errors) == (0, "")
     assert "the same texts as Keras" in out
@@ -217,26 +217,26 @@ def test_normalised_maps_are_the_same_whatever_the_sign_of_their_factors(
 ) -> None:
     """Only what grows with the maps can change places with the greatest of them."""
     keras, rng = import_keras(), np.random.default_rng(0)
-    network = build(CARD)
+    network = build(CONFIG)
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             size = layer.gamma.shape
             layer.set_weights(
                 [rng.uniform(least, 1.5, size), *rng.normal(0, 0.3, (2, *size)), rng.uniform(0.5, 2, size)]
             )
-    model_file.save(network, CARD, tmp_path / "model.keras")
+    model_file.save(network, CONFIG, tmp_path / "model.keras")
     code, out, errors = run(export, tmp_path / "model.keras", "--out", tmp_path / "model.onnx")
     assert (code, errors) == (0, "")
     assert "the same texts as Keras" in out
 
 
-def test_the_card_is_in_the_file(folder: Path) -> None:
+def test_the_config_is_in_the_file(folder: Path) -> None:
     """By its own reader, and by the package for such files."""
     made("joint", folder)
-    card = read_config(folder / "joint.onnx")
-    assert card == read_config(folder / "joint.keras") == replace(CARD, head="joint")
+    config = read_config(folder / "joint.onnx")
+    assert config == read_config(folder / "joint.keras") == replace(CONFIG, head="joint")
     entries = {entry.key: entry.value for entry in onnx.load(folder / "joint.onnx").metadata_props}
-    assert json.loads(entries[CONFIG_ENTRY]) == asdict(card)
+    assert json.loads(entries[CONFIG_ENTRY]) == asdict(config)
 
 
 #: What reading may need: these, and what onnxruntime itself asks for.
@@ -356,8 +356,8 @@ def test_shipped_weights_read_the_same_in_both_forms(name: str) -> None:
     exported = WEIGHTS[0] / f"{name}.onnx"
     read = [list(Reader(path).read(samples)) for path in (SHIPPED / f"{name}.keras", exported)]
     assert [reading.text for reading in read[0]] == [reading.text for reading in read[1]]
-    network, card = model_file.load(SHIPPED / f"{name}.keras")
-    assert compare(network, exports.module("onnx").opened(exported), card).accepted
+    network, config = model_file.load(SHIPPED / f"{name}.keras")
+    assert compare(network, exports.module("onnx").opened(exported), config).accepted
 
 
 def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> None:
@@ -493,7 +493,7 @@ def test_an_int8_export_that_reads_worse_is_not_written_unless_asked_for(
     assert out.read_bytes() == b"earlier"
     code, said, errors = run(export, *flags, "--accept-loss")
     assert code == 0 and errors.startswith(f"{out} is written with a loss: of 12 pictures, ")
-    assert read_config(out) == CARD
+    assert read_config(out) == CONFIG
     refused(run, "--accept-loss is for --int8", export, *flags[:3], "--accept-loss")
 
 
@@ -507,7 +507,7 @@ def test_forms_of_tensorflow(form: FileForm, folder: Path, tmp_path: Path, run: 
         assert code == 0, errors
         assert "the same texts as Keras" in said
     if form == "savedmodel":
-        assert json.loads((out / "assets.extra" / CONFIG_ENTRY).read_text()) == asdict(replace(CARD, head="ctc"))
+        assert json.loads((out / "assets.extra" / CONFIG_ENTRY).read_text()) == asdict(replace(CONFIG, head="ctc"))
         code, _, errors = run(export, folder / "ctc.keras", "--form", form, "--out", out)
         assert code == 2 and "model is a folder" in errors
 
@@ -523,7 +523,7 @@ def refused(run: Run, sentence: str, *argv: Any) -> None:
 
 
 def with_entry(folder: Path, path: Path, entry: str | None) -> Path:
-    """A copy of ctc.onnx with another card, or none."""
+    """A copy of ctc.onnx with another config, or none."""
     whole = onnx.load(folder / "ctc.onnx")
     del whole.metadata_props[:]
     if entry is not None:
@@ -549,23 +549,23 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
     refuses("model.onnx is not a model file, or damaged (", (folder / "ctc.keras").read_bytes())
     with_entry(folder, model, None)
     refuses(f"model.onnx was not written by this kit (it holds no {CONFIG_ENTRY})")
-    with_entry(folder, model, json.dumps(asdict(CARD) | {"format": 99, "kit_version": "9.1", "unheard_of": 1}))
+    with_entry(folder, model, json.dumps(asdict(CONFIG) | {"format": 99, "kit_version": "9.1", "unheard_of": 1}))
     refuses("was written by crnn-kit 9.1 in format 99, this kit reads up to")
-    with_entry(folder, model, json.dumps(asdict(CARD) | {"width": -1}))
+    with_entry(folder, model, json.dumps(asdict(CONFIG) | {"width": -1}))
     refuses(f"the {CONFIG_ENTRY} in {model} is damaged (width is -1, not from 1 to 10,000)")
     for other in ({"width": 96}, {"width": None}, {"height": 16}, {"channels": 3}, {"head": "attention"}):
-        with_entry(folder, model, json.dumps(asdict(CARD) | other))
+        with_entry(folder, model, json.dumps(asdict(CONFIG) | other))
         refuses(f"the network in {model} is not as its description says (")
     with_entry(folder, model, "{")
     refuses("model.onnx is not a model file, or damaged (")
-    # The card is whole, and the network is not: a bit of its weights, or, in a file of an earlier kit, an operation.
+    # The config is whole, and the network is not: a bit of its weights, or, in a file of an earlier kit, an operation.
     middle = len(whole) // 2
     flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     refuses(f"{model} is damaged (its network has changed since it was written)", flipped)
-    place = whole.index(CARD.alphabet.encode())
-    other_card = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
-    refuses(f"{model} is damaged (its {CONFIG_ENTRY} has changed since it was written)", other_card)
-    earlier = with_entry(folder, model, CARD.to_json()).read_bytes()
+    place = whole.index(CONFIG.alphabet.encode())
+    other_config = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+    refuses(f"{model} is damaged (its {CONFIG_ENTRY} has changed since it was written)", other_config)
+    earlier = with_entry(folder, model, CONFIG.to_json()).read_bytes()
     refuses(f"the network in {model} cannot be opened (", earlier.replace(b"MaxPool", b"MinPool"))
 
     (tmp_path / "pictures").mkdir()
@@ -627,16 +627,16 @@ EPSILON = "epsilon of batch normalisation"
 @pytest.fixture(scope="module")
 def rectified() -> tuple[Any, ModelConfig]:
     """A network that bends its pictures beyond their borders, of any width, as if it was trained."""
-    card = replace(CARD, network="vgg_bigru", width=None, rectify="tps")
+    config = replace(CONFIG, network="vgg_bigru", width=None, rectify="tps")
     import_keras().utils.set_random_seed(1)
-    return with_statistics(build(card)), card
+    return with_statistics(build(config)), config
 
 
 @pytest.mark.parametrize("fault", [pytest.param("none", marks=pytest.mark.runtimes), *[*FAULTS][1:], EPSILON])
 def test_small_wrongs_are_no_rounding(
     fault: str, rectified: tuple[Any, ModelConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, card = rectified
+    network, config = rectified
     alter, add_all, found = FAULTS.get(fault), onnx_layers.Graph.add_all, []
 
     def altered(graph: Any, operation: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
@@ -659,9 +659,9 @@ def test_small_wrongs_are_no_rounding(
 
         monkeypatch.setitem(onnx_layers.LAYERS, "BatchNormalization", other_epsilon)
     forms = exports.module("onnx")
-    forms.write(tmp_path / "model.onnx", HEADS[card.head].parts(network, card), card)
+    forms.write(tmp_path / "model.onnx", HEADS[config.head].parts(network, config), config)
     assert any(found) == (alter is not None)
-    comparison = compare(network, forms.opened(tmp_path / "model.onnx"), card)
+    comparison = compare(network, forms.opened(tmp_path / "model.onnx"), config)
     assert comparison.accepted == (fault == "none"), str(comparison)
 
 

@@ -24,7 +24,7 @@ from model.network import COLUMNS, build
 from model.training.transfer import transfer
 from tests.model.striped import HEIGHT, WIDTH
 
-CARD = ModelConfig(
+CONFIG = ModelConfig(
     network="vgg_bilstm", preset="small", head="ctc", alphabet="abc", width=WIDTH, height=HEIGHT, channels=1, fit="pad"
 )
 
@@ -32,12 +32,12 @@ CARD = ModelConfig(
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    model_file.save(build(CARD), CARD, path)
+    model_file.save(build(CONFIG), CONFIG, path)
     return path
 
 
-def test_the_card_comes_back_without_keras(written: Path) -> None:
-    assert read_config(written) == CARD
+def test_the_config_comes_back_without_keras(written: Path) -> None:
+    assert read_config(written) == CONFIG
 
 
 def test_keras_itself_opens_the_file(written: Path) -> None:
@@ -51,8 +51,8 @@ def test_saving_leaves_nothing_where_a_killed_process_would_leave_it(
 ) -> None:
     """Temporary folders are made beside the file, whose leftovers the next run removes; here others cannot be made."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    model_file.save(build(CARD), CARD, tmp_path / "model.keras")
-    assert read_config(tmp_path / "model.keras") == CARD
+    model_file.save(build(CONFIG), CONFIG, tmp_path / "model.keras")
+    assert read_config(tmp_path / "model.keras") == CONFIG
     assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
     assert tempfile.gettempdir() == str(tmp_path / "gone")
 
@@ -87,24 +87,24 @@ def test_a_file_is_found_by_path_run_folder_or_shipped_name(
             locate_model(str(tmp_path / name))
 
 
-def with_card(written: Path, path: Path, card: object) -> Path:
-    """A copy of a model file with another card."""
+def with_config(written: Path, path: Path, config: object) -> Path:
+    """A copy of a model file with another config."""
     with zipfile.ZipFile(written) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
-            new.writestr(name, json.dumps(card) if name == CONFIG_ENTRY else old.read(name))
+            new.writestr(name, json.dumps(config) if name == CONFIG_ENTRY else old.read(name))
     return path
 
 
 def test_a_newer_file_asks_for_a_newer_kit(written: Path, tmp_path: Path) -> None:
-    newer = asdict(CARD) | {"format": 99, "kit_version": "9.1", "unheard_of": 1}
+    newer = asdict(CONFIG) | {"format": 99, "kit_version": "9.1", "unheard_of": 1}
     with pytest.raises(UserError, match=r"written by crnn-kit 9\.1 in format 99.*update"):
-        model_file.load(with_card(written, tmp_path / "m.keras", newer))
+        model_file.load(with_config(written, tmp_path / "m.keras", newer))
 
 
-@pytest.mark.parametrize("card", [{"network": "vgg_bilstm"}, asdict(CARD) | {"width": 0}, ["no", "card"]])
-def test_a_damaged_card_is_named(written: Path, tmp_path: Path, card: object) -> None:
+@pytest.mark.parametrize("config", [{"network": "vgg_bilstm"}, asdict(CONFIG) | {"width": 0}, ["no", "config"]])
+def test_a_damaged_config_is_named(written: Path, tmp_path: Path, config: object) -> None:
     with pytest.raises(UserError, match=r"m\.keras.*damaged"):
-        read_config(with_card(written, tmp_path / "m.keras", card))
+        read_config(with_config(written, tmp_path / "m.keras", config))
 
 
 def test_other_files_are_refused(written: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_other_files_are_refused(written: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("config.json", "{}")
     short.write_bytes(written.read_bytes()[:1000])
-    # A bit of how the card is packed, in the directory at the end.
+    # A bit of how the config is packed, in the directory at the end.
     flipped, data = tmp_path / "d.keras", bytearray(written.read_bytes())
     entry = data.rindex(b"PK\x01\x02", 0, data.rindex(CONFIG_ENTRY.encode()))
     data[entry + 10] |= 64
@@ -140,18 +140,18 @@ def test_damaged_weights_are_refused(written: Path, tmp_path: Path) -> None:
 def test_a_failing_write_leaves_the_old_file(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.keras"
     path.write_bytes(b"old")
-    network = build(CARD)
+    network = build(CONFIG)
     monkeypatch.setattr(zipfile.ZipFile, "writestr", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(OSError, match="No space"):
-        model_file.save(network, CARD, path)
+        model_file.save(network, CONFIG, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_known_characters_keep_their_weights_in_a_larger_alphabet_and_another_width(written: Path) -> None:
-    card = replace(CARD, alphabet="xcab", width=2 * WIDTH)
-    network = build(card)
-    sentence = transfer(str(written), network, card)
+    config = replace(CONFIG, alphabet="xcab", width=2 * WIDTH)
+    network = build(config)
+    sentence = transfer(str(written), network, config)
     assert "3 of 4 characters" in sentence
     old, _ = model_file.load(written)
     # Blank, c, a, b of the new one are blank, c, a, b of the old one: 0, 3, 1, 2.
@@ -166,12 +166,12 @@ def test_known_characters_keep_their_weights_in_a_larger_alphabet_and_another_wi
 def test_grey_pictures_read_the_same_after_a_change_of_colour(
     before: Literal[1, 3], after: Literal[1, 3], tmp_path: Path
 ) -> None:
-    old_card, new_card = (replace(CARD, channels=channels) for channels in (before, after))
-    old, new = build(old_card), build(new_card)
+    old_config, new_config = (replace(CONFIG, channels=channels) for channels in (before, after))
+    old, new = build(old_config), build(new_config)
     # What a fresh network says depends too little on the picture.
     old.set_weights([3 * weights for weights in old.get_weights()])
-    model_file.save(old, old_card, tmp_path / "old.keras")
-    transfer(str(tmp_path / "old.keras"), new, new_card)
+    model_file.save(old, old_config, tmp_path / "old.keras")
+    transfer(str(tmp_path / "old.keras"), new, new_config)
     # Blues whose grey (0.114 of them) is nearly a whole number: rounding it must not blur what is compared.
     blues = np.array([0, 35, 79, 114, 149, 193, 228], np.uint8)
     colourful = np.zeros((4, HEIGHT, WIDTH, 3), np.uint8)
@@ -190,9 +190,9 @@ def test_grey_pictures_read_the_same_after_a_change_of_colour(
 def test_the_columns_stay_the_same_under_another_head_and_behind_a_new_rectifier(
     head: str, rectify: Any, kept: str, written: Path
 ) -> None:
-    card = replace(CARD, head=head, rectify=rectify)
-    network = build(card)
-    assert kept in transfer(str(written), network, card)
+    config = replace(CONFIG, head=head, rectify=rectify)
+    network = build(config)
+    assert kept in transfer(str(written), network, config)
     images = np.random.default_rng(0).integers(0, 256, (4, HEIGHT, WIDTH, 1), dtype=np.uint8)
     before, after = (columns_of(either, images) for either in (model_file.load(written)[0], network))
     assert before.std() > 0
@@ -200,14 +200,14 @@ def test_the_columns_stay_the_same_under_another_head_and_behind_a_new_rectifier
 
 
 def test_an_attention_decoder_after_ctc_names_columns_as_that_did(written: Path) -> None:
-    card = replace(CARD, head="attention", alphabet="b" + CARD.alphabet.replace("b", "") + "x")
-    network = build(card)
-    transfer(str(written), network, card)
+    config = replace(CONFIG, head="attention", alphabet="b" + CONFIG.alphabet.replace("b", "") + "x")
+    network = build(config)
+    transfer(str(written), network, config)
     aligned = model_file.load(written)[0].get_layer("classes").kernel.numpy()
     decoder = network.get_layer("attention")
     of_columns = decoder.classes.kernel.numpy()[decoder.units :]
-    for number, character in enumerate(card.alphabet[:-1], 1):
-        np.testing.assert_array_equal(of_columns[:, number], aligned[:, CARD.alphabet.index(character) + 1])
+    for number, character in enumerate(config.alphabet[:-1], 1):
+        np.testing.assert_array_equal(of_columns[:, number], aligned[:, CONFIG.alphabet.index(character) + 1])
     # The blank is not the end.
     assert not np.isclose(of_columns[:, 0], aligned[:, 0]).any()
 
@@ -221,14 +221,14 @@ def columns_of(network: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("name", [file.stem for file in SHIPPED.glob("*.keras")])
 def test_trainings_start_from_all_shipped_weights(name: str) -> None:
-    card = replace(read_config(SHIPPED / f"{name}.keras"), head="joint", width=160)
-    assert f"{len(card.alphabet)} of {len(card.alphabet)} characters known" in transfer(name, build(card), card)
+    config = replace(read_config(SHIPPED / f"{name}.keras"), head="joint", width=160)
+    assert f"{len(config.alphabet)} of {len(config.alphabet)} characters known" in transfer(name, build(config), config)
 
 
 def test_weights_of_other_stages_are_refused(written: Path) -> None:
-    card = replace(CARD, network="vgg_bigru")
+    config = replace(CONFIG, network="vgg_bigru")
     with pytest.raises(UserError, match="has network vgg_bilstm, this training asks for vgg_bigru"):
-        transfer(str(written), build(card), card)
+        transfer(str(written), build(config), config)
 
 
 @pytest.mark.parametrize(("name", "meant"), [("captca", "captcha"), ("captcha-lite", "captcha_lite")])

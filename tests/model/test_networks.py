@@ -63,7 +63,7 @@ NETWORKS = [
 ]
 
 
-def card(backbone: str, sequence: str, head: str, rectify: Any, preset: str, width: int | None = WIDE) -> ModelConfig:
+def config(backbone: str, sequence: str, head: str, rectify: Any, preset: str, width: int | None = WIDE) -> ModelConfig:
     return ModelConfig(
         network=f"{backbone}_{sequence}",
         preset=preset,
@@ -85,7 +85,7 @@ def wide(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[str]]:
 
 
 def inputs(described: ModelConfig, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> Any:
-    """What a network of that card is trained on."""
+    """What a network of that config is trained on."""
     widths = [np.full(len(images), images.shape[2], np.int32)] if described.width is None else []
     everything = [images, *widths, *HEADS[described.head].teaching(labels)]
     return everything if len(everything) > 1 else images
@@ -132,7 +132,7 @@ def trained(described: ModelConfig, steps: int) -> tuple[Any, NDArray[np.uint8],
 def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     backbone: str, sequence: str, head: str, rectify: str, preset: str, tmp_path: Path
 ) -> None:
-    described = card(backbone, sequence, head, rectify, preset, WIDE if backbone == "inception" else WIDTH)
+    described = config(backbone, sequence, head, rectify, preset, WIDE if backbone == "inception" else WIDTH)
     # Without recurrence or of another preset it takes longer.
     longer = 2 if sequence == "conv" or preset != "small" else 1
     network, images, texts = trained(described, longer * {"ctc": 30, "attention": 60, "joint": 60}[head])
@@ -200,7 +200,7 @@ def test_a_picture_reads_the_same_alone_and_among_wider_ones(
     backbone: str, sequence: str, head: str, rectify: str, preset: str, tmp_path: Path
 ) -> None:
     import_keras().utils.set_random_seed(0)
-    described = card(backbone, sequence, head, rectify, preset, width=None)
+    described = config(backbone, sequence, head, rectify, preset, width=None)
     network = with_statistics(build(described))
     model_file.save(network, described, tmp_path / "model.keras")
     reader = Reader(str(tmp_path / "model.keras"))
@@ -220,7 +220,7 @@ def test_a_picture_reads_the_same_alone_and_among_wider_ones(
 
 @pytest.mark.parametrize("head", ["ctc", pytest.param("attention", marks=pytest.mark.slow)])
 def test_the_upper_row_is_read_first(head: str, tmp_path: Path) -> None:
-    described = replace(card("vgg", "bilstm", head, "none", "small", WIDTH), rows=2)
+    described = replace(config("vgg", "bilstm", head, "none", "small", WIDTH), rows=2)
     one = build(replace(described, rows=1))
     network, images, texts = trained(described, steps=60)
     assert columns(network) == 2 * (columns(one) or 0)
@@ -232,36 +232,36 @@ def test_the_upper_row_is_read_first(head: str, tmp_path: Path) -> None:
 
 
 def test_coordinates_number_the_columns_of_one_width() -> None:
-    described = replace(card("inception", "bigru", "attention", "none", "small"), coordinates=True)
-    plain = build(card("inception", "bigru", "attention", "none", "small"))
+    described = replace(config("inception", "bigru", "attention", "none", "small"), coordinates=True)
+    plain = build(config("inception", "bigru", "attention", "none", "small"))
     numbered = build(described)
     steps = columns(numbered)
     assert steps is not None
     # A weight from each number to each gate of both directions.
     assert numbered.count_params() - plain.count_params() == steps * 2 * 3 * 128
     with pytest.raises(UserError, match=r"--coordinates needs pictures of one width"):
-        build(replace(card("vgg", "bigru", "ctc", "none", "small", width=None), coordinates=True))
+        build(replace(config("vgg", "bigru", "ctc", "none", "small", width=None), coordinates=True))
 
 
 def test_lite_is_vggs_alone() -> None:
     with pytest.raises(UserError, match="--preset lite: crnn_bilstm has small and base only; give one of them"):
-        build(card("crnn", "bilstm", "ctc", "none", "lite"))
+        build(config("crnn", "bilstm", "ctc", "none", "lite"))
 
 
 def test_inception_has_one_width() -> None:
     with pytest.raises(UserError, match=r"inception .* needs one width: give a --size"):
-        build(card("inception", "bilstm", "ctc", "none", "small", width=None))
+        build(config("inception", "bilstm", "ctc", "none", "small", width=None))
 
 
 def test_a_model_of_one_head_is_not_read_by_the_other(tmp_path: Path) -> None:
-    described = card("vgg", "bilstm", "ctc", "none", "small")
+    described = config("vgg", "bilstm", "ctc", "none", "small")
     model_file.save(build(described), described, tmp_path / "model.keras")
     with pytest.raises(UserError, match=r"head is attention: .* has only the head ctc"):
         Reader(str(tmp_path / "model.keras"), head="attention")
 
 
 def test_an_attention_text_that_never_ends_is_cut_off(tmp_path: Path) -> None:
-    described = card("vgg", "bilstm", "attention", "none", "small")
+    described = config("vgg", "bilstm", "attention", "none", "small")
     network = build(described)
     bias = network.get_layer("attention").classes.bias
     bias.assign(np.where(np.arange(len(ALPHABET) + 1) == 2, 20.0, 0.0))
@@ -273,7 +273,7 @@ def test_an_attention_text_that_never_ends_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_an_attention_beam_finds_what_enumeration_finds() -> None:
-    described = replace(card("vgg", "bilstm", "attention", "none", "small"), longest=2, alphabet="ab")
+    described = replace(config("vgg", "bilstm", "attention", "none", "small"), longest=2, alphabet="ab")
     import_keras().utils.set_random_seed(3)
     network = build(described)
     image = wide(1)[0]
@@ -295,7 +295,7 @@ def test_an_attention_beam_finds_what_enumeration_finds() -> None:
 
 @pytest.mark.parametrize("pattern", ["ab?", "[^a].", "b{3}|aba", "(ab)*a"])
 def test_an_attention_beam_held_to_a_pattern_finds_what_enumeration_finds(pattern: str) -> None:
-    described = replace(card("vgg", "bilstm", "attention", "none", "small"), longest=3, alphabet="ab")
+    described = replace(config("vgg", "bilstm", "attention", "none", "small"), longest=3, alphabet="ab")
     import_keras().utils.set_random_seed(4)
     network, image = build(described), wide(1)[0]
     decoder = decoder_of(network, described)
@@ -315,7 +315,7 @@ def test_an_attention_beam_held_to_a_pattern_finds_what_enumeration_finds(patter
 
 
 def test_an_attention_beam_that_takes_much_memory_is_cut_into_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    described = replace(card("vgg", "bilstm", "attention", "none", "small"), longest=3)
+    described = replace(config("vgg", "bilstm", "attention", "none", "small"), longest=3)
     decoder, most = decoder_of(build(described), described), list[int]()
     outputs = decoder.outputs(np.concatenate([wide(number)[0] for number in range(5)]))
     whole = decoder.decode(outputs, "beam", 4, 2)
@@ -334,7 +334,7 @@ def test_an_attention_beam_that_takes_much_memory_is_cut_into_parts(monkeypatch:
 
 
 def test_a_reader_holds_either_head_to_a_constraint(tmp_path: Path) -> None:
-    described = card("vgg", "bilstm", "joint", "none", "small")
+    described = config("vgg", "bilstm", "joint", "none", "small")
     model_file.save(build(described), described, tmp_path / "model.keras")
     known, sources = Constraint("2-3", "b-d"), [np.zeros((32, 96), np.uint8)] * 3
     for head in ("ctc", "attention"):
@@ -380,7 +380,7 @@ def test_base_is_the_published_network(
 ) -> None:
     backbone, sequence = network.split("_")
     alphabet = "".join(map(chr, range(ord("!"), ord("!") + classes - 1)))
-    described = card(backbone, sequence, "ctc", "none", "base")
+    described = config(backbone, sequence, "ctc", "none", "base")
     net = build(replace(described, width=size[0], height=size[1], alphabet=alphabet))
     assert columns(net) == steps
     assert net.output_shape == (None, steps, classes)
@@ -389,7 +389,7 @@ def test_base_is_the_published_network(
 
 
 def test_a_network_trained_in_bfloat16_is_kept_in_float32(tmp_path: Path) -> None:
-    described = card("vgg", "bilstm", "attention", "tps", "small")
+    described = config("vgg", "bilstm", "attention", "tps", "small")
     with precision("mixed_bfloat16"):
         network = build(described)
     assert any(layer.compute_dtype == "bfloat16" for layer in network.layers)
@@ -403,7 +403,7 @@ def test_a_network_trained_in_bfloat16_is_kept_in_float32(tmp_path: Path) -> Non
 # Graphs of such networks are traced in test_devices.py.
 @pytest.mark.usefixtures("eager")
 def test_attention_trains_in_bfloat16_and_reads_its_own_words() -> None:
-    described = card("vgg", "bigru", "joint", "affine", "small")
+    described = config("vgg", "bigru", "joint", "affine", "small")
     with precision("mixed_bfloat16"):
         network = build(described)
     head, (images, labels, _) = HEADS["joint"], wide(8)

@@ -30,7 +30,7 @@ from model.model_file import WEIGHTS_ENTRY
 from model.network import build
 from parameter import PredictionParameters
 
-CARD = ModelConfig(
+CONFIG = ModelConfig(
     network="vgg_conv", preset="lite", head="ctc", alphabet="abc", width=32, height=16, channels=1, fit="stretch"
 )
 STEPS, FEATURES, CLASSES = 4, 128, 4
@@ -56,9 +56,9 @@ def network(weights: Any = None, rows: int = FEATURES, classes: int = CLASSES) -
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def as_file(path: Path, model: Any, card: str | None = None) -> Path:
-    """An ONNX file with a card, and no checksum, as earlier kits wrote them."""
-    helper.set_model_props(model, {CONFIG_ENTRY: CARD.to_json() if card is None else card})
+def as_file(path: Path, model: Any, config: str | None = None) -> Path:
+    """An ONNX file with a config, and no checksum, as earlier kits wrote them."""
+    helper.set_model_props(model, {CONFIG_ENTRY: CONFIG.to_json() if config is None else config})
     path.write_bytes(model.SerializeToString())
     return path
 
@@ -79,7 +79,7 @@ def test_a_file_of_an_earlier_kit_is_read(tmp_path: Path) -> None:
     assert reading.error is None and set(reading.text) <= set("abc")
 
 
-# What a card may say.
+# What a config may say.
 
 
 @pytest.mark.parametrize(
@@ -104,38 +104,38 @@ def test_a_file_of_an_earlier_kit_is_read(tmp_path: Path) -> None:
         ("kit_version", 1),
     ],
 )
-def test_a_card_has_bounds(field: str, value: Any, tmp_path: Path) -> None:
-    path = as_file(tmp_path / "m.onnx", network(), json.dumps(asdict(CARD) | {field: value}))
+def test_a_config_has_bounds(field: str, value: Any, tmp_path: Path) -> None:
+    path = as_file(tmp_path / "m.onnx", network(), json.dumps(asdict(CONFIG) | {field: value}))
     with pytest.raises(UserError, match=r"the crnn_kit\.json in .*m\.onnx is damaged") as caught:
         read_config(path)
     assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
-    ("card", "reason"),
+    ("config", "reason"),
     [
-        (CARD.to_json().replace('"temperature": 1.0', '"temperature": NaN'), "it holds NaN"),
-        (CARD.to_json().replace('"temperature": 1.0', '"temperature": -Infinity'), "it holds -Infinity"),
-        (CARD.to_json().replace('"width": 32', '"width": ' + "1" * 5000), "Exceeds the limit"),
-        (CARD.to_json().replace('"rows": 1', '"rows": 1, "rows": 2'), "it has 'rows' twice"),
+        (CONFIG.to_json().replace('"temperature": 1.0', '"temperature": NaN'), "it holds NaN"),
+        (CONFIG.to_json().replace('"temperature": 1.0', '"temperature": -Infinity'), "it holds -Infinity"),
+        (CONFIG.to_json().replace('"width": 32', '"width": ' + "1" * 5000), "Exceeds the limit"),
+        (CONFIG.to_json().replace('"rows": 1', '"rows": 1, "rows": 2'), "it has 'rows' twice"),
         ("[" * 100_000, "nested too deeply"),
         ('{"alphabet":' * 50_000, "nested too deeply"),
-        (CARD.to_json() + " " * (1 << 20), "characters"),
+        (CONFIG.to_json() + " " * (1 << 20), "characters"),
         ("", "Expecting value"),
         ("[]", "no object"),
         ("null", "no object"),
     ],
 )
-def test_a_card_is_plain_json(card: str, reason: str, tmp_path: Path) -> None:
-    refuses(as_file(tmp_path / "m.onnx", network(), card), reason)
+def test_a_config_is_plain_json(config: str, reason: str, tmp_path: Path) -> None:
+    refuses(as_file(tmp_path / "m.onnx", network(), config), reason)
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
-        archive.writestr(CONFIG_ENTRY, card)
-    refuses(tmp_path / "m.keras", "bytes, more than" if len(card) > 1 << 20 else reason)
+        archive.writestr(CONFIG_ENTRY, config)
+    refuses(tmp_path / "m.keras", "bytes, more than" if len(config) > 1 << 20 else reason)
 
 
 def test_a_later_format_is_told_in_one_short_sentence(tmp_path: Path) -> None:
-    card = asdict(CARD) | {"format": 10**1000, "kit_version": "\x1b[2J" * 1000}
-    refuses(as_file(tmp_path / "m.onnx", network(), json.dumps(card)), "update the kit")
+    config = asdict(CONFIG) | {"format": 10**1000, "kit_version": "\x1b[2J" * 1000}
+    refuses(as_file(tmp_path / "m.onnx", network(), json.dumps(config)), "update the kit")
 
 
 # What an ONNX file may hold.
@@ -275,21 +275,21 @@ def test_what_is_added_to_a_file_is_refused(added: bytes, reason: str, tmp_path:
     refuses(path, reason)
 
 
-def test_a_card_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+def test_a_config_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     model = network()
-    helper.set_model_props(model, {CONFIG_ENTRY: CARD.to_json()})
+    helper.set_model_props(model, {CONFIG_ENTRY: CONFIG.to_json()})
     entry = model.metadata_props.add()
-    entry.key, entry.value = CONFIG_ENTRY, replace(CARD, alphabet="xyz").to_json()
+    entry.key, entry.value = CONFIG_ENTRY, replace(CONFIG, alphabet="xyz").to_json()
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     refuses(tmp_path / "m.onnx", "is there twice")
 
 
 def test_a_longer_alphabet_than_the_network_has_classes_is_refused(tmp_path: Path) -> None:
-    refuses(as_file(tmp_path / "m.onnx", network(), replace(CARD, alphabet="abcdefg").to_json()), "of 4 classes")
+    refuses(as_file(tmp_path / "m.onnx", network(), replace(CONFIG, alphabet="abcdefg").to_json()), "of 4 classes")
     # The file says 8 classes, and its weights have 4: seen when it reads.
     model = network()
     model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 8
-    path = as_file(tmp_path / "m.onnx", model, replace(CARD, alphabet="abcdefg").to_json())
+    path = as_file(tmp_path / "m.onnx", model, replace(CONFIG, alphabet="abcdefg").to_json())
     with pytest.raises(UserError, match=r"m\.onnx (is|cannot)"):
         list(Reader(str(path)).read([PICTURE]))
 
@@ -352,7 +352,7 @@ def test_pipes_devices_and_endless_files_are_refused_at_once(tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    model_file.save(build(CARD), CARD, path)
+    model_file.save(build(CONFIG), CONFIG, path)
     return path
 
 
@@ -430,7 +430,7 @@ def test_classes_that_a_file_names_are_never_looked_at(written: Path, tmp_path: 
 def test_a_network_that_the_weights_do_not_fit_is_refused(
     change: dict[str, Any], written: Path, tmp_path: Path
 ) -> None:
-    found = entries(written) | {CONFIG_ENTRY: json.dumps(asdict(CARD) | change).encode()}
+    found = entries(written) | {CONFIG_ENTRY: json.dumps(asdict(CONFIG) | change).encode()}
     refuses(packed(tmp_path / "m.keras", found), "the network in")
 
 
@@ -533,4 +533,4 @@ def test_a_flipped_bit_anywhere_in_the_weights_is_seen(written: Path, tmp_path: 
 
 def test_the_metadata_is_read_without_the_network(tmp_path: Path) -> None:
     path = as_file(tmp_path / "m.onnx", network())
-    assert json.loads(onnx_metadata.read(path)[CONFIG_ENTRY]) == asdict(CARD)
+    assert json.loads(onnx_metadata.read(path)[CONFIG_ENTRY]) == asdict(CONFIG)
