@@ -23,9 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, and folders of pictures")
     parser.add_argument(
         "--model",
-        default="captcha_lite",
+        default="captcha",
         metavar="NAME|FILE",
-        help="shipped name or .onnx file (captcha_lite)",
+        help="shipped name or .onnx file (default: captcha)",
     )
     parser.add_argument("--pattern", metavar="PATTERN", help="pattern of the whole text, such as '[A-Z]{2}\\d{4}'")
     given = parser.parse_args(argv)

@@ -101,7 +101,8 @@ def _format_of(path: Path) -> Format:
     if path.suffix in MODEL_SUFFIXES:
         raise UserError(
             f"{path} needs Keras, which this library does without: export it in a clone of crnn-kit (python export.py "
-            f"{path} --out {path.with_suffix('.onnx')}) and give the .onnx file"
+            f"{path} --out {path.with_suffix('.onnx')}) and give the .onnx file, or import model there "
+            "before you open it"
         )
     raise UserError(f"{path} is not a model file that this kit reads: {REMEDY}")
 

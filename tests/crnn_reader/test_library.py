@@ -70,6 +70,7 @@ def test_an_installed_library_reads_in_any_folder(installed: Path, tmp_path: Pat
     *texts, sentence = done.stdout.splitlines()
     assert texts == LABELS
     assert sentence.startswith("thing.keras needs Keras, which this library does without: export it")
+    assert sentence.endswith("give the .onnx file, or import model there before you open it")
 
 
 def test_the_command_reads_folders(installed: Path, tmp_path: Path) -> None:
@@ -91,6 +92,14 @@ def test_the_command_reads_folders(installed: Path, tmp_path: Path) -> None:
     done = finished([*command, "--model", "nothing"], cwd=tmp_path, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: no model file nothing: ")
+
+
+def test_the_command_reads_with_the_model_that_reader_opens_by_default(installed: Path) -> None:
+    # Of this sample the shipped models are sure in different degrees.
+    (path,) = (ROOT / "DB" / "samples").glob("CO4P_*.png")
+    done = finished([sys.executable, "-m", "crnn_reader", str(path)], env=os.environ | {"PYTHONPATH": str(installed)})
+    reading = Reader().read_one(path)
+    assert done.stdout == f"{path}\t{reading.text}\t{reading.probability:.4f}\n"
 
 
 def sources() -> dict[str, Any]:
