@@ -1,4 +1,4 @@
-"""Form onnx: one file that onnxruntime reads with, without Keras; our own reader does (model.runtimes).
+"""Form onnx: one file that onnxruntime reads with, without Keras; our own reader does (crnn_reader.onnx).
 
 A network with the head `ctc` is one graph, from `images` to `log_probabilities`. Attention has two, the encoder and a
 step of the decoder, which beams and constraints ask for step by step. Both are in the one file, under an If: whoever

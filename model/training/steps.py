@@ -3,7 +3,7 @@
 Keras' `train_on_batch` returns the loss as a Python number, for which the host waits before it prepares the next
 batch. Here losses are added up on the device and read from it every `CHUNK` steps, or every `SECONDS`. Several steps
 in one compiled call bring nothing on top: dispatch overlaps with the step before it, and a step of the smallest
-network takes milliseconds where dispatch takes a tenth of one (`benchmarks/steps.py`).
+network takes milliseconds where dispatch takes a tenth of one.
 """
 
 from __future__ import annotations
