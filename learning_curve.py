@@ -40,7 +40,7 @@ def main(parameters: LearningCurveParameters) -> int:
     from dataset.held_out import held_out
     from dataset.inputs import keep_apart
     from model import learning_curve
-    from model.training import recipe
+    from model.training import defaults
     from model.training.run_folder import RunFolder
 
     interrupts.continue_by(interrupts.CONTINUES)
@@ -54,7 +54,7 @@ def main(parameters: LearningCurveParameters) -> int:
         )
     folder = Path(parameters.run)
     claim(folder, parameters, pictures, test)
-    alphabet = recipe.characters([picture.label for picture in (*pictures, *test)])
+    alphabet = defaults.characters([picture.label for picture in (*pictures, *test)])
     points: list[Point] = []
     falling: list[int] = []
     for number in parts:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from model.processes import Place
     from model.training.adaptation import Adaptation
     from model.training.run_folder import RunFolder
-    from model.training.trainer import Feed, Settings
+    from model.training.trainer import BatchSource, Settings
 
 #: Fewer validation pictures hardly tell one epoch from another.
 FEW_TO_VALIDATE = 10
@@ -85,7 +85,7 @@ def trained(path: Path, parameters: TrainingParameters, place: Place) -> int:
 
     If memory runs out in the first epoch, start again with batches of half the size.
     """
-    from model.training import recipe, run_folder
+    from model.training import defaults, run_folder
     from model.training.trainer import TooLarge
 
     while True:
@@ -98,7 +98,7 @@ def trained(path: Path, parameters: TrainingParameters, place: Place) -> int:
         # The exception is gone, and with it all that it held. Networks have reference cycles, too.
         gc.collect()
         _, kept = run_folder.start_or_resume(TrainingParameters(resume=True, run=str(path)))
-        parameters = recipe.with_half_batches(kept, size)
+        parameters = defaults.with_half_batches(kept, size)
         warn(
             f"too little memory for batches of {size:,} pictures: starting again with batches of "
             f"{parameters.batch_size:,}"
@@ -173,7 +173,7 @@ class Prepared(NamedTuple):
     parameters: TrainingParameters  #: completed
     network: Any
     config: ModelConfig
-    found: Feeds
+    found: BatchSources
     settings: Settings
     finished: int  #: epochs of a run that has no further one, else 0
     start: str  #: where the weights come from, for the log
@@ -187,10 +187,10 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
     from crnn_reader.image import ImageOptions
     from crnn_reader.trained_sizes import with_sizes
     from dataset.inputs import keep_apart
-    from generate_captcha.feed import preview
+    from generate_captcha.batches import preview
     from model import devices, network
     from model.backend import precision, set_random_seed
-    from model.training import recipe
+    from model.training import defaults
     from model.training.trainer import is_finished
     from model.training.transfer import transfer
 
@@ -200,7 +200,7 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
     if parameters.quick:
         from generate_captcha.corpus import write_corpus
 
-        made, parameters = recipe.quick(parameters)
+        made, parameters = defaults.quick(parameters)
         write_corpus(made)
     drawn = parameter.generated(parameters.data)
     if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
@@ -211,22 +211,22 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
     else:
         pictures = dataset.collect(parameters.data, parameters.label_pattern, parameters.root)
         options = ImageOptions(parameters.max_pixels, parameters.frame)
-        labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.survey(pictures, options)
+        labels, (aspect, hues) = list(map(str, pictures.labels)), dataset.image_statistics(pictures, options)
     count = drawn.count if drawn else len(labels)
-    parameters = recipe.completed(parameters, labels, aspect, hues, count)
-    config = recipe.config(parameters)
+    parameters = defaults.completed(parameters, labels, aspect, hues, count)
+    config = defaults.config(parameters)
     if idle := devices.unused_gpu():
         warn(idle)
     set_random_seed(parameters.seed)
     with precision(parameters.precision or "float32"):
         net = network.build(config)
-    too_long = recipe.too_long(config, network.columns(net))
+    too_long = defaults.too_long(config, network.columns(net))
     if drawn:
-        found = drawn_feeds(parameters, config, drawn, labels, sizes, too_long)
+        found = synthetic_sources(parameters, config, drawn, labels, sizes, too_long)
     else:
-        found = feeds(parameters, config, pictures, too_long, folder.cache, place)
+        found = corpus_sources(parameters, config, pictures, too_long, folder.cache, place)
     config = with_sizes(config, found.sizes)
-    settings = recipe.settings(parameters, len(found.training.rows), found.adaptation, place)
+    settings = defaults.settings(parameters, len(found.training.rows), found.adaptation, place)
     finished = 0
     if folder.has_state():
         history, _ = folder.progress()
@@ -239,32 +239,32 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
     return Prepared(parameters, net, config, found, settings, finished, start)
 
 
-class Feeds(NamedTuple):
+class BatchSources(NamedTuple):
     """What a training is fed."""
 
-    training: Feed
-    validation: Feed
+    training: BatchSource
+    validation: BatchSource
     sizes: NDArray[np.integer]  #: (n, 2) of training pictures, width and height in pixels
     unreadable: int  #: pictures that were left out
     adaptation: Adaptation | None  #: what changes from epoch to epoch
     close: Callable[[], None]  #: ends worker processes
 
 
-def drawn_feeds(
+def synthetic_sources(
     parameters: TrainingParameters,
     config: ModelConfig,
     drawn: GenerateParameters,
     labels: list[str],
     sizes: NDArray[np.integer],
     too_long: TooLong,
-) -> Feeds:
+) -> BatchSources:
     """Fresh pictures for every epoch, and others, always the same, to validate with.
 
     `labels` and `sizes` are those of some of the pictures.
     """
     from crnn_reader.alphabet import Alphabet
-    from generate_captcha.feed import Drawn, Fit
-    from model.training import recipe
+    from generate_captcha.batches import Fit, SyntheticBatches
+    from model.training import defaults
     from model.training.adaptation import Curriculum
 
     part = notation.fraction(parameters.validation)
@@ -287,7 +287,7 @@ def drawn_feeds(
         raise UserError(complaint)
     fit, encode = Fit(config.width, config.height, config.channels, config.fit), Alphabet(config.alphabet).encode
     batch_size = parameters.batch_size or drawn.count
-    training = Drawn(drawn, fit, encode, batch_size, too_long)
+    training = SyntheticBatches(drawn, fit, encode, batch_size, too_long)
     validation = training.unchanging(max(1, round(part * drawn.count)))
 
     def draw_at(difficulty: float) -> None:
@@ -295,18 +295,18 @@ def drawn_feeds(
 
     curriculum = None
     if parameters.curriculum:
-        curriculum = Curriculum(draw_at, drawn.difficulty, recipe.budget(parameters, drawn.count))
-    return Feeds(training, validation, sizes, 0, curriculum, training.close)
+        curriculum = Curriculum(draw_at, drawn.difficulty, defaults.budget(parameters, drawn.count))
+    return BatchSources(training, validation, sizes, 0, curriculum, training.close)
 
 
-def feeds(
+def corpus_sources(
     parameters: TrainingParameters,
     config: ModelConfig,
     pictures: Samples,
     too_long: TooLong,
     second_cache: Path,
     place: Place,
-) -> Feeds:
+) -> BatchSources:
     """Decoded once, checked before the first step, never the same picture on both sides.
 
     Decoded pictures go to `second_cache` where the usual folder cannot be written. Of batches to train on, the process
@@ -319,7 +319,7 @@ def feeds(
     from crnn_reader.image import ImageOptions
     from model import devices
     from model.training.adaptation import Augmentation
-    from model.training.recipe import first_augmentation
+    from model.training.defaults import first_augmentation
 
     def packed(samples: Samples) -> Corpus:
         options, others = ImageOptions(parameters.max_pixels, config.frame), [second_cache]
@@ -367,7 +367,7 @@ def feeds(
     unreadable = {*corpus.unreadable, *held_out.unreadable}
     # Larger batches keep a GPU busier; without gradients, four times the pictures take no more memory.
     validation = dataset.Batches(held_out, held_out_rows, encode, batch_size * (4 if devices.accelerators() else 1))
-    return Feeds(training, validation, corpus.sizes[rows], len(unreadable), adaptation, training.close)
+    return BatchSources(training, validation, corpus.sizes[rows], len(unreadable), adaptation, training.close)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def speeds(kind: str, folder: Path) -> None:
         labels = np.zeros((64, max(map(len, numbers))), np.int32)
         for row, label in zip(labels, numbers, strict=True):
             row[: len(label)] = label
-        teaching = KIT[head].teaching(labels)
+        teaching = KIT[head].decoder_inputs(labels)
         steps[head] = net, [images, *teaching] if teaching else images, KIT[head].targets(labels)
         readers[head] = Reader(str(folder / head))
     rates: dict[str, dict[str, list[float]]] = {what: {head: [] for head in HEADS} for what in ("trains", "reads")}

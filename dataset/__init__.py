@@ -1,7 +1,7 @@
 """Labelled pictures, whatever their form: found, checked, split, packed, and fed in batches.
 
     pictures = dataset.collect("DB/train")                    # names and labels
-    aspect, hues = dataset.survey(pictures)                   # what they look like
+    aspect, hues = dataset.image_statistics(pictures)                   # what they look like
     corpus   = dataset.pack(pictures, 128, 64, channels=1)    # decoded once, memory-mapped
     dataset.check(corpus, alphabet, too_long)                 # or UserError
     dataset.introduce(corpus)                                 # some labels, and what is doubtful about them
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dataset.doubts import introduce
     from dataset.forms import FORMS, Sample, Samples, collect, samples
     from dataset.splitting import apart, split
-    from dataset.surveys import Survey, survey
+    from dataset.statistics import ImageStatistics, image_statistics
 
 #: The module of each public name. They are imported when they are first used, because a command that reads pictures
 #: needs few of them and would start a tenth of a second later. No module has the name of what it offers: an imported
@@ -56,8 +56,8 @@ _MODULES = {
     "samples": "forms",
     "apart": "splitting",
     "split": "splitting",
-    "Survey": "surveys",
-    "survey": "surveys",
+    "ImageStatistics": "statistics",
+    "image_statistics": "statistics",
 }
 
 __all__ = [
@@ -65,22 +65,22 @@ __all__ = [
     "Batches",
     "Contents",
     "Corpus",
+    "ImageStatistics",
     "Report",
     "Sample",
     "Samples",
-    "Survey",
     "apart",
     "augment",
     "check",
     "collect",
     "contact_sheet",
     "examine",
+    "image_statistics",
     "inspect",
     "introduce",
     "pack",
     "samples",
     "split",
-    "survey",
 ]
 
 

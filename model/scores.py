@@ -88,7 +88,7 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
-class Answered:
+class OperatingPoint:
     """What comes of it when only readings of at least `probability` are accepted.
 
     `share` of all pictures that were read are, namely `images`; `exact_match` of those are right.
@@ -110,7 +110,7 @@ class Answered:
         )
 
 
-NOTHING = Answered(1.0, 0.0, 0, 0.0, (0.0, 1.0))
+NOTHING = OperatingPoint(1.0, 0.0, 0, 0.0, (0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -141,11 +141,11 @@ class Scores:
     surest: tuple[Mistake, ...]
     reliability: tuple[ReliabilityBin, ...]
     #: From the surest readings alone to all of them: risk against coverage (El-Yaniv and Wiener 2010).
-    coverage: tuple[Answered, ...]
+    coverage: tuple[OperatingPoint, ...]
     #: The most readings of which SURE are right, its probability rounded down; None where not even the surest are.
-    sure: Answered | None
+    sure: OperatingPoint | None
     #: At the least probability asked for; None where none is.
-    accepted: Answered | None
+    accepted: OperatingPoint | None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON knows it, the shortest names first: `images`, `exact_match`, `character_error_rate`, …"""
@@ -356,13 +356,13 @@ def _reliability(probabilities: np.ndarray, right: np.ndarray) -> list[Reliabili
     return bins
 
 
-def _answers(probabilities: np.ndarray, right: np.ndarray, read: np.ndarray) -> list[Answered]:
+def _answers(probabilities: np.ndarray, right: np.ndarray, read: np.ndarray) -> list[OperatingPoint]:
     """What is right when ever less sure readings are accepted; those equally sure together, empty ones never."""
     order = np.argsort(-np.where(read, probabilities, -1), kind="stable")[: read.sum()]
     ordered, exact = probabilities[order], np.cumsum(right[order])
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(order) else order
     return [
-        Answered(
+        OperatingPoint(
             float(ordered[row]),
             (row + 1) / len(probabilities),
             row + 1,
@@ -373,7 +373,7 @@ def _answers(probabilities: np.ndarray, right: np.ndarray, read: np.ndarray) -> 
     ]
 
 
-def _rounded(answers: list[Answered], one: Answered | None) -> Answered | None:
+def _rounded(answers: list[OperatingPoint], one: OperatingPoint | None) -> OperatingPoint | None:
     """`one` of `answers` with the shortest probability that accepts the same readings: people type it."""
     if one is None:
         return None
@@ -384,7 +384,7 @@ def _rounded(answers: list[Answered], one: Answered | None) -> Answered | None:
     )
 
 
-def _at(answers: list[Answered], min_probability: float) -> Answered:
+def _at(answers: list[OperatingPoint], min_probability: float) -> OperatingPoint:
     """What comes of accepting readings of at least `min_probability`."""
     answered = [answer for answer in answers if answer.probability >= min_probability]
     return replace(answered[-1] if answered else NOTHING, probability=min_probability)

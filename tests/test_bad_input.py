@@ -27,7 +27,7 @@ from crnn_reader.model_files import read_config
 from dataset.__main__ import main as dataset_command
 from dataset.convert import convert
 from generate_captcha.__main__ import generate
-from model.training import recipe
+from model.training import defaults
 from model.training.run_folder import RunFolder
 from parameter import (
     ConvertParameters,
@@ -116,7 +116,7 @@ def test_combining_and_right_to_left_labels_are_stored_composed_and_compared_so(
 @pytest.mark.parametrize("labels", [["a-c", "cab"], ["e\u0307", "qé\u0323".replace("é", "e")], ["ก็", "กิ่", "ש\u05b8"]])
 def test_the_alphabet_of_any_labels_survives_being_written_as_a_flag(labels: list[str]) -> None:
     # Sorted, a mark would stand behind a letter that it melts with.
-    assert set(parse_alphabet(recipe.characters(labels))) == set("".join(labels))
+    assert set(parse_alphabet(defaults.characters(labels))) == set("".join(labels))
 
 
 @pytest.mark.parametrize("head", ["ctc", "attention", "joint"])

@@ -43,7 +43,7 @@ class Head(Protocol):
     def targets(self, labels: NDArray[np.int32]) -> Any:
         """What the losses compare outputs with; labels are int32 (batch, longest), padded with 0."""
 
-    def teaching(self, labels: NDArray[np.int32]) -> list[Any]:
+    def decoder_inputs(self, labels: NDArray[np.int32]) -> list[Any]:
         """What those further inputs are given in training."""
 
     def schedule(self, network: Any, progress: float) -> None:

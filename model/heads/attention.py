@@ -60,7 +60,7 @@ class Attention:
     def targets(self, labels: NDArray[np.int32]) -> Any:
         return labels
 
-    def teaching(self, labels: NDArray[np.int32]) -> list[Any]:
+    def decoder_inputs(self, labels: NDArray[np.int32]) -> list[Any]:
         return [labels]
 
     def schedule(self, network: Any, progress: float) -> None:

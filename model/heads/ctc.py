@@ -51,7 +51,7 @@ class CTC:
     def targets(self, labels: NDArray[np.int32]) -> Any:
         return labels
 
-    def teaching(self, labels: NDArray[np.int32]) -> list[Any]:
+    def decoder_inputs(self, labels: NDArray[np.int32]) -> list[Any]:
         return []
 
     def schedule(self, network: Any, progress: float) -> None:

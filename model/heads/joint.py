@@ -43,8 +43,8 @@ class Joint:
     def targets(self, labels: NDArray[np.int32]) -> Any:
         return {CTC_PART: labels, ATTENTION_PART: labels}
 
-    def teaching(self, labels: NDArray[np.int32]) -> list[Any]:
-        return self._attention.teaching(labels)
+    def decoder_inputs(self, labels: NDArray[np.int32]) -> list[Any]:
+        return self._attention.decoder_inputs(labels)
 
     def schedule(self, network: Any, progress: float) -> None:
         self._attention.schedule(network, progress)

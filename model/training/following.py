@@ -12,8 +12,8 @@ from pathlib import Path
 from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.model_file import SHIPPED
-from model.training.board import Board
 from model.training.run_folder import RunFolder, best, digest
+from model.training.tensorboard_files import TensorBoardFiles
 
 #: Seconds between two looks at the run folder.
 POLL = 1.0
@@ -67,10 +67,10 @@ def _wait_for_the_beginning(folder: RunFolder) -> None:
         time.sleep(POLL)
 
 
-def board(run: str, path: str) -> Board:
+def board(run: str, path: str) -> TensorBoardFiles:
     """Where TensorBoard finds the scores on `path` beside the curves of the folder `run`."""
     name = re.sub(r"[^\w.-]+", "_", Path(path).resolve().stem)
-    return Board(RunFolder(Path(run)).tensorboard / f"evaluation-{name}")
+    return TensorBoardFiles(RunFolder(Path(run)).tensorboard / f"evaluation-{name}")
 
 
 def _copied(folder: RunFolder, copy: Path, training: bool) -> int | None:

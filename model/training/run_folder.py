@@ -35,8 +35,8 @@ from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
 from model import model_file
-from model.training.board import Board
 from model.training.lock import Lock
+from model.training.tensorboard_files import TensorBoardFiles
 from parameter import TrainingParameters
 
 History = list[dict[str, float]]
@@ -69,7 +69,7 @@ class RunFolder:
         self.path = path
         self.model, self.state, self.tensorboard = path / "model.keras", path / "state.npz", path / "tensorboard"
         self.cache = path / "cache"
-        self._board, self._lock = Board(self.tensorboard), Lock(path / LOCK)
+        self._board, self._lock = TensorBoardFiles(self.tensorboard), Lock(path / LOCK)
 
     def refuse_other_files(self) -> None:
         """Raise UserError when a new run would stand among files that are there already."""

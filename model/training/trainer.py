@@ -50,7 +50,7 @@ READINGS_SHOWN = 12
 WRITING, PAUSE = 0.05, 60.0
 
 
-class Feed(Protocol):
+class BatchSource(Protocol):
     """Batches of images, uint8 (batch, height, width, channels), and labels, int32 (batch, longest), padded with 0.
 
     For a network of any width in place of images the pair (images, widths), widths int32 (batch,).
@@ -84,7 +84,7 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; see `parameter.TrainingParameters`, whose defaults `recipe.py` completes."""
+    """How to train; see `parameter.TrainingParameters`, whose defaults `defaults.py` completes."""
 
     schedule: Schedule
     weight_decay: float
@@ -101,8 +101,8 @@ class Settings:
 def train(
     network: Any,
     config: ModelConfig,
-    training: Feed,
-    validation: Feed,
+    training: BatchSource,
+    validation: BatchSource,
     settings: Settings,
     folder: RunFolder,
     sheet: Sheet,
@@ -303,7 +303,7 @@ class _Run:
             pictures += count
 
         taught = (
-            (self._taught(inputs, labels), self.head.targets(labels), parts * len(labels), rate)
+            (self._inputs(inputs, labels), self.head.targets(labels), parts * len(labels), rate)
             for (inputs, labels), rate in zip(batches, rates, strict=True)
         )
         return self._steps.epoch(taught, done)
@@ -319,9 +319,9 @@ class _Run:
         for variable, value in zip(variables, raw, strict=True):
             variable.assign(value)
 
-    def _taught(self, inputs: Inputs, labels: Labels) -> Any:
+    def _inputs(self, inputs: Inputs, labels: Labels) -> Any:
         """What the network is given in training: pictures and what its head is told of their texts."""
-        everything = [*(inputs if isinstance(inputs, tuple) else [inputs]), *self.head.teaching(labels)]
+        everything = [*(inputs if isinstance(inputs, tuple) else [inputs]), *self.head.decoder_inputs(labels)]
         return everything if len(everything) > 1 else inputs
 
     def validate(self, batches: Iterator[tuple[Inputs, Labels]], sheet: Sheet) -> tuple[dict[str, float], Images]:
@@ -333,8 +333,8 @@ class _Run:
         shown: list[Images] = []
         for inputs, labels in batches:
             outputs = read = self._decoder.outputs(inputs)
-            if self.head.teaching(labels):
-                outputs = self._network.predict_on_batch(self._taught(inputs, labels))
+            if self.head.decoder_inputs(labels):
+                outputs = self._network.predict_on_batch(self._inputs(inputs, labels))
             loss += self._steps.compiled_loss(self.head.targets(labels), outputs) * len(labels)
             truths += [self._alphabet.decode(row[row > 0].tolist()) for row in labels]
             decoded = self._decoder.decode(read, decoder="greedy", beam_width=1, top=1)

@@ -19,7 +19,7 @@ from crnn_reader.errors import UserError
 from crnn_reader.image import ImageOptions
 from crnn_reader.reader import Reader
 from dataset.__main__ import main as report
-from model.training import recipe
+from model.training import defaults
 from parameter import DatasetParameters, PredictionParameters, TrainingParameters
 
 SAMPLES = Path(__file__).parents[2] / "DB" / "samples"
@@ -104,7 +104,7 @@ def test_a_picture_that_was_too_large_is_read_when_more_is_allowed(folder: Path,
 
 def test_the_model_file_keeps_the_frame_of_the_training() -> None:
     given = {"alphabet": "AB", "size": "128x64", "colour": "grey", "longest": 4}
-    config = recipe.config(TrainingParameters(frame="last", **given))  # type: ignore[arg-type]
+    config = defaults.config(TrainingParameters(frame="last", **given))  # type: ignore[arg-type]
     assert ModelConfig.of(json.loads(config.to_json())).frame == "last"
     entry = asdict(config)
     del entry["frame"]

@@ -368,7 +368,7 @@ def test_survey(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, [f"a{i}.png" for i in range(30)], 60, 20)
     write(tmp_path, ["wide.png"], 300, 20)
     (tmp_path / "broken.png").touch()
-    assert dataset.survey(dataset.collect(tmp_path)).aspect == 3.0
+    assert dataset.image_statistics(dataset.collect(tmp_path)).aspect == 3.0
 
 
 @pytest.mark.parametrize(("ink", "hues"), [((0, 0, 0), (1.0, 1.1)), ((255, 255, 0), (8.0, 10.0))])
@@ -380,9 +380,9 @@ def test_survey_tells_yellow_from_black_on_white(
         image[5:15, 10:50] = ink
         cv2.imwrite(str(tmp_path / f"{name}.png"), image[..., ::-1])
     low, high = hues
-    assert low <= dataset.survey(dataset.collect(tmp_path)).hues <= high
+    assert low <= dataset.image_statistics(dataset.collect(tmp_path)).hues <= high
 
 
 def test_survey_of_nothing_readable(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
-    assert dataset.survey(dataset.collect(tmp_path)) == (1.0, 1.0)
+    assert dataset.image_statistics(dataset.collect(tmp_path)) == (1.0, 1.0)

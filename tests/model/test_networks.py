@@ -87,7 +87,7 @@ def wide(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[str]]:
 def inputs(described: ModelConfig, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> Any:
     """What a network of that config is trained on."""
     widths = [np.full(len(images), images.shape[2], np.int32)] if described.width is None else []
-    everything = [images, *widths, *HEADS[described.head].teaching(labels)]
+    everything = [images, *widths, *HEADS[described.head].decoder_inputs(labels)]
     return everything if len(everything) > 1 else images
 
 

@@ -16,8 +16,8 @@ import pytest
 
 from crnn_reader.errors import UserError
 from model.training import following, run_folder
-from model.training.board import Board
 from model.training.run_folder import RunFolder
+from model.training.tensorboard_files import TensorBoardFiles
 from parameter import TrainingParameters
 
 SHAPES: dict[str, tuple[int, ...]] = {"network/0": (2, 3), "optimizer/0": ()}
@@ -276,8 +276,8 @@ def test_tensorboard_reads_a_resumed_run_in_order_though_the_clock_was_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for now in (2_000_000_000.0, 1_999_990_000.0):
-        monkeypatch.setattr("model.training.board.time.time", lambda now=now: now)
-        Board(tmp_path).write(1, {"loss": 1.0}, {})
+        monkeypatch.setattr("model.training.tensorboard_files.time.time", lambda now=now: now)
+        TensorBoardFiles(tmp_path).write(1, {"loss": 1.0}, {})
     first, second = sorted(path.name for path in tmp_path.iterdir())
     assert "2000000000.000000" in first
     assert "2000000000.001000" in second

@@ -6,7 +6,7 @@ import pytest
 
 import parameter
 from model import devices
-from model.training import recipe
+from model.training import defaults
 from model.training.schedule import Schedule
 from parameter import TrainingParameters
 
@@ -64,13 +64,13 @@ def test_epochs_that_were_asked_for_are_all_taken() -> None:
     [(2.0, 4, (128, 64)), (2.4, 4, (160, 64)), (8.0, 4, (192, 64)), (1.0, 4, (128, 64)), (4.0, 40, (320, 64))],
 )
 def test_the_width_follows_pictures_and_labels(aspect: float, steps: int, expected: tuple[int, int]) -> None:
-    assert recipe.size(aspect, steps) == expected
+    assert defaults.size(aspect, steps) == expected
 
 
 @pytest.mark.parametrize("from_weights", [False, True])
 def test_larger_corpora_take_fewer_epochs_and_more_steps(from_weights: bool) -> None:
     sizes = [300, 1_000, 3_000, 10_000, 100_000, 1_000_000]
-    epochs = [recipe.epochs(size, from_weights) for size in sizes]
+    epochs = [defaults.epochs(size, from_weights) for size in sizes]
     assert epochs == sorted(epochs, reverse=True)
     seen = [size * times for size, times in zip(sizes, epochs, strict=True)]
     assert seen == sorted(seen)
@@ -86,17 +86,17 @@ def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
 
     def found(*flags: str) -> TrainingParameters:
         given = parameter.from_command_line(TrainingParameters, ["--from", "random", *flags])
-        return recipe.completed(given, ["AB12"], aspect=2.0, hues=1.0, pictures=pictures)
+        return defaults.completed(given, ["AB12"], aspect=2.0, hues=1.0, pictures=pictures)
 
     size, rate = found().batch_size, found().learning_rate
     assert size and rate
-    steps = pictures * recipe.epochs(pictures, False) / size
+    steps = pictures * defaults.epochs(pictures, False) / size
     if gpus and pictures == 1_000_000:
         assert size == 1024
     if not gpus or pictures == 1_000:
         assert (size, rate) == (32 if pictures == 1_000 else 64, 2e-3)
     elif size > 64:
-        assert steps >= recipe.STEPS
+        assert steps >= defaults.STEPS
         assert rate == pytest.approx(2e-3 * (size / 64) ** 0.5, rel=0.03)
     # A batch size that was asked for has the rate for it, and a rate that was asked for stays.
     assert found("--batch-size", "256").learning_rate == pytest.approx(4e-3)
@@ -118,7 +118,7 @@ def test_quick_trains_a_lite_network_unless_flags_say_otherwise(
     flags: list[str], expected: tuple[str, str, str, int]
 ) -> None:
     asked = parameter.from_command_line(TrainingParameters, ["--quick", *flags])
-    made, found = recipe.quick(asked)
+    made, found = defaults.quick(asked)
     assert (found.preset, found.network, found.from_, found.epochs) == expected
     assert found.data == made.out
     assert found.head == asked.head

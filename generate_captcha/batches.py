@@ -42,7 +42,7 @@ class Fit:
     how: Literal["stretch", "pad"]
 
 
-class Drawn:
+class SyntheticBatches:
     """`parameters.count` pictures an epoch as `(images, labels)`, batch by batch, as `dataset.Batches` has them.
 
     Epoch e has the pictures e·count … (e + 1)·count - 1 of the corpus that `parameters` describe, others in place of
@@ -68,7 +68,7 @@ class Drawn:
         self.difficulty = parameters.difficulty
         self._workers = Workers(parameters.workers or available_cores(), _begin, parameters, fit)
 
-    def unchanging(self, count: int) -> Drawn:
+    def unchanging(self, count: int) -> SyntheticBatches:
         """`count` pictures with a seed that no other corpus has, the same in every epoch; the same processes draw them.
 
         Each process has fonts and letters of its own in memory; those of another group would double it.

@@ -15,7 +15,7 @@ from cli.files import naming
 from cli.messages import warn
 
 
-class Board:
+class TensorBoardFiles:
     """One run as TensorBoard shows it, in a folder of its own; made by its first :meth:`write`."""
 
     def __init__(self, folder: Path) -> None:

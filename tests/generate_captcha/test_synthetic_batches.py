@@ -16,7 +16,7 @@ import pytest
 from cli.command import INTERRUPTED
 from crnn_reader.errors import UserError
 from crnn_reader.image import convert_channels, fit_image, padded_width
-from generate_captcha.feed import Drawn, Fit, preview
+from generate_captcha.batches import Fit, SyntheticBatches, preview
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
 from tests.processes import started
@@ -43,7 +43,7 @@ def parameters(**changes: Any) -> GenerateParameters:
 
 def test_epochs_are_the_corpus_piece_by_piece() -> None:
     drawn = parameters()
-    feed, style = Drawn(drawn, Fit(48, 24, 1, "pad"), encode, 4), style_of(drawn)
+    feed, style = SyntheticBatches(drawn, Fit(48, 24, 1, "pad"), encode, 4), style_of(drawn)
     assert len(feed) == 3
     assert len(feed.rows) == 10
     for epoch in (0, 2):
@@ -61,7 +61,7 @@ def test_epochs_are_the_corpus_piece_by_piece() -> None:
 
 
 def test_pictures_to_validate_with_stay_the_same_and_follow_the_difficulty() -> None:
-    training = Drawn(parameters(), Fit(64, 32, 3, "stretch"), encode, 8)
+    training = SyntheticBatches(parameters(), Fit(64, 32, 3, "stretch"), encode, 8)
     feed = training.unchanging(10)
     first, later = (np.concatenate([images for images, _ in feed.stream(epoch)]) for epoch in (0, 3))
     assert (first == later).all()
@@ -77,7 +77,7 @@ def test_pictures_to_validate_with_stay_the_same_and_follow_the_difficulty() -> 
 
 
 def test_one_group_of_processes_draws_both_and_what_one_asks_leaves_the_other_alone() -> None:
-    training, style = Drawn(parameters(), Fit(64, 32, 3, "stretch"), encode, 2), style_of(parameters())
+    training, style = SyntheticBatches(parameters(), Fit(64, 32, 3, "stretch"), encode, 2), style_of(parameters())
     validation = training.unchanging(4)
     before = set(multiprocessing.active_children())
     # Side by side, as no training does it.
@@ -90,11 +90,11 @@ def test_one_group_of_processes_draws_both_and_what_one_asks_leaves_the_other_al
 DRAWING = """
 import itertools
 from cli.command import run_command
-from generate_captcha.feed import Drawn, Fit
+from generate_captcha.batches import SyntheticBatches, Fit
 from parameter import GenerateParameters
 
 def draw(parameters):
-    feed = Drawn(parameters, Fit(48, 24, 1, "pad"), lambda label: [1], 2)
+    feed = SyntheticBatches(parameters, Fit(48, 24, 1, "pad"), lambda label: [1], 2)
     for epoch in itertools.count():
         for _, labels in feed.stream(epoch):
             print(len(labels))
@@ -126,7 +126,7 @@ def test_workers_end_with_the_training(end: signal.Signals, tmp_path: Path) -> N
 
 def test_a_killed_worker_is_told() -> None:
     before = set(multiprocessing.active_children())
-    feed = Drawn(parameters(count=1000), Fit(48, 24, 1, "pad"), encode, 2)
+    feed = SyntheticBatches(parameters(count=1000), Fit(48, 24, 1, "pad"), encode, 2)
     batches = feed.stream(0)
     next(batches)
     for worker in set(multiprocessing.active_children()) - before:
@@ -141,7 +141,7 @@ def test_texts_that_their_pictures_have_no_room_for_give_way_to_others(capsys: p
         return f"{label} is too long" if len(label) > 3 else None
 
     drawn = parameters()
-    feed, style = Drawn(drawn, Fit(48, 24, 1, "pad"), encode, 4, too_long), style_of(drawn)
+    feed, style = SyntheticBatches(drawn, Fit(48, 24, 1, "pad"), encode, 4, too_long), style_of(drawn)
     first, again = (np.concatenate([labels for _, labels in feed.stream(1)]) for _ in range(2))
     assert (first == again).all()
     expected = [style.label(index) for index in range(10, 20)]
@@ -150,13 +150,15 @@ def test_texts_that_their_pictures_have_no_room_for_give_way_to_others(capsys: p
         assert (row[row > 0].tolist() == encode(label)) == (len(label) <= 3)
         assert np.count_nonzero(row) <= 3
     assert capsys.readouterr().err.count("is too long") == 1
-    feed = Drawn(drawn, Fit(48, 24, 1, "pad"), encode, 4, lambda label, width, height: f"{label} is always too long")
+    feed = SyntheticBatches(
+        drawn, Fit(48, 24, 1, "pad"), encode, 4, lambda label, width, height: f"{label} is always too long"
+    )
     with pytest.raises(UserError, match=r"[a-d]+ is always too long"):
         next(feed.stream(0))
 
 
 def test_pictures_of_any_width_come_with_their_widths() -> None:
-    feed = Drawn(parameters(size="autox32", length="1-9"), Fit(None, 32, 1, "stretch"), encode, 10)
+    feed = SyntheticBatches(parameters(size="autox32", length="1-9"), Fit(None, 32, 1, "stretch"), encode, 10)
     ((images, widths), labels), *others = feed.stream(0)
     assert not others
     assert images.shape[0] == len(widths) == len(labels) == 10

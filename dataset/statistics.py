@@ -14,7 +14,7 @@ from dataset.forms import Samples
 LOOKED_AT = 256
 
 
-class Survey(NamedTuple):
+class ImageStatistics(NamedTuple):
     """What a corpus looks like, for a start."""
 
     #: Width / height, the median.
@@ -23,7 +23,7 @@ class Survey(NamedTuple):
     hues: float = 1.0
 
 
-def survey(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> Survey:
+def image_statistics(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> ImageStatistics:
     """Look at some pictures, evenly spread; unreadable ones are passed over."""
     aspects, hues = [], []
     for index in np.linspace(0, len(samples) - 1, min(len(samples), LOOKED_AT)).round().astype(int):
@@ -33,4 +33,4 @@ def survey(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> Survey:
             continue
         aspects.append(image.shape[1] / image.shape[0])
         hues.append(image.std((0, 1)).max() / max(convert_channels(image, 1).std(), 1.0))
-    return Survey(float(np.median(aspects)), float(np.percentile(hues, 75))) if aspects else Survey()
+    return ImageStatistics(float(np.median(aspects)), float(np.percentile(hues, 75))) if aspects else ImageStatistics()
