@@ -85,6 +85,7 @@ class Style(ABC):
         #: In pixels; 0 is what the text takes.
         self.width = width or 0
         self.grey = parameters.colour == "grey"
+        #: Multiples of the style's usual noise and distortion, which every style scales by them; 0 is none.
         self.noise = parameters.noise
         self.distortion = parameters.distortion
         #: 0 … 1, of styles that have it; may be changed at any time, and holds for the pictures drawn from then on.
