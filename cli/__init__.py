@@ -1,9 +1,9 @@
-"""How every command runs.
+"""Infrastructure shared by all commands.
 
-command.py     flags, errors and exit codes
-messages.py    lines on stderr and stdout
-progress.py    bars, and lines in logs
-files.py       files that are written whole or not at all
+command.py     parameters, errors and exit codes
+messages.py    output on stderr and stdout
+progress.py    progress bars on terminals, progress lines in logs
+files.py       atomic file writes
 interrupts.py  Ctrl-C, SIGTERM and a closed terminal
 workers.py     worker processes
 """

@@ -1,11 +1,11 @@
-"""One way for every command to begin, to fail and to end.
+"""Run a command: parse its parameters, report its errors, and exit with a code.
 
-A command is a function from its parameters to an exit code, handed to :func:`run_command`:
+A command is a function that takes its parameters and returns an exit code. :func:`run_command` runs it:
 
-    0  all done
-    1  done, but some inputs could not be read (each named on stderr, with the reason)
-    2  wrong use or nothing to do, also if no input could be read; one sentence says what to do instead
-    130  interrupted, by Ctrl-C or SIGTERM
+    0    everything was done
+    1    done, but some inputs could not be read; stderr names each one with the reason
+    2    wrong use, nothing to do, or no readable input; stderr says in one sentence what to do instead
+    130  interrupted by Ctrl-C or SIGTERM
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ ALL_DONE, SOME_UNREADABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, interrupts.INTERRUP
 
 
 class CommandLine(Protocol):
-    """Parameters that can be read from flags."""
+    """Parameters that can be parsed from command-line flags."""
 
     @classmethod
     def parse(cls, argv: list[str] | None = None, prog: str | None = None) -> Self:
-        """The parameters that the flags ask for. Raises UserError; `--help` exits with 0."""
+        """Parse `argv`, by default the flags of this process.
+
+        Raises UserError for invalid flags, and SystemExit with code 0 for `--help`.
+        """
 
 
 Parameters = TypeVar("Parameters", bound=CommandLine)
@@ -41,10 +44,10 @@ def run_command(
     argv: list[str] | None = None,
     prog: str | None = None,
 ) -> NoReturn:
-    """Read `parameters` from the command line, run `command` with them, exit with its code.
+    """Parse `parameters` from the command line, run `command` with them, and exit with its code.
 
-    A :class:`UserError`, a full disk, a missing permission or Ctrl-C ends in one sentence on stderr
-    and never in a traceback; anything else is a defect of the kit and keeps its traceback.
+    A :class:`UserError`, a full disk, a missing permission or Ctrl-C prints one sentence on stderr. Any other
+    exception is a bug in the kit and prints its traceback.
     """
     interrupts.begin()
     print_log()
@@ -54,7 +57,8 @@ def run_command(
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
-            # File names need not be Unicode, and whoever reads our lines gets each one as soon as it is known.
+            # File names may contain bytes that are not valid UTF-8. Line buffering lets programs that read our output
+            # see each line at once.
             stream.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
         code = command(parameters.parse(argv, prog))
@@ -66,22 +70,22 @@ def run_command(
     try:
         sys.stderr.flush()
     except OSError:
-        # What cannot be written would be tried again at exit, and change the code.
+        # Python would flush stderr again at exit, fail, and change the exit code.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sys.exit(code)
 
 
 def reported(error: BaseException) -> int:
-    """Report an error that is not the kit's fault and return the exit code. Raises all other errors again."""
+    """Print a message for an error that the kit did not cause, and return the exit code. Re-raises all other errors."""
     if isinstance(error, KeyboardInterrupt) or (interrupts.heard() and isinstance(error, Exception)):
-        # Libraries that are interrupted while they are imported raise whatever they like.
+        # A library that is interrupted during its import may raise any exception.
         warn(interrupts.sentence())
         return INTERRUPTED
     if isinstance(error, UserError):
         warn(f"error: {error}")
         return WRONG_USE
     if isinstance(error, BrokenPipeError):
-        # The program that reads our stdout, such as head, has closed it: this is not an error.
+        # The program that reads our stdout, such as head, has closed it. This is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ALL_DONE
     if isinstance(error, MemoryError):
@@ -94,7 +98,7 @@ def reported(error: BaseException) -> int:
 
 
 def _sentence(error: OSError) -> str | None:
-    # Of two names, as in copying, the second is the one that is written.
+    # An operation on two files, such as a copy, writes to the second one.
     where = error.filename2 or error.filename or "the output"
     if error.errno in DISK_FULL:
         return (

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic file writes: a file is either complete or not there."""
 
 from __future__ import annotations
 
@@ -19,20 +19,28 @@ from pathlib import Path
 from cli.messages import DISK_FULL
 from crnn_reader.errors import UserError
 
-#: Seconds to wait for a program that reads a named pipe.
+#: Seconds to wait until a program opens a named pipe for reading.
 _PATIENCE = 5
 
 
 @contextlib.contextmanager
 def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it to `path` when the block succeeds.
+    """Yield a temporary path beside `path`, and rename it to `path` when the block succeeds.
 
-    Whoever reads `path` sees the old file or the new one, whole; a failing block leaves the old one. The new file has
-    mode, owner and group of the one that it replaces. With `sync` it is on the disk before it is renamed: leave that
-    out for one of many pictures, whose loss in a power cut is not worth the time. The temporary name cannot be guessed
-    and keeps the suffix, which libraries read the format from. A link stays, and its target is replaced; a device or
-    pipe cannot be replaced and is handed out itself. The block may make a folder instead of a file; a folder that is
-    there already is never replaced. Raises UserError for a pipe that no program reads.
+    A program that reads `path` sees either the complete old file or the complete new one. If the block fails, the old
+    file remains. The new file gets the mode, owner and group of the old one. The temporary name is random and keeps
+    the suffix, because libraries choose the format by it. The block may create a folder instead of a file.
+
+    A symbolic link remains, and its target is replaced. A device or pipe cannot be replaced: the block gets `path`
+    itself.
+
+    Arguments:
+        path: the file to write.
+        sync: flush the file to disk before it is renamed. Pass False when writing many pictures: each flush takes
+            time, and a picture lost in a power cut can be made again.
+
+    Raises UserError if no program reads a pipe, IsADirectoryError if `path` is an existing folder, and other OSErrors
+    with the name of `path`.
     """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         with _read_by_others(path):
@@ -48,19 +56,19 @@ def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
     _temporaries.add(str(temporary))
     try:
         if path.exists():
-            # Until it is whole, nobody else may read what replaces a file that perhaps nobody else may read.
+            # The old file may be private, so the new one is private until it gets the old mode.
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield temporary
         with naming(temporary):
             if sync and temporary.is_file():
                 _sync(temporary)
-            _become_as(temporary, path)
+            _copy_ownership(temporary, path)
             os.replace(temporary, path)
             if sync:
                 _sync(path.parent)
     except OSError as error:
-        # The user knows the file by its own name, not by the temporary one. What has no name may be of a file that is
-        # read, unless only writing fails like that.
+        # Report the name that the user knows, not the temporary one. An error without a file name may come from
+        # another file that the block reads, unless it is one that only writing causes.
         full = error.filename is None and error.errno in DISK_FULL
         name = str(temporary) if full else str(error.filename)
         if error.errno and name.startswith(str(temporary)):
@@ -72,10 +80,11 @@ def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
 
 
 def write_new(path: Path | str, content: bytes) -> None:
-    """Write one of many files that are not there yet, whole or not at all, in a third of the time of :func:`atomic`.
+    """Write a new file atomically, in a third of the time of :func:`atomic`. For writing many files.
 
-    In a folder that several processes fill, each change of it waits for those of the others, and so this makes two: it
-    creates a temporary file and renames it. Files are not flushed to the disk, and an empty one is replaced.
+    Processes that change the same folder wait for one another, so this makes only two changes: it creates a temporary
+    file and renames it. The file is not flushed to disk. An existing file is replaced. Raises OSError with the name of
+    `path`.
     """
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, _temporary_name(""))
@@ -99,11 +108,11 @@ def write_new(path: Path | str, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _read_by_others(path: Path | str) -> Iterator[None]:
-    """A context for writing to a device or pipe. Raises UserError if no program reads the pipe."""
+    """Context in which a device or pipe can be opened for writing. Raises UserError if no program reads the pipe."""
     if not stat.S_ISFIFO(os.stat(path).st_mode):
         yield
         return
-    # To open a pipe that nobody reads would wait, without a word, for ever.
+    # Opening a pipe that no program reads would block forever, so try without blocking.
     for left in range(_PATIENCE * 20, -1, -1):
         try:
             opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
@@ -115,7 +124,7 @@ def _read_by_others(path: Path | str) -> Iterator[None]:
                 raise UserError(f"{path} is a pipe that no program reads: start that first, or give a file") from None
             time.sleep(0.05)
     try:
-        # Its reader would end if it were closed before it is opened again.
+        # Keep the pipe open: its reader would see the end of the data before the block opens it again.
         yield
     finally:
         os.close(opened)
@@ -130,57 +139,59 @@ def _remove(path: Path | str) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have a file or folder written to the disk, where the file system can."""
+    """Flush a file or folder to disk, if the file system supports it."""
     if path.is_dir() and os.name == "nt":
         return
     try:
-        # Windows wants it writable.
+        # Windows can only flush files that are open for writing.
         opened = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
         try:
             os.fsync(opened)
         finally:
             os.close(opened)
     except OSError as error:
-        # A folder may be one that can be written to and not be read.
+        # EACCES: a folder may be writable but not readable.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
             raise
 
 
-def _become_as(temporary: Path, path: Path) -> None:
-    """Give `temporary` the mode, owner and group of `path`, as far as this user may."""
+def _copy_ownership(temporary: Path, path: Path) -> None:
+    """Copy the mode, owner and group of `path` to `temporary`, as far as permissions allow."""
     try:
         old = path.stat()
     except FileNotFoundError:
         return
     new = temporary.stat()
     if hasattr(os, "chown") and (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
-        # The group can often be kept where the owner cannot.
+        # Often this user may set the group but not the owner.
         for owner in (old.st_uid, -1):
             with contextlib.suppress(OSError):
                 os.chown(temporary, owner, old.st_gid)
                 break
-    with contextlib.suppress(OSError):  # Some file systems have no modes.
+    with contextlib.suppress(OSError):  # some file systems have no modes
         temporary.chmod(stat.S_IMODE(old.st_mode))
 
 
-# Temporary names say whose they are, so that those of killed processes are removed by the next one.
+# A temporary name contains the machine and process that made it, so that the next command can remove the files of
+# killed processes.
 
 _TEMPORARY = re.compile(r"\.crnn-kit-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.partial(\..*)?", re.DOTALL)
-#: Those of this process, and the folders in which it has looked for others.
+#: The temporary files of this process, and the folders in which it has removed abandoned ones.
 _temporaries, _swept = set[str](), set[str]()
-#: Seconds after which one of another machine, of which nobody knows whether it still works on it, is given up.
+#: Seconds after which a temporary file of another machine counts as abandoned. Whether its process still runs cannot be
+#: checked from here.
 _ABANDONED = 7 * 86_400.0
 
 
 def _temporary_name(suffix: str) -> str:
-    # A name may be as long as the file system allows; what long ones have behind a dot is no format.
+    # Drop long suffixes: they name no format, and the result might exceed the longest name of the file system.
     ending = suffix if len(os.fsencode(suffix)) <= 32 else ""
     return f".crnn-kit-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.partial{ending}"
 
 
 @functools.cache
 def _machine() -> str:
-    """Where process numbers mean the same: the machine, and on Linux the name space of a container."""
+    """A hash that identifies the scope of process ids: the machine and, on Linux, the container's PID namespace."""
     space = ""
     with contextlib.suppress(OSError):
         space = os.readlink("/proc/self/ns/pid")
@@ -188,7 +199,7 @@ def _machine() -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left half-written in `folder`; never what one that lives is writing."""
+    """Remove temporary files that killed processes left in `folder`. Files of running processes stay."""
     _swept.add(str(folder))
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -204,7 +215,7 @@ def sweep(folder: Path) -> None:
 def _is_abandoned(machine: str, process: int, found: os.stat_result) -> bool:
     if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
         return False
-    # On Windows, to ask whether a process is there is to end it.
+    # On Windows, os.kill(process, 0) ends the process.
     if machine != _machine() or os.name == "nt":
         return time.time() - found.st_mtime > _ABANDONED
     try:
@@ -213,13 +224,14 @@ def _is_abandoned(machine: str, process: int, found: os.stat_result) -> bool:
         return True
     except OSError:
         return False
-    # This process knows its own: others are of an earlier one with its number, as in a container that was restarted.
+    # The caller has excluded files of this process. Another file with its id comes from an earlier process with the
+    # same id, as in a restarted container.
     return process == os.getpid()
 
 
 @contextlib.contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Put the file's name into errors of writing an open file, which come without one."""
+    """Context that adds `path` to OSErrors without a file name, such as those of writing to an open file."""
     try:
         yield
     except OSError as error:

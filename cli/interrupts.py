@@ -1,18 +1,17 @@
-"""Ctrl-C, SIGTERM and a closed terminal (SIGHUP) in a command: one sentence and exit code 130, at any time.
+"""Handle Ctrl-C, SIGTERM and a closed terminal (SIGHUP): print one sentence and exit with code 130, at any time.
 
-Every command imports this module first. In a command it then has three stages:
+Every command imports this module first. A signal is then handled in one of three ways:
 
-    starting    nothing has begun, and packages are being imported, which may do anything with an exception: the process
-                ends in the handler
-    running     KeyboardInterrupt, as usual (:func:`begin`)
-    ended       the exit code is known: nothing more is heard (:func:`end`)
+    while starting    the handler ends the process. Packages are being imported, and they might catch an exception.
+    while running     the handler raises KeyboardInterrupt (after :func:`begin`)
+    while ending      the signal is ignored, because the exit code is already known (after :func:`end`)
 
-Anywhere else, as in a program that imports `crnn_reader`, signals are left alone.
+In other programs, such as one that imports `crnn_reader`, signal handlers do not change.
 """
 
 from __future__ import annotations
 
-# No more imports: until the first handler is there, an interruption is a traceback.
+# Import nothing else here: until the first handler is installed, an interruption prints a traceback.
 import os
 import sys
 
@@ -22,76 +21,76 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 else:
-    # What is built in; `signal` itself imports half a dozen others.
+    # The built-in module. `signal` would import half a dozen others.
     import _signal as signal
 
 INTERRUPTED = 130
 
-#: How to continue: until the command has begun, in one that leaves nothing half done, and in one that keeps its work.
+#: How to continue: before the command began, in a command that starts over, and in a command that keeps finished work.
 _NOT_BEGUN = "nothing was done yet; run the same command again"
 _STARTS_AGAIN = "the same command starts again from the beginning"
 CONTINUES = "what is finished is kept; run the same command again to continue"
 
-#: The environment variable by which a command that runs another says how to continue after an interruption.
+#: Environment variable with the advice on how to continue. Set by a command that runs another one.
 REMEDY = "CRNN_KIT_REMEDY"
 
-#: Windows has none.
+#: None on Windows.
 _HANGUP = getattr(signal, "SIGHUP", None)
 
-#: Seconds within which a second signal is the same interruption: a terminal, a shell and a wrapper may each send one.
+#: A second signal within this many seconds is the same interruption: terminal, shell and wrapper may each send one.
 SAME = 0.5
 
-#: When the last one was heard, by time.monotonic().
+#: Time of the last signal, by time.monotonic(). None if there was none.
 _heard: float | None = None
 
 _remedy = os.environ.get(REMEDY, _NOT_BEGUN)
 
 
 def _is_command() -> bool:
-    """Whether this process runs a script or package of this folder, as `python training.py` or `python -m dataset`."""
+    """Whether this process runs a command of this kit, such as `python training.py` or `python -m dataset`."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if script:
         return os.path.dirname(os.path.abspath(script)) == here
-    # Of `-m` the interpreter imports the package first.
+    # With `-m`, the package is imported before `__main__` gets a file.
     name = sys.orig_argv[sys.orig_argv.index("-m") + 1] if "-m" in sys.orig_argv[:-1] else ""
     return bool(name) and os.path.exists(os.path.join(here, name.partition(".")[0], "__main__.py"))
 
 
 def heard() -> bool:
-    """Whether the user has interrupted: whatever is raised afterwards may come of that."""
+    """Whether the user has interrupted the command. Any later exception may be a consequence."""
     return _heard is not None
 
 
 def sentence() -> str:
-    """What to tell the user after an interruption."""
+    """The message for the user after an interruption."""
     return f"interrupted: {_remedy}"
 
 
 def continue_by(remedy: str) -> None:
-    """Set how to continue after an interruption; :func:`sentence` says it until the command ends."""
+    """Set the advice that :func:`sentence` gives on how to continue. The environment variable takes precedence."""
     global _remedy
     _remedy = os.environ.get(REMEDY, remedy)
 
 
 def begin() -> None:
-    """From here on an interruption is a KeyboardInterrupt in the main thread."""
+    """From here on, an interruption raises KeyboardInterrupt in the main thread."""
     global _heard
     _heard = None
     continue_by(_STARTS_AGAIN)
-    # SIGTERM comes from a time limit or a container that stops: keep finished work, as after Ctrl-C.
+    # SIGTERM comes from a time limit or a stopping container. Keep finished work, as after Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) in (_end_at_once, signal.default_int_handler):
         signal.signal(signal.SIGINT, _interrupt)
-    # nohup has it ignored.
+    # nohup sets SIGHUP to be ignored: leave that as it is.
     if _HANGUP and signal.getsignal(_HANGUP) in (_end_at_once, signal.SIG_DFL):
         signal.signal(_HANGUP, _interrupt)
     if is_command:
-        sys.unraisablehook = _raised_in_vain
+        sys.unraisablehook = _handle_unraisable
 
 
 def end() -> None:
-    """From here on an interruption changes nothing: the process is about to exit."""
+    """From here on, interruptions are ignored, because the process is about to exit."""
     if is_command:
         for number in filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)):
             signal.signal(number, signal.SIG_IGN)
@@ -112,8 +111,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
-def _raised_in_vain(lost: Any) -> None:
-    """A KeyboardInterrupt in a destructor or callback ends nothing: raise it once more, a moment later."""
+def _handle_unraisable(lost: Any) -> None:
+    """Raise a KeyboardInterrupt again shortly after Python swallowed it in a destructor or callback."""
     if issubclass(lost.exc_type, KeyboardInterrupt) and hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, _interrupt_again)
         signal.setitimer(signal.ITIMER_REAL, 0.05)

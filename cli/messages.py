@@ -1,4 +1,4 @@
-"""Lines for the user: messages on stderr, results on stdout."""
+"""Output for the user: messages on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -20,34 +20,35 @@ if TYPE_CHECKING:
 
 #: How many messages to print before summarising the rest.
 MAX_MESSAGES = 100
-#: Characters of a line on stderr. Paths have up to 4,096 bytes, but a list may name pictures by more.
+#: Longest line on stderr, in characters. A picture's name in a list of labels may be of any length.
 LONGEST_MESSAGE = 2_000
-#: Errors of a full disk, which only occur when writing.
+#: Error numbers of a full disk. Only writing causes them.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-#: Control characters, separators of lines, marks that turn the direction of writing, and what is no text.
+#: Control characters, line separators, bidirectional controls and surrogates.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """`text` with its control characters as escapes, `\\n` or `\\x1b`.
+    """Replace control characters by escapes such as `\\n` or `\\x1b`.
 
-    File names, labels and what a model reads may hold anything, and a terminal obeys what it is sent.
+    File names, labels and predictions may contain any characters, and a terminal would execute control sequences.
     """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def warn(message: str) -> None:
-    """Tell the user something on stderr, in one line; stdout belongs to results."""
+    """Print a message on stderr, in one line of at most LONGEST_MESSAGE characters."""
     message = printable(message)
     if len(message) > LONGEST_MESSAGE:
-        # What was found and what to do stand at the ends, a name or text of any length in between.
+        # Shorten the middle, which usually is a long name or text: the start and the end say what is wrong and what to
+        # do.
         half = LONGEST_MESSAGE // 2 - 1
         message = f"{message[:half]}…{message[-half:]}"
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError as error:
-        # A log on a full disk, or a closed terminal, is no reason to stop: the results may well go elsewhere.
+        # Do not stop for a log on a full disk or a closed terminal: the results may go elsewhere.
         if error.errno not in (*DISK_FULL, errno.EIO):
             raise
 
@@ -58,9 +59,10 @@ def print_line(message: str) -> None:
 
 
 def warn_of_each(messages: Sequence[str], nothing_left: bool) -> None:
-    """Tell of each thing that is left out; where nothing is left, of the first hundred, and how many more there are.
+    """Print one message for each skipped input.
 
-    Whoever goes on without some must know which; a wrong folder is seen from a few.
+    A user who continues without some inputs must know all of them. With `nothing_left`, no input is usable and the
+    command stops: then the first MAX_MESSAGES show what is wrong, and only the number of the others is printed.
     """
     for message in messages[: MAX_MESSAGES if nothing_left else None]:
         warn(message)
@@ -69,7 +71,7 @@ def warn_of_each(messages: Sequence[str], nothing_left: bool) -> None:
 
 
 class _Warnings(logging.Handler):
-    """Prints what packages log."""
+    """Logging handler that prints records on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         warn(record.getMessage())
@@ -79,31 +81,31 @@ _warnings = _Warnings()
 
 
 def print_log() -> None:
-    """Print the warnings that the packages of the kit log from now on."""
+    """Print warnings logged by `crnn_reader` on stderr from now on."""
     logger = logging.getLogger("crnn_reader")
     logger.addHandler(_warnings)
-    # Other libraries change the level of all loggers that have none.
+    # Without a level of its own, the logger would follow the root logger, whose level other libraries change.
     logger.setLevel(logging.WARNING)
 
 
 def missing_path(path: Path | str, remedy: str) -> UserError:
-    """The error that `path` does not exist, with a name beside it that is like it, or else what to do."""
+    """The error for a `path` that does not exist. Suggests a similar name in its folder, or else gives `remedy`."""
     path = Path(path)
     beside = list[str]()
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
-        # In a folder of a million files a suggestion would take too long.
+        # Finding similar names among a million files would take too long.
         beside = [entry.name for entry in itertools.islice(entries, 10_000)]
     names = {str(path.parent / name) for name in beside if not name.startswith(".")}
     return UserError(f"{path} does not exist: {did_you_mean(str(path), names) or remedy}")
 
 
 def print_table(table: Table) -> None:
-    """Print a table on stdout; what stands in it is shown as it is."""
+    """Print a table on stdout, without interpreting markup in its cells."""
     from rich.console import Console
 
     console = Console(markup=False, emoji=False, highlight=False)
     with console.capture() as drawn:
         console.print(table)
-    # rich fills the last column with spaces.
+    # rich pads the last column with spaces.
     for line in drawn.get().removesuffix("\n").split("\n"):
         print(line.rstrip(" "))

@@ -1,4 +1,4 @@
-"""How far a job is: a bar on a terminal, lines in a log."""
+"""Progress of a job: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from typing import Protocol
 
 from cli.messages import printable, warn
 
-#: Seconds between two progress lines when stderr is a log file rather than a terminal.
+#: Seconds between two progress lines if stderr is not a terminal.
 LOG_INTERVAL = 15.0
 
 
 class Advance(Protocol):
-    """Says that `count` more units are done, and how many there are when that has changed."""
+    """Report that `count` more units are done. `new_total` replaces the total number of units."""
 
     def __call__(self, count: int, new_total: int | None = None) -> None: ...
 
 
 @contextlib.contextmanager
 def progress(title: str, total: int | None, unit: str = "pictures") -> Iterator[Advance]:
-    """Show how far a job of `total` units is, on stderr; yields `advance(count)`.
+    """Show the progress of a job on stderr. Yields a function to report finished units, see :class:`Advance`.
 
-    On a terminal: a bar with rate and time left. In a log: a line every :data:`LOG_INTERVAL` seconds.
+    On a terminal this is a bar with the rate and the time left. In a log it is a line every :data:`LOG_INTERVAL`
+    seconds.
+
+    Arguments:
+        title: name of the job.
+        total: number of units, None if unknown.
+        unit: name of the units, in the plural.
     """
     if sys.stderr.isatty():
         with _bar(title, total, unit) as advance_bar:
@@ -52,14 +58,14 @@ def _bar(title: str, total: int | None, unit: str) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        # Paths stand in it, and brackets in those are no markup.
+        # The description may contain paths, and brackets in paths are not markup.
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    # Left alone, rich would take stdout for its terminal too, and results with it.
+    # By default, rich also redirects stdout, which would move results to stderr.
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(printable(title), total=total, rate="")
 

@@ -1,4 +1,4 @@
-"""Worker processes, for work that Python's threads cannot share: drawing and augmenting pictures."""
+"""Worker processes, for work that holds the GIL: drawing and augmenting pictures."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from crnn_reader.errors import UserError
 
 Result = TypeVar("Result")
 
-#: Windows cannot wait for more processes at a time.
+#: ProcessPoolExecutor allows no more workers on Windows.
 _MOST_ON_WINDOWS = 61
 
 
 @contextlib.contextmanager
 def interrupts_held() -> Iterator[None]:
-    """A context in which Ctrl-C waits, and in which processes are started that never hear it, not even at their start.
+    """Context that delays Ctrl-C until its end. Processes started in it never receive Ctrl-C, even while starting.
 
-    Ctrl-C goes to a whole group of processes; the one that the user started hears it and ends the others.
+    A terminal sends Ctrl-C to the whole process group. Only the process that the user started handles it, and ends its
+    workers.
     """
     if not hasattr(signal, "pthread_sigmask"):
-        yield  # Windows.
+        yield  # Windows
         return
-    # Unlike a handler, what is blocked stays so in a new program, and what comes meanwhile is not lost.
+    # Unlike a handler, a blocked signal stays blocked in a spawned process, and is delivered here later.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -39,22 +40,22 @@ def interrupts_held() -> Iterator[None]:
 
 
 class Workers:
-    """A pool of processes, spawned when the first calls are submitted; they end with this process, however it ends.
+    """A pool of processes. They start when calls are submitted, and end with this process, even if it is killed.
 
-    They are spawned, not forked: a process with the threads of a network may hang after a fork.
+    The processes are spawned, not forked: after a fork, a process that has run a network may deadlock.
     """
 
     def __init__(self, count: int, begin: Callable[..., None], *arguments: Any) -> None:
-        """`begin(*arguments)` runs first in each process; the arguments are pickled while it is spawned."""
+        """Create a pool of `count` processes. Each one first calls `begin(*arguments)`; the arguments are pickled."""
         self.count = min(count, _MOST_ON_WINDOWS) if sys.platform == "win32" else count
         self._pool = ProcessPoolExecutor(
             self.count, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(begin, arguments)
         )
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> Future[Result]:
-        """Call a function in one of the processes. Raises UserError if one was killed."""
+        """Call a function in one of the processes. Raises UserError if a process was killed."""
         try:
-            # The first calls start the processes, which must never receive Ctrl-C.
+            # submit() starts processes, which must never receive Ctrl-C.
             with interrupts_held():
                 return self._pool.submit(function, *arguments)
         except BrokenProcessPool:
@@ -63,13 +64,13 @@ class Workers:
     def close(self) -> None:
         """End the processes.
 
-        If they are left to the end of the interpreter, two of its threads shut them down at a time, and one may fail.
+        Call this before the interpreter exits: there, two threads would shut the pool down at once, and one may fail.
         """
         self._pool.shutdown(cancel_futures=True)
 
 
 def result(future: Future[Result]) -> Result:
-    """The result of a submitted call, as soon as it is there. Raises UserError if a process was killed."""
+    """Wait for the result of a submitted call. Raises its exception, and UserError if a process was killed."""
     try:
         return future.result()
     except BrokenProcessPool:
@@ -84,8 +85,8 @@ def _killed() -> UserError:
 
 
 def _begin(begin: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """What a worker process does first."""
-    # On platforms without pthread_sigmask.
+    """Initialise a worker process."""
+    # Needed on platforms without pthread_sigmask.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -94,7 +95,7 @@ def _begin(begin: Callable[..., None], arguments: tuple[Any, ...]) -> None:
 
 
 def _end_with_the_parent() -> None:
-    """Exit when the parent is killed: otherwise a worker would wait for work for ever."""
+    """Exit when the parent ends. Otherwise a worker would wait forever for calls of a killed parent."""
     parent = multiprocessing.parent_process()
     if parent:
         parent.join()

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from .reader import Reader as Reader
     from .reader import Reading as Reading
 
-#: The public names, and the modules that have them. They are imported when first asked for, because the commands of the
-#: workshop use small modules of this package before they need NumPy and OpenCV.
+#: Public names and their modules. They are imported on first use, because commands use small modules of this package
+#: before they need NumPy and OpenCV.
 _MODULES = {
     "Character": ".reader",
     "Constraint": ".decoding.constraints",

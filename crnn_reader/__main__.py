@@ -1,4 +1,4 @@
-"""The command `crnn-reader`: read pictures, one line for each: path, text and probability, separated by tabs."""
+"""The command `crnn-reader`: read pictures and print path, text and probability of each, separated by tabs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from .image import PICTURE_SUFFIXES
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command. Returns the exit code.
+    """Run the command and return its exit code.
 
-    0 all pictures read; 1 some could not be read, and stderr names them; 2 wrong use, or none could be read; 130
-    interrupted.
+    0    all pictures were read
+    1    some pictures could not be read; stderr names each one with the reason
+    2    wrong use, or no picture could be read
+    130  interrupted
     """
     parser = argparse.ArgumentParser(prog="crnn-reader", description="Read short text in pictures.")
     parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, and folders of pictures")
@@ -30,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pattern", metavar="PATTERN", help="pattern of the whole text, such as '[A-Z]{2}\\d{4}'")
     given = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names need not be Unicode.
+        # File names may contain bytes that are not valid UTF-8.
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
         reader = Reader(given.model, constraint=given.pattern or Constraint())
@@ -48,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def read(reader: Reader, paths: list[str]) -> int:
-    """Print a line for each picture. Returns the exit code."""
+    """Print a line for each picture and return the exit code. Raises UserError if no picture could be read."""
     readable = unreadable = 0
     for reading in reader.read(pictures(paths)):
         if reading.error is None:
@@ -63,7 +65,7 @@ def read(reader: Reader, paths: list[str]) -> int:
 
 
 def pictures(paths: list[str]) -> Iterator[str]:
-    """The paths of pictures, and of all pictures in folders and their subfolders, in order of their names."""
+    """Yield the given files, and all pictures in the given folders and their subfolders, sorted by name."""
     for path in paths:
         if not os.path.isdir(path):
             yield path

@@ -1,4 +1,4 @@
-"""Alphabets: which characters a network reads, their class numbers, and how people write them."""
+"""Alphabets: the characters that a network reads, their class numbers, and parsers for alphabets."""
 
 from __future__ import annotations
 
@@ -18,32 +18,34 @@ from .errors import UserError
 
 logger = logging.getLogger(__name__)
 
-#: CTC's blank and the padding of labels; characters are 1…N.
+#: Class of CTC's blank, also used to pad labels. Characters are classes 1…N.
 BLANK = 0
 
-#: An alphabet by name: the 6,763 ideographs of GB 2312, 3,755 common ones by their sound, then 3,008 by their radicals.
+#: Name of the alphabet with the 6,763 Chinese characters of GB 2312: 3,755 common ones sorted by pronunciation, then
+#: 3,008 sorted by radical.
 GB2312 = "gb2312"
 
-#: Characters that no text has: control characters, line breaks, halves of surrogate pairs, the replacement character,
-#: and invisible ones such as marks of direction; but not the joiners, which shape their neighbours.
+#: Characters that cannot be in an alphabet: control characters, line breaks, surrogates, the replacement character, and
+#: invisible characters such as direction marks. Zero-width joiners are allowed, because they change the shapes of their
+#: neighbours.
 UNREADABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ud800-\udfff\ufeff\ufffd]"
 )
 
-#: Bytes of a file of characters; all of Unicode, with numbers, has less.
+#: Maximum size of an alphabet file in bytes. All of Unicode with ids would need less.
 LARGEST_FILE = 1 << 24
 
-#: Digits of an id in a dictionary: it is a 64-bit integer in the records.
+#: Maximum number of digits of an id in a dictionary. Ids are 64-bit integers in TFRecords.
 _LONGEST_ID = 19
 
-#: The padding in the dictionaries of attention_ocr, no character.
+#: The entry for padding in dictionaries of attention_ocr. It is not a character.
 PADDING = "<nul>"
 
 
 class Alphabet:
-    """Characters in a fixed order; the i-th one (from 1) is class i, 0 is the blank.
+    """Maps characters to class numbers: the i-th character, from 1, is class i. Class 0 is the blank.
 
-    Raises ValueError for no characters, repeated ones, or an entry that is not a single character.
+    Raises ValueError if `characters` is empty or has a character twice.
     """
 
     def __init__(self, characters: str) -> None:
@@ -54,29 +56,36 @@ class Alphabet:
 
     @property
     def classes(self) -> int:
-        """Outputs a network needs: the characters and the blank."""
+        """Number of classes: the characters and the blank."""
         return len(self.characters) + 1
 
     def encode(self, text: str) -> list[int]:
-        """Numbers 1…N of the characters. Raises KeyError for one that is not in the alphabet."""
+        """The class numbers 1…N of a text. Raises KeyError for a character that is not in the alphabet."""
         return [self._numbers[character] for character in text]
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of numbers 1…N."""
+        """The text for class numbers 1…N."""
         return "".join(self.characters[number - 1] for number in numbers)
 
 
 def ctc_steps(text: str) -> int:
-    """Time steps that CTC needs for `text`: one per character and a blank between equal neighbours."""
+    """Minimum number of time steps for `text` in CTC: one per character, and a blank between equal neighbours."""
     return len(text) + sum(left == right for left, right in itertools.pairwise(text))
 
 
 def parse_alphabet(text: str) -> str:
-    """The characters that `text` stands for, each once, in order, composed (NFC).
+    """Parse an alphabet.
 
-    `text` is the path of a UTF-8 file with a character per line, alone, as `id<TAB>character`, or as
-    `character<TAB>frequency`; or `gb2312`; or the characters themselves, where `0-9` is a range and a `-` that is not
-    between two characters is itself. Raises ValueError.
+    Arguments:
+        text: one of
+
+            - the path of a UTF-8 file with one character per line, or with lines of the form `id<TAB>character` or
+              `character<TAB>frequency`;
+            - `gb2312`;
+            - the characters themselves, with ranges such as `0-9`. A `-` that is not between two characters is literal.
+
+    Returns the characters in order, in NFC. Raises ValueError for an empty alphabet, a duplicate or unreadable
+    character, a range that runs backwards, or a file in another format.
     """
     if os.path.isfile(text):
         characters = _characters_of_file(Path(text))
@@ -90,15 +99,16 @@ def parse_alphabet(text: str) -> str:
 
 
 def expand_alphabet(text: str) -> str:
-    """The characters of `text`, in order, composed (NFC); `0-9` is a range, as in :func:`parse_alphabet`.
+    """Expand the ranges of an alphabet, such as `0-9A-Z`. Like :func:`parse_alphabet`, but `text` never names a file.
 
-    Unlike there, `text` never names a file. Raises ValueError.
+    Returns the characters in order, in NFC. Raises ValueError for an empty alphabet, a duplicate or unreadable
+    character, or a range that runs backwards.
     """
     return _checked(list(expand_ranges(unicodedata.normalize("NFC", text))))
 
 
 def write_alphabet(characters: str) -> str:
-    """A text that :func:`expand_alphabet` turns into `characters`: these, with each dash as a range of its own."""
+    """The inverse of :func:`expand_alphabet`: the characters, with a dash written as the range `---`."""
     if "-" not in characters[1:]:
         return characters
     before, after = characters.split("-")
@@ -117,9 +127,10 @@ def _checked(characters: list[str]) -> str:
 
 
 def character_frequencies(text: str) -> list[float] | None:
-    """The frequencies of the characters of :func:`parse_alphabet`, in any unit, if `text` is a file that has them.
+    """Read the frequencies of the characters, if `text` is a file with lines `character<TAB>frequency`.
 
-    Otherwise None. Raises ValueError.
+    Returns positive numbers in the order of :func:`parse_alphabet`, not normalised, or None for any other alphabet.
+    Raises ValueError for a file with an invalid line.
     """
     counted = _counted(_lines(Path(text))) if os.path.isfile(text) else None
     return [frequency for _, frequency in counted] if counted else None
@@ -127,15 +138,15 @@ def character_frequencies(text: str) -> list[float] | None:
 
 def _characters_of_gb2312() -> list[str]:
     rows, cells = range(0xB0, 0xF8), range(0xA1, 0xFF)
-    # The last five cells of row D7, where the common ones end, are empty.
+    # The common characters end in row D7, and the last five cells of that row are empty.
     codes = (bytes([row, cell]) for row in rows for cell in cells if row != 0xD7 or cell < 0xFA)
     return [code.decode("gb2312") for code in codes]
 
 
 def expand_ranges(text: str) -> Iterator[str]:
-    """The characters of `A-F0`, as often as they are in it; a `-` that is not between two is itself.
+    """Yield the characters of a text such as `A-F0`. Duplicates are kept.
 
-    Raises ValueError for a range that runs backwards.
+    A `-` that is not between two characters is literal. Raises ValueError for a range that runs backwards.
     """
     position = 0
     while position < len(text):
@@ -155,9 +166,10 @@ def _characters_of_file(path: Path) -> list[str]:
 
 
 def read_dictionary(path: Path) -> dict[int, str]:
-    """The characters of a file with `id<TAB>character` on each line, by id; the padding `<nul>` is the empty text.
+    """Read a dictionary file, with `id<TAB>character` on each line.
 
-    Raises ValueError for a file of another kind. A character may have several ids, an id has one character.
+    Returns the characters by id. The padding `<nul>` becomes an empty str. A character may have several ids. Raises
+    ValueError for a file in another format or with a duplicate id.
     """
     entries = list(_entries(path, padding=True))
     if not entries or any(number is None for number, _ in entries):
@@ -166,10 +178,15 @@ def read_dictionary(path: Path) -> dict[int, str]:
 
 
 def character_numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]:
-    """The characters that `text` stands for, as :func:`parse_alphabet` reads it, with their numbers from 0.
+    """Number the characters of an alphabet for a dictionary of attention_ocr, from 0.
 
-    A dictionary file says the numbers itself, that of its padding too; without `text` the characters are those of
-    `labels`, sorted. Raises UserError for a label with another character.
+    Arguments:
+        text: the alphabet, see :func:`parse_alphabet`. A dictionary file determines the numbers, also that of the
+            padding. None takes the characters of `labels`, sorted.
+        labels: the texts to write.
+
+    Returns the numbers by character, with PADDING. Raises UserError if a label has another character, and ValueError
+    as :func:`parse_alphabet` does.
     """
     used = set[str]().union(*labels)
     if text is None:
@@ -186,7 +203,7 @@ def character_numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a file, composed (NFC)."""
+    """The lines of a file, in NFC."""
     try:
         text = bounded.read_text(path, LARGEST_FILE).replace("\r\n", "\n")
     except ValueError as error:
@@ -195,9 +212,10 @@ def _lines(path: Path) -> list[str]:
 
 
 def _counted(lines: list[str]) -> list[tuple[str, float]] | None:
-    """Characters and frequencies of lines with `character<TAB>frequency`; None for lines of another kind.
+    """Parse lines of the form `character<TAB>frequency`. Returns None for lines in another format.
 
-    Lines that begin with a number each are a dictionary, unless they end in what is no character.
+    If every line begins with digits, the file may be a dictionary: it has frequencies only if all of them are valid and
+    some line does not end in a single character.
     """
     rows = [(number, line, *line.rpartition("\t")[::2]) for number, line in enumerate(lines, 1) if line.strip("\t")]
     odd = [(number, line) for number, line, left, right in rows if len(left) != 1 or not _positive(right)]
@@ -214,12 +232,12 @@ def _counted(lines: list[str]) -> list[tuple[str, float]] | None:
 
 
 def _quoted(line: str) -> str:
-    """A line for a message; of a long one its beginning."""
+    """Quote a line for a message, shortened to 60 characters."""
     return repr(line) if len(line) <= 60 else f"{line[:60]!r}…"
 
 
 def _positive(text: str) -> float:
-    """A number above 0; 0 for anything else."""
+    """Parse a finite number above 0. Returns 0 for anything else."""
     try:
         number = float(text)
     except ValueError:
@@ -228,7 +246,10 @@ def _positive(text: str) -> float:
 
 
 def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, str]]:
-    """The ids and characters of a file, without ids where it has none; warns of gaps in the ids."""
+    """Yield the ids and characters of a file; ids are None if it has none. Warns of gaps in the ids.
+
+    With `padding`, the entry for padding is yielded as an empty str, and otherwise left out.
+    """
     lines = _lines(path)
     if counted := _counted(lines):
         yield from ((None, character) for character, _ in counted)
@@ -260,11 +281,11 @@ def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, st
             )
         yield number, character
     if lines_of_ids:
-        _tell_gaps(str(path), tuple(sorted(lines_of_ids)))
+        _warn_of_gaps(str(path), tuple(sorted(lines_of_ids)))
 
 
-@functools.cache  # once, however often the file is read
-def _tell_gaps(path: str, ids: tuple[int, ...]) -> None:
+@functools.cache  # warn once, however often the file is read
+def _warn_of_gaps(path: str, ids: tuple[int, ...]) -> None:
     gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(ids) if after - before > 1]
     if gaps:
         ranges = [f"{first}-{last}" if last > first else f"{first}" for first, last in gaps[:3]]

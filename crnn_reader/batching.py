@@ -1,21 +1,21 @@
-"""Batch an iterator dynamically (:func:`dynamic_batches`); map one in parallel and in order (:func:`ordered_map`).
+"""Batch an iterator dynamically (:func:`dynamic_batches`), and map an iterator in parallel (:func:`ordered_map`).
 
-Threads pass items on by queues:
+Threads communicate by queues:
 
-    taker        next(items)      -> to_prepare and arrived, with a Future beside each item
-    preparers    prepare(item)    -> the item's Future
+    taker        next(items)             -> to_prepare and arrived, each item with a Future
+    preparers    prepare(item)           -> the Future of the item
     workers      next(items), work(item) -> done
 
-Why none of them waits for ever:
+No thread waits forever, because:
 
-- Leaving sets a flag and puts something into every queue that a thread may be waiting at. It takes no lock and waits
-  for nobody, and `SimpleQueue.put` is reentrant. So it may run anywhere: in the thread that reads, in the garbage
-  collector (in whichever thread that happens to run, one of these included), or in an exception handler.
-- A Future is always set: a preparer sets it whatever `prepare` raises, and the taker cancels those that it put into
-  `to_prepare` after the preparers were sent home.
-- The thread that reads waits at `done` only, and looks now and then whether the workers are still there.
-- At the exit of the interpreter all is left, and what is being computed has some seconds to end: a process that ends
-  while a library computes in a thread may crash.
+- Stopping sets a flag and puts an entry into every queue on which a thread may wait. It takes no lock and never blocks,
+  and `SimpleQueue.put` is reentrant. So it may run in the consumer's thread, in an exception handler, or in the garbage
+  collector, which may run in any thread.
+- Every Future is completed. A preparer completes it whatever `prepare` raises, and the taker cancels the Futures that
+  it put into `to_prepare` after the preparers were stopped.
+- The consumer's thread only waits on `done`, and regularly checks that the workers are alive.
+- When the interpreter exits, all threads are stopped, and running computations get some seconds to end. A process that
+  exits while a library computes in a thread may crash.
 """
 
 from __future__ import annotations
@@ -38,40 +38,40 @@ Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 Made = TypeVar("Made")
 
-#: Seconds that computations have to end when the interpreter exits.
+#: Seconds to wait for running computations when the interpreter exits.
 LEAVING = 10.0
-#: Seconds after which the thread that reads looks whether the workers are still there.
+#: Seconds between two checks that the workers are alive.
 WATCH = 1.0
 
 
 def available_cores() -> int:
-    """The processor cores that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Team:
     """Daemon threads that end after `leave()`.
 
-    Daemons, because a source that waits for a line from a terminal must not keep an interrupted command alive.
+    They are daemons because a source that waits for input from a terminal must not keep an interrupted command alive.
     """
 
     def __init__(self) -> None:
         self.over = self.left = False
 
     def begin(self) -> None:
-        """To be called before the first thread starts."""
+        """Register the threads to be stopped at exit. Call this before starting the first thread."""
         _teams.add(self)
-        # Registered last, it runs before what the libraries have registered.
+        # Functions registered last run first: run before those of the libraries.
         atexit.unregister(_leave_all)
         atexit.register(_leave_all)
 
-    def thread(self, story: Callable[[], None], name: str) -> threading.Thread:
-        """A thread in which a library may compute."""
+    def thread(self, target: Callable[[], None], name: str) -> threading.Thread:
+        """Create a thread in which a library may compute. The exit of the interpreter waits for it."""
 
         def run() -> None:
             _computing.add(thread)
             try:
-                story()
+                target()
             finally:
                 _computing.discard(thread)
 
@@ -79,8 +79,8 @@ class _Team:
         return thread
 
     def leave(self) -> None:
-        """Send all threads home. Never waits; may be called by any thread at any point."""
-        # When the interpreter takes its modules apart, all has been left.
+        """Stop all threads. Never blocks; may be called by any thread at any point."""
+        # Guards against calls by destructors during interpreter shutdown, when module globals are gone.
         if not self.left:
             self.over = True
             self.wake()
@@ -88,17 +88,17 @@ class _Team:
             self.left = True
 
     def wake(self) -> None:
-        """Put something into every queue that a thread may be waiting at."""
+        """Put an entry into every queue on which a thread may wait."""
         raise NotImplementedError
 
 
-#: What the end of the interpreter has to leave, and to wait for.
+#: Teams to stop and threads to wait for when the interpreter exits.
 _teams, _computing = set[_Team](), set[threading.Thread]()
 
 
 def _leave_all() -> None:
     with contextlib.suppress(ValueError):
-        # A second Ctrl-C would interrupt the waiting, and the process could crash.
+        # A second Ctrl-C would interrupt the wait below, and the process might crash.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     for team in tuple(_teams):
         team.leave()
@@ -111,7 +111,10 @@ def _leave_all() -> None:
 
 
 class DynamicBatches(Iterator[list[tuple[Item, Prepared]]]):
-    """What :func:`dynamic_batches` returns. One thread at a time may ask for the next batch; any may leave."""
+    """The iterator that :func:`dynamic_batches` returns.
+
+    Only one thread at a time may request the next batch. Any thread may call :meth:`close`.
+    """
 
     def __init__(
         self, items: Iterable[Item], prepare: Callable[[Item], Prepared], size: int, ahead: int, patience: float
@@ -146,7 +149,7 @@ class DynamicBatches(Iterator[list[tuple[Item, Prepared]]]):
         raise error or StopIteration
 
     def close(self) -> None:
-        """Leave: take no further item. Never waits."""
+        """Stop the threads and take no further items. Never blocks."""
         self._line.leave()
 
     def __del__(self) -> None:
@@ -156,30 +159,35 @@ class DynamicBatches(Iterator[list[tuple[Item, Prepared]]]):
 def dynamic_batches(
     items: Iterable[Item], prepare: Callable[[Item], Prepared], size: int, ahead: int, patience: float
 ) -> DynamicBatches[Item, Prepared]:
-    """Yield batches of `items` in their order: non-empty lists of at most `size` pairs (item, prepared).
+    """Batch an iterator dynamically: full batches from fast sources, partial ones from slow sources.
 
-    Once a batch has its first item, it waits `patience` seconds for more. With a patience of 0 it is what has arrived
-    since the last batch was asked for, so a slow source gives small batches and a fast one full ones. `items` is
-    iterated in a thread of its own and may block; `prepare` runs in one thread per core. At most `size * ahead` items
-    are held beside the batch that was handed out. An exception of the iterator is raised after all items before it,
-    one of `prepare` in place of its batch.
+    Arguments:
+        items: the source. It is iterated in a thread of its own and may block.
+        prepare: called with each item, in one thread per core.
+        size: maximum number of items in a batch.
+        ahead: number of batches to hold in addition to the one returned last. At most `size * ahead` items are held.
+        patience: seconds to wait for more items after the first one of a batch. With 0, a batch has the items that have
+            arrived since the last one.
+
+    Yields non-empty lists of pairs (item, prepare(item)), in order. An exception of `items` is raised after all earlier
+    items, and an exception of `prepare` in place of its batch.
     """
     return DynamicBatches(items, prepare, size, ahead, patience)
 
 
 class _Line(_Team, Generic[Item, Prepared]):
-    """The taker and the preparers. They hold no reference to :class:`DynamicBatches`, so that it can be collected."""
+    """The taker and preparers of :class:`DynamicBatches`, without a reference to it, so that it can be collected."""
 
     def __init__(self, prepare: Callable[[Item], Prepared], room: int) -> None:
         super().__init__()
         self.prepare, self.most_preparers = prepare, available_cores()
-        #: One entry for each item that may be taken.
+        #: Has one entry for each item that may be taken.
         self.room = SimpleQueue[None]()
         for _ in range(room):
             self.room.put(None)
-        #: None sends a preparer home.
+        #: None stops a preparer.
         self.to_prepare = SimpleQueue[tuple[Item, Future[Prepared]] | None]()
-        #: None, or the exception of the iterator, is the end.
+        #: None or an exception of the iterator marks the end.
         self.arrived = SimpleQueue[tuple[Item, Future[Prepared]] | BaseException | None]()
 
     def wake(self) -> None:
@@ -204,7 +212,7 @@ class _Line(_Team, Generic[Item, Prepared]):
                     self.thread(self._prepare_items, f"preparing {preparers}").start()
                     preparers += 1
                 entry = item, Future[Prepared]()
-                # First here: what has arrived is sure to be prepared.
+                # In this order, so that every item in `arrived` will be prepared.
                 self.to_prepare.put(entry)
                 self.arrived.put(entry)
         except BaseException as error:
@@ -241,10 +249,17 @@ class _Line(_Team, Generic[Item, Prepared]):
 
 
 def ordered_map(items: Iterator[Item], work: Callable[[Item], Made], workers: int) -> Generator[Made, None, None]:
-    """Yield `work` of each of the `items` in their order, `workers` of them at a time, in threads.
+    """Map an iterator in threads. Yields the results in order.
 
-    At most one item beside those that are worked on is taken ahead of what was handed out. An exception of `items` or
-    `work` is raised in its turn. Raises UserError when the generator is continued in a forked process.
+    At most `workers + 1` items are taken ahead of the results.
+
+    Arguments:
+        items: the source. Only one worker at a time takes an item from it.
+        work: called with each item.
+        workers: number of threads.
+
+    An exception of `items` or `work` is raised in place of its result. Raises UserError if a forked process continues
+    the generator of its parent.
     """
     crew = _Crew(items, work, workers)
     del items
@@ -258,7 +273,7 @@ def ordered_map(items: Iterator[Item], work: Callable[[Item], Made], workers: in
 
 
 class _Outcome(NamedTuple, Generic[Made]):
-    """What has come of item `number`; without `made` it is an error, or the end."""
+    """The result of item `number`, as a tuple of one. An empty tuple without an error marks the end."""
 
     number: int
     made: tuple[Made, ...] = ()
@@ -266,14 +281,14 @@ class _Outcome(NamedTuple, Generic[Made]):
 
 
 class _Crew(_Team, Generic[Item, Made]):
-    """The workers. They hold no reference to the generator, so that it can be collected."""
+    """The workers of :func:`ordered_map`, without a reference to the generator, so that it can be collected."""
 
     def __init__(self, items: Iterator[Item], work: Callable[[Item], Made], workers: int) -> None:
         super().__init__()
         self.items, self.work, self.process = items, work, os.getpid()
-        #: Held by the worker that takes an item.
+        #: `turn` is held by the worker that takes an item and protects the number of items taken and `ended`.
         self.turn, self.taken, self.ended = threading.Lock(), 0, False
-        #: One entry for each item that may be taken.
+        #: Has one entry for each item that may be taken.
         self.slots = SimpleQueue[None]()
         for _ in range(workers + 1):
             self.slots.put(None)
@@ -282,7 +297,7 @@ class _Crew(_Team, Generic[Item, Made]):
 
     def wake(self) -> None:
         self._wake_workers()
-        # A plain iterator cannot be woken: the worker that waits for it leaves when it gives its next item.
+        # Other iterators cannot be woken. A worker that waits for one ends when it returns its next item.
         if isinstance(self.items, DynamicBatches):
             self.items.close()
 
@@ -304,11 +319,12 @@ class _Crew(_Team, Generic[Item, Made]):
         while True:
             if os.getpid() != self.process:
                 raise UserError("this iterator was started in another process: call read() in the process that reads")
-            there = any(worker.is_alive() for worker in self.workers)
+            # Checked before waiting: a worker puts its last outcome into `done` before it ends.
+            alive = any(worker.is_alive() for worker in self.workers)
             try:
                 return self.done.get(timeout=WATCH)
             except Empty:
-                if not there:
+                if not alive:
                     raise RuntimeError("the threads that read have ended before their work") from None
 
     def _work(self) -> None:
@@ -319,7 +335,7 @@ class _Crew(_Team, Generic[Item, Made]):
                 with self.turn:
                     if self.over or self.ended:
                         return
-                    # Should the taking fail, no other worker goes on behind the gap.
+                    # If next() raises, `ended` stays True, and no other worker takes the items behind the failed one.
                     number, self.ended = self.taken, True
                     try:
                         item = next(self.items)

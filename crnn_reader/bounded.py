@@ -1,7 +1,7 @@
-"""Read files of the kit safely: regular files only, with bounds on size and nesting depth.
+"""Read text and JSON files safely: regular files only, with limits on size and nesting depth.
 
-The kit writes JSON files and reads them again (parameters.json, split.json, corpus.json …). In between they may be cut
-short, edited, or replaced by a pipe. The functions return a value or raise one error with the reason.
+The kit reads JSON files that it wrote earlier, such as parameters.json and split.json. Meanwhile they may have been
+truncated, edited, or replaced by a pipe.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-#: Bytes of a JSON file, unless the caller knows how large it may be.
+#: Default of the maximum size of a JSON file, in bytes.
 LARGEST = 16 * 1024**2
-#: Bytes that are read at a time.
+#: Bytes to read at a time.
 PART = 1024**2
-#: Lists and objects within one another. The kit writes three levels at most.
+#: Maximum nesting depth of lists and objects. The kit writes at most three levels.
 DEEPEST = 20
 
 _KINDS = {
@@ -32,15 +32,15 @@ _KINDS = {
 
 
 def open_regular(path: Path | str) -> BufferedReader:
-    """Open a regular file to read from, or a link to one.
+    """Open a regular file, or a link to one, for reading bytes.
 
-    Raises OSError when it cannot be opened, ValueError with the reason when it is a pipe, a device or a folder. Does
-    not block on a pipe that has no writer.
+    Raises OSError if the file cannot be opened, and ValueError if it is a pipe, a device or a folder. Never blocks on a
+    pipe without a writer.
     """
     if what := irregular(path):
         raise ValueError(f"it is {what}, not a file")
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 (the caller closes it)
-    # The pipe may have come in between.
+    # The file may have been replaced since the check.
     if what := _KINDS.get(stat.S_IFMT(os.fstat(file.fileno()).st_mode)):
         file.close()
         raise ValueError(f"it is {what}, not a file")
@@ -48,9 +48,9 @@ def open_regular(path: Path | str) -> BufferedReader:
 
 
 def irregular(path: Path | str) -> str | None:
-    """Describe the object at `path` if it is not a regular file, such as `a named pipe`; None if it is one.
+    """Describe the object at `path` if it is not a regular file, such as `a named pipe`.
 
-    Nothing is wrong where nothing stands. A link that leads nowhere, or in a circle, is wrong.
+    Returns None for a regular file, and if nothing exists at `path`. A broken or circular link is described, too.
     """
     try:
         return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
@@ -63,32 +63,32 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def read_json(path: Path | str, largest: int = LARGEST) -> Any:
-    """The value in a JSON file of at most `largest` bytes.
+    """Read a JSON file of at most `largest` bytes.
 
-    Raises OSError when the file cannot be opened, ValueError with the reason when it holds nothing that this kit
-    could have written.
+    Raises OSError if the file cannot be opened, and ValueError as :func:`read_text` and :func:`json_value` do.
     """
     return json_value(read_text(path, largest))
 
 
 def read_text(path: Path | str, largest: int) -> str:
-    """The text of a file of at most `largest` bytes, without a byte order mark, line ends as they are.
+    """Read a text file of at most `largest` bytes, in UTF-8, or in UTF-16 with a byte order mark.
 
-    It is UTF-8, or UTF-16 with a byte order mark.
+    Returns the text without the byte order mark. Line ends are not converted.
 
-    Raises OSError when the file cannot be opened, ValueError with the reason when it is no such file.
+    Raises OSError if the file cannot be opened, and ValueError with the reason if it is not a regular file, too large,
+    or in another encoding.
     """
     with open_regular(path) as file:
-        # Most files say how large they are before they are read.
+        # This check is cheap, but files of /proc, for example, report a size of 0.
         if os.fstat(file.fileno()).st_size > largest:
             raise ValueError(f"it is larger than {largest:,} bytes")
-        # Not at once: Python takes the memory for as many bytes as it is asked for.
+        # Read in parts: file.read(n) allocates n bytes even for a small file.
         data = bytearray()
         try:
             while len(data) <= largest and (part := file.read(min(PART, largest + 1 - len(data)))):
                 data += part
         except OSError as error:
-            # Files of the system, such as /proc/self/mem, open and cannot be read.
+            # Some files, such as /proc/self/mem, can be opened but not read.
             raise ValueError(f"it cannot be read: {error.strerror}") from None
     if len(data) > largest:
         raise ValueError(f"it is larger than {largest:,} bytes")
@@ -100,7 +100,10 @@ def read_text(path: Path | str, largest: int) -> str:
 
 
 def json_value(text: str) -> Any:
-    """`json.loads` with one kind of error, ValueError; NaN, infinity, names given twice and deep nesting are errors."""
+    """Decode JSON strictly.
+
+    Raises ValueError for invalid JSON, NaN, infinity, duplicate names, and nesting deeper than DEEPEST.
+    """
     try:
         value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
     except RecursionError:

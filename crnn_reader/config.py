@@ -1,4 +1,4 @@
-"""ModelConfig: what a model file says of its network, and what is needed to read with it."""
+"""The configuration stored in a model file: architecture, alphabet, preprocessing and decoding."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .decoding import DECODERS
 from .decoding.calibration import COLDEST, HOTTEST
 from .parsing import MAX_ROWS, MAX_SIDE, MAX_TEXT_LENGTH, parse_frame
 
-#: Version of the kit in every model file, equal to the one in pyproject.toml.
+#: Version of the kit, written to every model file. Equal to the version in pyproject.toml.
 KIT_VERSION = "0.1.0"
-#: Increased by one whenever older versions could no longer read the files of this one.
+#: Version of the file format. Increased whenever older versions of the kit cannot read new files.
 FORMAT = 4
-#: The entry of a model file that holds its configuration, and the most bytes of it. One with all characters of Unicode
-#: would have 600 kB.
+#: Name of the entry of a model file with its configuration, and the maximum size of that entry. With all of Unicode as
+#: its alphabet it would have 600 kB.
 CONFIG_ENTRY, LARGEST_CONFIG = "crnn_kit.json", 1 << 20
-#: Least and greatest values of numbers in a configuration. `longest` is by default twice the longest label.
+#: Minimum and maximum of each number in a configuration. `longest` is by default twice the longest label.
 BOUNDS: dict[str, tuple[float, float]] = {
     "width": (1, MAX_SIDE),
     "height": (1, MAX_SIDE),
@@ -35,42 +35,42 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model file says of itself: how to build the network, prepare pictures and decode."""
+    """The configuration of a model: how to build its network, prepare pictures and decode its outputs."""
 
     network: str
     preset: str
     head: str
     alphabet: str
-    #: None for any width: pictures keep their aspect.
+    #: Input size in pixels. A width of None means any width: pictures keep their aspect ratio.
     width: int | None
     height: int
     channels: Literal[1, 3]
     fit: Literal["stretch", "pad"]
     rectify: Literal["none", "affine", "tps"] = "none"
     coordinates: bool = False
-    #: Of text in a picture, at the most.
+    #: Maximum number of text lines in a picture.
     rows: int = 1
-    #: Of the attention head: its recurrent cell, label smoothing, and the most characters it writes.
+    #: Attention head: recurrent cell, label smoothing, and maximum number of characters.
     cell: Literal["gru", "lstm"] = "gru"
     label_smoothing: float = 0.1
     longest: int = 100
-    #: Which part of a joint head reads.
+    #: The head used for reading in a network with both heads.
     reads: Literal["ctc", "attention"] = "ctc"
     decoder: Literal["greedy", "beam"] = "greedy"
-    #: By which probabilities are mended; see decoding/calibration.py.
+    #: Temperature that calibrates the probabilities, see decoding/calibration.py.
     temperature: float = 1.0
-    #: Lowest and highest height in pixels, and width / height, of the training pictures; see trained_sizes.py. None
-    #: in files of earlier versions.
+    #: Minimum and maximum height in pixels and aspect ratio (width / height) of the training pictures, see
+    #: trained_sizes.py. None in files of earlier versions.
     trained_heights: list[float] | None = None
     trained_aspects: list[float] | None = None
-    #: Which frame of an animation, or page, is read: `first`, `last` or a number from 1.
+    #: The frame of an animation or page of a TIFF to read: `first`, `last` or a number from 1.
     frame: str = "first"
     kit_version: str = KIT_VERSION
     format: int = FORMAT
 
     @classmethod
     def of(cls, entry: Any) -> ModelConfig:
-        """The configuration in an entry of a file, a JSON object. Raises ValueError for anything else."""
+        """Create a configuration from decoded JSON. Raises ValueError for missing, unknown or invalid fields."""
         if not isinstance(entry, dict):
             raise ValueError("no object")
         kinds = get_type_hints(cls)
@@ -86,7 +86,7 @@ class ModelConfig:
             raise ValueError(f"head is {reprlib.repr(config.head)}, not one of {', '.join(DECODERS)}")
         for name, (least, most) in BOUNDS.items():
             value = getattr(config, name)
-            # NaN is not between them.
+            # Written so that NaN is refused, too.
             if value is not None and not least <= value <= most:
                 raise ValueError(f"{name} is {reprlib.repr(value)}, not from {least:,} to {most:,}")
         _check_alphabet(config.alphabet)
@@ -98,12 +98,12 @@ class ModelConfig:
         return config
 
     def to_json(self) -> str:
-        """What :meth:`of` reads."""
+        """Serialise to JSON. :meth:`of` restores the configuration from the decoded JSON."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
 
 
 def _check_alphabet(characters: str) -> None:
-    """Raise ValueError for what crnn_reader.alphabet.parse_alphabet would not have made."""
+    """Raise ValueError for an alphabet that crnn_reader.alphabet.parse_alphabet never returns."""
     if not characters or len(set(characters)) < len(characters):
         raise ValueError("the alphabet has no characters, or one of them twice")
     for character in characters:
@@ -114,9 +114,9 @@ def _check_alphabet(characters: str) -> None:
 
 
 def _is(value: Any, kind: Any) -> bool:
-    """Whether a value of JSON is of the kind that a field is declared as."""
+    """Whether a JSON value has the declared type of a field."""
     if get_origin(kind) is Literal:
-        # True is no 1 here.
+        # True == 1, so compare the types, too.
         return any(value == allowed and type(value) is type(allowed) for allowed in get_args(kind))
     if isinstance(kind, types.UnionType):
         return any(_is(value, each) for each in get_args(kind))

@@ -1,4 +1,4 @@
-"""The error for mistakes that a user can correct."""
+"""Exceptions for invalid input."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake that the user can correct, in one sentence: the thing, what was found, what to do."""
+    """A mistake that the user can correct. The message is one sentence: the object, what was found, and what to do."""
 
 
 class UnreadablePicture(Exception):
-    """Why a file cannot be read as a picture, in a few words: `zero bytes`, `truncated`, `not a picture`."""
+    """A picture that cannot be read. The message gives the reason, such as `zero bytes` or `truncated`."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """`did you mean captcha?` if one of the `known` words is close to `word`."""
+    """Suggest the `known` word most similar to `word`, as `did you mean captcha?`. None if none is similar."""
     close = difflib.get_close_matches(word, sorted(set(known) - {word}), 1, cutoff=0.7)
     return f"did you mean {close[0]}?" if close else None

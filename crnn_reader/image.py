@@ -1,7 +1,7 @@
-"""One picture from a file to what the network sees; training and reading share every step of it.
+"""Decode and resize pictures. Training and reading share every step.
 
-:func:`read_image` turns a file of any usual kind into a `uint8` array, and :func:`fit_image` brings that to the size of
-the network. OpenCV decodes the plain PNG and JPEG files that corpora are made of, Pillow everything odd.
+:func:`read_image` decodes a file to a `uint8` array, and :func:`fit_image` resizes it to the input of the network.
+OpenCV decodes common PNG and JPEG files, and Pillow decodes all other formats and variants.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from .native_messages import messages_of
 from .parsing import MAX_PIXELS, parse_frame
 
 Image = npt.NDArray[np.uint8]
-#: Says of a label and its picture's width and height why a network cannot write it, None of one that it can.
+#: Takes a label and the width and height of its picture. Returns the reason why a network cannot write the label, or
+#: None if it can.
 TooLong = Callable[[str, int, int], str | None]
 
-#: Suffixes by which pictures are found in a folder; what a file holds is decided by its content alone. The last ones
-#: are of formats that are not read: whoever has such pictures is told so.
+#: Suffixes of the pictures in a folder. Only the content decides the format. The last line has formats that cannot be
+#: read, so that their files are reported rather than ignored.
 PICTURE_SUFFIXES = frozenset(
     ".png .jpg .jpeg .jpe .jfif .bmp .dib .webp .gif .tif .tiff .ppm .pgm .pbm .pnm "
     ".heic .heif .avif .jp2 .j2k .jxl .svg".split()
 )
-#: What the bytes of those begin with, from a place on.
+#: Formats that cannot be read: offset and bytes of their signatures, and their names.
 _NOT_READ = (
     (4, b"ftypavi", "AVIF"),
     (4, b"ftyphe", "HEIC"),
@@ -55,54 +56,54 @@ _NOT_READ = (
     (0, b"<?xml", "SVG"),
 )
 
-#: Bytes that decoding takes in all threads together, and up to which a picture never waits for others.
+#: Memory budget for decoding in all threads together, in bytes. Pictures that need at most SMALL bytes do not count.
 DECODING_MEMORY, SMALL = 512 << 20, 8 << 20
-#: A file may have this many bytes for each pixel that is allowed, as 16-bit RGB without compression has, and at least
-#: this many altogether. The first bytes are looked at before the rest is read.
+#: Maximum size of a file: FILE_BYTES per allowed pixel, as in uncompressed 16-bit RGB, but at least LEAST_FILE bytes.
+#: The first START bytes are checked before the rest is read.
 FILE_BYTES, LEAST_FILE, START = 6, 16 << 20, 1 << 16
-#: Bytes that are read at once, and characters of a foreign exception's message that are quoted.
-READ, LONGEST_SAID = 1 << 20, 200
-#: Pixels of all the frames that are decoded on the way to a later one.
+#: Bytes to read at a time, and maximum number of characters quoted from the message of an exception of other code.
+READ, MAX_QUOTED = 1 << 20, 200
+#: Maximum number of pixels, over all earlier frames, to decode before a frame.
 FRAME_PIXELS = 500_000_000
-#: Pixels that are converted together where a picture has more.
+#: Pixels to convert at a time.
 BAND = 1 << 20
 
-#: Why a picture is not read where there is none.
+#: Reason for a missing file.
 MISSING = "no such file"
-#: Why a picture is not read where memory runs out.
+#: Reason for a picture that does not fit into memory.
 NO_MEMORY = "it takes more memory than is free: make it smaller"
 
-#: Names of odd pictures in a sentence.
+#: Number of unusual pictures that a remark names.
 NAMED = 3
 
-#: Ink with a luminance above this has, on black, more than twice the contrast that it has on white.
+#: Ink with a luminance above this has more than twice as much contrast on black as on white.
 LIGHT = 170
-#: From this opaque part on a picture brings its own ground: its transparent rest is a margin.
+#: A picture with at least this fraction of opaque pixels has its own background. Only its margin is transparent.
 OWN_GROUND = 0.75
 
-#: Pictures for networks of any width have a multiple of so many columns, the pixels that become one column of
-#: their output, and at least and at most so many.
+#: Widths of pictures for networks of any width, in pixels: a multiple of WIDTH_STEP, the downsampling factor of the
+#: network, from MIN_WIDTH to MAX_WIDTH.
 WIDTH_STEP, MIN_WIDTH, MAX_WIDTH = 4, 16, 16_000
 
-#: Up to so many pixels wide they come in full batches, wider ones fewer at a time: memory is bounded by that.
+#: Maximum width of pictures in a full batch, in pixels. Batches of wider pictures are smaller, to bound memory.
 FULL_BATCH_WIDTH = 512
 
-#: The EXIF tag that says how a picture is turned, and the tag of a TIFF that says whether 0 is white.
+#: The EXIF tag for orientation, and the TIFF tag for PhotometricInterpretation, which is 0 if 0 means white.
 _ORIENTATION, _PHOTOMETRIC = 0x0112, 262
 
-# Pictures are small and read by several threads of ours; OpenCV's own threads would only get in each other's way.
+# Pictures are small and several of our threads decode them, so OpenCV's own threads would only compete with these.
 cv2.setNumThreads(1)
-# What is wrong with a file is said once, by us.
+# Errors in files are reported by this module, once.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class ImageOptions(NamedTuple):
-    """How pictures are decoded."""
+    """Options for decoding pictures."""
 
-    max_pixels: int = MAX_PIXELS  #: the most pixels of a picture
-    frame: str = "first"  #: `first`, `last`, or a number from 1
-    bgr: bool = False  #: whether arrays have blue first
+    max_pixels: int = MAX_PIXELS  #: maximum number of pixels of a picture
+    frame: str = "first"  #: frame or page to read: `first`, `last`, or a number from 1
+    bgr: bool = False  #: whether the channels of arrays are in the order BGR
 
     @classmethod
     def of(cls, max_pixels: int, frame: str | int) -> ImageOptions:
@@ -116,7 +117,7 @@ class ImageOptions(NamedTuple):
 
     @property
     def max_bytes(self) -> int:
-        """The most bytes that a file may have."""
+        """Maximum size of a file in bytes."""
         return max(LEAST_FILE, FILE_BYTES * self.max_pixels)
 
 
@@ -124,17 +125,18 @@ DEFAULT_OPTIONS = ImageOptions()
 
 
 class DecodedImage(NamedTuple):
-    """A picture, `uint8 (height, width, channels)`, and how many frames or pages its file has."""
+    """A picture, uint8 (height, width, channels), and the number of frames or pages of its file."""
 
     image: Image
     frames: int = 1
 
 
 class StoredImage(str):
-    """The path of a picture that is no file but lies in one with many others, such as `train.tfrecord/17`.
+    """The path of a picture inside a file with many pictures, such as `train.tfrecord/17`.
 
-    It goes wherever paths go. :func:`read_bytes` opens it by calling `fetch`, which gives the picture's bytes or raises
-    UnreadablePicture; it has changed when the file `container` has.
+    It can be used wherever a path is expected. :func:`read_bytes` reads it by calling `fetch`, which returns the bytes
+    of the picture or raises UnreadablePicture. `container` is the path of the file, whose modification time counts for
+    the picture.
     """
 
     __slots__ = ("container", "fetch")
@@ -148,37 +150,42 @@ class StoredImage(str):
         return stored
 
     def __deepcopy__(self, _: object) -> Self:
-        # A text like others: reports copy what they list, but never the open records that `fetch` reads from.
+        # Immutable, like any str. A deep copy would copy the open file that `fetch` reads from.
         return self
 
 
 def read_image(source: Path | str | bytes, channels: int, options: ImageOptions = DEFAULT_OPTIONS) -> Image:
-    """Decode a picture: a path, or the bytes of a file. See :func:`decode_image`."""
+    """Decode a picture to uint8 (height, width, channels). See :func:`decode_image`."""
     return decode_image(source, channels, options).image
 
 
 def decode_image(source: Any, channels: int, options: ImageOptions = DEFAULT_OPTIONS) -> DecodedImage:
-    """Decode a picture: a path, the bytes of a file, an open binary file, an image of Pillow, or an array.
+    """Decode a picture.
 
-    A path is a str or any os.PathLike.
+    16-bit samples are scaled to 8 bits, EXIF rotation is applied, and CMYK is converted. Transparent pictures are
+    composited on white, or on black if most of their ink is light. An alpha channel that is 0 everywhere is ignored.
 
-    Returns `uint8 (height, width, channels)`; channels 1 is grey (ITU-R 601), 3 is red, green, blue. 16 bits are scaled
-    to 8, EXIF rotation is applied, CMYK is converted. Transparent pictures are laid on white, or on black where most of
-    their ink is light; an alpha that is 0 everywhere is ignored. Arrays are `uint8` or `uint16`, (height, width), or
-    (height, width, 1, 3 or 4), in the order RGB unless `options` say BGR.
+    Arguments:
+        source: a path (str or os.PathLike), the bytes of a file, an open binary file, a Pillow image, or an array.
+            Arrays are uint8 or uint16 of shape (height, width), or (height, width, channels) with 1, 3 or 4 channels,
+            in the order RGB or, with `options.bgr`, BGR.
+        channels: 1 for grey (luminance of ITU-R BT.601), 3 for RGB.
+        options: limits and the frame to read.
 
-    Raises UnreadablePicture for anything that cannot be shown whole, or has more pixels than `options` allow.
+    Returns the picture, uint8 (height, width, channels), and the number of frames.
+
+    Raises UnreadablePicture if the source cannot be decoded completely, or exceeds the limits of `options`.
     """
     try:
         if isinstance(source, (str, os.PathLike)):
-            # Stored is a str with more attributes, which str() would drop.
+            # str() would drop the attributes of a StoredImage.
             path = source if isinstance(source, str) else os.fsdecode(source)
             return _decode_file(read_bytes(path, options), channels, options)
         if isinstance(source, (bytes, bytearray, memoryview)):
             return _decode_file(_bounded(bytes(source), options), channels, options)
         if isinstance(source, np.ndarray):
             return DecodedImage(_of_array(_checked(source, options), channels, options.bgr))
-        # Whoever has an image of Pillow has imported it.
+        # If the source is a Pillow image, Pillow has been imported already.
         pillow = sys.modules.get("PIL.Image")
         if pillow is not None and isinstance(source, pillow.Image):
             return _decode_pillow(source, channels, options)
@@ -193,15 +200,15 @@ def decode_image(source: Any, channels: int, options: ImageOptions = DEFAULT_OPT
 
 
 def is_single_colour(image: Image) -> bool:
-    """Whether all pixels of `uint8 (height, width, channels)` have the same colour."""
-    # Of most pictures the middle row tells.
+    """Whether all pixels of a picture, uint8 (height, width, channels), have the same colour."""
+    # The middle row is cheap to check, and differs in most pictures.
     row = image[len(image) // 2].tobytes()
     channels = image.shape[2]
     return row[channels:] == row[:-channels] and bool((image == image[0, 0]).all())
 
 
 class ImageRemarks:
-    """What is odd in pictures that can be read, each kind with its number and the first picture."""
+    """Collects remarks on unusual but readable pictures: those of a single colour, and those with several frames."""
 
     def __init__(self, options: ImageOptions = DEFAULT_OPTIONS) -> None:
         self._frame = options.frame
@@ -210,7 +217,7 @@ class ImageRemarks:
         self._counts = [0, 0]
 
     def see(self, name: str, plain: bool, frames: int) -> None:
-        """Take note of a picture."""
+        """Record a picture: its name, whether it has a single colour, and its number of frames."""
         for place, names, odd, text in (
             (0, self._plain, plain, name),
             (1, self._animated, frames > 1, f"{name} has {frames:,}"),
@@ -221,7 +228,7 @@ class ImageRemarks:
                     names.append(text)
 
     def sentences(self) -> list[str]:
-        """A sentence for each kind that was seen."""
+        """A sentence for each kind of unusual pictures, with their number and the first names."""
         found = []
         plain, animated = self._counts
         if plain:
@@ -231,7 +238,7 @@ class ImageRemarks:
             )
         if animated:
             which = f"the {self._frame}" if self._frame in ("first", "last") else f"number {self._frame}"
-            # No advice for a user who has already chosen a frame.
+            # A user who has chosen a frame needs no advice.
             hint = ": choose another with --frame last or --frame N" if self._frame == "first" else ""
             found.append(
                 f"{animated:,} picture{'s have' if animated > 1 else ' has'} several frames or pages, of which "
@@ -245,14 +252,15 @@ def _some(names: list[str], count: int) -> str:
 
 
 def read_bytes(path: Path | str, options: ImageOptions = DEFAULT_OPTIONS) -> bytes:
-    """The bytes of a file, or of a picture in one. Raises UnreadablePicture where there is none to be had.
+    """Read the bytes of a file or of a :class:`StoredImage`.
 
-    Of a large file that does not begin as a picture does, only the first bytes.
+    A large file that does not begin like a picture is not read completely. Raises UnreadablePicture for a file that
+    cannot be read or is too large.
     """
     try:
         if isinstance(path, StoredImage):
             return _bounded(path.fetch(), options)
-        # A pipe that nobody writes to would be waited for, for ever.
+        # Without O_NONBLOCK, opening a pipe without a writer would block forever.
         file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         try:
             found = os.fstat(file)
@@ -274,7 +282,7 @@ def read_bytes(path: Path | str, options: ImageOptions = DEFAULT_OPTIONS) -> byt
 
 def _read(file: int, size: int, options: ImageOptions) -> bytes:
     _refuse_large(size, options)
-    # One byte more tells whether that was all: files of /proc claim to be empty, and some never end.
+    # Read one byte more to detect the end: files in /proc report a size of 0, and some never end.
     data = os.read(file, min(size or START, START) + 1)
     if len(data) == size <= START:
         return data
@@ -301,9 +309,10 @@ def _refuse_large(size: int, options: ImageOptions) -> None:
 
 
 def _content(file: Any, options: ImageOptions) -> bytes:
-    """What an open binary file holds from where it stands; of a large one that does not begin as a picture, a part.
+    """Read an open binary file from its current position.
 
-    Raises UnreadablePicture for whatever `read` raises: objects of any kind have one.
+    A large file that does not begin like a picture is not read completely. Objects of any class may have a `read`
+    method, so UnreadablePicture is raised for any of its exceptions, except MemoryError.
     """
     data = bytearray()
     while len(data) <= options.max_bytes and (len(data) < START or begins_a_picture(bytes(data[:8]))):
@@ -312,11 +321,11 @@ def _content(file: Any, options: ImageOptions) -> bytes:
             part = file.read(min(READ, options.max_bytes + 1 - len(data)))
         except MemoryError:
             raise
-        except (ValueError, TypeError) as error:  # closed, or opened to be written
+        except (ValueError, TypeError) as error:  # closed, or opened for writing
             raise UnreadablePicture(
                 f"a file that cannot be read ({describe_error(error)}): open it again with open(path, 'rb')"
             ) from None
-        except Exception as error:  # cut or damaged, as members of archives are
+        except Exception as error:  # for example a truncated or damaged member of an archive
             raise UnreadablePicture(
                 f"a {type(file).__name__} that cannot be read ({describe_error(error)}): check that its file is whole"
             ) from None
@@ -339,23 +348,28 @@ def _content(file: Any, options: ImageOptions) -> bytes:
 
 
 def describe_error(error: Exception) -> str:
-    """The message of an exception of foreign code, in one short line."""
+    """Describe an exception of other code in one short line: its class and message."""
     try:
-        line = " ".join(str(error).split())[:LONGEST_SAID]
-    except Exception:  # the foreign code makes the message, too
+        line = " ".join(str(error).split())[:MAX_QUOTED]
+    except Exception:  # __str__ is other code, too
         line = ""
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
 def fit_image(image: Image, width: int | None, height: int, how: Literal["stretch", "pad"] = "stretch") -> Image:
-    """Bring a picture to a size: `uint8 (h, w, channels)` -> `uint8 (height, width, channels)`.
+    """Resize a picture.
 
-    With `width` None only the height is given and the aspect is kept, but for the nearest multiple of WIDTH_STEP.
-    Raises UnreadablePicture for one that would be wider than MOST_WIDTH.
+    Arguments:
+        image: uint8 (h, w, channels).
+        width: target width in pixels. None keeps the aspect ratio, except for rounding to a multiple of WIDTH_STEP.
+        height: target height in pixels.
+        how: `stretch` scales both sides independently. `pad` keeps the aspect ratio and pads with the median colour of
+            the picture's border: equally above and below, but only on the right, so that every text starts in the same
+            column. Ignored if `width` is None.
 
-    `stretch` scales both sides as needed. `pad` keeps the aspect and fills the rest with the colour of the
-    picture's border: above and below alike, and on the right only, so that the text of every picture starts at
-    the same column, whatever its length.
+    Returns uint8 (height, width, channels).
+
+    Raises UnreadablePicture if `width` is None and the result would be wider than MAX_WIDTH.
     """
     if width is None:
         width = scaled_width(height, image.shape[1], image.shape[0])
@@ -378,7 +392,7 @@ def fit_image(image: Image, width: int | None, height: int, how: Literal["stretc
 def visible_width(
     own_width: int, own_height: int, width: int | None, height: int, how: Literal["stretch", "pad"]
 ) -> int:
-    """The number of columns, from the left, that a picture of this size takes once :func:`fit_image` has resized it."""
+    """The width, without padding, of a picture of `own_width` x `own_height` pixels after :func:`fit_image`."""
     if width is None:
         return scaled_width(height, own_width, own_height)
     if how == "stretch":
@@ -391,22 +405,26 @@ def _scale(own_width: int, own_height: int, width: int, height: int) -> float:
 
 
 def scaled_width(height: int, width: int, own_height: int) -> int:
-    """How wide :func:`fit_image` makes a picture of `width` and `own_height` pixels whose height alone is given."""
+    """The width that :func:`fit_image` gives a picture of `width` x `own_height` pixels for a network of any width."""
     return max(MIN_WIDTH, WIDTH_STEP * round(width * height / own_height / WIDTH_STEP))
 
 
 def padded_width(widest: int) -> int:
-    """The width of a batch whose widest picture is so wide, see :func:`pad_batch`."""
+    """The width to which :func:`pad_batch` pads a batch whose widest picture has `widest` pixels."""
     step = max(32, 1 << (widest.bit_length() - 4))
     return -(-widest // step) * step
 
 
 def pad_batch(images: Sequence[Image] | Image) -> tuple[Image, npt.NDArray[np.int32]]:
-    """Pictures of one height as a batch of one width, and the width of each.
+    """Pad pictures of the same height with zeros on the right, to form a batch.
 
-    `uint8 (height, width, channels)` each -> `uint8 (n, height, padded width, channels)`, filled up with zeros on the
-    right, and `int32 (n,)`. There are few padded widths, at most an eighth or 31 pixels beyond the widest picture,
-    since a network is compiled anew for each.
+    Only few padded widths occur, because a network is compiled again for each one. A padded width exceeds the widest
+    picture by less than an eighth or by at most 31 pixels.
+
+    Arguments:
+        images: uint8 (height, width, channels) each.
+
+    Returns the batch, uint8 (n, height, padded width, channels), and the widths of the pictures, int32 (n,).
     """
     widths = np.array([image.shape[1] for image in images], np.int32)
     height, _, channels = images[0].shape
@@ -417,7 +435,7 @@ def pad_batch(images: Sequence[Image] | Image) -> tuple[Image, npt.NDArray[np.in
 
 
 def _resize(image: Image, width: int, height: int) -> Image:
-    # Shrinking needs the mean over an area, growing an interpolation; a picture may need one for each side.
+    # Average areas to shrink, interpolate to enlarge. A picture may need one horizontally and the other vertically.
     small = (min(width, image.shape[1]), min(height, image.shape[0]))
     if small != (image.shape[1], image.shape[0]):
         image = _channels_last(cv2.resize(image, small, interpolation=cv2.INTER_AREA))
@@ -445,13 +463,13 @@ def _check_size(width: int, height: int, options: ImageOptions) -> None:
 
 
 class _Room:
-    """Bytes that decoding may take in all threads together; who needs more than is free waits for the others."""
+    """A memory budget shared by all threads. A thread that needs more than is free waits for the others."""
 
     def __init__(self, whole: int) -> None:
         self._whole = whole
         self._reset()
         if hasattr(os, "register_at_fork"):
-            # Threads that decoded when the process was forked are not there any more in the child.
+            # Threads that were decoding during a fork do not exist in the child.
             os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
@@ -459,7 +477,7 @@ class _Room:
 
     @contextlib.contextmanager
     def taken(self, needed: int) -> Iterator[None]:
-        # A picture that needs more than the whole budget is decoded when no other is.
+        # A picture that exceeds the budget is decoded while no other is.
         needed = min(needed, self._whole)
         with self._freed:
             while self._taken + needed > self._whole:
@@ -486,7 +504,7 @@ def _decode_file(data: bytes, channels: int, options: ImageOptions) -> DecodedIm
         raise UnreadablePicture(known or "not a picture")
     if found.width:
         _check_size(found.width, found.height, options)
-    # Small ones never wait.
+    # Small pictures never wait.
     if (needed := (found.width * found.height or options.max_pixels) * found.memory) > SMALL:
         with _room.taken(needed):
             return _decode(data, found, channels, options)
@@ -499,36 +517,36 @@ def _decode(data: bytes, found: Header, channels: int, options: ImageOptions) ->
         if found.kind == "PNG":
             data, flag = found.first_frame or data, cv2.IMREAD_UNCHANGED
         else:
-            # The luminance that a JPEG stores is the grey picture; decoding colour first would take twice as long.
+            # A JPEG stores luminance separately. Decoding colour and converting it to grey would take twice as long.
             flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
-        image, said = messages_of(lambda: _by_opencv(data, flag))
-        _refuse_filled(said)
+        image, messages = messages_of(lambda: _by_opencv(data, flag))
+        _refuse_filled(messages)
         if found.plain and image is not None:
             return DecodedImage(_of_array(image, channels, bgr=True), found.frames)
         if found.kind == "PNG" and image is None:
-            # Pillow would show what is there, and black below.
+            # Pillow would return the part before the damage, and black below it.
             raise UnreadablePicture("damaged")
-    shown, said = messages_of(lambda: _by_pillow(data, found, frame, channels, options))
-    _refuse_filled(said)
-    return DecodedImage(shown, found.frames)
+    decoded_image, messages = messages_of(lambda: _by_pillow(data, found, frame, channels, options))
+    _refuse_filled(messages)
+    return DecodedImage(decoded_image, found.frames)
 
 
-#: What decoders print of a picture that they show nevertheless, and what that means.
+#: Messages that decoders print if they fill a part of the picture, and the reason for the user.
 _FILLED = (
     (r"premature end|Not enough|not enough|Read error", "truncated: it ends before all of its pixels have come"),
     (r"bad Huffman|bad arithmetic|found marker|incorrect data|bad adaptive|Decoding error|not defined", "damaged"),
 )
 
 
-def _refuse_filled(said: str) -> None:
-    """Raise UnreadablePicture where what a decoder has said means that it made up a part of the picture."""
-    for pattern, reason in _FILLED if said else ():
-        if re.search(pattern, said):
+def _refuse_filled(messages: str) -> None:
+    """Raise UnreadablePicture if the messages of a decoder mean that it filled a part of the picture."""
+    for pattern, reason in _FILLED if messages else ():
+        if re.search(pattern, messages):
             raise UnreadablePicture(reason)
 
 
 def _frame(wanted: str, frames: int) -> int:
-    """The place, from 0, of the frame that `first`, `last` or a number from 1 asks for."""
+    """The index of the frame given by `first`, `last` or a number from 1. Raises UnreadablePicture if there is none."""
     if wanted == "first" or frames == 1:
         return 0
     place = frames if wanted == "last" else int(wanted)
@@ -555,7 +573,8 @@ def _by_pillow(data: bytes, found: Header, frame: int, channels: int, options: I
 
     inverted = found.white_is_zero.get(frame)
     if inverted:
-        # Pillow takes these samples as they are, and refuses them where their bytes are in the other order.
+        # Pillow does not invert 16-bit samples, and refuses such files in one of the two byte orders. Change the tag so
+        # that 0 means black; _of_pillow inverts the samples.
         place, black_is_zero = inverted
         data = data[:place] + black_is_zero + data[place + len(black_is_zero) :]
     try:
@@ -573,38 +592,38 @@ def _by_pillow(data: bytes, found: Header, frame: int, channels: int, options: I
         raise UnreadablePicture("damaged") from None
     except pillow.DecompressionBombError:
         raise UnreadablePicture("claims more pixels than Pillow decodes: make it smaller") from None
-    except Exception as error:  # broken bytes make decoders raise whatever they like
+    except Exception as error:  # decoders may raise anything for damaged files
         raise UnreadablePicture("truncated" if "truncated" in str(error).lower() else "damaged") from None
 
 
 def _decode_pillow(image: Any, channels: int, options: ImageOptions) -> DecodedImage:
-    """The frame at which an image of Pillow stands, which stays as it is."""
+    """Convert the current frame of a Pillow image, without changing the image."""
     width, height = image.size
     _check_size(width, height, options)
 
     def decoded() -> Image:
         try:
-            # Pillow inverts the samples of a TIFF whose 0 is white, but not those of 16 bits.
+            # If 0 means white in a TIFF, Pillow inverts 8-bit samples but not 16-bit samples.
             inverted = image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
             image.load()
             return _of_pillow(image, channels, inverted)
         except (UnreadablePicture, MemoryError):
             raise
-        except Exception as error:  # its file is closed, or broken
+        except Exception as error:  # its file is closed or damaged
             raise UnreadablePicture(f"an image that Pillow cannot load ({error})") from None
 
     with _room.taken(width * height * Header("").memory):
-        shown, said = messages_of(decoded)
-    _refuse_filled(said)
-    return DecodedImage(shown)
+        decoded_image, messages = messages_of(decoded)
+    _refuse_filled(messages)
+    return DecodedImage(decoded_image)
 
 
-#: The first letters of a picture's bytes in base64.
+#: How the bytes of a picture begin in base64.
 _BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "Qk1", "SUkqA", "TU0AK")
 
 
 def _named(text: str) -> str | None:
-    """What a text is that was given in place of a picture or its path, and what to do; None of any other text."""
+    """Describe a text that was given instead of a picture or path, such as a URL, and what to do. None if unknown."""
     if text.startswith("data:"):
         return "a data: URL, not a path: give base64.b64decode(url.partition(',')[2])"
     if scheme := re.match(r"([a-z][a-z0-9+]{1,9})://", text, re.IGNORECASE):
@@ -625,13 +644,13 @@ def _missing(path: str) -> str:
 
 
 def _of_pillow(image: Any, channels: int, inverted: bool) -> Image:
-    """A picture of Pillow, loaded and turned as its EXIF data says. `inverted`: its 16-bit samples have 0 for white."""
+    """Convert a loaded Pillow image and apply its EXIF rotation. With `inverted`, 0 means white in 16-bit samples."""
     if image.getexif().get(_ORIENTATION, 1) != 1:
         from PIL import ImageOps
 
         image = ImageOps.exif_transpose(image)
     if image.mode == "F":
-        # Nothing says what is white.
+        # The value of white is unknown.
         raise UnreadablePicture("it has floating-point samples: save it with 8 or 16 bits")
 
     mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
@@ -655,10 +674,10 @@ def _of_array(image: npt.NDArray[Any], channels: int, bgr: bool) -> Image:
 
 
 def _shown(rows: Callable[[int, int], npt.NDArray[Any]], width: int, height: int, channels: int, bgr: bool) -> Image:
-    """Grey, colour or colour with opacity, `uint8` or `uint16` -> `uint8 (height, width, channels)`.
+    """Convert grey, RGB or RGBA samples, uint8 or uint16, to uint8 (height, width, channels).
 
-    `rows` gives those from one to another as (h, width), or (h, width, 3 or 4) in the order RGB, or BGR. Large pictures
-    are worked on a band at a time: every step makes a copy.
+    `rows(top, bottom)` returns these rows as (h, width), (h, width, 3) or (h, width, 4), in the order RGB or, with
+    `bgr`, BGR. Large pictures are converted in bands, because every step makes a copy.
     """
     step = max(1, BAND // width)
     bands = [(top, min(top + step, height)) for top in range(0, height, step)]
@@ -675,7 +694,7 @@ def _shown(rows: Callable[[int, int], npt.NDArray[Any]], width: int, height: int
 
 
 def _laid_out(image: npt.NDArray[Any], channels: int, bgr: bool, ground: int | None) -> Image:
-    """What :func:`_shown` makes of some rows, laid on `ground`; None: their opacity says nothing."""
+    """Convert some rows, see :func:`_shown`. Composites alpha on the grey value `ground`, or ignores it if None."""
     if image.dtype == np.uint16:
         image = _eight_bits(image)
     if image.ndim == 3 and image.shape[2] == 4:
@@ -692,9 +711,10 @@ def _eight_bits(image: npt.NDArray[np.uint16]) -> Image:
 
 
 def _ground(bands: Iterable[npt.NDArray[Any]], bgr: bool) -> int | None:
-    """The grey on which a picture of (h, width, 4) in bands, straight alpha, is laid: 255, or 0 where its ink is light.
+    """Choose the background of a picture with straight alpha, given in bands (h, width, 4).
 
-    None where its alpha says nothing: it is full everywhere, or 0 everywhere.
+    Returns 255, or 0 if most of its ink is light. Returns None if the alpha channel is constant, fully opaque or fully
+    transparent.
     """
     code = cv2.COLOR_BGR2GRAY if bgr else cv2.COLOR_RGB2GRAY
     pixels = opaque = ink = light = 0
@@ -704,26 +724,26 @@ def _ground(bands: Iterable[npt.NDArray[Any]], bgr: bool) -> int | None:
         pixels += opacity.size
         opaque += int(np.count_nonzero(opacity == 255))
         ink += int(opacity.sum(dtype=np.int64))
-        # The ground of a picture that is opaque, as most are, is not asked for.
+        # Most pictures are opaque, and then the luminance is not needed.
         if opaque < pixels:
             luminance = cv2.cvtColor(np.ascontiguousarray(eight[..., :3]), code)
             light += int(opacity[luminance > LIGHT].sum(dtype=np.int64))
     if ink == 0 or opaque == pixels:
         return None
-    # What is opaque for the most part brings its own ground.
+    # A picture that is mostly opaque has its own background.
     return 0 if 2 * light > ink and ink < OWN_GROUND * 255 * pixels else 255
 
 
 def _laid_on(image: Image, ground: int) -> Image:
-    """`uint8 (h, w, 4)`, straight alpha -> `uint8 (h, w, 3)`."""
+    """Composite uint8 (h, w, 4) with straight alpha on a grey background. Returns uint8 (h, w, 3)."""
     alpha = image[..., 3:].astype(np.uint16)
     return ((image[..., :3] * alpha + ground * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _checked(image: npt.NDArray[Any], options: ImageOptions) -> npt.NDArray[Any]:
-    """Check an array that is given as a picture; returns it as `uint8` or `uint16` in native byte order.
+    """Check an array given as a picture. Returns it as uint8 or uint16 in native byte order.
 
-    Raises UnreadablePicture if it is not a picture, or has more pixels than `options` allow.
+    Raises UnreadablePicture if its shape or dtype is not that of a picture, or if it exceeds the limits of `options`.
     """
     found = f"an array of {image.dtype} {image.shape}"
     if image.ndim == 3 and image.shape[0] in (1, 3, 4) and image.shape[2] not in (1, 3, 4):
@@ -745,7 +765,14 @@ def _checked(image: npt.NDArray[Any], options: ImageOptions) -> npt.NDArray[Any]
 
 
 def convert_channels(image: npt.NDArray[np.uint8], channels: int) -> Image:
-    """`uint8 (height, width)` or `(height, width, 1 or 3)`, RGB, as (height, width, channels)."""
+    """Convert a picture between grey and RGB.
+
+    Arguments:
+        image: uint8 (height, width), or (height, width, channels) with 1 or 3 channels, RGB.
+        channels: 1 or 3.
+
+    Returns uint8 (height, width, channels).
+    """
     if image.ndim == 2 or image.shape[2] == 1:
         return np.repeat(image.reshape(*image.shape[:2], 1), channels, axis=2)
     if channels == 1:

@@ -1,7 +1,7 @@
-"""What a picture file says of itself before it is decoded: kind, size, frames, and whether it is whole.
+"""Parse the headers of picture files before decoding: format, size, number of frames, and whether the file is complete.
 
-Decoders allocate whatever a file claims, and some fill what is missing without an error. The walks below read no pixels
-and take time in proportion to the file, whatever it claims.
+Decoders allocate as much memory as a file claims to need, and some fill missing parts without an error. The parsers in
+this module do not decode pixels. Their time is linear in the size of the file, whatever it claims.
 """
 
 from __future__ import annotations
@@ -14,43 +14,49 @@ from typing import Literal, NamedTuple
 
 from .errors import UnreadablePicture
 
-#: Pixels on one side that a picture may have; OpenCV's own bound is near.
+#: Maximum width and height of a picture in pixels. OpenCV has a similar limit.
 MOST_SIDE = 1_000_000
-#: Scans that a progressive JPEG may have. libjpeg-turbo's developers know of no use for more ("Two Issues with the JPEG
-#: Standard", 2015), and each costs a pass over all pixels.
+#: Maximum number of scans of a progressive JPEG. Each scan takes a pass over all pixels, and the developers of
+#: libjpeg-turbo know of no use for more ("Two Issues with the JPEG Standard", 2015).
 MOST_SCANS = 100
-#: Pixels of all scans together, above which a progressive JPEG may only have as many scans as programs usually make.
+#: A progressive JPEG with more than SCANNED_PIXELS in all scans together may have at most USUAL_SCANS scans, as many as
+#: common programs write.
 SCANNED_PIXELS, USUAL_SCANS = 500_000_000, 20
-#: Bytes of a Netpbm picture whose samples are decimal numbers. Pillow takes a second for two million of them.
+#: Maximum size of a Netpbm file with samples as decimal text, in bytes. Pillow takes a second for two million samples.
 MOST_PLAIN_TEXT = 8 << 20
-#: Chunks, segments or pages that are looked at, and tags of a TIFF page.
+#: Maximum number of chunks, segments or pages to parse, and of tags of a TIFF page.
 MOST_PARTS, MOST_TAGS = 100_000, 4_096
 
 
 class Header(NamedTuple):
-    """What a file claims. `width` and `height` are the largest of all frames, 0 where only the decoder can tell."""
+    """The header of a picture file."""
 
     kind: str  #: Pillow's name of the format
+    #: Maximum over all frames, in pixels. 0 if only the decoder can determine it.
     width: int = 0
     height: int = 0
     frames: int = 1
-    plain: bool = False  #: OpenCV shows it right
-    memory: int = 16  #: bytes per pixel that decoding takes at most
-    #: What of a PNG file its first frame is made of; None of other kinds: the whole file.
+    plain: bool = False  #: whether OpenCV decodes the file correctly
+    memory: int = 16  #: maximum memory for decoding, in bytes per pixel
+    #: PNG: a file with only the chunks of the first frame. None for other formats.
     first_frame: bytes | None = None
-    #: Of a TIFF's pages with 16 bits whose 0 is white: the place of the tag that says so, and the value for black.
+    #: TIFF: for each 16-bit page in which 0 means white, by its index, the offset of the value of the tag that says so,
+    #: and the bytes of the value with which 0 means black.
     white_is_zero: dict[int, tuple[int, bytes]] = {}  # noqa: RUF012 (never changed)
 
 
 def begins_a_picture(start: bytes) -> bool:
-    """Whether a file with these first bytes may be a picture of a kind that is read."""
+    """Whether a file with these first bytes may be a picture in a supported format."""
     return start.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"RIFF", b"II", b"MM", b"BM")) or bool(
         re.match(rb"P[1-6fF][\s#]", start)
     )
 
 
 def header(data: bytes) -> Header | None:
-    """The header of a file's content, None of what is no picture of a known kind. Raises UnreadablePicture."""
+    """Parse the header of a file from its content. Returns None for an unknown format.
+
+    Raises UnreadablePicture for a file that is truncated or damaged, or that would take too long to decode.
+    """
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return _png(data)
     if data.startswith(b"\xff\xd8"):
@@ -63,7 +69,7 @@ def header(data: bytes) -> Header | None:
         return _tiff(data)
     if data.startswith(b"BM") and data[14:18] in _BMP and len(data) >= 26:
         sizes = struct.unpack_from("<HH" if data[14] == 12 else "<ii", data, 18)
-        # Of one that is stored from its first row on, the height is negative.
+        # The height is negative if the rows are stored from top to bottom.
         return Header("BMP", sizes[0], abs(sizes[1]))
     if netpbm := _NETPBM.match(data):
         if data[1:2] in (b"1", b"2", b"3") and len(data) > MOST_PLAIN_TEXT:
@@ -72,18 +78,18 @@ def header(data: bytes) -> Header | None:
     return None
 
 
-#: Width and height follow the kind, with white space and comments between.
+#: Netpbm: width and height follow the magic number, separated by white space and comments.
 _NETPBM = re.compile(rb"P[1-6fF](?:\s+(?:#[^\n]*\n\s*)*|#[^\n]*\n\s*)+(\d{1,9})\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s")
-#: The byte order of a TIFF, and whether its places have 8 bytes.
+#: TIFF: byte order, and whether offsets have 8 bytes (BigTIFF).
 _TIFF = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
-# Some programs exchange the bytes of the number, and Pillow reads what they write.
+# Some programs swap the bytes of the magic number, and Pillow reads their files.
 _TIFF |= {b"II\0*": ("<", False), b"MM*\0": (">", False)}
-#: The sizes that the second header of a BMP may have.
+#: BMP: valid sizes of the DIB header.
 _BMP = {struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124)}
 
-#: Chunks of a PNG that its first frame is made of, beside the critical ones, whose names have a capital first letter.
-#: All others are comments, further frames and colour profiles, which may unpack to gigabytes and about which libpng
-#: complains.
+#: PNG: ancillary chunks of the first frame. It also has all critical chunks, whose names have a capital first letter.
+#: The other chunks are comments, further frames and colour profiles. Profiles may decompress to gigabytes, and libpng
+#: prints warnings about them.
 _OF_FIRST_FRAME = (b"tRNS", b"eXIf")
 _SAMPLES = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 
@@ -103,7 +109,7 @@ def _png(data: bytes) -> Header:
         after = place + 12 + length
         if after > end:
             raise UnreadablePicture("truncated")
-        # Broken comments do not spoil a picture.
+        # Only check the checksums of critical chunks: a damaged comment does not affect the pixels.
         if critical := kind[:1].isupper():
             (stored,) = struct.unpack_from(">I", data, after - 4)
             if zlib.crc32(data[place + 4 : after - 4]) != stored:
@@ -118,7 +124,7 @@ def _png(data: bytes) -> Header:
             begin = after
         if kind == b"IEND":
             memory = 3 * _SAMPLES.get(colour, 4) * (2 if depth == 16 else 1)
-            # A picture before the animation, for programs that show none, is a frame of its own.
+            # An animation may have a separate default image for programs that cannot show it. Count it as a frame.
             frames += bool(frames) and not own_frame
             first = data if begin == 0 else b"".join([*kept, data[begin:after]])
             return Header("PNG", width, height, max(1, frames), plain, max(6, memory), first)
@@ -134,7 +140,7 @@ def _jpeg(data: bytes) -> Header:
         if place + 4 > size:
             raise UnreadablePicture("truncated")
         if data[place] != 0xFF:
-            # Pillow reads some files that violate the standard.
+            # The file violates the standard here, but Pillow may be able to read it.
             return Header("JPEG", width, height)
         marker = data[place + 1]
         if marker == 0xFF:  # fill byte
@@ -147,16 +153,17 @@ def _jpeg(data: bytes) -> Header:
             depth, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
             if height < 1 or width < 1:
                 raise UnreadablePicture(f"claims {width}x{height} pixels")
-            # Between the scans of a progressive one, all coefficients are held.
+            # Decoding a progressive JPEG keeps all coefficients in memory between scans.
             memory = 6 if marker in (0xC0, 0xC1) else 12
             plain = depth == 8 and components in (1, 3)
         elif marker == 0xDA:
-            # A file that was cut lacks its end mark.
+            # A truncated file has no end marker.
             if data.rfind(b"\xff\xd9", place) < 0:
                 raise UnreadablePicture("truncated")
-            # What follows the end may hold anything, a film even; only where there is much of it a closer look pays.
+            # Other data, even a video, may follow the picture, so the simple counts may be too high. They only decide
+            # whether to count exactly, which is slower.
             most = max(USUAL_SCANS, min(MOST_SCANS, SCANNED_PIXELS // max(1, width * height)))
-            # One byte is counted much faster than two.
+            # Counting one byte is much faster than counting two.
             if (
                 data.count(b"\xda", place) > most
                 and data.count(b"\xff\xda", place) > most
@@ -168,12 +175,12 @@ def _jpeg(data: bytes) -> Header:
     raise UnreadablePicture(f"damaged: more than {MOST_PARTS:,} segments")
 
 
-#: In the data of a scan: a marker that is no stuffed zero, restart or fill byte.
+#: JPEG: a marker in the data of a scan, except stuffed zeros, restart markers and fill bytes.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
 def _scans(data: bytes, place: int, most: int) -> int:
-    """The scans of a JPEG from the first one's place on, no more than one beyond the limit."""
+    """Count the scans of a JPEG, beginning at the first scan's offset. Stops at `most` + 1."""
     scans = 0
     for _ in range(MOST_PARTS):
         marker = _MARKER.search(data, place)
@@ -210,7 +217,7 @@ def _colours(flags: int) -> int:
 
 def _webp(data: bytes) -> Header:
     kind, start = data[12:16], data[20:30]
-    # The animation decoder, which Pillow uses for all, holds two canvases beside the frame and its copy.
+    # Pillow uses the animation decoder for all files, which holds two canvases in addition to the frame and its copy.
     memory, frames = 20, 1
     if len(start) < 10:
         raise UnreadablePicture("truncated")
@@ -239,7 +246,11 @@ def _riff(data: bytes) -> Iterator[bytes]:
 
 
 def _tiff(data: bytes) -> Header:
-    """Walk the pages of a TIFF, whose tags may point anywhere, and all at the same megabytes."""
+    """Parse the pages of a TIFF.
+
+    Tags may claim any amount of data, and several may point to the same bytes, so a page is refused if its tags claim
+    more bytes than the file has.
+    """
     order, big = _TIFF[data[:4]]
     place_kind, count_kind, entry_kind = (
         (f"{order}Q", f"{order}Q", f"{order}HHQ8s") if big else (f"{order}I", f"{order}H", f"{order}HHI4s")
@@ -279,7 +290,7 @@ def _tiff(data: bytes) -> Header:
         if not pages:
             raise UnreadablePicture("truncated") from None
     except UnreadablePicture:
-        # Some programs leave anything behind the last page.
+        # Ignore an invalid page after a valid one: some programs write other data after the last page.
         if not pages:
             raise
     if not pages:
@@ -288,5 +299,5 @@ def _tiff(data: bytes) -> Header:
 
 
 _TIFF_TAGS = _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS, _TIFF_PHOTOMETRIC = 256, 257, 258, 262
-#: Bytes of a value by the type of a TIFF's tag.
+#: Size of a value in bytes, by TIFF field type.
 _TAG_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}

@@ -1,6 +1,6 @@
-"""Find a model file by path or shipped name, read its configuration, and open its network.
+"""Find a model file by its path or name, read its configuration, and open its network.
 
-The library reads `.onnx` files. Other packages add formats with :func:`add_format`; `model` adds `.keras`.
+The library reads `.onnx` files. Other packages add formats with :func:`add_format`; the package `model` adds `.keras`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from .errors import UserError, did_you_mean
 from .runtime import Runtime, checked_runtime
 
 REMEDY = "give a model.keras of a run, or what export.py made of it"
-#: Suffixes of model files, the one that reads faster first; and of those that trainings start from.
+#: Suffixes of model files for reading, the faster format first, and of model files for training.
 MODEL_SUFFIXES, TRAINED_SUFFIXES = (".onnx", ".keras"), (".keras",)
-#: Folders that have the shipped weights.
+#: Folders with shipped models.
 WEIGHTS = [Path(__file__).parent / "weights"]
 
 
 class Format(NamedTuple):
-    """A form of model files."""
+    """How to read one format of model files."""
 
-    #: The JSON text of a file's configuration. Raises KeyError if there is none, ValueError for a damaged file.
+    #: Returns the JSON text of a file's configuration. Raises KeyError if there is none, ValueError for a damaged file.
     read_description: Callable[[Path], str]
-    #: The network of a file. Raises UserError for a damaged file.
+    #: Returns a runtime for the network in a file. Raises UserError for a damaged file.
     open: Callable[[Path, ModelConfig], Runtime]
-    #: Whether the runtime compiles the network for every new shape of a batch.
+    #: Whether the runtime compiles the network again for every new shape of a batch.
     compiles: bool
 
 
@@ -38,20 +38,24 @@ FORMATS = {".onnx": Format(onnx.read_description, onnx.open_onnx, compiles=False
 
 
 def add_format(suffix: str, form: Format, weights: Path) -> None:
-    """Let readers open files with another suffix, and find shipped ones in the folder `weights`."""
+    """Register the format of files with `suffix`, such as `.keras`, and a folder with shipped models."""
     FORMATS[suffix] = form
     if weights not in WEIGHTS:
         WEIGHTS.append(weights)
 
 
 def locate_model(name_or_file: str, suffixes: Sequence[str] = MODEL_SUFFIXES) -> Path:
-    """The path of a model file, or of shipped weights by their name, with the first of the `suffixes` that exists.
+    """Find a model file.
 
-    Raises UserError if there is none.
+    Arguments:
+        name_or_file: a model file, a run folder, or the name of a shipped model.
+        suffixes: the allowed suffixes. If a shipped model has several files, the first suffix wins.
+
+    Raises UserError if there is no such file, or if it has another suffix.
     """
     places = [folder / f"{name_or_file}{suffix}" for suffix in suffixes for folder in WEIGHTS]
     shipped = [file for file in places if file.is_file()]
-    # A name has no folder and no suffix; anything else is a path.
+    # A name has neither a folder nor a suffix; anything else is a path.
     path = shipped[0] if Path(name_or_file).name == name_or_file and shipped else Path(name_or_file)
     if path.is_dir() and (path / "model.keras").is_file():
         return path / "model.keras"
@@ -74,7 +78,7 @@ def locate_model(name_or_file: str, suffixes: Sequence[str] = MODEL_SUFFIXES) ->
 
 
 def read_config(path: Path) -> ModelConfig:
-    """The configuration of a model file, without loading its network. Raises UserError for any other file."""
+    """Read the configuration of a model file, without its network. Raises UserError for any other or damaged file."""
     try:
         entry = bounded.json_value(_format_of(path).read_description(path))
     except KeyError as error:
@@ -108,7 +112,7 @@ def _format_of(path: Path) -> Format:
 
 
 def open_model(path: Path) -> tuple[Runtime, ModelConfig]:
-    """The runtime of a model file's network, and its configuration. Raises UserError for a damaged or another file."""
+    """Open a model file. Returns its runtime and its configuration. Raises UserError for any other or damaged file."""
     config = read_config(path)
     run = FORMATS[path.suffix].open(path, config)
     return checked_runtime(run, Alphabet(config.alphabet).classes, path), config

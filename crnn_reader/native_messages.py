@@ -1,10 +1,10 @@
-"""Catch what image libraries print on the C library's `stderr`, such as libjpeg's "premature end of data segment".
+"""Capture messages that image libraries print on the `stderr` of C, such as libjpeg's "premature end of data segment".
 
-These messages are the only sign that a decoder has filled missing parts with grey. They are caught by pointing
-`stderr` of the C library at a file in memory for the time of a call, which glibc allows. File descriptor 2 and Python's
-`sys.stderr` stay as they are, so nothing that other threads write through them is lost.
+These messages are the only sign that a decoder has filled missing parts with grey. With glibc, the C variable `stderr`
+can point to a file in memory during a call. File descriptor 2 and Python's `sys.stderr` do not change, so messages of
+other threads are not lost.
 
-With other C libraries nothing is caught: messages go to stderr, and calls are made as they are.
+With other C libraries nothing is captured, and messages go to stderr.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-#: setvbuf's number for "unbuffered" in glibc.
+#: _IONBF of setvbuf in glibc: unbuffered.
 _UNBUFFERED = 2
 
 
 class _Catcher:
-    """Shares one redirection of the C library's `stderr` between threads."""
+    """Redirects the C variable `stderr`, with one redirection shared by all threads."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library, self._pointer = library, ctypes.c_void_p.in_dll(library, "stderr")
@@ -32,7 +32,8 @@ class _Catcher:
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        # A forked child has no threads that could give the lock back, and would share the file with its parent.
+        # Also called in a forked child: the threads that held the lock do not exist there, and the file would be shared
+        # with the parent.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._inside, self._alone = 0, False
@@ -57,7 +58,7 @@ class _Catcher:
                 self._leave()
         if not printed:
             return result, ""
-        # Any of the threads may have printed that: call again while no other is inside.
+        # Any of the threads inside may have printed it. Call again with no other thread inside.
         with self._lock:
             while self._alone:
                 self._changed.wait()
@@ -84,7 +85,7 @@ class _Catcher:
 
 def _catcher() -> _Catcher | None:
     with contextlib.suppress(AttributeError, ValueError, OSError):
-        # Elsewhere the pointer is a constant, or there is no such file.
+        # Any of these fails with another C library, where the pointer may be a constant, or without memfd_create.
         os.confstr("CS_GNU_LIBC_VERSION")
         library = ctypes.CDLL(None)
         library.fdopen.restype = ctypes.c_void_p
@@ -96,9 +97,9 @@ _catching = _catcher()
 
 
 def messages_of(call: Callable[[], Result]) -> tuple[Result, str]:
-    """The result of `call`, and what it printed on the C library's `stderr`; empty where that cannot be caught.
+    """Call a function. Returns its result and what it printed on the C library's `stderr`.
 
-    `call` must give the same result when it is made twice, which happens when it or another thread prints. Exceptions
-    of `call` are raised.
+    The message is empty if it cannot be captured. The function is called a second time if it or another thread printed
+    something, so it must return the same result again. Its exceptions are raised.
     """
     return (call(), "") if _catching is None else _catching.messages_of(call)

@@ -1,4 +1,4 @@
-"""ONNX files: their description, their checks, and onnxruntime as the runtime."""
+"""Model files in ONNX format: read and check them, and run them with onnxruntime."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .config import CONFIG_ENTRY, LARGEST_CONFIG, ModelConfig
 from .errors import UserError
 from .runtime import IMAGES, LOG_PROBABILITIES, WIDTHS, Runtime, first_line
 
-#: With at least this many pictures, a call of onnxruntime uses one core.
+#: From this batch size on, a call of onnxruntime uses one core.
 MANY = 8
-#: onnxruntime's number of threads that means all cores.
+#: Value of onnxruntime's intra_op_num_threads for all cores.
 ALL_CORES = 0
 
 
 def read_description(path: Path) -> str:
-    """The JSON text of a file's configuration. Raises KeyError if there is none, ValueError for a damaged file."""
+    """Read the JSON text of a file's configuration. Raises KeyError if there is none, ValueError for a damaged file."""
     text = onnx_metadata.read(path)[CONFIG_ENTRY]
     if len(text) > LARGEST_CONFIG:
         raise ValueError(f"its {CONFIG_ENTRY} has {len(text):,} characters")
@@ -31,18 +31,22 @@ def read_description(path: Path) -> str:
 
 
 def open_onnx(path: Path, config: ModelConfig) -> Runtime:
-    """The network of a file. Raises UserError for a file that this kit's export would not have written."""
+    """Open the network in a file. Raises UserError for a damaged file or one that this kit's export never writes."""
     return onnx_runtime(path, _checked_content(path, config))
 
 
 def onnx_runtime(path: Path, content: bytes) -> Runtime:
-    """onnxruntime, on the processor, for the `content` of the file `path`.
+    """Create a runtime that computes a network with onnxruntime on the CPU.
 
-    Raises UserError for a network that it cannot run, and if it is not installed.
+    The runtime is thread-safe. A batch of fewer than MANY pictures uses all cores. A larger batch uses one core,
+    because several threads that each compute a batch on one core are faster than one thread on all cores. A forked
+    process creates sessions of its own.
 
-    The result may be called by several threads at a time. All cores compute a few pictures together; many pictures are
-    computed by the core of the thread that calls, because as many threads as cores are then faster than one thread with
-    all of them. A process that was forked from this one opens the file anew.
+    Arguments:
+        path: the model file, for messages.
+        content: the content of that file.
+
+    Raises UserError if onnxruntime is not installed or cannot open the network.
     """
     try:
         import onnxruntime
@@ -51,15 +55,15 @@ def onnx_runtime(path: Path, content: bytes) -> Runtime:
 
     def session(threads: int) -> Any:
         options = onnxruntime.SessionOptions()
-        # Errors are exceptions; other messages are not for users.
+        # Print nothing: errors are raised as exceptions, and other messages do not help users.
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
         try:
             return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's exceptions have no base class of their own.
+        except Exception as error:  # onnxruntime's exceptions have no common base class
             raise UserError(f"the network in {path} cannot be opened ({first_line(error)}): export it again") from error
 
-    # By process: in a forked one, the threads of the copied sessions do not exist.
+    # Keyed by process: in a forked process, the threads of the copied sessions do not exist.
     sessions = {(os.getpid(), ALL_CORES): session(ALL_CORES)}
     opening = {os.getpid(): threading.Lock()}
 
@@ -80,9 +84,12 @@ def onnx_runtime(path: Path, content: bytes) -> Runtime:
 
 
 def _checked_content(path: Path, config: ModelConfig) -> bytes:
-    """The content of a file. Raises UserError unless its network is one that export writes for this configuration."""
+    """Read a file and check its checksums, its graph, and that its inputs and outputs match the configuration.
+
+    Raises UserError if a check fails.
+    """
     try:
-        content = onnx_metadata.whole(path)
+        content = onnx_metadata.read_content(path)
         entries = onnx_metadata.read(path)
         # Files of earlier versions have no checksums.
         if entries.get(onnx_metadata.CHECKSUM_ENTRY) not in (None, onnx_metadata.checksum(content)):

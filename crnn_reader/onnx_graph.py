@@ -1,8 +1,9 @@
-"""What may be in the network of an ONNX file: the operators that export writes, within bounds, and numbers.
+"""Check the graph of an ONNX file before onnxruntime loads it.
 
-A graph is checked before onnxruntime sees it. It may name no file beside its own, hold no loop, no function and no
-operator of another domain, and the result of a computation on constants only may not be much larger than these. Fields
-are read as onnx.proto defines them; a field that an export never writes is refused rather than skipped.
+A graph may only have operators that this kit's export writes, and finite weights. It must not refer to other files, or
+contain loops, functions or operators of other domains. The results of computations on constants must not be much larger
+than the constants, because onnxruntime computes them while loading. Fields are parsed as defined in onnx.proto; fields
+that an export never writes are refused.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from numpy.typing import NDArray
 
 from .onnx_metadata import BYTES, FIXED32, VARINT, fields, varint
 
-#: Operators that give no more numbers than they are given in their first input.
+#: Operators whose output has at most as many elements as their first input.
 _NO_LARGER = frozenset(
     "Cast DequantizeLinear Flatten Floor Identity Log LogSoftmax QuantizeLinear ReduceSum Relu Reshape Shape Sigmoid "
     "Size Slice Softmax Split Squeeze Tanh Transpose Unsqueeze".split()
 )
-#: Operators whose result may be larger than all that they are given.
+#: Operators whose output may be larger than all their inputs together.
 _GROWING = frozenset("AveragePool Conv Expand GRU GridSample LSTM MaxPool Pad Range".split())
-#: All that model.export writes, integers of 8 bits included.
+#: All operators that model.export writes, including those of 8-bit quantisation.
 OPERATORS = (
     _NO_LARGER
     | _GROWING
@@ -31,21 +32,21 @@ OPERATORS = (
         "Add BatchNormalization Concat Constant Div Einsum Gather Greater If Less MatMul Max Min Mul Sub Where".split()
     )
 )
-#: The attributes of their nodes.
+#: All attributes of nodes that model.export writes.
 ATTRIBUTES = frozenset(
     "align_corners auto_pad axis dilations direction else_branch end epsilon equation group hidden_size keepdims "
     "kernel_shape linear_before_reset mode padding_mode perm start strides then_branch to value".split()
 )
 
-#: Nodes, constants and fields of a graph and what is in it. The largest network of this kit has some 400 of each of
-#: the first two.
+#: Maximum number of nodes, constants and protobuf fields of a graph and its subgraphs. The largest network of this kit
+#: has about 400 nodes and 400 constants.
 MOST_NODES, MOST_CONSTANTS, MOST_FIELDS = 5_000, 10_000, 500_000
-#: Elements in a result computed from constants only, and in a tensor whose shape is given by a constant.
+#: Maximum number of elements in a result computed from constants, and in a tensor whose shape is given by a constant.
 MOST_MADE, MOST_STATED = 1 << 24, 1 << 28
-#: A length among the constants or the axes of an input; an attribute of a node, such as the size of a window.
+#: Maximum of integer constants and of the axes of inputs, and of integer attributes such as kernel sizes.
 LONGEST, LARGEST_ATTRIBUTE = 1 << 24, 10_000
 
-#: TensorProto's types of numbers: name, and the field that holds them where it is not raw_data.
+#: Data types of TensorProto: their name, and the field with the elements if there is no raw_data.
 _TYPES = {
     1: ("float32", "float_data"),
     2: ("uint8", "int32_data"),
@@ -56,7 +57,7 @@ _TYPES = {
 }
 _FLOAT, _INT, _STRING, _TENSOR, _GRAPH, _INTS = 1, 2, 3, 4, 5, 7
 
-#: Of each message its fields by number: name, kind, whether there may be several.
+#: The fields of a message by field number: name, wire type, and whether the field is repeated.
 _Schema = Mapping[int, tuple[str, int, bool]]
 _MODEL: _Schema = {
     1: ("ir_version", VARINT, False),
@@ -128,7 +129,7 @@ _AXIS: _Schema = {1: ("dim_value", VARINT, False), 2: ("dim_param", BYTES, False
 
 
 class Value(NamedTuple):
-    """An input or output of a network: the type of its numbers, and its axes, None where their length varies."""
+    """An input or output of a network: its data type and its shape, with None for axes of variable length."""
 
     dtype: str
     shape: tuple[int | None, ...]
@@ -142,16 +143,17 @@ class Interface(NamedTuple):
 
 
 def check(content: bytes) -> Interface:
-    """The inputs and outputs of the network in the content of an ONNX file.
+    """Check the graph in the content of an ONNX file. Returns the inputs and outputs of the network.
 
-    Raises ValueError with the reason for a graph that export would not have written: an operator, function, type or
-    field of another kind, weights in another file or beyond the bounds, and numbers that are none (NaN, infinity).
+    Raises ValueError with the reason for a graph that this kit's export never writes: one with other operators,
+    functions, data types or fields, with weights in another file, with NaN or infinity, or beyond the limits of this
+    module.
     """
     return _Check().model(memoryview(content))
 
 
 class _Check:
-    """One pass over a file; counts what it meets."""
+    """Checks one file, and counts its fields, nodes and constants."""
 
     def __init__(self) -> None:
         self._fields, self._nodes, self._constants = MOST_FIELDS, 0, 0
@@ -166,7 +168,7 @@ class _Check:
         return interface
 
     def _message(self, message: memoryview, schema: _Schema, what: str) -> dict[str, list[Any]]:
-        """The values of a message by the names of their fields."""
+        """Parse a message. Returns the values of each field by its name. `what` names the message in errors."""
         found = dict[str, list[Any]]()
         for number, kind, value in fields(message, self._fields + 1):
             self._fields -= 1
@@ -177,7 +179,7 @@ class _Check:
             if kind == usual:
                 values.append(value)
             else:
-                # Numbers, packed: one length, then all of them.
+                # A packed repeated field: one length, then all numbers.
                 values += self._packed(value, usual)  # type: ignore[arg-type]
             if len(values) > 1 and not several:
                 raise ValueError(f"its {what} has the field {name} twice")
@@ -204,12 +206,18 @@ class _Check:
             raise ValueError(f"it asks for operators of {domain[:40]!r}")
 
     def _network(self, network: Mapping[str, list[Any]], outer: Mapping[str, int], inner: bool) -> None:
-        """Check constants and nodes; `outer` are sizes of what is constant around the network, by name."""
+        """Check the constants and nodes of a graph.
+
+        Arguments:
+            network: the fields of the graph.
+            outer: number of elements of each constant of the enclosing graph, by name.
+            inner: whether the graph is a branch of an If node.
+        """
         given = {_text(self._message(each, _VALUE, "input"), "name") for each in network.get("input", [])}
         sizes = {name: size for name, size in outer.items() if name not in given}
         for each in network.get("initializer", []):
             name, size = self._array(each)
-            # What is an input, too, is only its default.
+            # An initializer with the name of an input is only its default value, so it is not constant.
             if name not in given:
                 sizes[name] = size
         for each in network.get("node", []):
@@ -228,7 +236,7 @@ class _Check:
         if operator == "Constant":
             size = max(made, default=0)
         elif operator == "If" or not inputs or any(name and name not in sizes for name in inputs):
-            # It depends on the pictures.
+            # The output depends on the pictures, so it is not constant.
             return
         else:
             size = _size(operator, [sizes[name] for name in inputs if name])
@@ -236,7 +244,7 @@ class _Check:
             sizes[str(name, "utf-8")] = size
 
     def _attribute(self, message: memoryview, operator: str, sizes: Mapping[str, int]) -> Iterator[int]:
-        """Check an attribute of a node; the size of the array that it is, if it is one."""
+        """Check an attribute of a node. Yields the number of elements if the attribute is a tensor."""
         found = self._message(message, _ATTRIBUTE, "attribute")
         name, kind = _text(found, "name"), found.get("type", [0])[0]
         numbers = [_signed(number) for number in (*found.get("i", []), *found.get("ints", []))]
@@ -259,7 +267,7 @@ class _Check:
             self._network(self._message(found["g"][0], _GRAPH_FIELDS, "branch"), sizes, inner=True)
 
     def _array(self, message: memoryview) -> tuple[str, int]:
-        """Check a constant; its name and how many numbers it has."""
+        """Check a constant. Returns its name and its number of elements."""
         self._constants += 1
         if self._constants > MOST_CONSTANTS:
             raise ValueError(f"it has more than {MOST_CONSTANTS:,} constants")
@@ -287,7 +295,7 @@ class _Check:
         return name, size
 
     def _values(self, network: Mapping[str, list[Any]], field: str) -> Iterator[tuple[str, Value]]:
-        """The inputs or outputs of a network."""
+        """Yield the names and types of the inputs or outputs of a network."""
         for each in network.get(field, []):
             found = self._message(each, _VALUE, field)
             name = _text(found, "name")
@@ -301,7 +309,7 @@ class _Check:
 
 
 def _values(found: Mapping[str, list[Any]], dtype: str, typed: str) -> NDArray[Any]:
-    """The numbers of a constant, from whichever field has them."""
+    """The elements of a constant. Raises ValueError if they are in a field of another data type."""
     present = [field for field in ("raw_data", "float_data", "int32_data", "int64_data") if found.get(field)]
     if present == ["raw_data"]:
         raw = found["raw_data"][0]
@@ -319,7 +327,10 @@ def _values(found: Mapping[str, list[Any]], dtype: str, typed: str) -> NDArray[A
 
 
 def _size(operator: str, sizes: list[int]) -> int:
-    """How many numbers a node may make of constants of these sizes."""
+    """Upper bound on the number of elements that a node computes from constants with these numbers of elements.
+
+    Raises ValueError if there is no bound, or if it exceeds MOST_MADE.
+    """
     if operator in _GROWING:
         raise ValueError(f"it has a node {operator} of constants alone, which could be of any size")
     if operator in ("Shape", "Size"):
@@ -346,5 +357,5 @@ def _only(found: Mapping[str, list[Any]], field: str) -> memoryview:
 
 
 def _signed(number: int) -> int:
-    """A number of protobuf, 64 bits in two's complement, as it is meant."""
+    """Convert a 64-bit integer from unsigned to two's complement, which protobuf uses for signed integers."""
     return number - (1 << 64) if number >= 1 << 63 else number

@@ -1,8 +1,7 @@
-"""The fields of an ONNX file, read without a package for it; and its metadata, without loading what else is in it.
+"""Read the metadata of an ONNX file without the `onnx` package and without loading the network.
 
-An ONNX file is a protobuf message, ModelProto: fields one after the other, each with a key (number and kind) and a
-value. The network, the bulk of the file, is one field, which reading the metadata skips. What is in it is the business
-of crnn_reader.onnx_graph.
+An ONNX file is a protobuf message, ModelProto: a sequence of fields, each with a key (field number and wire type) and a
+value. The network is one field, which holds most of the file and is skipped here. crnn_reader.onnx_graph checks it.
 """
 
 from __future__ import annotations
@@ -15,30 +14,30 @@ from typing import BinaryIO
 
 from . import bounded
 
-#: The entry with the checksum of the network: nothing else in a file tells of a bit that has flipped.
+#: Metadata key of the checksum of the network. Without it, a flipped bit in the weights would go unnoticed.
 CHECKSUM_ENTRY = "crnn_kit.crc32"
-#: The entry with the checksum of the config: a bit that flips in its alphabet would change every text.
+#: Metadata key of the checksum of the configuration. A flipped bit in its alphabet would change texts.
 CONFIG_CHECKSUM_ENTRY = "crnn_kit.json.crc32"
-#: Fields of ModelProto, and of the entries of its metadata (onnx.proto, StringStringEntryProto).
+#: Field numbers of ModelProto (graph, metadata_props) and StringStringEntryProto (key, value), see onnx.proto.
 GRAPH, METADATA, KEY, VALUE = 7, 14, 1, 2
-#: Kinds of fields: a number; 8 bytes; a length and so many bytes; 4 bytes.
+#: Wire types of protobuf: an integer of variable length; 8 bytes; a length and that many bytes; 4 bytes.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-#: Bytes of a file, bytes of a field beside the network, and number of those fields. The largest network of this kit
-#: has some 200 MB, its fields are a dozen, and the longest one is the config.
+#: Maximum size of a file and of a field other than the network, in bytes, and maximum number of fields. The largest
+#: network of this kit has 200 MB, its file has a dozen fields, and the longest of them is the configuration.
 LARGEST, LARGEST_FIELD, MOST_FIELDS = 1 << 30, 2 << 20, 1_000
 
 
 def read(path: Path) -> dict[str, str]:
-    """The metadata of a file.
+    """Read the metadata of a file, without loading its network.
 
-    Raises ValueError for a file that is not an ONNX file, is cut short, or has more in it than an export writes.
+    Raises ValueError for a file that is not an ONNX file, is truncated, or exceeds the limits of this module.
     """
     with bounded.open_regular(path) as file:
         return _entries(list(_top_fields(file, os.fstat(file.fileno()).st_size)))
 
 
-def whole(path: Path) -> bytes:
-    """The content of a file. Raises ValueError where it is larger than any that this kit writes."""
+def read_content(path: Path) -> bytes:
+    """Read the whole content of a file. Raises ValueError if it is larger than LARGEST bytes."""
     with bounded.open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         _check_size(size)
@@ -46,7 +45,7 @@ def whole(path: Path) -> bytes:
 
 
 def graph(content: bytes) -> memoryview:
-    """The network in the content of a file, a GraphProto. Raises ValueError where there is none, or several."""
+    """The network in the content of a file, as the bytes of a GraphProto. Raises ValueError unless there is one."""
     view = memoryview(content)
     found = [value for number, kind, value in fields(view) if number == GRAPH and kind == BYTES]
     if len(found) != 1 or not isinstance(found[0], memoryview):
@@ -55,19 +54,19 @@ def graph(content: bytes) -> memoryview:
 
 
 def checksum(content: bytes) -> str:
-    """The CRC-32 of the network in the content of a file, eight hexadecimal digits."""
+    """The CRC-32 of the network in the content of a file, as eight hexadecimal digits."""
     return f"{zlib.crc32(graph(content)):08x}"
 
 
 def config_checksum(config: str) -> str:
-    """The CRC-32 of a config's JSON in UTF-8, eight hexadecimal digits."""
+    """The CRC-32 of a configuration's JSON text in UTF-8, as eight hexadecimal digits."""
     return f"{zlib.crc32(config.encode()):08x}"
 
 
 def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Number, kind and value of each field of a message: an int of a VARINT, else its bytes.
+    """Yield field number, wire type and value of each field of a message. The value of a VARINT is an int.
 
-    Raises ValueError for more than `most` fields, and for what is no message.
+    Raises ValueError if there are more than `most` fields, or if the bytes are not a protobuf message.
     """
     place, size = 0, len(message)
     for _ in range(most):
@@ -93,8 +92,12 @@ def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, 
 
 
 def varint(message: memoryview, place: int) -> tuple[int, int]:
-    """A number of 7 bits a byte, the lowest first, the last byte without an eighth bit; and the place behind it."""
-    # Most numbers have one byte.
+    """Decode the integer of variable length at `place`. Returns it and the place after it.
+
+    Each byte has 7 bits, the lowest first; the high bit is set in all bytes but the last. Raises ValueError if the
+    message ends within it, or if it has more than 10 bytes.
+    """
+    # Fast path: most integers have one byte.
     if place < len(message) and message[place] < 0x80:
         return message[place], place + 1
     found = 0
@@ -115,7 +118,7 @@ def _check_size(size: int) -> None:
 
 
 def _top_fields(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
-    """The number and content of each field of a file, without the content of those that are numbers, or the network."""
+    """Yield number and content of each field of a file. The content of integers and of the network is left empty."""
     _check_size(size)
     for _ in range(MOST_FIELDS):
         if file.tell() >= size:
@@ -134,9 +137,9 @@ def _top_fields(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _key(file: BinaryIO) -> tuple[int, int, int]:
-    """Number and kind of the field that begins here, and the length of its content, before which the file stands."""
+    """Read the key of the next field and seek to its content. Returns field number, wire type and content length."""
     start = file.tell()
-    # A key and a length have ten bytes each at the most.
+    # A key and a length have at most ten bytes each.
     ahead = memoryview(file.read(20))
     key, place = varint(ahead, 0)
     number, kind = key >> 3, key & 7

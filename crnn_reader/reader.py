@@ -1,4 +1,4 @@
-"""Files or arrays -> texts: batches, decoding of pictures beside the network, bounded memory."""
+"""The public interface of the library: read pictures in batches, with bounded memory."""
 
 from __future__ import annotations
 
@@ -35,31 +35,37 @@ from .model_files import FORMATS, locate_model, open_model, read_config
 from .parsing import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
 from .trained_sizes import is_far
 
-#: A path, the bytes of a file, an open binary file, an image of Pillow, or an array.
+#: A path, the bytes of a file, an open binary file, a Pillow image, or an array.
 Source = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[np.uint8] | NDArray[np.uint16] | Any
 )
 
-#: Pictures that are read together; by onnxruntime, which gains nothing from more, on each core.
+#: Default batch sizes. onnxruntime reads one batch per core and is not faster with larger ones.
 BATCH_SIZE, BATCH_SIZE_ONNX = 64, 32
-#: Seconds for which a batch waits to be filled, once there is something in it, where a small one costs much per
-#: picture: longer than any list takes, and short for a user who waits for one picture.
+#: Seconds to wait for more pictures after the first one of a batch, if the runtime compiles for each batch size. A list
+#: fills a batch sooner, and a user hardly notices the delay of a single picture.
 PATIENCE = 0.1
-#: Batches that are prepared ahead of the network: enough to hide a slow file, few enough to hold.
+#: Batches to prepare ahead of the network. Enough to hide a slow file, with little memory.
 BATCHES_AHEAD = 4
 ANY_TEXT = Constraint()
-#: Stands for the columns of an output that is no number.
+#: Replaces the number of columns if the outputs for a picture contain NaN.
 NO_NUMBER = -1
-#: Batches among which a network of any width looks for pictures of similar width.
+#: For networks of any width: number of batches whose pictures are sorted by width together.
 WINDOW = 8
 
 
 @dataclass(frozen=True)
 class Character:
-    """One character of a reading: its probability, and the columns of pixels from `left` up to, not including, `right`.
+    """One character of a reading, with its position.
 
-    Columns are those of the picture as it is shown. CTC reads a character in the columns of the most probable
-    alignment, often just one near its middle; attention looks around a centre.
+    Attributes:
+        character: the character.
+        probability: its calibrated probability, 0 to 1.
+        left: first column, in pixels of the picture after EXIF rotation.
+        right: end of the columns, exclusive.
+
+    With CTC, the columns are those of the most probable alignment: often a few near the middle of the character. With
+    attention, they are around the centre of the attention weights.
     """
 
     character: str
@@ -70,20 +76,20 @@ class Character:
 
 @dataclass(frozen=True, repr=False)
 class Reading:
-    """The text of one source, or the `error` that says why it could not be read."""
+    """The text of one source, or the `error` with the reason why it could not be read."""
 
     source: Source
     text: str = ""
     #: The calibrated probability of the text, 0 to 1.
     probability: float = 0.0
-    #: (text, probability) of the most probable texts; the first one is the reading.
+    #: The most probable texts as (text, probability). The first one equals `text` and `probability`.
     alternatives: list[tuple[str, float]] = field(default_factory=list)
     error: str | None = None
     characters: list[Character] = field(default_factory=list)
-    #: With a constraint: whether it is proven that no allowed text is more probable. None without a constraint, and
-    #: with attention, whose beam search proves nothing.
+    #: With a constraint: whether the text is proven to be the most probable allowed one. None without a constraint, and
+    #: with attention, whose beam search is not exact.
     proven: bool | None = None
-    #: Whether the picture's size or shape is far from those of the training pictures; see trained_sizes.py.
+    #: Whether the picture's size or aspect ratio differs much from the training pictures, see trained_sizes.py.
     far: bool = False
     #: Whether the picture has a single colour, and the number of frames or pages of its file.
     plain: bool = False
@@ -99,7 +105,7 @@ class Reading:
         return f"Reading({read}, source={self._named_source()!r})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The reading as a dict for JSON. `source` is a path, or the name of a class if the source was no path."""
+        """Convert to a dict for JSON. `source` becomes the path, or `<class name>` for a source that is not a path."""
         entry = {each.name: getattr(self, each.name) for each in fields(self)}
         characters = [asdict(character) for character in self.characters]
         return entry | {"source": self._named_source(), "characters": characters}
@@ -111,10 +117,13 @@ class Reading:
 
 
 class _Fitted(NamedTuple):
-    """A picture as the network sees it, and how many pixels of its own each column of that shows."""
+    """A picture resized to the input of the network."""
 
+    #: uint8 (height, width, channels).
     image: NDArray[np.uint8]
+    #: Columns of the original picture per column of `image`.
     scale: float
+    #: Size of the original picture in pixels.
     own_width: int
     own_height: int
     plain: bool
@@ -127,27 +136,32 @@ def _check_number(name: str, given: object, most: int) -> None:
 
 
 class Reader:
-    """Reads pictures with a model file: `Reader("captcha").read_one("a.png").text`.
+    """Reads text in pictures with a model file.
 
-    One reader may be used by several threads. A pickled reader opens its file anew; so does a reader of an ONNX file in
-    a forked process, where one of a `.keras` file raises UserError.
+    Example: `Reader("captcha").read_one("a.png").text`.
+
+    A reader is thread-safe. It can be pickled; the copy opens the model file again. After a fork, a reader of an ONNX
+    file works in the child process, and a reader of a `.keras` file raises UserError there.
 
     Arguments:
-        model: a model file (`.onnx`; in a clone of crnn-kit also `.keras`), a run folder or a shipped name.
-        decoder: `greedy` or `beam`; by default as the model file says.
-        beam_width: texts that a beam keeps.
-        top: number of texts that a reading lists.
-        batch_size: pictures in a batch; by default 64, and 32 for an ONNX file, of which every core reads a batch.
-        head: `ctc` or `attention`, for a network with both heads.
-        constraint: what is known of the texts: a pattern such as `"[A-Z]{2}[0-9]{4}"`, or a :class:`Constraint`. CTC
-            then finds the most probable allowed text, whatever the decoder; attention looks for it by beam search.
-        max_pixels: pictures with more pixels are not decoded.
-        frame: the frame of an animation, or page of a TIFF, to read: `first`, `last` or a number from 1; by default the
-            one that was read in training.
-        channel_order: the order of colours in arrays: `rgb`, or `bgr` for what `cv2.imread` returns.
+        model: a model file (`.onnx`; in a clone of crnn-kit also `.keras`), a run folder, or the name of a shipped
+            model.
+        decoder: `greedy` or `beam`. Default: the decoder in the model file.
+        beam_width: number of hypotheses that beam search keeps, 1 to 1,000.
+        top: number of alternatives in a reading, 1 to 100.
+        batch_size: maximum number of pictures in a batch, 1 to 65,536. Default: 64, or 32 for an ONNX file, with which
+            each core reads a batch of its own.
+        head: `ctc` or `attention`, for a network with both heads. Default: the head in the model file.
+        constraint: a pattern of the whole text such as `"[A-Z]{2}[0-9]{4}"`, or a :class:`Constraint`. With CTC, an
+            exact search then finds the most probable allowed text, whatever the `decoder`. With attention, beam search
+            looks for it.
+        max_pixels: maximum number of pixels of a picture. Larger pictures are not decoded.
+        frame: the frame of an animation, or page of a TIFF, to read: `first`, `last` or a number from 1. Default: the
+            frame used in training.
+        channel_order: order of the colour channels of arrays: `rgb`, or `bgr` for arrays from `cv2.imread`.
 
-    Raises UserError for a file that is not a model file of this kit, and for a constraint that no text of the model
-    satisfies; TypeError for arguments of other types.
+    Raises UserError for an invalid argument, a file that is not a model file of this kit, or a constraint that no text
+    of the model's alphabet satisfies. Raises TypeError for a `model` or `constraint` of another type.
     """
 
     def __init__(
@@ -186,13 +200,13 @@ class Reader:
             _check_number("batch_size", batch_size, MAX_BATCH_SIZE)
         self.path = locate_model(os.fspath(model))
         self._opened_with = (decoder, beam_width, top, batch_size, head, constraint, max_pixels, frame, channel_order)
-        # First of all, being soon done: what is wrong with it is told before the network is opened.
+        # Check the constraint before opening the network, which takes longer.
         self._allowed = constraint.automaton(read_config(self.path).alphabet)
         run, self.config = open_model(self.path)
         if head and head not in DECODERS[self.config.head]:
             raise UserError(f"head is {head}: {self.path} has only the head {self.config.head}; leave it out")
         if head and len(DECODERS[self.config.head]) > 1 and head != self.config.reads:
-            # The temperature was found for the head that read in training.
+            # The temperature only calibrates the head used for reading in training.
             self.config = replace(self.config, reads=head, temperature=1.0)
         self.options = ImageOptions.of(max_pixels, self.config.frame if frame is None else frame)._replace(
             bgr=channel_order == "bgr"
@@ -206,30 +220,36 @@ class Reader:
                 f"{fewest}: loosen it, or train with --longest {fewest}"
             )
         self._decoding = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width, top)
-        #: Whether the runtime compiles the network for every new shape of a batch. One that does not computes several
-        #: batches at a time.
+        #: Whether the runtime compiles the network again for every new shape of a batch. Other runtimes compute several
+        #: batches in parallel.
         self._compiles = FORMATS[self.path.suffix].compiles
         self._workers = 1 if self._compiles else available_cores()
         self._batch_size = batch_size or (BATCH_SIZE if self._compiles else BATCH_SIZE_ONNX)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Another process opens the file anew, wherever it runs.
+        # The other process may have another working directory, so pass an absolute path.
         return type(self), (str(self.path.absolute()), *self._opened_with)
 
     def read_one(self, source: Source) -> Reading:
-        """Read one source, as :meth:`read` does; one that cannot be read gives a reading with an error."""
+        """Read one source, see :meth:`read`. If it cannot be read, the reading has an `error`."""
         (reading,) = self._read_chunk([(source, self._prepare(source))])
         return reading
 
     def read(self, sources: Iterable[Source]) -> Iterator[Reading]:
-        """Read any number of sources, in their order; one that cannot be read gives a reading with an error.
+        """Read any number of sources. Yields a reading for each one, in order.
 
-        Batches are full if the sources come fast, and smaller if they come slowly. The iterator runs in another thread,
-        a few batches ahead of the readings. Raises TypeError for one source in place of several.
+        If a source cannot be read, its reading has an `error`.
 
-        A source is a path (a str or any os.PathLike), the bytes of a file, a binary file that is open, an image of
-        Pillow, or an array. Arrays are uint8 or uint16, of at most `max_pixels` pixels: (height, width), or (height,
-        width, channels) with 1, 3 or 4 channels in `channel_order`, opacity last.
+        Sources are batched dynamically: full batches from fast iterables, partial ones from slow iterables. The
+        iterable runs in another thread, a few batches ahead of the readings.
+
+        Arguments:
+            sources: an iterable of paths (str or os.PathLike), bytes of files, open binary files, Pillow images and
+                arrays. Arrays are uint8 or uint16 of shape (height, width), or (height, width, channels) with 1, 3 or 4
+                channels in `channel_order`, alpha last.
+
+        Raises TypeError if `sources` is a single source, and any exception of the iterable. Raises UserError if the
+        network gives outputs that are not valid, and in a forked process that continues the iterator of its parent.
         """
         one = isinstance(sources, np.ndarray) and (
             sources.ndim == 2 or (sources.ndim == 3 and sources.shape[2] in (1, 3, 4))
@@ -240,14 +260,14 @@ class Reader:
             # Reading a single picture is faster than starting a thread.
             yield self.read_one(sources[0])
             return
-        # Pictures of similar width are read together: a network of any width looks through several batches for them.
+        # A network of any width gets several batches at once, to group pictures of similar width.
         size, ahead = (self._batch_size, BATCHES_AHEAD) if self.config.width else (self._batch_size * WINDOW, 2)
         prepared = dynamic_batches(sources, self._prepare, size, ahead, PATIENCE if self._compiles else 0.0)
         for readings in ordered_map(prepared, self._read_chunk, self._workers):
             yield from readings
 
     def _prepare(self, source: Source) -> _Fitted | str:
-        """The picture as the network sees it, or the reason why it cannot be read."""
+        """Decode a source and resize it for the network. Returns the reason as a str if it cannot be read."""
         config = self.config
         try:
             image, frames = decode_image(source, config.channels, self.options)
@@ -259,7 +279,7 @@ class Reader:
             return str(error)
         except (MemoryError, cv2.error):
             return NO_MEMORY
-        except Exception as error:  # a source may be of any class, whose methods raise anything
+        except Exception as error:  # a source may be of any class, and its methods may raise anything
             return (
                 f"a {type(source).__name__} that cannot be read ({describe_error(error)}): give a path, the bytes of a "
                 "file, an open file or an array of uint8"
@@ -295,8 +315,8 @@ class Reader:
         return readings
 
     def _characters(self, text: Decoded, fitted: _Fitted, steps: int) -> list[Character]:
-        """The characters of a text with their places in the picture itself; `steps` are the columns of the network."""
-        # Rows of text lie one after the other.
+        """The characters of a text with their positions in the picture. `steps` is the length of the outputs."""
+        # The columns of several text lines are concatenated.
         columns = steps // self.config.rows
         pixels = fitted.scale * (self.config.width / columns if self.config.width else WIDTH_STEP)
         characters = []
@@ -308,7 +328,7 @@ class Reader:
         return characters
 
     def _batches(self, images: list[NDArray[np.uint8]]) -> Iterator[list[int]]:
-        """The places of images that are read together: narrow ones by the batch, wide ones fewer at a time."""
+        """Yield batches as indices into `images`, sorted by width. Batches of wide pictures are smaller."""
         order = sorted(range(len(images)), key=lambda place: images[place].shape[1])
         start = 0
         for end in range(1, len(order) + 1):
@@ -318,38 +338,45 @@ class Reader:
                 start = end
 
     def allows(self, text: str) -> bool:
-        """Whether the constraint allows `text`."""
+        """Whether the constraint allows `text`. Without a constraint, every text is allowed."""
         if self._allowed is None:
             return True
         return set(text) <= set(self.config.alphabet) and self._allowed.accepts(tuple(self._alphabet.encode(text)))
 
     def outputs(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Any:
-        """What the network says of fitted images, uint8 (height, width, channels), no more than the batch size."""
+        """Run the network on pictures that :func:`crnn_reader.image.fit_image` has resized.
+
+        Arguments:
+            images: at most `batch_size` pictures, uint8 (height, width, channels) each.
+
+        Returns the outputs that :meth:`decode` takes: an array or a list of arrays, with the batch as their first axis.
+        """
         batch, widths = pad_batch(images) if self.config.width is None else (np.asarray(images), None)
         count = len(batch)
         if self._compiles:
-            # A shape not met before costs as much as many batches; with powers of two there are few shapes, and a
-            # single picture does not pay for a full batch.
+            # Compiling for a new shape takes as long as many batches. Padding to powers of two limits the number of
+            # shapes, and a single picture does not cost as much as a full batch.
             padded = np.minimum(np.arange(min(1 << (count - 1).bit_length(), self._batch_size)), count - 1)
             batch, widths = batch[padded], None if widths is None else widths[padded]
         outputs = self._decoder.outputs(batch if widths is None else (batch, widths))
         return [part[:count] for part in outputs] if isinstance(outputs, list) else outputs[:count]
 
     def decode(self, outputs: Any) -> list[list[Decoded]]:
-        """For each picture the texts, the most probable first, calibrated; none where none is allowed.
+        """Decode outputs of the network to texts with calibrated probabilities.
 
-        Probabilities of single characters are mended alike: what is their product before is their product after. The
-        empty text has EMPTY_PROBABILITY.
+        Returns the texts of each picture, the most probable first, or an empty list if no allowed text is possible. The
+        probabilities of characters are calibrated with the same temperature, which preserves products. The empty text
+        has EMPTY_PROBABILITY.
         """
 
-        def mended(text: Decoded) -> Decoded:
+        def with_calibration(text: Decoded) -> Decoded:
             if not text.numbers:
                 return text._replace(probability=EMPTY_PROBABILITY)
             places = tuple(place._replace(probability=self._calibrated(place.probability)) for place in text.places)
             return text._replace(probability=self._calibrated(text.probability), places=places)
 
         texts_of_pictures = self._decoder.decode(outputs, *self._decoding, self._allowed)
-        return [[mended(text) for text in texts] for texts in texts_of_pictures]
+        return [[with_calibration(text) for text in texts] for texts in texts_of_pictures]
 
     def _calibrated(self, probability: float) -> float:
         return calibrated(probability, self.config.temperature)

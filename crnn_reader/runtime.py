@@ -1,7 +1,7 @@
-"""What computes a network: a function from named input arrays to named output arrays.
+"""The interface between decoders and inference engines.
 
-Reading takes a network in parts, for example from pictures to log-probabilities. Decoding the outputs is NumPy's work,
-and the same for all runtimes.
+A runtime is a function that computes named output arrays from named input arrays. A network may have several parts with
+inputs of their own, such as an encoder and a decoding step. Decoding itself uses NumPy and works with any runtime.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from numpy.typing import NDArray
 
 from .errors import UserError
 
-#: Inputs: pictures, uint8 (batch, height, width, channels), and for networks of any width their widths, int32 (batch,).
+#: Names of inputs: pictures, uint8 (batch, height, width, channels), and, for networks of any width, the width of each
+#: picture in pixels, int32 (batch,).
 IMAGES, WIDTHS = "images", "widths"
-#: Outputs whose names end in this have log-probabilities of all classes along their last axis.
+#: Suffix of the names of outputs that are log-probabilities, with all classes on the last axis.
 LOG_PROBABILITIES = "log_probabilities"
-#: Rounding may leave a log-probability this far above 0.
+#: Rounding errors may raise a log-probability to this value.
 ROUNDING = 1e-3
 
-#: Computes the named outputs from the inputs of the part that has them. The first axis of every array is the batch.
+#: Computes the outputs with the given names from the inputs of their part. The first axis of every array is the batch.
 Runtime: TypeAlias = Callable[[Mapping[str, NDArray[Any]], Sequence[str]], list[NDArray[Any]]]
 
 
 def named_inputs(inputs: Any) -> dict[str, NDArray[Any]]:
-    """Pictures, or a pair of pictures and widths, by the names of a network's inputs."""
+    """Map pictures, or a pair (pictures, widths), to the names of a network's inputs."""
     return dict(zip((IMAGES, WIDTHS), inputs if isinstance(inputs, tuple) else (inputs,), strict=False))
 
 
@@ -37,9 +38,10 @@ def first_line(error: Exception) -> str:
 
 
 def checked_runtime(run: Runtime, classes: int, path: Path) -> Runtime:
-    """Wrap `run` so that it checks its log-probabilities: `classes` of them, none above 0 and none NaN.
+    """Wrap a runtime so that it checks its log-probabilities.
 
-    The result raises UserError if they are not, as with weights so large that sums overflow.
+    The wrapped runtime raises UserError if the last axis has not `classes` entries, or if a value is above 0 or NaN, as
+    with weights so large that sums overflow. `path` is the model file that the message names.
     """
 
     def checked_run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
@@ -53,7 +55,7 @@ def checked_runtime(run: Runtime, classes: int, path: Path) -> Runtime:
                     f"the network in {path} is not as its description says ({name} of {batch} pictures have the shape "
                     f"{values.shape}, and there are {classes:,} classes): use another copy"
                 )
-            # The maximum is NaN if any number is.
+            # np.max propagates NaN.
             if values.size and not np.max(values) <= ROUNDING:
                 raise UserError(
                     f"the network in {path} gives {name} that are not valid (the greatest is {np.max(values)}): "

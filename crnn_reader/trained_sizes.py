@@ -1,8 +1,7 @@
-"""Whether a picture's size or shape is far from those of the pictures that a network was trained on.
+"""Detect pictures whose size or aspect ratio differs much from the training pictures.
 
-A network reads crops: pictures that hold one text and little else. In the photo of a whole car, shrunk to the network's
-input, no text is legible any more, and what the network reads there means nothing. Size and shape give such pictures
-away.
+A network reads crops, pictures of one text and little else. If the photo of a whole car is resized to the network's
+input, its text becomes illegible and the prediction is meaningless. Size and aspect ratio reveal such pictures.
 """
 
 from __future__ import annotations
@@ -16,16 +15,21 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from .config import ModelConfig
 
-#: A picture is far when its height, or its width / height, is this many times above or below the trained range.
+#: A picture is far if its height or its aspect ratio is outside the trained range by this factor.
 HEIGHT_FACTOR, ASPECT_FACTOR = 5.0, 2.0
-#: Percentiles of a corpus that bound the range: one odd picture must not widen it.
+#: Percentiles of the training pictures that bound the range, so that single outliers do not widen it.
 PERCENTILES = (1, 99)
-#: For model files without a range: the lowest training picture as a part of the network's height.
+#: Assumed minimum height of the training pictures, as a fraction of the network's height, for model files without a
+#: range.
 LOWEST_PART = 1 / 3
 
 
 def with_sizes(config: ModelConfig, sizes: ArrayLike) -> ModelConfig:
-    """`config` with the range of the sizes of the training pictures: (n, 2), width and height in pixels."""
+    """Return `config` with the range of heights and aspect ratios of the training pictures.
+
+    Arguments:
+        sizes: width and height of each picture in pixels, (n, 2).
+    """
     widths, heights = np.asarray(sizes, np.float64).T
 
     def bounds(values: NDArray[np.float64]) -> list[float]:
@@ -35,14 +39,14 @@ def with_sizes(config: ModelConfig, sizes: ArrayLike) -> ModelConfig:
 
 
 def is_far(config: ModelConfig, width: int, height: int) -> bool:
-    """Whether a picture of `width` x `height` pixels is far from the training pictures of the config's network."""
+    """Whether a picture of `width` x `height` pixels differs much from the training pictures."""
     lowest, highest = config.trained_heights or (LOWEST_PART * config.height, config.height)
     if lowest > HEIGHT_FACTOR * height or height >= HEIGHT_FACTOR * highest:
         return True
     if config.trained_aspects:
         narrowest, widest = config.trained_aspects
     elif config.width:
-        # The same text on fewer rows is wider for its height.
+        # The same text has a larger aspect ratio on fewer lines.
         narrowest, widest = config.width / config.height / config.rows, config.width / config.height
     else:
         return False
@@ -51,7 +55,14 @@ def is_far(config: ModelConfig, width: int, height: int) -> bool:
 
 
 def crops_expected(config: ModelConfig, model: str, count: int, first: str) -> str:
-    """The message about `count` pictures that are far; `first` is the path of one of them, `model` what read them."""
+    """The message about pictures that are far from the training pictures.
+
+    Arguments:
+        config: configuration of the model.
+        model: name or path of the model.
+        count: number of such pictures.
+        first: path of the first one.
+    """
     lowest, highest = config.trained_heights or (config.height, config.height)
     heights = f"{lowest:.0f} to {highest:.0f} pixels" if round(lowest) < round(highest) else f"{highest:.0f} pixels"
     return (

@@ -1,10 +1,10 @@
-"""From the outputs of a network to texts and their probabilities, with NumPy.
+"""Decode the outputs of a network to texts with probabilities, using NumPy.
 
-ctc.py          alignments of log-probabilities; and what all decoders return
-attention.py    texts written character by character
-search.py       the most probable texts that a constraint allows
-constraints.py  what is known of texts before they are read
-calibration.py  probabilities that are as often right as they say
+ctc.py          CTC decoding: best path, prefix beam search and forward algorithm; the result types of all decoders
+attention.py    attention decoding: greedy and beam search
+search.py       exact constrained CTC decoding
+constraints.py  constraints on texts: length, characters, pattern or lexicon
+calibration.py  temperature scaling of probabilities
 """
 
 from __future__ import annotations
@@ -27,35 +27,51 @@ Reads: TypeAlias = Literal["ctc", "attention"]
 
 
 class Decoder(Protocol):
-    """Runs a network on a batch of pictures, and finds the texts in its outputs."""
+    """Runs a network on a batch of pictures and decodes its outputs."""
 
     @property
     def longest(self) -> int | None:
-        """The most characters that it writes; None if only the picture limits them."""
+        """Maximum number of characters of a text. None if only the width of the picture limits it."""
 
     def outputs(self, inputs: Any) -> Any:
-        """The outputs of the network for `inputs`, pictures or (pictures, widths): an array or a list of arrays.
+        """Run the network.
 
-        The first two axes of the first array are the batch and the columns.
+        Arguments:
+            inputs: pictures, uint8 (batch, height, width, channels). For networks of any width, a pair of pictures and
+                their widths, int32 (batch,).
+
+        Returns an array or a list of arrays. The first array has the shape (batch, columns, …).
         """
 
     def decode(
         self, outputs: Any, decoder: str, beam_width: int, top: int, allowed: Automaton | None = None
     ) -> list[list[Decoded]]:
-        """For each picture up to `top` texts, the most probable first; `decoder` is `greedy` or `beam`.
+        """Decode the outputs of the network.
 
-        With `allowed`, only texts that it accepts, and none if no such text is possible. The first text has the places
-        of its characters.
+        Arguments:
+            outputs: what :meth:`outputs` returned.
+            decoder: `greedy` or `beam`.
+            beam_width: number of hypotheses that beam search keeps.
+            top: maximum number of texts per picture.
+            allowed: accepts the allowed texts; None allows all texts.
+
+        Returns the texts of each picture, the most probable first, or an empty list if no allowed text is possible.
+        Only the first text has the positions of its characters.
         """
 
     def predictions(self, outputs: Any, texts: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
-        """All that texts are chosen by, to compare runtimes: first log-probabilities, float (batch, places, classes).
+        """Return everything that decoding depends on, to compare runtimes.
 
-        A decoder that writes character by character is made to write `texts`, class numbers for each picture.
+        Arguments:
+            outputs: what :meth:`outputs` returned.
+            texts: the class numbers of a text for each picture. An autoregressive decoder is fed these (teacher
+                forcing).
+
+        Returns a list of arrays. The first one has the log-probabilities, float (batch, steps, classes).
         """
 
 
-#: By the head of a network, the decoders that can read it, by name.
+#: Decoders for each head of a network, by their names.
 DECODERS: Mapping[str, Mapping[Reads, Callable[[Runtime, ModelConfig], Decoder]]] = {
     "ctc": {"ctc": CTCDecoder},
     "attention": {"attention": AttentionDecoder},
@@ -64,6 +80,6 @@ DECODERS: Mapping[str, Mapping[Reads, Callable[[Runtime, ModelConfig], Decoder]]
 
 
 def decoder_of(run: Runtime, config: ModelConfig) -> Decoder:
-    """The decoder that reads with the network of `config`, which `run` computes."""
+    """Create the decoder for a model from its runtime and configuration."""
     choices = DECODERS[config.head]
     return choices.get(config.reads, next(iter(choices.values())))(run, config)

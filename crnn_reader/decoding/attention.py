@@ -1,4 +1,4 @@
-"""Attention: texts are written character by character (Shi et al., arXiv 1603.03915), greedily or by beam search."""
+"""Attention decoding: greedy or beam search, one character per step (Shi et al. 2016, arXiv 1603.03915)."""
 
 from __future__ import annotations
 
@@ -15,34 +15,39 @@ from .ctc import Decoded, Place
 if TYPE_CHECKING:
     from ..config import ModelConfig
 
-#: The columns of a picture that are padding, where widths differ: the name of a layer, and of an output.
+#: Name of the layer, and of the output, with the padding mask of a network of any width.
 MASK = "mask"
-#: What the encoder gives, with the mask where widths differ; each step takes it under a name that begins with ENCODED.
+#: Outputs of the encoder, besides the mask. They are inputs of the decoding step, with ENCODED before their names.
 COLUMNS, KEYS, ENCODED = "columns", "keys", "encoded_"
-#: A step: the last characters, the parts of the state before and after by cell; what comes next, where it looked.
+#: Input of the decoding step: the previous characters. Outputs: log-probabilities of the next characters, and attention
+#: weights.
 CHARACTERS, NEXT, WEIGHTS = "characters", f"next_{LOG_PROBABILITIES}", "weights"
+#: Names of the recurrent state by cell, an input and an output of the decoding step.
 STATES = {"gru": ("state",), "lstm": ("state", "carry")}
-#: Features of each part of a state.
+#: Units of the recurrent cell.
 UNITS = 256
 
-#: Memory that the texts of a beam may take, side by side.
+#: Memory limit for the hypotheses of a batch, in bytes.
 BEAM_BYTES = 512 << 20
 
 
 def encoded_names(config: ModelConfig) -> tuple[str, ...]:
+    """Names of the encoder's outputs."""
     return (COLUMNS, KEYS) if config.width else (COLUMNS, KEYS, MASK)
 
 
 def step_inputs(config: ModelConfig) -> tuple[str, ...]:
+    """Names under which the decoding step takes the encoder's outputs."""
     return tuple(ENCODED + name for name in encoded_names(config))
 
 
 def step_outputs(config: ModelConfig) -> tuple[str, ...]:
+    """Names of the recurrent state after the decoding step."""
     return tuple(f"next_{name}" for name in STATES[config.cell])
 
 
 class AttentionDecoder:
-    """Writes texts character by character, until every text of the batch has ended or has `longest` characters."""
+    """Decodes one character per step, until every text of the batch has ended or has `longest` characters."""
 
     def __init__(self, run: Runtime, config: ModelConfig) -> None:
         self._run, self.longest, self._classes = run, config.longest, len(config.alphabet) + 1
@@ -50,7 +55,7 @@ class AttentionDecoder:
         self._states, self._after = STATES[config.cell], step_outputs(config)
 
     def outputs(self, inputs: Any) -> list[NDArray[Any]]:
-        """Columns, keys and, where widths differ, the mask, each (batch, steps, …)."""
+        """Run the encoder. Returns columns, keys and, for networks of any width, the mask, each (batch, columns, …)."""
         return self._run(named_inputs(inputs), self._encoded)
 
     def decode(
@@ -61,27 +66,27 @@ class AttentionDecoder:
         top: int,
         allowed: Automaton | None = None,
     ) -> list[list[Decoded]]:
-        """Beam search over texts; greedy is a beam of one.
+        """Beam search; `greedy` is a beam of one. See :meth:`Decoder.decode` for arguments and result.
 
-        Texts are ranked by their mean log-probability per character, the end counted as one, since a sum would favour
-        short ones; the probability given is that of the whole text. A text cut off at its longest is made to end there.
-        With `allowed`, characters and ends after which no allowed text is left are impossible.
+        Hypotheses are ranked by their mean log-probability per character, including the end, because a sum would favour
+        short texts. The returned probability is that of the whole text. After `longest` characters a text is forced to
+        end. With `allowed`, characters and ends that lead to no allowed text get a log-probability of -inf.
         """
         width = max(beam_width, top) if decoder == "beam" or top > 1 else 1
         batch = len(outputs[0])
-        # What each picture takes, with probabilities of all characters in float64, several times over.
+        # Estimated memory per picture: its encoder outputs, float64 log-probabilities and state, in several copies.
         each = 4 * width * (sum(part[0].size for part in outputs) + 8 * (self._classes + UNITS))
         if batch > (most := max(1, BEAM_BYTES // each)):
             parts = ([part[start : start + most] for part in outputs] for start in range(0, batch, most))
             return [text for part in parts for text in self.decode(part, decoder, beam_width, top, allowed)]
-        # Every picture has `width` texts side by side; all but the first begin impossible, being the same.
+        # Each picture has `width` hypotheses. At first they are identical, so all but one start with a score of -inf.
         encoded = {
             name: np.repeat(part, width, 0) if width > 1 else part
             for name, part in zip(self._taken, outputs, strict=True)
         }
         state = [np.zeros((batch * width, UNITS), np.float32) for _ in self._states]
         texts = np.zeros((batch, width, 0), np.int32)
-        # Of each character: its log-probability, and the centre of what was looked at, in columns.
+        # For each character, its log-probability and the centre of its attention weights, in columns.
         places = np.zeros((batch, width, 0, 2))
         numbers = np.arange(outputs[0].shape[1])
         scores = np.tile(np.where(np.arange(width) == 0, 0.0, -np.inf), (batch, 1))
@@ -96,11 +101,11 @@ class AttentionDecoder:
                 step[..., 1:] = -np.inf
             if allowed:
                 following = allowed.successors(states.ravel()).reshape(step.shape)
-                # An allowed text must be left in the places that are.
+                # An allowed text must fit into the remaining steps.
                 fits = (following >= 0) & (allowed.fewest[following] < self.longest - place)
                 fits[..., 0] = allowed.accepting[states]
                 step[~fits] = -np.inf
-            # An ended text goes on with its end, at no cost.
+            # An ended hypothesis continues with the end, with a log-probability of 0.
             step[ended] = np.where(np.arange(step.shape[2]) == 0, 0.0, -np.inf)
             totals = scores[..., None] + step
             counted = lengths[..., None] + ~ended[..., None]
@@ -113,11 +118,11 @@ class AttentionDecoder:
             ended = np.take_along_axis(ended, parents, 1) | (characters == 0)
             texts = np.take_along_axis(texts, parents[..., None], 1)
             texts = np.concatenate([texts, characters[..., None].astype(np.int32)], 2)
-            looked = np.stack([chosen, np.take_along_axis(centres, parents, 1)], -1)
+            new_places = np.stack([chosen, np.take_along_axis(centres, parents, 1)], -1)
             places = np.take_along_axis(places, parents[..., None, None], 1)
-            places = np.concatenate([places, looked[:, :, None]], 2)
+            places = np.concatenate([places, new_places[:, :, None]], 2)
             if allowed:
-                # An ended text needs no state any more.
+                # Ended hypotheses have the state -1. It is not used any more, but must be a valid index.
                 states = np.maximum(np.take_along_axis(following.reshape(batch, -1), best, 1), 0)
             rows = (np.arange(batch)[:, None] * width + parents).ravel()
             state, last = [part[rows] for part in state], characters.ravel().astype(np.int32)
@@ -128,29 +133,30 @@ class AttentionDecoder:
                 Decoded(
                     tuple(text[text > 0].tolist()),
                     float(np.exp(min(score, 0.0))),
-                    tuple(Place(float(np.exp(log)), centre, centre + 1) for log, centre in seen[text > 0].tolist()),
+                    tuple(Place(float(np.exp(log)), centre, centre + 1) for log, centre in where[text > 0].tolist()),
                 )
-                for text, score, seen in zip(texts[row, :top], scores[row], places[row], strict=False)
+                for text, score, where in zip(texts[row, :top], scores[row], places[row], strict=False)
                 if np.isfinite(score)
             ]
             for row in range(batch)
         ]
 
     def predictions(self, outputs: list[NDArray[Any]], texts: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
-        """Log-probabilities of each step (batch, steps, classes), and where it looked, (batch, steps, columns).
+        """Decode with teacher forcing: feed `texts` instead of the predicted characters.
 
-        After the end of a text its end is certain, and it looks nowhere.
+        Returns the log-probabilities, float (batch, steps, classes), and the attention weights, float (batch, steps,
+        columns). In steps after the end of a text, the end has a log-probability of 0, and the weights are 0.
         """
         encoded, lengths = dict(zip(self._taken, outputs, strict=True)), np.array([len(text) for text in texts])
         characters = np.zeros((len(texts), lengths.max() + 1), np.int32)
         for row, text in zip(characters, texts, strict=True):
             row[1 : 1 + len(text)] = text
         state = [np.zeros((len(texts), UNITS), np.float32) for _ in self._states]
-        steps, looks = [], []
+        steps, attention = [], []
         for place, last in enumerate(characters.T):
             given = {CHARACTERS: last, **dict(zip(self._states, state, strict=True)), **encoded}
             step, weights, *state = self._run(given, [NEXT, WEIGHTS, *self._after])
             over = (lengths < place)[:, None]
             steps.append(np.where(over, np.where(np.arange(step.shape[1]) == 0, 0, np.finfo(np.float32).min), step))
-            looks.append(np.where(over, 0, weights))
-        return [np.stack(steps, 1), np.stack(looks, 1)]
+            attention.append(np.where(over, 0, weights))
+        return [np.stack(steps, 1), np.stack(attention, 1)]

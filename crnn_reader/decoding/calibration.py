@@ -1,8 +1,8 @@
-"""Probabilities that keep their promise: of texts given 90 %, nine in ten are right.
+"""Temperature scaling: of texts with a calibrated probability of 90 %, nine in ten are correct.
 
-A network is surer than it should be of pictures it has not seen, or less sure. One number mends that, the temperature
-T: a text of probability p gets p ** (1 / T), which divides its log-probability by T (after Guo et al. 2017, "On
-Calibration of Modern Neural Networks", with the whole text as the class). The order of texts stays.
+Networks are often over- or underconfident on new pictures. Temperature scaling (Guo et al. 2017, "On Calibration of
+Modern Neural Networks", arXiv 1706.04599) corrects that with one number T. Here the whole text is the class: its
+log-probability is divided by T, so a probability p becomes p ** (1 / T). The ranking of texts does not change.
 """
 
 from __future__ import annotations
@@ -10,34 +10,40 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-#: Between these the temperature lies.
+#: Minimum and maximum temperature.
 COLDEST, HOTTEST = 0.1, 10.0
-#: Standard deviation of log T before anything was read: a hundred right texts are no reason to be sure of everything.
+#: Standard deviation of the prior on log T, a normal distribution around 0. Without it, a hundred correct texts would
+#: make every probability almost 1.
 PRIOR = 0.5
-#: Probability that an empty text is right. Every training picture has a text, so an empty text has never been right,
-#: however sure the network is of it.
+#: Calibrated probability of the empty text. Every training picture has a text, so the empty text is never correct,
+#: whatever its probability.
 EMPTY_PROBABILITY = 0.0
-#: No text is impossible, and none certain.
+#: Probabilities are clipped to LEAST … 1 - LEAST, so that their logarithms are finite.
 LEAST = 1e-12
 
 
 def calibrated(probability: float, temperature: float) -> float:
-    """The probability that a text is right, from the one that the network gives it."""
+    """Calibrate the probability of a text, 0 to 1."""
     return float(probability ** (1 / temperature))
 
 
 def temperature(probabilities: ArrayLike, right: ArrayLike) -> float:
-    """The likeliest temperature, given the texts' `probabilities` (float) and which were `right` (bool).
+    """Estimate the temperature: the maximum a posteriori given predicted texts.
 
-    Empty texts must be left out: they have a probability of their own.
+    Arguments:
+        probabilities: uncalibrated probability of each text, float (n,). Leave out empty texts, whose probability is
+            fixed.
+        right: whether each text is correct, bool (n,).
+
+    Returns a temperature from COLDEST to HOTTEST.
     """
     logs = np.log(np.clip(np.asarray(probabilities, np.float64), LEAST, 1 - LEAST))
     low, high = COLDEST, HOTTEST
-    # Each round looks a twentieth as far, around the best of the one before.
+    # Grid search: each round covers a twentieth of the previous interval, around its best temperature.
     for _ in range(4):
-        tried = np.geomspace(low, high, 41)
-        mended = logs / tried[:, None]
-        likelihoods = np.where(np.asarray(right, bool), mended, np.log(-np.expm1(mended))).sum(1)
-        best = int((likelihoods - 0.5 * (np.log(tried) / PRIOR) ** 2).argmax())
-        low, high = tried[max(best - 1, 0)], tried[min(best + 1, 40)]
-    return float(tried[best])
+        candidates = np.geomspace(low, high, 41)
+        scaled = logs / candidates[:, None]
+        likelihoods = np.where(np.asarray(right, bool), scaled, np.log(-np.expm1(scaled))).sum(1)
+        best = int((likelihoods - 0.5 * (np.log(candidates) / PRIOR) ** 2).argmax())
+        low, high = candidates[max(best - 1, 0)], candidates[min(best + 1, 40)]
+    return float(candidates[best])

@@ -1,12 +1,15 @@
-"""What is known of the texts before they are read: their length, characters, pattern, or a list of all of them.
+"""Constraints on texts: their length, characters, pattern, or a lexicon.
 
-All that is known becomes one deterministic automaton over the characters' numbers; decoding walks it. A pattern is a
-regular expression of few words, which the whole text matches:
+A constraint is compiled to a deterministic finite automaton over class numbers, which decoding follows. A pattern is a
+regular expression that the whole text must match. It supports:
 
-    A 7 -           itself                          \\-  itself, where the character has a meaning here
-    .               any character of the model      [A-HJ-N] [^IOQ]  one of these, one of all others
-    \\d \\w           a decimal digit; a letter, digit or _      \\D \\W  the others
-    (AB|CD)         either                          {3} {2,4} {2,} ? * +  so often, what stands before
+    A 7 -                   literal characters
+    \\- \\.                   literal characters that otherwise have a meaning
+    .                       any character of the model
+    [A-HJ-N] [^IOQ]         one of these characters, any other character
+    \\d \\w \\D \\W             a decimal digit; a letter, digit or _; the opposites
+    (AB|CD)                 alternatives
+    {3} {2,4} {2,} ? * +    repeats of the preceding element
 """
 
 from __future__ import annotations
@@ -27,12 +30,13 @@ from ..alphabet import parse_alphabet
 from ..errors import UserError
 from ..parsing import parse_length
 
-#: Patterns that need more are refused: parts with repeats written out, then states, edges; nested brackets, repeats.
+#: Limits on patterns: elements after expanding repeats, states and edges of the automaton, nesting depth of brackets,
+#: and the number in a repeat.
 MOST_PARTS, MOST_STATES, MOST_EDGES, DEEPEST, MOST_REPEATS = 10_000, 20_000, 5_000_000, 50, 1_000
 
-#: Characters of a text in a lexicon, at the most: more than any picture shows.
+#: Maximum number of characters of a text in a lexicon. No picture shows more.
 LONGEST_TEXT = 1_000
-#: Bytes of a lexicon, several million texts. The search takes some twenty times as much memory.
+#: Maximum size of a lexicon in bytes, enough for several million texts. The search takes about 20 times as much memory.
 LARGEST_LEXICON = 1 << 26
 
 Integers: TypeAlias = NDArray[np.int32]
@@ -40,11 +44,16 @@ Integers: TypeAlias = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Automaton:
-    """A deterministic automaton that accepts the allowed texts; it starts in state 0.
+    """A deterministic finite automaton that accepts the allowed texts. State 0 is the start.
 
-    From state s lead the edges `offsets[s]` to `offsets[s + 1]`, each with a character (`numbers`, ascending) and the
-    state that it leads to (`targets`); an accepted text may end in each state that is `accepting`. From every state an
-    accepting one can be reached.
+    Attributes:
+        classes: number of classes, including the blank.
+        offsets: the outgoing edges of state s are `offsets[s]` to `offsets[s + 1]`, exclusive. int64 (states + 1,).
+        numbers: class number of each edge, ascending within a state. int32 (edges,).
+        targets: state that each edge leads to. int32 (edges,).
+        accepting: whether a text may end in the state. bool (states,).
+
+    An accepting state can be reached from every state.
     """
 
     classes: int
@@ -52,14 +61,16 @@ class Automaton:
     numbers: Integers
     targets: Integers
     accepting: NDArray[np.bool_]
-    #: Of a tree: the first state of each depth. States are numbered from the root downwards.
+    #: The first state of each depth, if the automaton is a tree. Its states are numbered by depth. None otherwise.
     depths: NDArray[np.int64] | None = None
 
     @property
     def states(self) -> int:
+        """Number of states."""
         return len(self.accepting)
 
     def accepts(self, text: tuple[int, ...]) -> bool:
+        """Whether the automaton accepts a text, given as class numbers."""
         state = 0
         for number in text:
             start, end = self.offsets[state : state + 2]
@@ -70,7 +81,10 @@ class Automaton:
         return bool(self.accepting[state])
 
     def edges(self, states: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """All edges of some states, state by state: the row of the state in `states`, and the edge."""
+        """The outgoing edges of some states, ordered by state.
+
+        Returns the index into `states` and the index of the edge, both int64 (edges,).
+        """
         starts = self.offsets[states]
         counts = self.offsets[states + 1] - starts
         rows = np.repeat(np.arange(len(states)), counts)
@@ -78,7 +92,7 @@ class Automaton:
         return rows, np.arange(len(rows)) - first[rows] + starts[rows]
 
     def successors(self, states: NDArray[np.integer]) -> Integers:
-        """(states, classes): the state after each character, -1 where it is not allowed."""
+        """The state after each character, int32 (len(states), classes); -1 if the character is not allowed."""
         found = np.full((len(states), self.classes), -1, np.int32)
         rows, edges = self.edges(states)
         found[rows, self.numbers[edges]] = self.targets[edges]
@@ -86,7 +100,7 @@ class Automaton:
 
     @cached_property
     def fewest(self) -> Integers:
-        """Of each state, the fewest characters to an accepting one."""
+        """For each state, the minimum number of characters to an accepting state. int32 (states,)."""
         fewest = np.where(self.accepting, 0, np.iinfo(np.int32).max - 1).astype(np.int32)
         inner = np.flatnonzero(np.diff(self.offsets))
         while len(inner):
@@ -99,20 +113,20 @@ class Automaton:
 
     @cached_property
     def characters(self) -> Integers:
-        """The numbers of all characters in the texts, ascending."""
+        """Class numbers of all characters in accepted texts, ascending."""
         return np.unique(self.numbers)
 
     @cached_property
     def neighbours(self) -> int:
-        """Pairs of a character and one that may follow it, over all states."""
+        """Number of pairs of consecutive characters, summed over all states."""
         entries = np.unique(self.targets.astype(np.int64) * self.classes + self.numbers)
         return int(np.diff(self.offsets)[entries // self.classes].sum())
 
     @cached_property
     def relaxed(self) -> Automaton:
-        """An automaton small enough to be walked whole, that accepts all these texts, and of a tree others, too.
+        """A smaller automaton that accepts all these texts and possibly others, for computing bounds.
 
-        Of a tree: its depths, with all characters that are there at a depth.
+        For a tree, all states of a depth are merged. Any other automaton is returned unchanged.
         """
         if self.depths is None:
             return self
@@ -128,7 +142,7 @@ class Automaton:
         )
 
     def relaxed_states(self, states: NDArray[np.integer]) -> NDArray[np.integer]:
-        """The states of :attr:`relaxed` that stand for `states`."""
+        """Map states to those of :attr:`relaxed`."""
         return states if self.depths is None else np.searchsorted(self.depths, states, "right") - 1
 
     def _edges_of_depths(self) -> Iterator[tuple[int, int]]:
@@ -139,10 +153,15 @@ class Automaton:
 
 @dataclass(frozen=True)
 class Constraint:
-    """What texts may be; what is None is not known. A text satisfies everything that is given.
+    """A constraint on texts. A text must satisfy all conditions that are not None.
 
-    `length` is 7 or "5-8"; `charset` as :func:`crnn_reader.alphabet.parse_alphabet` reads it; `pattern` as above;
-    `lexicon` a UTF-8 file with an allowed text per line. Raises TypeError for anything else.
+    Arguments:
+        length: number of characters, such as 7 or "5-8".
+        charset: the allowed characters, see :func:`crnn_reader.alphabet.parse_alphabet`.
+        pattern: a regular expression for the whole text, see the module's documentation.
+        lexicon: path of a UTF-8 file with one allowed text per line.
+
+    Raises TypeError for values of other types. Invalid values raise UserError when a model uses the constraint.
     """
 
     length: str | int | None = None
@@ -161,7 +180,11 @@ class Constraint:
                 raise TypeError(f"{name} is a {type(given).__name__}: give {remedy}")
 
     def automaton(self, alphabet: str) -> Automaton | None:
-        """The texts that are allowed and that `alphabet` can write; None where all are. Raises UserError for none."""
+        """Compile the constraint to an automaton over an alphabet.
+
+        Returns None without any condition. Raises UserError for an invalid condition, or if no text of the alphabet
+        satisfies the constraint.
+        """
         if self == Constraint():
             return None
         charset = self._charset(alphabet)
@@ -191,7 +214,7 @@ class Constraint:
             raise UserError(f"--length {self.length}: {error}") from error
 
     def _shape(self, alphabet: str, usable: list[int]) -> Automaton:
-        """Length, characters and pattern, without the lexicon."""
+        """Compile length, characters and pattern, without the lexicon."""
         pattern = unicodedata.normalize("NFC", ".*" if self.pattern is None else self.pattern)
         lengths = self._lengths()
         try:
@@ -214,7 +237,7 @@ class Constraint:
         return automaton
 
     def _texts(self, alphabet: str, path: Path, shape: Automaton | None) -> _Texts:
-        """The texts of the lexicon that the rest of the constraint allows."""
+        """The texts of the lexicon that satisfy the other conditions."""
         texts = _read_texts(path, alphabet)
         if shape is None:
             return texts
@@ -230,15 +253,15 @@ class Constraint:
 
 
 def shortened(alphabet: str) -> str:
-    """An alphabet as a sentence can hold it."""
+    """Shorten an alphabet for a message."""
     return alphabet if len(alphabet) <= 80 else f"{alphabet[:80]}… ({len(alphabet):,} characters)"
 
 
-# Patterns: text -> tree of parts -> non-deterministic machine -> automaton.
+# Patterns: text -> syntax tree -> non-deterministic automaton -> deterministic automaton.
 
 
 class _PatternError(ValueError):
-    """What was found at which place of a pattern, and what to write instead."""
+    """A syntax error. The message says what was found, where in the pattern, and what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +289,7 @@ class _Repeat:
 
 _Part: TypeAlias = _Characters | _Sequence | _Either | _Repeat
 
-#: What stands behind a backslash and is no character: which characters it means.
+#: Character classes by their letter after a backslash.
 _KINDS: dict[str, Callable[[str], bool]] = {
     "d": str.isdecimal,
     "D": lambda character: not character.isdecimal(),
@@ -276,12 +299,12 @@ _KINDS: dict[str, Callable[[str], bool]] = {
 
 
 class _Parser:
-    """Reads a pattern by recursive descent."""
+    """Recursive-descent parser for patterns."""
 
     def __init__(self, pattern: str, alphabet: str, usable: frozenset[int]) -> None:
         self._pattern, self._alphabet, self._usable = pattern, alphabet, usable
         self._place = self._depth = 0
-        #: The first part that no usable character satisfies: its place and text.
+        #: Place and text of the first element that no usable character matches.
         self.empty: tuple[int, str] | None = None
 
     def whole(self) -> _Part:
@@ -348,7 +371,7 @@ class _Parser:
                 )
             at = self._place
             first = self._member()
-            # A dash before the closing bracket is itself.
+            # A dash before the closing bracket is literal.
             if self._next == "-" and self._pattern[self._place + 1 : self._place + 2] not in ("]", ""):
                 self._place += 1
                 last = self._member()
@@ -367,13 +390,13 @@ class _Parser:
         return self._characters(start, lambda character: any(test(character) for test in tests) != negated)
 
     def _member(self) -> str | Callable[[str], bool]:
-        """A character of a class, or a kind of characters."""
+        """Parse a member of a bracket expression: a character, or the test of a class such as `\\d`."""
         start, character = self._place, self._next
         self._place += 1
         return self._escaped(start) if character == "\\" else character
 
     def _escaped(self, start: int) -> str | Callable[[str], bool]:
-        """What stands behind a backslash."""
+        """Parse the character after a backslash: a literal character, or the test of a class such as `\\d`."""
         character = self._next
         if character == "" or (character.isascii() and character.isalnum() and character not in _KINDS):
             raise self._error(f"'\\{character}'", "behind '\\' go d, D, w, W or a sign that means itself", start)
@@ -431,7 +454,7 @@ class _Parser:
 
 
 class _Machine:
-    """A non-deterministic automaton (Thompson 1968): starts in state 0, ends in `end`."""
+    """A non-deterministic automaton (Thompson 1968), from state 0 to state `end`."""
 
     def __init__(self, part: _Part) -> None:
         self.free: list[list[int]] = []
@@ -445,7 +468,7 @@ class _Machine:
         return len(self.free) - 1
 
     def _add(self, part: _Part, start: int) -> int:
-        """Goes from `start` by `part`; the state where it ends."""
+        """Add states and edges for `part`, beginning in state `start`. Returns the state in which it ends."""
         self._parts += 1
         if self._parts > MOST_PARTS:
             raise _PatternError("too many repeats in repeats; write it shorter")
@@ -463,7 +486,7 @@ class _Machine:
         else:
             end = self._add(_Sequence((part.part,) * part.low), start)
             if part.high is None:
-                # A state of its own, so that nothing else comes back by the loop.
+                # The loop needs a state of its own, or other parts that end in this state could enter it.
                 loop = self._state()
                 self.free[end].append(loop)
                 self.free[self._add(part.part, loop)].append(loop)
@@ -478,7 +501,7 @@ class _Machine:
         return end
 
     def closed(self, states: set[int]) -> frozenset[int]:
-        """With all states that are reached without a character."""
+        """The epsilon closure: `states` and all states that can be reached without a character."""
         found, waiting = set(states), list(states)
         while waiting:
             for state in self.free[waiting.pop()]:
@@ -491,9 +514,9 @@ class _Machine:
 def _determined(
     machine: _Machine, usable: list[int], lengths: tuple[int, int] | None, classes: int
 ) -> Automaton | None:
-    """The deterministic automaton of a machine and of the lengths; None when it accepts nothing."""
+    """Convert to a deterministic automaton by subset construction, limited to `lengths`. None if no text remains."""
     sets = list({numbers for moves in machine.moves for numbers, _ in moves})
-    # Characters that no part of the pattern tells apart go together.
+    # Group characters that every part of the pattern treats alike.
     alike: dict[tuple[int, ...], list[int]] = {}
     for number in usable:
         alike.setdefault(tuple(i for i, numbers in enumerate(sets) if number in numbers), []).append(number)
@@ -509,7 +532,7 @@ def _determined(
             reached = {to for state in here for numbers, to in machine.moves[state] if members[0] in numbers}
             if not reached:
                 continue
-            # Without a length there is nothing to count.
+            # Only count characters if the length is limited.
             key = machine.closed(reached), count + 1 if lengths else 0
             if key not in states:
                 states[key] = len(states)
@@ -526,7 +549,7 @@ def _determined(
 def _trimmed(
     moves: list[dict[int, int]], groups: list[list[int]], accepting: NDArray[np.bool_], classes: int
 ) -> Automaton | None:
-    """Without the states from which no accepting one can be reached."""
+    """Build an automaton without the states from which no accepting state can be reached. None if no text remains."""
     before: list[list[int]] = [[] for _ in moves]
     for state, after in enumerate(moves):
         for target in after.values():
@@ -552,19 +575,19 @@ def _trimmed(
         targets += [target for _, target in edges]
         offsets.append(len(numbers))
     if not numbers:
-        # Nothing but the empty text is no text to look for.
+        # Only the empty text is accepted.
         return None
     return Automaton(
         classes, np.array(offsets), np.array(numbers, np.int32), np.array(targets, np.int32), accepting[alive]
     )
 
 
-# Lexicons: a file -> encoded texts -> a tree of their beginnings, in arrays that a million lines fit into.
+# Lexicons: file -> encoded texts -> prefix tree. All in arrays, to hold millions of texts.
 
 
 @dataclass(frozen=True)
 class _Texts:
-    """Texts i: `numbers[starts[i]:ends[i]]`."""
+    """Encoded texts: text i is `numbers[starts[i]:ends[i]]`."""
 
     numbers: Integers
     starts: NDArray[np.int64]
@@ -574,9 +597,9 @@ class _Texts:
         return "".join(alphabet[number - 1] for number in self.numbers[self.starts[index] : self.ends[index]])
 
     def accepted(self, automaton: Automaton) -> NDArray[np.bool_]:
-        """Which texts the automaton accepts."""
+        """Whether the automaton accepts each text, bool (texts,)."""
         state = np.zeros(len(self.starts), np.int64)
-        # Sorted by state and number, so an edge is found by bisection.
+        # Edges as one sorted key of state and number, for binary search.
         edges = np.repeat(np.arange(automaton.states), np.diff(automaton.offsets)) * automaton.classes
         edges += automaton.numbers
         rows, place = np.arange(len(state)), self.starts.copy()
@@ -592,7 +615,10 @@ class _Texts:
 
 
 def _read_texts(path: Path, alphabet: str) -> _Texts:
-    """The lines of a lexicon, empty ones left out. Raises UserError for a text that the model cannot write."""
+    """Read the non-empty lines of a lexicon.
+
+    Raises UserError for an unreadable or empty file, or a text that is too long or has characters outside `alphabet`.
+    """
     remedy = "give a UTF-8 text file with an allowed text per line"
     try:
         content = bounded.read_text(path, LARGEST_LEXICON)
@@ -631,7 +657,7 @@ def _read_texts(path: Path, alphabet: str) -> _Texts:
 
 
 def _tree(texts: _Texts, characters: int) -> Automaton:
-    """The tree of all beginnings of some texts, built depth by depth; the i-th edge leads to state i + 1."""
+    """Build the prefix tree of texts, depth by depth. Edge i leads to state i + 1."""
     node, rows = np.zeros(len(texts.starts), np.int64), np.arange(len(texts.starts))
     first, width, depth = 0, 1, 0
     depths, numbers, counts, accepting = [0], [], [], []

@@ -1,8 +1,8 @@
-"""From a network's log-probabilities to texts and their probabilities, with NumPy alone.
+"""CTC decoding with NumPy.
 
-All functions take `log_probabilities`, float32 (batch, steps, classes), each step summing to 1 as
-probabilities, class 0 the blank. The probability of a text is the sum over all alignments that
-collapse to it (Graves et al. 2006, "Connectionist Temporal Classification", equations 5 to 8).
+All functions take `log_probabilities`, float32 (batch, steps, classes), with class 0 as the blank. The probabilities of
+each step sum to 1. The probability of a text is the sum over all alignments that collapse to it (Graves et al. 2006,
+"Connectionist Temporal Classification", equations 5 to 8).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 LogProbabilities = NDArray[np.floating]
 
-#: Steps after which the forward variables, which shrink from step to step, are brought back to 1.
+#: Number of steps after which the forward variables are rescaled, so that they do not underflow.
 RESCALED = 8
 
 
 class Place(NamedTuple):
-    """Where a character was read: its probability there, and the columns from `start` to `end`."""
+    """Position of a character: its probability, and the output columns from `start` to `end`, exclusive."""
 
     probability: float
     start: float
@@ -38,20 +38,20 @@ class Place(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """One reading: the class numbers of a text (1…N) and the probability of that whole text."""
+    """A decoded text: its class numbers 1…N, and its probability, 0 to 1."""
 
     numbers: tuple[int, ...]
     probability: float
-    #: One for each character, of the most probable text alone.
+    #: Position of each character. Empty for all but the most probable text of a picture.
     places: tuple[Place, ...] = ()
-    #: Of texts under a constraint: False where a more probable one may have been missed; None where nobody looked.
+    #: Whether the exact search proved that no allowed text is more probable. None without such a search.
     proven: bool | None = None
 
 
 class CTCDecoder:
-    """Decodes log-probabilities: the best alignment, prefix beam search, or an exact search among allowed texts."""
+    """Decodes by best path, by prefix beam search, or with a constraint by exact search among the allowed texts."""
 
-    #: It writes as many characters as the picture has room for.
+    #: Only the width of the picture limits the number of characters.
     longest = None
 
     def __init__(self, run: Runtime, config: ModelConfig) -> None:
@@ -74,23 +74,31 @@ class CTCDecoder:
 
 
 def greedy(log_probabilities: LogProbabilities) -> list[Decoded]:
-    """The text of the most probable alignment, with the probability of the text (not of the alignment)."""
+    """Best path decoding: the text of each picture's most probable alignment.
+
+    Its probability is that of the text, not of the alignment.
+    """
     texts, found = _of_best_alignments(log_probabilities)
     probabilities = np.exp(text_log_probabilities(log_probabilities, texts)).tolist()
     return [Decoded(*decoded) for decoded in zip(texts, probabilities, found, strict=True)]
 
 
 def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> NDArray[np.float64]:
-    """Log-probability of each row's text, float64 (batch,): the forward variables of CTC, all rows at once.
+    """Compute the log-probability of one text per picture with the forward algorithm of CTC.
 
-    A text whose probability vanishes in float64 beside that of what lies before it has -inf.
+    Arguments:
+        log_probabilities: (batch, steps, classes).
+        texts: class numbers 1…N of a text for each picture.
+
+    Returns float64 (batch,). A value is -inf if no alignment fits, or if the probability underflows in float64 relative
+    to that of the text's prefixes.
     """
     emissions, skips = _states(log_probabilities, texts)
     emitted, skips = np.exp(emissions).transpose(1, 0, 2), skips.astype(np.float64)
     lengths = np.array([len(text) for text in texts], int)
-    # Behind a shorter text are no alignments, whose number would soon be beyond that of its own.
+    # Exclude the states behind a shorter text: their sums would soon dominate those of the text when rescaling.
     emitted[:, np.arange(skips.shape[1]) > 2 * lengths[:, np.newaxis]] = 0.0
-    # Two impossible states stand before the first, so that every one has two before it.
+    # Two impossible states before the first one, so that each state has two predecessors.
     padded = np.zeros((len(skips), skips.shape[1] + 2))
     forward, one_back, two_back = padded[:, 2:], padded[:, 1:-1], padded[:, :-2]
     forward[:, :2] = emitted[0, :, :2]
@@ -111,9 +119,13 @@ def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tupl
 
 
 def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> list[tuple[Place, ...]]:
-    """Where the characters of each row's text are in its most probable alignment (Viterbi).
+    """Find the characters of one text per picture in its most probable alignment, with the Viterbi algorithm.
 
-    A character's probability is the highest of its columns.
+    Arguments:
+        log_probabilities: (batch, steps, classes).
+        texts: class numbers 1…N of a text for each picture.
+
+    Returns the position of each character. Its probability is the maximum over its columns.
     """
     emissions, skips = _states(log_probabilities, texts)
     batch, steps, _ = emissions.shape
@@ -125,7 +137,7 @@ def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) ->
         back[:, step] = before.argmax(0)
         best = before.max(0) + emissions[:, step]
     rows, lengths = np.arange(batch), np.array([len(text) for text in texts], int)
-    # The last state is the blank behind the text, or its last character.
+    # An alignment ends in the last blank or in the last character.
     state = 2 * lengths - ((lengths > 0) & (best[rows, np.maximum(2 * lengths - 1, 0)] > best[rows, 2 * lengths]))
     path = np.zeros((batch, steps), int)
     for step in range(steps - 1, -1, -1):
@@ -146,10 +158,11 @@ def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) ->
 def _states(
     log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The states of each row's alignments, blanks around and between the characters: what they emit, and skip.
+    """The states of the alignments of each text: its characters with blanks around and between them.
 
-    Log-probabilities (batch, steps, states), and which states (batch, states) may be reached from two states back:
-    those before which a blank lies between two different characters. What lies behind a shorter text is never read.
+    Returns the log-probabilities of their emissions, float64 (batch, steps, states), and which states may be reached by
+    skipping the one before, bool (batch, states): characters that differ from the character before the skipped blank.
+    Values behind the states of a shorter text have no meaning.
     """
     longest = max(map(len, texts), default=0)
     states = np.full((len(texts), 2 * longest + 1), BLANK)
@@ -161,7 +174,7 @@ def _states(
 
 
 def _came_from(scores: NDArray[np.float64], skips: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """What each state has of the step before: its own score, that of one state back, and of two; (3, batch, states)."""
+    """Scores of the three possible predecessors of each state: itself, one and two states back, (3, batch, states)."""
     found = np.full((3, *scores.shape), IMPOSSIBLE)
     found[0], found[1, :, 1:] = scores, scores[:, :-1]
     found[2, :, 2:] = np.where(skips[:, 2:], scores[:, :-2], IMPOSSIBLE)
@@ -169,17 +182,22 @@ def _came_from(scores: NDArray[np.float64], skips: NDArray[np.bool_]) -> NDArray
 
 
 def beam(log_probabilities: LogProbabilities, width: int = 10, top: int = 1) -> list[list[Decoded]]:
-    """Prefix beam search: for each picture up to `top` texts, the most probable first.
+    """Prefix beam search (Hannun et al. 2014, arXiv 1408.2873, algorithm 1, without a language model).
 
-    Keeps the `width` most probable prefixes at each step, a prefix's alignments merged (Hannun et al.
-    2014, "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent
-    DNNs", algorithm 1, without a language model). The texts found are then scored exactly, so that
-    alignments the beam dropped still count.
+    Each step keeps the most probable prefixes, with the alignments of each prefix merged. The texts found are then
+    scored with the forward algorithm, which includes alignments that the beam dropped.
+
+    Arguments:
+        log_probabilities: (batch, steps, classes).
+        width: beam width, at least `top`.
+        top: maximum number of texts per picture.
+
+    Returns the texts of each picture, the most probable first.
     """
     results = []
     for row in log_probabilities:
         texts = _prefixes(row, max(width, top))[:top]
-        # A view: a hundred copies of 70 columns of 6,800 classes would be gigabytes in a batch.
+        # broadcast_to makes a view. Copies for a hundred texts of 70 columns and 6,800 classes would take 190 MB.
         probabilities = np.exp(text_log_probabilities(np.broadcast_to(row, (len(texts), *row.shape)), texts))
         decoded = [Decoded(text, probability) for text, probability in zip(texts, probabilities.tolist(), strict=True)]
         results.append(sorted(decoded, key=lambda text: -text.probability))
@@ -187,17 +205,24 @@ def beam(log_probabilities: LogProbabilities, width: int = 10, top: int = 1) -> 
 
 
 def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: int = 1) -> list[list[Decoded]]:
-    """The `top` most probable texts of each picture that `automaton` accepts; none where no such text fits in.
+    """Exact constrained decoding: the most probable texts of each picture that `automaton` accepts.
 
-    Exact, but for the limit of search.py. Probabilities are those of the texts among all texts, the forbidden
-    ones too.
+    Exact up to the limit of search.py on its effort. Probabilities are relative to all texts, not only to the allowed
+    ones.
+
+    Arguments:
+        log_probabilities: (batch, steps, classes).
+        automaton: accepts the allowed texts.
+        top: maximum number of texts per picture.
+
+    Returns the texts of each picture, the most probable first, or an empty list if no allowed text fits.
     """
     texts, _ = _of_best_alignments(log_probabilities)
     scores = text_log_probabilities(log_probabilities, texts).tolist()
     results = []
     for row, text, score in zip(log_probabilities, texts, scores, strict=True):
         known = [(score, text)] if automaton.accepts(text) else []
-        # A text more probable than all others together needs no search.
+        # A text with a probability above one half is the most probable one, and needs no search.
         found = Found(known, True, 0)
         if not known or top > 1 or score <= math.log(0.5):
             found = search(row, automaton, top, known)
@@ -208,10 +233,10 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
 def _of_best_alignments(
     log_probabilities: LogProbabilities,
 ) -> tuple[list[tuple[int, ...]], list[tuple[Place, ...]]]:
-    """The text of each row's most probable alignment, and its characters' places in it."""
+    """The text of each picture's most probable alignment, and the positions of its characters."""
     batch, steps, _ = log_probabilities.shape
     best = log_probabilities.argmax(axis=-1)
-    # Runs of columns that say the same, all rows in one line.
+    # Runs of equal classes, with all rows concatenated. A run never crosses the end of a row.
     begins = np.ones(best.shape, bool)
     begins[:, 1:] = best[:, 1:] != best[:, :-1]
     starts = np.flatnonzero(begins)
@@ -228,9 +253,9 @@ def _of_best_alignments(
 
 
 def _with_places(log_probabilities: LogProbabilities, results: list[list[Decoded]]) -> list[list[Decoded]]:
-    """The first text of each picture with the places of its characters."""
+    """Add the positions of the characters to the first text of each picture."""
     texts, found = _of_best_alignments(log_probabilities)
-    # Mostly it is the text of the most probable alignment, which needs no search.
+    # In most pictures this is the text of the most probable alignment, whose positions are known.
     rows = [row for row, decoded in enumerate(results) if decoded and decoded[0].numbers != texts[row]]
     others = places(log_probabilities[rows], [results[row][0].numbers for row in rows]) if rows else []
     for row, other in zip(rows, others, strict=True):
@@ -242,11 +267,11 @@ def _with_places(log_probabilities: LogProbabilities, results: list[list[Decoded
 
 
 def _prefixes(log_probabilities: LogProbabilities, width: int) -> list[tuple[int, ...]]:
-    """The `width` most probable texts of one picture, (steps, classes), the most probable first."""
-    # For each prefix: log-probability of its alignments that end in a blank, and in its last character.
+    """Prefix beam search in one picture, (steps, classes). Returns up to `width` texts, the most probable first."""
+    # For each prefix, the log-probabilities of its alignments that end in a blank, and in its last character.
     beams: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, IMPOSSIBLE)}
     for step in log_probabilities.astype(np.float64):
-        # Only the most probable characters of a step can enter a beam of this width.
+        # No other character of this step can enter a beam of this width.
         likely = np.argsort(-step[1:], kind="stable")[: width + 1] + 1
         extended: dict[tuple[int, ...], list[float]] = {}
 
@@ -257,7 +282,7 @@ def _prefixes(log_probabilities: LogProbabilities, width: int) -> list[tuple[int
             if prefix:
                 stay[1] = np.logaddexp(stay[1], ends_character + step[prefix[-1]])
             for character in likely.tolist():
-                # A repeated character makes the text longer only across a blank.
+                # A repeated character extends the text only after a blank.
                 source = ends_blank if prefix and character == prefix[-1] else total
                 longer = extended.setdefault((*prefix, character), [IMPOSSIBLE, IMPOSSIBLE])
                 longer[1] = np.logaddexp(longer[1], source + step[character])

@@ -1,10 +1,12 @@
-"""The most probable texts that an automaton accepts, by CTC's log-probabilities: exact, by best-first search.
+"""Exact constrained CTC decoding: best-first search for the most probable texts that an automaton accepts.
 
-A prefix search (Graves et al. 2006, "Connectionist Temporal Classification", section 3.2) over the beginnings of
-allowed texts. A beginning is worth no more than a bound on the probability of every single text that it can become;
-when no bound is above the best text found, that text is proven the most probable. Graves' bound, the probability of the
-beginning itself, counts all its texts together and is far too high where nothing is sure. The one here is that of the
-best text, but for one licence: what follows may differ with the column at which a character is entered.
+This is prefix search (Graves et al. 2006, "Connectionist Temporal Classification", section 3.2) over the prefixes of
+allowed texts. Each prefix has an upper bound on the probability of any single text that it can be extended to. Once no
+bound exceeds the best text found, that text is proven to be the most probable one.
+
+Graves uses the probability of the prefix as the bound, which is the sum over all its texts and far too high if the
+network is uncertain. The bound here is that of the best text, with one relaxation: the rest of the text may depend on
+the column in which the last character of the prefix is entered.
 """
 
 from __future__ import annotations
@@ -24,38 +26,38 @@ from .constraints import Automaton
 
 Logs = NDArray[np.float64]
 
-#: Stands for log(0): small enough to vanish in every sum, and free of the NaN of (-inf) - (-inf).
+#: log(0). Small enough to vanish in every sum, and without the NaN of (-inf) - (-inf).
 IMPOSSIBLE = -1e30
-#: The least log-probability of a step that counts, and of a text: what a masked column says of a character.
+#: Lower bound of log-probabilities. Masked columns have such values for characters. A text needs more than this.
 FLOOR = -1e4
-#: Beginnings, times columns, that are looked at before the search gives up the proof and keeps the best text found.
-MOST_LOOKED_AT = 600_000
-#: Characters less likely than this in all columns together are looked at only where the text found is no more likely;
-#: and what is lost in its sums.
-SEEN, ROUNDING = math.log(1e-3), 1e-6
-#: Beginnings of each length that are followed at once at first, and looked at together later.
+#: Maximum number of prefixes times columns. Beyond it, the search returns the best text found, without a proof.
+MAX_EXPANDED = 600_000
+#: The first search only uses characters whose log-probability, over all columns together, is above LIKELY. ROUNDING is
+#: the tolerance for rounding errors when their threshold is derived from a text.
+LIKELY, ROUNDING = math.log(1e-3), 1e-6
+#: Beam width of the initial beam search, and the number of prefixes to expand together later.
 WIDTH, LARGEST_BATCH = 4, 64
-#: Neighbouring characters, in all states together, times columns that bounds look at: so many characters are told
-#: apart, and not fewer than these.
-MOST_PAIRS, FEWEST_TOLD_APART = 4_000_000, 4
+#: Limit on the effort for bounds: pairs of consecutive characters, over all states, times columns. It limits the number
+#: of characters with bounds of their own, but at least MIN_SYMBOLS characters have them.
+MOST_PAIRS, MIN_SYMBOLS = 4_000_000, 4
 
 
-#: A log-probability and the text that has it.
+#: A text with its log-probability: (log-probability, class numbers).
 Scored: TypeAlias = tuple[float, tuple[int, ...]]
 
 
 class Found(NamedTuple):
-    """Texts and their log-probabilities, the most probable first; `exact` where this is proven."""
+    """The result of a search: texts, the most probable first, and whether they are proven to be the most probable."""
 
     texts: list[Scored]
     exact: bool
-    #: Beginnings that were looked at.
+    #: Number of prefixes that were expanded.
     prefixes: int
 
 
 @dataclass
 class _Children:
-    """What a beginning can go on with, the most promising first."""
+    """The extensions of a prefix by one character, sorted by bound, the highest first."""
 
     parent: int
     bounds: Logs
@@ -65,11 +67,14 @@ class _Children:
 
 @dataclass
 class _Prefixes:
-    """Beginnings that were looked at, in order; their forward variables have an entry before the first column, too."""
+    """The expanded prefixes: a tree in which each prefix has its parent and its last character.
+
+    The forward variables have an additional entry before the first column.
+    """
 
     parents: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
-    #: float64 (columns + 1,) each: alignments that end in a blank, and in the last character.
+    #: Forward variables, float64 (columns + 1,) each: alignments that end in a blank, and in the last character.
     blank: list[Logs] = field(default_factory=list)
     character: list[Logs] = field(default_factory=list)
 
@@ -84,84 +89,89 @@ class _Prefixes:
 def search(
     log_probabilities: NDArray[np.floating], automaton: Automaton, top: int = 1, known: Sequence[Scored] = ()
 ) -> Found:
-    """The `top` most probable texts that `automaton` accepts; log_probabilities are (steps, classes).
+    """Find the most probable texts of one picture that `automaton` accepts.
 
-    Texts of that kind that are `known` already make it faster. None are found where no allowed text fits into the
-    columns.
+    Arguments:
+        log_probabilities: float (steps, classes), class 0 is the blank.
+        automaton: accepts the allowed texts.
+        top: maximum number of texts.
+        known: allowed texts whose log-probabilities are known already. They make the search faster.
+
+    Returns no texts if no allowed text fits into the columns.
     """
     logs = np.maximum(log_probabilities.astype(np.float64), FLOOR)
-    # A text with a character is no more probable than that the character is in any column.
+    # Upper bound on the log-probability of any text with a character: the sum of the character over all columns.
     anywhere = np.logaddexp.reduce(logs, axis=0)
-    found, seen = Found(list(known), True, 0), np.zeros(logs.shape[1], bool)
+    found, likely = Found(list(known), True, 0), np.zeros(logs.shape[1], bool)
     if len(known) < top:
-        seen = anywhere > SEEN
-        found = _Search(logs, automaton, top, seen, FLOOR).run()
+        likely = anywhere > LIKELY
+        found = _Search(logs, automaton, top, likely, FLOOR).run()
     least = max(found.texts[-1][0] - ROUNDING, FLOOR) if len(found.texts) == top else FLOOR
     needed = anywhere > least
-    if not (needed & ~seen)[automaton.relaxed.characters].any():
+    if not (needed & ~likely)[automaton.relaxed.characters].any():
         return found
     whole = _Search(logs, automaton, top, needed, least).run()
-    # One that gave up may have missed what was found before.
+    # If the second search gave up, it may have missed texts of the first one.
     scores = {text: score for score, text in found.texts + whole.texts}
     texts = sorted(((score, text) for text, score in scores.items()), reverse=True)[:top]
     return Found(texts, whole.exact, found.prefixes + whole.prefixes)
 
 
 class _Search:
-    """One search among texts of `usable` characters, (classes,), that are more probable than `least`."""
+    """A search among texts of the `usable` characters, bool (classes,), with a log-probability above `least`."""
 
     def __init__(self, logs: Logs, automaton: Automaton, top: int, usable: NDArray[np.bool_], least: float) -> None:
         self._logs, self._automaton, self._top, self._usable = logs, automaton, top, usable
         self._bounds = _Bounds(logs, automaton.relaxed, usable)
-        # Sums over the columns so far, with an entry before the first.
+        # Cumulative sums over the columns, with an entry before the first column.
         self._sums = np.concatenate([np.zeros((1, logs.shape[1])), np.cumsum(logs, axis=0)])
         self._prefixes = _Prefixes()
         self._best: list[Scored] = []
-        #: What a text must be more probable than.
-        self._mark = least
+        #: Log-probability that a text must exceed to be one of the `top` texts.
+        self._threshold = least
 
     def run(self) -> Found:
         waiting: list[tuple[float, int, int, _Children]] = []
         order = itertools.count()
 
         def wait(children: _Children, place: int) -> None:
-            # The next child alone stands for all behind it, which are no better.
-            if place < len(children.bounds) and children.bounds[place] > self._mark:
+            # Only the best remaining child is queued: the others have lower bounds.
+            if place < len(children.bounds) and children.bounds[place] > self._threshold:
                 heapq.heappush(waiting, (-children.bounds[place], next(order), place, children))
 
-        # Straight down at first: a good text early spares most of the rest.
+        # Start with a beam search: a good text found early prunes most of the rest.
         level = [self._root()]
         while level:
             ahead = [(bound, row, place) for row, c in enumerate(level) for place, bound in enumerate(c.bounds[:WIDTH])]
-            ahead = sorted((item for item in ahead if item[0] > self._mark), reverse=True)[:WIDTH]
-            # Of each row the first ones are taken, being its best.
+            ahead = sorted((item for item in ahead if item[0] > self._threshold), reverse=True)[:WIDTH]
+            # The children of a row are sorted, so the selected ones are its first ones.
             followed = [sum(row == other for _, other, _ in ahead) for row in range(len(level))]
             for children, count in zip(level, followed, strict=True):
                 wait(children, count)
-            level = self._look_at([(c, p) for c, count in zip(level, followed, strict=True) for p in range(count)])
+            level = self._expand([(c, p) for c, count in zip(level, followed, strict=True) for p in range(count)])
 
-        most = MOST_LOOKED_AT // len(self._logs)
-        while waiting and -waiting[0][0] > self._mark and len(self._prefixes.parents) < most:
+        most = MAX_EXPANDED // len(self._logs)
+        while waiting and -waiting[0][0] > self._threshold and len(self._prefixes.parents) < most:
             size = min(LARGEST_BATCH, 1 + len(self._prefixes.parents) // 8)
             taken: list[tuple[_Children, int]] = []
-            while waiting and len(taken) < size and -waiting[0][0] > self._mark:
+            while waiting and len(taken) < size and -waiting[0][0] > self._threshold:
                 _, _, place, children = heapq.heappop(waiting)
                 taken.append((children, place))
                 wait(children, place + 1)
-            for children in self._look_at(taken):
+            for children in self._expand(taken):
                 wait(children, 0)
-        exact = not waiting or -waiting[0][0] <= self._mark
+        exact = not waiting or -waiting[0][0] <= self._threshold
         return Found(self._best, bool(exact), len(self._prefixes.parents))
 
     def _root(self) -> _Children:
-        """The empty beginning."""
+        """Expand the empty prefix."""
         blank = self._sums[:, BLANK]
         if self._automaton.accepting[0]:
             self._keep(blank[-1], 0)
-        return self._remember(np.array([0]), [0], [0], blank[None], np.full((1, len(blank)), IMPOSSIBLE))[0]
+        return self._add(np.array([0]), [0], [0], blank[None], np.full((1, len(blank)), IMPOSSIBLE))[0]
 
-    def _look_at(self, taken: list[tuple[_Children, int]]) -> list[_Children]:
-        """What each child can go on with; those that are allowed texts are kept."""
+    def _expand(self, taken: list[tuple[_Children, int]]) -> list[_Children]:
+        """Expand children, given by their parent's children and their place. Keeps those that are allowed texts."""
         if not taken:
             return []
         parents = [children.parent for children, _ in taken]
@@ -169,16 +179,17 @@ class _Search:
         states = np.array([children.states[place] for children, place in taken])
         blank, character = self._forward(parents, numbers)
         first = len(self._prefixes.parents)
-        found = self._remember(states, parents, numbers.tolist(), blank, character)
+        found = self._add(states, parents, numbers.tolist(), blank, character)
         totals = np.logaddexp(blank[:, -1], character[:, -1])
-        for row in np.flatnonzero(self._automaton.accepting[states] & (totals > self._mark)):
+        for row in np.flatnonzero(self._automaton.accepting[states] & (totals > self._threshold)):
             self._keep(float(totals[row]), first + int(row))
         return found
 
     def _forward(self, parents: list[int], numbers: NDArray[np.int32]) -> tuple[Logs, Logs]:
-        """Forward variables (beginnings, columns + 1) of the parents with one character more (Graves, section 4.1).
+        """Forward variables (prefixes, columns + 1) of the parents extended by one character (Graves, section 4.1).
 
-        x(t) = y(t) (x(t-1) + in(t)) is summed without a loop, with x(t) / (y(1) … y(t)).
+        The recurrence x(t) = y(t) (x(t-1) + in(t)) is computed without a loop, as a cumulative sum of
+        x(t) / (y(1) … y(t)).
         """
         entered = self._entered(parents, numbers) + self._logs[:, numbers].T
         stays = self._sums[:, numbers].T
@@ -190,17 +201,20 @@ class _Search:
         return blank, character
 
     def _entered(self, parents: list[int], numbers: NDArray[np.int32]) -> Logs:
-        """(beginnings, columns): alignments of the parents up to each column, in which the number may follow."""
+        """Log-probability of alignments of the parents before each column, after which `numbers` may come.
+
+        Returns float64 (prefixes, columns).
+        """
         blank = np.array([self._prefixes.blank[parent] for parent in parents])[:, :-1]
         character = np.array([self._prefixes.character[parent] for parent in parents])[:, :-1]
-        # The same character again only follows a blank.
+        # A character can follow itself only after a blank.
         same = numbers == np.array([self._prefixes.numbers[parent] for parent in parents])
         return np.where(same[:, None], blank, np.logaddexp(blank, character))
 
-    def _remember(
+    def _add(
         self, states: NDArray[np.integer], parents: list[int], numbers: list[int], blank: Logs, character: Logs
     ) -> list[_Children]:
-        """Keep beginnings; their children with bounds above the mark."""
+        """Store expanded prefixes. Returns their children with bounds above the threshold."""
         first = len(self._prefixes.parents)
         self._prefixes.parents += parents
         self._prefixes.numbers += numbers
@@ -218,7 +232,7 @@ class _Search:
         limits = np.searchsorted(rows, np.arange(len(states) + 1))
         for row, (start, end) in enumerate(itertools.pairwise(limits)):
             order = start + np.argsort(-bounds[start:end], kind="stable")
-            order = order[bounds[order] > self._mark]
+            order = order[bounds[order] > self._threshold]
             found.append(_Children(first + row, bounds[order], following[order], targets[order]))
         return found
 
@@ -227,20 +241,21 @@ class _Search:
         self._best.sort(key=lambda item: -item[0])
         del self._best[self._top :]
         if len(self._best) == self._top:
-            self._mark = max(self._best[-1][0], self._mark)
+            self._threshold = max(self._best[-1][0], self._threshold)
 
 
 class _Bounds:
-    """Bounds on what can follow a character, computed from the last column to the first over a relaxed automaton.
+    """Upper bounds on the rest of a text, computed from the last column to the first over a relaxed automaton.
 
-    The most probable characters are told apart, the rest is one that is as probable in each column as any of them.
+    The most probable characters are separate symbols. All other characters share one symbol, whose probability in each
+    column is the maximum of theirs.
     """
 
     def __init__(self, logs: Logs, automaton: Automaton, usable: NDArray[np.bool_]) -> None:
         self._logs = logs
         used = automaton.characters[usable[automaton.characters]]
         part = math.sqrt(MOST_PAIRS / (len(logs) * max(automaton.neighbours, 1)))
-        symbols = min(max(int(part * len(automaton.characters)), FEWEST_TOLD_APART), len(used))
+        symbols = min(max(int(part * len(automaton.characters)), MIN_SYMBOLS), len(used))
         ranked = used[np.argsort(-logs[:, used].max(axis=0), kind="stable")]
         self._symbol = np.full(automaton.classes, symbols)
         self._symbol[ranked[:symbols]] = np.arange(symbols)
@@ -250,7 +265,10 @@ class _Bounds:
         self._pair, self._after = _suffixes(emissions, logs[:, BLANK], automaton, usable, self._symbol, symbols)
 
     def of(self, entered: Logs, numbers: NDArray[np.integer], states: NDArray[np.integer]) -> Logs:
-        """Bounds on texts that go on with `numbers` and then from `states`; `entered` is (texts, columns)."""
+        """Bounds on texts that continue with `numbers`, which lead to `states`, (texts,).
+
+        `entered` has the log-probability of the alignments before each column, (texts, columns).
+        """
         if not len(numbers):
             return np.zeros(0)
         terms = entered + self._logs[:, numbers].T + self._after[self._pair[states, self._symbol[numbers]]]
@@ -266,15 +284,16 @@ def _suffixes(
     symbol: NDArray[np.integer],
     rest: int,
 ) -> tuple[NDArray[np.integer], Logs]:
-    """For each pair of a state and the symbol by which it was entered, its row; and rows (pairs, columns).
+    """Compute the bounds for each pair of a state and the symbol by which it was entered.
 
-    Entry t bounds the log-probability, in the columns behind t, of every single text that leads from the state to an
-    accepting one, with the symbol still there in column t.
+    Returns the row of each pair, int (states, symbols), -1 for pairs that do not occur, and the rows, float64 (pairs,
+    columns). Entry t is an upper bound on the log-probability, in the columns after t, of any single text that leads
+    from the state to an accepting state, given that column t has the symbol.
     """
     symbols, steps = rest + 1, len(emissions)
     sources, edges = automaton.edges(np.arange(automaton.states))
     sources, edges = (part[usable[automaton.numbers]] for part in (sources, edges))
-    # Edges with the same symbol between the same states are one.
+    # Merge edges with the same symbol between the same states.
     keys = (sources * symbols + symbol[automaton.numbers[edges]]) * automaton.states + automaton.targets[edges]
     keys = np.unique(keys)
     sources, entries = np.divmod(keys, symbols * automaton.states)
@@ -283,7 +302,7 @@ def _suffixes(
     rows = np.full((automaton.states, symbols), -1)
     rows[pair_states, pair_symbols] = np.arange(len(pairs))
 
-    # Each pair with each edge that leads on from its state.
+    # Combine each pair with each outgoing edge of its state.
     starts = np.searchsorted(sources, np.arange(automaton.states + 1))
     counts = np.diff(starts)[pair_states]
     pair = np.repeat(np.arange(len(pairs)), counts)
@@ -292,7 +311,7 @@ def _suffixes(
     going_on = np.flatnonzero(counts)
     same = (pair_symbols[pair] == pair_symbols[edge_pairs[edge]]) & (pair_symbols[pair] < rest)
 
-    # The last columns: a text ends; another character never comes.
+    # In the last column a text can only end.
     after = np.empty((steps, len(pairs)))
     ends = np.where(automaton.accepting[pair_states], 0.0, IMPOSSIBLE)
     after[-1] = ends
@@ -302,7 +321,7 @@ def _suffixes(
         entering = (emissions[step, pair_symbols] + after[step])[edge_pairs]
         waiting = blank[step] + blanks
         blanks = np.logaddexp(waiting, entering)
-        # From a character: it stays; or a blank comes, or another character.
+        # A character is followed by itself, by a blank, or by the next character of the text.
         stays = np.logaddexp(emissions[step, pair_symbols[pair]] + stays, np.where(same, waiting[edge], blanks[edge]))
         blanks_only += blank[step]
         ending = np.logaddexp(emissions[step] + ending, blanks_only)

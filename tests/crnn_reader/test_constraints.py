@@ -168,7 +168,7 @@ PATTERNS = [".*", "a?b*-?", "(ab|ba|-7)+", "[^a]{2}", "(a|b|aa)-?", "aab?", "b{3
 def test_the_search_finds_what_enumeration_finds(pattern: str, pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # With one character told apart, all others are bounded together.
     monkeypatch.setattr(prefix_search, "MOST_PAIRS", pairs)
-    monkeypatch.setattr(prefix_search, "FEWEST_TOLD_APART", 1)
+    monkeypatch.setattr(prefix_search, "MIN_SYMBOLS", 1)
     automaton = Constraint(pattern=pattern).automaton("ab-7")
     assert automaton is not None
     for seed, sharpness in itertools.product(range(4), (0.0, 1.0, 4.0)):
@@ -201,7 +201,7 @@ def test_the_search_finds_the_best_of_a_lexicon(tmp_path: Path) -> None:
 
 
 def test_a_search_cut_short_still_keeps_to_the_constraint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prefix_search, "MOST_LOOKED_AT", 1)
+    monkeypatch.setattr(prefix_search, "MAX_EXPANDED", 1)
     automaton = Constraint(length="3-20").automaton("0123456789")
     assert automaton is not None
     # All texts of a length are equally likely.
