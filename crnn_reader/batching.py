@@ -39,9 +39,9 @@ Prepared = TypeVar("Prepared")
 Made = TypeVar("Made")
 
 #: Seconds to wait for running computations when the interpreter exits.
-LEAVING = 10.0
+EXIT_TIMEOUT = 10.0
 #: Seconds between two checks that the workers are alive.
-WATCH = 1.0
+CHECK_INTERVAL = 1.0
 
 
 def available_cores() -> int:
@@ -49,21 +49,21 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Team:
-    """Daemon threads that end after `leave()`.
+class _ThreadGroup:
+    """Daemon threads that end after `stop()`.
 
     They are daemons because a source that waits for input from a terminal must not keep an interrupted command alive.
     """
 
     def __init__(self) -> None:
-        self.over = self.left = False
+        self.over = self.stopped = False
 
     def begin(self) -> None:
         """Register the threads to be stopped at exit. Call this before starting the first thread."""
-        _teams.add(self)
+        _groups.add(self)
         # Functions registered last run first: run before those of the libraries.
-        atexit.unregister(_leave_all)
-        atexit.register(_leave_all)
+        atexit.unregister(_stop_all)
+        atexit.register(_stop_all)
 
     def thread(self, target: Callable[[], None], name: str) -> threading.Thread:
         """Create a thread in which a library may compute. The exit of the interpreter waits for it."""
@@ -78,31 +78,31 @@ class _Team:
         thread = threading.Thread(target=run, name=name, daemon=True)
         return thread
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         """Stop all threads. Never blocks; may be called by any thread at any point."""
         # Guards against calls by destructors during interpreter shutdown, when module globals are gone.
-        if not self.left:
+        if not self.stopped:
             self.over = True
             self.wake()
-            _teams.discard(self)
-            self.left = True
+            _groups.discard(self)
+            self.stopped = True
 
     def wake(self) -> None:
         """Put an entry into every queue on which a thread may wait."""
         raise NotImplementedError
 
 
-#: Teams to stop and threads to wait for when the interpreter exits.
-_teams, _computing = set[_Team](), set[threading.Thread]()
+#: Thread groups to stop and threads to wait for when the interpreter exits.
+_groups, _computing = set[_ThreadGroup](), set[threading.Thread]()
 
 
-def _leave_all() -> None:
+def _stop_all() -> None:
     with contextlib.suppress(ValueError):
         # A second Ctrl-C would interrupt the wait below, and the process might crash.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for team in tuple(_teams):
-        team.leave()
-    due = time.monotonic() + LEAVING
+    for group in tuple(_groups):
+        group.stop()
+    due = time.monotonic() + EXIT_TIMEOUT
     for thread in tuple(_computing):
         thread.join(max(0.0, due - time.monotonic()))
 
@@ -119,28 +119,28 @@ class DynamicBatches(Iterator[list[tuple[Item, Prepared]]]):
     def __init__(
         self, items: Iterable[Item], prepare: Callable[[Item], Prepared], size: int, ahead: int, patience: float
     ) -> None:
-        self._line = _Line(prepare, size * ahead)
+        self._preparation = _Preparation(prepare, size * ahead)
         self._size, self._patience, self._end = size, patience, list[BaseException | None]()
-        self._line.begin()
-        threading.Thread(target=self._line.take, args=(items,), name="arrivals", daemon=True).start()
+        self._preparation.begin()
+        threading.Thread(target=self._preparation.take, args=(items,), name="taking", daemon=True).start()
 
     def __next__(self) -> list[tuple[Item, Prepared]]:
         if not self._end:
             batch = []
-            entry = self._line.arrived.get()
+            entry = self._preparation.arrived.get()
             due = time.monotonic() + self._patience
             while isinstance(entry, tuple):
                 batch.append(entry)
-                self._line.room.put(None)
+                self._preparation.room.put(None)
                 if len(batch) == self._size:
                     break
                 try:
-                    entry = self._line.arrived.get(timeout=max(0.0, due - time.monotonic()))
+                    entry = self._preparation.arrived.get(timeout=max(0.0, due - time.monotonic()))
                 except Empty:
                     break
             if not isinstance(entry, tuple):
                 self._end.append(entry)
-            if self._line.over:
+            if self._preparation.over:
                 self._end.append(None)
             elif batch:
                 return [(item, future.result()) for item, future in batch]
@@ -150,7 +150,7 @@ class DynamicBatches(Iterator[list[tuple[Item, Prepared]]]):
 
     def close(self) -> None:
         """Stop the threads and take no further items. Never blocks."""
-        self._line.leave()
+        self._preparation.stop()
 
     def __del__(self) -> None:
         self.close()
@@ -175,7 +175,7 @@ def dynamic_batches(
     return DynamicBatches(items, prepare, size, ahead, patience)
 
 
-class _Line(_Team, Generic[Item, Prepared]):
+class _Preparation(_ThreadGroup, Generic[Item, Prepared]):
     """The taker and preparers of :class:`DynamicBatches`, without a reference to it, so that it can be collected."""
 
     def __init__(self, prepare: Callable[[Item], Prepared], room: int) -> None:
@@ -193,7 +193,7 @@ class _Line(_Team, Generic[Item, Prepared]):
     def wake(self) -> None:
         self.room.put(None)
         self.arrived.put(None)
-        self._send_preparers_home()
+        self._stop_preparers()
 
     def take(self, items: Iterable[Item]) -> None:
         end, preparers = None, 0
@@ -220,9 +220,9 @@ class _Line(_Team, Generic[Item, Prepared]):
         if self.over:
             self._cancel_preparing()
         self.arrived.put(end)
-        self._send_preparers_home()
+        self._stop_preparers()
 
-    def _send_preparers_home(self) -> None:
+    def _stop_preparers(self) -> None:
         for _ in range(self.most_preparers):
             self.to_prepare.put(None)
 
@@ -261,15 +261,15 @@ def ordered_map(items: Iterator[Item], work: Callable[[Item], Made], workers: in
     An exception of `items` or `work` is raised in place of its result. Raises UserError if a forked process continues
     the generator of its parent.
     """
-    crew = _Crew(items, work, workers)
+    group = _WorkerGroup(items, work, workers)
     del items
     try:
-        crew.begin()
-        for worker in crew.workers:
+        group.begin()
+        for worker in group.workers:
             worker.start()
-        yield from crew.results()
+        yield from group.results()
     finally:
-        crew.leave()
+        group.stop()
 
 
 class _Outcome(NamedTuple, Generic[Made]):
@@ -280,7 +280,7 @@ class _Outcome(NamedTuple, Generic[Made]):
     error: BaseException | None = None
 
 
-class _Crew(_Team, Generic[Item, Made]):
+class _WorkerGroup(_ThreadGroup, Generic[Item, Made]):
     """The workers of :func:`ordered_map`, without a reference to the generator, so that it can be collected."""
 
     def __init__(self, items: Iterator[Item], work: Callable[[Item], Made], workers: int) -> None:
@@ -322,7 +322,7 @@ class _Crew(_Team, Generic[Item, Made]):
             # Checked before waiting: a worker puts its last outcome into `done` before it ends.
             alive = any(worker.is_alive() for worker in self.workers)
             try:
-                return self.done.get(timeout=WATCH)
+                return self.done.get(timeout=CHECK_INTERVAL)
             except Empty:
                 if not alive:
                     raise RuntimeError("the threads that read have ended before their work") from None

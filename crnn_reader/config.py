@@ -75,7 +75,7 @@ class ModelConfig:
             raise ValueError("no object")
         kinds = get_type_hints(cls)
         for name, value in entry.items():
-            if name not in kinds or not _is(value, kinds[name]):
+            if name not in kinds or not _has_type(value, kinds[name]):
                 raise ValueError(f"{reprlib.repr(name)[1:-1]} is {reprlib.repr(value)}")
         try:
             config = cls(**entry)
@@ -113,13 +113,13 @@ def _check_alphabet(characters: str) -> None:
             raise ValueError(f"the alphabet has U+{ord(character):04X}, which is not composed (NFC)")
 
 
-def _is(value: Any, kind: Any) -> bool:
+def _has_type(value: Any, kind: Any) -> bool:
     """Whether a JSON value has the declared type of a field."""
     if get_origin(kind) is Literal:
         # True == 1, so compare the types, too.
         return any(value == allowed and type(value) is type(allowed) for allowed in get_args(kind))
     if isinstance(kind, types.UnionType):
-        return any(_is(value, each) for each in get_args(kind))
+        return any(_has_type(value, each) for each in get_args(kind))
     if get_origin(kind) is list:
-        return type(value) is list and all(_is(each, get_args(kind)[0]) for each in value)
+        return type(value) is list and all(_has_type(each, get_args(kind)[0]) for each in value)
     return type(value) is kind or (kind is float and type(value) is int)

@@ -79,7 +79,7 @@ NAMED = 3
 #: Ink with a luminance above this has more than twice as much contrast on black as on white.
 LIGHT = 170
 #: A picture with at least this fraction of opaque pixels has its own background. Only its margin is transparent.
-OWN_GROUND = 0.75
+OWN_BACKGROUND = 0.75
 
 #: Widths of pictures for networks of any width, in pixels: a multiple of WIDTH_STEP, the downsampling factor of the
 #: network, from MIN_WIDTH to MAX_WIDTH.
@@ -234,7 +234,7 @@ class ImageRemarks:
         if plain:
             found.append(
                 f"{plain:,} picture{'s have' if plain > 1 else ' has'} a single colour, so there is nothing to read "
-                f"({_some(self._plain, plain)})"
+                f"({_first_names(self._plain, plain)})"
             )
         if animated:
             which = f"the {self._frame}" if self._frame in ("first", "last") else f"number {self._frame}"
@@ -242,12 +242,12 @@ class ImageRemarks:
             hint = ": choose another with --frame last or --frame N" if self._frame == "first" else ""
             found.append(
                 f"{animated:,} picture{'s have' if animated > 1 else ' has'} several frames or pages, of which "
-                f"{which} is read ({_some(self._animated, animated)}){hint}"
+                f"{which} is read ({_first_names(self._animated, animated)}){hint}"
             )
         return found
 
 
-def _some(names: list[str], count: int) -> str:
+def _first_names(names: list[str], count: int) -> str:
     return ", ".join(names) + (", …" if count > len(names) else "")
 
 
@@ -273,7 +273,7 @@ def read_bytes(path: Path | str, options: ImageOptions = DEFAULT_OPTIONS) -> byt
         raise UnreadablePicture(_missing(str(path))) from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UnreadablePicture(_named(str(path)) or reason) from None
+        raise UnreadablePicture(_describe_text(str(path)) or reason) from None
     except ValueError:  # a NUL in the name
         raise UnreadablePicture(MISSING) from None
     except MemoryError:
@@ -462,7 +462,7 @@ def _check_size(width: int, height: int, options: ImageOptions) -> None:
         raise UnreadablePicture(f"claims {width}x{height} pixels, more than {MOST_SIDE:,} on a side: cut it")
 
 
-class _Room:
+class _MemoryBudget:
     """A memory budget shared by all threads. A thread that needs more than is free waits for the others."""
 
     def __init__(self, whole: int) -> None:
@@ -491,7 +491,7 @@ class _Room:
                 self._freed.notify_all()
 
 
-_room = _Room(DECODING_MEMORY)
+_decoding_memory = _MemoryBudget(DECODING_MEMORY)
 
 
 def _decode_file(data: bytes, channels: int, options: ImageOptions) -> DecodedImage:
@@ -500,13 +500,15 @@ def _decode_file(data: bytes, channels: int, options: ImageOptions) -> DecodedIm
     found = header(data)
     if found is None:
         name = next((name for place, start, name in _NOT_READ if data.startswith(start, place)), None)
-        known = f"{name} is not read: convert it to PNG or JPEG" if name else _named(data[:64].decode("latin-1"))
+        known = (
+            f"{name} is not read: convert it to PNG or JPEG" if name else _describe_text(data[:64].decode("latin-1"))
+        )
         raise UnreadablePicture(known or "not a picture")
     if found.width:
         _check_size(found.width, found.height, options)
     # Small pictures never wait.
     if (needed := (found.width * found.height or options.max_pixels) * found.memory) > SMALL:
-        with _room.taken(needed):
+        with _decoding_memory.taken(needed):
             return _decode(data, found, channels, options)
     return _decode(data, found, channels, options)
 
@@ -612,7 +614,7 @@ def _decode_pillow(image: Any, channels: int, options: ImageOptions) -> DecodedI
         except Exception as error:  # its file is closed or damaged
             raise UnreadablePicture(f"an image that Pillow cannot load ({error})") from None
 
-    with _room.taken(width * height * Header("").memory):
+    with _decoding_memory.taken(width * height * Header("").memory):
         decoded_image, messages = messages_of(decoded)
     _refuse_filled(messages)
     return DecodedImage(decoded_image)
@@ -622,7 +624,7 @@ def _decode_pillow(image: Any, channels: int, options: ImageOptions) -> DecodedI
 _BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "Qk0", "Qk1", "SUkqA", "TU0AK")
 
 
-def _named(text: str) -> str | None:
+def _describe_text(text: str) -> str | None:
     """Describe a text that was given instead of a picture or path, such as a URL, and what to do. None if unknown."""
     if text.startswith("data:"):
         return "a data: URL, not a path: give base64.b64decode(url.partition(',')[2])"
@@ -640,7 +642,7 @@ def _named(text: str) -> str | None:
 
 
 def _missing(path: str) -> str:
-    return _named(path) or MISSING
+    return _describe_text(path) or MISSING
 
 
 def _of_pillow(image: Any, channels: int, inverted: bool) -> Image:
@@ -662,18 +664,18 @@ def _of_pillow(image: Any, channels: int, inverted: bool) -> Image:
             return 65535 - samples if inverted else samples
         return np.asarray(part if image.mode == mode else part.convert(mode))
 
-    return _shown(rows, image.width, image.height, channels, bgr=False)
+    return _convert(rows, image.width, image.height, channels, bgr=False)
 
 
 def _of_array(image: npt.NDArray[Any], channels: int, bgr: bool) -> Image:
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
     if image.dtype == np.uint8 and (image.ndim == 2 or image.shape[2] == 3):
-        return _laid_out(image, channels, bgr, None)
-    return _shown(lambda top, bottom: image[top:bottom], image.shape[1], image.shape[0], channels, bgr)
+        return _convert_rows(image, channels, bgr, None)
+    return _convert(lambda top, bottom: image[top:bottom], image.shape[1], image.shape[0], channels, bgr)
 
 
-def _shown(rows: Callable[[int, int], npt.NDArray[Any]], width: int, height: int, channels: int, bgr: bool) -> Image:
+def _convert(rows: Callable[[int, int], npt.NDArray[Any]], width: int, height: int, channels: int, bgr: bool) -> Image:
     """Convert grey, RGB or RGBA samples, uint8 or uint16, to uint8 (height, width, channels).
 
     `rows(top, bottom)` returns these rows as (h, width), (h, width, 3) or (h, width, 4), in the order RGB or, with
@@ -684,21 +686,21 @@ def _shown(rows: Callable[[int, int], npt.NDArray[Any]], width: int, height: int
     first = rows(*bands[0])
     transparent = first.ndim == 3 and first.shape[2] == 4
     parts = (first if band is bands[0] else rows(*band) for band in bands)
-    ground = _ground(parts, bgr) if transparent else None
+    background = _background(parts, bgr) if transparent else None
     if len(bands) == 1:
-        return _laid_out(first, channels, bgr, ground)
+        return _convert_rows(first, channels, bgr, background)
     shown = np.empty((height, width, channels), np.uint8)
     for top, bottom in bands:
-        shown[top:bottom] = _laid_out(rows(top, bottom), channels, bgr, ground)
+        shown[top:bottom] = _convert_rows(rows(top, bottom), channels, bgr, background)
     return shown
 
 
-def _laid_out(image: npt.NDArray[Any], channels: int, bgr: bool, ground: int | None) -> Image:
-    """Convert some rows, see :func:`_shown`. Composites alpha on the grey value `ground`, or ignores it if None."""
+def _convert_rows(image: npt.NDArray[Any], channels: int, bgr: bool, background: int | None) -> Image:
+    """Convert some rows, see :func:`_convert`. Composites alpha on `background`, or ignores it if None."""
     if image.dtype == np.uint16:
         image = _eight_bits(image)
     if image.ndim == 3 and image.shape[2] == 4:
-        image = np.ascontiguousarray(image[..., :3]) if ground is None else _laid_on(image, ground)
+        image = np.ascontiguousarray(image[..., :3]) if background is None else _composite(image, background)
     if image.ndim == 2:
         return image[..., None] if channels == 1 else np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), np.uint8)
     if channels == 1:
@@ -710,7 +712,7 @@ def _eight_bits(image: npt.NDArray[np.uint16]) -> Image:
     return np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257), np.uint8).reshape(image.shape)
 
 
-def _ground(bands: Iterable[npt.NDArray[Any]], bgr: bool) -> int | None:
+def _background(bands: Iterable[npt.NDArray[Any]], bgr: bool) -> int | None:
     """Choose the background of a picture with straight alpha, given in bands (h, width, 4).
 
     Returns 255, or 0 if most of its ink is light. Returns None if the alpha channel is constant, fully opaque or fully
@@ -731,13 +733,13 @@ def _ground(bands: Iterable[npt.NDArray[Any]], bgr: bool) -> int | None:
     if ink == 0 or opaque == pixels:
         return None
     # A picture that is mostly opaque has its own background.
-    return 0 if 2 * light > ink and ink < OWN_GROUND * 255 * pixels else 255
+    return 0 if 2 * light > ink and ink < OWN_BACKGROUND * 255 * pixels else 255
 
 
-def _laid_on(image: Image, ground: int) -> Image:
+def _composite(image: Image, background: int) -> Image:
     """Composite uint8 (h, w, 4) with straight alpha on a grey background. Returns uint8 (h, w, 3)."""
     alpha = image[..., 3:].astype(np.uint16)
-    return ((image[..., :3] * alpha + ground * (255 - alpha) + 127) // 255).astype(np.uint8)
+    return ((image[..., :3] * alpha + background * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _checked(image: npt.NDArray[Any], options: ImageOptions) -> npt.NDArray[Any]:

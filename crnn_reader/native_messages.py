@@ -27,7 +27,7 @@ class _Catcher:
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library, self._pointer = library, ctypes.c_void_p.in_dll(library, "stderr")
-        self._usual = self._pointer.value
+        self._original = self._pointer.value
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
 
@@ -36,15 +36,15 @@ class _Catcher:
         # with the parent.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._inside, self._alone = 0, False
-        self._pointer.value = self._usual
+        self._inside, self._exclusive = 0, False
+        self._pointer.value = self._original
         self._file = os.memfd_create("messages of image libraries")
         self._stream = self._library.fdopen(self._file, b"a")
         self._library.setvbuf(ctypes.c_void_p(self._stream), None, _UNBUFFERED, 0)
 
     def messages_of(self, call: Callable[[], Result]) -> tuple[Result, str]:
         with self._lock:
-            while self._alone:
+            while self._exclusive:
                 self._changed.wait()
             if not self._inside:
                 self._pointer.value = self._stream
@@ -60,9 +60,9 @@ class _Catcher:
             return result, ""
         # Any of the threads inside may have printed it. Call again with no other thread inside.
         with self._lock:
-            while self._alone:
+            while self._exclusive:
                 self._changed.wait()
-            self._alone = True
+            self._exclusive = True
         try:
             with self._lock:
                 while self._inside:
@@ -74,12 +74,12 @@ class _Catcher:
         finally:
             with self._lock:
                 os.ftruncate(self._file, 0)
-                self._alone = False
+                self._exclusive = False
                 self._leave()
 
     def _leave(self) -> None:
         if not self._inside:
-            self._pointer.value = self._usual
+            self._pointer.value = self._original
             self._changed.notify_all()
 
 

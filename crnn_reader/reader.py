@@ -138,7 +138,7 @@ def _check_number(name: str, given: object, most: int) -> None:
 class Reader:
     """Reads text in pictures with a model file.
 
-    Example: `Reader("captcha").read_one("a.png").text`.
+    For example, `Reader("captcha").read_one("a.png").text`.
 
     A reader is thread-safe. It can be pickled; the copy opens the model file again. After a fork, a reader of an ONNX
     file works in the child process, and a reader of a `.keras` file raises UserError there.

@@ -219,7 +219,7 @@ class Constraint:
         lengths = self._lengths()
         try:
             parser = _Parser(pattern, alphabet, frozenset(usable))
-            automaton = _determined(_Machine(parser.whole()), usable, lengths, len(alphabet) + 1)
+            automaton = _determinise(_NFA(parser.whole()), usable, lengths, len(alphabet) + 1)
         except _PatternError as error:
             raise UserError(f"--pattern {self.pattern or '.*'}: {error}") from error
         if automaton is None:
@@ -453,7 +453,7 @@ class _Parser:
         return _PatternError(f"{found} at character {(self._place if place is None else place) + 1}; {remedy}")
 
 
-class _Machine:
+class _NFA:
     """A non-deterministic automaton (Thompson 1968), from state 0 to state `end`."""
 
     def __init__(self, part: _Part) -> None:
@@ -511,9 +511,7 @@ class _Machine:
         return frozenset(found)
 
 
-def _determined(
-    machine: _Machine, usable: list[int], lengths: tuple[int, int] | None, classes: int
-) -> Automaton | None:
+def _determinise(machine: _NFA, usable: list[int], lengths: tuple[int, int] | None, classes: int) -> Automaton | None:
     """Convert to a deterministic automaton by subset construction, limited to `lengths`. None if no text remains."""
     sets = list({numbers for moves in machine.moves for numbers, _ in moves})
     # Group characters that every part of the pattern treats alike.

@@ -78,7 +78,7 @@ def greedy(log_probabilities: LogProbabilities) -> list[Decoded]:
 
     Its probability is that of the text, not of the alignment.
     """
-    texts, found = _of_best_alignments(log_probabilities)
+    texts, found = _best_paths(log_probabilities)
     probabilities = np.exp(text_log_probabilities(log_probabilities, texts)).tolist()
     return [Decoded(*decoded) for decoded in zip(texts, probabilities, found, strict=True)]
 
@@ -133,7 +133,7 @@ def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) ->
     best[:, :2] = emissions[:, 0, :2]
     back = np.zeros(emissions.shape, np.int8)
     for step in range(1, steps):
-        before = _came_from(best, skips)
+        before = _predecessors(best, skips)
         back[:, step] = before.argmax(0)
         best = before.max(0) + emissions[:, step]
     rows, lengths = np.arange(batch), np.array([len(text) for text in texts], int)
@@ -173,7 +173,7 @@ def _states(
     return np.take_along_axis(log_probabilities, states[:, None, :], axis=2).astype(np.float64), skips
 
 
-def _came_from(scores: NDArray[np.float64], skips: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _predecessors(scores: NDArray[np.float64], skips: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Scores of the three possible predecessors of each state: itself, one and two states back, (3, batch, states)."""
     found = np.full((3, *scores.shape), IMPOSSIBLE)
     found[0], found[1, :, 1:] = scores, scores[:, :-1]
@@ -217,7 +217,7 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
 
     Returns the texts of each picture, the most probable first, or an empty list if no allowed text fits.
     """
-    texts, _ = _of_best_alignments(log_probabilities)
+    texts, _ = _best_paths(log_probabilities)
     scores = text_log_probabilities(log_probabilities, texts).tolist()
     results = []
     for row, text, score in zip(log_probabilities, texts, scores, strict=True):
@@ -230,7 +230,7 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
     return _with_places(log_probabilities, results)
 
 
-def _of_best_alignments(
+def _best_paths(
     log_probabilities: LogProbabilities,
 ) -> tuple[list[tuple[int, ...]], list[tuple[Place, ...]]]:
     """The text of each picture's most probable alignment, and the positions of its characters."""
@@ -254,7 +254,7 @@ def _of_best_alignments(
 
 def _with_places(log_probabilities: LogProbabilities, results: list[list[Decoded]]) -> list[list[Decoded]]:
     """Add the positions of the characters to the first text of each picture."""
-    texts, found = _of_best_alignments(log_probabilities)
+    texts, found = _best_paths(log_probabilities)
     # In most pictures this is the text of the most probable alignment, whose positions are known.
     rows = [row for row, decoded in enumerate(results) if decoded and decoded[0].numbers != texts[row]]
     others = places(log_probabilities[rows], [results[row][0].numbers for row in rows]) if rows else []

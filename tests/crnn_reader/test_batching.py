@@ -35,7 +35,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def threads() -> list[str]:
-    names = ("reading", "preparing", "arrivals")
+    names = ("reading", "preparing", "taking")
     return [each.name for each in threading.enumerate() if each.name.startswith(names)]
 
 
@@ -130,7 +130,7 @@ def test_one_may_leave_while_the_iterator_waits_and_it_is_not_asked_again() -> N
 
     batches = dynamic_batches(stuck(), doubled, size=4, ahead=2, patience=0.1)
     assert next(batches) == [(0, 0)]
-    threads = [thread for thread in threading.enumerate() if thread.name == "arrivals"]
+    threads = [thread for thread in threading.enumerate() if thread.name == "taking"]
     assert len(threads) == 1 and threads[0].daemon
     batches.close()
     goes_on.set()
