@@ -92,7 +92,7 @@ def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
     assert size and rate
     steps = pictures * defaults.epochs(pictures, False) / size
     if gpus and pictures == 1_000_000:
-        assert size == 1024
+        assert size == 512
     if not gpus or pictures == 1_000:
         assert (size, rate) == (32 if pictures == 1_000 else 64, 2e-3)
     elif size > 64:
