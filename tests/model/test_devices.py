@@ -38,11 +38,14 @@ MIXED = [
 ]
 
 
-# Compilation is nearly all of their time: on the other backends all but the last are slow tests.
+# Compilation is nearly all of their time. Attention has a test of its own in test_networks.py; on the other backends
+# all but the last are slow tests.
 @pytest.mark.parametrize(
     ("backend", "case"),
     [
-        pytest.param(backend, case, marks=[pytest.mark.slow] if backend != "tensorflow" and number < 2 else [])
+        pytest.param(
+            backend, case, marks=[pytest.mark.slow] if number == 1 or (backend != "tensorflow" and number == 0) else []
+        )
         for backend in ("tensorflow", "jax", "torch")
         for number, case in enumerate(MIXED)
     ],
