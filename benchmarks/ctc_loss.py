@@ -42,7 +42,7 @@ def main() -> None:
         print(f"{kind}, {classes} classes, {steps} steps:")
         for name, times in seconds.items():
             ratios = sorted(theirs / ours for ours, theirs in zip(seconds[trained], times, strict=True))
-            # Of nine values, the second and the eighth enclose the median with 96 % probability.
+            # The second and the eighth of nine sorted values are a 96 % interval of the median.
             print(
                 f"  {name}: {1000 * statistics.median(times):.1f} ms, "
                 f"{statistics.median(ratios):.2f} [{ratios[1]:.2f}, {ratios[-2]:.2f}] times as long as {trained}",

@@ -1,8 +1,9 @@
 """How fast batches are made, and how memory grows with the corpus: `python benchmarks/feeding.py`.
 
-Rates are those of dataset.Batches alone, in pictures/s at 128x64 grey: medians with their 95 % interval. Memory is
-the peak of a fresh process that packs a corpus from PNG files and feeds an epoch of it, augmented, by a thread;
-its own memory is told from the pages of the packed cache, which the system takes back when it needs them.
+Rates are those of dataset.Batches without a consumer, in pictures/s at 128x64 grey: medians with their 95 % interval.
+Memory is the peak of a fresh process that packs a corpus from PNG files and feeds an epoch of it, augmented, by a
+thread; its own memory is listed apart from the pages of the packed cache, which the system takes back when it needs
+them.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def speeds(kind: str, folder: Path) -> None:
 
 
 def median(values: list[float], digits: int) -> str:
-    """The median; of nine values, the second and the eighth enclose it with 96 % probability."""
+    """The median of nine values, and its 96 % interval: the second and the eighth of them, sorted."""
     values = sorted(values)
     return f"{statistics.median(values):.{digits}f} [{values[1]:.{digits}f}, {values[-2]:.{digits}f}]"
 

@@ -288,7 +288,7 @@ def depthwise(graph: Any, layer: Any, x: Any) -> Any:
 
 def ratio(rates: list[float], others: list[float]) -> str:
     ratios = sorted(rate / other for rate, other in zip(rates, others, strict=True))
-    # Of nine values, the second and the eighth enclose the median with 96 % probability.
+    # The second and the eighth of nine sorted values are a 96 % interval of the median.
     return f"{statistics.median(ratios):.2f} [{ratios[1]:.2f}, {ratios[-2]:.2f}]"
 
 

@@ -60,7 +60,7 @@ def main() -> None:
                 started = time.perf_counter()
                 rates[name].append(job() / (time.perf_counter() - started))
     for name, values in rates.items():
-        # Of nine values, the second and the eighth enclose the median with 96 % probability.
+        # The second and the eighth of nine sorted values are a 96 % interval of the median.
         low, *_, high = sorted(values)[1:-1]
         print(f"{name}: {statistics.median(values):,.0f} pictures/s [{low:,.0f}, {high:,.0f}]")
     fed = statistics.median(rates["fed by the batch generator alone"])

@@ -332,7 +332,7 @@ def _size(operator: str, sizes: list[int]) -> int:
     Raises ValueError if there is no bound, or if it exceeds MOST_MADE.
     """
     if operator in _GROWING:
-        raise ValueError(f"it has a node {operator} of constants alone, which could be of any size")
+        raise ValueError(f"it has a node {operator} with only constants, whose result could be of any size")
     if operator in ("Shape", "Size"):
         return 8
     if operator in _NO_LARGER:
@@ -340,7 +340,7 @@ def _size(operator: str, sizes: list[int]) -> int:
     size = sum(sizes) if operator == "Concat" else math.prod(sizes)
     if size > MOST_MADE:
         raise ValueError(
-            f"it has a node {operator} of constants alone, which could make more than {MOST_MADE:,} numbers"
+            f"it has a node {operator} with only constants, which could make more than {MOST_MADE:,} numbers"
         )
     return size
 

@@ -46,7 +46,7 @@ class SyntheticBatches:
     """`parameters.count` pictures an epoch as `(images, labels)`, batch by batch, as `dataset.Batches` has them.
 
     Epoch e has the pictures e·count … (e + 1)·count - 1 of the corpus that `parameters` describe, others in place of
-    those that are `too_long`. What is in a batch depends on the parameters, epoch, index and `difficulty` alone.
+    those that are `too_long`. A batch depends only on the parameters, epoch, index and `difficulty`.
     """
 
     def __init__(

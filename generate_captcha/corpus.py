@@ -3,7 +3,7 @@
 Picture 17 that reads aB3x is `aB3x_000017.png`; from 10,000 on, pictures go into sub-folders of 10,000
 (`0001/`, `0002/`, …). The index makes names unique where upper and lower case are the same to the file
 system. Labels that cannot stand in file names (spaces, `/`, very long ones) are listed in `labels.tsv`
-instead, and the picture is `000017.png`. Names and bytes depend on the parameters and the index alone, so any number
+instead, and the picture is `000017.png`. Names and bytes depend only on the parameters and the index, so any number
 of worker processes makes the same corpus, and a run that was stopped goes on where it was.
 """
 
@@ -334,7 +334,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Our parent turns it into Ctrl-C; told to end with it, a worker has nothing to say.
+    # The parent handles SIGTERM as Ctrl-C and ends the workers, which print nothing.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(1)
     try:

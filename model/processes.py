@@ -1,7 +1,7 @@
 """Training one network with several processes, on one machine or more. Only JAX can do it.
 
 All processes run the same program. Each one computes its part of every batch, and XLA adds up the gradients, so that
-all have the same weights. The first process decides what is decided on the host, such as when the training ends.
+all have the same weights. The first process makes the decisions of the host, such as when the training ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from model.backend import import_keras
 
 #: Seconds to wait for the other processes at the start, and until a process that no longer answers counts as lost.
 JOINING, LOST = 300, 60
-#: Seconds of waiting after which the user is told.
+#: Seconds to wait for the other processes before printing that this one waits.
 SILENT = 10
 
 

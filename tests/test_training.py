@@ -439,7 +439,10 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "pictures", "--cell", "lstm"], r"--cell lstm is for --head attention and joint, not for ctc"),
         (["--data", "pictures", "--label-smoothing", "0"], r"--label-smoothing 0.0 is for --head attention"),
         (["--data", "pictures", "--head", "joint", "--longest", "2"], r"--longest 2 is less than the 4 characters"),
-        (["--data", "endless.csv"], r"longest label, of 1,300 characters, could be read by ctc in pictures 10,\d00 "),
+        (
+            ["--data", "endless.csv"],
+            r"label, of 1,300 characters, needs pictures 10,\d00 pixels wide with --head ctc",
+        ),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(

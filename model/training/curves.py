@@ -12,7 +12,7 @@ from model.training.run_folder import History
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Epochs up to which each has a mark: a line alone hides how few they are, and of one epoch it shows nothing.
+#: Mark each epoch if there are at most this many: a line does not show how few they are, or a single one.
 MARKED = 30
 #: Percentage points that a vertical axis spans at the least.
 LEAST_SPAN = 1.0

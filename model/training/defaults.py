@@ -91,8 +91,8 @@ def completed(
     width, height = size(aspect, -(-needed // parameters.rows), network.column_width(parameters.network))
     if not parameters.size and width > MAX_SIDE:
         raise UserError(
-            f"the longest label, of {longest:,} characters, could be read by {parameters.head} in pictures {width:,} "
-            f"pixels wide alone, more than {MAX_SIDE:,}: leave it out, cut its picture, or try --head attention"
+            f"the longest label, of {longest:,} characters, needs pictures {width:,} pixels wide with --head "
+            f"{parameters.head}, more than {MAX_SIDE:,}: leave it out, cut its picture, or try --head attention"
         )
     filled = parameters.model_copy(
         update={

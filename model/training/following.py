@@ -22,7 +22,7 @@ POLL = 1.0
 def models(run: str) -> Iterator[tuple[int, Path]]:
     """The model file of the folder `run`, then each one that takes its place: the epoch it is of, and a copy of it.
 
-    A run keeps its best model alone, so not every epoch has one, and epochs that end while one is looked at are
+    A run keeps only its best model, so not every epoch has one, and epochs that end while one is looked at are
     passed over but for the best. It is over when the training is, however it ended. A folder that is empty, or not
     there yet, is waited for: a training makes it when it has seen its pictures. Raises UserError for a folder that
     holds something else, and when a run ends without a model.
@@ -30,7 +30,7 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
     folder = RunFolder(Path(run))
     folder.refuse_irregular_files()
     _wait_for_the_beginning(folder)
-    seen, told = None, False
+    seen, warned = None, False
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch, folder.model.name)
         while True:
@@ -41,9 +41,9 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
                 seen = epoch
                 yield epoch, copy
             elif training:
-                if seen is None and not told:
+                if seen is None and not warned:
                     warn(f"waiting for the first epoch of {run}")
-                    told = True
+                    warned = True
                 time.sleep(POLL)
             elif seen is None:
                 raise UserError(
@@ -54,16 +54,16 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
 
 
 def _wait_for_the_beginning(folder: RunFolder) -> None:
-    told = False
+    warned = False
     while not folder.has_begun():
         shipped = (SHIPPED / f"{folder.path}.keras").is_file()
         if shipped or (folder.path.exists() and not folder.is_free()):
             raise UserError(
                 f"--follow needs a run folder, and {folder.path} is not one: give the folder of the training's --run"
             )
-        if not told:
+        if not warned:
             warn(f"waiting for a training to begin in {folder.path}")
-            told = True
+            warned = True
         time.sleep(POLL)
 
 
@@ -74,7 +74,7 @@ def board(run: str, path: str) -> TensorBoardFiles:
 
 
 def _copied(folder: RunFolder, copy: Path, training: bool) -> int | None:
-    """Copy the model file; the epoch it is of, None when that cannot be told yet, or there is none."""
+    """Copy the model file. Returns its epoch; None if there is no file yet, or its epoch is not known yet."""
     try:
         history, model = folder.progress()
         shutil.copyfile(folder.model, copy)

@@ -320,7 +320,7 @@ class _Run:
             variable.assign(value)
 
     def _inputs(self, inputs: Inputs, labels: Labels) -> Any:
-        """What the network is given in training: pictures and what its head is told of their texts."""
+        """The inputs of the network in training: pictures, and the texts if its head needs them."""
         everything = [*(inputs if isinstance(inputs, tuple) else [inputs]), *self.head.decoder_inputs(labels)]
         return everything if len(everything) > 1 else inputs
 

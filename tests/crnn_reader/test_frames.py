@@ -51,10 +51,10 @@ def test_a_report_names_pictures_of_one_colour_and_animations(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report(DatasetParameters(path=str(folder), json_=str(tmp_path / "o.json")))
-    told = capsys.readouterr().err
-    assert "4 pictures have a single colour" in told
-    assert "(XY34_0.png, XY34_1.png, XY34_2.png, …)" in told
-    assert "1 picture has several frames or pages, of which the first is read (AB12_1.gif has 3)" in told
+    printed = capsys.readouterr().err
+    assert "4 pictures have a single colour" in printed
+    assert "(XY34_0.png, XY34_1.png, XY34_2.png, …)" in printed
+    assert "1 picture has several frames or pages, of which the first is read (AB12_1.gif has 3)" in printed
     found = json.loads((tmp_path / "o.json").read_text())
     assert len(found["single_colour"]) == 4
     assert found["several_frames"] == ["AB12_1.gif"]
@@ -68,12 +68,12 @@ def test_prediction_reads_the_frame_that_is_asked_for(
 ) -> None:
     given: dict[str, Any] = {} if frame is None else {"frame": frame}
     prediction.main(PredictionParameters(paths=(str(folder),), model="captcha_lite", **given))
-    out, told = capsys.readouterr()
+    out, printed = capsys.readouterr()
     texts = {line.split("\t")[0].rpartition("/")[2]: line.split("\t")[1] for line in out.splitlines()}
     assert texts["AB12_1.gif"] == captchas[place].name.partition("_")[0]
-    assert f"1 picture has several frames or pages, of which {named} is read" in told
-    assert ("choose another" in told) == (frame is None)
-    assert "4 pictures have a single colour, so there is nothing to read" in told
+    assert f"1 picture has several frames or pages, of which {named} is read" in printed
+    assert ("choose another" in printed) == (frame is None)
+    assert "4 pictures have a single colour, so there is nothing to read" in printed
 
 
 def test_max_pixels_of_a_reader(captchas: list[Path]) -> None:

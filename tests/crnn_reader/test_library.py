@@ -1,4 +1,4 @@
-"""The library in somebody else's program: installed from its wheel, with three packages and no clone beside it."""
+"""The library, installed from its wheel, in a program that has no clone of the repository."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_command_reads_folders(installed: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_reads_with_the_model_that_reader_opens_by_default(installed: Path) -> None:
-    # Of this sample the shipped models are sure in different degrees.
+    # The shipped models give this sample different probabilities.
     (path,) = (ROOT / "DB" / "samples").glob("CO4P_*.png")
     done = finished([sys.executable, "-m", "crnn_reader", str(path)], env=os.environ | {"PYTHONPATH": str(installed)})
     reading = Reader().read_one(path)

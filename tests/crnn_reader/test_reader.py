@@ -1,4 +1,4 @@
-"""Where the characters of a reading are, in pixels of the picture itself, with a network that says what it is told."""
+"""Readings of networks with fixed outputs, and of real files: positions of characters, sources, processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.processes import finished
 STEPS, SAID = 12, {1: 1, 2: 1, 4: 1, 10: 2}
 
 
-def told(**settings: Any) -> ModelConfig:
+def fixed_config(**settings: Any) -> ModelConfig:
     usual: dict[str, Any] = {"width": 48, "height": 32, "channels": 1, "fit": "stretch", "temperature": 2.0}
     return ModelConfig(network="vgg_bilstm", preset="small", head="ctc", alphabet="ab", **{**usual, **settings})
 
@@ -38,16 +38,16 @@ def told(**settings: Any) -> ModelConfig:
     ("config", "shape", "expected"),
     [
         # As it is; twice as wide and high; both, squeezed.
-        (told(), (32, 48), [(4, 12), (16, 20), (40, 44)]),
-        (told(), (64, 96), [(8, 24), (32, 40), (80, 88)]),
-        (told(), (32, 96), [(8, 24), (32, 40), (80, 88)]),
+        (fixed_config(), (32, 48), [(4, 12), (16, 20), (40, 44)]),
+        (fixed_config(), (64, 96), [(8, 24), (32, 40), (80, 88)]),
+        (fixed_config(), (32, 96), [(8, 24), (32, 40), (80, 88)]),
         # Fitted by its width, then by its height: half of the columns lie beyond the picture.
-        (told(fit="pad"), (32, 96), [(8, 24), (32, 40), (80, 88)]),
-        (told(fit="pad"), (64, 48), [(8, 24), (32, 40), (47, 48)]),
+        (fixed_config(fit="pad"), (32, 96), [(8, 24), (32, 40), (80, 88)]),
+        (fixed_config(fit="pad"), (64, 48), [(8, 24), (32, 40), (47, 48)]),
         # Of any width: a column is four pixels.
-        (told(width=None), (64, 96), [(8, 24), (32, 40), (80, 88)]),
+        (fixed_config(width=None), (64, 96), [(8, 24), (32, 40), (80, 88)]),
         # Two rows of six columns, each of eight pixels.
-        (told(rows=2), (32, 48), [(8, 24), (32, 40), (32, 40)]),
+        (fixed_config(rows=2), (32, 48), [(8, 24), (32, 40), (32, 40)]),
     ],
 )
 def test_characters_lie_in_the_picture_itself(
@@ -59,10 +59,10 @@ def test_characters_lie_in_the_picture_itself(
             chances[:, step, SAID.get(step, 0)] = 0.9
         return [np.log(chances)]
 
-    monkeypatch.setattr("crnn_reader.reader.locate_model", lambda name: Path("told.onnx"))
+    monkeypatch.setattr("crnn_reader.reader.locate_model", lambda name: Path("fixed.onnx"))
     monkeypatch.setattr("crnn_reader.reader.read_config", lambda path: config)
     monkeypatch.setattr("crnn_reader.reader.open_model", lambda path: (run, config))
-    (reading,) = Reader("told").read([np.zeros(shape, np.uint8)])
+    (reading,) = Reader("fixed").read([np.zeros(shape, np.uint8)])
     assert reading.text == "aab"
     assert [character.character for character in reading.characters] == ["a", "a", "b"]
     assert [(character.left, character.right) for character in reading.characters] == expected
@@ -276,10 +276,10 @@ def test_what_is_no_number_is_no_reading(monkeypatch: pytest.MonkeyPatch) -> Non
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
         return [np.full((len(inputs["images"]), STEPS, 3), np.nan, np.float32)]
 
-    monkeypatch.setattr("crnn_reader.reader.locate_model", lambda name: Path("told.onnx"))
-    monkeypatch.setattr("crnn_reader.reader.read_config", lambda path: told())
-    monkeypatch.setattr("crnn_reader.reader.open_model", lambda path: (run, told()))
-    (reading,) = Reader("told").read([np.zeros((32, 48), np.uint8)])
+    monkeypatch.setattr("crnn_reader.reader.locate_model", lambda name: Path("fixed.onnx"))
+    monkeypatch.setattr("crnn_reader.reader.read_config", lambda path: fixed_config())
+    monkeypatch.setattr("crnn_reader.reader.open_model", lambda path: (run, fixed_config()))
+    (reading,) = Reader("fixed").read([np.zeros((32, 48), np.uint8)])
     assert (reading.text, reading.probability) == ("", 0.0)
     assert reading.error == "the network gives no number for this picture: its model file is damaged"
 

@@ -227,11 +227,14 @@ LONG = np.zeros((1, 50_000), np.float32)
         (constant(np.array([1 << 20, 1 << 20])), "states the gigantic length"),
         (constant(np.array([1, np.nan], "f4")), "'more' holds NaN or infinity"),
         (constant(np.array([np.inf], "f4")), "'more' holds NaN or infinity"),
-        (both(constant([4]), node("Expand", ["kernel", "more"], ["x"])), "a node Expand of constants alone"),
-        (both(constant(LONG), node("Mul", ["more", "more"], ["x"])), "a node Mul of constants alone, which could make"),
+        (both(constant([4]), node("Expand", ["kernel", "more"], ["x"])), "a node Expand with only constants"),
+        (
+            both(constant(LONG), node("Mul", ["more", "more"], ["x"])),
+            "a node Mul with only constants, which could",
+        ),
         (
             both(constant(LONG), node("Concat", ["more"] * 400, ["x"], axis=0)),
-            "a node Concat of constants alone, which could make",
+            "a node Concat with only constants, which could make",
         ),
         (node("Conv", ["images", "kernel"], ["x"], pads=[9_000] * 4), "an attribute 'pads'"),
         (node("MaxPool", ["images"], ["x"], kernel_shape=[1 << 30, 1]), "the 'kernel_shape' 1073741824"),
