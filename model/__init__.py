@@ -7,6 +7,7 @@ rectifiers/     pictures -> straightened pictures
 network.py      the stages joined
 model_file.py   the `.keras` file, which crnn_reader reads once this package is imported
 weights_file.py the arrays in a `.keras` file, checked before they are read
+reader.py       the Reader, under the name of version 0.1
 runtimes.py     Keras as the runtime of a network
 export/         model files -> ONNX, LiteRT, SavedModel
 training/       labelled batches -> weights

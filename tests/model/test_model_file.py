@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import zipfile
 from dataclasses import asdict, replace
@@ -23,6 +24,9 @@ from model.model_file import SHIPPED
 from model.network import COLUMNS, build
 from model.training.transfer import transfer
 from tests.model.striped import HEIGHT, WIDTH
+from tests.processes import finished
+
+ROOT = Path(__file__).parents[2]
 
 CONFIG = ModelConfig(
     network="vgg_bilstm", preset="small", head="ctc", alphabet="abc", width=WIDTH, height=HEIGHT, channels=1, fit="pad"
@@ -242,3 +246,10 @@ def test_a_folder_without_a_model_is_not_suggested_for_itself(tmp_path: Path) ->
     with pytest.raises(UserError) as caught:
         locate_model(str(tmp_path / "pictures"))
     assert "did you mean" not in str(caught.value)
+
+
+def test_programs_of_version_0_1_find_the_reader(written: Path) -> None:
+    story = "import sys; from model.reader import Reader; print(Reader(sys.argv[1]).read_one(sys.argv[2]).error)"
+    sample = next((ROOT / "DB" / "samples").glob("*.png"))
+    done = finished([sys.executable, "-c", story, written, sample], cwd=ROOT, check=True)
+    assert done.stdout == "None\n"
