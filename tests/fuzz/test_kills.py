@@ -15,6 +15,6 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="pr
 
 
 def test_commands_that_are_killed() -> None:
-    command = [sys.executable, "benchmarks/kills.py", "--kills", "2", "--only", "predict-json", "convert-folder"]
+    command = [sys.executable, "-m", "tests.fuzz.kills", "--kills", "2", "--only", "predict-json", "convert-folder"]
     done = finished(command, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,7 +1,7 @@
 """Kill commands while they work, run them again, and look for what was lost or left behind.
 
-    python benchmarks/kills.py --kills 60
-    python benchmarks/kills.py --kills 60 --only predict-csv convert-lmdb
+    python -m tests.fuzz.kills --kills 60
+    python -m tests.fuzz.kills --kills 60 --only predict-csv convert-lmdb
 
 Each command runs once undisturbed. Then it is killed (SIGKILL; every other time its helpers as well) at a random time
 after it has begun to write, and runs again to its end. In between, every file must be the earlier one or the later one,
@@ -35,12 +35,9 @@ from typing import NoReturn
 import cv2
 import numpy as np
 
-# Run as a script, the folder of this file is on the path, not the clone.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from cli.progress import progress
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 #: Seconds that processes have to end in, once the one that started them is gone.
 PATIENCE = 15.0
