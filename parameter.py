@@ -22,11 +22,12 @@ import sys
 from collections.abc import Iterable
 from encodings import aliases
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Optional, TypeVar, get_args
 
 import notation
 from cli.command import WRONG_USE
 from cli.messages import warn
+from cli.registries import constant
 from crnn_reader import bounded
 from crnn_reader.alphabet import parse_alphabet, write_alphabet
 from crnn_reader.errors import UserError
@@ -72,14 +73,45 @@ FormName = Literal["folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", 
 #: What stands before a style where pictures are drawn while training.
 GENERATED = "generate:"
 
-#: The styles of generate_captcha, each a file of that name in generate_captcha/styles.
-StyleName = Literal["captcha", "lines", "dots", "line", "plate"]
-#: Those whose pictures can be drawn harder, and which can be as wide as their text.
-HARDER = ("line", "plate")
-#: Width and height of a style's pictures, and how long its texts are, where neither is asked for.
-SIZES = {"line": "280x32", "plate": "autox64"}
-LENGTHS = {"line": "5-25"}
-USUAL_SIZE, USUAL_LENGTH = "128x64", "4"
+
+class StyleProperties(NamedTuple):
+    """What the flags need to know of a style: the constant `PROPERTIES` in its file, as far as it differs from this."""
+
+    #: Default of --size.
+    size: str = "128x64"
+    #: Whether the width can follow the text (--size autox32).
+    any_width: bool = False
+    #: Default of --length.
+    length: str = "4"
+    #: The parameter that the texts come from. None: they are --length characters of --alphabet.
+    texts_from: str | None = None
+    #: Parameters that not every style has.
+    own: tuple[str, ...] = ()
+    #: Whether networks are best trained at the size at which the pictures are drawn.
+    trained_as_drawn: bool = False
+
+
+#: The styles of generate_captcha.
+STYLES = {
+    name: StyleProperties(**constant(f"generate_captcha.styles.{name}", "PROPERTIES", {}))
+    for name in constant("generate_captcha.styles", "STYLES")
+}
+
+
+def _styles_with(parameter: str) -> str:
+    """`Styles line and plate: `, those that have a parameter of their own, at the beginning of its help."""
+    names = [name for name, style in STYLES.items() if parameter in style.own]
+    return f"Style{'s' * (len(names) > 1)} {' and '.join(names)}: "
+
+
+def _style_defaults(defaults: dict[str, str]) -> str:
+    """`128x64; line 280x32; plate autox64`: the usual default, and those of other styles."""
+    usual = next(iter(defaults.values()))
+    return "; ".join([usual, *(f"{name} {value}" for name, value in defaults.items() if value != usual)])
+
+
+_SIZES = {name: style.size for name, style in STYLES.items()}
+_LENGTHS = {name: style.length for name, style in STYLES.items() if not style.texts_from}
 
 #: The stages of networks, each a file of that name: in model/backbones, in model/sequences and in model/heads.
 BackboneName = Literal["vgg", "crnn", "resnet", "inception"]
@@ -91,9 +123,11 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+    StyleName = str
     NetworkName = str
     Paths = tuple[str, ...]
 else:
+    StyleName = Literal[tuple(STYLES)]
     NetworkName = Literal[tuple(map("_".join, itertools.product(get_args(BackboneName), get_args(SequenceName))))]
     Paths = tuple
 
@@ -321,10 +355,10 @@ class GenerateParameters(Parameters):
     out: Annotated[str, arg(metavar="DIR")] = Field(TRAIN_FOLDER, description="Folder to fill.")
     count: int = Field(10_000, ge=1, le=100_000_000, description="Number of pictures.")
     style: StyleName = Field("captcha", description="What the pictures look like.")
-    size: Annotated[
-        PictureSize, chosen("WxH|autoxH", f"{USUAL_SIZE}; lines {SIZES['line']}; plates {SIZES['plate']}")
-    ] = Field("", description="Width and height in pixels; with auto the width follows the text or plate.")
-    length: Annotated[Length, chosen("N|N-M", f"{USUAL_LENGTH}; lines {LENGTHS['line']}")] = Field(
+    size: Annotated[PictureSize, chosen("WxH|autoxH", _style_defaults(_SIZES))] = Field(
+        "", description="Width and height in pixels; with auto the width follows the text or plate."
+    )
+    length: Annotated[Length, chosen("N|N-M", _style_defaults(_LENGTHS))] = Field(
         "", description="Characters per picture, a number or a range."
     )
     alphabet: Annotated[Alphabet, chosen("CHARS|FILE", f"{DEFAULT_ALPHABET}, or the characters of --text")] = Field(
@@ -333,13 +367,14 @@ class GenerateParameters(Parameters):
         "after a tab), or gb2312 (6,763 Chinese characters).",
     )
     text: Annotated[Optional[str], chosen("FILE", "random characters")] = Field(
-        None, description="Style line: UTF-8 file; the pictures show pieces of it, cut at spaces."
+        None, description=f"{_styles_with('text')}UTF-8 file; the pictures show pieces of it, cut at spaces."
     )
     fonts: Annotated[Optional[str], chosen("DIR", "fonts of the installed packages")] = Field(
         None, description="Folder with your own .ttf, .otf or .ttc files."
     )
     backgrounds: Annotated[Optional[str], chosen("DIR", "drawn backgrounds")] = Field(
-        None, description="Style line: folder of pictures, pieces of which are the background of some texts."
+        None,
+        description=f"{_styles_with('backgrounds')}folder of pictures to cut backgrounds from, for some of the texts.",
     )
     colour: Literal["colour", "grey"] = Field("colour", description="Colour of ink and background.")
     noise: float = Field(
@@ -349,13 +384,15 @@ class GenerateParameters(Parameters):
         1.0, ge=0, le=3, description="Amount of rotation, shear and warp, as a multiple of the usual amount."
     )
     difficulty: float = Field(
-        0.5, ge=0, le=1, description="Styles line and plate: from clean (0) to barely readable (1)."
+        0.5, ge=0, le=1, description=f"{_styles_with('difficulty')}from clean (0) to barely readable (1)."
     )
     layouts: Annotated[Optional[str], chosen("NAMES|FILE|DIR", "all")] = Field(
         None,
-        description="Style plate: names (kr, de_car) or your own layout files, separated by commas (docs/plates.md).",
+        description=f"{_styles_with('layouts')}names (kr, de_car) or files, separated by commas (docs/plates.md).",
     )
-    keep_separators: bool = Field(False, description="Style plate: keep spaces, dashes and dots in labels.")
+    keep_separators: bool = Field(
+        False, description=f"{_styles_with('keep_separators')}keep spaces, dashes and dots in labels."
+    )
     seed: int = Field(0, ge=0, description="Picture i depends only on (seed, i).")
     workers: Annotated[Optional[int], chosen("N", "one per core")] = Field(
         None, ge=1, le=1024, description="Number of processes that draw."
@@ -364,21 +401,13 @@ class GenerateParameters(Parameters):
     @model_validator(mode="before")
     @classmethod
     def _usual_of_the_style(cls, values: dict[str, Any]) -> dict[str, Any]:
-        style = values.get("style", "")
-        usual = {"size": SIZES.get(style, USUAL_SIZE)}
-        # The texts of plates come from their layouts.
-        if style != "plate":
-            usual["length"] = LENGTHS.get(style, USUAL_LENGTH)
-        given = {name: value for name, value in values.items() if value or name not in ("size", "length")}
-        return usual | given
+        style = STYLES.get(values.get("style", cls.model_fields["style"].default), StyleProperties())
+        usual = {"size": style.size, "length": "" if style.texts_from else style.length}
+        return {**values, **{name: values.get(name) or default for name, default in usual.items() if default}}
 
     @model_validator(mode="after")
     def _room_for_the_text(self) -> Self:
-        if self.style == "plate":
-            width, height = notation.picture_size(self.size)
-            if height < 20 or (width is not None and width < 80):
-                enough = "autox20" if width is None else "80x20"
-                raise UserError(f"--size {self.size}: too small for a plate to be readable; give {enough} or more")
+        if STYLES[self.style].texts_from:
             return self
         (width, height), (_, longest) = notation.picture_size(self.size), parse_length(self.length)
         needed = max(16, 6 * longest), 12
@@ -392,25 +421,22 @@ class GenerateParameters(Parameters):
 
     @model_validator(mode="after")
     def _flags_of_the_style(self) -> Self:
-        default = {name: field.default for name, field in type(self).model_fields.items()}
-        texts = tuple(style for style in get_args(StyleName) if style != "plate")
-        given: tuple[tuple[str, bool, tuple[str, ...]], ...] = (
-            (f"--size {self.size}", notation.picture_size(self.size)[0] is None, HARDER),
-            (f"--text {self.text}", self.text is not None, ("line",)),
-            (f"--backgrounds {self.backgrounds}", self.backgrounds is not None, ("line",)),
-            (f"--difficulty {self.difficulty}", self.difficulty != default["difficulty"], HARDER),
-            (f"--layouts {self.layouts}", self.layouts is not None, ("plate",)),
-            ("--keep-separators", self.keep_separators, ("plate",)),
-            (f"--length {self.length}", self.length != default["length"], texts),
-            (f"--alphabet {self.alphabet}", self.alphabet is not None, texts),
-        )
-        for flag, is_given, styles in given:
-            if is_given and self.style not in styles:
-                if styles == texts:
-                    raise UserError(f"{flag} is not for --style plate, whose texts come from --layouts: leave it out")
-                whose = " and ".join(styles)
+        style, given = STYLES[self.style], {}
+        for name, field in type(self).model_fields.items():
+            if (value := getattr(self, name)) != field.default:
+                given[name] = _flag(name) if value is True else f"{_flag(name)} {value}"
+        if style.texts_from and (flag := given.get("length") or given.get("alphabet")):
+            raise UserError(
+                f"{flag} is not for --style {self.style}, whose texts come from {_flag(style.texts_from)}: leave it out"
+            )
+        applies = {name: [key for key, other in STYLES.items() if name in other.own] for name in given}
+        if notation.picture_size(self.size)[0] is None:
+            applies["size"] = [key for key, other in STYLES.items() if other.any_width]
+        for name, styles in applies.items():
+            if styles and self.style not in styles:
                 raise UserError(
-                    f"{flag} is for --style {whose}, not for --style {self.style}: leave it out, or change --style"
+                    f"{given[name]} is for --style {' and '.join(styles)}, not for --style {self.style}: leave it out, "
+                    "or change --style"
                 )
         return self
 
@@ -420,7 +446,7 @@ def size_flag(style: str, size: str) -> str:
 
     For short texts training chooses a size by itself; lines are read best as they were drawn.
     """
-    return f" --size {size}" if style == "line" else ""
+    return f" --size {size}" if STYLES[style].trained_as_drawn else ""
 
 
 def split_flags(flag: str, text: str) -> list[str]:

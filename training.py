@@ -203,8 +203,9 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
         made, parameters = defaults.quick(parameters)
         write_corpus(made)
     drawn = parameter.generated(parameters.data)
-    if parameters.curriculum and (drawn is None or drawn.style not in parameter.HARDER):
-        raise UserError("--curriculum needs pictures with a --difficulty: give --data generate:line or generate:plate")
+    if parameters.curriculum and (drawn is None or "difficulty" not in parameter.STYLES[drawn.style].own):
+        harder = [f"generate:{name}" for name, style in parameter.STYLES.items() if "difficulty" in style.own]
+        raise UserError(f"--curriculum needs pictures with a --difficulty: give --data {' or '.join(harder)}")
     if drawn:
         labels, sizes = preview(drawn)
         aspect, hues = float(np.median(sizes[:, 0] / sizes[:, 1])), 1.0

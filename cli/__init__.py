@@ -6,4 +6,5 @@ progress.py    progress bars on terminals, progress lines in logs
 files.py       atomic file writes
 interrupts.py  Ctrl-C, SIGTERM and a closed terminal
 workers.py     worker processes
+registries.py  names and properties of styles, networks and formats, for `--help`
 """

@@ -1,20 +1,23 @@
-"""The styles. Each is a file here with a subclass of `TextStyle` or `Style`, and its name in `parameter.StyleName`."""
+"""Styles of pictures.
+
+Each is a file NAME.py here, listed in :data:`STYLES`, with a subclass of `TextStyle` or `Style`; the class of
+`my_style` is `MyStyle`. Its constant `PROPERTIES` has what the flags depend on (:class:`parameter.StyleProperties`).
+"""
 
 from __future__ import annotations
 
 import importlib
-from typing import get_args
 
 from generate_captcha.style import Style
-from parameter import GenerateParameters, StyleName
+from parameter import GenerateParameters
 
-#: The names of the styles; the flag, its help and the contract tests come from the same line.
-STYLES: tuple[str, ...] = get_args(StyleName)
+#: Read by `parameter` too, from the source.
+STYLES = ("captcha", "lines", "dots", "line", "plate")
 
 
 def style_of(parameters: GenerateParameters) -> Style:
-    """The style that `parameters.style` names, set up by `parameters`. Raises UserError (see `Style`)."""
-    # Imported when asked for: each style needs other libraries.
+    """Create the style `parameters.style`. Raises UserError (see `Style`)."""
+    # Imported when needed, because each style needs other libraries.
     module = importlib.import_module(f"generate_captcha.styles.{parameters.style}")
     style: Style = getattr(module, parameters.style.title().replace("_", ""))(parameters)
     return style

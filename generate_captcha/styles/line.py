@@ -33,6 +33,14 @@ from generate_captcha.typesetting import Mask, Setting
 from generate_captcha.visibility import stands_out
 from parameter import GenerateParameters
 
+PROPERTIES = {
+    "size": "280x32",
+    "any_width": True,
+    "length": "5-25",
+    "own": ("difficulty", "text", "backgrounds"),
+    "trained_as_drawn": True,
+}
+
 #: Renderings at the difficulty asked for, and then at an ever lower one, before a text is given up.
 AS_ASKED, EASIER = 6, 10
 #: Pixels around the picture in which ink shows that the line is cut off, and the ink that counts.

@@ -27,10 +27,19 @@ from generate_captcha.style import Image, Source, Style, digest
 from generate_captcha.visibility import stands_out
 from parameter import GenerateParameters
 
+PROPERTIES = {
+    "size": "autox64",
+    "any_width": True,
+    "texts_from": "layouts",
+    "own": ("difficulty", "layouts", "keep_separators"),
+}
+
 #: Renderings at the difficulty asked for, and then at an ever lower one.
 AS_ASKED, EASIER = 4, 8
 #: Pixels that letters need to be read: their height, that of Hangul and Han letters, and from one to the next.
 TALL, TALL_EASTERN, PITCH = 9.0, 9.5, 6.0
+#: The smallest picture that a plate can be read in.
+LEAST_WIDTH, LEAST_HEIGHT = 80, 20
 #: Heights at which all layouts can be drawn, two rows too; the latter where the width follows the plate.
 ENOUGH, ENOUGH_AUTO = 32, 40
 #: Pixels that letters have at the least in a lower picture that a plate just fills.
@@ -58,6 +67,11 @@ class Plate(Style):
 
     def __init__(self, parameters: GenerateParameters) -> None:
         super().__init__(parameters)
+        if self.height < LEAST_HEIGHT or 0 < self.width < LEAST_WIDTH:
+            raise UserError(
+                f"--size {parameters.size}: too small for a plate to be readable; give "
+                f"{LEAST_WIDTH if self.width else 'auto'}x{LEAST_HEIGHT} or more"
+            )
         given = None if parameters.fonts is None else fonts.choose(parameters.fonts, (), "")
         self.layouts = layouts.choose(parameters.layouts, given)
         enough = ENOUGH if self.width else ENOUGH_AUTO
