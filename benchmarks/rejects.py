@@ -25,7 +25,7 @@ import dataset
 from benchmarks.feeding import processor
 from crnn_reader.image import read_image
 from crnn_reader.reader import Reader
-from generate_captcha import grounds
+from generate_captcha.drawing import paint as grounds
 from generate_captcha.style import Image, Source
 from generate_captcha.styles import style_of
 from model.comparison import accepts

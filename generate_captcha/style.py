@@ -21,7 +21,7 @@ import parameter
 from crnn_reader.alphabet import character_frequencies, parse_alphabet
 from crnn_reader.errors import UserError
 from crnn_reader.parsing import parse_length
-from generate_captcha import fonts
+from generate_captcha.text import fonts
 from parameter import GenerateParameters
 
 Item = TypeVar("Item")

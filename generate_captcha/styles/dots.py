@@ -10,8 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from generate_captcha.glyphs import FAMILY, glyph, ink, turned
 from generate_captcha.style import Image, Source, TextStyle
+from generate_captcha.text.glyphs import FAMILY, glyph, ink, turned
 
 #: The original's measures, for pictures of 150×40.
 DOTS, LINES, AREA, HEIGHT = 200, 3, 150 * 40, 40

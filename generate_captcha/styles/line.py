@@ -23,14 +23,16 @@ import parameter
 from crnn_reader.alphabet import parse_alphabet
 from crnn_reader.errors import UserError
 from crnn_reader.image import MAX_WIDTH
-from generate_captcha import camera, grounds, typesetting
-from generate_captcha.camera import Pose
-from generate_captcha.fonts import FAR_EAST, Font
-from generate_captcha.grounds import Colour, Pictures
+from generate_captcha.drawing import effects as camera
+from generate_captcha.drawing import paint as grounds
+from generate_captcha.drawing.effects import Pose
+from generate_captcha.drawing.paint import Colour, Pictures
+from generate_captcha.drawing.visibility import stands_out
 from generate_captcha.style import Image, Source, TextStyle, digest
-from generate_captcha.texts import Texts
-from generate_captcha.typesetting import Mask, Setting
-from generate_captcha.visibility import stands_out
+from generate_captcha.text import typesetting
+from generate_captcha.text.fonts import FAR_EAST, Font
+from generate_captcha.text.text_file import Texts
+from generate_captcha.text.typesetting import Mask, Setting
 from parameter import GenerateParameters
 
 PROPERTIES = {

@@ -9,8 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from generate_captcha.glyphs import FAMILY, glyph, ink, turned
 from generate_captcha.style import Image, Source, TextStyle
+from generate_captcha.text.glyphs import FAMILY, glyph, ink, turned
 
 #: The original's measures: a letter's size is this part of the height, and at most this multiple of its share of
 #: the width.

@@ -17,14 +17,19 @@ import cv2
 import numpy as np
 
 from crnn_reader.errors import UserError
-from generate_captcha import camera, fonts, grounds, layouts, patterns, plates
-from generate_captcha.camera import Plane, Pose
-from generate_captcha.layouts import Layout
-from generate_captcha.lettering import Mask
-from generate_captcha.patterns import Rows
-from generate_captcha.plates import Sheet
+from generate_captcha.drawing import effects as camera
+from generate_captcha.drawing import paint as grounds
+from generate_captcha.drawing.effects import Plane, Pose
+from generate_captcha.drawing.visibility import stands_out
+from generate_captcha.plates import graphics as plates
+from generate_captcha.plates import layout_files as layouts
+from generate_captcha.plates import patterns
+from generate_captcha.plates.graphics import Sheet
+from generate_captcha.plates.layout_files import Layout
+from generate_captcha.plates.letters import Mask
+from generate_captcha.plates.patterns import Rows
 from generate_captcha.style import Image, Source, Style, digest
-from generate_captcha.visibility import stands_out
+from generate_captcha.text import fonts
 from parameter import GenerateParameters
 
 PROPERTIES = {

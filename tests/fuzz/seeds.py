@@ -350,8 +350,8 @@ def trainings(folder: Path) -> None:
 
 def settings(folder: Path) -> None:
     """Files that say what is drawn or allowed: alphabets, texts, layouts, fonts, grounds, lexicons, earlier corpora."""
-    from generate_captcha import layouts
-    from generate_captcha.fonts import brought
+    from generate_captcha.plates.layout_files import FOLDER
+    from generate_captcha.text.fonts import brought
 
     here = folder / "settings"
     labelled(here / "pics")
@@ -361,7 +361,7 @@ def settings(folder: Path) -> None:
     (here / "dictionary.txt").write_text("".join(f"{number}\t{each}\n" for number, each in enumerate("ABCXY", 1)))
     (here / "text.txt").write_text("Some words that a line shows, 42 of them.\nAnd another line of text.\n")
     (here / "lexicon.txt").write_text("".join(f"{label}\n" for label in LABELS))
-    (layout, *_) = sorted(Path(layouts.__path__[0]).glob("kr*.toml"))
+    (layout, *_) = sorted(FOLDER.glob("kr*.toml"))
     shutil.copy(layout, here / "layout.toml")
     (here / "fonts").mkdir()
     shutil.copy(brought("DejaVuSans.ttf"), here / "fonts" / "font.ttf")

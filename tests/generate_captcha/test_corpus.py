@@ -20,7 +20,7 @@ import pytest
 import generate_captcha.corpus
 from crnn_reader.errors import UserError
 from generate_captcha import style_of, write_corpus
-from generate_captcha.fonts import brought
+from generate_captcha.text.fonts import brought
 from parameter import GenerateParameters
 from tests.processes import finished, started
 

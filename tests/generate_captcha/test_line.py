@@ -16,11 +16,13 @@ from PIL import Image, ImageDraw, ImageFont, features
 import generate_captcha.styles.line
 from crnn_reader.errors import UserError
 from crnn_reader.image import MAX_WIDTH, fit_image
-from generate_captcha import Source, camera, fonts, style_of, typesetting
-from generate_captcha.fonts import Font
+from generate_captcha import Source, style_of
+from generate_captcha.drawing import effects as camera
+from generate_captcha.drawing.visibility import stands_out
 from generate_captcha.styles.line import Line, Written
-from generate_captcha.texts import Texts
-from generate_captcha.visibility import stands_out
+from generate_captcha.text import fonts, typesetting
+from generate_captcha.text.fonts import Font
+from generate_captcha.text.text_file import Texts
 from parameter import GenerateParameters
 
 LINES = 'The quick brown  fox jumps\tover\n\n  the lazy dog, e\u0301t "cetera" 50 % </b>\n'

@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 
 from crnn_reader.errors import UserError
-from generate_captcha import Source, fonts, layouts, lettering, patterns, plates, strokes, style_of, write_corpus
-from generate_captcha.fonts import Font
-from generate_captcha.han import HAN
-from generate_captcha.layouts import Layout
-from generate_captcha.patterns import Part, Pattern, PatternError
-from generate_captcha.strokes import Drawn
+from generate_captcha import Source, style_of, write_corpus
+from generate_captcha.plates import graphics as plates
+from generate_captcha.plates import layout_files as layouts
+from generate_captcha.plates import letters as lettering
+from generate_captcha.plates import patterns
+from generate_captcha.plates.layout_files import Layout
+from generate_captcha.plates.patterns import Part, Pattern, PatternError
 from generate_captcha.styles.plate import Plate
+from generate_captcha.text import fonts, strokes
+from generate_captcha.text.fonts import Font
+from generate_captcha.text.han import HAN
+from generate_captcha.text.strokes import Drawn
 from parameter import GenerateParameters
 
 FILES = sorted(layouts.FOLDER.glob("*.toml"))

@@ -108,7 +108,7 @@ class TestEveryStyleOfAnyText:
 
 
 def _serif() -> Path:
-    from generate_captcha import fonts
+    from generate_captcha.text import fonts
 
     return fonts.brought("DejaVuSerif.ttf")
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from generate_captcha.han import HAN
+from generate_captcha.text.han import HAN
 
 Mask = NDArray[np.uint8]
 Point = tuple[float, float, bool]

@@ -17,7 +17,7 @@ from PIL import Image as pillow
 from PIL import ImageDraw, ImageFont, features
 
 from crnn_reader.errors import UserError
-from generate_captcha.fonts import FAR_EAST, Font
+from generate_captcha.text.fonts import FAR_EAST, Font
 
 #: Ink of a line: 0 is none, 255 is full.
 Mask = NDArray[np.uint8]

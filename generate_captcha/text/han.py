@@ -1,4 +1,4 @@
-"""The Han letters of plates as lines of even weight, in the notation of :mod:`generate_captcha.strokes`.
+"""The Han letters of plates as lines of even weight, in the notation of :mod:`generate_captcha.text.strokes`.
 
 Plates letter them taller and straighter than books: legs stand where a brush would sweep them apart.
 """

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crnn_reader.errors import UserError
-from generate_captcha import fonts, glyphs, strokes
-from generate_captcha.fonts import FONT_SUFFIXES, Font
-from generate_captcha.strokes import Drawn
+from generate_captcha.text import fonts, glyphs, strokes
+from generate_captcha.text.fonts import FONT_SUFFIXES, Font
+from generate_captcha.text.strokes import Drawn
 
 Mask: TypeAlias = NDArray[np.uint8]
 Face: TypeAlias = Font | Drawn
@@ -30,7 +30,7 @@ Face: TypeAlias = Font | Drawn
 #: Height, in pixels, at which letters are drawn before they are brought to their size.
 MASTER = 96
 
-#: Second forms that the letters of one maker have together (:mod:`generate_captcha.strokes`).
+#: Second forms that the letters of one maker have together (:mod:`generate_captcha.text.strokes`).
 FORMS = (
     "", "41 61 91 A2", "11 31 71 J1 42 V1", "A1 I1 21 43 Q1", "13 21 M1 A2 Q1", "13 22 G1 W1 42 61 91 I1 A2 V1",
     "14 22 43 81 M2 I1 Q1", "21 11 61 91 J1 42",
@@ -204,7 +204,7 @@ def _master(face: Face, character: str, weight: int) -> Mask:
 @functools.lru_cache(maxsize=4096)
 def line(face: Font, text: str, height: int) -> Mask:
     """Small print: `text` with capitals `height` pixels tall, cut to its ink."""
-    from generate_captcha import typesetting
+    from generate_captcha.text import typesetting
 
     setting = typesetting.measure(face, text, 0.0)
     ink, _, _ = typesetting.draw(face, text, setting, max(4, round(height / 0.72)))

@@ -13,14 +13,16 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from generate_captcha import fonts, grounds, lettering
-from generate_captcha.fonts import FAR_EAST, Font
-from generate_captcha.grounds import Colour
-from generate_captcha.layouts import SMALL_FACE, Band, Border, Layout, Mark, Paint, Print, Row
-from generate_captcha.lettering import Face, Mask
-from generate_captcha.patterns import Part, Rows
-from generate_captcha.strokes import Drawn
+from generate_captcha.drawing import paint as grounds
+from generate_captcha.drawing.paint import Colour
+from generate_captcha.plates import letters as lettering
+from generate_captcha.plates.layout_files import SMALL_FACE, Band, Border, Layout, Mark, Paint, Print, Row
+from generate_captcha.plates.letters import Face, Mask
+from generate_captcha.plates.patterns import Part, Rows
 from generate_captcha.style import Image, Source
+from generate_captcha.text import fonts
+from generate_captcha.text.fonts import FAR_EAST, Font
+from generate_captcha.text.strokes import Drawn
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 

@@ -13,7 +13,7 @@ from PIL import Image as pillow
 
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
-from generate_captcha.camera import Bank
+from generate_captcha.drawing.effects import Bank
 from generate_captcha.style import Image, Source
 
 Colour = tuple[float, float, float]

@@ -20,15 +20,15 @@ from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.alphabet import parse_alphabet
 from crnn_reader.errors import UserError
-from generate_captcha import lettering
-from generate_captcha.fonts import FAR_EAST, Font, brought
-from generate_captcha.lettering import Face, MissingFont
-from generate_captcha.patterns import Pattern, PatternError
+from generate_captcha.plates import letters as lettering
+from generate_captcha.plates.letters import Face, MissingFont
+from generate_captcha.plates.patterns import Pattern, PatternError
+from generate_captcha.text.fonts import FAR_EAST, Font, brought
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1] / "layouts"
 #: Bytes of a layout; the longest of ours has some thousands.
 LARGEST = 1024**2
 SUFFIX = ".toml"

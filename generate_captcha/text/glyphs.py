@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image as pillow
 from PIL import ImageDraw, ImageFont
 
-from generate_captcha.fonts import Font
 from generate_captcha.style import Image
+from generate_captcha.text.fonts import Font
 
 #: Ink of one letter: 0 is none, 255 is full.
 Mask = NDArray[np.uint8]

@@ -1,0 +1,1 @@
+"""Text as masks of ink: fonts, single letters, whole lines, letters drawn from strokes; texts cut from files."""
