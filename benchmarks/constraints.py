@@ -31,7 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dataset
 from benchmarks.feeding import processor
-from crnn_reader.decoding.constraints import Automaton, Constraint
+from crnn_reader.decoding.automaton import Automaton
+from crnn_reader.decoding.constraints import Constraint
 from crnn_reader.decoding.search import search
 from crnn_reader.image import fit_image, read_image
 from crnn_reader.reader import Reader

@@ -662,9 +662,9 @@ def test_the_real_commands_read_with_a_real_model_file(
     )
     assert [line.split("\t")[1] for line in held.splitlines()] == ["BABA"] * 3, errors
     for script, argv, sentence in (
-        ("prediction", ["--pattern", "A("], "error: --pattern A(: a '(' that is never closed at character 2; "),
-        ("evaluation", ["--charset", "xyz"], "error: --charset xyz: the model reads none of these characters"),
-        ("evaluation", ["--length", "4-3"], "error: --length 4-3: a length is a number or a range"),
+        ("prediction", ["--pattern", "A("], "error: pattern A(: missing ), unterminated subpattern at character 2; "),
+        ("evaluation", ["--charset", "xyz"], "error: charset xyz: the model reads none of these characters"),
+        ("evaluation", ["--length", "4-3"], "error: length 4-3: a length is a number or a range"),
     ):
         code, out, errors = command(script, *argv)
         assert (code, out) == (2, "")

@@ -4,6 +4,9 @@ ctc.py          CTC decoding: best path, prefix beam search and forward algorith
 attention.py    attention decoding: greedy and beam search
 search.py       exact constrained CTC decoding
 constraints.py  constraints on texts: length, characters, pattern or lexicon
+pattern.py      patterns -> automata
+lexicon.py      lexicons -> automata
+automaton.py    deterministic finite automata
 calibration.py  temperature scaling of probabilities
 """
 
@@ -16,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..runtime import Runtime
 from .attention import AttentionDecoder
-from .constraints import Automaton
+from .automaton import Automaton
 from .ctc import CTCDecoder, Decoded
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime import LOG_PROBABILITIES, Runtime, named_inputs
-from .constraints import Automaton
+from .automaton import Automaton
 from .ctc import Decoded, Place
 
 if TYPE_CHECKING:

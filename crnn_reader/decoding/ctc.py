@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..alphabet import BLANK
 from ..runtime import LOG_PROBABILITIES, Runtime, named_inputs
-from .constraints import Automaton
+from .automaton import Automaton
 from .search import IMPOSSIBLE, Found, search
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..alphabet import BLANK
-from .constraints import Automaton
+from .automaton import Automaton
 
 Logs = NDArray[np.float64]
 
