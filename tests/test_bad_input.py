@@ -39,7 +39,7 @@ from parameter import (
 )
 from tests.full_disk import full_disk
 from tests.processes import finished, started
-from tests.reading import LevelReader, level
+from tests.samples import MODEL, level
 
 ROOT = Path(training.__file__).parent
 SMALL = ["--size", "48x32", "--batch-size", "8", "--augmentation", "0", "--epochs", "1", "--from", "random"]
@@ -60,12 +60,13 @@ pytestmark = pytest.mark.usefixtures("eager")
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`run("training", …)` in a folder of its own: exit code, lines of stdout, stderr."""
+    """`run("training", …)` in a folder of its own: exit code, lines of stdout, stderr. captcha_lite is the default."""
     monkeypatch.chdir(tmp_path)
 
     def run(name: str, *argv: str) -> tuple[int, list[str], str]:
+        model = MODEL if name in ("prediction", "evaluation") else ()
         with pytest.raises(SystemExit) as stop:
-            run_command(*COMMANDS[name], list(argv))
+            run_command(*COMMANDS[name], [*model, *argv])
         out, errors = capsys.readouterr()
         assert isinstance(stop.value.code, int)
         return stop.value.code, out.removesuffix("\n").split("\n"), errors
@@ -144,21 +145,20 @@ def test_unknown_characters_are_named_under_each_head(run: Run, head: str) -> No
         ("l.txt", "data/ab_1.png\ndata/ab_2.png ab\n"),
     ],
 )
-def test_an_empty_text_is_no_label(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, content: str) -> None:
+def test_an_empty_text_is_no_label(run: Run, name: str, content: str) -> None:
     noise("data/ab_1.png")
     noise("data/ab_2.png")
     Path(name).write_text(content)
     assert run("dataset", name)[0] == SOME_UNREADABLE
     code, _, errors = run("training", "--data", name, "--run", "r", *SMALL)
     assert (code, "1 picture without a label (data/ab_1.png)" in sentence(errors)) == (WRONG_USE, True)
-    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     assert "1 of 2 pictures have no label and are left out" in run("evaluation", name)[2]
     code, lines, _ = run("prediction", name, "--labels")
     assert (code, lines[0].rpartition("\t")[2]) == (ALL_DONE, "unlabelled")
 
 
 @pytest.mark.parametrize("text", ["a\\tb", "a\\nb", "\\u0001", "a\\ud800", "\\u0000", "a\\u2028b", "\ufffd"])
-def test_labels_of_what_is_no_text_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_labels_of_what_is_no_text_are_named(run: Run, text: str) -> None:
     entries = []
     for number in range(4):
         file = noise(f"data/{number}.png")
@@ -169,7 +169,6 @@ def test_labels_of_what_is_no_text_are_named(run: Run, monkeypatch: pytest.Monke
     assert (code, lines.count("")) == (SOME_UNREADABLE, 0)
     code, _, errors = run("training", "--data", "l.jsonl", "--run", "r", *SMALL)
     assert (code, sentence(errors)) == (WRONG_USE, f"error: {expected}")
-    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     # What cannot be read is compared, as any other truth.
     assert run("evaluation", "l.jsonl", "--json", "s.json", "--report", "report")[0] == ALL_DONE
     for further in ([], ["--demo", "2"]):
@@ -182,8 +181,7 @@ def test_labels_of_what_is_no_text_are_named(run: Run, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("form", ["tfrecord", "fsns", "lmdb"])
-def test_truncated_records_are_named_by_every_command(run: Run, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
+def test_truncated_records_are_named_by_every_command(run: Run, form: str) -> None:
     for number in range(12):
         noise(f"data/ab_{number}.png")
     assert run("convert", "data", "records", "--form", form)[0] == ALL_DONE
@@ -303,8 +301,7 @@ def test_a_training_goes_on_where_tensorboard_has_no_room(tmp_path: Path, capsys
     assert max(folder.tensorboard.iterdir()) != file
 
 
-def test_evaluation_on_a_full_disk_leaves_the_earlier_report_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
+def test_evaluation_on_a_full_disk_leaves_the_earlier_report_whole(run: Run) -> None:
     for value in range(60):
         level(Path(f"in/{value}_{value}.png"), value)
     argv = ["in", "--json", "s.json", "--report"]
@@ -366,7 +363,6 @@ def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
 def test_a_pipe_is_written_for_a_program_that_reads_it_and_refused_without_one(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     monkeypatch.setattr("cli.files._PATIENCE", 1)
     noise("pictures/a.png")
     os.mkfifo("pipe")
@@ -388,8 +384,7 @@ def test_an_output_has_a_name(run: Run, flag: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["prediction", "evaluation", "dataset"])
-def test_prose_is_no_list_of_pictures(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
+def test_prose_is_no_list_of_pictures(run: Run, command: str) -> None:
     Path("README.md").write_text("# Pictures\n\nAll were taken at the gate,\nsee [one](pictures/a.png).\n" * 5)
     code, _, errors = run(command, "README.md")
     assert (code, len(errors.splitlines())) == (WRONG_USE, 1)
@@ -403,7 +398,6 @@ def test_prose_is_no_list_of_pictures(run: Run, monkeypatch: pytest.MonkeyPatch,
 def test_a_folder_that_cannot_be_opened_is_like_a_picture_that_cannot(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
     noise("pictures/A1_0.png")
     noise("pictures/closed/B2_0.png")
     scandir = os.scandir
@@ -420,8 +414,7 @@ def test_a_folder_that_cannot_be_opened_is_like_a_picture_that_cannot(
         assert "pictures/closed cannot be opened (no permission): what it holds is left out" in errors
 
 
-def test_tables_have_no_spaces_at_the_ends_of_their_lines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crnn_reader.reader.Reader", LevelReader)
+def test_tables_have_no_spaces_at_the_ends_of_their_lines(run: Run) -> None:
     for name in ("A1", "B2", "C3C"):
         noise(f"pictures/{name}_0.png")
     for command in ("dataset", "evaluation"):

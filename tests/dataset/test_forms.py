@@ -19,7 +19,7 @@ from crnn_reader.errors import UserError
 from crnn_reader.image import read_image
 from dataset.forms import FORMS, WRITERS, collect
 from dataset.forms.writing import Picture, Plan
-from tests.reading import level
+from tests.samples import level
 
 LABELS = {"a/one.png": "Ab1", "two words.png": "x y", "three.png": "é粤"}
 

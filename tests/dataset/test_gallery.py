@@ -11,7 +11,7 @@ import pytest
 from crnn_reader.errors import UserError
 from crnn_reader.image import DEFAULT_OPTIONS
 from dataset.gallery import gallery, gallery_file
-from tests.reading import level
+from tests.samples import level
 
 
 def test_pictures_of_any_size_and_lost_ones_have_a_place(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from crnn_reader.errors import UserError
 from dataset.inputs import inputs, some
-from tests.reading import level
+from tests.samples import level
 
 
 def test_any_mixture_of_pictures_folders_lists_and_stdin(tmp_path: Path) -> None:
