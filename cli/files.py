@@ -20,7 +20,7 @@ from cli.messages import DISK_FULL
 from crnn_reader.errors import UserError
 
 #: Seconds to wait until a program opens a named pipe for reading.
-_PATIENCE = 5
+PIPE_PATIENCE = 5
 
 
 @contextlib.contextmanager
@@ -113,7 +113,7 @@ def _read_by_others(path: Path | str) -> Iterator[None]:
         yield
         return
     # Opening a pipe that no program reads would block forever, so try without blocking.
-    for left in range(_PATIENCE * 20, -1, -1):
+    for left in range(PIPE_PATIENCE * 20, -1, -1):
         try:
             opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
             break

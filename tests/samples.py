@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from crnn_reader.image import read_image
+
 FILES = sorted((Path(__file__).parents[1] / "DB" / "samples").glob("*.png"))
 LABELS = [file.name.partition("_")[0] for file in FILES]
 MODEL = ("--model", "captcha_lite")
@@ -23,7 +25,7 @@ def sample(path: Path, number: int = 0) -> Path:
 def unsure_sample(path: Path) -> Path:
     """Write two captchas on top of each other, which captcha_lite reads with a probability below 0.5."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.imread(str(FILES[0])) // 2 + cv2.imread(str(FILES[1])) // 2)
+    cv2.imwrite(str(path), read_image(FILES[0], 1) // 2 + read_image(FILES[1], 1) // 2)
     return path
 
 

@@ -363,7 +363,7 @@ def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
 def test_a_pipe_is_written_for_a_program_that_reads_it_and_refused_without_one(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.files._PATIENCE", 1)
+    monkeypatch.setattr("cli.files.PIPE_PATIENCE", 1)
     noise("pictures/a.png")
     os.mkfifo("pipe")
     code, _, errors = run("prediction", "pictures", "--csv", "pipe")

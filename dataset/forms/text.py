@@ -43,7 +43,7 @@ LARGEST_TEXT = 1 << 16
 _HEADER = 1024
 
 #: Seconds to wait for a program that writes to a named pipe.
-_PATIENCE = 5
+PIPE_PATIENCE = 5
 
 
 #: `# …`, and `#…` unless the name of a picture begins so.
@@ -175,7 +175,7 @@ def _pipe(path: Path) -> int:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     # A program that has opened the pipe may take its time until it writes, as `find` does; reading then says so.
-    if not poll.poll(_PATIENCE * 1000):
+    if not poll.poll(PIPE_PATIENCE * 1000):
         with contextlib.suppress(BlockingIOError):
             os.read(descriptor, 1)
             os.close(descriptor)

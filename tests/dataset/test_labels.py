@@ -618,7 +618,7 @@ def test_what_is_no_file_beside_pictures_is_never_waited_for(name: str, kind: st
 @pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
 @pytest.mark.parametrize("kind", ["pipe", "zero", "socket"])
 def test_lists_that_are_no_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataset.forms.text._PATIENCE", 0.1)
+    monkeypatch.setattr("dataset.forms.text.PIPE_PATIENCE", 0.1)
     path = tmp_path / "l.txt"
     if kind == "pipe":
         os.mkfifo(path)
