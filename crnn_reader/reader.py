@@ -48,8 +48,6 @@ PATIENCE = 0.1
 #: Batches to prepare ahead of the network. Enough to hide a slow file, with little memory.
 BATCHES_AHEAD = 4
 ANY_TEXT = Constraint()
-#: Replaces the number of columns if the outputs for a picture contain NaN.
-NO_NUMBER = -1
 #: For networks of any width: number of batches whose pictures are sorted by width together.
 WINDOW = 8
 
@@ -290,20 +288,16 @@ class Reader:
         decoded: list[tuple[list[Decoded], int]] = [([], 0)] * len(images)
         for places in self._batches(images):
             outputs = self.outputs([images[place] for place in places])
-            parts = outputs if isinstance(outputs, list) else [outputs]
-            wrong = np.any([np.isnan(part).reshape(len(places), -1).any(axis=1) for part in parts], axis=0)
-            for place, texts, is_wrong in zip(places, self.decode(outputs), wrong, strict=True):
-                decoded[place] = texts, NO_NUMBER if is_wrong else parts[0].shape[1]
+            steps = (outputs[0] if isinstance(outputs, list) else outputs).shape[1]
+            for place, texts in zip(places, self.decode(outputs), strict=True):
+                decoded[place] = texts, steps
         remaining, readings = iter(decoded), []
         for source, fitted in prepared:
             if isinstance(fitted, str):
                 readings.append(Reading(source, error=fitted))
                 continue
             texts, steps = next(remaining)
-            if steps == NO_NUMBER:
-                reason = "the network gives no number for this picture: its model file is damaged"
-                readings.append(Reading(source, error=reason))
-            elif texts:
+            if texts:
                 found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
                 characters = self._characters(texts[0], fitted, steps)
                 far = is_far(self.config, fitted.own_width, fitted.own_height)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from crnn_reader import Reader
+from crnn_reader.image import read_image
 from tests.model.test_export import READING, WITHOUT
 from tests.processes import finished
 
@@ -129,23 +130,24 @@ def test_sources_of_every_kind_are_read(kind: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ", "https://a.b/c.png", 7, None])
-def test_what_is_no_source_is_named(source: Any) -> None:
+def test_a_source_of_a_wrong_type_is_named(source: Any) -> None:
     reading = Reader("captcha_lite").read_one(source)
     assert reading.text == "" and reading.error is not None
     assert str(reading) == f"error: {reading.error}"
     assert reading.to_dict()["error"] == reading.error
 
 
-def test_arrays_of_opencv_are_read_as_bgr() -> None:
-    image = np.full((64, 128, 3), (255, 0, 0), np.uint8)
-    seen = []
-    for order, array in (("rgb", image), ("bgr", image[..., ::-1])):
-        reader = Reader("captcha_lite", channel_order=order)  # type: ignore[arg-type]
-        prepared = reader._prepare(array)
-        assert not isinstance(prepared, str)
-        seen.append(prepared.image)
-    assert (seen[0] == seen[1]).all()
-    assert pickle.loads(pickle.dumps(reader)).options.bgr
+def test_channel_order_bgr_is_for_arrays_of_opencv() -> None:
+    # Two captchas on top of each other: how probable the text is depends on every shade of grey.
+    image = read_image(SAMPLES[0], 3) // 2 + read_image(SAMPLES[1], 3) // 2
+    readers = [Reader("captcha_lite"), Reader("captcha_lite", channel_order="bgr")]
+    rgb, bgr, wrong = (
+        reader.read_one(array).probability
+        for reader, array in zip([*readers, readers[1]], [image, image[..., ::-1], image], strict=True)
+    )
+    assert rgb == bgr != wrong
+    again = pickle.loads(pickle.dumps(readers[1]))
+    assert again.read_one(image[..., ::-1]).probability == bgr
 
 
 def test_threads_share_a_reader() -> None:
