@@ -39,9 +39,10 @@ DEMO = "demo.png"
 
 def main(parameters: PredictionParameters) -> int:
     """The whole story; returns the exit code."""
+    from cli.remarks import ImageRemarks
     from crnn_reader.decoding.constraints import Constraint
-    from crnn_reader.image import MISSING, ImageRemarks
     from crnn_reader.reader import Reader
+    from crnn_reader.sources import MISSING
     from crnn_reader.trained_sizes import crops_expected
     from dataset.forms.text import LONGEST_LINE
     from dataset.gallery import gallery_file

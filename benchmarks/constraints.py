@@ -34,7 +34,8 @@ from benchmarks.feeding import processor
 from crnn_reader.decoding.automaton import Automaton
 from crnn_reader.decoding.constraints import Constraint
 from crnn_reader.decoding.search import search
-from crnn_reader.image import fit_image, read_image
+from crnn_reader.fit import fit_image
+from crnn_reader.image import read_image
 from crnn_reader.reader import Reader
 from generate_captcha.corpus import write_corpus
 from model.scores import wilson

@@ -23,7 +23,8 @@ import numpy as np
 from keras import layers
 
 from crnn_reader.decoding.ctc import greedy
-from crnn_reader.image import fit_image, read_image
+from crnn_reader.fit import fit_image
+from crnn_reader.image import read_image
 from dataset import Samples, collect
 
 WIDTH, HEIGHT = 200, 50

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import dataset
 from benchmarks.feeding import processor
 from crnn_reader.alphabet import character_numbers
-from crnn_reader.image import StoredImage, read_bytes
+from crnn_reader.sources import StoredImage, read_bytes
 from dataset.forms import WRITERS
 from dataset.forms.writing import Picture, Plan
 

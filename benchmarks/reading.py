@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.feeding import processor
 from crnn_reader.batching import available_cores
-from crnn_reader.image import fit_image, read_image
+from crnn_reader.fit import fit_image
+from crnn_reader.image import read_image
 from crnn_reader.reader import Reader
 from generate_captcha.corpus import write_corpus
 from parameter import GenerateParameters

@@ -45,6 +45,19 @@ class Header(NamedTuple):
     white_is_zero: dict[int, tuple[int, bytes]] = {}  # noqa: RUF012 (never changed)
 
 
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise UnreadablePicture for a picture with no pixels, more than `max_pixels`, or a side above MOST_SIDE."""
+    if width * height > max_pixels:
+        most = f"{max_pixels / 1e6:g} million" if max_pixels >= 10_000 else f"{max_pixels:,}"
+        raise UnreadablePicture(
+            f"claims {width}x{height} pixels, more than {most}: make it smaller, or raise max_pixels"
+        )
+    if width < 1 or height < 1:
+        raise UnreadablePicture(f"claims {width}x{height} pixels")
+    if max(width, height) > MOST_SIDE:
+        raise UnreadablePicture(f"claims {width}x{height} pixels, more than {MOST_SIDE:,} on a side: cut it")
+
+
 def begins_a_picture(start: bytes) -> bool:
     """Whether a file with these first bytes may be a picture in a supported format."""
     return start.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"RIFF", b"II", b"MM", b"BM")) or bool(

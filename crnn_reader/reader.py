@@ -19,20 +19,12 @@ from .decoding.calibration import EMPTY_PROBABILITY, calibrated
 from .decoding.constraints import Constraint
 from .decoding.ctc import Decoded
 from .errors import UnreadablePicture, UserError
-from .image import (
-    FULL_BATCH_WIDTH,
-    NO_MEMORY,
-    WIDTH_STEP,
-    ImageOptions,
-    decode_image,
-    describe_error,
-    fit_image,
-    is_single_colour,
-    pad_batch,
-    visible_width,
-)
+from .fit import FULL_BATCH_WIDTH, WIDTH_STEP, fit_image, pad_batch, visible_width
+from .image import ImageOptions, decode_image
 from .model_files import FORMATS, locate_model, open_model, read_config
 from .parsing import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
+from .pixels import is_single_colour
+from .sources import NO_MEMORY, describe_error
 from .trained_sizes import is_far
 
 #: A path, the bytes of a file, an open binary file, a Pillow image, or an array.

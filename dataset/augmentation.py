@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from crnn_reader.image import Image
+from crnn_reader.pixels import Image
 
 #: Part of the picture's sides that the geometry may push out of the frame: text may reach close to the border. Of the
 #: width, no more than twice as many pixels as of the height.

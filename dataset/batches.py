@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crnn_reader.image import FULL_BATCH_WIDTH, pad_batch, padded_width
+from crnn_reader.fit import FULL_BATCH_WIDTH, pad_batch, padded_width
 from dataset.augmentation import augmented
 from dataset.cache import Corpus, Ragged
 

@@ -31,7 +31,9 @@ from cli.messages import warn
 from cli.progress import progress
 from crnn_reader import bounded
 from crnn_reader.errors import UnreadablePicture
-from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, StoredImage, fit_image, scaled_width
+from crnn_reader.fit import fit_image, scaled_width
+from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions
+from crnn_reader.sources import StoredImage
 from dataset.contents import FACTS, TASK, Contents, Fact, contents, decode, in_order
 from dataset.forms import Samples
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from crnn_reader.alphabet import UNREADABLE
 from crnn_reader.errors import UserError
-from crnn_reader.image import MISSING, TooLong
+from crnn_reader.image import TooLong
+from crnn_reader.sources import MISSING
 from dataset.contents import Contents
 from dataset.forms.normal import short
 from dataset.splitting import copies

@@ -15,7 +15,8 @@ import numpy as np
 
 from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE
-from crnn_reader.image import Image, fit_image
+from crnn_reader.fit import fit_image
+from crnn_reader.pixels import Image
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont

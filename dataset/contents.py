@@ -13,17 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cli.progress import progress
+from cli.remarks import ImageRemarks
 from crnn_reader.batching import available_cores
 from crnn_reader.errors import UnreadablePicture
-from crnn_reader.image import (
-    DEFAULT_OPTIONS,
-    Image,
-    ImageOptions,
-    ImageRemarks,
-    decode_image,
-    is_single_colour,
-    read_bytes,
-)
+from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, decode_image
+from crnn_reader.pixels import Image, is_single_colour
+from crnn_reader.sources import read_bytes
 from dataset.forms import Samples
 
 #: One file: a hash of its bytes, its picture's size in pixels (0 when it cannot be read), how many frames or pages it
@@ -112,7 +107,7 @@ def decode(path: str, channels: int, options: ImageOptions = DEFAULT_OPTIONS) ->
     """A picture, its facts, and the reason when it cannot be read."""
     digest = 0
     try:
-        data = read_bytes(path, options)
+        data = read_bytes(path, options.max_pixels)
         digest = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
         image, frames = decode_image(data, channels, options)
     except UnreadablePicture as error:

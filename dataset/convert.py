@@ -20,7 +20,8 @@ from cli.messages import warn, warn_of_each
 from cli.progress import progress
 from crnn_reader.alphabet import character_numbers
 from crnn_reader.errors import UnreadablePicture, UserError
-from crnn_reader.image import ImageOptions, read_bytes, read_image
+from crnn_reader.image import ImageOptions, read_image
+from crnn_reader.sources import read_bytes
 from dataset.contents import Contents, examine, in_order
 from dataset.forms import WRITERS, Samples, Writer, collect
 from dataset.forms.normal import short
@@ -163,7 +164,7 @@ def _pictures(
 
 def _in_format(path: str, formats: tuple[str, ...], options: ImageOptions) -> tuple[bytes, str]:
     """A picture's bytes and suffix, converted when the format is none of `formats`."""
-    data = read_bytes(path, options)
+    data = read_bytes(path, options.max_pixels)
     suffix = next((suffix for signature, suffix in _SIGNATURES if data.startswith(signature)), None)
     if suffix and (not formats or suffix in formats):
         return data, suffix

@@ -11,7 +11,9 @@ import numpy as np
 
 from cli.files import atomic
 from crnn_reader.errors import UnreadablePicture, UserError
-from crnn_reader.image import DEFAULT_OPTIONS, Image, ImageOptions, fit_image, read_image
+from crnn_reader.fit import fit_image
+from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, read_image
+from crnn_reader.pixels import Image
 from dataset.contact_sheets import contact_sheet
 
 #: Longest side that a picture is kept with until the sheet is drawn, in pixels.

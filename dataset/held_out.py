@@ -9,7 +9,7 @@ from typing import NamedTuple
 import notation
 from cli.messages import warn, warn_of_each
 from crnn_reader.errors import UserError
-from crnn_reader.image import StoredImage
+from crnn_reader.sources import StoredImage
 from dataset.contents import examine
 from dataset.forms import collect
 

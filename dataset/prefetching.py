@@ -26,7 +26,7 @@ import numpy.typing as npt
 from cli.messages import warn
 from cli.workers import Workers, result
 from crnn_reader.batching import available_cores
-from crnn_reader.image import padded_width
+from crnn_reader.fit import padded_width
 from dataset.augmentation import augmented
 from dataset.cache import Ragged
 from dataset.contents import in_order

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crnn_reader.errors import UnreadablePicture
-from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, convert_channels, read_image
+from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, read_image
+from crnn_reader.pixels import convert_channels
 from dataset.forms import Samples
 
 #: The median of so many is within a few per cent of that of all.

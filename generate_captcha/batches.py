@@ -16,7 +16,9 @@ from cli.messages import warn
 from cli.workers import Workers, result
 from crnn_reader.batching import available_cores
 from crnn_reader.errors import UserError
-from crnn_reader.image import TooLong, convert_channels, fit_image, pad_batch
+from crnn_reader.fit import fit_image, pad_batch
+from crnn_reader.image import TooLong
+from crnn_reader.pixels import convert_channels
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters

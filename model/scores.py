@@ -17,8 +17,9 @@ import numpy as np
 
 from cli.messages import warn
 from cli.progress import progress
+from cli.remarks import ImageRemarks
 from crnn_reader.errors import UserError
-from crnn_reader.image import MISSING, ImageRemarks
+from crnn_reader.sources import MISSING
 from crnn_reader.trained_sizes import crops_expected
 from model.comparison import capitals
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from cli.messages import missing_path, warn
 from crnn_reader.errors import UserError
-from crnn_reader.image import StoredImage
+from crnn_reader.sources import StoredImage
 from dataset.forms import (
     checked,
     delimited,

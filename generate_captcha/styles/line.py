@@ -22,7 +22,7 @@ import numpy as np
 import parameter
 from crnn_reader.alphabet import parse_alphabet
 from crnn_reader.errors import UserError
-from crnn_reader.image import MAX_WIDTH
+from crnn_reader.fit import MAX_WIDTH
 from generate_captcha.drawing import effects as camera
 from generate_captcha.drawing import paint as grounds
 from generate_captcha.drawing.effects import Pose

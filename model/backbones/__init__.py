@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from crnn_reader.errors import UserError
-from crnn_reader.image import WIDTH_STEP
+from crnn_reader.fit import WIDTH_STEP
 from model.features import Features
 
 

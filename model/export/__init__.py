@@ -14,7 +14,8 @@ from typing import Any
 from cli.files import atomic
 from cli.messages import warn
 from crnn_reader.errors import UnreadablePicture, UserError
-from crnn_reader.image import ImageOptions, fit_image, read_image
+from crnn_reader.fit import fit_image
+from crnn_reader.image import ImageOptions, read_image
 from model import model_file
 from model.backend import import_keras
 from model.export.parity import ALLOWED, Comparison, batches, compare

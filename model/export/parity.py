@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from crnn_reader.config import ModelConfig
 from crnn_reader.decoding import DECODERS, Decoder, decoder_of
-from crnn_reader.image import Image, fit_image, pad_batch
+from crnn_reader.fit import fit_image, pad_batch
+from crnn_reader.pixels import Image
 from crnn_reader.runtime import Runtime
 from crnn_reader.runtime import named_inputs as as_inputs
 from model.heads import HEADS

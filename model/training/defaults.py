@@ -13,7 +13,8 @@ from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE, expand_alphabet, write_alphabet
 from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
-from crnn_reader.image import WIDTH_STEP, TooLong, scaled_width
+from crnn_reader.fit import WIDTH_STEP, scaled_width
+from crnn_reader.image import TooLong
 from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model, read_config
 from crnn_reader.parsing import MAX_SIDE
 from model import devices, network

@@ -21,16 +21,10 @@ from PIL import Image as pillow
 
 from crnn_reader import image as image_module
 from crnn_reader.errors import UnreadablePicture
-from crnn_reader.image import (
-    MISSING,
-    PICTURE_SUFFIXES,
-    START,
-    ImageOptions,
-    decode_image,
-    fit_image,
-    is_single_colour,
-    read_image,
-)
+from crnn_reader.fit import fit_image
+from crnn_reader.image import PICTURE_SUFFIXES, ImageOptions, decode_image, read_image
+from crnn_reader.pixels import is_single_colour
+from crnn_reader.sources import MISSING, START
 from tests.processes import finished
 
 RED, WHITE, BLUE = (200, 30, 20), (255, 255, 255), (10, 40, 220)
@@ -636,7 +630,7 @@ def test_bands_of_a_large_picture_join(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = rgba.astype(np.uint16) * 257
     sources = [encoded(rgba, kind) for kind in ("PNG", "TIFF")] + [cv2.imencode(".png", deep)[1].tobytes()]
     whole = [read_image(data, channels) for data in sources for channels in (1, 3)]
-    monkeypatch.setattr(image_module, "BAND", 40 * 7)
+    monkeypatch.setattr("crnn_reader.pixels.BAND", 40 * 7)
     parts = [read_image(data, channels) for data in sources for channels in (1, 3)]
     assert all((one == other).all() for one, other in zip(whole, parts, strict=True))
 

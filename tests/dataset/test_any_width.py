@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dataset
-from crnn_reader.image import MIN_WIDTH, fit_image, padded_width
+from crnn_reader.fit import MIN_WIDTH, fit_image, padded_width
 
 WIDTHS = [8, 20, 21, 40, 41, 60, 90, 90, 130, 400, 900]
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import dataset
-from crnn_reader.image import ImageOptions, fit_image, read_image
+from crnn_reader.fit import fit_image
+from crnn_reader.image import ImageOptions, read_image
 from dataset.contents import decode
 from tests.full_disk import full_disk
 

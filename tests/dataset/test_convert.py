@@ -19,7 +19,9 @@ from PIL import Image as pillow
 import dataset
 from cli.command import INTERRUPTED
 from crnn_reader.alphabet import read_dictionary
-from crnn_reader.image import ImageOptions, convert_channels, read_bytes, read_image
+from crnn_reader.image import read_image
+from crnn_reader.pixels import convert_channels
+from crnn_reader.sources import read_bytes
 from dataset import tfrecord
 from dataset.__main__ import run
 from dataset.convert import _beside
@@ -272,11 +274,11 @@ def test_interrupted_it_leaves_nothing(
     loaded = read_bytes
     calls = []
 
-    def interrupted(path: str, options: ImageOptions) -> bytes:
+    def interrupted(path: str, max_pixels: int) -> bytes:
         calls.append(path)
         if len(calls) > 6 + 3:
             raise KeyboardInterrupt
-        return loaded(path, options)
+        return loaded(path, max_pixels)
 
     for module in ("dataset.contents", "dataset.convert"):
         monkeypatch.setattr(f"{module}.read_bytes", interrupted)

@@ -18,7 +18,9 @@ import pytest
 import dataset
 from crnn_reader.alphabet import character_numbers, read_dictionary
 from crnn_reader.errors import UnreadablePicture, UserError
-from crnn_reader.image import fit_image, read_bytes, read_image
+from crnn_reader.fit import fit_image
+from crnn_reader.image import read_image
+from crnn_reader.sources import read_bytes
 from dataset import tfrecord
 from dataset.forms import WRITERS
 from dataset.forms.writing import Picture, Plan

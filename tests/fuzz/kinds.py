@@ -17,7 +17,8 @@ from typing import Literal, NoReturn
 import dataset
 from cli.command import WRONG_USE
 from crnn_reader.errors import UnreadablePicture
-from crnn_reader.image import fit_image, read_image
+from crnn_reader.fit import fit_image
+from crnn_reader.image import read_image
 from crnn_reader.model_files import locate_model, read_config
 from dataset.__main__ import main as dataset_command
 from dataset.convert import convert

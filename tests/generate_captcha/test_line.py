@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont, features
 
 import generate_captcha.styles.line
 from crnn_reader.errors import UserError
-from crnn_reader.image import MAX_WIDTH, fit_image
+from crnn_reader.fit import MAX_WIDTH, fit_image
 from generate_captcha import Source, style_of
 from generate_captcha.drawing import effects as camera
 from generate_captcha.drawing.visibility import stands_out

@@ -15,7 +15,8 @@ import pytest
 
 from cli.command import INTERRUPTED
 from crnn_reader.errors import UserError
-from crnn_reader.image import convert_channels, fit_image, padded_width
+from crnn_reader.fit import fit_image, padded_width
+from crnn_reader.pixels import convert_channels
 from generate_captcha.batches import Fit, SyntheticBatches, preview
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters

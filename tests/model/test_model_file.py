@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from crnn_reader import model_files
 from crnn_reader.config import CONFIG_ENTRY, ModelConfig
 from crnn_reader.errors import UserError
-from crnn_reader.image import convert_channels
 from crnn_reader.model_files import locate_model, open_model, read_config
+from crnn_reader.pixels import convert_channels
 from model import model_file
 from model.model_file import SHIPPED
 from model.network import COLUMNS, build

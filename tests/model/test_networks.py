@@ -22,7 +22,7 @@ from crnn_reader.config import ModelConfig
 from crnn_reader.decoding import Decoder
 from crnn_reader.decoding.constraints import Constraint
 from crnn_reader.errors import UserError
-from crnn_reader.image import WIDTH_STEP
+from crnn_reader.fit import WIDTH_STEP
 from crnn_reader.reader import Reader
 from model import model_file
 from model.backend import import_keras, jit_compile, precision, set_random_seed
