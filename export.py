@@ -56,13 +56,13 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
     calibrating = labelled[: 2 * CALIBRATING : 2]
     others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
     with tempfile.TemporaryDirectory() as folder:
-        exact = Path(folder) / "exact.onnx"
-        print_line(f"float32: {export.export(model, 'onnx', exact)}")
+        exact = Path(folder) / f"exact{out.suffix}"
+        print_line(f"float32: {export.export(model, parameters.form, exact)}")
         before = read_labelled(Reader(str(exact)), others)
         unreadable = len(others) - len(before)
         print_line(f"float32: {score_read(before, unreadable)}, {exact.stat().st_size / 1e6:.1f} MB")
     with atomic(out) as temporary:
-        found = export.export_int8(model, temporary, [sample.path for sample in calibrating])
+        found = export.export_int8(model, parameters.form, temporary, [sample.path for sample in calibrating])
         # Which of them cannot be read has been said.
         after = read_labelled(Reader(str(temporary)), others, tell=False)
         size = temporary.stat().st_size / 1e6

@@ -202,6 +202,9 @@ def prepared(parameters: TrainingParameters, folder: RunFolder, place: Place) ->
 
         made, parameters = defaults.quick(parameters)
         write_corpus(made)
+    if parameters.size:
+        width, _ = notation.picture_size(parameters.size)
+        network.check(parameters.network, parameters.preset, width is None, parameters.rows, parameters.coordinates)
     drawn = parameter.generated(parameters.data)
     if parameters.curriculum and (drawn is None or "difficulty" not in parameter.STYLES[drawn.style].own):
         harder = [f"generate:{name}" for name, style in parameter.STYLES.items() if "difficulty" in style.own]

@@ -29,3 +29,9 @@ def constant(module: str, name: str, default: Any = None) -> Any:
     source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
     found = re.search(rf"^{name}(?:: [^=]+)? = (.*(?:\n[ )\]}}].*)*)", source, re.MULTILINE)
     return ast.literal_eval(found[1]) if found else default
+
+
+def names(registry: str) -> tuple[str, ...]:
+    """Return the names that a registry lists: the constant `NAMES` of its package."""
+    listed: tuple[str, ...] = constant(registry, "NAMES")
+    return listed

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .alphabet import UNREADABLE
-from .decoding import DECODERS
+from .decoding import DECODERS, NAMES
 from .decoding.calibration import COLDEST, HOTTEST
 from .parsing import MAX_ROWS, MAX_SIDE, MAX_TEXT_LENGTH, parse_frame
 
@@ -46,7 +46,7 @@ class ModelConfig:
     height: int
     channels: Literal[1, 3]
     fit: Literal["stretch", "pad"]
-    rectify: Literal["none", "affine", "tps"] = "none"
+    rectify: str = "none"
     coordinates: bool = False
     #: Maximum number of text lines in a picture.
     rows: int = 1
@@ -54,8 +54,8 @@ class ModelConfig:
     cell: Literal["gru", "lstm"] = "gru"
     label_smoothing: float = 0.1
     longest: int = 100
-    #: The head used for reading in a network with both heads.
-    reads: Literal["ctc", "attention"] = "ctc"
+    #: The decoder, if the head has several.
+    reads: str = "ctc"
     decoder: Literal["greedy", "beam"] = "greedy"
     #: Temperature that calibrates the probabilities, see decoding/calibration.py.
     temperature: float = 1.0
@@ -84,6 +84,8 @@ class ModelConfig:
             raise ValueError(f"{missing} is missing") from error
         if config.head not in DECODERS:
             raise ValueError(f"head is {reprlib.repr(config.head)}, not one of {', '.join(DECODERS)}")
+        if config.reads not in NAMES:
+            raise ValueError(f"reads is {reprlib.repr(config.reads)}, not one of {', '.join(NAMES)}")
         for name, (least, most) in BOUNDS.items():
             value = getattr(config, name)
             # Written so that NaN is refused, too.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .alphabet import Alphabet
 from .batching import available_cores, dynamic_batches, ordered_map
-from .decoding import DECODERS, decoder_of
+from .decoding import DECODERS, NAMES, decoder_of
 from .decoding.calibration import EMPTY_PROBABILITY, calibrated
 from .decoding.constraints import Constraint
 from .decoding.ctc import Decoded
@@ -161,7 +161,7 @@ class Reader:
         beam_width: int = 10,
         top: int = 1,
         batch_size: int | None = None,
-        head: Literal["ctc", "attention"] | None = None,
+        head: str | None = None,
         constraint: Constraint | str = ANY_TEXT,
         max_pixels: int = MAX_PIXELS,
         frame: str | int | None = None,
@@ -175,7 +175,7 @@ class Reader:
             )
         for name, given, allowed in (
             ("decoder", decoder, (None, "greedy", "beam")),
-            ("head", head, (None, "ctc", "attention")),
+            ("head", head, (None, *NAMES)),
             ("channel_order", channel_order, ("rgb", "bgr")),
         ):
             if given not in allowed:

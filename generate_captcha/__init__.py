@@ -11,6 +11,7 @@ import parameter  # noqa: F401 (it says what to do where packages are missing)
 from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends in one sentence)
 from generate_captcha.corpus import Written, picture_path, write_corpus
 from generate_captcha.style import Source, Style
-from generate_captcha.styles import STYLES, style_of
+from generate_captcha.styles import NAMES as STYLES
+from generate_captcha.styles import style_of
 
 __all__ = ["STYLES", "Source", "Style", "Written", "picture_path", "style_of", "write_corpus"]

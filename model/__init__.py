@@ -1,9 +1,9 @@
 """Networks that read short text, in Keras: built from stages, trained, evaluated and exported.
 
-backbones/      pictures -> columns of features            (named in parameter.BackboneName)
-sequences/      columns -> columns that know their neighbours (named in parameter.SequenceName)
-heads/          columns -> text                            (named in parameter.HeadName)
 rectifiers/     pictures -> straightened pictures
+backbones/      pictures -> columns of features
+sequences/      columns -> columns that know their neighbours
+heads/          columns -> text
 network.py      the stages joined
 model_file.py   the `.keras` file, which crnn_reader reads once this package is imported
 weights_file.py the arrays in a `.keras` file, checked before they are read

@@ -15,11 +15,11 @@ COLUMNS = "columns"
 
 
 def build(config: ModelConfig) -> Any:
-    """An untrained Keras model, rectifier -> backbone (-> rows) -> sequence -> head.
+    """Build an untrained Keras model, rectifier -> backbone (-> rows) -> sequence -> head.
 
     Its inputs are `images`, uint8 (batch, height, width, channels); for a config of any width `widths`, int32
-    (batch,), how much of each picture's width counts, a multiple of 4; and what the head needs in training. Raises
-    UserError for a size that its backbone cannot shrink any more.
+    (batch,), how many columns of pixels of each picture count, a multiple of 4; and what the head needs in training.
+    Raises UserError for stages that do not go together, and for a size that is too small for the backbone.
     """
     keras = import_keras()
     from model.backbones import backbone_of
@@ -28,14 +28,13 @@ def build(config: ModelConfig) -> Any:
     from model.rectifiers import RECTIFIERS
     from model.sequences import sequence_of
 
+    if config.rectify not in RECTIFIERS:
+        raise UserError(f"there is no rectifier {config.rectify[:40]!r}: update the kit, or use another model")
+    check(config.network, config.preset, config.width is None, config.rows, config.coordinates)
     backbone = backbone_of(config.network)
     inputs = [keras.Input((config.height, config.width, config.channels), dtype="uint8", name="images")]
     if config.width is None:
         inputs.append(keras.Input((), dtype="int32", name="widths"))
-    if config.preset not in backbone.presets:
-        raise UserError(
-            f"--preset {config.preset}: {config.network} has {' and '.join(backbone.presets)} only; give one of them"
-        )
     try:
         features = RECTIFIERS[config.rectify](Features.of_images(*inputs))
         seen = backbone.build(features, config.preset)
@@ -43,18 +42,33 @@ def build(config: ModelConfig) -> Any:
         size = f"{config.width}x{config.height}" if config.width else f"autox{config.height}"
         raise UserError(f"{size} is too small for {config.network} {config.preset}: take a larger --size") from error
     if config.rows > 1:
-        if config.width is None:
-            raise UserError("--rows 2 needs pictures of one width: give a --size such as 192x64, or leave it out")
         seen = seen.of_rows(config.rows)
     if config.coordinates:
-        if config.width is None:
-            raise UserError("--coordinates needs pictures of one width: give a --size such as 128x64, or leave it out")
         seen = seen.numbered()
     seen = sequence_of(config.network)(seen, config.preset, backbone.recurrent)
     seen = replace(seen, maps=keras.layers.Identity(name=COLUMNS)(seen.maps))
     further, outputs = HEADS[config.head].outputs(seen, Alphabet(config.alphabet).classes, config)
     inputs += further
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=config.network)
+
+
+def check(network: str, preset: str, any_width: bool, rows: int = 1, coordinates: bool = False) -> None:
+    """Raise UserError for a preset that the backbone does not have, and for stages that need pictures of one width."""
+    import_keras()
+    from model.backbones import backbone_of
+
+    backbone = backbone_of(network)
+    if preset not in backbone.presets:
+        raise UserError(
+            f"--preset {preset} is not for {network}, which has {' and '.join(backbone.presets)}: give one of them"
+        )
+    for flag, one_width in (
+        (f"--rows {rows}", rows > 1),
+        ("--coordinates", coordinates),
+        (f"--network {network}", not backbone.any_width),
+    ):
+        if one_width and any_width:
+            raise UserError(f"{flag} needs pictures of one width: give a --size such as 128x64, not auto")
 
 
 def column_width(name: str) -> int:

@@ -337,7 +337,7 @@ def test_what_is_left_out_is_told_one_by_one_unless_nothing_is_left(capsys: pyte
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("module", ["errno", "parameter", "pydantic", "tyro", "cv2"])
+@pytest.mark.parametrize("module", ["errno", "parameter", "pydantic", "argparse", "cv2"])
 @pytest.mark.parametrize("command", ["prediction.py DB/samples", "-m dataset DB/samples"])
 def test_an_interruption_during_an_import_is_one_sentence(
     command: str, module: str, number: int, tmp_path: Path

@@ -141,7 +141,7 @@ def test_the_commands_of_a_system_do_what_they_say(
     assert len(ours) >= 5
     for command in ours:
         function, kind, flags = commands.split(command)
-        parameters = parameter.from_command_line(kind, flags)
+        parameters = kind.parse(flags)
         capfd.readouterr()
         assert function(smaller(parameters)) == ALL_DONE, (command, capfd.readouterr().err)
         sys.stdout.flush()

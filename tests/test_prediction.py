@@ -504,7 +504,7 @@ def test_a_plot_that_leaves_pictures_out_says_so(predict: Predict, tmp_path: Pat
         (["folder/label.csv"], "folder/label.csv does not exist: did you mean folder/labels.csv?"),
         (["in", "--top", "x"], "--top x: give a whole number"),
         (["in", "--top"], "--top is given without a value"),
-        (["in", "--decoder", "x"], "--decoder x: give one of beam, greedy;"),
+        (["in", "--decoder", "x"], "--decoder x: give one of greedy, beam"),
         (["in", "--label-pattern", "("], "--label-pattern (: this is not a regular expression"),
     ],
 )
@@ -652,7 +652,7 @@ def test_the_real_commands_read_with_a_real_model_file(
     for script, argv, sentence in (
         ("prediction", ["--pattern", "A("], "error: pattern A(: missing ), unterminated subpattern at character 2; "),
         ("evaluation", ["--charset", "xyz"], "error: charset xyz: the model reads none of these characters"),
-        ("evaluation", ["--length", "4-3"], "error: length 4-3: a length is a number or a range"),
+        ("evaluation", ["--length", "4-3"], "error: --length 4-3: a length is a number or a range"),
     ):
         code, out, errors = command(script, *argv)
         assert (code, out) == (2, "")

@@ -430,10 +430,10 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
             ["--data", "pictures", "--coordinates", "--size", "autox32"],
             r"--coordinates needs pictures of one width",
         ),
-        (["--data", "pictures", "--rows", "2", "--size", "autox32"], r"--rows needs pictures of one width"),
+        (["--data", "pictures", "--rows", "2", "--size", "autox32"], r"--rows 2 needs pictures of one width"),
         (
             ["--data", "pictures", "--network", "crnn_bilstm", "--preset", "lite"],
-            r"--preset lite is only for vgg networks",
+            r"--preset lite is not for crnn_bilstm, which has small and base",
         ),
         (["--data", "pictures", "--alphabet", "Z-A"], r"--alphabet Z-A: the range Z-A runs backwards; write A-Z"),
         (["--data", "pictures", "--cell", "lstm"], r"--cell lstm is for --head attention and joint, not for ctc"),

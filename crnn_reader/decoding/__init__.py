@@ -12,21 +12,22 @@ calibration.py  temperature scaling of probabilities
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+import importlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from ..runtime import Runtime
-from .attention import AttentionDecoder
 from .automaton import Automaton
-from .ctc import CTCDecoder, Decoded
+from .ctc import Decoded
 
 if TYPE_CHECKING:
     from ..config import ModelConfig
 
-
-Reads: TypeAlias = Literal["ctc", "attention"]
+#: The decoders. Each is a module here with constants `DECODER`, a class with the methods of :class:`Decoder`, and
+#: `HEADS`, the heads of networks whose outputs it decodes.
+NAMES = ("ctc", "attention")
 
 
 class Decoder(Protocol):
@@ -75,11 +76,11 @@ class Decoder(Protocol):
 
 
 #: Decoders for each head of a network, by their names.
-DECODERS: Mapping[str, Mapping[Reads, Callable[[Runtime, ModelConfig], Decoder]]] = {
-    "ctc": {"ctc": CTCDecoder},
-    "attention": {"attention": AttentionDecoder},
-    "joint": {"ctc": CTCDecoder, "attention": AttentionDecoder},
-}
+DECODERS: dict[str, dict[str, Callable[[Runtime, ModelConfig], Decoder]]] = {}
+for _name in NAMES:
+    _module = importlib.import_module(f".{_name}", __name__)
+    for _head in _module.HEADS:
+        DECODERS.setdefault(_head, {})[_name] = _module.DECODER
 
 
 def decoder_of(run: Runtime, config: ModelConfig) -> Decoder:

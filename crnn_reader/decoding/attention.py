@@ -160,3 +160,6 @@ class AttentionDecoder:
             steps.append(np.where(over, np.where(np.arange(step.shape[1]) == 0, 0, np.finfo(np.float32).min), step))
             attention.append(np.where(over, 0, weights))
         return [np.stack(steps, 1), np.stack(attention, 1)]
+
+
+DECODER, HEADS = AttentionDecoder, ("attention", "joint")

@@ -289,3 +289,6 @@ def _prefixes(log_probabilities: LogProbabilities, width: int) -> list[tuple[int
         ranked = sorted(extended.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))[:width]
         beams = {prefix: (scores[0], scores[1]) for prefix, scores in ranked}
     return list(beams)
+
+
+DECODER, HEADS = CTCDecoder, ("ctc", "joint")

@@ -1,6 +1,6 @@
 """Styles of pictures.
 
-Each is a file NAME.py here, listed in :data:`STYLES`, with a subclass of `TextStyle` or `Style`; the class of
+Each is a file NAME.py here, listed in :data:`NAMES`, with a subclass of `TextStyle` or `Style`; the class of
 `my_style` is `MyStyle`. Its constant `PROPERTIES` has what the flags depend on (:class:`parameter.StyleProperties`).
 """
 
@@ -11,8 +11,8 @@ import importlib
 from generate_captcha.style import Style
 from parameter import GenerateParameters
 
-#: Read by `parameter` too, from the source.
-STYLES = ("captcha", "lines", "dots", "line", "plate")
+#: Commands read them from the source for `--help`.
+NAMES = ("captcha", "lines", "dots", "line", "plate")
 
 
 def style_of(parameters: GenerateParameters) -> Style:

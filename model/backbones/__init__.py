@@ -1,13 +1,11 @@
 """Backbones: images -> columns, a sequence over the width of the picture.
 
-Each is a file here with a function `(features, preset) -> features`, from feature maps to columns, and its `BACKBONE`;
-its name stands in `parameter.BackboneName`.
+Each is a file NAME.py here with a constant `BACKBONE`, listed in :data:`NAMES`.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,21 +13,30 @@ from crnn_reader.errors import UserError
 from crnn_reader.fit import WIDTH_STEP
 from model.features import Features
 
+#: Commands read them from the source for `--help`.
+NAMES = ("vgg", "crnn", "resnet", "inception")
+
 
 class Backbone(NamedTuple):
-    """How to build a backbone, the recurrent layers of preset `base` (see `sequences/recurrent.py`), its presets."""
+    """How to build a backbone, and which networks it fits."""
 
+    #: Makes columns of feature maps, in the size of a preset.
     build: Callable[[Features, str], Features]
-    recurrent: str  #: as the publication that it follows continues
+    #: The arrangement of recurrent layers after it in preset `base`, that of its publication: `summed` or `projected`
+    #: (see `sequences/recurrent.py`).
+    recurrent: str
     presets: tuple[str, ...] = ("small", "base")
-    column: int = WIDTH_STEP  #: pixels across each
+    #: Width of a column in pixels.
+    column: int = WIDTH_STEP
+    #: Whether the pictures of a batch may have different widths.
+    any_width: bool = True
 
 
 def backbone_of(network: str) -> Backbone:
-    """The backbone of what `--network` calls `network`. Raises UserError for a name that there is not."""
+    """Return the backbone of a network such as `vgg_bilstm`. Raises UserError for an unknown name."""
     name = network.partition("_")[0]
-    # A name from a file imports nothing else.
-    if name not in {file.name for file in pkgutil.iter_modules(__path__)}:
+    # The name may come from a model file, and must not import any other module.
+    if name not in NAMES:
         raise UserError(f"there is no backbone {name[:40]!r}: update the kit, or use another model")
     backbone: Backbone = importlib.import_module(f"model.backbones.{name}").BACKBONE
     return backbone

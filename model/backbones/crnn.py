@@ -12,7 +12,7 @@ def crnn(images: Features, preset: str) -> Features:
     Batch normalisation stands where foamliu/CRNN and the other PyTorch versions have it, after every other
     convolution from the third on. Other heights than 32 leave more rows, which become channels.
     """
-    part = 1 if preset == "base" else 2
+    part = {"base": 1, "small": 2}[preset]
     features = images.convolution(64 // part, normalised=False).pool(2)
     features = features.convolution(128 // part, normalised=False).pool(2)
     features = features.convolution(256 // part).convolution(256 // part, normalised=False)

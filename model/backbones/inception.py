@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 
-from crnn_reader.errors import UserError
 from model.backbones import Backbone
 from model.features import Features
 
@@ -14,8 +13,6 @@ LAST_BLOCK = {"base": "mixed2", "small": "mixed0"}
 
 def inception(images: Features, preset: str) -> Features:
     """Columns every eighth pixel, less what the first layers cut off at the edges: 600 become 72, 150 rows 16."""
-    if images.widths is not None:
-        raise UserError("inception crops the edges of pictures, so it needs one width: give a --size such as 600x150")
     whole = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(None, None, 3))
     cut = keras.Model(whole.inputs, whole.get_layer(LAST_BLOCK[preset]).output)
     maps = images.maps
@@ -24,4 +21,5 @@ def inception(images: Features, preset: str) -> Features:
     return Features(keras.models.clone_model(cut)(maps)).columns()
 
 
-BACKBONE = Backbone(inception, "projected", column=8)
+# It crops the edges of pictures.
+BACKBONE = Backbone(inception, "projected", column=8, any_width=False)

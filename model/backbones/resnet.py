@@ -14,7 +14,7 @@ BLOCKS = {"base": (1, 2, 5, 3), "small": (1, 1, 2, 1)}
 
 def resnet(images: Features, preset: str) -> Features:
     """32 rows become one, 100 columns become 26; `small` has half the channels and fewer blocks."""
-    part = 1 if preset == "base" else 2
+    part = {"base": 1, "small": 2}[preset]
     channels = [128 // part, 256 // part, 512 // part, 512 // part]
     features = images.convolution(32 // part).convolution(64 // part).pool(2)
     features = _stage(features, channels[0], BLOCKS[preset][0]).pool(2)

@@ -1,7 +1,7 @@
 """A model file -> files of other runtimes, each read back by its runtime and compared with Keras before it is there.
 
-A form is a file of this package, with `write(path, parts, config)` and with `opened(path)`, which gives what runs the
-parts in such a file; its line is in parameter.FILE_FORMS.
+A form is a file NAME.py here, listed in :data:`NAMES`, with functions `write(path, parts, config)` and `opened(path)`,
+which returns a runtime for the parts, and a constant `PROPERTIES` (:class:`parameter.ExportProperties`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from model import model_file
 from model.backend import import_keras
 from model.export.parity import ALLOWED, Comparison, batches, compare
 from model.heads import HEADS
+
+#: Commands read them from the source for `--help`.
+NAMES = ("onnx", "litert", "savedmodel")
 
 
 def export(model: Path, form: str, out: Path) -> Comparison:
@@ -42,13 +45,13 @@ def export(model: Path, form: str, out: Path) -> Comparison:
     return comparison
 
 
-def export_int8(model: Path, out: Path, files: Iterable[Path | str]) -> int:
-    """Write a model file as ONNX with the encoder in integers of 8 bits, their ranges those of the pictures in `files`.
+def export_int8(model: Path, form: str, out: Path, files: Iterable[Path | str]) -> int:
+    """Write a model file with the encoder in integers of 8 bits, their ranges those of the pictures in `files`.
 
     Returns how many pictures these are; those that cannot be read are left out and told of on stderr. Raises UserError
     as :func:`export` does, and where none of them can be read.
     """
-    written, quantisation = module("onnx"), module("int8")
+    written, quantisation = module(form), module("int8")
     network, config = model_file.load(model)
     parts = HEADS[config.head].parts(network, config)
     pictures, options = [], ImageOptions(frame=config.frame)

@@ -22,6 +22,8 @@ from crnn_reader.runtime import Runtime
 from model.export import savedmodel
 from model.runtimes import Part, merged
 
+PROPERTIES = {"suffix": ".tflite"}
+
 
 def write(path: Path, parts: Sequence[Part], config: ModelConfig) -> None:
     """Write the `parts` of a network and its `config` to `path`. Raises UserError for what the form cannot hold."""

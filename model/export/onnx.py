@@ -24,6 +24,8 @@ from crnn_reader.runtime import IMAGES, Runtime
 from model.export.onnx_layers import Graph, Value, convert
 from model.runtimes import Part, merged
 
+PROPERTIES = {"suffix": ".onnx", "int8": True}
+
 #: Of 2022 and 2021: old enough for every onnxruntime in use, and GridSample is there.
 OPERATIONS, FILE_VERSION = 17, 8
 

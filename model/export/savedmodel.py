@@ -19,6 +19,8 @@ from crnn_reader.errors import UserError
 from crnn_reader.runtime import Runtime
 from model.runtimes import Part, merged
 
+PROPERTIES = {"suffix": ""}
+
 SIGNATURES = ("encoder", "step")
 
 

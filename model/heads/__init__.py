@@ -1,12 +1,12 @@
 """Heads: columns -> what a text is read from.
 
-Each is a file here with a `HEAD` that has the methods of :class:`Head`; its name stands in `parameter.HeadName`.
+Each is a file NAME.py here with a constant `HEAD` that has the methods of :class:`Head`, listed in :data:`NAMES`.
+`crnn_reader.decoding.DECODERS` has its decoders under the same name.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from crnn_reader.config import ModelConfig
     from model.features import Features
+
+#: Commands read them from the source for `--help`.
+NAMES = ("ctc", "attention", "joint")
 
 
 class Head(Protocol):
@@ -56,7 +59,4 @@ class Head(Protocol):
         """What reading runs of a Keras network that has this head."""
 
 
-# By their files: reading alone has none of what parameter.py needs.
-HEADS: dict[str, Head] = {
-    file.name: importlib.import_module(f"model.heads.{file.name}").HEAD for file in pkgutil.iter_modules(__path__)
-}
+HEADS: dict[str, Head] = {name: importlib.import_module(f"model.heads.{name}").HEAD for name in NAMES}

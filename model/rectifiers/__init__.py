@@ -1,14 +1,19 @@
 """Rectifiers: images -> images of the same size with the text straightened.
 
-A rectifier is a function `images -> images` on feature maps in a file of its own, with its line here.
+Each is a file NAME.py here with a function NAME from feature maps to feature maps, listed in :data:`NAMES`.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 from model.features import Features
-from model.rectifiers.affine import affine
-from model.rectifiers.tps import tps
 
-RECTIFIERS: dict[str, Callable[[Features], Features]] = {"none": lambda images: images, "affine": affine, "tps": tps}
+#: Commands read them from the source for `--help`.
+NAMES = ("affine", "tps")
+
+RECTIFIERS: dict[str, Callable[[Features], Features]] = {
+    "none": lambda images: images,
+    **{name: getattr(importlib.import_module(f"model.rectifiers.{name}"), name) for name in NAMES},
+}

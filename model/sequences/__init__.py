@@ -1,25 +1,27 @@
 """Sequences: columns -> columns that know their neighbours.
 
-Each is a file here with a function of its name `(columns, preset, published) -> columns`, where `published` names the
-arrangement of preset `base` that belongs to the backbone; its name stands in `parameter.SequenceName`. What recurrent
-ones share is in `recurrent.py`.
+Each is a file NAME.py here with a function NAME, listed in :data:`NAMES`. The function takes the columns, the preset
+and the arrangement of preset `base` that belongs to the backbone (:attr:`model.backbones.Backbone.recurrent`), and
+returns columns. `recurrent.py` has what recurrent ones share.
 """
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable
 
 from crnn_reader.errors import UserError
 from model.features import Features
 
+#: Commands read them from the source for `--help`.
+NAMES = ("bilstm", "bigru", "conv")
+
 
 def sequence_of(network: str) -> Callable[[Features, str, str], Features]:
-    """The sequence of what `--network` calls `network`. Raises UserError for a name that there is not."""
+    """Return the sequence of a network such as `vgg_bilstm`. Raises UserError for an unknown name."""
     name = network.partition("_")[2]
-    # A name from a file imports nothing else; `recurrent` is what the recurrent ones share.
-    if name == "recurrent" or name not in {file.name for file in pkgutil.iter_modules(__path__)}:
+    # The name may come from a model file, and must not import any other module.
+    if name not in NAMES:
         raise UserError(f"there is no sequence {name[:40]!r}: update the kit, or use another model")
     sequence: Callable[[Features, str, str], Features] = getattr(
         importlib.import_module(f"model.sequences.{name}"), name

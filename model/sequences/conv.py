@@ -13,7 +13,7 @@ LAYERS, KERNEL = 4, 5
 
 def conv(columns: Features, preset: str, published: str) -> Features:
     """Residual convolutions of 128 features, of 256 in `base`."""
-    features = 256 if preset == "base" else 128
+    features = {"base": 256}.get(preset, 128)
     if columns.maps.shape[-1] != features:
         columns = columns.dense(features, normalised=True, activation="relu")
     row = columns.one_row()

@@ -25,12 +25,10 @@ from model.training import transfer
 from model.training.adaptation import Adaptation
 from model.training.schedule import Schedule
 from model.training.trainer import Settings
-from parameter import RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters
+from parameter import PRESETS, RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters
 
 #: What --quick trains on: enough to read most captchas within three minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
-#: By preset: `lite` is nearly three times as fast and learns more slowly.
-QUICK_EPOCHS = {"lite": 8, "small": 4, "base": 4}
 #: There is no time to learn what strong augmentation does to pictures, and there are enough of them.
 QUICK_AUGMENTATION = 0.25
 
@@ -59,7 +57,7 @@ def quick(parameters: TrainingParameters) -> tuple[GenerateParameters, TrainingP
         parameters = TrainingParameters(**parameters.model_dump(exclude_unset=True), preset="lite")
     own = {
         "data": QUICK.out,
-        "epochs": parameters.epochs or QUICK_EPOCHS[parameters.preset],
+        "epochs": parameters.epochs or PRESETS[parameters.preset].quick_epochs,
         "from_": parameters.from_ or RANDOM,
         "augmentation": QUICK_AUGMENTATION if parameters.augmentation is None else parameters.augmentation,
     }
@@ -124,9 +122,8 @@ def refuse_idle_flags(given: TrainingParameters, head: str, longest: int) -> Non
     for name in ("cell", "label_smoothing", "longest"):
         value = getattr(given, name)
         if not HEADS[head].generates and value != getattr(usual, name):
-            raise UserError(
-                f"--{name.replace('_', '-')} {value} is for --head attention and joint, not for {head}: leave it out"
-            )
+            having = " and ".join(other for other in HEADS if HEADS[other].generates)
+            raise UserError(f"--{name.replace('_', '-')} {value} is for --head {having}, not for {head}: leave it out")
     if given.longest and given.longest < longest:
         raise UserError(
             f"--longest {given.longest} is less than the {longest} characters of the longest label: leave it out, or "
@@ -284,7 +281,7 @@ def learning_rate(preset: str, from_weights: bool, batch_size: int) -> float:
     The square root is the rule for Adam of Malladi et al. 2022, "On the SDEs and Scaling Rules for Adaptive Gradient
     Algorithms".
     """
-    rate = 1e-3 if preset == "base" else 1.5e-3 if from_weights else 2e-3
+    rate = PRESETS[preset].learning_rates[from_weights]
     return float(f"{rate * max(1.0, batch_size / 64) ** 0.5:.2g}")
 
 

@@ -214,11 +214,10 @@ def records(folder: Path) -> None:
 
 
 def _converted(source: Path, out: Path, form: str, *flags: str) -> None:
-    from parameter import from_command_line
 
     assert form in WRITERS
     out.parent.mkdir(parents=True, exist_ok=True)
-    convert.convert(from_command_line(ConvertParameters, [str(source), str(out), "--form", form, *flags]))
+    convert.convert(ConvertParameters.parse([str(source), str(out), "--form", form, *flags]))
 
 
 def archives(folder: Path) -> None:
@@ -335,7 +334,6 @@ def runs(folder: Path) -> None:
 def trainings(folder: Path) -> None:
     """A run of one epoch that may go on for another."""
     import training
-    from parameter import from_command_line
 
     data = folder / "run" / "data"
     for number in range(6):
@@ -343,7 +341,7 @@ def trainings(folder: Path) -> None:
             saved(data / f"{label}_{number}.png", drawn(label, 48, 24 + number))
     argv = ["--data", "data", "--run", "r", "--preset", "lite", "--size", "48x32", "--batch-size", "8", "--epochs", "1"]
     with contextlib.chdir(folder / "run"):
-        training.main(from_command_line(TrainingParameters, [*argv, "--augmentation", "0", "--from", "random"]))
+        training.main(TrainingParameters.parse([*argv, "--augmentation", "0", "--from", "random"]))
     file = folder / "run" / "r" / "parameters.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"epochs": 2}))
 

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import pytest
 
-import parameter
 from model import devices
 from model.training import defaults
 from model.training.schedule import Schedule
@@ -85,7 +84,7 @@ def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
     monkeypatch.setattr(devices, "accelerators", lambda: [None] * gpus)
 
     def found(*flags: str) -> TrainingParameters:
-        given = parameter.from_command_line(TrainingParameters, ["--from", "random", *flags])
+        given = TrainingParameters.parse(["--from", "random", *flags])
         return defaults.completed(given, ["AB12"], aspect=2.0, hues=1.0, pictures=pictures)
 
     size, rate = found().batch_size, found().learning_rate
@@ -117,7 +116,7 @@ def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
 def test_quick_trains_a_lite_network_unless_flags_say_otherwise(
     flags: list[str], expected: tuple[str, str, str, int]
 ) -> None:
-    asked = parameter.from_command_line(TrainingParameters, ["--quick", *flags])
+    asked = TrainingParameters.parse(["--quick", *flags])
     made, found = defaults.quick(asked)
     assert (found.preset, found.network, found.from_, found.epochs) == expected
     assert found.data == made.out

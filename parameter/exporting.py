@@ -1,0 +1,72 @@
+"""Parameters of export.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from pydantic import AfterValidator, Field, model_validator
+
+from cli.flags import Flag, OneOf
+from cli.registries import constant, names
+from crnn_reader.errors import UserError
+from parameter.base import SHIPPED_MODELS, Parameters
+from parameter.types import LabelPattern, Root
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class ExportProperties(NamedTuple):
+    """What the flags need to know of an export form: the constant `PROPERTIES` in its file."""
+
+    #: The suffix of its files. Empty for a folder.
+    suffix: str
+    #: Whether it can hold 8-bit integers (--int8).
+    int8: bool = False
+
+
+#: The forms that export.py writes.
+EXPORT_FORMS = {
+    name: ExportProperties(**constant(f"model.export.{name}", "PROPERTIES")) for name in names("model.export")
+}
+
+
+class ExportParameters(Parameters):
+    """Export a model file for another runtime. The export is compared with Keras before it is written.
+
+    With --int8 it may read differently: both accuracies are printed, and a significant loss is refused.
+    """
+
+    model: Annotated[str, Flag("MODEL", positional=True)] = Field(
+        description=f"Model file, run folder or shipped name: {', '.join(SHIPPED_MODELS)}."
+    )
+    form: Annotated[str, AfterValidator(OneOf(tuple(EXPORT_FORMS)))] = Field(
+        "onnx", description="Form to write; this kit reads onnx without Keras, docs/export.md describes the others."
+    )
+    out: Annotated[str, Flag("PATH")] = Field(
+        description=f"File to write: {', '.join(form.suffix or 'or a folder' for form in EXPORT_FORMS.values())}."
+    )
+    int8: Annotated[str | None, Flag("PATH")] = Field(
+        None, description="Quantise to 8-bit integers, calibrated and tested on these labelled pictures (onnx)."
+    )
+    accept_loss: bool = Field(
+        False, description="Write the file even if --int8 reads significantly fewer pictures right."
+    )
+    label_pattern: LabelPattern = None
+    root: Root = None
+
+    @model_validator(mode="after")
+    def _file_of_the_form(self) -> Self:
+        form, given = EXPORT_FORMS[self.form], Path(self.out).suffix
+        if given != form.suffix:
+            wanted = f"a name that ends in {form.suffix}" if form.suffix else "the name of a folder, without a suffix"
+            others = [name for name, other in EXPORT_FORMS.items() if given and other.suffix == given]
+            or_else = f"; or give --form {others[0]}" if others else ""
+            raise UserError(f"--out {self.out}: --form {self.form} takes {wanted}{or_else}")
+        if self.int8 and not form.int8:
+            having = [name for name, other in EXPORT_FORMS.items() if other.int8]
+            raise UserError(f"--int8 is for --form {' and '.join(having)}, not for {self.form}: leave it out")
+        if self.accept_loss and not self.int8:
+            raise UserError("--accept-loss is for --int8: add that, or leave it out")
+        return self
