@@ -7,13 +7,12 @@ import errno
 import itertools
 import logging
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crnn_reader.errors import UserError, did_you_mean
+from crnn_reader.errors import UserError, did_you_mean, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,17 +23,6 @@ MAX_MESSAGES = 100
 LONGEST_MESSAGE = 2_000
 #: Error numbers of a full disk. Only writing causes them.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-#: Control characters, line separators, bidirectional controls and surrogates.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    """Replace control characters by escapes such as `\\n` or `\\x1b`.
-
-    File names, labels and predictions may contain any characters, and a terminal would execute control sequences.
-    """
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def warn(message: str) -> None:

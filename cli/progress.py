@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from cli.messages import printable, warn
+from cli.messages import warn
+from crnn_reader.errors import printable
 
 #: Seconds between two progress lines if stderr is not a terminal.
 LOG_INTERVAL = 15.0

@@ -8,9 +8,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import Constraint, Reader, UserError
-from .image import PICTURE_SUFFIXES
+from .errors import UserError, printable
+
+if TYPE_CHECKING:
+    from .reader import Reader
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -31,33 +34,49 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--pattern", metavar="PATTERN", help="pattern of the whole text, such as '[A-Z]{2}\\d{4}'")
     given = parser.parse_args(argv)
+    # The parent process may have closed these, and print() would write errors to stdout.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed with the process)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may contain bytes that are not valid UTF-8.
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
-        reader = Reader(given.model, constraint=given.pattern or Constraint())
-        return read(reader, given.paths)
+        # Imported here, so that --help is fast, and Ctrl-C during the import prints no traceback.
+        from . import Constraint, Reader
+
+        constraint = Constraint() if given.pattern is None else given.pattern
+        return read(Reader(given.model, constraint=constraint), given.paths)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        warn(f"error: {error}")
         return 2
     except KeyboardInterrupt:
-        print("interrupted: the same command starts again from the beginning", file=sys.stderr)
+        warn("interrupted: the same command starts again from the beginning")
         return 130
-    except BrokenPipeError:
-        # The program that reads stdout, such as head, has closed it.
+    except OSError as error:
+        # Python would flush stdout again at exit, fail, and change the exit code.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        if isinstance(error, BrokenPipeError):
+            # The program that reads stdout, such as head, has closed it.
+            return 0
+        warn(f"error: the readings cannot be written ({error.strerror}): free some space or choose another place")
+        return 2
+
+
+def warn(message: str) -> None:
+    """Print a message on stderr, in one line."""
+    print(printable(message), file=sys.stderr)
 
 
 def read(reader: Reader, paths: list[str]) -> int:
     """Print a line for each picture and return the exit code. Raises UserError if no picture could be read."""
     readable = unreadable = 0
     for reading in reader.read(pictures(paths)):
+        name = str(reading.source)
         if reading.error is None:
-            print(str(reading.source), reading.text, f"{reading.probability:.4f}", sep="\t")
+            print("\t".join(map(printable, (name, reading.text, f"{reading.probability:.4f}"))))
             readable += 1
         else:
-            print(str(reading.source), reading.error, sep=": ", file=sys.stderr)
+            warn(f"{name}: {reading.error}")
             unreadable += 1
     if not readable:
         raise UserError("no picture was read: give pictures, or folders with pictures")
@@ -65,16 +84,23 @@ def read(reader: Reader, paths: list[str]) -> int:
 
 
 def pictures(paths: list[str]) -> Iterator[str]:
-    """Yield the given files, and all pictures in the given folders and their subfolders, sorted by name."""
+    """Yield the given files, and all pictures in the given folders and their subfolders, sorted by name.
+
+    A folder that cannot be listed is yielded itself, so that it gets an error.
+    """
+    from .image import PICTURE_SUFFIXES
+
+    unlisted: list[str] = []
     for path in paths:
         if not os.path.isdir(path):
             yield path
             continue
-        for folder, folders, files in os.walk(path):
+        for folder, folders, files in os.walk(path, onerror=lambda error: unlisted.append(error.filename)):
             folders.sort()
             for name in sorted(files):
                 if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
                     yield os.path.join(folder, name)
+    yield from unlisted
 
 
 if __name__ == "__main__":

@@ -197,7 +197,7 @@ def character_numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]
             found = {character or PADDING: number for number, character in read_dictionary(Path(text)).items()}
     if outside := sorted(used - found.keys()):
         raise UserError(
-            f"labels hold {' '.join(outside)}, which --alphabet {text} does not: add them, or correct the labels"
+            f"labels hold {' '.join(outside)}, which the alphabet {text} does not: add them, or correct the labels"
         )
     return {**found, PADDING: found.get(PADDING, max(found.values(), default=-1) + 1)}
 

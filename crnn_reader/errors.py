@@ -1,9 +1,13 @@
-"""Exceptions for invalid input."""
+"""Exceptions for invalid input, and their messages."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+#: Control characters, line separators, bidirectional controls and surrogates.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class UserError(Exception):
@@ -18,3 +22,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """Suggest the `known` word most similar to `word`, as `did you mean captcha?`. None if none is similar."""
     close = difflib.get_close_matches(word, sorted(set(known) - {word}), 1, cutoff=0.7)
     return f"did you mean {close[0]}?" if close else None
+
+
+def printable(text: str) -> str:
+    """Replace control characters by escapes such as `\\n` or `\\x1b`.
+
+    File names, labels and predictions may contain any characters, and a terminal would execute control sequences.
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

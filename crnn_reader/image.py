@@ -25,7 +25,7 @@ from .image_headers import Header, check_size, header
 from .native_messages import messages_of
 from .parsing import MAX_PIXELS, parse_frame
 from .pixels import Image, array_to_image, check_array, convert
-from .sources import NO_MEMORY, bounded_bytes, describe_text, read_bytes, read_file
+from .sources import NO_MEMORY, bounded_bytes, describe_error, describe_text, read_bytes, read_file
 
 #: Takes a label and the width and height of its picture. Returns the reason why a network cannot write the label, or
 #: None if it can.
@@ -80,10 +80,10 @@ class ImageOptions(NamedTuple):
     @classmethod
     def of(cls, max_pixels: int, frame: str | int) -> ImageOptions:
         """Options from user input. Raises UserError for invalid values."""
-        if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
+        if isinstance(max_pixels, bool) or not isinstance(max_pixels, (int, np.integer)) or max_pixels < 1:
             raise UserError(f"max_pixels is {max_pixels!r}: give a number of pixels from 1, such as {MAX_PIXELS:_}")
         try:
-            return cls(max_pixels, parse_frame(str(frame)))
+            return cls(int(max_pixels), parse_frame(str(frame)))
         except ValueError as error:
             raise UserError(f"frame is {frame!r}: {error}") from None
 
@@ -182,6 +182,8 @@ def _decode_file(data: bytes, channels: int, options: ImageOptions) -> DecodedIm
     if found is None:
         name = next((name for place, start, name in _NOT_READ if data.startswith(start, place)), None)
         known = f"{name} is not read: convert it to PNG or JPEG" if name else describe_text(data[:64].decode("latin-1"))
+        if not known and os.path.splitext(data)[1].decode("latin-1").lower() in PICTURE_SUFFIXES:
+            known = "a path as bytes: give os.fsdecode(path)"
         raise UnreadablePicture(known or "not a picture")
     if found.width:
         check_size(found.width, found.height, options.max_pixels)
@@ -287,11 +289,15 @@ def _decode_pillow(image: Any, channels: int, options: ImageOptions) -> DecodedI
             # If 0 means white in a TIFF, Pillow inverts 8-bit samples but not 16-bit samples.
             inverted = image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
             image.load()
-            return _of_pillow(image, channels, inverted)
+            # Image.convert("I") keeps values of 8 bits.
+            eight = image.mode == "I" and image.getextrema()[1] <= 255
+            return _of_pillow(image.convert("L") if eight else image, channels, inverted)
         except (UnreadablePicture, MemoryError):
             raise
         except Exception as error:  # its file is closed or damaged
-            raise UnreadablePicture(f"an image that Pillow cannot load ({error})") from None
+            raise UnreadablePicture(
+                f"an image that Pillow cannot load ({describe_error(error)}): open it again, or convert it to RGB"
+            ) from None
 
     with _decoding_memory.taken(width * height * Header("").memory):
         decoded_image, messages = messages_of(decoded)

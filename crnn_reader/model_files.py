@@ -16,7 +16,7 @@ from .config import CONFIG_ENTRY, FORMAT, ModelConfig
 from .errors import UserError, did_you_mean
 from .runtime import Runtime, checked_runtime
 
-REMEDY = "give a model.keras of a run, or what export.py made of it"
+REMEDY = "give the model.keras of a run, or an .onnx file that export.py wrote"
 #: Suffixes of model files for reading, the faster format first, and of model files for training.
 MODEL_SUFFIXES, TRAINED_SUFFIXES = (".onnx", ".keras"), (".keras",)
 #: Folders with shipped models.
@@ -59,7 +59,7 @@ def locate_model(name_or_file: str, suffixes: Sequence[str] = MODEL_SUFFIXES) ->
     path = shipped[0] if Path(name_or_file).name == name_or_file and shipped else Path(name_or_file)
     if path.is_dir() and (path / "model.keras").is_file():
         return path / "model.keras"
-    if path.is_dir():
+    if path.is_dir() and name_or_file:
         raise UserError(f"{path} is a folder without a model.keras: give a run folder, or a model file in it")
     if not path.is_file():
         names = sorted({file.stem for suffix in suffixes for folder in WEIGHTS for file in folder.glob(f"*{suffix}")})

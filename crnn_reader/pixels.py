@@ -110,6 +110,8 @@ def check_array(image: npt.NDArray[Any], max_pixels: int) -> npt.NDArray[Any]:
             f"{found} is not a picture: give uint8 (height, width), or (height, width, channels) with 1, 3 or 4 of them"
         )
     check_size(image.shape[1], image.shape[0], max_pixels)
+    if image.dtype.kind == "u" and image.dtype.itemsize == 2 and 0 < image.max() <= 255:
+        raise UnreadablePicture(f"{found} has values up to {image.max()} of 65,535: give array.astype(np.uint8)")
     if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
         return image.astype(image.dtype.newbyteorder("="), copy=False)
     if image.dtype == bool or (image.dtype.kind in "fiu" and image.min() >= 0 and image.max() <= 1):

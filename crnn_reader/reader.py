@@ -102,7 +102,7 @@ class Reading:
 
     def _named_source(self) -> str:
         if isinstance(self.source, (str, os.PathLike)):
-            return os.fsdecode(self.source)
+            return str(os.fsdecode(self.source))
         return f"<{type(self.source).__name__}>"
 
 
@@ -207,7 +207,7 @@ class Reader:
         if longest and self._allowed and (fewest := self._allowed.fewest[0]) > longest:
             raise UserError(
                 f"{self.path} writes at most {longest} characters, and the constraint needs at least "
-                f"{fewest}: loosen it, or train with --longest {fewest}"
+                f"{fewest}: relax it, or train a network for {fewest} characters"
             )
         self._decoding = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width, top)
         #: Whether the runtime compiles the network again for every new shape of a batch. Other runtimes compute several
@@ -244,7 +244,8 @@ class Reader:
         one = isinstance(sources, np.ndarray) and (
             sources.ndim == 2 or (sources.ndim == 3 and sources.shape[2] in (1, 3, 4))
         )
-        if isinstance(sources, (str, bytes, bytearray, memoryview, os.PathLike)) or one or hasattr(sources, "read"):
+        one |= isinstance(sources, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(sources, "read")
+        if one or not (hasattr(sources, "__iter__") or hasattr(sources, "__getitem__")):
             raise TypeError(f"sources is a {type(sources).__name__}: give a list, such as [source], or call read_one")
         if isinstance(sources, Sequence) and len(sources) == 1:
             # Reading a single picture is faster than starting a thread.

@@ -69,7 +69,11 @@ def read_bytes(path: Path | str, max_pixels: int = MAX_PIXELS) -> bytes:
         try:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode):
-                raise UnreadablePicture("a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device, no file")
+                raise UnreadablePicture(
+                    "a folder: give the paths of its pictures"
+                    if stat.S_ISDIR(found.st_mode)
+                    else "a pipe or device, no file"
+                )
             return _read(file, found.st_size, max_pixels)
         finally:
             os.close(file)
@@ -164,7 +168,7 @@ def describe_text(text: str) -> str | None:
     """Describe a text that was given instead of a picture or path, such as a URL, and what to do. None if unknown."""
     if text.startswith("data:"):
         return "a data: URL, not a path: give base64.b64decode(url.partition(',')[2])"
-    if scheme := re.match(r"([a-z][a-z0-9+]{1,9})://", text, re.IGNORECASE):
+    if scheme := re.match(r"([a-z][a-z0-9+]{1,9}):/", text, re.IGNORECASE):
         if scheme[1].lower() == "file":
             return "a file: URL: give the path without file://"
         return f"an {scheme[1].lower()} address, which is not fetched: download it, then give the file or its bytes"

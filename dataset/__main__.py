@@ -21,9 +21,9 @@ import numpy as np
 import dataset
 from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
 from cli.files import atomic
-from cli.messages import print_table, printable, warn, warn_of_each
+from cli.messages import print_table, warn, warn_of_each
 from crnn_reader import bounded
-from crnn_reader.errors import UserError
+from crnn_reader.errors import UserError, printable
 from crnn_reader.image import ImageOptions
 from dataset.checks import shown
 from dataset.convert import convert

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.files import atomic
-from cli.messages import print_table, printable
-from crnn_reader.errors import UserError
+from cli.messages import print_table
+from crnn_reader.errors import UserError, printable
 from model.scores import SURE, Confusion, Interval, Mistake, Scores
 
 if TYPE_CHECKING:

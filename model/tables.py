@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.files import atomic
-from cli.messages import printable
+from crnn_reader.errors import printable
 from model.comparison import accepts, compared, same
 
 if TYPE_CHECKING:

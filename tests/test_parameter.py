@@ -163,7 +163,7 @@ def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.Capt
     assert character_numbers(None, ["ba", "b"]) == {"a": 0, "b": 1, "<nul>": 2}
     assert character_numbers("bxa", ["ba"]) == {"b": 0, "x": 1, "a": 2, "<nul>": 3}
     assert capsys.readouterr().err == ""
-    with pytest.raises(UserError, match=r"labels hold c, which --alphabet a-b does not"):
+    with pytest.raises(UserError, match=r"labels hold c, which the alphabet a-b does not"):
         character_numbers("a-b", ["abc"])
 
 

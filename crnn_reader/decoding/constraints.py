@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 from ..alphabet import parse_alphabet
@@ -34,7 +35,7 @@ class Constraint:
 
     def __post_init__(self) -> None:
         for name, given, allowed, remedy in (
-            ("length", self.length, (str, int), "a number or a range, such as '5-8'"),
+            ("length", self.length, (str, Integral), "a number or a range, such as '5-8'"),
             ("charset", self.charset, (str,), "a text, such as '0-9A-Z'"),
             ("pattern", self.pattern, (str,), "a text, such as '[A-Z]{2}[0-9]{5}'"),
             ("lexicon", self.lexicon, (str, Path), "the path of a text file with an allowed text per line"),

@@ -532,7 +532,12 @@ def test_max_pixels() -> None:
     for kind in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM"):
         with pytest.raises(UnreadablePicture, match="claims 40x24 pixels, more than"):
             read_image(encoded(scene(), kind), 1, ImageOptions(40 * 24 - 1))
-    for array in (scene(), scene()[..., 0], scene().astype(np.uint16), scene().astype(">u2")):
+    for array in (
+        scene(),
+        scene()[..., 0],
+        scene().astype(np.uint16) * 257,
+        (scene().astype(np.uint16) * 257).astype(">u2"),
+    ):
         assert decode_image(array, 1, ImageOptions(40 * 24)).image.shape == (24, 40, 1)
         with pytest.raises(UnreadablePicture, match="claims 40x24 pixels, more than 959: make it smaller"):
             decode_image(array, 1, ImageOptions(40 * 24 - 1))
@@ -679,6 +684,11 @@ def test_what_programs_have_in_memory(source: Any) -> None:
     check_scene(decode_image(source, 3).image)
 
 
+def test_pillow_keeps_8_bits_in_mode_i() -> None:
+    grey = pillow.fromarray(scene()).convert("L")
+    assert np.array_equal(decode_image(grey.convert("I"), 1).image, decode_image(grey, 1).image)
+
+
 def closed() -> io.BytesIO:
     file = io.BytesIO(encoded(scene(), "PNG"))
     file.close()
@@ -703,9 +713,13 @@ def closed() -> io.BytesIO:
         ("data:image/png;base64,iVBORw0KGgo", "a data: URL"),
         ("https://example.org/a.png", "an https address, which is not fetched: download it"),
         ("file:///tmp/a.png", "give the path without file://"),
+        (Path("https://example.org/a.png"), "an https address, which is not fetched: download it"),
+        (b"pictures/a.PNG", "a path as bytes: give os.fsdecode"),
+        (scene().astype(">u2"), r"has values up to \d+ of 65,535: give array.astype\(np.uint8\)"),
+        (pillow.new("La", (9, 9)), "an image that Pillow cannot load .*: open it again, or convert it to RGB"),
         (["a.png"], "a list is not a picture"),
     ],
-    ids=range(16),
+    ids=range(20),
 )
 def test_what_is_given_in_place_of_a_picture_is_named(source: Any, reason: str) -> None:
     with pytest.raises(UnreadablePicture, match=reason):

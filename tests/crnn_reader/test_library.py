@@ -16,8 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as pillow
 
-from crnn_reader import Reader
+from crnn_reader import Constraint, Reader, UserError
 from crnn_reader.image import read_image
 from tests.model.test_export import READING, WITHOUT
 from tests.processes import finished
@@ -103,6 +104,67 @@ def test_the_command_reads_with_the_model_that_reader_opens_by_default(installed
     assert done.stdout == f"{path}\t{reading.text}\t{reading.probability:.4f}\n"
 
 
+def crnn_reader(installed: Path, *flags: str | Path, **how: Any) -> tuple[int, str, str]:
+    """The command: exit code, stdout, stderr."""
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    done = finished([sys.executable, "-m", "crnn_reader", *map(str, flags)], env=environment, **how)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_prints_one_line_for_a_picture_whatever_its_name(installed: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"a\tb\n\x1b[31m\xff.png")
+    shutil.copy(SAMPLES[0], tmp_path / name)
+    (tmp_path / f"x{name}").touch()
+    code, out, errors = crnn_reader(installed, ".", cwd=tmp_path)
+    assert code == 1
+    assert out.startswith(f"./a\\tb\\n\\x1b[31m\\udcff.png\t{LABELS[0]}\t") and out.count("\n") == 1
+    assert errors == "./xa\\tb\\n\\x1b[31m\\udcff.png: zero bytes\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+def test_the_command_says_that_its_output_cannot_be_written(installed: Path) -> None:
+    command = f"{sys.executable} -m crnn_reader {SAMPLES[0]} > /dev/full"
+    done = finished(["sh", "-c", command], env=os.environ | {"PYTHONPATH": str(installed)})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("error: the readings cannot be written (No space left on device): ")
+
+
+def test_the_command_prints_no_errors_on_stdout(installed: Path) -> None:
+    done = finished(
+        ["sh", "-c", f"{sys.executable} -m crnn_reader missing.png 2>&-"],
+        env=os.environ | {"PYTHONPATH": str(installed)},
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_an_empty_pattern_is_not_taken_for_none(installed: Path) -> None:
+    code, out, errors = crnn_reader(installed, SAMPLES[0], "--pattern", "")
+    assert (code, out) == (2, "") and "no text of the model's characters" in errors
+
+
+#: Interrupts the import of NumPy.
+INTERRUPTED = """
+import signal, sys
+from crnn_reader.__main__ import main
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_command_stops_without_a_traceback_while_it_starts(installed: Path) -> None:
+    done = finished(
+        [sys.executable, "-c", INTERRUPTED, str(SAMPLES[0])], env=os.environ | {"PYTHONPATH": str(installed)}
+    )
+    interrupted = "interrupted: the same command starts again from the beginning\n"
+    assert (done.returncode, done.stderr) == (130, interrupted)
+
+
 def sources() -> dict[str, Any]:
     path = SAMPLES[0]
     bgr = cv2.imread(str(path))
@@ -163,3 +225,22 @@ def test_threads_share_a_reader() -> None:
     for thread in threads:
         thread.join()
     assert found == dict.fromkeys(range(4), LABELS * 3)
+
+
+@pytest.mark.parametrize("sources", [None, 7, "a.png", np.zeros((9, 9), np.uint8), pillow.new("L", (9, 9))])
+def test_what_is_no_list_of_sources_is_refused(sources: Any) -> None:
+    with pytest.raises(TypeError, match=r"give a list, such as \[source\], or call read_one"):
+        list(Reader("captcha_lite").read(sources))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    four: Any = np.int64(4)
+    reader = Reader("captcha_lite", constraint=Constraint(length=four), max_pixels=four * 9_000, top=four)
+    assert reader.read_one(np.str_(SAMPLES[0])).to_dict()["source"] == str(SAMPLES[0])
+    assert repr(reader.read_one(np.str_(SAMPLES[0]))).endswith(f"source={str(SAMPLES[0])!r})")
+
+
+@pytest.mark.parametrize("model", ["", "nothing"])
+def test_a_model_that_does_not_exist_is_refused_with_the_names_of_those_that_do(model: str) -> None:
+    with pytest.raises(UserError, match=r"no model file .*a shipped name \(captcha, captcha_lite, "):
+        Reader(model)

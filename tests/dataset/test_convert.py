@@ -212,7 +212,7 @@ def test_a_dictionary_gives_the_numbers(convert: Convert, tmp_path: Path) -> Non
     assert convert(source, "more", "--form", "tfrecord", "--alphabet", "xba")[0] == 0
     assert json.loads((tmp_path / "more" / "char_map.json").read_text()) == {"x": 0, "b": 1, "a": 2}
     code, err = convert(source, "less", "--form", "tfrecord", "--alphabet", "a")
-    assert (code, err) == (2, "error: labels hold b, which --alphabet a does not: add them, or correct the labels\n")
+    assert (code, err) == (2, "error: labels hold b, which the alphabet a does not: add them, or correct the labels\n")
 
 
 def test_labels_longer_than_the_padding(convert: Convert, tmp_path: Path) -> None:
