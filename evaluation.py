@@ -36,7 +36,7 @@ FOLLOWED = ("exact_match", "character_error_rate", "letter_accuracy")
 def main(parameters: EvaluationParameters) -> int:
     """The whole story; returns the exit code."""
     import dataset
-    from dataset.gallery import gallery
+    from dataset.contact_sheets import gallery
     from dataset.inputs import keep_apart
     from model import report
     from model.comparison import compared

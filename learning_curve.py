@@ -28,7 +28,7 @@ from crnn_reader.errors import UserError
 from parameter import LearningCurveParameters
 
 if TYPE_CHECKING:
-    from dataset.held_out import Picture
+    from dataset.splitting import Picture
     from model.learning_curve import Point
 
 #: The smallest part, unless --parts says otherwise.
@@ -37,8 +37,8 @@ SMALLEST = 50
 
 def main(parameters: LearningCurveParameters) -> int:
     """The whole story; returns the exit code."""
-    from dataset.held_out import held_out
     from dataset.inputs import keep_apart
+    from dataset.splitting import held_out
     from model import learning_curve
     from model.training import defaults
     from model.training.run_folder import RunFolder

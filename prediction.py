@@ -44,8 +44,8 @@ def main(parameters: PredictionParameters) -> int:
     from crnn_reader.reader import Reader
     from crnn_reader.sources import MISSING
     from crnn_reader.trained_sizes import crops_expected
-    from dataset.forms.text import LONGEST_LINE
-    from dataset.gallery import gallery_file
+    from dataset.contact_sheets import gallery_file
+    from dataset.formats.text import LONGEST_LINE
     from dataset.inputs import inputs, keep_apart, some
     from model import tables
 

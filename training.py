@@ -336,7 +336,7 @@ def corpus_sources(
         return corpus
 
     corpus = packed(pictures)
-    dataset.introduce(corpus)
+    dataset.preview(corpus)
     part = notation.fraction(parameters.validation)
     if part:
         held_out = corpus

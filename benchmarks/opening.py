@@ -30,8 +30,8 @@ import dataset
 from benchmarks.feeding import processor
 from crnn_reader.alphabet import character_numbers
 from crnn_reader.sources import StoredImage, read_bytes
-from dataset.forms import WRITERS
-from dataset.forms.writing import Picture, Plan
+from dataset.formats import WRITERS
+from dataset.formats.writing import Picture, Plan
 
 ROWS, FETCHED, REPETITIONS = 1_000_000, 1_000, 6
 FORMS = ("tsv", "lmdb", "tfrecord", "fsns")

@@ -88,7 +88,7 @@ def pictures(paths: list[str]) -> Iterator[str]:
 
     A folder that cannot be listed is yielded itself, so that it gets an error.
     """
-    from .image import PICTURE_SUFFIXES
+    from .image_headers import PICTURE_SUFFIXES
 
     unlisted: list[str] = []
     for path in paths:

@@ -11,7 +11,15 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-
 
 
 class UserError(Exception):
-    """A mistake that the user can correct. The message is one sentence: the object, what was found, and what to do."""
+    """A mistake that the user can correct. The message is one sentence: the object, what was found, and what to do.
+
+    `parameter` is the name of the parameter to change, if there is one, and `example` a value for it. Libraries do not
+    name command-line flags. A command prints the flag of the parameter behind the message.
+    """
+
+    def __init__(self, message: str = "", parameter: str | None = None, example: str = "") -> None:
+        super().__init__(message)
+        self.parameter, self.example = parameter, example
 
 
 class UnreadablePicture(Exception):

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import UnreadablePicture, UserError
-from .image_headers import Header, check_size, header
+from .image_headers import PICTURE_SUFFIXES, Header, check_size, header
 from .native_messages import messages_of
 from .parsing import MAX_PIXELS, parse_frame
 from .pixels import Image, array_to_image, check_array, convert
@@ -31,12 +31,6 @@ from .sources import NO_MEMORY, bounded_bytes, describe_error, describe_text, re
 #: None if it can.
 TooLong = Callable[[str, int, int], str | None]
 
-#: Suffixes of the pictures in a folder. Only the content decides the format. The last line has formats that cannot be
-#: read, so that their files are reported rather than ignored.
-PICTURE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jpe .jfif .bmp .dib .webp .gif .tif .tiff .ppm .pgm .pbm .pnm "
-    ".heic .heif .avif .jp2 .j2k .jxl .svg".split()
-)
 #: Formats that cannot be read: offset and bytes of their signatures, and their names.
 _NOT_READ = (
     (4, b"ftypavi", "AVIF"),

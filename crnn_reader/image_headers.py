@@ -14,6 +14,12 @@ from typing import Literal, NamedTuple
 
 from .errors import UnreadablePicture
 
+#: Suffixes of the pictures in a folder. Only the content decides the format. The last line has formats that cannot be
+#: read, so that their files are reported rather than ignored.
+PICTURE_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jpe .jfif .bmp .dib .webp .gif .tif .tiff .ppm .pgm .pbm .pnm "
+    ".heic .heif .avif .jp2 .j2k .jxl .svg".split()
+)
 #: Maximum width and height of a picture in pixels. OpenCV has a similar limit.
 MOST_SIDE = 1_000_000
 #: Maximum number of scans of a progressive JPEG. Each scan takes a pass over all pixels, and the developers of

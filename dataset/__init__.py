@@ -1,14 +1,14 @@
-"""Labelled pictures, whatever their form: found, checked, split, packed, and fed in batches.
+"""Labelled pictures of any format: found, checked, split, cached, and fed in batches.
 
-    pictures = dataset.collect("DB/train")                    # names and labels
-    aspect, hues = dataset.image_statistics(pictures)                   # what they look like
-    corpus   = dataset.pack(pictures, 128, 64, channels=1)    # decoded once, memory-mapped
-    dataset.check(corpus, alphabet, too_long)                 # or UserError
-    dataset.introduce(corpus)                                 # some labels, and what is doubtful about them
+    pictures = dataset.collect("DB/train")                  # names and labels
+    aspect, hues = dataset.image_statistics(pictures)       # shape and colours
+    corpus = dataset.pack(pictures, 128, 64, channels=1)    # decoded once, memory-mapped
+    dataset.check(corpus, alphabet, too_long)               # raises UserError for faults
+    dataset.preview(corpus)                                 # prints some labels and warnings
     train, validation = dataset.split(corpus.names, corpus.digests, 0.1)
-    batches  = dataset.Batches(corpus, train, encode, batch_size=64)
+    batches = dataset.Batches(corpus, train, encode, batch_size=64)
 
-`python -m dataset PATH` reports what is in a folder or list.
+`python -m dataset PATH` reports what a folder or list contains.
 """
 
 from __future__ import annotations
@@ -20,48 +20,40 @@ from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import parameter  # noqa: F401 (it says what to do where packages are missing)
+import parameter  # noqa: F401 (it says what to do if packages are missing)
 
 if TYPE_CHECKING:
     from dataset.augmentation import augment
     from dataset.batches import Batches
     from dataset.cache import Corpus, pack
     from dataset.checks import Report, check, inspect
+    from dataset.collecting import Sample, Samples, collect, samples
     from dataset.contact_sheets import contact_sheet
-    from dataset.contents import Contents, examine
-    from dataset.doubts import introduce
-    from dataset.forms import FORMS, Sample, Samples, collect, samples
+    from dataset.contents import Contents, ImageStatistics, examine, image_statistics
+    from dataset.doubts import preview
+    from dataset.formats import FORMATS, WRITERS
     from dataset.splitting import apart, split
-    from dataset.statistics import ImageStatistics, image_statistics
 
-#: The module of each public name. They are imported when they are first used, because a command that reads pictures
-#: needs few of them and would start a tenth of a second later. No module has the name of what it offers: an imported
-#: module would take the place of the function.
-_MODULES = {
-    "augment": "augmentation",
-    "Batches": "batches",
-    "Corpus": "cache",
-    "pack": "cache",
-    "Report": "checks",
-    "check": "checks",
-    "inspect": "checks",
-    "contact_sheet": "contact_sheets",
-    "Contents": "contents",
-    "examine": "contents",
-    "introduce": "doubts",
-    "FORMS": "forms",
-    "Sample": "forms",
-    "Samples": "forms",
-    "collect": "forms",
-    "samples": "forms",
-    "apart": "splitting",
-    "split": "splitting",
-    "ImageStatistics": "statistics",
-    "image_statistics": "statistics",
+#: The public names of each module. A module is imported when one of its names is first used, because a command that
+#: reads pictures needs few of them and starts a tenth of a second faster. A module must not have the name of a
+#: function: once imported, it would replace the function.
+_NAMES = {
+    "augmentation": "augment",
+    "batches": "Batches",
+    "cache": "Corpus pack",
+    "checks": "Report check inspect",
+    "contact_sheets": "contact_sheet",
+    "contents": "Contents ImageStatistics examine image_statistics",
+    "doubts": "preview",
+    "formats": "FORMATS WRITERS",
+    "collecting": "Sample Samples collect samples",
+    "splitting": "apart split",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "FORMS",
+    "FORMATS",
+    "WRITERS",
     "Batches",
     "Contents",
     "Corpus",
@@ -77,8 +69,8 @@ __all__ = [
     "examine",
     "image_statistics",
     "inspect",
-    "introduce",
     "pack",
+    "preview",
     "samples",
     "split",
 ]

@@ -1,7 +1,7 @@
-"""What is in a folder or list of labelled pictures: `python -m dataset PATH`.
+"""Report what a folder or list of labelled pictures contains: `python -m dataset PATH`.
 
-`python -m dataset convert` and `python -m dataset unpack` are commands of their own; a folder that is called so can
-be given as `./convert`.
+`python -m dataset convert` and `python -m dataset unpack` are other commands. Give a folder of that name as
+`./convert`.
 """
 
 from __future__ import annotations
@@ -19,37 +19,33 @@ from typing import Any, NoReturn
 import numpy as np
 
 import dataset
-from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
+from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command, with_flag
 from cli.files import atomic
 from cli.messages import print_table, warn, warn_of_each
 from crnn_reader import bounded
-from crnn_reader.errors import UserError, printable
+from crnn_reader.errors import printable
 from crnn_reader.image import ImageOptions
 from dataset.checks import shown
+from dataset.contact_sheets import gallery_file
 from dataset.convert import convert
 from dataset.doubts import doubts, examples
-from dataset.forms.normal import short
-from dataset.gallery import gallery_file
+from dataset.formats.normalize import short
 from dataset.inputs import keep_apart
 from dataset.unpack import unpack
 from parameter import CORPUS_RECORD, ConvertParameters, DatasetParameters, UnpackParameters, picture_size, size_flag
 
-#: Characters seen less often than this are hard to learn.
-_RARE = 20
-#: Of these, how many are listed.
-_RARE_LISTED = 40
-
-#: Names listed per finding; the JSON has all of them.
+#: Characters that occur less often than this are hard to learn, and the maximum number of them to print.
+_RARE, _RARE_LISTED = 20, 40
+#: Maximum number of names to print per fault. The JSON has all of them.
 _LISTED = 10
-
+#: Length of the longest bar, in characters.
 _BAR = 40
-
-#: Pictures that --plot draws.
+#: Number of pictures that --plot draws.
 _PLOTTED = 96
 
 
 def main(parameters: DatasetParameters) -> int:
-    """Look at every picture, print the report, return the exit code."""
+    """Read all pictures, print the report, and return the exit code."""
     keep_apart([parameters.path], {"--json": parameters.json_, "--plot": parameters.plot})
     samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
     options = ImageOptions(parameters.max_pixels)
@@ -57,11 +53,11 @@ def main(parameters: DatasetParameters) -> int:
     report = dataset.inspect(contents)
     warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
     if not report.pictures:
-        raise UserError(report.errors()[0])
+        raise report.errors()[0]
     if parameters.plot:
         _plot(parameters.plot, samples, {name for name, _ in contents.unreadable}, options)
     found = summary(contents, report)
-    _print(parameters, found, report.errors())
+    _print(parameters, found, list(map(with_flag, report.errors())))
     for remark in contents.remarks(options):
         warn(remark)
     if parameters.json_:
@@ -71,7 +67,7 @@ def main(parameters: DatasetParameters) -> int:
 
 
 def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any]:
-    """The report as what JSON can hold; `characters` and `lengths` are counts."""
+    """The report as JSON values. `characters` and `lengths` are counts."""
     labels = [str(label) for label in contents.labels if label]
     characters = Counter(character for label in labels for character in label)
     widths, heights = contents.sizes.T
@@ -115,7 +111,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
         row("" if place else "examples", f"{short(entry['label'])}   {short(entry['file'])}")
     row("alphabet", f"{len(found['characters'])} characters: {' '.join(map(shown, found['characters']))}")
     rare = sorted((count, character) for character, count in found["characters"].items() if count < _RARE)
-    # In a small corpus most characters are rare, and a list of them says nothing.
+    # In a small corpus most characters are rare, and listing them is useless.
     if rare and 2 * len(rare) < len(found["characters"]):
         more = f" and {len(rare) - _RARE_LISTED:,} more" if len(rare) > _RARE_LISTED else ""
         row("rare", ", ".join(f"{shown(character)} {count}×" for count, character in rare[:_RARE_LISTED]) + more)
@@ -145,7 +141,7 @@ def _print(parameters: DatasetParameters, found: dict[str, Any], errors: list[st
 
 
 def _size_as_drawn(path: str) -> str:
-    """The flag for training on a folder that generate_captcha has filled; empty for any other."""
+    """The flag `--size` for training on a folder that generate_captcha has written. Empty for other folders."""
     try:
         about = bounded.read_json(Path(path) / CORPUS_RECORD)
         return size_flag(about["style"], picture_size(about["size"]))
@@ -154,7 +150,7 @@ def _size_as_drawn(path: str) -> str:
 
 
 def _plot(path: str, samples: dataset.Samples, unreadable: set[str], options: ImageOptions) -> None:
-    """Draw some of the readable pictures, evenly spread, with their labels."""
+    """Draw evenly spaced readable pictures with their labels."""
     rows = [row for row, name in enumerate(map(str, samples.names)) if name not in unreadable]
     places = np.linspace(0, len(rows) - 1, min(len(rows), _PLOTTED)).round().astype(int)
     chosen = [samples[rows[place]] for place in places]
@@ -163,7 +159,7 @@ def _plot(path: str, samples: dataset.Samples, unreadable: set[str], options: Im
 
 
 def _bars(lengths: dict[int, int]) -> dict[str, int]:
-    """At most some twenty bars, of one length each where that suffices."""
+    """Counts by ranges of lengths: about twenty at most, of one length each if that suffices."""
     step = max(lengths, default=1) // 20 + 1
     bars: Counter[str] = Counter()
     for length, count in lengths.items():
@@ -174,7 +170,7 @@ def _bars(lengths: dict[int, int]) -> dict[str, int]:
 
 
 def run(argv: list[str]) -> NoReturn:
-    """The command that the first argument names, or else the report."""
+    """Run the command that the first argument names, or else print the report."""
     name, *rest = argv or [""]
     if name == "convert":
         run_command(convert, ConvertParameters, rest, prog="python -m dataset convert")

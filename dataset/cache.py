@@ -34,8 +34,8 @@ from crnn_reader.errors import UnreadablePicture
 from crnn_reader.fit import fit_image, scaled_width
 from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions
 from crnn_reader.sources import StoredImage
+from dataset.collecting import Samples
 from dataset.contents import FACTS, TASK, Contents, Fact, contents, decode, in_order
-from dataset.forms import Samples
 
 #: Height, width (None: by aspect) and channels.
 Shape = tuple[int, int | None, int]

@@ -1,4 +1,4 @@
-"""What can be wrong with a corpus, found before the first step of training."""
+"""Find faults of a corpus before training."""
 
 from __future__ import annotations
 
@@ -11,78 +11,87 @@ from crnn_reader.errors import UserError
 from crnn_reader.image import TooLong
 from crnn_reader.sources import MISSING
 from dataset.contents import Contents
-from dataset.forms.normal import short
+from dataset.formats.normalize import short
 from dataset.splitting import copies
 
-#: File names that one sentence lists.
+#: Maximum number of file names in a message.
 _LISTED = 3
 
 
 @dataclass(frozen=True)
 class Report:
-    """The findings. Unreadable pictures are left out of a corpus and counted; the other `errors` must be mended."""
+    """Faults of a corpus. Unreadable pictures are only left out. The other faults must be corrected before training."""
 
-    pictures: int  #: readable ones
+    pictures: int  #: number of readable pictures
     unreadable: list[tuple[str, str]]  #: name, reason
     unlabelled: list[str]  #: names
-    broken: list[str]  #: names of pictures whose labels hold what no text has
+    broken: list[str]  #: names of pictures whose labels have control characters
     foreign: dict[str, list[str]]  #: character outside the alphabet -> names
-    too_long: list[tuple[str, str]]  #: name, why
+    too_long: list[tuple[str, str]]  #: name, reason
     conflicts: list[tuple[str, str, str, str]]  #: name, label, other name, other label
-    duplicates: int  #: pictures beyond the first of the same bytes and label
+    duplicates: int  #: number of pictures with the same bytes and label as an earlier one
 
-    def errors(self) -> list[str]:
-        """What must be mended, one sentence each."""
+    def errors(self) -> list[UserError]:
+        """The faults that must be corrected."""
         found = []
         if not self.pictures:
             what = f"none of the {len(self.unreadable)} pictures can be read" if self.unreadable else "no pictures"
-            found.append(f"{what}{self._first_reason()}: {self._remedy()}")
+            first = " (first {}: {})".format(*self.unreadable[0]) if self.unreadable else ""
+            # Only a list names files that do not exist.
+            if self.unreadable and all(reason == MISSING for _, reason in self.unreadable):
+                found.append(UserError(f"{what}{first}: give the folder where the paths of the list start", "root"))
+            else:
+                found.append(UserError(f"{what}{first}: check the path and the files"))
         if self.unlabelled:
             found.append(
-                f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): fill it in "
-                "where a list has the labels; else name files LABEL_anything.png, say with --label-pattern where the "
-                "label is, or see docs/forms.md for other ways"
+                UserError(
+                    f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): fill it in "
+                    "where a list has the labels; else name files LABEL_anything.png, see docs/formats.md for other "
+                    "ways, or give a pattern for their names",
+                    "label_pattern",
+                )
             )
         if self.broken:
             found.append(
-                f"{_count(self.broken, 'label')} with a tab, line break, control or replacement character "
-                f"({_some(self.broken)}): mend the labels"
+                UserError(
+                    f"{_count(self.broken, 'label')} with a tab, line break, control or replacement character "
+                    f"({_some(self.broken)}): mend the labels"
+                )
             )
         if self.foreign:
             characters = " ".join(map(shown, sorted(self.foreign)))
             names = next(iter(self.foreign.values()))
             found.append(
-                f"labels hold {_count(self.foreign, 'character')} outside the alphabet: {characters} ({_some(names)}): "
-                "add them to --alphabet, or mend the labels"
+                UserError(
+                    f"labels hold {_count(self.foreign, 'character')} outside the alphabet: {characters} "
+                    f"({_some(names)}): mend the labels, or add them to the alphabet",
+                    "alphabet",
+                )
             )
         if self.too_long:
             name, why = self.too_long[0]
-            found.append(f"{_count(self.too_long, 'label')} too long for the network, first {short(name)}: {why}")
+            found.append(
+                UserError(f"{_count(self.too_long, 'label')} too long for the network, first {short(name)}: {why}")
+            )
         if self.conflicts:
             one, label, other, other_label = self.conflicts[0]
+            more = f", and {len(self.conflicts) - 1} more" if len(self.conflicts) > 1 else ""
             found.append(
-                f"two labels for the same picture: {short(one)} says {short(label)}, "
-                + f"{short(other)} says {short(other_label)}"
-                + (f", and {len(self.conflicts) - 1} more" if len(self.conflicts) > 1 else "")
-                + ": mend the label or remove one of them"
+                UserError(
+                    f"two labels for the same picture: {short(one)} says {short(label)}, {short(other)} says "
+                    f"{short(other_label)}{more}: mend the label or remove one of them"
+                )
             )
         return found
 
-    def _remedy(self) -> str:
-        # Only lists name files that are not there.
-        if self.unreadable and all(reason == MISSING for _, reason in self.unreadable):
-            return "say with --root where the paths of the list start"
-        return "check the path and the files"
-
-    def _first_reason(self) -> str:
-        return " (first {}: {})".format(*self.unreadable[0]) if self.unreadable else ""
-
 
 def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong | None = None) -> Report:
-    """Look at every label, and at the pictures' content hashes.
+    """Check all labels, and compare those of identical pictures.
 
-    `alphabet` holds the characters that are allowed (None: all). `too_long` says of a label and its picture's
-    width and height why the network cannot read it, or None when it can.
+    Arguments:
+        contents: the corpus.
+        alphabet: the allowed characters. None allows all.
+        too_long: returns why the network cannot write a label for a picture of some width and height, or None.
     """
     unlabelled, broken, foreign, long = [], [], dict[str, list[str]](), []
     allowed = None if alphabet is None else frozenset(alphabet)
@@ -99,23 +108,24 @@ def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong |
         if too_long and (why := too_long(label, *size)):
             long.append((str(name), why))
 
-    conflicts, more = [], 0
+    conflicts, duplicates = [], 0
     for rows in copies(contents.digests):
         first, *others = sorted(rows, key=lambda row: str(contents.names[row]))
         for row in others:
             one, other = str(contents.labels[first]), str(contents.labels[row])
             if one == other:
-                more += 1
+                duplicates += 1
             elif one and other:
                 conflicts.append((str(contents.names[first]), one, str(contents.names[row]), other))
-    return Report(len(contents), contents.unreadable, unlabelled, broken, foreign, long, conflicts, more)
+    return Report(len(contents), contents.unreadable, unlabelled, broken, foreign, long, conflicts, duplicates)
 
 
 def check(contents: Contents, alphabet: str, too_long: TooLong) -> Report:
-    """:func:`inspect`, with UserError for what must be mended before training."""
+    """Like :func:`inspect`. Raises UserError for a fault that must be corrected before training."""
     report = inspect(contents, alphabet, too_long)
     if errors := report.errors():
-        raise UserError(errors[0] + (f" (and {_count(errors[1:], 'other fault')})" if errors[1:] else ""))
+        more = f" (and {_count(errors[1:], 'other fault')})" if errors[1:] else ""
+        raise UserError(f"{errors[0]}{more}", errors[0].parameter)
     return report
 
 
@@ -128,7 +138,7 @@ def _some(names: list[str]) -> str:
 
 
 def shown(character: str) -> str:
-    """A character that can be told from others in a message: a space or an invisible one by its Unicode name."""
+    """A character for a message. A space or invisible character is shown by its Unicode name."""
     if character.isspace() or unicodedata.category(character)[0] in "CM":
         return unicodedata.name(character, f"U+{ord(character):04X}")
     return character

@@ -1,42 +1,54 @@
-"""Many small pictures on one, with what was read of them beneath."""
+"""Contact sheets: many small pictures in one, each with a caption."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
+from cli.files import atomic
 from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE
+from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.fit import fit_image
+from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, read_image
 from crnn_reader.pixels import Image
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
-    #: Characters of a caption in one font.
+    #: Characters of a caption, and their font.
     Run = tuple[str, FreeTypeFont]
 
-#: Picture, caption and gap, in pixels.
+#: Sizes of pictures, captions and gaps in pixels.
 _CELL, _CAPTION, _GAP = (160, 80), 20, 8
-#: Lines of text are this wide for their height; they and their captions take the room of two pictures.
+#: Minimum width / height of lines of text. Each takes the space of two pictures.
 _LINE = 4
+#: Maximum width and height of a picture that waits in memory for the sheet, in pixels.
+KEPT = 320
 
 
 def contact_sheet(
     images: Sequence[Image], captions: Sequence[str], columns: int = 6, wrong: Collection[int] = ()
 ) -> Image:
-    """Lay pictures out in rows, each with its caption beneath; those whose index is in `wrong` have it in red.
+    """Arrange pictures in rows, each with a caption below.
 
-    There are up to `columns` in a row, half as many where most pictures are lines of text. Takes any mix of
-    `uint8 (height, width, 1 or 3)`; returns `uint8 (h, w, 3)`, RGB.
+    Arguments:
+        images: uint8 (height, width, 1 or 3) of any sizes.
+        captions: one for each picture.
+        columns: maximum number of pictures in a row. Half as many if most pictures are lines of text.
+        wrong: indices of the pictures whose captions are red.
+
+    Returns uint8 RGB (height, width, 3).
     """
     from PIL import Image as pillow
     from PIL import ImageDraw
@@ -47,7 +59,7 @@ def contact_sheet(
         columns, width = max(1, columns // 2), 2 * width + _GAP
         height = max(_CAPTION, min(height, round(width / aspect)))
     rows = max(1, math.ceil(len(images) / columns))
-    # As long as the others: ten are two rows of five.
+    # Rows of equal length: ten pictures are two rows of five.
     columns = max(1, math.ceil(len(images) / rows))
     step_x, step_y = width + _GAP, height + _CAPTION + _GAP
     sheet = pillow.new("RGB", (columns * step_x + _GAP, rows * step_y + _GAP), "white")
@@ -60,8 +72,8 @@ def contact_sheet(
         sheet.paste(shown, (x + (width - shown.width) // 2, y + (height - shown.height) // 2))
         draw.rectangle((x - 1, y - 1, x + width, y + height), outline="#d0d0d0")
         colour = "#c01818" if index in wrong else "black"
-        # One line: of several the layout engine makes none.
-        runs = _fitting(UNREADABLE.sub("\ufffd", caption), width)
+        # Pillow cannot anchor text with line breaks.
+        runs = _fit(UNREADABLE.sub("\ufffd", caption), width)
         left, middle = x + (width - _length(runs)) / 2, y + height + _CAPTION / 2
         for text, font in runs:
             draw.text((left, middle), text, fill=colour, font=font, anchor="lm")
@@ -69,8 +81,50 @@ def contact_sheet(
     return np.asarray(sheet)
 
 
-def _fitting(caption: str, width: int) -> list[Run]:
-    """The caption in fonts of the size at which it fits, cut where no legible size does."""
+def gallery(
+    paths: Sequence[str],
+    captions: Sequence[str],
+    wrong: Collection[int] = (),
+    options: ImageOptions = DEFAULT_OPTIONS,
+) -> Image:
+    """A :func:`contact_sheet` of picture files of any number and size. Unreadable pictures are grey."""
+    return contact_sheet([_small(path, options) for path in paths], captions, wrong=wrong)
+
+
+@contextlib.contextmanager
+def gallery_file(
+    path: str,
+) -> Iterator[Callable[[Sequence[str], Sequence[str], Collection[int], ImageOptions], None]]:
+    """Yield the function that draws a :func:`gallery` into the picture file `path`.
+
+    Raises UserError if the suffix is not that of a picture that can be written, and OSError if the file cannot be.
+    """
+    suffix, pixel = Path(path).suffix, np.zeros((1, 1, 3), np.uint8)
+    # Some formats cannot store colours.
+    if not suffix or not cv2.haveImageWriter(f"x{suffix}") or not cv2.imencode(suffix, pixel)[0]:
+        raise UserError(f"{path} does not end like a picture: give a name such as sheet.png or sheet.jpg")
+    with atomic(path) as file:
+        file.touch()
+
+        def draw(paths: Sequence[str], captions: Sequence[str], wrong: Collection[int], options: ImageOptions) -> None:
+            _, data = cv2.imencode(suffix, gallery(paths, captions, wrong, options)[..., ::-1])
+            file.write_bytes(data.tobytes())
+
+        yield draw
+
+
+def _small(path: str, options: ImageOptions) -> Image:
+    try:
+        image = read_image(path, 3, options)
+    except UnreadablePicture:
+        return np.full((KEPT // 2, KEPT, 3), 200, np.uint8)
+    scale = min(1.0, KEPT / max(image.shape))
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return fit_image(image, width, height, "stretch")
+
+
+def _fit(caption: str, width: int) -> list[Run]:
+    """The caption in the largest font size that fits. Cut if the smallest one does not."""
     for size in (14, 12, 10, 8):
         runs = _runs(caption, size)
         if _length(runs) <= width:
@@ -85,42 +139,42 @@ def _length(runs: Sequence[Run]) -> float:
 
 
 def _runs(caption: str, size: int) -> list[Run]:
-    """The caption in pieces, each with the first font that has its characters."""
+    """Divide a caption into runs of characters with the same font: the first that has them."""
     paths = _fonts(frozenset(caption))
-    pieces: list[tuple[str, str]] = []
+    runs: list[tuple[str, str]] = []
     for character in caption:
-        has = [path for path in paths if ord(character) in _cover(path)] or [paths[0]]
-        # Marks and spaces stay with the letters before them, as far as their font has them.
-        stays = unicodedata.category(character)[0] in "MCZ" and pieces and pieces[-1][1] in has
-        path = pieces[-1][1] if stays else has[0]
-        if pieces and pieces[-1][1] == path:
-            pieces[-1] = (pieces[-1][0] + character, path)
+        has = [path for path in paths if ord(character) in _coverage(path)] or [paths[0]]
+        # Marks and spaces have the font of the letter before them, if it has them.
+        stays = unicodedata.category(character)[0] in "MCZ" and runs and runs[-1][1] in has
+        path = runs[-1][1] if stays else has[0]
+        if runs and runs[-1][1] == path:
+            runs[-1] = (runs[-1][0] + character, path)
         else:
-            pieces.append((character, path))
-    return [(text, _font(path, size)) for text, path in pieces]
+            runs.append((character, path))
+    return [(text, _font(path, size)) for text, path in runs]
 
 
 @lru_cache(maxsize=1024)
 def _fonts(characters: frozenset[str]) -> tuple[str, ...]:
-    """DejaVu Sans, which matplotlib brings, and as few fonts of the system as have the other characters.
+    """Matplotlib's DejaVu Sans, and as few fonts of the system as possible that have the other characters.
 
     Warns, once for each script, of characters that no font has.
     """
     import matplotlib
 
     fonts = [str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))]
-    missing = {ord(character) for character in characters} - _cover(fonts[0])
+    missing = {ord(character) for character in characters} - _coverage(fonts[0])
     if missing:
         from matplotlib.font_manager import findSystemFonts
 
         candidates = sorted(findSystemFonts())
-        while candidates and (most := max(candidates, key=lambda font: len(missing & _cover(font)))):
-            if not missing & _cover(most):
+        while candidates and (most := max(candidates, key=lambda font: len(missing & _coverage(font)))):
+            if not missing & _coverage(most):
                 break
             fonts.append(most)
-            missing -= _cover(most)
-    if scripts := sorted({_script(chr(point)) for point in missing} - _named):
-        _named.update(scripts)
+            missing -= _coverage(most)
+    if scripts := sorted({_script(chr(point)) for point in missing} - _reported):
+        _reported.update(scripts)
         warn(
             f"no installed font has the characters of {', '.join(scripts)}, so contact sheets show boxes: install a "
             "font that has them, such as Noto Sans"
@@ -129,7 +183,7 @@ def _fonts(characters: frozenset[str]) -> tuple[str, ...]:
 
 
 #: Scripts without a font for which a warning was printed.
-_named: set[str] = set()
+_reported: set[str] = set()
 
 
 def _script(character: str) -> str:
@@ -148,13 +202,13 @@ def _font(path: str, size: int) -> FreeTypeFont:
 
 
 @lru_cache(maxsize=1024)
-def _cover(path: str) -> frozenset[int]:
-    """The characters that a font has outlines for."""
+def _coverage(path: str) -> frozenset[int]:
+    """The code points that a font has outlines for."""
     from fontTools.ttLib import TTFont, TTLibError
 
     try:
         font = TTFont(path, fontNumber=0, lazy=True)
-        # Those that have pictures for glyphs, emoji mostly, come in one size.
+        # Fonts with bitmaps, mostly emoji, have only one size.
         return frozenset(font.getBestCmap() or ()) if {"glyf", "CFF ", "CFF2"} & set(font.keys()) else frozenset()
     except (OSError, TTLibError, KeyError, AssertionError, ValueError, EOFError, struct.error):
         return frozenset()

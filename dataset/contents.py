@@ -1,4 +1,4 @@
-"""What is known of a corpus once every picture was decoded."""
+"""Facts about the pictures of a corpus: readable or not, sizes, hashes, shape and colours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,21 +16,24 @@ from cli.progress import progress
 from cli.remarks import ImageRemarks
 from crnn_reader.batching import available_cores
 from crnn_reader.errors import UnreadablePicture
-from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, decode_image
-from crnn_reader.pixels import Image, is_single_colour
+from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions, decode_image, read_image
+from crnn_reader.pixels import Image, convert_channels, is_single_colour
 from crnn_reader.sources import read_bytes
-from dataset.forms import Samples
+from dataset.collecting import Samples
 
-#: One file: a hash of its bytes, its picture's size in pixels (0 when it cannot be read), how many frames or pages it
-#: has, and whether the picture has a single colour.
+#: Facts about a file: hash of its bytes, size of the picture in pixels (0 if unreadable), number of frames or pages,
+#: and whether the picture has a single colour.
 FACTS = np.dtype(
     [("digest", np.uint64), ("width", np.uint32), ("height", np.uint32), ("frames", np.uint32), ("plain", np.bool_)]
 )
-#: One row of it.
+#: One row of FACTS.
 Fact = tuple[int, int, int, int, bool]
 
-#: Pictures that a thread decodes in one go.
+#: Number of pictures that a thread decodes in one task.
 TASK = 32
+
+#: Number of pictures from which statistics are computed. Their median is within a few per cent of that of all.
+_LOOKED_AT = 256
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,18 +41,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Contents:
-    """The readable pictures of a folder or list, row by row, and those that cannot be read."""
+    """The n readable pictures of a folder or list, and those that cannot be read."""
 
-    names: np.ndarray  #: (n,) texts: paths relative to the folder or list
-    labels: np.ndarray  #: (n,) texts
-    digests: npt.NDArray[np.uint64]  #: (n,) hash of the file's bytes
-    sizes: npt.NDArray[np.uint32]  #: (n, 2) width and height of the file's picture, in pixels
+    names: np.ndarray  #: (n,) strings: paths relative to the folder or list
+    labels: np.ndarray  #: (n,) strings
+    digests: npt.NDArray[np.uint64]  #: (n,) hashes of the files' bytes
+    sizes: npt.NDArray[np.uint32]  #: (n, 2) width and height in pixels
     unreadable: list[tuple[str, str]]  #: name and reason
-    frames: npt.NDArray[np.uint32]  #: (n,) frames or pages of the file
+    frames: npt.NDArray[np.uint32]  #: (n,) number of frames or pages
     plain: npt.NDArray[np.bool_]  #: (n,) whether the picture has a single colour
 
     def remarks(self, options: ImageOptions = DEFAULT_OPTIONS) -> list[str]:
-        """What is odd in the pictures, a sentence each."""
+        """A sentence for each kind of odd picture."""
         found = ImageRemarks(options)
         for row in np.flatnonzero(self.plain | (self.frames > 1)):
             found.see(str(self.names[row]), bool(self.plain[row]), int(self.frames[row]))
@@ -60,7 +63,7 @@ class Contents:
 
 
 def examine(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> Contents:
-    """Decode every picture, in parallel, and keep what is learnt of it but not its pixels."""
+    """Decode all pictures in parallel and return facts about them. The pixels are not kept."""
     facts = np.zeros(len(samples), FACTS)
     reasons: dict[int, str] = {}
 
@@ -89,7 +92,7 @@ def contents(
     npt.NDArray[np.uint32],
     npt.NDArray[np.bool_],
 ]:
-    """The fields of :class:`Contents` from one row of facts per sample."""
+    """The fields of :class:`Contents`. `facts` has a row for each sample, `reasons` one for each unreadable sample."""
     readable = np.flatnonzero(facts["width"])
     kept = facts[readable]
     return (
@@ -104,7 +107,7 @@ def contents(
 
 
 def decode(path: str, channels: int, options: ImageOptions = DEFAULT_OPTIONS) -> tuple[Image | None, Fact, str]:
-    """A picture, its facts, and the reason when it cannot be read."""
+    """A picture and its facts. For an unreadable picture, None, facts with width 0, and the reason."""
     digest = 0
     try:
         data = read_bytes(path, options.max_pixels)
@@ -117,7 +120,7 @@ def decode(path: str, channels: int, options: ImageOptions = DEFAULT_OPTIONS) ->
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers: int | None = None) -> Iterator[Result]:
-    """`map` with threads: results in order, a bounded number of them under way."""
+    """`map` with threads. Yields the results in order and computes a limited number of them ahead."""
     workers = workers or available_cores()
     pool = ThreadPoolExecutor(workers)
     waiting: deque[Future[Result]] = deque()
@@ -130,3 +133,24 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], workers:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class ImageStatistics(NamedTuple):
+    """The shape and colours of typical pictures of a corpus, from which the network's input is chosen."""
+
+    aspect: float = 1.0  #: median of width / height
+    #: Upper quartile of the standard deviation in the strongest of red, green and blue, relative to that in grey.
+    hues: float = 1.0
+
+
+def image_statistics(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> ImageStatistics:
+    """Compute statistics from evenly spaced pictures. Unreadable ones are skipped."""
+    aspects, hues = [], []
+    for index in np.linspace(0, len(samples) - 1, min(len(samples), _LOOKED_AT)).round().astype(int):
+        try:
+            image = read_image(samples[index].path, 3, options)
+        except UnreadablePicture:
+            continue
+        aspects.append(image.shape[1] / image.shape[0])
+        hues.append(image.std((0, 1)).max() / max(convert_channels(image, 1).std(), 1.0))
+    return ImageStatistics(float(np.median(aspects)), float(np.percentile(hues, 75))) if aspects else ImageStatistics()

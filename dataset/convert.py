@@ -1,4 +1,4 @@
-"""Labelled pictures of any form written in another: `python -m dataset convert IN OUT --form tfrecord`."""
+"""Write labelled pictures in another format: `python -m dataset convert IN OUT --form tfrecord`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from crnn_reader.alphabet import character_numbers
 from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.image import ImageOptions, read_image
 from crnn_reader.sources import read_bytes
+from dataset.collecting import Samples, collect
 from dataset.contents import Contents, examine, in_order
-from dataset.forms import WRITERS, Samples, Writer, collect
-from dataset.forms.normal import short
-from dataset.forms.writing import Picture, Plan
+from dataset.formats import WRITERS, Writer
+from dataset.formats.normalize import short
+from dataset.formats.writing import Picture, Plan
 from dataset.splitting import split
 from parameter import ConvertParameters
 
-#: Written last, with the parameters; the folder that has it was made here, whole.
+#: The file with the parameters. It is written last and marks a folder that this command has completed.
 RECORD = "convert.json"
 
-#: Of a picture that a form does not take as it is.
+#: JPEG quality of pictures that must be converted.
 _JPEG_QUALITY = 95
 
 _SIGNATURES = (
@@ -42,7 +43,7 @@ _SIGNATURES = (
     (b"RIFF", ".webp"),
     (b"BM", ".bmp"),
     (b"II*\0", ".tif"),
-    (b"II\0*", ".tif"),  # Not as it should be, but read.
+    (b"II\0*", ".tif"),  # invalid, but it can be read
     (b"MM\0*", ".tif"),
     (b"MM*\0", ".tif"),
     (b"II+\0", ".tif"),
@@ -52,9 +53,9 @@ _SIGNATURES = (
 
 
 def convert(parameters: ConvertParameters) -> int:
-    """Read, check, and write all of it or nothing; returns the exit code."""
+    """Read, check, and write all pictures or nothing. Returns the exit code."""
     out = Path(os.path.abspath(parameters.out))
-    if out.is_symlink():  # The link stays.
+    if out.is_symlink():  # replace its target
         out = Path(os.path.realpath(out))
     if out in (Path.cwd(), *Path.cwd().parents):
         raise UserError(f"{out} is the working folder or holds it, and would be replaced: choose another folder")
@@ -83,7 +84,8 @@ def convert(parameters: ConvertParameters) -> int:
             longest = max(len(str(contents.labels[row])) for row in rows)
             plan = Plan(title, len(rows), longest, numbers, parameters.shards)
             with progress(f"writing {title}", len(rows)) as advance:
-                pictures = _pictures(samples, places[rows], contents.sizes[rows, 0], writer.formats, advance, options)
+                widths = contents.sizes[rows, 0]
+                pictures = _pictures(samples, places[rows], widths, writer.picture_suffixes, advance, options)
                 made[title] = out / writer.write(part, pictures, plan).relative_to(folder)
         (folder / RECORD).write_text(parameters.to_json(), encoding="utf-8")
 
@@ -97,7 +99,7 @@ def convert(parameters: ConvertParameters) -> int:
 
 
 def _refuse_to_overwrite(out: Path, source: Path) -> None:
-    """Raises UserError unless `out` is free, empty, or as an earlier call has left it."""
+    """Raise UserError unless `out` does not exist, is empty, or was written by this command and not changed since."""
     if os.path.lexists(out) and not out.is_dir():
         raise UserError(f"{out} is a file: choose another name for the folder")
     if out in (source.absolute(), *source.absolute().parents) and out.is_dir():
@@ -112,17 +114,17 @@ def _is_untouched(out: Path) -> bool:
     record = out / RECORD
     if not record.is_file():
         return False
-    made = record.stat().st_mtime_ns
+    finished = record.stat().st_mtime_ns
     paths = (os.path.join(folder, name) for folder, _, files in os.walk(out) for name in ("", *files))
-    return all(os.stat(path).st_mtime_ns <= made for path in paths)
+    return all(os.stat(path).st_mtime_ns <= finished for path in paths)
 
 
-def _refuse_labels(contents: Contents, writer: Writer, form: str) -> None:
-    for name, label in zip(contents.names, map(str, contents.labels), strict=True):
-        if why := writer.cannot_hold(label):
+def _refuse_labels(contents: Contents, writer: Writer, name: str) -> None:
+    for picture, label in zip(contents.names, map(str, contents.labels), strict=True):
+        if reason := writer.cannot_hold(label):
             raise UserError(
-                f"the label of {short(str(name))}, {short(label)!r}, {why}: use another form than {form}, or correct "
-                "the label"
+                f"the label of {short(str(picture))}, {short(label)!r}, {reason}: use another format than {name}, or "
+                "correct the label"
             )
 
 
@@ -134,7 +136,8 @@ def _parts(contents: Contents, parameters: ConvertParameters) -> dict[str, npt.N
     if not len(train) or not len(validation):
         raise UserError(
             f"{len(contents):,} pictures leave {len(train):,} to train on and {len(validation):,} to validate: "
-            "add pictures, or choose another --validation"
+            "add pictures, or choose another fraction",
+            "validation",
         )
     return {"train": train, "validation": validation}
 
@@ -143,52 +146,52 @@ def _pictures(
     samples: Samples,
     rows: npt.NDArray[np.int64],
     widths: npt.NDArray[np.uint32],
-    formats: tuple[str, ...],
+    suffixes: tuple[str, ...],
     advance: Callable[[int], None],
     options: ImageOptions,
 ) -> Iterator[Picture]:
-    """The pictures to write, loaded and converted by threads."""
+    """Yield the pictures to write. Threads read and convert them."""
 
     def picture_of(place: int) -> Picture:
         sample = samples[int(rows[place])]
         try:
-            data, suffix = _in_format(sample.path, formats, options)
+            data, suffix = _encoded(sample.path, suffixes, options)
         except UnreadablePicture as error:
             raise UserError(f"{sample.path} changed while it was read ({error}): run the command again") from None
         return Picture(sample.name, sample.label, data, suffix, int(widths[place]))
 
-    for made in in_order(picture_of, range(len(rows))):
-        yield made
+    for picture in in_order(picture_of, range(len(rows))):
+        yield picture
         advance(1)
 
 
-def _in_format(path: str, formats: tuple[str, ...], options: ImageOptions) -> tuple[bytes, str]:
-    """A picture's bytes and suffix, converted when the format is none of `formats`."""
+def _encoded(path: str, suffixes: tuple[str, ...], options: ImageOptions) -> tuple[bytes, str]:
+    """A picture file and its suffix. The picture is converted if its format is none of `suffixes`."""
     data = read_bytes(path, options.max_pixels)
     suffix = next((suffix for signature, suffix in _SIGNATURES if data.startswith(signature)), None)
-    if suffix and (not formats or suffix in formats):
+    if suffix and (not suffixes or suffix in suffixes):
         return data, suffix
-    # What is read without being known here needs another form, too: its suffix would be a guess.
-    target = formats[-1] if formats else ".png"
+    # A picture in an unknown format is converted, too, because its suffix is unknown.
+    target = suffixes[-1] if suffixes else ".png"
     image = read_image(data, 3, options)[..., ::-1]
     written, encoded = cv2.imencode(target, image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not written:
         height, width = image.shape[:2]
         raise UserError(
-            f"{path} has {width}x{height} pixels, more than the {target} of this form can have: use another form, or "
-            "leave the picture out"
+            f"{path} has {width}x{height} pixels, more than the {target} of this format can have: use another format, "
+            "or leave the picture out"
         )
     return encoded.tobytes(), target
 
 
 def _beside(out: Path) -> tuple[Path, Path]:
-    """Where a folder waits to take the place of `out`, and where the one that was there goes meanwhile."""
+    """The folders that hold the new and the old content of `out` while it is replaced."""
     digest = hashlib.blake2b(os.fsencode(out.name), digest_size=8).hexdigest()
     return out.with_name(f".crnn-kit-{digest}.new"), out.with_name(f".crnn-kit-{digest}.before")
 
 
 def _recover(out: Path) -> None:
-    """Bring back what a killed call had taken away, and remove what it had not finished."""
+    """Restore the old folder after a killed call, and remove what that left."""
     staged, before = _beside(out)
     if before.is_dir() and not before.is_symlink() and not os.path.lexists(out):
         before.rename(out)
@@ -198,7 +201,7 @@ def _recover(out: Path) -> None:
 
 @contextlib.contextmanager
 def _whole(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `out` when the block succeeds, in the place of what is there."""
+    """Yield a temporary folder that replaces `out` if the block succeeds."""
     if not os.path.lexists(out):
         with atomic(out) as temporary:
             temporary.mkdir()
@@ -213,7 +216,7 @@ def _whole(out: Path) -> Iterator[Path]:
         out.rename(before)
         staged.rename(out)
     except OSError as error:
-        # The user knows the folder by its own name, not by the temporary one.
+        # Report the name that the user knows, not the temporary one.
         name = str(error.filename)
         if error.errno and name.startswith(str(staged)):
             raise OSError(error.errno, error.strerror, str(out) + name[len(str(staged)) :]) from error

@@ -1,7 +1,7 @@
-"""Labels that may not be labels, such as running numbers and identifiers in file names.
+"""Warn of labels that may not be labels, such as running numbers and identifiers in file names.
 
-Nothing here is an error: there are captchas of four digits, and corpora of one word. Whoever looks at five examples and
-a sentence knows.
+None of this is an error: captchas may have four digits, and a corpus one word. Five examples and a sentence let the
+user decide.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ import numpy as np
 from cli.messages import warn
 from dataset.checks import shown
 from dataset.contents import Contents
-from dataset.forms.normal import padded, short
+from dataset.formats.normalize import padded, short
 
-#: Labels that are shown.
+#: Number of labels to show.
 EXAMPLES = 5
 
-#: Fewer pictures than these say nothing.
+#: Minimum number of labels from which something can be concluded.
 _FEW = 5
 
-#: Pictures that are looked at.
+#: Maximum number of pictures to look at.
 _MOST = 200_000
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{12,}", re.IGNORECASE)
-#: Names that cameras, browsers and storage services make up.
-_MIXED = re.compile(r"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z])[0-9A-Za-z_-]{16,}")
+#: Names that cameras, browsers and storage services generate.
+_GENERATED = re.compile(r"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z])[0-9A-Za-z_-]{16,}")
 _NUMBERED = re.compile(r"(?P<before>\D*)(?P<number>\d{1,18})")
 _SUFFIX = re.compile(r"\.(?:png|jpe?g|bmp|gif|tiff?|webp)$", re.IGNORECASE)
-#: Seconds, or thousandths of them, since 1970: the years 2001 to 2033.
+#: Unix times in seconds or milliseconds from 2001 to 2033.
 _TIMES = ((10**9, 2 * 10**9), (10**12, 2 * 10**12))
 
-#: Patterns of labels that still contain part of their list's notation, and what to do about it.
-_SHAPES = (
+#: Patterns of labels that still contain a part of their list's notation, and what to do about it.
+_NOTATIONS = (
     (
         re.compile(r"[“”„«»‹›「『‘‚].+[”“»«›‹」』’‘]|\".+\"|'.+'|`.+`", re.DOTALL),
         "are between quotes: remove these if the pictures do not show them",
@@ -69,36 +69,36 @@ _SHAPES = (
     ),
     (re.compile(r".+[\s,;|][01]?\.\d+"), "end in a number that may be a score: put it in a column of its own"),
 )
-#: Number of labels looked at first; the others are checked only if most of these are doubtful.
+#: Number of labels to match first. The others are matched only if most of these are doubtful.
 _SAMPLE = 100
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d+|#x[0-9a-fA-F]+);")
 
-_TEACH = "say with --label-pattern where in the file names the label is, or list the labels (docs/forms.md)"
+_REMEDY = "say with --label-pattern where in the file names the label is, or list the labels (docs/formats.md)"
 
 
-def introduce(contents: Contents) -> None:
-    """Say on stderr which labels some pictures have, and what is doubtful about them."""
-    shown_labels = [f"{short(label)} ({short(name)})" for name, label in examples(contents)]
-    if shown_labels:
-        warn(f"labels, for example: {', '.join(shown_labels)}")
+def preview(contents: Contents) -> None:
+    """Print the labels of some pictures, and warnings of doubtful labels."""
+    labels = [f"{short(label)} ({short(name)})" for name, label in examples(contents)]
+    if labels:
+        warn(f"labels, for example: {', '.join(labels)}")
     for sentence in doubts(contents):
         warn(f"warning: {sentence}")
 
 
 def examples(contents: Contents) -> list[tuple[str, str]]:
-    """Names and labels of some pictures, evenly spread."""
+    """The names and labels of some evenly spaced pictures."""
     rows = np.flatnonzero(contents.labels != "")
     places = np.linspace(0, len(rows) - 1, min(len(rows), EXAMPLES)).round().astype(int)
     return [(str(contents.names[row]), str(contents.labels[row])) for row in rows[places]]
 
 
 def doubts(contents: Contents) -> list[str]:
-    """What is doubtful about the labels, a sentence each that says what to do."""
-    looked_at = zip(contents.names[:_MOST], contents.labels[:_MOST], strict=True)
-    known = [(str(name), str(label)) for name, label in looked_at if label]
+    """A sentence for each kind of doubtful labels."""
+    pairs = zip(contents.names[:_MOST], contents.labels[:_MOST], strict=True)
+    known = [(str(name), str(label)) for name, label in pairs if label]
     labels = [label for _, label in known]
     found = [_same_label(contents), _identifiers(labels), _running(known), _times(labels), _file_names(labels)]
-    found += [_characters(labels), _misread(labels), _padded(known), _spaces(labels), *_shapes(labels), _html(labels)]
+    found += [_alphabet(labels), _misread(labels), _padded(known), _spaces(labels), *_notations(labels), _html(labels)]
     return [sentence for sentence in found if sentence]
 
 
@@ -111,65 +111,59 @@ def _same_label(contents: Contents) -> str | None:
     if not counts:
         return None
     label, count = counts.most_common(1)[0]
-    # A digit or letter each is what there may be few of.
+    # A corpus of single characters may have few different labels.
     part = 0.3 if len(label) > 2 else 0.9
     if count < 2 * _FEW or count < part * len(different):
         return None
     return (
         f"{count:,} of {len(different):,} different pictures have the label {short(label)}: if they show other texts, "
-        f"{_TEACH}"
+        f"{_REMEDY}"
     )
 
 
 def _identifiers(labels: list[str]) -> str | None:
     if len(labels) < _FEW or len(set(labels)) < len(labels):
         return None
-    for pattern in (_UUID, _HEX, _MIXED):
+    for pattern in (_UUID, _HEX, _GENERATED):
         if sum(bool(pattern.fullmatch(label)) for label in labels) >= 0.8 * len(labels):
-            return f"labels such as {short(labels[0])} look like identifiers, each used once: if they are, {_TEACH}"
+            return f"labels such as {short(labels[0])} look like identifiers, each used once: if they are, {_REMEDY}"
     return None
 
 
+def _are_running(numbers: list[int]) -> bool:
+    """Whether at least 90 % of a range of numbers occur, each once. Random codes do not do that."""
+    return len(set(numbers)) == len(numbers) >= 0.9 * (max(numbers) - min(numbers) + 1)
+
+
 def _running_in_folders(known: list[tuple[str, str]]) -> str | None:
-    """Numbers in a row that begin again in each folder, as where the folders' names are the labels."""
+    """Running numbers that begin again in each folder. The names of the folders may be the labels."""
     numbers: dict[str, list[int]] = {}
     for name, label in known:
         if not label.isdecimal() or len(label) > 18:
             return None
         numbers.setdefault(name.rpartition("/")[0], []).append(int(label))
-    if len(numbers) < 2 or len(known) < 2 * len(numbers):
+    if len(numbers) < 2 or len(known) < 2 * len(numbers) or not all(map(_are_running, numbers.values())):
         return None
-    for found in numbers.values():
-        if len(set(found)) < len(found) or len(found) < 0.9 * (max(found) - min(found) + 1):
-            return None
     return (
         f"the labels are running numbers in each of {len(numbers):,} folders: if the folders' names are the labels, "
-        "list them (docs/forms.md)"
+        "list them (docs/formats.md)"
     )
 
 
 def _running(known: list[tuple[str, str]]) -> str | None:
-    """Numbers in a row, all different, maybe with the same word before each."""
+    """Running numbers, all with the same text before them."""
     if len(known) < _FEW:
         return None
     if folders := _running_in_folders(known):
         return folders
-    matches = [_NUMBERED.fullmatch(label) for _, label in known]
-    if not all(matches) or len({match["before"] for match in matches if match}) > 1:
+    matches = [match for _, label in known if (match := _NUMBERED.fullmatch(label))]
+    numbers = [int(match["number"]) for match in matches]
+    if len(matches) < len(known) or len({match["before"] for match in matches}) > 1 or not _are_running(numbers):
         return None
-    numbers = {int(match["number"]) for match in matches if match}
-    low, high = min(numbers), max(numbers)
-    # Of four digits drawn by lot so many do not lie side by side.
-    if len(numbers) < len(known) or len(numbers) < 0.9 * (high - low + 1):
-        return None
-    by_number = sorted((int(match["number"]), label) for match, (_, label) in zip(matches, known, strict=True) if match)
+    by_number = sorted((number, label) for number, (_, label) in zip(numbers, known, strict=True))
     stems = [os.path.splitext(name.rpartition("/")[2])[0] for name, _ in known]
-    behind = sum(
-        stem.count("_") > 0 and stem.partition("_")[0] == label for stem, (_, label) in zip(stems, known, strict=True)
-    )
-    remedy = (
-        "--label-pattern '_(?P<label>[^_]+)' takes what stands behind the number" if behind == len(known) else _TEACH
-    )
+    behind = all("_" in stem and stem.partition("_")[0] == label for stem, (_, label) in zip(stems, known, strict=True))
+    remedy = "--label-pattern '_(?P<label>[^_]+)' takes what stands behind the number" if behind else _REMEDY
     return (
         f"the labels are running numbers, {by_number[0][1]} to {by_number[-1][1]}, each there once: if they only count "
         f"the pictures, {remedy}"
@@ -181,7 +175,7 @@ def _times(labels: list[str]) -> str | None:
         return None
     numbers = [int(label[:20]) for label in labels]
     if any(all(low <= number < high for number in numbers) for low, high in _TIMES):
-        return f"labels such as {short(labels[0])} look like times at which pictures were saved: if they are, {_TEACH}"
+        return f"labels such as {short(labels[0])} look like times at which pictures were saved: if they are, {_REMEDY}"
     return None
 
 
@@ -195,8 +189,8 @@ def _file_names(labels: list[str]) -> str | None:
     )
 
 
-def _characters(labels: list[str]) -> str | None:
-    """An alphabet far larger than the pictures suggest."""
+def _alphabet(labels: list[str]) -> str | None:
+    """A large alphabet of rare characters."""
     seen = Counter(character for label in labels for character in label)
     rare = sum(count <= 2 for count in seen.values())
     if len(seen) < 64 or 2 * rare < len(seen) or len(seen) < len(labels):
@@ -208,7 +202,7 @@ def _characters(labels: list[str]) -> str | None:
 
 
 def _misread(labels: list[str]) -> str | None:
-    """UTF-8 that was read as something else: `Ã¤` for `ä`."""
+    """UTF-8 that was decoded as another encoding: `Ã¤` for `ä`."""
     found = []
     for label in labels:
         if label.isascii():
@@ -240,11 +234,11 @@ def _padded(known: list[tuple[str, str]]) -> str | None:
     )
 
 
-def _shapes(labels: list[str]) -> list[str]:
-    """The part of a list's notation that most labels still contain."""
+def _notations(labels: list[str]) -> list[str]:
+    """Most labels still contain a part of their list's notation."""
     found = []
     sample = labels[:_SAMPLE]
-    for pattern, advice in _SHAPES:
+    for pattern, advice in _NOTATIONS:
         if len(sample) >= _FEW and sum(bool(pattern.fullmatch(label)) for label in sample) >= 0.8 * len(sample):
             alike = [label for label in labels if pattern.fullmatch(label)]
             found.append(f"{len(alike):,} labels, such as {short(alike[0])}, {advice}")
@@ -262,11 +256,9 @@ def _html(labels: list[str]) -> str | None:
 
 
 def _spaces(labels: list[str]) -> str | None:
-    """Spaces that look like the usual one beside it."""
-    odd = Counter(
-        character for label in labels if not label.isascii() for character in set(label)
-        if character.isspace() and character not in " \u3000"
-    )  # fmt: skip
+    """Characters that look like a space."""
+    characters = (character for label in labels if not label.isascii() for character in set(label))
+    odd = Counter(character for character in characters if character.isspace() and character not in " \u3000")
     if not odd:
         return None
     return (

@@ -1,4 +1,4 @@
-"""What the user points at when reading: pictures, folders, lists and records in any mixture, and paths on stdin."""
+"""The pictures that a command reads: pictures, folders, lists and records in any mixture, and paths on stdin."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from pathlib import Path
 from cli.files import naming
 from cli.messages import missing_path
 from crnn_reader.errors import UserError
-from crnn_reader.image import PICTURE_SUFFIXES
-from dataset.forms import FORMS, RecordForm, Sample, exists, found_list, listed, samples, stem
-from dataset.forms.named import label_of_name
-from dataset.forms.normal import composed
-from dataset.forms.placed import located
-from dataset.forms.text import LONGEST_LINE
-from dataset.tfrecord import is_records
+from crnn_reader.image_headers import PICTURE_SUFFIXES
+from dataset.collecting import Sample, exists, samples, stem
+from dataset.formats import FORMATS, RecordFormat
+from dataset.formats.any_list import found_lists
+from dataset.formats.file_names import label_of_name
+from dataset.formats.labels_file import main_lists
+from dataset.formats.normalize import composed
+from dataset.formats.paths import find_picture
+from dataset.formats.text import LONGEST_LINE
+from dataset.tfrecord_file import is_records
 from parameter import CORPUS_RECORD
 
 
@@ -32,13 +35,17 @@ def inputs(
     root: str | None = None,
     labels: bool = True,
 ) -> Iterator[Sample]:
-    """The pictures of all `paths`, one at a time: a picture, whatever dataset.forms knows, or `-` for one path
-    per line of `stdin`, whose lines come in pieces of LONGEST_LINE characters if they are longer.
+    """Yield the pictures of all `paths`.
 
-    Single pictures have the label of their file name, as those of a folder have. A file of a list or of stdin need
-    not exist; `root` is the folder that their paths start from. Without `labels` nobody asks for those.
+    Arguments:
+        paths: pictures, whatever :func:`dataset.samples` reads, and `-` for one path per line of `stdin`.
+        stdin: the lines of stdin. Longer ones come in parts of LONGEST_LINE characters.
+        label_pattern: as for :func:`dataset.samples`. Single pictures have the label of their file names, too.
+        root: the folder that the paths in lists and on stdin are relative to.
+        labels: if False, labels are not used, and nothing is opened only for them.
 
-    Raises UserError at once for a path that does not exist, and when there is none.
+    Pictures that a list or stdin names need not exist. Raises UserError at once if there are no paths or one of
+    `paths` does not exist.
     """
     if not paths:
         raise UserError("nothing to read: give pictures, folders or list files, or - for paths on stdin")
@@ -50,23 +57,26 @@ def inputs(
     return _inputs(paths, stdin, label_pattern, root, labels)
 
 
-#: Flags for outputs that are pictures or hold some.
+#: Flags of outputs that are pictures or contain some.
 _DRAWN = ("--plot", "--report", "--run")
 
 
 def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], used: Iterable[str | None] = ()) -> None:
-    """Raise UserError where an output, by its flag, is one of the `paths` that are read, another output or a picture,
-    or is `-`, which stands for stdin among the paths.
+    """Raise UserError if an output of a command would replace an input, a picture or another output.
 
-    Of a folder, its lists are read. A flag without its value, `--csv *.png`, would replace a picture. What is `used`
-    besides, such as a run folder, holds no pictures to read.
+    Arguments:
+        paths: pictures, folders and lists that are read. From a folder, its lists are read.
+        outputs: the files to write, by their flags.
+        used: other paths that are read and hold no pictures, such as run folders.
+
+    Also raises it for the output `-`, which means stdin among the paths, and for a flag without its value in
+    `--csv *.png`.
     """
     pictures = [path for path in paths if path]
     given = [*pictures, *filter(None, used)]
     lists = (os.path.join(path, name) for path in given if os.path.isdir(path) for name in _lists(Path(path)))
     files = (path for path in (*given, *lists) if os.path.isfile(path))
-    # A folder, or that of a picture.
-    read = {
+    folders_of_pictures = {
         os.path.realpath(path if os.path.isdir(path) else os.path.dirname(path))
         for path in given
         if os.path.isdir(path) or os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES
@@ -86,7 +96,7 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], u
                     f"{flag} {output}: that is the name of a picture, and {flag} writes text: give {flag} the name of "
                     "a text file"
                 )
-            if os.path.exists(output) and any(Path(place).is_relative_to(folder) for folder in read):
+            if os.path.exists(output) and any(Path(place).is_relative_to(folder) for folder in folders_of_pictures):
                 raise UserError(f"{flag} {output} is one of the pictures in the folder: give it another name")
         around = next((path for real, path in folders.items() if Path(place).is_relative_to(real)), None)
         if flag in _DRAWN and around:
@@ -102,20 +112,20 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], u
 
 
 def _holds_records(folder: str) -> bool:
-    """Whether pictures of a folder are in records, so that files of pictures there are not read."""
-    return any(isinstance(form, RecordForm) and form.matches(Path(folder)) for form in FORMS.values())
+    """Whether the pictures of a folder are in records, so that picture files in it are not read."""
+    return any(isinstance(each, RecordFormat) and each.matches(Path(folder)) for each in FORMATS.values())
 
 
 def _lists(folder: Path) -> list[str]:
-    """The files of a folder that say something about its pictures; tables of readings do not."""
-    others = [each.name for each in found_list.found(folder) if each.fault is None]
-    return [CORPUS_RECORD, *listed.found(folder), *others]
+    """The files of a folder that are read beside its pictures. Tables of predictions are not."""
+    return [CORPUS_RECORD, *main_lists(folder), *(each.name for each in found_lists(folder) if each.usable)]
 
 
 def some(samples: Iterable[Sample], count: int) -> list[Sample]:
-    """`count` labelled pictures as if drawn by lot, in their order: of the same pictures the same ones each time.
+    """Choose `count` labelled pictures by a hash of their names, in their original order.
 
-    Only the names of the others are looked at, one at a time. Raises UserError where no picture has a label.
+    The choice depends only on the names of the pictures. Keeps `count` samples in memory. Raises UserError if no
+    picture has a label.
     """
     pictures = 0
 
@@ -123,14 +133,17 @@ def some(samples: Iterable[Sample], count: int) -> list[Sample]:
         nonlocal pictures
         for pictures, sample in enumerate(samples, start=1):
             if sample.label:
-                # Another hash than the split's, by which these would all come to lie on one side.
+                # Not the hash of dataset.split, which would choose only pictures of one side.
                 name = sample.name.encode(errors="surrogatepass")
                 yield hashlib.blake2b(name, digest_size=8).digest(), pictures, sample
 
-    drawn = heapq.nsmallest(count, labelled())
-    if pictures and not drawn:
-        raise UserError(f"none of the {pictures:,} pictures has a label to compare with: see --label-pattern")
-    return [sample for _, _, sample in sorted(drawn, key=lambda entry: entry[1])]
+    chosen = heapq.nsmallest(count, labelled())
+    if pictures and not chosen:
+        raise UserError(
+            f"none of the {pictures:,} pictures has a label to compare with: give a pattern that finds it in the names",
+            "label_pattern",
+        )
+    return [sample for _, _, sample in sorted(chosen, key=lambda entry: entry[1])]
 
 
 def _inputs(
@@ -139,33 +152,33 @@ def _inputs(
     for path in paths:
         if path == "-":
             for line in _lines(stdin):
-                yield from (_picture(found, label_pattern, labels) for found in _named(line, root or ""))
+                yield from (_picture(found, label_pattern, labels) for found in _paths_on(line, root or ""))
         elif _is_picture(path):
             yield _picture(path, label_pattern, labels)
         else:
             yield from samples(path, label_pattern, root, labels)
 
 
-def _named(line: str, root: str) -> list[str]:
-    """The paths on a line of stdin: usually one, or several quoted as in a shell, as `echo *.png` writes them."""
-    path = located(root, line)
+def _paths_on(line: str, root: str) -> list[str]:
+    """The paths on a line of stdin: usually one, or several with the quotes of a shell, as `echo *.png` writes them."""
+    path = find_picture(root, line)
     if os.path.exists(path) or not set(line) & set(" '\"\\"):
         return [path]
     with contextlib.suppress(ValueError):
-        words = [located(root, word) for word in shlex.split(line)]
+        words = [find_picture(root, word) for word in shlex.split(line)]
         if words and all(map(os.path.exists, words)):
             return words
     return [path]
 
 
 def _lines(stdin: Iterable[str]) -> Iterator[str]:
-    """The lines that are not blank, or what NULs separate, as `find -print0` writes it.
+    """Yield the lines that are not blank, or the texts between NULs, as `find -print0` writes them.
 
     Raises UserError for UTF-16, which some Windows shells write, and for input that is not a list of paths.
     """
     parts = iter(stdin)
     for number, line in enumerate(parts):
-        # Bytes that are not UTF-8 come as halves of surrogate pairs.
+        # Bytes that are not UTF-8 are decoded to surrogates.
         if not number and line.startswith(("\udcff\udcfe", "\udcfe\udcff")):
             raise UserError("stdin is UTF-16: write UTF-8, or give the paths as a list in a file")
         line = line if number else line.removeprefix("\ufeff")
@@ -182,7 +195,7 @@ def _lines(stdin: Iterable[str]) -> Iterator[str]:
 
 
 def _between_nuls(parts: Iterable[str]) -> Iterator[str]:
-    """The paths between NULs. They may contain line breaks."""
+    """Yield the texts between NULs, which may contain line breaks."""
     rest = ""
     for part in parts:
         *whole, rest = f"{rest}{part}".split("\0")
@@ -196,22 +209,22 @@ def _between_nuls(parts: Iterable[str]) -> Iterator[str]:
 def _picture(path: str, label_pattern: str | None, labels: bool) -> Sample:
     if not labels:
         return Sample(path, "", path)
-    name = Path(path).name
-    match = re.search(label_pattern, stem(name)) if label_pattern else None
-    label = label_of_name(stem(name)) if label_pattern is None else match["label"] or "" if match else ""
+    name = stem(Path(path).name)
+    match = re.search(label_pattern, name) if label_pattern else None
+    label = label_of_name(name) if label_pattern is None else match["label"] or "" if match else ""
     return Sample(path, composed(label), path)
 
 
 def _is_picture(path: str) -> bool:
-    """Whether a path is a picture, no folder, list or records; its first bytes tell where the suffix does not."""
+    """Whether a path is a picture, not a folder, list or records. Decides by the suffix, or else by the first bytes."""
     if os.path.isdir(path):
         return False
     if os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES:
         return True
-    # What was read of a pipe, as of `<(find …)`, would be gone.
+    # A pipe such as that of `<(find …)` can be read only once.
     if not os.path.isfile(path) or is_records(Path(path)):
         return False
     with naming(path), open(path, "rb") as file:
         start = file.read(1024)
-    # Texts have no such bytes, and the signatures and sizes at the start of a picture are made of them.
+    # The signatures and sizes at the start of a picture contain control characters, and texts do not.
     return bool(re.search(rb"[\x00-\x08\x0e-\x1a]", start))

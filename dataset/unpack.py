@@ -1,4 +1,8 @@
-"""Archives of pictures unpacked without trust: `python -m dataset unpack mjsynth.tar.gz DIR`."""
+"""Unpack archives of pictures from untrusted sources: `python -m dataset unpack mjsynth.tar.gz DIR`.
+
+`tarfile`'s data filter and `zipfile` keep files inside DIR, too. But they replace existing files, write through links
+that are already there, silently stop at damaged headers, unpack any amount of data, and guess the encoding of names.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +36,15 @@ from crnn_reader import bounded
 from crnn_reader.errors import UserError
 from parameter import UnpackParameters
 
-#: Members of an archive, folders included; characters of a name, and folders in it.
+#: Maximum number of members, including folders. Maximum number of characters of a name, and of its parts.
 _MOST_MEMBERS = 20_000_000
 _LONGEST_NAME, _DEEPEST_NAME = 1000, 50
 
-#: Times the archive's size that it may unpack to, unless --max-size says otherwise, and what is always allowed.
-#: Pictures hardly shrink; text and bitmaps of one colour do, up to about a thousand times.
+#: Without --max-size, an archive may unpack to this multiple of its size, and always to this many bytes. Pictures
+#: hardly shrink. Text and bitmaps of one colour do, up to about a thousand times.
 _RATIO, _ALWAYS = 100, 250 * 10**6
 
-#: Bytes of a header in a tar that has the long name or the properties of the next member.
+#: Maximum size in bytes of a tar header with the long name or the properties of the next member.
 _LARGEST_HEADER = 1 << 20
 _EXTENSIONS = (
     tarfile.GNUTYPE_LONGNAME,
@@ -50,15 +54,15 @@ _EXTENSIONS = (
     tarfile.SOLARIS_XHDTYPE,
 )
 
-#: How a zip says that a name is UTF-8, and that a file is encrypted; and the extra field with a name in UTF-8.
+#: The flags of a zip for names in UTF-8 and for encrypted files, and the extra field with the name in UTF-8.
 _UTF8, _ENCRYPTED, _UNICODE_PATH = 0x800, 0x1, 0x7075
 
-#: Encodings of names that are tried to make a suggestion.
+#: Encodings of names to suggest.
 _ENCODINGS = ("gbk", "big5", "shift_jis", "euc_kr", "cp866", "cp437")
 
 _WINDOWS = os.name == "nt"
 
-#: Names that Windows gives to devices, and characters that cannot stand in its names.
+#: Names of devices on Windows, and characters that its names cannot contain.
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\.|$)", re.IGNORECASE)
 _NOT_IN_WINDOWS = re.compile(r'[\x00-\x1f<>:"|?*\\]|[. ]$')
 
@@ -66,11 +70,11 @@ _CHUNK = 1 << 20
 
 
 class _Damage(Exception):
-    """What an archive's reader complains of."""
+    """A damaged archive. The message is that of its reader."""
 
 
 class _DamagedEnd(_Damage):
-    """What is wrong behind the last file: the checksum of the archive, or data where only zeros should be."""
+    """Damage behind the last file: a wrong checksum of the archive, or data where only zeros may be."""
 
 
 class _Readable(Protocol):
@@ -82,52 +86,50 @@ class _Member(NamedTuple):
 
     name: str
     open: Callable[[], IO[bytes] | None]
-    link: str | None  #: where it leads, as a path in the archive
+    link: str | None  #: the path in the archive that a link leads to
 
 
 class _Budget:
-    """Counts bytes as they are unpacked: what a header claims may be a lie."""
+    """Counts unpacked bytes, because the sizes in headers may be wrong."""
 
     def __init__(self, archive: Path, limit: int) -> None:
         self._archive, self.limit, self._taken = archive, limit, 0
 
     def take(self, count: int) -> None:
-        """Raise UserError where `count` more bytes are too many."""
+        """Raise UserError if `count` more bytes exceed the limit."""
         self._taken += count
         if self._taken > self.limit:
             raise UserError(
-                f"{self._archive} unpacks to more than {self.limit:,} bytes: if you trust it, allow more with "
-                "--max-size, such as 50GB"
+                f"{self._archive} unpacks to more than {self.limit:,} bytes: if you trust it, allow more",
+                "max_size",
+                "50GB",
             )
 
 
 def unpack(parameters: UnpackParameters) -> int:
-    """Unpack the files that are not there yet; returns the exit code."""
+    """Unpack the files that are not there yet, and return the exit code."""
     interrupts.continue_by(interrupts.CONTINUES)
     archive, out = Path(parameters.archive), Path(parameters.out)
-    if not archive.exists():
-        raise UserError(f"{archive} does not exist: give an archive, such as mjsynth.tar.gz")
     if not archive.is_file():
-        raise UserError(f"{archive} is not a file: give an archive, such as mjsynth.tar.gz")
+        fault = "is not a file" if archive.exists() else "does not exist"
+        raise UserError(f"{archive} {fault}: give an archive, such as mjsynth.tar.gz")
     if parameters.max_size:
         limit = notation.byte_count(parameters.max_size)
     else:
         limit = max(_ALWAYS, _RATIO * archive.stat().st_size)
     budget = _Budget(archive, limit)
-    new = there = 0
+    new = found = 0
     parents: set[Path] = set()
     try:
         with archive.open("rb") as file, progress("unpacking", None, "files") as advance:
             for member in _members(file, archive, budget, parameters.names):
-                target = out / _inside(archive, member.name)
+                target = out / _relative_path(archive, member.name)
                 with _naming(archive, member.name):
                     if target.parent not in parents:
                         _make_folder(out, target.parent, archive)
                         parents.add(target.parent)
-                    if _write(archive, out, member, target, budget):
-                        new += 1
-                    else:
-                        there += 1
+                    new += _write(archive, out, member, target, budget)
+                found += 1
                 advance(1)
     except _DamagedEnd as error:
         raise UserError(
@@ -135,25 +137,23 @@ def unpack(parameters: UnpackParameters) -> int:
             "unpacked and download the archive again"
         ) from None
     except _Damage as error:
-        found = new + there
         raise UserError(
-            (
-                f"{archive} cannot be unpacked beyond its first {found:,} file{'s' if found > 1 else ''} ({error}): "
-                "it is damaged or truncated; download it again"
-            )
+            f"{archive} cannot be unpacked beyond its first {found:,} file{'s' if found > 1 else ''} ({error}): "
+            "it is damaged or truncated; download it again"
             if found
             else f"{archive} is not a tar or zip archive, or it is damaged ({error}): download it again"
         ) from None
-    if not new + there:
+    if not found:
         raise UserError(f"{archive} holds no files: check that it is the right archive")
-    warn(f"{out}: {new:,} file{'' if new == 1 else 's'} unpacked" + (f"; {there:,} were there" if there else ""))
-    warn(f"next: python -m dataset {shlex.quote(str(_content(out)))}")
+    there = f"; {found - new:,} were there" if found > new else ""
+    warn(f"{out}: {new:,} file{'' if new == 1 else 's'} unpacked{there}")
+    warn(f"next: python -m dataset {shlex.quote(str(_pictures_in(out)))}")
     return ALL_DONE
 
 
 @contextlib.contextmanager
 def _naming(archive: Path, name: str) -> Iterator[None]:
-    """Say so where a file system cannot hold a name, as FAT cannot hold `a:b`."""
+    """Raise UserError for a name that the file system does not support, such as `a:b` on FAT."""
     try:
         yield
     except OSError as error:
@@ -165,9 +165,9 @@ def _naming(archive: Path, name: str) -> Iterator[None]:
 
 
 def _members(file: BinaryIO, archive: Path, budget: _Budget, encoding: str | None) -> Iterator[_Member]:
-    """The files of an archive. Raises _Damage, and UserError for what is refused."""
+    """Yield the files of an archive. Raises _Damage, and UserError for members that are refused."""
     try:
-        # By how it begins: that it ends as a zip does is true of a tar whose last file is one.
+        # zipfile looks at the end of the file, but a tar whose last file is a zip ends like a zip, too.
         start = file.read(6)
         file.seek(0)
         members = _zip(file, archive, budget, encoding) if start[:2] == b"PK" else _tar(file, start, budget, encoding)
@@ -178,14 +178,15 @@ def _members(file: BinaryIO, archive: Path, budget: _Budget, encoding: str | Non
                 yield member
     except (UserError, _Damage):
         raise
-    except Exception as error:  # broken archives make their readers raise whatever they like
+    except Exception as error:  # tarfile and zipfile raise many kinds of errors for damaged archives
         raise _Damage(str(error) or type(error).__name__) from None
 
 
 def _tar(file: BinaryIO, start: bytes, budget: _Budget, encoding: str | None) -> Iterator[_Member | None]:
-    """The files; None for each folder."""
+    """Yield the files, and None for each folder."""
     stream = _Stream(_decompressed(file, start), budget)
-    # As a stream: the ten gigabytes of MJSynth are not read twice, once to list them.
+    path = Path(file.name)
+    # Read as a stream: listing the members of MJSynth first would read its ten gigabytes twice.
     with tarfile.open(  # type: ignore[call-overload]
         fileobj=stream,
         mode="r|",
@@ -196,26 +197,20 @@ def _tar(file: BinaryIO, start: bytes, budget: _Budget, encoding: str | None) ->
         for info in archive:
             stream.allow_headers()
             for name in (info.name, info.linkname):
-                _refuse_undecoded(Path(file.name), name, encoding)
+                _refuse_undecoded(path, name, encoding)
             if info.isdir():
-                _inside(Path(file.name), info.name)
+                _relative_path(path, info.name)
                 yield None
                 continue
             if not (info.isfile() or info.issym() or info.islnk()):
-                raise UserError(
-                    f"{file.name}: {_short(info.name)} is a device or pipe: this is not an archive of pictures"
-                )
-            link = None
-            if info.islnk():
-                link = info.linkname
-            elif info.issym():
+                raise UserError(f"{path}: {_short(info.name)} is a device or pipe: this is not an archive of pictures")
+            link = info.linkname if info.islnk() else None
+            if info.issym():
                 if info.linkname.startswith("/"):
-                    raise UserError(
-                        f"{file.name}: {_short(info.name)} links to {_short(info.linkname)}, outside the folder"
-                    )
+                    raise UserError(f"{path}: {_short(info.name)} links to {_short(info.linkname)}, outside the folder")
                 link = os.path.normpath(os.path.join(os.path.dirname(info.name), info.linkname)).replace(os.sep, "/")
             yield _Member(info.name, lambda info=info: archive.extractfile(info), link)  # type: ignore[misc]
-            # Kept for looking back, half a kilobyte each, which a stream cannot.
+            # tarfile keeps half a kilobyte per member for seeking, which a stream does not support.
             archive.members.clear()
         _check_end(archive)
 
@@ -223,8 +218,8 @@ def _tar(file: BinaryIO, start: bytes, budget: _Budget, encoding: str | None) ->
 def _check_end(archive: tarfile.TarFile) -> None:
     """Read on from the first zero block, where tarfile stops, to the end. Raises _DamagedEnd.
 
-    An end mark is two zero blocks, and only zeros may follow it. Where a block was overwritten with zeros, members
-    follow. The checksum of a compressed archive comes last.
+    The end mark is two zero blocks, and only zeros may follow it. If other data follows, a block was overwritten with
+    zeros. The checksum of a compressed archive comes last.
     """
     rest = archive.fileobj
     assert rest is not None
@@ -242,7 +237,7 @@ def _check_end(archive: tarfile.TarFile) -> None:
 
 
 def _decompressed(file: BinaryIO, start: bytes) -> _Readable:
-    # Not by tarfile: it unpacks ten kilobytes at a time, of which bzip2 may make ten gigabytes.
+    # tarfile decompresses ten kilobytes at a time, which bzip2 may expand to ten gigabytes.
     if start.startswith(b"\x1f\x8b"):
         return gzip.open(file)
     if start.startswith(b"BZh"):
@@ -253,7 +248,7 @@ def _decompressed(file: BinaryIO, start: bytes) -> _Readable:
 
 
 class _Stream:
-    """What tarfile reads; it has an end even where headers and padding go on for ever."""
+    """Limits what tarfile reads, including headers and padding."""
 
     def __init__(self, file: _Readable, budget: _Budget) -> None:
         self._file, self._budget = file, budget
@@ -267,12 +262,12 @@ class _Stream:
         return data
 
     def allow_headers(self) -> None:
-        """One more member has been found, whose headers and padding do not count."""
+        """Do not count the header and padding of one more member."""
         self._left += 16 * tarfile.BLOCKSIZE
 
 
 class _Header(tarfile.TarInfo):
-    """A header whose size is checked before what follows is read into memory."""
+    """Refuses damaged headers, and extension headers that would take much memory."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
@@ -281,10 +276,10 @@ class _Header(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise
         except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
-            # tarfile takes the end of the file for the end of the archive, too.
+            # tarfile treats the end of the file like the end mark.
             raise tarfile.ReadError("it has no end mark") from None
         except tarfile.HeaderError as error:
-            # Left alone, tarfile takes a damaged header for the end of the archive.
+            # tarfile treats a damaged header like the end mark.
             raise tarfile.ReadError(str(error)) from None
         if info.size < 0 or (info.type in _EXTENSIONS and info.size > _LARGEST_HEADER):
             raise tarfile.ReadError(f"a header of {info.size:,} bytes")
@@ -292,14 +287,14 @@ class _Header(tarfile.TarInfo):
 
 
 def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> Iterator[_Member | None]:
-    """The files; None for each folder."""
+    """Yield the files, and None for each folder."""
     with zipfile.ZipFile(file) as archive:
         found = archive.infolist()
-        for name, info in zip(names := _names(path, found, encoding), found, strict=True):
+        for name, info in zip(names := _zip_names(path, found, encoding), found, strict=True):
             if info.flag_bits & _ENCRYPTED:
                 raise UserError(f"{path}: {_short(name)} is encrypted: unpack it with its password in another program")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # Python's readers of bzip2 and LZMA unpack four kilobytes at a time, whatever becomes of them.
+                # zipfile does not limit what bzip2 and LZMA expand four kilobytes to.
                 raise UserError(
                     f"{path}: {_short(name)} is compressed by method {info.compress_type}, which is not read (8 is): "
                     "unpack it with 7-Zip"
@@ -308,8 +303,8 @@ def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> I
             budget.take(budget.limit + 1)
         for name, info in zip(names, found, strict=True):
             kind = stat.S_IFMT(info.external_attr >> 16)
-            _inside(path, name)
-            # Some programs of Windows write its own separators.
+            _relative_path(path, name)
+            # Some Windows programs write backslashes.
             name = name.replace("\\", "/")
             if name.endswith("/"):
                 yield None
@@ -319,27 +314,28 @@ def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> I
             yield _Member(name, lambda info=info: archive.open(info), None)  # type: ignore[misc]
 
 
-def _names(path: Path, found: list[zipfile.ZipInfo], encoding: str | None) -> list[str]:
-    """The names in a zip, with `/`. Where nothing says that they are UTF-8, all of them are, or none.
+def _zip_names(path: Path, found: list[zipfile.ZipInfo], encoding: str | None) -> list[str]:
+    """The names in a zip, with `/`. Names that are not marked as UTF-8 are decoded together.
 
-    A few names in another encoding happen to be valid UTF-8. Raises UserError where the encoding is not known.
+    A name in another encoding may happen to be valid UTF-8, but hardly all of them. Raises UserError if the encoding is
+    unknown.
     """
-    known = [_known_name(info) for info in found]
-    # Python has taken the others for the code page of the first PCs, which has a character for every byte.
+    known = [_utf8_name(info) for info in found]
+    # zipfile decodes the others as cp437, which has a character for every byte.
     raw = [info.orig_filename.encode("cp437") if name is None else b"" for name, info in zip(known, found, strict=True)]
-    decoded = _decoded(path, raw, encoding)
+    decoded = _decode(path, raw, encoding)
     return [other if name is None else name for name, other in zip(known, decoded, strict=True)]
 
 
-def _known_name(info: zipfile.ZipInfo) -> str | None:
-    """A name that is marked as UTF-8, or has a copy in UTF-8; None of another."""
+def _utf8_name(info: zipfile.ZipInfo) -> str | None:
+    """A name that is marked as UTF-8, or the copy in UTF-8 of another name. None if there is neither."""
     if info.flag_bits & _UTF8:
         return info.orig_filename
     extra = info.extra
     while len(extra) >= 4:
         kind, size = struct.unpack_from("<HH", extra)
         field, extra = extra[4 : 4 + size], extra[4 + size :]
-        # Its checksum is that of the name that it is a copy of.
+        # The field has the checksum of the name that it is a copy of.
         checksum = struct.pack("<I", zlib.crc32(info.orig_filename.encode("cp437")))
         if kind == _UNICODE_PATH and field.startswith(b"\1" + checksum):
             with contextlib.suppress(UnicodeDecodeError):
@@ -348,16 +344,16 @@ def _known_name(info: zipfile.ZipInfo) -> str | None:
 
 
 def _refuse_undecoded(archive: Path, name: str, encoding: str | None) -> None:
-    """Raise UserError for a name that had bytes of another encoding, which stand in it as halves of surrogates."""
+    """Raise UserError for a name with surrogates, which stand for bytes of another encoding."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        _decoded(archive, [name.encode(encoding or "utf-8", "surrogateescape")], encoding)
+        _decode(archive, [name.encode(encoding or "utf-8", "surrogateescape")], encoding)
         raise UserError(f"{archive}: {_short(name)!r} is no name: do not trust this archive") from None
 
 
-def _decoded(archive: Path, names: list[bytes], encoding: str | None) -> list[str]:
-    """Names in an encoding, UTF-8 where none is given. Raises UserError for others, with a suggestion."""
+def _decode(archive: Path, names: list[bytes], encoding: str | None) -> list[str]:
+    """Decode names, as UTF-8 by default. Raises UserError with suggestions if they have another encoding."""
     try:
         return [name.decode(encoding or "utf-8") for name in names]
     except UnicodeDecodeError as error:
@@ -369,15 +365,16 @@ def _decoded(archive: Path, names: list[bytes], encoding: str | None) -> list[st
         with contextlib.suppress(UnicodeDecodeError):
             for name in names:
                 name.decode(other)
-            readings.append(f"--names {other} gives {wrong.decode(other)!r}")
+            readings.append(f"{other} gives {wrong.decode(other)!r}")
     raise UserError(
-        f"{archive}: the name {wrong!r} is not {encoding or 'UTF-8'}: give the encoding of the names with --names; "
-        + ", ".join(readings[:4])
+        f"{archive}: the name {wrong!r} is not {encoding or 'UTF-8'}: give the encoding of the names; "
+        + ", ".join(readings[:4]),
+        "names",
     )
 
 
-def _inside(archive: Path, name: str) -> PurePosixPath:
-    """A member's name as a relative path. Raises UserError when it leads out of the folder, on any system."""
+def _relative_path(archive: Path, name: str) -> PurePosixPath:
+    """The name of a member as a relative path. Raises UserError if it leads out of the folder on any system."""
     parts = re.split(r"[/\\]", name)
     if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
         raise UserError(f"{archive}: {_short(name)!r} leads out of the folder: do not trust this archive")
@@ -387,60 +384,66 @@ def _inside(archive: Path, name: str) -> PurePosixPath:
             f"{archive}: the name {_short(name)!r} has {len(name):,} characters in {len(kept):,} parts, more than "
             f"{_LONGEST_NAME:,} in {_DEEPEST_NAME}: this is not an archive of pictures"
         )
-    if _WINDOWS and (odd := next((part for part in kept if not _fits_windows(part)), None)):
-        # Windows would write to a device, or drop what is at the end and join files.
+    if _WINDOWS and (
+        odd := next((part for part in kept if _DEVICES.match(part) or _NOT_IN_WINDOWS.search(part)), None)
+    ):
+        # Windows would write to a device, or drop the last characters and merge files.
         raise UserError(f"{archive}: {odd!r} cannot be the name of a file on Windows: unpack it on another system")
     return PurePosixPath(*kept)
 
 
-def _fits_windows(part: str) -> bool:
-    return not (_DEVICES.match(part) or _NOT_IN_WINDOWS.search(part))
-
-
 def _short(name: str) -> str:
-    """A name for a message."""
+    """Shorten a name for a message."""
     return name if len(name) <= 100 else f"{name[:60]}…"
 
 
 def _make_folder(out: Path, folder: Path, archive: Path) -> None:
-    # A link that was there before would lead files astray.
+    # Files must not be written through a link that was there before.
     if not folder.resolve().is_relative_to(out.resolve()):
         raise UserError(f"{folder} is a link out of {out}, where {archive} would be written: remove the link")
     folder.mkdir(parents=True, exist_ok=True)
 
 
 def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Budget) -> bool:
-    """Write a file, whole or not at all; False when it is there."""
+    """Write a complete file. Returns False if it is already there. Raises UserError if something else is."""
     if target.is_symlink():
         raise UserError(f"{target} is a link, in the way of a file of {archive}: remove the link")
     if what := bounded.irregular(target):
         raise UserError(f"{target} is {what}, in the way of a file of {archive}: remove it")
+    source = None
     if member.link is not None:
-        source = out / _inside(archive, member.link)
+        source = out / _relative_path(archive, member.link)
         if not source.is_file() or source.is_symlink():
             raise UserError(
                 f"{archive}: {_short(member.name)} links to {_short(member.link)}, which is not a file before it in "
                 "the archive"
             )
         budget.take(source.stat().st_size)
-        if target.is_file():
-            _refuse_others(archive, target, filecmp.cmp(source, target, shallow=False))
-            return False
-        with atomic(target, sync=False) as temporary:
-            shutil.copyfile(source, temporary)
-        return True
     if target.is_file():
-        with target.open("rb") as file:
-            _refuse_others(archive, target, _same(_content_of(member, budget), file))
+        if source:
+            same = filecmp.cmp(source, target, shallow=False)
+        else:
+            with target.open("rb") as existing:
+                same = _is_same(_content(member, budget), existing)
+        if not same:
+            # It was there before, or the name is twice in the archive, maybe in other capitals.
+            raise UserError(
+                f"{target} is in the way of a file of {archive} with other content: move it, or unpack into another "
+                "folder; if the archive has the name twice, use another archive"
+            )
         return False
-    with atomic(target, sync=False) as temporary, temporary.open("wb") as file:
-        for chunk in _content_of(member, budget):
-            file.write(chunk)
+    with atomic(target, sync=False) as temporary:
+        if source:
+            shutil.copyfile(source, temporary)
+        else:
+            with temporary.open("wb") as file:
+                for chunk in _content(member, budget):
+                    file.write(chunk)
     return True
 
 
-def _content_of(member: _Member, budget: _Budget) -> Iterator[bytes]:
-    """A file in pieces. Raises _Damage, and UserError where it is too large."""
+def _content(member: _Member, budget: _Budget) -> Iterator[bytes]:
+    """Yield a file in chunks. Raises _Damage, and UserError if the archive becomes too large."""
     try:
         content = member.open()
         assert content is not None
@@ -454,24 +457,14 @@ def _content_of(member: _Member, budget: _Budget) -> Iterator[bytes]:
         raise _Damage(str(error) or type(error).__name__) from None
 
 
-def _same(chunks: Iterable[bytes], file: BinaryIO) -> bool:
-    """Whether a file holds these bytes and no more; all of them are read either way, as a stream has to be."""
+def _is_same(chunks: Iterable[bytes], file: BinaryIO) -> bool:
+    """Whether a file consists of the chunks. Reads all of them, as a stream must be."""
     checks = [file.read(len(chunk)) == chunk for chunk in itertools.chain(chunks, [b""])]
     return all(checks) and not file.read(1)
 
 
-def _refuse_others(archive: Path, target: Path, same: bool) -> None:
-    # Files are written whole: one with other content was there before, or stands twice in the archive, maybe in
-    # capitals, which some file systems do not tell from small letters.
-    if not same:
-        raise UserError(
-            f"{target} is in the way of a file of {archive} with other content: move it, or unpack into another "
-            "folder; if the archive has the name twice, use another archive"
-        )
-
-
-def _content(out: Path) -> Path:
-    """The first folder below `out` that holds more than one other."""
+def _pictures_in(out: Path) -> Path:
+    """The first folder below `out` with more than one entry."""
     while True:
         entries = [entry for entry in out.iterdir() if not entry.name.startswith(".")]
         if len(entries) != 1 or not entries[0].is_dir():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from cli.flags import Flag, OneOf
+from cli.registries import constant, names
 from crnn_reader.errors import UserError
 from crnn_reader.parsing import MAX_PIXELS
 from parameter.base import TRAIN_FOLDER, Parameters
@@ -15,14 +16,19 @@ from parameter.types import Alphabet, ByteCount, Encoding, File, LabelPattern, M
 if TYPE_CHECKING:
     from typing import Self
 
-#: The forms that convert writes.
-FORMS = ("folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", "fsns", "lmdb")
+#: The formats that convert writes, and whether they have labels as numbers of characters.
+FORMATS: dict[str, bool] = {
+    written: constant(f"dataset.formats.{name}", "NUMBERED", False)
+    for name in names("dataset.formats")
+    for written in constant(f"dataset.formats.{name}", "WRITES", ())
+}
+_NUMBERED = [name for name, numbered in FORMATS.items() if numbered]
 
 
 class DatasetParameters(Parameters):
     """Report what a folder or list of labelled pictures holds: counts, alphabet, lengths, sizes, faults.
 
-    `python -m dataset convert` writes labelled pictures in another form, `python -m dataset unpack` unpacks an archive.
+    `python -m dataset convert` writes them in another format, `python -m dataset unpack` unpacks an archive.
     """
 
     path: Annotated[str, Flag("[PATH]", positional=True)] = Field(
@@ -36,17 +42,19 @@ class DatasetParameters(Parameters):
 
 
 class ConvertParameters(Parameters):
-    """Write labelled pictures in another form. Pictures keep their bytes if the form accepts their format."""
+    """Write labelled pictures in another format. Picture files stay as they are if the format can hold them."""
 
-    source: Annotated[str, Flag("IN", positional=True)] = Field(description="Labelled pictures in any form.")
+    source: Annotated[str, Flag("IN", positional=True)] = Field(description="Labelled pictures in any format.")
     out: Annotated[str, Flag("OUT", positional=True)] = Field(description="Folder to create.")
-    form: Annotated[str, AfterValidator(OneOf(FORMS))] = Field(description="Form to write; docs/forms.md shows each.")
+    form: Annotated[str, AfterValidator(OneOf(tuple(FORMATS)))] = Field(
+        description="Format to write; docs/formats.md shows each."
+    )
     validation: Annotated[float | None, Flag("FRACTION", default="all in OUT")] = Field(
         None, gt=0, lt=1, description="Part of the pictures to write to OUT/validation; the others go to OUT/train."
     )
-    shards: int = Field(1, ge=1, le=99_999, description="Number of record files (tfrecord, fsns).")
+    shards: int = Field(1, ge=1, le=99_999, description=f"Number of record files ({', '.join(_NUMBERED)}).")
     alphabet: Annotated[Alphabet | None, Flag("CHARS|FILE", default="the characters of the labels")] = Field(
-        None, description="Characters in the order of their numbers, or a dictionary file (tfrecord, fsns)."
+        None, description=f"Characters in the order of their numbers, or a dictionary file ({', '.join(_NUMBERED)})."
     )
     label_pattern: LabelPattern = None
     root: Root = None
@@ -54,9 +62,9 @@ class ConvertParameters(Parameters):
 
     @model_validator(mode="after")
     def _only_records_have_these(self) -> Self:
-        if self.form not in ("tfrecord", "fsns") and (self.shards > 1 or self.alphabet):
+        if not FORMATS[self.form] and (self.shards > 1 or self.alphabet):
             name = "shards" if self.shards > 1 else "alphabet"
-            raise UserError(f"--{name} is for --form tfrecord and fsns, not for {self.form}: leave it out")
+            raise UserError(f"--{name} is for --form {' and '.join(_NUMBERED)}, not for {self.form}: leave it out")
         return self
 
 

@@ -17,7 +17,7 @@ import pytest
 import evaluation
 from cli.command import INTERRUPTED, SOME_UNREADABLE, run_command
 from dataset.convert import convert
-from dataset.tfrecord import records
+from dataset.tfrecord_file import records
 from model.model_file import SHIPPED
 from model.training.run_folder import RunFolder
 from parameter import ConvertParameters, EvaluationParameters

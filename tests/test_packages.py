@@ -56,5 +56,5 @@ def test_reading_imports_nothing_of_training(tmp_path: Path) -> None:
         "finally:\n    print(*(name for name in sys.modules if name.partition('.')[0] in ('dataset', 'keras')))\n"
     )
     modules = finished([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True).stdout.split()
-    assert "dataset.forms" in modules
+    assert "dataset.formats" in modules
     assert not {"dataset.cache", "dataset.batches", "dataset.augmentation", "keras"} & set(modules)

@@ -425,7 +425,7 @@ def test_a_demo_reads_some_labelled_pictures_and_draws_them(
         drawn.append((paths, captions, wrong))
         return np.zeros((4, 4, 3), np.uint8)
 
-    monkeypatch.setattr("dataset.gallery.gallery", gallery)
+    monkeypatch.setattr("dataset.contact_sheets.gallery", gallery)
     for number in range(36):
         sample(tmp_path / "in" / f"{LABELS[number - number % 2]}_{number}.png", number)
     code, lines, errors = predict("in", "--demo", "10", "--csv", "o.csv")
@@ -667,7 +667,7 @@ def test_the_real_commands_read_with_a_real_model_file(
 
 
 def test_what_is_no_list_on_stdin_ends_in_one_sentence(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("dataset.inputs", "dataset.forms.text"):
+    for module in ("dataset.inputs", "dataset.formats.text"):
         monkeypatch.setattr(f"{module}.LONGEST_LINE", 1000)
     for content, sentence in (
         ("a" * 1001, "line 1 on stdin has more than 1,000 characters"),

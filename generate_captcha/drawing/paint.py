@@ -90,7 +90,7 @@ class Pictures:
     """The user's own pictures as grounds."""
 
     def __init__(self, folder: str) -> None:
-        from crnn_reader.image import PICTURE_SUFFIXES
+        from crnn_reader.image_headers import PICTURE_SUFFIXES
 
         if not Path(folder).is_dir():
             raise UserError(f"--backgrounds {folder}: no such folder; give a folder of pictures")

@@ -22,7 +22,8 @@ from PIL import Image as pillow
 from crnn_reader import image as image_module
 from crnn_reader.errors import UnreadablePicture
 from crnn_reader.fit import fit_image
-from crnn_reader.image import PICTURE_SUFFIXES, ImageOptions, decode_image, read_image
+from crnn_reader.image import ImageOptions, decode_image, read_image
+from crnn_reader.image_headers import PICTURE_SUFFIXES
 from crnn_reader.pixels import is_single_colour
 from crnn_reader.sources import MISSING, START
 from tests.processes import finished

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import dataset
-from dataset.contact_sheets import _cover, _fonts, _runs
+from dataset.contact_sheets import _coverage, _fonts, _runs
 
 
 def reddish(sheet: np.ndarray) -> int:
@@ -73,7 +73,7 @@ def test_a_script_without_a_font_is_named_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
-    monkeypatch.setattr(sys.modules["dataset.contact_sheets"], "_named", set())
+    monkeypatch.setattr(sys.modules["dataset.contact_sheets"], "_reported", set())
     _fonts.cache_clear()
     picture = np.full((20, 40, 1), 60, np.uint8)
     for _ in range(2):
@@ -89,7 +89,7 @@ def test_each_character_has_the_first_font_that_has_it(monkeypatch: pytest.Monke
     """Of a caption in two scripts, each part is drawn with a font of its own."""
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     other = str(fonts / "STIXGeneral.ttf")
-    only_stix = next(chr(point) for point in sorted(_cover(other) - _cover(str(fonts / "DejaVuSans.ttf"))))
+    only_stix = next(chr(point) for point in sorted(_coverage(other) - _coverage(str(fonts / "DejaVuSans.ttf"))))
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [other])
     _fonts.cache_clear()
     runs = _runs(f"AB {only_stix}7", 14)

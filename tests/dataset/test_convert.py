@@ -22,10 +22,10 @@ from crnn_reader.alphabet import read_dictionary
 from crnn_reader.image import read_image
 from crnn_reader.pixels import convert_channels
 from crnn_reader.sources import read_bytes
-from dataset import tfrecord
+from dataset import tfrecord_file as tfrecord
 from dataset.__main__ import run
 from dataset.convert import _beside
-from dataset.forms import WRITERS
+from dataset.formats import WRITERS
 from tests.dataset.conftest import drawn
 from tests.full_disk import full_disk
 from tests.processes import finished
@@ -114,7 +114,7 @@ def test_labels_that_a_form_cannot_hold(form: str, name: str, convert: Convert, 
     code, err = convert(source, "out", "--form", form)
     assert code == 2
     assert err.splitlines()[-1].startswith(f"error: the label of 1.png, {HARD[name]!r}, ")
-    assert f"use another form than {form}" in err
+    assert f"use another format than {form}" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -176,7 +176,7 @@ def test_shards(convert: Convert, tmp_path: Path) -> None:
     assert sum(counts) == len(list(dataset.samples(tmp_path / "out" / "train")))
     assert convert(source, "lmdb", "--form", "lmdb", "--shards", "3") == (
         2,
-        "error: --shards is for --form tfrecord and fsns, not for lmdb: leave it out\n",
+        "error: --shards is for --form fsns and tfrecord, not for lmdb: leave it out\n",
     )
 
 
@@ -235,7 +235,7 @@ def test_unreadable_pictures_are_left_out_and_named(convert: Convert, tmp_path: 
 
 
 def test_more_than_a_folder_of_pictures_goes_into_several(monkeypatch: pytest.MonkeyPatch, convert: Convert) -> None:
-    monkeypatch.setattr("dataset.forms.writing._PER_FOLDER", 2)
+    monkeypatch.setattr("dataset.formats.writing.PER_FOLDER", 2)
     source = corpus(Path("in"), list("abcde"))
     for form in ("folder", "sidecar", "csv"):
         assert convert(source, form, "--form", form)[0] == 0
@@ -407,7 +407,7 @@ def test_a_picture_wider_than_its_format_can_be_is_named(convert: Convert, tmp_p
     Path("in").mkdir()
     cv2.imwrite("in/a_1.png", np.zeros((1, 70_000), np.uint8))
     code, err = convert("in", "out", "--form", "tfrecord")
-    assert (code, "in/a_1.png has 70000x1 pixels, more than the .jpg of this form can have" in err) == (2, True)
+    assert (code, "in/a_1.png has 70000x1 pixels, more than the .jpg of this format can have" in err) == (2, True)
     assert os.listdir() == ["in"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from crnn_reader.errors import UserError
 from crnn_reader.image import DEFAULT_OPTIONS
-from dataset.gallery import gallery, gallery_file
+from dataset.contact_sheets import gallery, gallery_file
 from tests.samples import level
 
 

@@ -24,11 +24,11 @@ from cli.command import run_command
 from crnn_reader.errors import UserError
 from dataset import __main__ as command_line
 from dataset.__main__ import main
-from dataset.forms.named import label_of_name
+from dataset.formats.file_names import label_of_name
 from dataset.inputs import inputs, keep_apart
 from parameter import DatasetParameters
 from tests.dataset.test_checks import run
-from tests.dataset.test_forms import pairs
+from tests.dataset.test_formats import pairs
 
 Maker = Callable[..., Path]
 Said = pytest.CaptureFixture[str]
@@ -178,7 +178,7 @@ def test_where_the_paths_of_a_list_start(
     found = dataset.collect(path, root=root)
     assert [os.path.realpath(sample.path) for sample in found] == [str(pictures / name) for name in NAMES]
     assert ("its pictures are in" in capsys.readouterr().err) == (place not in ("beside", "root"))
-    with pytest.raises(UserError, match=r"--root .*nowhere is not a folder"):
+    with pytest.raises(UserError, match=r"nowhere is not a folder"):
         dataset.collect(path, root=str(tmp_path / "nowhere"))
 
 
@@ -342,8 +342,9 @@ def test_sidecars_that_hold_boxes_are_an_error(text: str, what: str, tmp_path: P
     for name in ("01C6_0", "0EAX_1", "1C6X_2"):
         (tmp_path / f"{name}.png").touch()
         (tmp_path / f"{name}.txt").write_text(text)
-    with pytest.raises(UserError, match=rf"3 texts beside pictures hold .*{what}.*, not labels, .*--label-pattern"):
+    with pytest.raises(UserError, match=rf"3 texts beside pictures hold .*{what}.*, not labels, ") as raised:
         pairs(tmp_path)
+    assert (raised.value.parameter, raised.value.example) == ("label_pattern", "^(?P<label>[^_]+)")
     # Whoever says where the labels are gets them.
     assert [label for _, label in pairs(tmp_path, "^(?P<label>[^_]+)")] == ["01C6", "0EAX", "1C6X"]
 
@@ -515,7 +516,7 @@ def test_examples_and_sheet(tmp_path: Path, write: Maker, capsys: Said) -> None:
     assert len(json.loads((tmp_path / "r.json").read_text())["examples"]) == 5
     code, _, err = run(tmp_path / "in", "--plot", str(tmp_path / "sheet.txt"), capsys=capsys)
     assert (code, "does not end like a picture" in err) == (2, True)
-    dataset.introduce(dataset.examine(dataset.collect(tmp_path / "in")))
+    dataset.preview(dataset.examine(dataset.collect(tmp_path / "in")))
     assert "labels, for example: AB1 (AB1_1.png), AB22" in capsys.readouterr().err
 
 
@@ -618,7 +619,7 @@ def test_what_is_no_file_beside_pictures_is_never_waited_for(name: str, kind: st
 @pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
 @pytest.mark.parametrize("kind", ["pipe", "zero", "socket"])
 def test_lists_that_are_no_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataset.forms.text.PIPE_PATIENCE", 0.1)
+    monkeypatch.setattr("dataset.formats.text.PIPE_PATIENCE", 0.1)
     path = tmp_path / "l.txt"
     if kind == "pipe":
         os.mkfifo(path)

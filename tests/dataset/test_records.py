@@ -21,9 +21,9 @@ from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.fit import fit_image
 from crnn_reader.image import read_image
 from crnn_reader.sources import read_bytes
-from dataset import tfrecord
-from dataset.forms import WRITERS
-from dataset.forms.writing import Picture, Plan
+from dataset import tfrecord_file as tfrecord
+from dataset.formats import WRITERS
+from dataset.formats.writing import Picture, Plan
 from dataset.inputs import inputs
 from tests.dataset.conftest import drawn
 

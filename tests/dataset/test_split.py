@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import dataset
-from dataset.forms import strings
+from dataset.collecting import strings
 
 
 def sides(names: list[str], digests: list[int], fraction: float) -> tuple[set[str], set[str]]:

@@ -22,13 +22,13 @@ from crnn_reader.image import read_image
 from crnn_reader.model_files import locate_model, read_config
 from dataset.__main__ import main as dataset_command
 from dataset.convert import convert
+from dataset.formats import WRITERS
 from dataset.unpack import unpack
 from model.training import run_folder
 from parameter import (
     ConvertParameters,
     DatasetParameters,
     EvaluationParameters,
-    FormName,
     GenerateParameters,
     PredictionParameters,
     TrainingParameters,
@@ -44,7 +44,6 @@ Same = Literal["untouched", "checked", "all", "none"]
 Facts = dict[str, str]
 
 LITE = str(locate_model("captcha_lite"))
-FORMS: tuple[FormName, ...] = ("folder", "sidecar", "csv", "tsv", "json_lines", "tfrecord", "fsns", "lmdb")
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def collected(case: Case, path: str) -> Facts:
 
 def converted(case: Case, rng: random.Random, path: str) -> None:
     """Write labelled pictures in another form, and read what was written."""
-    form = rng.choice(FORMS)
+    form = rng.choice(list(WRITERS))
     done = case.command(convert, ConvertParameters, path, "out", "--form", form)
     if done.code == WRONG_USE:
         if os.path.lexists("out"):
@@ -319,8 +318,8 @@ _KERAS = ("keras", "tensorflow")
 _LIGHT = (
     "numpy", "cv2", "PIL.ImageOps", "PIL.GifImagePlugin", "PIL.JpegImagePlugin", "PIL.MpoImagePlugin",
     "PIL.PngImagePlugin", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin", "onnxruntime", "google_crc32c",
-    "google.protobuf.message", "importlib.metadata", "rich.console", "prediction", "evaluation", "dataset.gallery",
-    "crnn_reader.reader", "model.scores", "model.tables",
+    "google.protobuf.message", "importlib.metadata", "rich.console", "prediction", "evaluation",
+    "dataset.contact_sheets", "crnn_reader.reader", "model.scores", "model.tables",
 )  # fmt: skip
 _RUNS = ("state.npz", "history.csv", "training.lock", "split.json")
 _LISTS = (

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from crnn_reader import onnx_metadata
-from dataset import tfrecord
+from dataset import tfrecord_file as tfrecord
 
 Mutator = Callable[[bytes, random.Random, bytes], bytes]
 

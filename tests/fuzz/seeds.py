@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from crnn_reader.config import ModelConfig
 from crnn_reader.model_files import locate_model
-from dataset import convert, tfrecord
-from dataset.forms import WRITERS
+from dataset import convert
+from dataset import tfrecord_file as tfrecord
+from dataset.formats import WRITERS
 from model import model_file
 from model.model_file import SHIPPED
 from parameter import ConvertParameters, TrainingParameters

@@ -22,28 +22,28 @@ from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UnreadablePicture, UserError
 
-#: How files of records are called, and the last number of a name such as `train-00000-of-00010`.
+#: The names of record files, and the last number of a name such as `train-00000-of-00010`.
 _NAME = re.compile(r"\.tfrecords?$|-of-(\d{5})(?:\.|$)")
 
 _GZIP = b"\x1f\x8b"
 
-#: Bytes of a record. It holds one picture; protobuf takes up to thirty times a record's size to parse it.
+#: Maximum size of a record in bytes. It holds one picture. protobuf takes up to 30 times that memory to parse it.
 LARGEST = 16 << 20
-#: Features of a record, and numbers in a list of them.
+#: Maximum number of features of a record, and of numbers in a feature.
 _MOST_FEATURES, _MOST_NUMBERS = 1000, 10_000
 
 _KINDS = {"bytes_list": "bytes", "float_list": "floats", "int64_list": "int64"}
 
 
 class Fault(Exception):
-    """What is wrong with a record, in a few words that go after `FILE, record N`."""
+    """A damaged record. The message continues `FILE, record N`, as in `is truncated`."""
 
 
 class Example:
-    """The features of one record."""
+    """The features of a record."""
 
     def __init__(self, data: bytes) -> None:
-        """Raises Fault when `data` is no Example."""
+        """Parse a record. Raises Fault if it is not an Example."""
         from google.protobuf.message import DecodeError
 
         try:
@@ -58,18 +58,18 @@ class Example:
         return name in self._features
 
     def names(self) -> list[str]:
-        """The features that there are."""
+        """The names of the features, sorted."""
         return sorted(self._features)
 
     def integers(self, name: str) -> list[int]:
-        """An int64 feature. Raises Fault when it is missing or of another type."""
+        """The values of an int64 feature. Raises Fault if it is missing or has another type."""
         values = self._values(name, "int64_list")
         if len(values) > _MOST_NUMBERS:
             raise Fault(f"has {len(values):,} numbers in the feature {name}, more than {_MOST_NUMBERS:,}")
         return list(values)
 
     def bytes(self, name: str) -> bytes:
-        """A bytes feature of one value. Raises Fault when it is missing, of another type, or has several."""
+        """The value of a bytes feature. Raises Fault if it is missing, has another type, or several values."""
         values = self._values(name, "bytes_list")
         if len(values) != 1:
             raise Fault(f"has {len(values)} values in the feature {name}, where one is expected")
@@ -79,17 +79,17 @@ class Example:
         feature = self._features.get(name)
         if feature is None:
             names = [each[:50] for each in self.names()]
-            told = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-            raise Fault(f"has no feature {name} (it has {told or 'none'})")
+            listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+            raise Fault(f"has no feature {name} (it has {listed or 'none'})")
         found = feature.WhichOneof("kind")
-        # A list without values may have been written as no list at all.
+        # Some programs write an empty list as no list.
         if found not in (kind, None):
             raise Fault(f"has {_KINDS[found]} in the feature {name}, where {_KINDS[kind]} are expected")
         return getattr(feature, kind).value
 
 
 def example(texts: dict[str, bytes], integers: dict[str, list[int]]) -> bytes:
-    """The data of a record with these features."""
+    """Serialise an Example with these features."""
     message = _example_class()()
     for name, data in texts.items():
         message.features.feature.add(key=name).value.bytes_list.value.append(data)
@@ -102,7 +102,7 @@ def example(texts: dict[str, bytes], integers: dict[str, list[int]]) -> bytes:
 
 @functools.cache
 def _example_class() -> Any:
-    """The message class of example.proto, in a pool of our own: TensorFlow may register the same one."""
+    """The message class of example.proto. It is in a separate pool, because TensorFlow may register the same class."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     file = descriptor_pb2.FileDescriptorProto(name="example.proto", syntax="proto3")
@@ -132,7 +132,7 @@ def _example_class() -> Any:
     message("Int64List", ("value", 1, "int64", True))
     lists = (("bytes_list", 1, "BytesList"), ("float_list", 2, "FloatList"), ("int64_list", 3, "Int64List"))
     message("Feature", *((name, number, kind, False) for name, number, kind in lists), oneof="kind")
-    # A map is a list of such entries as far as the bytes are concerned.
+    # On the wire, a map is a list of such entries.
     message("Entry", ("key", 1, "string", False), ("value", 2, "Feature", False))
     message("Features", ("feature", 1, "Entry", True))
     message("Example", ("features", 1, "Features", False))
@@ -142,7 +142,7 @@ def _example_class() -> Any:
 
 
 def records(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Each record's place in the file and its data, checksums verified. Raises UserError for a damaged file."""
+    """Yield the offset and data of each record. Verifies the checksums. Raises UserError for a damaged file."""
     with path.open("rb") as file:
         place, number, size = 0, 1, path.stat().st_size
         try:
@@ -158,7 +158,7 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def record_at(path: str, place: int) -> bytes:
-    """The data of the record that begins at byte `place`. Raises UnreadablePicture."""
+    """The data of the record at the offset `place`. Raises UnreadablePicture."""
     try:
         opened = bounded.open_regular(path)
     except ValueError as error:
@@ -175,7 +175,7 @@ def record_at(path: str, place: int) -> bytes:
 
 
 def _record(file: BinaryIO, left: int) -> bytes | None:
-    """The data of the record that `file` is at, `left` bytes before its end; None at the end."""
+    """Read the next record of a file with `left` more bytes. None at the end. Raises Fault."""
     head = file.read(12)
     if not head:
         return None
@@ -195,13 +195,13 @@ def _record(file: BinaryIO, left: int) -> bytes | None:
 
 
 def write(path: Path, data: Iterable[bytes]) -> None:
-    """A file with these records."""
+    """Write records into a file. Raises UserError for a record that is too large."""
     with path.open("wb") as file:
         for number, record in enumerate(data, start=1):
             if len(record) > LARGEST:
                 raise UserError(
                     f"{path.name}, record {number} would have {len(record):,} bytes, more than {LARGEST:,}: "
-                    "leave its picture out, or use another form"
+                    "leave its picture out, or use another format"
                 )
             head = struct.pack("<Q", len(record))
             file.write(head + struct.pack("<I", _masked_crc(head)))
@@ -222,7 +222,7 @@ def is_records(path: Path) -> bool:
         return bool(_NAME.search(path.name)) or _begins_with_a_record(path)
     if not path.is_dir():
         return bool(_listed(path))
-    # Folders of records hold little else; those of a million pictures are not searched to their end for one.
+    # A folder of records holds little else. Searching a folder of a million pictures would take too long.
     with os.scandir(path) as entries:
         return any(_NAME.search(entry.name) for entry in islice(entries, 1000))
 
@@ -232,13 +232,13 @@ def _begins_with_a_record(path: Path) -> bool:
         with path.open("rb") as file:
             head = file.read(12)
     except OSError:
-        # Whoever reads it as something else says why it cannot be read.
+        # Another format will report why it cannot be read.
         return False
     return len(head) == 12 and _masked_crc(head[:8]) == int.from_bytes(head[8:], "little")
 
 
 def first_features(path: Path) -> list[str]:
-    """The features of the first record; none where there is no such thing."""
+    """The names of the features of the first record, empty if there is none."""
     if is_records(path):
         for shard in _listed(path):
             try:
@@ -250,7 +250,7 @@ def first_features(path: Path) -> list[str]:
 
 
 def _listed(path: Path) -> list[Path]:
-    """The files that `path` stands for, by name."""
+    """The record files of a file, folder or pattern, sorted by name."""
     if path.is_file():
         return [path]
     folder, pattern = (path, None) if path.is_dir() else (path.parent, path.name)
@@ -263,12 +263,15 @@ def _listed(path: Path) -> list[Path]:
             if (fnmatch(entry.name, pattern) if pattern else _NAME.search(entry.name)) and os.path.isfile(entry.path)
         )
     found = [folder / name for name in names if not name.startswith(".")]
-    # A dictionary may lie beside the records and match the pattern too.
+    # A dictionary beside the records may match the pattern, too.
     return [file for file in found if _NAME.search(file.name) or _begins_with_a_record(file)] if pattern else found
 
 
 def shards(path: Path) -> list[Path]:
-    """The files that `path` stands for. Raises UserError for a folder with several sets, as train and validation."""
+    """The record files of a file, folder or pattern.
+
+    Warns if numbered files are missing. Raises UserError for a folder with several sets, such as train and validation.
+    """
     found = _listed(path)
     if path.is_dir():
         sets = sorted({re.sub(r"\d+", "*", file.name) for file in found})
@@ -284,16 +287,16 @@ def shards(path: Path) -> list[Path]:
 
 
 class RecordSet:
-    """The pictures of some files of records: picture `train.tfrecord/17` is record 17 (from 1) of `train.tfrecord`."""
+    """The pictures in record files. Picture `train.tfrecord/17` is record 17 (from 1) of `train.tfrecord`."""
 
     def __init__(self, path: Path, label: Callable[[Example], str], image: str) -> None:
-        """`label` reads the label of an example, raising Fault; `image` is the feature that has the picture."""
+        """`label` returns the label of an example or raises Fault. `image` is the feature with the picture."""
         self._label, self._image = label, image
         self._shards = {shard.name: shard for shard in shards(path)}
         self._places: dict[str, array[int]] = {}
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        """Each picture's name and label. Raises UserError for the first record that is damaged or lacks a feature."""
+        """Yield names and labels. Raises UserError for the first record that is damaged or lacks a feature."""
         for name, path in self._shards.items():
             places = self._places[name] = array("Q")
             for place, data in records(path):
@@ -303,11 +306,13 @@ class RecordSet:
                     found.bytes(self._image)
                     label = self._label(found)
                 except Fault as fault:
-                    raise UserError(f"{path}, record {len(places)} {fault}: see docs/forms.md for the form") from None
+                    raise UserError(
+                        f"{path}, record {len(places)} {fault}: see docs/formats.md for the format"
+                    ) from None
                 yield f"{name}/{len(places)}", label
 
     def fetch(self, name: str) -> bytes:
-        """The bytes of a picture that :meth:`rows` has named. Raises UnreadablePicture."""
+        """The picture file with a name from :meth:`rows`. Raises UnreadablePicture."""
         shard, _, number = name.rpartition("/")
         try:
             return Example(record_at(self.container(name), self._places[shard][int(number) - 1])).bytes(self._image)
@@ -315,19 +320,36 @@ class RecordSet:
             raise UnreadablePicture(f"the record {fault}") from None
 
     def container(self, name: str) -> str:
-        """The file that holds the picture."""
+        """The path of the file with the picture."""
         return str(self._shards[name.rpartition("/")[0]])
 
 
 def cannot_hold(label: str) -> str | None:
-    """Why a label is too long to be read back, None when it is not."""
+    """The reason if a label is too long to be read back, None if it is not."""
     if len(label) > _MOST_NUMBERS:
         return f"has {len(label):,} characters, more than {_MOST_NUMBERS:,}"
     return None
 
 
-def beside(path: Path, *patterns: str) -> Path | None:
-    """A file that goes with the records of `path`: in their folder, or in the one above."""
+def decoder(characters: Callable[[], dict[int, str]], fault: str) -> Callable[[list[int]], str]:
+    """A function that turns character numbers into text, or raises Fault with the message `fault.format(number)`.
+
+    `characters` returns the character of each number. It is called once, for the first text.
+    """
+    characters = functools.cache(characters)
+
+    def text_of(numbers: list[int]) -> str:
+        known = characters()
+        try:
+            return "".join([known[number] for number in numbers])
+        except KeyError as error:
+            raise Fault(fault.format(error)) from None
+
+    return text_of
+
+
+def find_beside(path: Path, *patterns: str) -> Path | None:
+    """Find a file that belongs to the records of `path`, in their folder or the one above. Raises UserError."""
     folder = path if path.is_dir() else path.parent
     for place in (folder, folder.absolute().parent):
         for pattern in patterns:

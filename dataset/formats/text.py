@@ -1,4 +1,4 @@
-"""What the lists have in common: how their lines are read, and what their columns are called."""
+"""Read the lines of lists, and know the names of their columns."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
-from crnn_reader.image import PICTURE_SUFFIXES
-from dataset.forms.normal import padded, short
+from crnn_reader.image_headers import PICTURE_SUFFIXES
+from dataset.formats.normalize import padded, short
 
-#: How lists call the column of the picture, and that of its label.
+#: Names of the column with the picture, and of the column with its label.
 FILE_KEYS = (
     *("file", "path", "image", "filename", "file_name", "image_path", "image_name", "img"),
     *("img_path", "img_name", "filepath", "file_path", "id", "image_id"),
@@ -34,61 +34,61 @@ SCORE_KEYS = ("probability", "confidence", "score", "scores", "conf", "prob", "c
 #: The suffixes of pictures, without their dots, as alternatives of a regular expression.
 SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))
 
-#: Characters that a line of a list may have. Files without line breaks would fill the memory.
+#: Maximum number of characters on a line of a list. A file without line breaks would fill the memory.
 LONGEST_LINE = 1 << 20
-#: Bytes of a text that is read whole beside a picture.
+#: Maximum size in bytes of a text beside a picture.
 LARGEST_TEXT = 1 << 16
 
-#: Bytes of a first line with the names of columns.
+#: Bytes that are searched for the column names of prediction.py.
 _HEADER = 1024
 
 #: Seconds to wait for a program that writes to a named pipe.
 PIPE_PATIENCE = 5
 
+# Regular expressions in this package are strings, which `re` compiles when they are first used: compiling all of them
+# takes longer than reading ten pictures.
 
-#: `# …`, and `#…` unless the name of a picture begins so.
+#: `# …`, and `#…` unless it is the name of a picture.
 _COMMENT = rf"(?i)#(?![^#\s]\S*\.(?:{SUFFIXES})\b)"
-
-
-_NUMBERS = r"[\s,;]+"
+_NUMBER_SEPARATORS = r"[\s,;]+"
 
 
 class Entry(NamedTuple):
-    """One row of a list, as it stands there."""
+    """A row of a list as it is in the file."""
 
-    line: int  #: from 1; in JSON the number of the entry
+    line: int  #: line number from 1; in JSON the number of the entry
     name: str
     label: str
-    quoted: bool = False  #: the label stands in quotes: white space at its ends is meant
+    quoted: bool = False  #: the label is in quotes, and white space at its ends belongs to it
 
 
-def silent(message: str) -> None:
-    """Used instead of `warn` when labels are not needed, or when a file may not be a list."""
+def ignore(message: str) -> None:
+    """Replaces `warn` if labels are not needed, or if a file may not be a list."""
 
 
 class NotText(UserError):
-    """A list in an encoding that is not known."""
+    """A list in an unknown encoding."""
 
 
 class TwoLabels(UserError):
-    """A list with two columns that may both be the labels, and differ."""
+    """A list with two columns that may both hold the labels, and differ."""
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 text that are not blank, with their numbers from 1 and their line ends.
+    """Yield the numbers, from 1, and the text of the lines that are not blank, with their line ends.
 
-    A byte order mark and Windows line ends are no part of them; with the byte order mark of UTF-16 that is read, too.
-    Raises UserError for anything else than text.
+    Reads UTF-8, and UTF-16 with a byte order mark. The byte order mark is left out, and Windows line ends become `\\n`.
+    Raises UserError if the file is not text.
     """
-    with _opened(path) as binary:
+    with _open(path) as binary:
         try:
             start = binary.peek(2)[:2]
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}): give another list, or a folder") from None
         encoding = "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-        # prediction.py writes the names of files as they are, and they need not be UTF-8.
-        is_table_of_readings = b"probability" in binary.peek(_HEADER).partition(b"\n")[0][:_HEADER]
-        errors = "surrogateescape" if is_table_of_readings and encoding == "utf-8-sig" else "strict"
+        # prediction.py writes file names unchanged, which may not be UTF-8.
+        is_prediction_table = b"probability" in binary.peek(_HEADER).partition(b"\n")[0][:_HEADER]
+        errors = "surrogateescape" if is_prediction_table and encoding == "utf-8-sig" else "strict"
         with io.TextIOWrapper(binary, encoding=encoding, errors=errors) as file:
             try:
                 number = 0
@@ -110,9 +110,9 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def is_score(found: Any) -> bool:
-    """Whether a cell or JSON value is a confidence: a number from 0 to 1, or a percentage."""
+    """Whether a cell or JSON value is a confidence: numbers from 0 to 1 or from 0 to 100."""
     if isinstance(found, str):
-        found = re.split(_NUMBERS, found.strip("[]% "))
+        found = re.split(_NUMBER_SEPARATORS, found.strip("[]% "))
     numbers = found if isinstance(found, list) else [found]
     try:
         return bool(numbers) and all(not isinstance(each, bool) and 0 <= float(each) <= 100 for each in numbers)
@@ -125,7 +125,7 @@ def is_comment(line: str) -> bool:
 
 
 def two_labels(where: str, keys: tuple[str, str], labels: tuple[str, str]) -> TwoLabels:
-    """The error for a row with two different labels, in two columns or keys with names of labels."""
+    """The error for a row with different labels in two columns or keys that may hold labels."""
     (one, other), (label, other_label) = keys, labels
     both = f"two columns {one}" if one == other else f"the columns {one} and {other}"
     return TwoLabels(
@@ -135,14 +135,14 @@ def two_labels(where: str, keys: tuple[str, str], labels: tuple[str, str]) -> Tw
 
 
 def is_header(file: str, label: str) -> bool:
-    """Whether a row is a header. Concatenated lists repeat it."""
+    """Whether a row has the names of the columns, which concatenated lists repeat."""
     return file.strip().lower() in FILE_KEYS and label.strip().lower() in LABEL_KEYS
 
 
-def whole(path: Path, largest: int, what: str) -> str:
-    """A UTF-8 or, with its byte order mark, UTF-16 text of at most `largest` bytes, without its byte order mark.
+def read_text(path: Path, largest: int, what: str) -> str:
+    """Read a UTF-8 text, or UTF-16 with a byte order mark, of at most `largest` bytes.
 
-    `what` is it, such as "a label", for the error. Raises UserError.
+    `what` describes the expected content in the error, such as "a label". Raises UserError.
     """
     try:
         text = bounded.read_text(path, largest)
@@ -153,13 +153,13 @@ def whole(path: Path, largest: int, what: str) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedReader]:
-    """A list: a file, or a pipe such as that of `<(find …)`. Raises UserError for a socket or a disk."""
+def _open(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file, or a pipe such as that of `<(find …)`. Raises UserError for a socket or a disk."""
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISSOCK(mode) or stat.S_ISBLK(mode):
             raise UserError(f"{path} is {'a socket' if stat.S_ISSOCK(mode) else 'a disk'}: give a list of pictures")
-        file: BinaryIO = os.fdopen(_pipe(path), "rb") if stat.S_ISFIFO(mode) else path.open("rb")
+        file: BinaryIO = os.fdopen(_open_pipe(path), "rb") if stat.S_ISFIFO(mode) else path.open("rb")
     except OSError as error:
         if error.filename is None:
             error.filename = str(path)
@@ -169,12 +169,12 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
         yield file
 
 
-def _pipe(path: Path) -> int:
+def _open_pipe(path: Path) -> int:
     """Open a named pipe as soon as a program writes to it. Raises UserError if none does."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    # A program that has opened the pipe may take its time until it writes, as `find` does; reading then says so.
+    # A program such as `find` may have opened the pipe and not written yet. Then reading raises BlockingIOError.
     if not poll.poll(PIPE_PATIENCE * 1000):
         with contextlib.suppress(BlockingIOError):
             os.read(descriptor, 1)
@@ -184,11 +184,11 @@ def _pipe(path: Path) -> int:
     return descriptor
 
 
-def one_line(label: str) -> str | None:
-    """Why a label cannot stand on a line of its own, None when it can."""
+def line_fault(label: str) -> str | None:
+    """The reason why a label cannot be on a line of its own, None if it can."""
     return "holds a line break" if "\n" in label or "\r" in label else None
 
 
-def trimmed(label: str) -> str | None:
-    """Why a label cannot stand on a line of a list without quotes, None when it can."""
-    return one_line(label) or ("begins or ends with white space" if padded(label) else None)
+def unquoted_fault(label: str) -> str | None:
+    """The reason why a label cannot be on a line without quotes, None if it can."""
+    return line_fault(label) or ("begins or ends with white space" if padded(label) else None)

@@ -8,17 +8,16 @@ import sys
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 import dataset
-import parameter
+import parameter.corpora
 from crnn_reader.alphabet import character_numbers
 from crnn_reader.errors import UserError
 from crnn_reader.image import read_image
-from dataset.forms import FORMS, WRITERS, collect
-from dataset.forms.writing import Picture, Plan
+from dataset import FORMATS, WRITERS, collect
+from dataset.formats.writing import Picture, Plan
 from tests.samples import level
 
 LABELS = {"a/one.png": "Ab1", "two words.png": "x y", "three.png": "é粤"}
@@ -28,7 +27,7 @@ def pairs(path: Path, label_pattern: str | None = None) -> list[tuple[str, str]]
     return [(sample.name, sample.label) for sample in dataset.samples(path, label_pattern)]
 
 
-def folder_form(folder: Path) -> Path:
+def folder_format(folder: Path) -> Path:
     for name, label in LABELS.items():
         place = folder / f"{Path(name).parent}/{label}_{len(label)}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -36,33 +35,33 @@ def folder_form(folder: Path) -> Path:
     return folder
 
 
-def delimited_form(folder: Path) -> Path:
+def delimited_format(folder: Path) -> Path:
     rows = [f'1,"{label}",train,{name}' for name, label in LABELS.items()]
     path = folder / "labels.csv"
     path.write_text("\n".join(["id,label,split,file", *rows]) + "\n", encoding="utf-8")
     return path
 
 
-def json_lines_form(folder: Path) -> Path:
+def json_lines_format(folder: Path) -> Path:
     path = folder / "labels.jsonl"
     rows = [json.dumps({"file": name, "label": label, "split": "train"}) for name, label in LABELS.items()]
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
 
 
-def plain_form(folder: Path) -> Path:
+def plain_format(folder: Path) -> Path:
     path = folder / "labels.txt"
     path.write_text("".join(f"{name}\t{label}\n" for name, label in LABELS.items()), encoding="utf-8")
     return path
 
 
-def icdar_form(folder: Path) -> Path:
+def icdar_format(folder: Path) -> Path:
     path = folder / "gt.txt"
     path.write_text("".join(f'{name}, "{label}"\n' for name, label in LABELS.items()), encoding="utf-8")
     return path
 
 
-def listed_form(folder: Path) -> Path:
+def labels_file_format(folder: Path) -> Path:
     rows = [f"{name}\t{label}\n" for name, label in LABELS.items()]
     (folder / "labels.tsv").write_text("".join(["file\tlabel\n", *rows]), encoding="utf-8")
     # What is not listed does not count, whatever its name.
@@ -70,7 +69,7 @@ def listed_form(folder: Path) -> Path:
     return folder
 
 
-def sidecar_form(folder: Path) -> Path:
+def sidecar_format(folder: Path) -> Path:
     for name, label in LABELS.items():
         place = folder / name
         place.parent.mkdir(exist_ok=True)
@@ -79,7 +78,7 @@ def sidecar_form(folder: Path) -> Path:
     return folder
 
 
-def mjsynth_form(folder: Path) -> Path:
+def mjsynth_format(folder: Path) -> Path:
     lines = [
         f"./{number}/1/7_{label}_{number}.jpg {number}\n"
         for number, label in enumerate(LABELS.values())
@@ -101,13 +100,13 @@ def written(form: str) -> Callable[[Path], Path]:
     return write
 
 
-def json_file_form(folder: Path) -> Path:
+def json_file_format(folder: Path) -> Path:
     path = folder / "labels.json"
     path.write_text(json.dumps(LABELS), encoding="utf-8")
     return path
 
 
-def found_list_form(folder: Path) -> Path:
+def any_list_format(folder: Path) -> Path:
     rows = [f"{name}\t{label}\n" for name, label in LABELS.items()]
     (folder / "rec_gt.txt").write_text("".join(rows), encoding="utf-8")
     for name in (*LABELS, "000017.png"):
@@ -121,16 +120,16 @@ MAKERS = {
     "lmdb": written("lmdb"),
     "fsns": written("fsns"),
     "tfrecord": written("tfrecord"),
-    "mjsynth": mjsynth_form,
-    "listed": listed_form,
-    "found_list": found_list_form,
-    "sidecar": sidecar_form,
-    "folder": folder_form,
-    "delimited": delimited_form,
-    "json_lines": json_lines_form,
-    "json_file": json_file_form,
-    "icdar": icdar_form,
-    "plain": plain_form,
+    "mjsynth": mjsynth_format,
+    "labels_file": labels_file_format,
+    "any_list": any_list_format,
+    "sidecar": sidecar_format,
+    "folder": folder_format,
+    "delimited": delimited_format,
+    "json_lines": json_lines_format,
+    "json_file": json_file_format,
+    "icdar": icdar_format,
+    "plain": plain_format,
 }
 
 
@@ -141,17 +140,17 @@ LACKING = {"mjsynth": {"x y"}}
 
 
 def test_every_form_is_tested() -> None:
-    assert MAKERS.keys() == FORMS.keys()
+    assert MAKERS.keys() == FORMATS.keys()
 
 
 def test_every_writer_can_be_asked_for() -> None:
-    assert set(get_args(parameter.FormName)) == WRITERS.keys()
+    assert set(parameter.corpora.FORMATS) == WRITERS.keys()
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_contract_of_every_form(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_contract_of_every_format(name: str, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
-    assert next(form for form in FORMS if FORMS[form].matches(path)) == name
+    assert next(form for form in FORMATS if FORMATS[form].matches(path)) == name
     found = list(dataset.samples(path))
     assert sorted(sample.label for sample in found) == sorted(set(LABELS.values()) - LACKING.get(name, set()))
     assert all(sample.path == os.path.join(tmp_path, sample.name) for sample in found)

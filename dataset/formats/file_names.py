@@ -1,18 +1,18 @@
-"""The label in a file name: `aB3x_000017.png` reads `aB3x`, up to its first `_`.
+"""Labels in file names: the label of `aB3x_000017.png` is `aB3x`, the part before the first `_`.
 
-What a file manager adds to the names of copies is no part of it. The names of CCPD are decoded.
+The marks that file managers give to copies are removed. Names of CCPD are decoded.
 """
 
 from __future__ import annotations
 
 import re
 
-#: How file managers call a copy, in the languages of the most of their users.
+#: The words of file managers for a copy, in some twenty languages.
 _WORDS = (
     "copy|kopie|copie|copia|cópia|kopia|kopi|kopio|kopya|kópia|másolat|копия|копія|kopija|αντίγραφο|"
     "コピー|副本|複本|複製|복사본|사본|bản sao|สำเนา|salinan|עותק|نسخة"
 )
-#: Not in capitals, which a text may well be.
+#: Not in capitals: a label may be COPY.
 _COPY = "|".join(f"[{word[0]}{word[0].upper()}]{word[1:]}" for word in _WORDS.split("|"))
 #: `Copy of X`, `Kopie (2) von X`, `Kopie - X`.
 _BEGINNINGS = (
@@ -35,8 +35,8 @@ _ENDINGS = (
     rf"| ?(?:的副本|的拷贝|のコピー)(?: ?[(（]?\d+[)）]?)?"
     rf"| \([^()]*conflicted copy[^()]*\))$"
 )
-#: A number in parentheses without a space before it, as browsers add it; it may belong to the text, too.
-TIGHT = r"[^ ()（）][(（]\d{1,3}[)）]$"
+#: A number in parentheses without a space before it. Browsers add it, but it may also belong to the text.
+TIGHT_NUMBER = r"[^ ()（）][(（]\d{1,3}[)）]$"
 
 #: Area, tilt, box, corners, plate, brightness and blur.
 _CCPD = (
@@ -51,25 +51,25 @@ _LETTERS_AND_DIGITS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789O"
 def label_of_name(stem: str, tight: bool = True) -> str:
     """The label in a file name without its suffix.
 
-    `tight` says whether a number such as that of `AB12(1)` is the mark of a copy.
+    `tight` tells whether the number in `AB12(1)` marks a copy.
     """
-    if (plate := ccpd(stem)) is not None:
+    if (plate := ccpd_plate(stem)) is not None:
         return plate
-    # Copies of copies have several.
+    # Copies of copies have several marks.
     while (begun := re.match(_BEGINNINGS, stem)) and begun.end() < len(stem):
         stem = stem[begun.end() :]
     label = stem.partition("_")[0]
     if "_" in stem:
         return label
     while (ending := re.search(_ENDINGS, label)) and ending.start():
-        if not tight and ending[0][0] in "(（" and re.search(TIGHT, label):
+        if not tight and ending[0][0] in "(（" and re.search(TIGHT_NUMBER, label):
             break
         label = label[: ending.start()]
     return label
 
 
-def ccpd(stem: str) -> str | None:
-    """The plate in a file name of CCPD, None where it is none."""
+def ccpd_plate(stem: str) -> str | None:
+    """The plate in a file name of CCPD, None for other names."""
     match = re.fullmatch(_CCPD, stem)
     if match is None:
         return None
