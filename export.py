@@ -28,10 +28,10 @@ SIGNIFICANT = 0.05
 
 def main(parameters: ExportParameters) -> int:
     """The whole story; returns the exit code."""
-    from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model
+    from crnn_reader.model_files import locate_model
     from model import export
 
-    model, out = locate_model(parameters.model, TRAINED_SUFFIXES), Path(parameters.out)
+    model, out = locate_model(parameters.model, to_train=True), Path(parameters.out)
     if parameters.int8:
         return export_int8(model, out, parameters)
     comparison = export.export(model, parameters.form, out)

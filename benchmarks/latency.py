@@ -51,7 +51,7 @@ def main() -> None:
         return
 
     from benchmarks.feeding import processor
-    from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model
+    from crnn_reader.model_files import locate_model
     from generate_captcha.corpus import write_corpus
     from parameter import GenerateParameters
 
@@ -61,7 +61,7 @@ def main() -> None:
         write_corpus(GenerateParameters(out=str(folder), count=flags.pictures, seed=9))
         readers = []
         for number, model in enumerate(flags.models.split(","), 1):
-            keras = locate_model(model, TRAINED_SUFFIXES)
+            keras = locate_model(model, to_train=True)
             floats, integers = (str(Path(place) / f"{number}-{Path(model).stem}{form}.onnx") for form in ("", "-int8"))
             for flags_of_export in (["--out", floats], ["--out", integers, "--int8", str(folder)]):
                 command = [sys.executable, "export.py", str(keras), *flags_of_export]

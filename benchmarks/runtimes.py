@@ -17,14 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dataset
 from benchmarks.feeding import processor
-from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model
+from crnn_reader.model_files import locate_model
 from crnn_reader.reader import Reader
 from model import export
 
 
 def main() -> None:
     """Print the figures."""
-    model = locate_model(sys.argv[1], TRAINED_SUFFIXES)
+    model = locate_model(sys.argv[1], to_train=True)
     print(f"{processor()}, {os.cpu_count()} cores; {model.name}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "model.onnx"

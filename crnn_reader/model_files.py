@@ -6,7 +6,7 @@ The library reads `.onnx` files. Other packages add formats with :func:`add_form
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +17,12 @@ from .errors import UserError, did_you_mean
 from .runtime import Runtime, checked_runtime
 
 REMEDY = "give the model.keras of a run, or an .onnx file that export.py wrote"
-#: Suffixes of model files for reading, the faster format first, and of model files for training.
-MODEL_SUFFIXES, TRAINED_SUFFIXES = (".onnx", ".keras"), (".keras",)
+#: Why files that other software of the kit writes are not read, until a format with their suffix is added.
+ELSEWHERE = {
+    ".keras": "needs Keras, which this library does without: export it in a clone of crnn-kit (python export.py {path} "
+    "--out {exported}) and give the .onnx file, or import model there before you open it",
+    ".tflite": "is for LiteRT, which this kit does not use to read: give the .keras or .onnx file",
+}
 #: Folders with shipped models.
 WEIGHTS = [Path(__file__).parent / "weights"]
 
@@ -32,9 +36,12 @@ class Format(NamedTuple):
     open: Callable[[Path, ModelConfig], Runtime]
     #: Whether the runtime compiles the network again for every new shape of a batch.
     compiles: bool
+    #: Whether training can start from a file. Run folders hold a file `model` of such a format.
+    trains: bool
 
 
-FORMATS = {".onnx": Format(onnx.read_description, onnx.open_onnx, compiles=False)}
+#: The formats by their suffixes, the fastest first.
+FORMATS = {".onnx": Format(onnx.read_description, onnx.open_onnx, compiles=False, trains=False)}
 
 
 def add_format(suffix: str, form: Format, weights: Path) -> None:
@@ -44,23 +51,28 @@ def add_format(suffix: str, form: Format, weights: Path) -> None:
         WEIGHTS.append(weights)
 
 
-def locate_model(name_or_file: str, suffixes: Sequence[str] = MODEL_SUFFIXES) -> Path:
+def locate_model(name_or_file: str, to_train: bool = False) -> Path:
     """Find a model file.
 
     Arguments:
-        name_or_file: a model file, a run folder, or the name of a shipped model.
-        suffixes: the allowed suffixes. If a shipped model has several files, the first suffix wins.
+        name_or_file: a model file, a run folder, or the name of a shipped model. If a shipped model has several files,
+            the fastest format wins.
+        to_train: only find files that training can start from.
 
-    Raises UserError if there is no such file, or if it has another suffix.
+    Raises UserError if there is no such file, or if it has another format.
     """
+    suffixes = [suffix for suffix, form in FORMATS.items() if form.trains or not to_train]
     places = [folder / f"{name_or_file}{suffix}" for suffix in suffixes for folder in WEIGHTS]
     shipped = [file for file in places if file.is_file()]
     # A name has neither a folder nor a suffix; anything else is a path.
     path = shipped[0] if Path(name_or_file).name == name_or_file and shipped else Path(name_or_file)
-    if path.is_dir() and (path / "model.keras").is_file():
-        return path / "model.keras"
     if path.is_dir() and name_or_file:
-        raise UserError(f"{path} is a folder without a model.keras: give a run folder, or a model file in it")
+        names = [f"model{suffix}" for suffix, form in FORMATS.items() if form.trains]
+        names = names or [f"model{suffix}" for suffix in ELSEWHERE]
+        found = next((path / name for name in names if (path / name).is_file()), None)
+        if not found:
+            raise UserError(f"{path} is a folder without a {names[0]}: give a run folder, or a model file in it")
+        path = found
     if not path.is_file():
         names = sorted({file.stem for suffix in suffixes for folder in WEIGHTS for file in folder.glob(f"*{suffix}")})
         meant = did_you_mean(name_or_file, [*names, *map(str, path.parent.glob("*"))])
@@ -68,12 +80,11 @@ def locate_model(name_or_file: str, suffixes: Sequence[str] = MODEL_SUFFIXES) ->
             f"no model file {name_or_file}: {meant + ' Or ' if meant else ''}give a {' or '.join(reversed(suffixes))} "
             f"file, a run folder, or a shipped name ({', '.join(names) or 'none yet'})"
         )
-    if path.suffix == ".tflite":
-        raise UserError(f"{path} is for LiteRT, which this kit does not use to read: give the .keras or .onnx file")
-    if path.suffix not in MODEL_SUFFIXES:
-        raise UserError(f"{path} is not a model file that this kit reads: {REMEDY}")
+    _format_of(path)
     if path.suffix not in suffixes:
-        raise UserError(f"{path} can only be used to read: give the .keras file that it was exported from")
+        raise UserError(
+            f"{path} can only be used to read: give the {' or '.join(suffixes)} file that it was exported from"
+        )
     return path
 
 
@@ -102,12 +113,8 @@ def read_config(path: Path) -> ModelConfig:
 def _format_of(path: Path) -> Format:
     if path.suffix in FORMATS:
         return FORMATS[path.suffix]
-    if path.suffix in MODEL_SUFFIXES:
-        raise UserError(
-            f"{path} needs Keras, which this library does without: export it in a clone of crnn-kit (python export.py "
-            f"{path} --out {path.with_suffix('.onnx')}) and give the .onnx file, or import model there "
-            "before you open it"
-        )
+    if path.suffix in ELSEWHERE:
+        raise UserError(f"{path} {ELSEWHERE[path.suffix].format(path=path, exported=path.with_suffix('.onnx'))}")
     raise UserError(f"{path} is not a model file that this kit reads: {REMEDY}")
 
 

@@ -49,7 +49,7 @@ def open_keras(path: Path, config: ModelConfig) -> Runtime:
     return runtimes.of_keras(HEADS[config.head].parts(network, config))
 
 
-add_format(".keras", Format(read_description, open_keras, compiles=True), SHIPPED)
+add_format(".keras", Format(read_description, open_keras, compiles=True, trains=True), SHIPPED)
 
 
 def _entry(path: Path, name: str, largest: int) -> bytes:

@@ -15,7 +15,7 @@ from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
 from crnn_reader.fit import WIDTH_STEP, scaled_width
 from crnn_reader.image import TooLong
-from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model, read_config
+from crnn_reader.model_files import locate_model, read_config
 from crnn_reader.parsing import MAX_SIDE
 from model import devices, network
 from model.heads import HEADS
@@ -74,7 +74,7 @@ def completed(
     """
     given, known = parameters, ""
     if not given.resume and given.from_ not in (None, RANDOM):
-        weights = read_config(locate_model(given.from_, TRAINED_SUFFIXES))
+        weights = read_config(locate_model(given.from_, to_train=True))
         # Few pictures do not have all characters: those that the weights can read stay.
         parameters, known = as_started(given, weights), weights.alphabet
     found = characters(labels)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
-from crnn_reader.model_files import TRAINED_SUFFIXES, locate_model, read_config
+from crnn_reader.model_files import locate_model, read_config
 from model import model_file
 from model.network import COLUMNS
 
@@ -34,7 +34,7 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
     are kept; an attention decoder after CTC names what it looks at as CTC named the columns. A rectifier may come in,
     which begins as the identity. Raises UserError when other stages differ.
     """
-    path = locate_model(model, TRAINED_SUFFIXES)
+    path = locate_model(model, to_train=True)
     old_config = read_config(path)
     if reason := misfit(old_config, config):
         raise UserError(f"{path} has {reason}: use the same, or another --from")

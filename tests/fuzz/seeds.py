@@ -263,7 +263,7 @@ def caches(folder: Path) -> None:
 def _shipped(folder: Path, name: str, suffix: str) -> None:
     path = folder / name / f"model{suffix}"
     path.parent.mkdir(parents=True)
-    shutil.copy(locate_model(name, [suffix]), path)
+    shutil.copy(locate_model(name, to_train=suffix == ".keras"), path)
     labelled(path.parent / "pics")
 
 

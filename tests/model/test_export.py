@@ -28,7 +28,7 @@ from cli.files import atomic
 from crnn_reader import model_files
 from crnn_reader.config import CONFIG_ENTRY, ModelConfig
 from crnn_reader.decoding.constraints import Constraint
-from crnn_reader.model_files import TRAINED_SUFFIXES, WEIGHTS, locate_model, read_config
+from crnn_reader.model_files import WEIGHTS, locate_model, read_config
 from crnn_reader.reader import Reader, Reading
 from model import export as exports
 from model import model_file
@@ -349,7 +349,7 @@ def test_a_shipped_name_is_read_from_its_onnx_file_where_it_is_there(
     assert Reader("mine").path == tmp_path / "mine.keras"
     (tmp_path / "mine.onnx").write_bytes((folder / "ctc.onnx").read_bytes())
     assert Reader("mine").path == tmp_path / "mine.onnx"
-    assert locate_model("mine", TRAINED_SUFFIXES) == tmp_path / "mine.keras"
+    assert locate_model("mine", to_train=True) == tmp_path / "mine.keras"
 
 
 @pytest.mark.runtimes
