@@ -1,8 +1,7 @@
-"""Small changes to a picture that leave its text the same: a page of OpenCV.
+"""Random small changes to a picture that keep its text readable.
 
-What is done, and how strongly, was chosen by looking at sheets of the results on real captchas and plates. Every
-picture keeps its text readable: geometry keeps it inside the frame, noise is measured against the picture's own
-contrast.
+The changes and their strength were chosen by looking at contact sheets of real captchas and plates. Geometry keeps the
+text inside the frame, and noise is relative to the picture's contrast.
 """
 
 from __future__ import annotations
@@ -17,34 +16,36 @@ import numpy.typing as npt
 
 from crnn_reader.pixels import Image
 
-#: Part of the picture's sides that the geometry may push out of the frame: text may reach close to the border. Of the
-#: width, no more than twice as many pixels as of the height.
+#: Fraction of the sides that geometry may move out of the frame. It is small, because text may be close to the border.
+#: In pixels, at most twice as much of the width as of the height.
 _MARGIN = 0.04
 
-#: Degrees a picture is turned by at strength 1; a long one, whose ends would take its height, until they rise by this
-#: part of it.
+#: Maximum rotation at strength 1 in degrees. The ends of a wide picture rise by at most this fraction of its height.
 _TURN, _RISE = 6.0, 0.35
 
-#: Standard deviation below which contrast is not lowered, in grey levels.
+#: Standard deviation in grey levels below which contrast is not reduced.
 _FAINTEST = 15.0
 
-#: Standard deviation of the stock of noise, in grey levels.
+#: Standard deviation of precomputed noise in grey levels.
 _NOISE = 32.0
 
 _TONES = np.arange(256) / 255
 
-#: Displacement fields kept per size of picture.
+#: Number of displacement fields per size of picture.
 _BENDS = 64
 
 
 def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Image:
-    """A changed copy: `uint8 (height, width, channels)` -> the same. `strength` 0 changes nothing, 1 is usual.
+    """Return a changed copy of a picture, which depends only on the arguments.
 
-    A function of (image, the state of `rng`, strength). Chances rise with the strength up to 1, amounts beyond it.
+    Arguments:
+        image: uint8 (height, width, channels).
+        rng: source of random numbers.
+        strength: 0 changes nothing, 1 is usual. Up to 1 it raises the probability of each change, and always its size.
     """
     if strength <= 0:
         return image
-    # Drawn at once, and always as many: one call costs as much as one number.
+    # Always 31 numbers in one call, which takes as long as drawing one.
     u = rng.random(31).tolist()
     often = min(1.0, strength)
     shape = image.shape
@@ -69,23 +70,23 @@ def augment(image: Image, rng: np.random.Generator, strength: float = 1.0) -> Im
 
 
 def augmented(images: Any, row: int, epoch: int, seed: int, strength: float) -> Image:
-    """The picture in `row` as augmented in `epoch`. The result depends on the arguments only, in any process."""
+    """The picture in `row` as augmented in `epoch`. Depends only on the arguments, in any process."""
     image: Image = images[row]
     if strength <= 0:
         return image
-    # Counter-based numbers (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011) need no seeding.
+    # Counter-based random numbers (Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011) need no seeding.
     rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, row, epoch, 0]))
     return augment(image, rng, strength)
 
 
 def _warp(u: list[float], strength: float, width: int, height: int) -> npt.NDArray[np.float64]:
-    """Rotation, shear, scale, shift and perspective in one matrix, centred on the picture."""
+    """A matrix of rotation, shear, scale, shift and perspective around the centre."""
     rotation, shear, grow, aspect, right, down, tilt, swing = (strength * (2 * x - 1) for x in u[:8])
     angle, slant = rotation * min(math.radians(_TURN), math.atan(_RISE * height / width)), 0.2 * shear
     scale_x = math.exp(0.12 * grow + 0.1 * aspect)
     scale_y = math.exp(0.12 * grow - 0.1 * aspect)
     cos, sin = math.cos(angle), math.sin(angle)
-    # Lengths are in halves of the height, so that a wide picture is not torn apart by its own width.
+    # Coordinates are in halves of the height, so that wide pictures are not distorted more than others.
     unit = height / 2
     a, b = scale_x * cos, scale_x * (slant * cos - sin)
     c, d = scale_y * sin, scale_y * (slant * sin + cos)
@@ -96,7 +97,7 @@ def _warp(u: list[float], strength: float, width: int, height: int) -> npt.NDArr
         w = 1 + g * x + h * y
         xs.append((a * x + b * y) / w)
         ys.append((c * x + d * y) / w)
-    # What would leave the frame shrinks into it; the room that is left is what the shift may use.
+    # Shrink the text to fit into the frame, and limit the shift to the space that is left.
     shrink_x = min(1.0, 2 * width / height / (max(xs) - min(xs)))
     shrink_y = min(1.0, 2 / (max(ys) - min(ys)))
     low_x, high_x = -width / height - shrink_x * min(xs), width / height - shrink_x * max(xs)
@@ -116,15 +117,15 @@ def _warp(u: list[float], strength: float, width: int, height: int) -> npt.NDArr
     return to_pixels @ matrix @ from_pixels
 
 
-# All of one size, and some of every size where lines have many: 50 kB each at 128x64.
+# All fields of one size, or some fields of many sizes. A field of 128x64 takes 50 kB.
 @lru_cache(maxsize=2 * _BENDS)
 def _bend(
     height: int, width: int, strength: float, number: int
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]]:
-    """Smooth displacements that bend and squeeze letters one by one, as maps for cv2.remap."""
+    """Maps for cv2.remap of smooth displacements that bend and squeeze single letters."""
     rng = np.random.default_rng(number)
     y, x = np.mgrid[:height, :width].astype(np.float32)
-    # A knot every half height along the text and two across, about two per letter; still at the borders.
+    # A knot every half height along the text and two across it, about two per letter, and zero at the borders.
     knots = rng.normal(0, 1, (2, 2, max(3, round(2 * width / height)))).astype(np.float32)
     knots = np.pad(knots, ((0, 0), (1, 1), (1, 1)))
     field = [cv2.resize(knot, (width, height), interpolation=cv2.INTER_CUBIC) for knot in knots]
@@ -133,7 +134,7 @@ def _bend(
 
 
 def _coarse(image: Image, kind: float, amount: float, strength: float) -> Image:
-    """Blur, or a lower resolution and up again; letters keep at least some 20 pixels of height."""
+    """Blur the picture, or reduce its resolution. Letters keep a height of at least about 20 pixels."""
     height, width = image.shape[:2]
     if kind < 0.5:
         return cv2.GaussianBlur(image, (0, 0), 0.3 + 0.9 * amount * strength * min(1.0, height / 64))
@@ -143,7 +144,7 @@ def _coarse(image: Image, kind: float, amount: float, strength: float) -> Image:
 
 
 def _stroke(image: Image, u: list[float]) -> Image:
-    """A thin line across some part of the picture, in a colour that occurs in it."""
+    """Draw a thin line over a part of the picture, in a colour that occurs in it."""
     height, width = image.shape[:2]
     colour = image[int(u[0] * height), int(u[1] * width)].tolist()
     x, y = int(u[2] * width), int(u[3] * height)
@@ -155,11 +156,11 @@ def _stroke(image: Image, u: list[float]) -> Image:
 
 
 def _light(image: Image, u: list[float], strength: float) -> Image:
-    """Gamma, contrast and brightness by one table per channel; now and then a low contrast."""
+    """Change gamma, contrast and brightness by a table per channel. Sometimes reduces the contrast strongly."""
     mean, deviation = _level(image)
     gamma = math.exp(0.4 * strength * (2 * u[0] - 1))
     contrast = 0.35 + 0.35 * u[1] if u[2] < 0.15 else math.exp(0.3 * strength * (2 * u[1] - 1))
-    # What is faint already is not made fainter.
+    # Do not make faint pictures fainter.
     contrast = max(contrast, min(1.0, _FAINTEST / max(deviation, 1e-3)))
     spread = contrast * deviation
     centre = mean + 40 * strength * (2 * u[3] - 1)
@@ -174,7 +175,7 @@ def _light(image: Image, u: list[float], strength: float) -> Image:
 
 
 def _noise(image: Image, amount: float, place: float, strength: float) -> Image:
-    """Normal noise, up to two fifths of the picture's own contrast."""
+    """Add normal noise, up to 40 % of the picture's contrast."""
     sigma = min(amount * strength, 1.0) * min(20.0, 0.4 * _level(image)[1])
     bank = _noises(max(1 << 18, 1 << (4 * image.size - 1).bit_length()))
     start = int(place * (bank.size - image.size))
@@ -184,13 +185,13 @@ def _noise(image: Image, amount: float, place: float, strength: float) -> Image:
 
 
 def _level(image: Image) -> tuple[float, float]:
-    """Mean and standard deviation over all pixels and channels."""
+    """Mean and standard deviation of all pixels, averaged over the channels."""
     means, deviations = cv2.meanStdDev(image)
     return float(means.mean()), float(deviations.mean())
 
 
 @lru_cache(maxsize=4)
 def _noises(length: int) -> npt.NDArray[np.uint8]:
-    """A stock of noise around 128, to be cut from at random: drawing it anew takes longer than all the rest."""
+    """Precomputed noise around 128, from which parts are used. Drawing new noise would take most of the time."""
     noise = np.random.default_rng(0).normal(128, _NOISE, length)
     return noise.clip(0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Batches for the network. What is in a batch is a function of (seed, epoch, index) and of nothing else."""
+"""Batches for the network. A batch depends only on (seed, epoch, index)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Places = npt.NDArray[np.int64]
 
 
 class Batches:
-    """Some rows of a corpus as `(images, labels)`, batch by batch; safe to ask from several threads.
+    """Rows of a corpus in batches `(images, labels)`. Thread-safe.
 
-    images: `uint8 (batch, height, width, channels)`; labels: `int32 (batch, longest)`, padded with 0. For a corpus of
-    any width, `images` is the pair that `crnn_reader.image.pad_batch` makes of pictures of similar width, with fewer
-    wide ones in a batch.
+    images: `uint8 (batch, height, width, channels)`; labels: `int32 (batch, longest)`, padded with 0. If the widths of
+    the pictures differ, `images` is the pair of :func:`crnn_reader.fit.pad_batch`. Then a batch has pictures of similar
+    width, and fewer of them if they are wide.
 
-    For training (`shuffle`) every epoch has its own order, and a last batch that is not full is filled up with the
-    pictures that the epoch began with: all batches have one shape, for which the network is compiled once, and no
-    picture is left out. Otherwise pictures come in the order of `rows`, and the last batch is as small as it is.
+    For training (`shuffle`), each epoch has its own order. The last batch is filled up with the first pictures of the
+    epoch: all batches have the same shape, for which the network is compiled once, and no picture is left out.
+    Otherwise the pictures are in the order of `rows`, and the last batch may be smaller.
 
-    How a picture is augmented depends on (seed, epoch, its row) alone, whatever the batch size.
+    The augmentation of a picture depends only on (seed, epoch, row).
     """
 
     def __init__(
@@ -48,20 +48,26 @@ class Batches:
         part: tuple[int, int] = (0, 1),
         multiple: int = 1,
     ) -> None:
-        """`encode` turns a label into numbers from 1; `augmentation` is a strength, 0 is off.
-
-        `workers` is the number of processes that augment the pictures of :meth:`stream`. With 0, a thread does. With
-        None, a thread does until the network has to wait for batches, and then processes take over.
-
-        With `part` (i, n), a batch has only the pictures of part i of n equal ones, counted from 0; n must divide
-        the size of every batch. For pictures of any width, batches have multiples of `multiple` pictures.
         """
-        # Importing it takes time that commands which only read pictures should not pay for.
+        Arguments:
+            corpus: the pictures.
+            rows: the rows of the corpus to use.
+            encode: returns the class numbers of a label, from 1.
+            batch_size: number of pictures per batch; a maximum if the widths of the pictures differ.
+            shuffle: see above.
+            augmentation: strength; 0 is off.
+            seed: of order and augmentation.
+            workers: number of processes that augment the pictures of :meth:`stream`. With 0, a thread does that. With
+                None, a thread does that until the network has to wait for batches, and then processes do.
+            part: (i, n) makes batches of part i, from 0, of n equal parts of each batch. n must divide all batch sizes.
+            multiple: a divisor of all batch sizes, if the widths of the pictures differ.
+        """
+        # Commands that only read pictures need not import it.
         from dataset.prefetching import Prefetcher
 
         self.images, self.rows = corpus.images, np.asarray(rows, np.int64)
         self._texts = corpus.names[self.rows], corpus.labels[self.rows]
-        #: A hash of the pictures' bytes, to tell whether they are the same as another time.
+        #: A hash of the pictures' bytes. It shows whether a resumed training has the same pictures.
         self.contents = hashlib.sha1(corpus.digests[self.rows].tobytes()).hexdigest()
         self.shuffle, self.augmentation, self.seed = shuffle, augmentation, seed
         encoded = [encode(str(label)) for label in corpus.labels[self.rows]]
@@ -80,28 +86,28 @@ class Batches:
 
     @property
     def labelled(self) -> dict[str, str]:
-        """The pictures' names and labels, in the order of `rows`."""
+        """The names and labels of the pictures, in the order of `rows`."""
         return {str(name): str(label) for name, label in zip(*self._texts, strict=True)}
 
     def __len__(self) -> int:
-        """Batches per epoch."""
+        """The number of batches per epoch."""
         return sum(-(-len(group.places) // group.batch_size) for group in self._groups)
 
     def get(self, epoch: int, index: int) -> Batch:
-        """Batch `index` of `epoch`, both from 0. Raises IndexError beyond the last one."""
+        """Batch `index` of `epoch`, both from 0. Raises IndexError beyond the last batch."""
         rows, labels = self.rows_and_labels(epoch, index)
         images = [augmented(self.images, row, epoch, self.seed, self.augmentation) for row in rows]
         return pad_batch(images) if isinstance(self.images, Ragged) else np.stack(images), labels
 
     def rows_and_labels(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
-        """The rows of a batch in the corpus, and their labels. Raises IndexError beyond the last batch."""
+        """The corpus rows and labels of a batch. Raises IndexError beyond the last batch."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
         places = np.split(self._plan(epoch)[index], self.parts)[self._part]
         return self.rows[places].tolist(), self.labels[places]
 
     def largest_batch(self) -> tuple[int, int]:
-        """Pictures in the largest batch, and bytes of the largest images."""
+        """The maximum number of pictures in a batch, and the maximum size of its images in bytes."""
         counts = [group.batch_size // self.parts for group in self._groups]
         if isinstance(self.images, Ragged):
             widest = [int(self.images.widths[self.rows[group.places]].max()) for group in self._groups]
@@ -111,7 +117,7 @@ class Batches:
         return max(counts), max(count * size for count, size in zip(counts, sizes, strict=True))
 
     def stream(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Batches of an epoch from `start` on, in order, made ahead. Raises UserError if a worker process is killed."""
+        """Yield the batches of an epoch from `start` on, made ahead. Raises UserError if a worker process is killed."""
         return self._prefetcher.stream(epoch, start)
 
     def close(self) -> None:
@@ -119,7 +125,7 @@ class Batches:
         self._prefetcher.close()
 
     def _plan(self, epoch: int) -> list[Places]:
-        """The places in `rows` of each batch of an epoch; kept, as every batch of an epoch asks for it."""
+        """For each batch of an epoch, the indices of its pictures in `rows`. The latest plan is cached."""
         known, plan = self._latest
         if known != epoch:
             rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, epoch, 1]))
@@ -132,20 +138,20 @@ class Batches:
                     plan.append(order[batch % count] if self.shuffle else order[batch[batch < count]])
             if self.shuffle and len(self._groups) > 1:
                 plan = [plan[batch] for batch in rng.permutation(len(plan))]
-            # One assignment of the pair: threads see the old one or the new one.
+            # Assigned as a pair, so that other threads see either the old or the new one.
             self._latest = epoch, plan
         return plan
 
 
 class Group(NamedTuple):
-    """Pictures that may be in a batch together, and how many at a time."""
+    """Pictures that may be in one batch, and their number per batch."""
 
     places: Places
     batch_size: int
 
 
 def _of_similar_width(widths: npt.NDArray[np.int64], batch_size: int, multiple: int) -> list[Group]:
-    """Groups of one padded width, with a `multiple` in a batch; one too small for a batch goes with the next wider."""
+    """Group pictures by padded width. A group that is too small for a batch is joined with the next wider one."""
     groups: list[Group] = []
     waiting: list[int] = []
     padded = np.array([padded_width(width) for width in widths.tolist()], np.int64)

@@ -1,11 +1,11 @@
-"""Every picture decoded once, fitted, and kept packed in one memory-mapped file.
+"""Decode and fit pictures once, and keep them in a memory-mapped file.
 
-A cache folder holds, per (data path, size, channels, fit), an index (`KEY.npz`, its CRC-32C behind it) and the
-pictures (`KEY-TOKEN.pictures`, plain `uint8` rows). The index has a CRC-32C of each block of the pictures file; all of
-them are verified when the pair is opened, and a damaged pair is made again. The index is renamed into place last and
-names its pictures file, so that a reader finds the old pair or the new one. Rows of files that have not changed since
-are copied from the old pair, which stays alive for processes that have it open. Whoever packs something new removes
-the pairs that nobody has opened for a month.
+For each (data path, size, channels, fit), a cache folder has a pair of files: an index (`KEY.npz`, followed by its
+CRC-32C) and the pictures (`KEY-TOKEN.pictures`, plain `uint8` rows). The index has a CRC-32C of each block of the
+pictures. All of them are verified when the pair is opened, and a damaged pair is written again. The index names its
+pictures and is renamed into place last, so that a reader finds either the old pair or the new one. Rows of unchanged
+files are copied from the old pair. Processes that have the old pair open keep it. Writing a new pair removes those that
+were not opened for a month.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ from dataset.contents import FACTS, TASK, Contents, Fact, contents, decode, in_o
 #: Height, width (None: by aspect) and channels.
 Shape = tuple[int, int | None, int]
 
-#: Raised when the work on pictures or the files change: caches made before are then not used.
+#: Version of the files and of decoding and fitting. Caches of other versions are not used.
 _FORMAT = 3
 
-#: Bytes under one checksum.
+#: Number of bytes per checksum.
 _BLOCK = 1 << 16
-#: What stands behind an index: its checksum, and a mark.
+#: The end of an index: its checksum, and a mark.
 _SEAL, _MARK = struct.Struct("<I8s"), b"crnn-kit"
 
-#: Seconds without a write after which a pictures file without an index is taken as left by a killed process.
+#: Seconds since the last write after which pictures without an index count as left by a killed process.
 _ABANDONED = 3600.0
-#: Seconds after which a pair that nobody has opened makes room: packing again costs minutes, disks fill for good.
+#: Seconds since a pair was last opened after which it is removed. Packing again costs minutes, and disks are finite.
 _UNUSED = 30 * 86_400.0
 _HEX = "[0-9a-f]"
 _PICTURES = re.compile(rf"{_HEX}{{16}}-{_HEX}{{12}}\.pictures")
@@ -58,13 +58,13 @@ _PICTURES = re.compile(rf"{_HEX}{{16}}-{_HEX}{{12}}\.pictures")
 
 @dataclass(frozen=True)
 class Corpus(Contents):
-    """What :class:`~dataset.contents.Contents` says, and the pictures themselves."""
+    """Facts about pictures, and the pictures themselves."""
 
-    images: Any  #: uint8 (n, height, width, channels), memory-mapped, read-only; of any width a Ragged
+    images: Any  #: uint8 (n, height, width, channels), memory-mapped, read-only. A Ragged if the widths differ.
 
 
 class Ragged:
-    """Pictures of one height and different widths, side by side in one memory-mapped array: `ragged[row]`."""
+    """Pictures of one height and different widths in one memory-mapped array. `ragged[row]` is a picture."""
 
     def __init__(
         self, pixels: npt.NDArray[np.uint8], height: int, widths: npt.NDArray[np.int64], channels: int
@@ -91,12 +91,22 @@ def pack(
     others: Sequence[Path | str] = (),
     options: ImageOptions = DEFAULT_OPTIONS,
 ) -> Corpus:
-    """Decode and fit every picture, in parallel, or find that done in `cache`; see `crnn_reader.image.fit_image`.
+    """Decode and fit pictures in parallel, or take them from the cache.
 
-    Pictures that cannot be read are left out and listed in `unreadable`. Memory stays bounded whatever the number
-    of pictures. Where `cache` cannot be written (no permission, disk full), the pictures go to the first of the
-    folders `others` that can, else to a temporary file; a warning says where. Raises OSError where that fails, too;
-    the caches are then as they were before.
+    Unreadable pictures are left out and listed in `unreadable`. The memory does not depend on the number of pictures.
+
+    Arguments:
+        samples: the pictures.
+        width: in pixels, or None to keep the aspect of each picture.
+        height: in pixels.
+        channels: 1 or 3.
+        fit: see :func:`crnn_reader.fit.fit_image`.
+        cache: the folder of the cache.
+        others: folders to use instead if the cache cannot be written (no permission, disk full). If these cannot be
+            written either, the pictures go to a temporary file. A warning says where they go.
+        options: how to decode.
+
+    Raises OSError if nothing can be written. The caches are unchanged then.
     """
     shape = (height, width, channels)
     source = os.path.abspath(samples.source).encode(errors="replace").decode()
@@ -122,26 +132,26 @@ def pack(
 
 
 class _Damage(Exception):
-    """Why a pair cannot be used, in a few words."""
+    """A pair that cannot be used. The message is the reason."""
 
 
 @dataclass(frozen=True)
 class _Packed:
-    """An index, one row per file, and the pictures of those files that are readable."""
+    """An index with a row for each file, and the readable pictures."""
 
-    names: npt.NDArray[np.uint8]  #: as _joined makes them
+    names: npt.NDArray[np.uint8]  #: see _joined
     stamps: npt.NDArray[np.int64]
     facts: np.ndarray
     reasons: dict[int, str]
-    pictures: Path | None  #: None of a file without a name
+    pictures: Path | None  #: None for a file without a name
     images: Any
 
     @classmethod
     def open(cls, index: Path, key: str, shape: Shape) -> _Packed | None:
-        """The pair of an index, or None if there is none or, with a warning, if it is damaged."""
+        """Open a pair. Returns None if there is none, or, with a warning, if it is damaged."""
         try:
             file = bounded.open_regular(index)
-        except OSError:  # writing the cache reports the error
+        except OSError:  # reported when the cache is written
             return None
         except ValueError as error:
             warn(f"{index} cannot be used ({error}): its pictures are decoded again")
@@ -171,10 +181,10 @@ class _Packed:
 
 
 def _check_index(file: BinaryIO) -> None:
-    """Raise _Damage unless the file ends in its own checksum; then it is at its start again."""
+    """Raise _Damage unless the file ends with its checksum. Rewinds the file."""
     size = os.fstat(file.fileno()).st_size - _SEAL.size
     file.seek(max(0, size))
-    # First the end: a file may claim to be larger than any disk.
+    # Check the mark first: a sparse file may be larger than any disk.
     end = file.read(_SEAL.size)
     if len(end) < _SEAL.size or not end.endswith(_MARK):
         raise _Damage("it is cut short, or no index")
@@ -195,16 +205,16 @@ def _checksum(file: BinaryIO, size: int) -> int:
 
 
 def _check_pictures(file: BinaryIO, size: int, sums: list[int]) -> None:
-    """Raise _Damage unless the file has these checksums, and room for pictures of this size.
+    """Raise _Damage unless the file has these checksums and at least `size` bytes.
 
-    After an interruption it may hold a part of one more.
+    After an interruption, it may contain a part of another picture.
     """
     import google_crc32c
 
     found = os.fstat(file.fileno()).st_size
     if found < size or len(sums) != -(-found // _BLOCK):
         raise _Damage(f"its pictures have {found:,} bytes, where {size:,} are expected")
-    # Read, not mapped, so that a file that is cut short meanwhile is an error and not the end of the process.
+    # Not mapped: if a mapped file is truncated meanwhile, the process is killed.
     with progress("checking the cache", len(sums), "blocks") as advance:
         for data, expected in zip(_blocks(file, found), sums, strict=True):
             if google_crc32c.value(data) != expected:
@@ -213,14 +223,14 @@ def _check_pictures(file: BinaryIO, size: int, sums: list[int]) -> None:
 
 
 def _blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """The next `size` bytes; fewer where there are none left."""
+    """Yield the next `size` bytes, or fewer at the end of the file."""
     while size > 0 and (data := file.read(min(size, _BLOCK))):
         yield data
         size -= len(data)
 
 
 class _Checked:
-    """Writes a file in blocks, and keeps the checksum of each."""
+    """Writes a file in blocks and computes the checksum of each."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._waiting, self.sums = file, bytearray(), list[int]()
@@ -232,13 +242,13 @@ class _Checked:
             del self._waiting[:_BLOCK]
 
     def end(self) -> None:
-        """Write what is left."""
+        """Write the remaining bytes."""
         if self._waiting:
             self._write(bytes(self._waiting))
         self._file.flush()
 
     def cut(self) -> int:
-        """Leave only whole blocks after an interruption, which may have come anywhere; returns their bytes."""
+        """Truncate the file to complete blocks after an interruption. Returns its size."""
         self._file.seek(size := len(self.sums) * _BLOCK)
         self._file.truncate()
         return size
@@ -251,7 +261,7 @@ class _Checked:
 
 
 def _sizes(facts: np.ndarray, shape: Shape) -> npt.NDArray[np.int64]:
-    """Bytes of each picture, 0 where it cannot be read."""
+    """The number of bytes of each picture, 0 if it is unreadable."""
     height, width, channels = shape
     readable = facts["width"] > 0
     sizes = np.zeros(len(facts), np.int64)
@@ -268,7 +278,7 @@ def _mapped(pictures: Path | BinaryIO, facts: np.ndarray, shape: Shape) -> npt.N
     height, width, channels = shape
     readable = facts[facts["width"] > 0]
     if width is not None:
-        # Nothing cannot be mapped.
+        # An empty file cannot be mapped.
         whole = (len(readable), height, width, channels)
         return np.memmap(pictures, np.uint8, "r", shape=whole) if len(readable) else np.empty(whole, np.uint8)
     pixels = np.memmap(pictures, np.uint8, "r") if len(readable) else np.empty(0, np.uint8)
@@ -276,19 +286,19 @@ def _mapped(pictures: Path | BinaryIO, facts: np.ndarray, shape: Shape) -> npt.N
 
 
 def _stamps(samples: Samples) -> npt.NDArray[np.int64]:
-    """What tells that a file has changed, (n, 3): its size, and the times of its last changes in nanoseconds."""
+    """Sizes, modification times and change times in nanoseconds, (n, 3). They show whether a file has changed."""
     stamps = np.full((len(samples), 3), -1, np.int64)
     for row, sample in enumerate(samples):
         with contextlib.suppress(OSError, ValueError):
             path = sample.path
             stat = os.stat(path.container if isinstance(path, StoredImage) else path)
-            # The second time also notices new permissions, and new content with the old time.
+            # The change time reveals new permissions, and new content with an old modification time.
             stamps[row] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
     return stamps
 
 
 def _unchanged(old: _Packed, samples: Samples, stamps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """For each sample its row in the old index, or -1 when it is new or has changed."""
+    """For each sample its row in the old index, -1 if it is new or changed."""
     if np.array_equal(old.names, _joined(samples.names)):
         rows = np.arange(len(samples))
     else:
@@ -301,10 +311,10 @@ def _unchanged(old: _Packed, samples: Samples, stamps: npt.NDArray[np.int64]) ->
 
 @dataclass(frozen=True)
 class _Job:
-    """What is to be packed, and what of it is known."""
+    """Pictures to pack, and those that are already packed."""
 
     samples: Samples
-    key: str  #: what the pair is of
+    key: str
     stamps: npt.NDArray[np.int64]
     old: _Packed | None
     same: npt.NDArray[np.int64]  #: see _unchanged
@@ -314,7 +324,7 @@ class _Job:
 
 
 def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
-    """Make the pair anew in the first place that can be written, or else without a name."""
+    """Write a pair into the first folder that can be written, or else into a file without a name."""
     for index, after in zip(indexes, (*indexes[1:], None), strict=True):
         try:
             index.parent.mkdir(parents=True, exist_ok=True)
@@ -329,13 +339,13 @@ def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
 
 
 def _write_pair(index: Path, job: _Job) -> _Packed:
-    """Make the pair anew. Interrupted by the user, it keeps what was done for the next time."""
+    """Write a pair. If the user interrupts it, the pictures so far are kept for the next time."""
     if what := bounded.irregular(index):
         raise OSError(f"{index.name} is {what}")
     pictures = index.with_name(f"{index.stem}-{uuid.uuid4().hex[:12]}.pictures")
     done = _Done(job)
     try:
-        # Written, not mapped: a full disk is then an error that can be told, where a mapped page kills the process.
+        # Not mapped: on a full disk, writing raises an error, and writing to mapped memory kills the process.
         with naming(pictures), pictures.open("wb") as file:
             done.write(file)
         done.save(index, pictures)
@@ -353,7 +363,7 @@ def _write_pair(index: Path, job: _Job) -> _Packed:
 
 
 class _Done:
-    """How far a job is."""
+    """The finished part of a job."""
 
     def __init__(self, job: _Job) -> None:
         self._job = job
@@ -364,7 +374,7 @@ class _Done:
         self._places = np.cumsum(job.old.facts["width"] > 0) - 1 if job.old else None
 
     def write(self, file: BinaryIO) -> None:
-        """Write the pictures; interrupted, `rows` of them."""
+        """Write the pictures. After an interruption, `rows` of them are complete."""
         count = len(self._job.samples)
         tasks = (range(start, min(start + TASK, count)) for start in range(0, count, TASK))
         checked = _Checked(file)
@@ -387,7 +397,7 @@ class _Done:
             raise
 
     def save(self, index: Path, pictures: Path) -> None:
-        """Write the index of the rows so far."""
+        """Write the index of the complete rows."""
         reasons = {row: reason for row, reason in sorted(self._reasons.items()) if row < self.rows}
         with atomic(index) as temporary:
             np.savez(
@@ -424,14 +434,14 @@ class _Done:
 
 
 def _sweep(index: Path, pictures: Path, old: _Packed | None) -> None:
-    """Remove the earlier pictures of this index, those that a killed process left without one, and unused pairs."""
-    # By names that are ours alone: a folder of this name may hold the files of others.
+    """Remove the old pictures of this index, pictures that a killed process left, and unused pairs."""
+    # The folder may contain files of other programs, so match the complete names.
     for path in index.parent.glob(f"{_HEX * 16}.npz"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _UNUSED:
                 path.unlink()
     for path in index.parent.glob(f"{_HEX * 16}-{_HEX * 12}.pictures"):
-        with contextlib.suppress(OSError):  # Windows keeps what is mapped; it goes the next time
+        with contextlib.suppress(OSError):  # Windows cannot remove mapped files: the next call does
             stem = path.name.partition("-")[0]
             orphan = path != pictures if stem == index.stem else not index.with_name(f"{stem}.npz").exists()
             if (old and path == old.pictures) or (orphan and time.time() - path.stat().st_mtime > _ABANDONED):

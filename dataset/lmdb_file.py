@@ -1,12 +1,11 @@
-"""Read LMDB's `data.mdb` without mapping it, every page checked.
+"""Read LMDB's `data.mdb` without mapping it, and check each page.
 
-The LMDB library trusts the file: of a hundred copies with flipped bytes, six ended the process (SIGBUS, abort), and so
-does a file that is cut short while it is mapped. Here pages are read like any other file, and a page that makes no
-sense raises :class:`Damaged`. Writing is left to the library.
+The LMDB library trusts the file: six of a hundred copies with flipped bytes killed the process (SIGBUS, abort), and so
+does a file that is truncated while it is mapped. Here, a damaged page raises :class:`Damaged`. The library is used for
+writing.
 
-The layout is that of `mdb.c`, data version 1, on a 64-bit little-endian machine: pages of one size, the first two of
-which are meta pages; the newer of them points to the root of a B+ tree. Named databases and duplicate keys are not
-read.
+The layout is that of `mdb.c`, data version 1, on a 64-bit little-endian machine: pages of one size, of which the first
+two are meta pages. The newer one points to the root of a B+ tree. Named databases and duplicate keys are not supported.
 """
 
 from __future__ import annotations
@@ -34,28 +33,28 @@ _HEADER = struct.Struct("<QHHHH")
 _META_PAGE = struct.Struct("<IIQQ48s48sQQ")
 #: Page size, flags, depth, pages of three kinds, entries, root.
 _TREE = struct.Struct("<IHHQQQQQ")
-#: A value's size or a child's page in 16-bit parts, flags or the upper part of the page, size of the key.
+#: Size of a value or page of a child in 16-bit parts, flags or upper part of the page, size of the key.
 _NODE = struct.Struct("<HHHH")
 
-#: As many levels as the library follows.
+#: Maximum depth of the tree, as in the library.
 _DEEPEST = 32
-#: Pages kept in memory: neighbours are read one after the other.
-_KEPT = 256
+#: Number of cached pages. Neighbours are read one after the other.
+_CACHED = 256
 
 
 class Damaged(Exception):
-    """What is wrong with the file, in a few words that go after its name."""
+    """A damaged file. The message continues its name, as in `is truncated`."""
 
 
 class TooLarge(Exception):
-    """A value beyond the size that was asked for; says its size in bytes."""
+    """A value that is larger than allowed. The message is its size."""
 
 
 class DataFile:
-    """An open `data.mdb`; safe to ask from several threads and, on Unix, after a fork."""
+    """An open `data.mdb`. Can be used from several threads and, on Unix, after a fork."""
 
     def __init__(self, path: Path) -> None:
-        """Raises Damaged for anything that is no sound LMDB file, and OSError."""
+        """Raises Damaged if it is not an LMDB file, and OSError."""
         try:
             file = bounded.open_regular(path)
         except ValueError as error:
@@ -63,7 +62,7 @@ class DataFile:
         weakref.finalize(self, file.close)
         self._file = file.fileno()
         self._lock = threading.Lock()
-        self._page = functools.lru_cache(_KEPT)(self._read_page)
+        self._page = functools.lru_cache(_CACHED)(self._read_page)
         length = os.fstat(self._file).st_size
         if not length:
             raise Damaged("is empty (0 bytes)")
@@ -81,14 +80,14 @@ class DataFile:
         self._last = last
 
     def get(self, key: bytes, largest: int) -> bytes | None:
-        """The value of a key, None where there is none. Raises Damaged, and TooLarge beyond `largest` bytes."""
+        """The value of a key, None if there is none. Raises Damaged, and TooLarge for more than `largest` bytes."""
         for page, place in self._path(key)[-1:]:
             if place < len(page) and page.key(place) == key:
                 return self._value(page, place, largest)
         return None
 
     def items(self, first: bytes, end: bytes, largest: int) -> Iterator[tuple[bytes, bytes]]:
-        """Keys from `first` to before `end` with their values, ascending. Raises as :meth:`get`."""
+        """Yield the keys from `first` up to, but not including, `end`, and their values. Raises as :meth:`get`."""
         path = self._path(first)
         before = None
         while path:
@@ -101,7 +100,7 @@ class DataFile:
                 path.append((child, 0))
                 continue
             key = page.key(place)
-            # Also what ends a tree whose pages lead in circles.
+            # This also stops at pages that point to each other in a circle.
             if before is not None and key <= before:
                 raise Damaged("has keys out of order")
             if key >= end:
@@ -111,9 +110,9 @@ class DataFile:
                 yield key, self._value(page, place, largest)
 
     def _path(self, key: bytes) -> list[tuple[_Page, int]]:
-        """The pages from the root to the leaf where `key` belongs, each with a place in it.
+        """The pages from the root to the leaf where `key` belongs, each with an index.
 
-        In a leaf it is that of the first key that is not less; in a branch, the one after the child that is followed.
+        In a leaf it is the index of the first key that is not less, in a branch that of the child after the next page.
         """
         path: list[tuple[_Page, int]] = []
         if self._root == _NONE:
@@ -160,7 +159,7 @@ class DataFile:
         return _Page(number, data, is_leaf, struct.unpack_from(f"<{keys}H", data, _HEADER.size))
 
     def _meta(self, number: int) -> tuple[int, int, tuple[int, ...]] | None:
-        """Transaction, last page and main tree of a meta page; None where it is none. The first gives the page size."""
+        """Transaction, last page and main tree of a meta page, None if it is none. Page 0 sets the page size."""
         data = self._read(number * self._page_size, _HEADER.size + _META_PAGE.size)
         if len(data) < _HEADER.size + _META_PAGE.size or (number and not self._page_size):
             return None
@@ -176,7 +175,7 @@ class DataFile:
         return transaction, last, _TREE.unpack(main)
 
     def _read(self, place: int, size: int) -> bytes:
-        """`size` bytes from `place` on, fewer at the end of the file."""
+        """Read `size` bytes from the offset `place`, fewer at the end of the file."""
         if place >= 2**63 - size:
             return b""
         if hasattr(os, "pread"):
@@ -187,7 +186,7 @@ class DataFile:
 
 
 class _Page:
-    """A page of the tree: keys, and children or values."""
+    """A page of the tree with keys, and with children or values."""
 
     __slots__ = ("_data", "_nodes", "_number", "is_leaf")
 
@@ -198,7 +197,7 @@ class _Page:
         return len(self._nodes)
 
     def key(self, place: int) -> bytes:
-        # Asked some ten times on the way to each value: without the calls that :meth:`_node` and :meth:`cut` take.
+        # Called about ten times for each value, so it does not call :meth:`_node` and :meth:`cut`.
         data, start = self._data, self._nodes[place] + _NODE.size
         if start <= len(data):
             size = data[start - 2] | data[start - 1] << 8
@@ -211,16 +210,16 @@ class _Page:
         return low | middle << 16 | high << 32
 
     def value(self, place: int) -> tuple[int, int, int]:
-        """Size, flags, and where it begins in the page."""
+        """Size, flags, and offset in the page."""
         low, high, flags, key_size = self._node(place)
         return low | high << 16, flags, self._nodes[place] + _NODE.size + key_size
 
     def first_from(self, key: bytes) -> int:
-        """The place of the first key that is not less than `key`, `len` where there is none."""
+        """The index of the first key that is not less than `key`, `len` if there is none."""
         return bisect.bisect_left(range(len(self)), key, key=self.key)
 
     def child_of(self, key: bytes) -> int:
-        """The place of the child in which `key` belongs; the first one has no lower bound."""
+        """The index of the child that may contain `key`. The first child has no lower bound."""
         return bisect.bisect_right(range(1, len(self)), key, key=self.key)
 
     def cut(self, start: int, size: int) -> bytes:

@@ -1,8 +1,8 @@
-"""Batches made ahead of the network that consumes them: by a thread, or by worker processes once it has to wait.
+"""Make batches ahead of the network: in a thread, or in worker processes if the network has to wait.
 
-One thread augments some thousand pictures a second, and more threads fewer, as they take turns at Python's lock. A
-network on a GPU consumes ten times as many. Worker processes augment into memory that they share with this process, so
-that no picture goes through a pipe; the pictures themselves are mapped from the cache by each of them.
+A thread augments a few thousand pictures per second. More threads are slower, because of Python's lock. A network on a
+GPU consumes ten times as many. Worker processes map the pictures from the cache and augment them into shared memory, so
+that no picture is sent through a pipe.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from dataset.augmentation import augmented
 from dataset.cache import Ragged
 from dataset.contents import in_order
 
-#: Images, or for a corpus of any width the pair (images, widths); and labels.
+#: Images, or the pair (images, widths) if the widths of the pictures differ; and labels.
 Batch = tuple[Any, npt.NDArray[np.int32]]
 
-#: Number of recent batches that the decision to start workers is based on, and the least number for it.
+#: Number of recent batches that decide whether to start workers, and the minimum number.
 RECENT, ENOUGH = 32, 16
 #: Start workers when the network spends at least this fraction of its time waiting. Start RESERVE times as many as the
 #: measured speeds require, because the network is faster once no thread competes with it for the processor.
 WAITING, RESERVE = 0.1, 1.2
-#: The least number of pictures in a task: submitting one takes about as long as augmenting a picture.
+#: Minimum number of pictures in a task: submitting one takes about as long as augmenting a picture.
 TASK = 32
 
 
 class Source(Protocol):
-    """What batches are made from; see :class:`dataset.Batches`."""
+    """The source of batches; see :class:`dataset.Batches`."""
 
     images: Any
     seed: int
@@ -54,7 +54,7 @@ class Source(Protocol):
         """Batches per epoch."""
 
     def get(self, epoch: int, index: int) -> Batch:
-        """A batch, made here and now."""
+        """Make a batch."""
 
     def rows_and_labels(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
         """The rows of the pictures in a batch, and their labels."""
@@ -64,16 +64,16 @@ class Source(Protocol):
 
 
 class Prefetcher:
-    """Streams the batches of a source, a few of them ahead."""
+    """Streams the batches of a source and makes a few of them ahead."""
 
     def __init__(self, source: Source, workers: int | None) -> None:
-        """`workers` processes augment; None: none until the network has to wait, then as many as it needs."""
+        """`workers` processes augment. None starts as many as the network needs once it has to wait."""
         self._source, self._workers = source, workers
         self._timings = deque[_Timing](maxlen=RECENT)
         self._shared: _SharedBatches | None = None
 
     def stream(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from `start` on, in order. Raises UserError if a worker process is killed."""
+        """Yield the batches of an epoch from `start` on. Raises UserError if a worker process is killed."""
         indices = iter(range(start, len(self._source)))
         if self._shared is None:
             yield from self._from_thread(epoch, indices)
@@ -103,7 +103,7 @@ class Prefetcher:
             self._timings.append(_Timing(given - before, asked - given, seconds))
 
     def _start_workers(self) -> bool:
-        """Start the worker processes if they are needed; whether they are there."""
+        """Start worker processes if they are needed. Returns whether they run."""
         if self._shared is None and self._source.augmentation > 0:
             count = self._needed() if self._workers is None else self._workers
             if count:
@@ -113,10 +113,10 @@ class Prefetcher:
         return self._shared is not None
 
     def _needed(self) -> int:
-        """How many processes the network needs, 0 while a thread is enough."""
+        """The number of processes that the network needs, 0 if a thread is enough."""
         if len(self._timings) < ENOUGH or available_cores() == 1:
             return 0
-        # Medians, because compiling the network makes some steps far longer.
+        # Medians, because compiling the network takes much longer than other steps.
         if statistics.median(timing.waited / (timing.waited + timing.used) for timing in self._timings) < WAITING:
             return 0
         made = statistics.median(timing.made for timing in self._timings)
@@ -125,7 +125,7 @@ class Prefetcher:
 
 
 class _Timing(NamedTuple):
-    """Seconds that the network waited for a batch and used it, and that the thread took to make it."""
+    """Seconds for which the network waited for a batch and used it, and which the thread took to make it."""
 
     waited: float
     used: float
@@ -133,7 +133,7 @@ class _Timing(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """Pictures that a worker writes to a batch, from its picture `first` on."""
+    """Pictures for a worker to write into a batch, from index `first` on."""
 
     slot: int
     width: int
@@ -144,12 +144,12 @@ class _Task(NamedTuple):
 
 
 class _SharedBatches:
-    """Worker processes and the memory that they share with this one: slots for one batch each."""
+    """Worker processes and shared memory with a slot for each batch."""
 
     def __init__(self, source: Source, workers: Workers, memory: Any, slot: int, part: int) -> None:
         self._source, self._workers = source, workers
         self._slots = np.frombuffer(memory, np.uint8).reshape(-1, slot)
-        #: Pictures in a task.
+        #: Number of pictures in a task.
         self._part = part
         self._free = deque(range(len(self._slots)))
 
@@ -157,11 +157,11 @@ class _SharedBatches:
     def begin(cls, source: Source, count: int) -> _SharedBatches | None:
         """Start the processes.
 
-        Returns None if the pictures are not in a named file, or, with a warning, if there is too little shared memory.
+        Returns None if the pictures are not in a named file, or, with a warning, if shared memory is too small.
         """
         pictures, size = source.largest_batch()
         part = max(TASK, -(-pictures // count))
-        # One slot is filled while another is consumed; the others hold two tasks for each worker.
+        # One slot is filled and one is consumed. The others hold two tasks for each worker.
         slots = 2 + -(-2 * count // -(-pictures // part))
         try:
             images = _Mapped.of(source.images)
@@ -192,7 +192,7 @@ class _SharedBatches:
             while waiting:
                 yield self._batch(waiting.popleft())
         finally:
-            # Workers may still write to a slot after the consumer has stopped: wait before it is used again.
+            # Workers may still write to slots after the consumer has stopped.
             tasks = [task for pending in waiting for task in pending.tasks if not task.cancel()]
             wait(tasks)
             self._free.extend(pending.slot for pending in waiting)
@@ -218,7 +218,7 @@ class _SharedBatches:
         try:
             for task in pending.tasks:
                 result(task)
-            # A copy: backends hand memory to the device later, or use it as it is.
+            # A copy, because backends may use the memory later.
             images = self._slots[pending.slot, : math.prod(pending.shape)].reshape(pending.shape).copy()
         finally:
             wait(pending.tasks)
@@ -227,7 +227,7 @@ class _SharedBatches:
 
 
 class _PendingBatch(NamedTuple):
-    """A batch that workers fill."""
+    """A batch in preparation."""
 
     slot: int
     shape: tuple[int, int, int, int]
@@ -237,9 +237,9 @@ class _PendingBatch(NamedTuple):
 
 
 def _refuse_full_disk(size: int) -> None:
-    """Raise OSError if `size` bytes of shared memory do not fit: writing to it would kill the process with SIGBUS.
+    """Raise OSError if `size` bytes of shared memory do not fit. Writing to it would kill the process with SIGBUS.
 
-    Python uses /dev/shm, and the folder for temporary files if /dev/shm is too small.
+    Python uses /dev/shm, or the folder for temporary files if /dev/shm is too small.
     """
     folders = [tempfile.gettempdir(), *(["/dev/shm"] if os.path.isdir("/dev/shm") else [])]
     if all(shutil.disk_usage(folder).free < size for folder in folders):
@@ -247,23 +247,23 @@ def _refuse_full_disk(size: int) -> None:
 
 
 class _Mapped:
-    """Pictures of a corpus, pickled as a file descriptor and a shape; the spawned process maps the file again."""
+    """Pictures of a corpus, pickled as a file descriptor and a shape. The worker process maps the file again."""
 
     def __init__(self, array: Any, ragged: tuple[int, npt.NDArray[np.int64], int] | None) -> None:
         self._path, self._shape, self._ragged = str(array.filename), array.shape, ragged
-        # Opened now: another process may put a new file in its place before the last worker is there.
+        # Opened now, because another process may replace the file before the last worker has started.
         self._file = open(self._path, "rb")  # noqa: SIM115
 
     @classmethod
     def of(cls, images: Any) -> _Mapped | None:
-        """None where pictures are in memory, or in a file without a name."""
+        """None if the pictures are in memory, or in a file without a name."""
         array = images.pixels if isinstance(images, Ragged) else images
         if not isinstance(array, np.memmap) or not isinstance(array.filename, (str, os.PathLike)):
             return None
         return cls(array, (images.shape[0], images.widths, images.shape[1]) if isinstance(images, Ragged) else None)
 
     def __getstate__(self) -> dict[str, Any]:
-        # On Windows descriptors are not inherited, and an open file cannot be replaced.
+        # On Windows, descriptors are not inherited, and an open file cannot be replaced.
         file = self._path if os.name == "nt" else reduction.DupFd(self._file.fileno())
         return {"file": file, "shape": self._shape, "ragged": self._ragged}
 
@@ -288,9 +288,9 @@ _state: _State
 
 
 def _begin(images: _Mapped, seed: int, memory: Any, slot: int) -> None:
-    """What a worker process does first."""
+    """Initialise a worker process."""
     global _state
-    # As many threads as processes would fight for the cores.
+    # The processes already use all cores.
     import cv2
 
     cv2.setNumThreads(1)
@@ -298,7 +298,7 @@ def _begin(images: _Mapped, seed: int, memory: Any, slot: int) -> None:
 
 
 def _fill(task: _Task) -> None:
-    """Augment the pictures of a task into their slot; narrower pictures are padded with zeros on the right."""
+    """Augment the pictures of a task into their slot. Narrow pictures are padded with zeros on the right."""
     for place, row in enumerate(task.rows, task.first):
         image = augmented(_state.images, row, task.epoch, _state.seed, task.strength)
         height, width, channels = image.shape
