@@ -118,8 +118,7 @@ def _format_of(path: Path) -> Format:
     raise UserError(f"{path} is not a model file that this kit reads: {REMEDY}")
 
 
-def open_model(path: Path) -> tuple[Runtime, ModelConfig]:
-    """Open a model file. Returns its runtime and its configuration. Raises UserError for any other or damaged file."""
-    config = read_config(path)
+def open_model(path: Path, config: ModelConfig) -> Runtime:
+    """Open the network in a model file, whose configuration is `config`. Raises UserError for a damaged file."""
     run = FORMATS[path.suffix].open(path, config)
-    return checked_runtime(run, Alphabet(config.alphabet).classes, path), config
+    return checked_runtime(run, Alphabet(config.alphabet).classes, path)

@@ -24,7 +24,7 @@ ALL_CORES = 0
 
 def read_description(path: Path) -> str:
     """Read the JSON text of a file's configuration. Raises KeyError if there is none, ValueError for a damaged file."""
-    text = onnx_metadata.read(path)[CONFIG_ENTRY]
+    text = onnx_metadata.metadata(onnx_metadata.read_content(path))[CONFIG_ENTRY]
     if len(text) > LARGEST_CONFIG:
         raise ValueError(f"its {CONFIG_ENTRY} has {len(text):,} characters")
     return text
@@ -90,7 +90,7 @@ def _checked_content(path: Path, config: ModelConfig) -> bytes:
     """
     try:
         content = onnx_metadata.read_content(path)
-        entries = onnx_metadata.read(path)
+        entries = onnx_metadata.metadata(content)
         # Files of earlier versions have no checksums.
         if entries.get(onnx_metadata.CHECKSUM_ENTRY) not in (None, onnx_metadata.checksum(content)):
             raise ValueError("its network has changed since it was written")

@@ -1,7 +1,10 @@
-"""Read the metadata of an ONNX file without the `onnx` package and without loading the network.
+"""Read the metadata of an ONNX file without the `onnx` package, before onnxruntime loads the network.
 
 An ONNX file is a protobuf message, ModelProto: a sequence of fields, each with a key (field number and wire type) and a
-value. The network is one field, which holds most of the file and is skipped here. crnn_reader.onnx_graph checks it.
+value. The network is one field, which holds most of the file. crnn_reader.onnx_graph checks it.
+
+onnxruntime returns the metadata only of a network that it has loaded, which takes hundreds of times as long and is not
+safe before the check.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from . import bounded
 
@@ -27,21 +29,33 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LARGEST, LARGEST_FIELD, MOST_FIELDS = 1 << 30, 2 << 20, 1_000
 
 
-def read(path: Path) -> dict[str, str]:
-    """Read the metadata of a file, without loading its network.
-
-    Raises ValueError for a file that is not an ONNX file, is truncated, or exceeds the limits of this module.
-    """
-    with bounded.open_regular(path) as file:
-        return _entries(list(_top_fields(file, os.fstat(file.fileno()).st_size)))
-
-
 def read_content(path: Path) -> bytes:
-    """Read the whole content of a file. Raises ValueError if it is larger than LARGEST bytes."""
+    """Read a file. Raises ValueError if it is larger than LARGEST bytes."""
     with bounded.open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        _check_size(size)
+        if size > LARGEST:
+            raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {LARGEST:,}")
         return file.read(size)
+
+
+def metadata(content: bytes) -> dict[str, str]:
+    """The metadata in the content of a file.
+
+    Raises ValueError if it is not an ONNX file, is truncated, or exceeds the limits of this module.
+    """
+    graph(content)
+    entries = dict[str, str]()
+    for number, kind, value in fields(memoryview(content)):
+        if number == GRAPH or kind == VARINT or not isinstance(value, memoryview):
+            continue
+        if len(value) > LARGEST_FIELD:
+            raise ValueError(f"beside its network it has a field of {len(value):,} bytes")
+        if number == METADATA:
+            key, text = _entry(value)
+            if key in entries:
+                raise ValueError("an entry of its metadata is there twice")
+            entries[key] = text
+    return entries
 
 
 def graph(content: bytes) -> memoryview:
@@ -110,62 +124,6 @@ def varint(message: memoryview, place: int) -> tuple[int, int]:
         if byte < 0x80:
             return found, place
     raise ValueError("not an ONNX file")
-
-
-def _check_size(size: int) -> None:
-    if size > LARGEST:
-        raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {LARGEST:,}")
-
-
-def _top_fields(file: BinaryIO, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield number and content of each field of a file. The content of integers and of the network is left empty."""
-    _check_size(size)
-    for _ in range(MOST_FIELDS):
-        if file.tell() >= size:
-            return
-        number, kind, length = _key(file)
-        if file.tell() + length > size:
-            raise ValueError("it ends too early")
-        if number == GRAPH or kind == VARINT:
-            file.seek(length, os.SEEK_CUR)
-            yield number, b""
-        elif length > LARGEST_FIELD:
-            raise ValueError(f"beside its network it has a field of {length:,} bytes")
-        else:
-            yield number, file.read(length)
-    raise ValueError("it has more fields than any export of this kit")
-
-
-def _key(file: BinaryIO) -> tuple[int, int, int]:
-    """Read the key of the next field and seek to its content. Returns field number, wire type and content length."""
-    start = file.tell()
-    # A key and a length have at most ten bytes each.
-    ahead = memoryview(file.read(20))
-    key, place = varint(ahead, 0)
-    number, kind = key >> 3, key & 7
-    if kind not in (VARINT, FIXED64, BYTES, FIXED32) or number == 0:
-        raise ValueError("not an ONNX file")
-    length = {FIXED64: 8, FIXED32: 4}.get(kind, 0)
-    if kind == BYTES:
-        length, place = varint(ahead, place)
-    elif kind == VARINT:
-        _, place = varint(ahead, place)
-    file.seek(start + place)
-    return number, kind, length
-
-
-def _entries(found: list[tuple[int, bytes]]) -> dict[str, str]:
-    if sum(number == GRAPH for number, _ in found) != 1:
-        raise ValueError("it has no network, or several")
-    entries = dict[str, str]()
-    for number, value in found:
-        if number != METADATA:
-            continue
-        key, text = _entry(memoryview(value))
-        if key in entries:
-            raise ValueError("an entry of its metadata is there twice")
-        entries[key] = text
-    return entries
 
 
 def _entry(message: memoryview) -> tuple[str, str]:

@@ -190,9 +190,10 @@ class Reader:
             _check_number("batch_size", batch_size, MAX_BATCH_SIZE)
         self.path = locate_model(os.fspath(model))
         self._opened_with = (decoder, beam_width, top, batch_size, head, constraint, max_pixels, frame, channel_order)
+        self.config = read_config(self.path)
         # Check the constraint before opening the network, which takes longer.
-        self._allowed = constraint.automaton(read_config(self.path).alphabet)
-        run, self.config = open_model(self.path)
+        self._allowed = constraint.automaton(self.config.alphabet)
+        run = open_model(self.path, self.config)
         if head and head not in DECODERS[self.config.head]:
             raise UserError(f"head is {head}: {self.path} has only the head {self.config.head}; leave it out")
         if head and len(DECODERS[self.config.head]) > 1 and head != self.config.reads:

@@ -18,7 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from crnn_reader.config import CONFIG_ENTRY, ModelConfig
-from crnn_reader.model_files import open_model
+from crnn_reader.model_files import open_model, read_config
 from crnn_reader.onnx_metadata import CHECKSUM_ENTRY, CONFIG_CHECKSUM_ENTRY, checksum, config_checksum
 from crnn_reader.runtime import IMAGES, Runtime
 from model.export.onnx_layers import Graph, Value, convert
@@ -50,7 +50,7 @@ def write(path: Path, parts: Sequence[Part], config: ModelConfig, encoded: Calla
 
 def opened(path: Path) -> Runtime:
     """What runs the parts in a written file, checked as any model file is."""
-    return open_model(path)[0]
+    return open_model(path, read_config(path))
 
 
 def _model(part: Part, prefix: str, axes: tuple[str, str]) -> Any:

@@ -67,10 +67,10 @@ def test_without_keras_another_file_is_named(written: Path, tmp_path: Path, monk
     with pytest.raises(
         UserError, match=r"mine\.keras needs Keras, .* run python export\.py .*mine\.keras --out .*mine\.onnx"
     ):
-        open_model(tmp_path / "mine.keras")
+        open_model(tmp_path / "mine.keras", CONFIG)
     (tmp_path / "mine.onnx").touch()
     with pytest.raises(UserError, match=r"mine\.keras needs Keras, which is not installed: give .*mine\.onnx"):
-        open_model(tmp_path / "mine.keras")
+        open_model(tmp_path / "mine.keras", CONFIG)
 
 
 def test_a_file_is_found_by_path_run_folder_or_shipped_name(

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import prediction
 from cli.command import run_command
-from crnn_reader import onnx_graph, onnx_metadata
+from crnn_reader import onnx_graph
 from crnn_reader.config import CONFIG_ENTRY, ModelConfig
 from crnn_reader.errors import UserError
 from crnn_reader.model_files import locate_model, open_model, read_config
@@ -65,7 +65,7 @@ def as_file(path: Path, model: Any, config: str | None = None) -> Path:
 
 def refuses(path: Path, reason: str) -> None:
     with pytest.raises(UserError) as caught:
-        open_model(path)
+        open_model(path, read_config(path))
     sentence = str(caught.value)
     assert reason in sentence, sentence
     assert str(path) in sentence and "\n" not in sentence and len(sentence) < 600
@@ -532,8 +532,3 @@ def test_a_flipped_bit_anywhere_in_the_weights_is_seen(written: Path, tmp_path: 
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
     refuses(path, "Bad CRC-32")
-
-
-def test_the_metadata_is_read_without_the_network(tmp_path: Path) -> None:
-    path = as_file(tmp_path / "m.onnx", network())
-    assert json.loads(onnx_metadata.read(path)[CONFIG_ENTRY]) == asdict(CONFIG)
