@@ -133,10 +133,9 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
     described = config(backbone, sequence, head, rectify, preset, WIDTH if backbone_of(backbone).any_width else WIDE)
     # Without recurrence or of another preset it takes longer.
     longer = 2 if sequence == "conv" or preset != "small" else 1
-    network, images, texts = trained(described, longer * {"ctc": 30, "attention": 60, "joint": 60}[head])
+    network, images, texts = trained(described, longer * (60 if HEADS[head].generates else 30))
     model_file.save(network, described, tmp_path / "model.keras")
-    # A joint network is read by either head.
-    for each in ("ctc", "attention") if head == "joint" else (None,):
+    for each in decoding.DECODERS[head]:
         reader = Reader(str(tmp_path / "model.keras"), head=each)
         readings = list(reader.read(images))
         # Convolutions over columns do not see far enough to count stripes of one colour that are so wide.
@@ -144,8 +143,7 @@ def test_learns_pictures_by_heart_and_reads_them_from_its_file(
         assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= fewest
         assert all(0 < reading.probability <= 1 for reading in readings)
 
-    if head == "joint":
-        reader = Reader(str(tmp_path / "model.keras"))
+    reader = Reader(str(tmp_path / "model.keras"))
     assert reader.config == described
     kept, opened = decoder_of(network, described).outputs(images), reader.outputs(images)
     for before, after in zip(parts(kept), parts(opened), strict=True):
@@ -158,6 +156,27 @@ def decoder_of(network: Any, described: ModelConfig) -> Decoder:
 
 def parts(outputs: Any) -> list[NDArray[Any]]:
     return outputs if isinstance(outputs, list) else [outputs]
+
+
+@pytest.mark.parametrize(
+    ("head", "reads"), [(head, reads) for head, decoders in decoding.DECODERS.items() for reads in decoders]
+)
+def test_every_decoder_finds_texts_with_probabilities(head: str, reads: str) -> None:
+    described = replace(config("vgg", "conv", head, "none", "lite"), reads=reads)
+    images, _, _ = wide(3)
+    decoder = decoder_of(build(described), described)
+    outputs = decoder.outputs(images)
+    for how, top in (("greedy", 1), ("beam", 2)):
+        found = decoder.decode(outputs, how, 4, top)
+        assert len(found) == 3
+        for texts in found:
+            probabilities = [text.probability for text in texts]
+            assert 1 <= len(texts) <= top and probabilities == sorted(probabilities, reverse=True)
+            assert all(0 <= probability <= 1 for probability in probabilities)
+            assert len(texts[0].places) == len(texts[0].numbers)
+    steps = decoder.predictions(outputs, [(1, 2)] * 3)[0]
+    assert steps.ndim == 3 and steps.shape[::2] == (3, len(ALPHABET) + 1)
+    np.testing.assert_allclose(np.exp(steps).sum(-1), 1, atol=1e-4)
 
 
 ANY_WIDTH = [name for name in BACKBONES if backbone_of(name).any_width]
@@ -242,7 +261,9 @@ def test_coordinates_number_the_columns_of_one_width() -> None:
 
 
 def test_lite_is_vggs_alone() -> None:
-    with pytest.raises(UserError, match="--preset lite: crnn_bilstm has small and base only; give one of them"):
+    with pytest.raises(
+        UserError, match="--preset lite is not for crnn_bilstm, which has small and base: give one of them"
+    ):
         build(config("crnn", "bilstm", "ctc", "none", "lite"))
 
 
