@@ -19,13 +19,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import notation
 from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
 from cli.files import atomic
 from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
-from parameter import LearningCurveParameters
+from parameter import LearningCurveParameters, notation
 
 if TYPE_CHECKING:
     from dataset.splitting import Picture

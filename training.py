@@ -18,12 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import notation
 import parameter
 from cli.command import ALL_DONE, SOME_UNREADABLE, reported, run_command
 from cli.messages import warn, warn_of_each
 from crnn_reader.errors import UserError
-from parameter import RANDOM, GenerateParameters, TrainingParameters
+from parameter import RANDOM, GenerateParameters, TrainingParameters, notation
 
 if TYPE_CHECKING:
     import numpy as np

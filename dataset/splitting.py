@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-import notation
 from cli.messages import warn, warn_of_each
 from crnn_reader.errors import UserError
 from crnn_reader.sources import StoredImage
 from dataset.collecting import collect
 from dataset.contents import examine
+from parameter import notation
 
 Rows = npt.NDArray[np.int64]
 

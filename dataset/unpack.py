@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, NamedTuple, Protocol
 
-import notation
 from cli import interrupts
 from cli.command import ALL_DONE
 from cli.files import atomic
@@ -34,7 +33,7 @@ from cli.messages import warn
 from cli.progress import progress
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
-from parameter import UnpackParameters
+from parameter import UnpackParameters, notation
 
 #: Maximum number of members, including folders. Maximum number of characters of a name, and of its parts.
 _MOST_MEMBERS = 20_000_000

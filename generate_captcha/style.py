@@ -16,13 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-import notation
 import parameter
 from crnn_reader.alphabet import character_frequencies, parse_alphabet
 from crnn_reader.errors import UserError
 from crnn_reader.parsing import parse_length
 from generate_captcha.text import fonts
-from parameter import GenerateParameters
+from parameter import GenerateParameters, notation
 
 Item = TypeVar("Item")
 Image = NDArray[np.uint8]

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import notation
 from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.backend import import_keras
+from parameter import notation
 
 #: Seconds to wait for the other processes at the start, and until a process that no longer answers counts as lost.
 JOINING, LOST = 300, 60

@@ -2,6 +2,7 @@
 
 base.py         what all commands share: validation, error messages, JSON
 types.py        types of parameters with their checks: sizes, alphabets, lengths
+notation.py     parsers for sizes, fractions and byte counts
 generation.py   python -m generate_captcha
 corpora.py      python -m dataset, and its convert and unpack
 training.py     training.py and learning_curve.py

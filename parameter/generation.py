@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
-import notation
 from cli.flags import Flag, OneOf, shown
 from cli.registries import constant, names
 from crnn_reader.errors import UserError
 from crnn_reader.parsing import parse_length
+from parameter import notation
 from parameter.base import TRAIN_FOLDER, Parameters
 from parameter.types import Alphabet, File, Folder, Length, PictureSize
 

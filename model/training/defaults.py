@@ -8,7 +8,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-import notation
 from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE, expand_alphabet, write_alphabet
 from crnn_reader.config import ModelConfig
@@ -25,7 +24,7 @@ from model.training import transfer
 from model.training.adaptation import Adaptation
 from model.training.schedule import Schedule
 from model.training.trainer import Settings
-from parameter import PRESETS, RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters
+from parameter import PRESETS, RANDOM, TRAIN_FOLDER, GenerateParameters, TrainingParameters, notation
 
 #: What --quick trains on: enough to read most captchas within three minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
