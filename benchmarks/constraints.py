@@ -1,139 +1,147 @@
-"""What it is worth, and what it costs, to hold readings to what is known of the texts.
+"""What constraints on the texts gain, and what they cost.
 
-    python benchmarks/constraints.py [PATH] [--model captcha] [--length 4] [--charset 0-9A-Z] [--pattern PATTERN]
-                                     [--lexicon FILE | --lexicon-of 100000] [--noise 1] [--distortion 1]
+    python benchmarks/constraints.py read [PATH] --length 4 --charset 0-9A-Z --pattern '[0-9A-Z]{4}' --lexicon-of 100000
 
-Reads the labelled pictures of PATH (by default 500 captchas drawn for it) without a constraint, with each of those
-given alone, and with all of them. Prints for each: exact match with its Wilson interval; pictures per second from
-files to texts in a warm process; of that, the microseconds per picture from outputs to texts; medians over rounds in
-which all take turns. With CTC also what the exact search takes where every picture needs it, and how often it gives up
-its proof; likewise on pictures of noise, which say nothing of any text. `--lexicon-of N` writes a lexicon of N random
-texts with the true ones among them.
+All readers share one model and take turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
-import os
 import random
 import statistics
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import dataset
-from benchmarks.feeding import processor
+from benchmarks import harness
+from benchmarks.harness import Command, Results
 from crnn_reader.decoding.automaton import Automaton
 from crnn_reader.decoding.constraints import Constraint
 from crnn_reader.decoding.search import search
 from crnn_reader.fit import fit_image
 from crnn_reader.image import read_image
 from crnn_reader.reader import Reader
-from generate_captcha.corpus import write_corpus
-from model.scores import wilson
-from parameter import GenerateParameters
 
-DRAWN, NOISE, BATCH, ROUNDS = 500, 200, 64, 5
+NOISE, BATCH = 200, 64
+KINDS = ("length", "charset", "pattern", "lexicon")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", nargs="?")
-    parser.add_argument("--model", default="captcha")
-    for flag in ("length", "charset", "pattern", "lexicon"):
-        parser.add_argument(f"--{flag}")
-    parser.add_argument("--lexicon-of", type=int, metavar="N")
-    parser.add_argument("--noise", type=float, default=1.0, help="of the captchas that are drawn")
-    parser.add_argument("--distortion", type=float, default=1.0, help="likewise")
-    flags = parser.parse_args()
+def read(results: Results, given: argparse.Namespace) -> None:
+    """Read labelled pictures without a constraint, with each of the constraints given, and with all of them.
+
+    Measures the exact match; pictures/s from files to texts in a warm process; and of these, the time from outputs to
+    texts. With CTC also the time that the exact search takes if every picture needs it, and how often it stops
+    without a proof; likewise for pictures of noise.
+    """
+    import model  # noqa: F401 (it adds the files of Keras)
+
     with tempfile.TemporaryDirectory() as folder:
-        if not flags.path:
-            flags.path = f"{folder}/pictures"
-            drawn = GenerateParameters(
-                out=flags.path, count=DRAWN, seed=9, noise=flags.noise, distortion=flags.distortion
-            )
-            write_corpus(drawn)
-        samples = [sample for sample in dataset.collect(flags.path) if sample.label]
-        if flags.lexicon_of:
-            flags.lexicon = f"{folder}/lexicon.txt"
-            write_lexicon(Path(flags.lexicon), [sample.label for sample in samples], flags.lexicon_of)
-        known = {flag: value for flag in ("length", "charset", "pattern", "lexicon") if (value := getattr(flags, flag))}
+        path, subject = given.path, Path(given.path or "captchas").name
+        if not path:
+            flags = f"--count 500 --seed 9 --noise {given.noise} --distortion {given.distortion}"
+            path = harness.generated(Path(folder) / "pictures", flags)
+            subject += f", noise {given.noise:g}, distortion {given.distortion:g}"
+        samples = [sample for sample in dataset.collect(path) if sample.label]
+        if given.lexicon_of:
+            given.lexicon = lexicon(Path(folder), [sample.label for sample in samples], given.lexicon_of)
+        known = {kind: value for kind in KINDS if (value := getattr(given, kind))}
         trials = {"no constraint": Constraint()}
-        trials |= {f"--{flag} {Path(value).name}": Constraint(**{flag: value}) for flag, value in known.items()}
+        trials |= {f"--{kind}": Constraint(**{kind: value}) for kind, value in known.items()}
         if len(known) > 1:
             trials["all of them"] = Constraint(**known)
-        compare(flags.model, samples, trials)
+        known["lexicon"] = f"{given.lexicon_of} texts" if given.lexicon_of else given.lexicon
+        results.always["options"] = " ".join(f"--{kind} {value}" for kind, value in known.items() if value)
+        compare(results, f"{subject}, {given.model}", given, samples, trials)
 
 
-def write_lexicon(path: Path, truths: list[str], count: int) -> None:
-    """`count` texts: the true ones, and random ones of their lengths and characters."""
+def lexicon(folder: Path, truths: list[str], count: int) -> str:
+    """A file of `count` texts: the true ones, and random ones of their lengths and characters."""
     draw, characters, texts = random.Random(0), sorted(set("".join(truths))), set(truths)
     while len(texts) < count:
         texts.add("".join(draw.choices(characters, k=len(draw.choice(truths)))))
+    path = folder / "lexicon.txt"
     path.write_text("\n".join(sorted(texts)) + "\n", encoding="utf-8")
+    return str(path)
 
 
-def compare(model: str, samples: list[dataset.Sample], trials: dict[str, Constraint]) -> None:
-    """Print a line per trial."""
-    readers = {name: Reader(model, constraint=constraint) for name, constraint in trials.items()}
-    first = next(iter(readers.values()))
+def compare(
+    results: Results, subject: str, given: argparse.Namespace, samples: list[dataset.Sample],
+    trials: dict[str, Constraint]
+) -> None:  # fmt: skip
+    """Add the rows of each trial."""
+    readers = {name: Reader(given.model, constraint=constraint) for name, constraint in trials.items()}
+    first = readers["no constraint"]
     config, paths = first.config, [sample.path for sample in samples]
     images = [fit_image(read_image(path, config.channels), config.width, config.height, config.fit) for path in paths]
     rng = np.random.default_rng(0)
     noise = [rng.integers(0, 256, images[0].shape, np.uint8) for _ in range(NOISE)]
-    outputs, outputs_of_noise = (
+    outputs, of_noise = (
         [first.outputs(some[start : start + BATCH]) for start in range(0, len(some), BATCH)] for some in (images, noise)
     )
-    print(f"{processor()}, {os.cpu_count()} cores; {first.path.name}; n = {len(paths):,}; medians of {ROUNDS} rounds")
-
-    read, decoded = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
-    texts: dict[str, list[str]] = {}
-    for _ in range(ROUNDS):
-        for name, reader in readers.items():
-            started = time.perf_counter()
-            texts[name] = [reading.text for reading in reader.read(paths)]
-            read[name].append(time.perf_counter() - started)
-            started = time.perf_counter()
-            for batch in outputs:
-                reader.decode(batch)
-            decoded[name].append(time.perf_counter() - started)
+    for name, reader in readers.items():
+        right = sum(text == sample.label for text, sample in zip(read_all(reader, paths), samples, strict=True))
+        results.share("read", subject, name, "exact match", right, len(paths))
+    whole = {name: functools.partial(read_all, reader, paths) for name, reader in readers.items()}
+    seconds = harness.by_turns(whole, given.rounds)
+    results.rates("read", subject, "files to texts", len(paths), seconds, base="no constraint")
+    decoding = {name: functools.partial(decode_all, reader, outputs) for name, reader in readers.items()}
+    for name, times in harness.by_turns(decoding, given.rounds).items():
+        micro = [1e6 * each / len(paths) for each in times]
+        results.values("read", subject, name, "outputs to a text", micro, "µs")
     for name, constraint in trials.items():
-        right = sum(text == sample.label for text, sample in zip(texts[name], samples, strict=True))
-        low, high = wilson(right, len(paths))
-        ratio = statistics.median(a / b for a, b in zip(read["no constraint"], read[name], strict=True))
-        print(
-            f"{name}: exact match {right / len(paths):.2%} [{low:.2%}, {high:.2%}]; "
-            f"{len(paths) / statistics.median(read[name]):,.0f} pictures/s, {ratio:.2f} of those without; "
-            f"{1e6 * statistics.median(decoded[name]) / len(paths):,.0f} µs from outputs to text"
-        )
         started = time.perf_counter()
         automaton = constraint.automaton(config.alphabet)
         if automaton:
-            print(f"    compiled in {time.perf_counter() - started:.2f} s, {automaton.states:,} states")
+            results.add("read", subject, name, "compiling", time.perf_counter() - started, "s", n=1)
         if automaton and not isinstance(outputs[0], list):
-            print(f"    search of every picture: {searched(outputs, automaton)}")
-            print(f"    search of {NOISE} pictures of noise: {searched(outputs_of_noise, automaton)}", flush=True)
+            for what, batches in (("pictures", outputs), ("noise", of_noise)):
+                searched(results, subject, name, what, list(itertools.chain(*batches)), automaton)
 
 
-def searched(outputs: list[NDArray[np.float32]], automaton: Automaton) -> str:
-    seconds, found = [], []
-    for row in itertools.chain(*outputs):
+def read_all(reader: Reader, paths: list[str]) -> list[str]:
+    return [reading.text for reading in reader.read(paths)]
+
+
+def decode_all(reader: Reader, outputs: list[np.ndarray]) -> None:
+    for batch in outputs:
+        reader.decode(batch)
+
+
+def searched(
+    results: Results, subject: str, name: str, what: str, rows: list[np.ndarray], automaton: Automaton
+) -> None:
+    """Add the time of the exact search of every row, and how often it stops without a proof."""
+    seconds, unproven = [], 0
+    for row in rows:
         started = time.perf_counter()
-        found.append(search(row, automaton))
-        seconds.append(time.perf_counter() - started)
-    unproven = sum(not one.exact for one in found)
-    return (
-        f"{1000 * statistics.median(seconds):.1f} ms, {1000 * max(seconds):.1f} ms at most; "
-        f"{max(one.prefixes for one in found):,} beginnings at most; {unproven:,} of {len(found):,} unproven"
-    )
+        found = search(row, automaton)
+        seconds.append(1000 * (time.perf_counter() - started))
+        unproven += not found.exact
+    results.add("read", subject, name, f"search of {what}, median", statistics.median(seconds), "ms", n=len(rows))
+    results.add("read", subject, name, f"search of {what}, longest", max(seconds), "ms", n=len(rows))
+    results.share("read", subject, name, f"search of {what}, without a proof", unproven, len(rows))
+
+
+def main() -> None:
+    command = Command(__doc__, "constraints")
+    job = command.job(read, rounds=6)
+    job.add_argument("path", nargs="?", help="labelled pictures (default: 500 captchas, generated for it)")
+    job.add_argument("--model", default="captcha")
+    for kind in KINDS:
+        job.add_argument(f"--{kind}", help="a constraint, as prediction.py takes it")
+    job.add_argument("--lexicon-of", type=int, metavar="N", help="a lexicon of N texts, the true ones among them")
+    job.add_argument("--noise", type=float, default=1.0, help="noise of the generated captchas (%(default)g)")
+    job.add_argument("--distortion", type=float, default=1.0, help="distortion of the generated captchas (%(default)g)")
+    command.run()
 
 
 if __name__ == "__main__":

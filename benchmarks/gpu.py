@@ -1,16 +1,15 @@
 """How fast the kit trains and reads on a machine with a GPU, and what limits it.
 
     KERAS_BACKEND=jax python benchmarks/gpu.py
-    python benchmarks/gpu.py --only network source --seconds 1 --csv rows.csv
+    python benchmarks/gpu.py --only network source --seconds 1
 
 It takes at most 8 minutes, needs no network, and runs with any backend of Keras, and also without a GPU. Each part runs
 in a process of its own, one after the other. The pictures are generated captchas, 128x64 grey, four of 36 characters.
-Figures are in pictures/s unless the table names another unit. The CSV file has a row for each figure.
 
     card        a matrix product, and a copy to the device: the bounds of the machine
     ctc         the forms of the CTC loss, with its gradient
     network     training steps on a batch in memory, for each preset and several batch sizes
-    source      batches of augmented pictures, made by a thread and by worker processes, with no consumer
+    source      batches of augmented pictures, made by a thread and by worker processes, without a network
     training    training.py on a folder: the median epoch in its log, and how busy the card is
     learning    training.py from random weights until 99 % of the validation pictures are read, in seconds
     reading     prediction.py on a folder, with the .keras and the .onnx file
@@ -19,11 +18,10 @@ Figures are in pictures/s unless the table names another unit. The CSV file has 
 from __future__ import annotations
 
 import argparse
-import csv
+import functools
 import itertools
 import json
 import os
-import platform
 import re
 import shutil
 import statistics
@@ -36,9 +34,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-# Run as a script, the folder of this file is on the path, not the clone.
-sys.path.insert(0, str(ROOT))
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import harness, training_speed
+from benchmarks.harness import ROOT, Results
 
 PARTS = ("card", "ctc", "network", "source", "training", "learning", "reading")
 #: Seconds that all parts may take together, and each of them. What one leaves over goes to those after it.
@@ -46,9 +47,6 @@ LIMIT, SHARES = 480.0, {
     "card": 20, "ctc": 20, "network": 110, "source": 30, "training": 80, "learning": 180, "reading": 40,
 }  # fmt: skip
 PRESETS, BATCHES = ("lite", "small", "base"), (64, 1024, 4096)
-NETWORKS = {"lite": "vgg_conv"}
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-WIDTH, HEIGHT = 128, 64
 #: The exact match at which `learning` stops.
 GOAL = 0.99
 #: How the process of a part marks what it tells the user, among what libraries write to stderr.
@@ -70,9 +68,9 @@ def main() -> None:
     """Run the parts, each in a process of its own; with --part, run that one here."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="run only these parts")
-    parser.add_argument("--pictures", type=int, default=60_000, help="number of captchas (default: 60000)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="seconds to measure each figure for (default: 2)")
-    parser.add_argument("--csv", default="gpu.csv", help="file for the rows (default: gpu.csv)")
+    parser.add_argument("--pictures", type=int, default=60_000, help="number of captchas (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds to measure each figure for (%(default)s)")
+    parser.add_argument("--results", type=Path, default=harness.RESULTS, metavar="DIR", help="folder of gpu.csv")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--due", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -81,27 +79,23 @@ def main() -> None:
         for row in globals()[given.part](given):
             print(json.dumps(row), flush=True)
         return
-    started, machine = time.monotonic(), described()
-    print(machine, flush=True)
-    with tempfile.TemporaryDirectory(prefix="crnn-kit-gpu-") as name, open(given.csv, "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["machine", "part", "what", "value", "unit"])
+    started, results = time.monotonic(), Results("gpu", given.results)
+    results.always["options"] = os.environ.get("KERAS_BACKEND", "the first backend installed")
+    with tempfile.TemporaryDirectory(prefix="crnn-kit-gpu-") as name:
         folder = Path(name)
         if {"source", "training", "learning", "reading"} & set(given.only):
             for row in drawn(folder, given.pictures):
-                show(row, table, machine)
+                add(results, row)
         for part in given.only:
             later = sum(SHARES[other] for other in given.only[given.only.index(part) + 1 :])
             seconds = LIMIT - (time.monotonic() - started) - 0.6 * later
             for row in run_part(part, folder, seconds, given):
-                show(row, table, machine)
-            file.flush()
-    print(f"{time.monotonic() - started:.0f} s; rows in {given.csv}")
+                add(results, row)
+    print(f"{time.monotonic() - started:.0f} s")
 
 
-def show(row: Row, table: Any, machine: str) -> None:
-    print(f"{row.part:9} {row.what:58} {row.value:>14,.1f} {row.unit}", flush=True)
-    table.writerow([machine, *row])
+def add(results: Results, row: Row) -> None:
+    results.add(row.part, row.what, "", "speed" if "/s" in row.unit else "", row.value, row.unit, n=1)
 
 
 def run_part(part: str, folder: Path, seconds: float, given: argparse.Namespace) -> Iterator[Row]:
@@ -155,46 +149,18 @@ class busy:
             self._found.append(statistics.mean(map(float, done.stdout.split())))
 
 
-def described() -> str:
-    """Card, processor, cores and versions."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    card = "no GPU"
-    if shutil.which("nvidia-smi"):
-        command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        card = " + ".join(done.stdout.splitlines()) or card
-    versions = []
-    for package in ("keras", "jax", "tensorflow", "torch", "numpy", "opencv-python-headless", "onnxruntime"):
-        try:
-            versions.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    from benchmarks.feeding import processor
-    from crnn_reader.batching import available_cores
-
-    backend = os.environ.get("KERAS_BACKEND", "the first backend installed")
-    versions = [f"Python {platform.python_version()}", *versions]
-    return f"{card}, {processor()}, {available_cores()} cores, {', '.join(versions)}; {backend}"
-
-
 def drawn(folder: Path, pictures: int) -> Iterator[Row]:
     """Generate the folder of pictures that the other parts use, after a few with one worker."""
     from crnn_reader.batching import available_cores
 
-    command = [sys.executable, "-m", "generate_captcha", "--out"]
     few, what = max(1, pictures // 30), "python -m generate_captcha"
     for out, count, workers in (("few", few, 1), ("train", pictures, available_cores())):
-        started = time.monotonic()
-        flags = [str(folder / out), "--count", str(count), "--workers", str(workers)]
-        subprocess.run([*command, *flags], cwd=ROOT, check=True, capture_output=True)
-        rate = count / (time.monotonic() - started)
-        yield Row("generate", f"{what}, {workers} worker{'s' * (workers > 1)}", rate, "pictures/s")
+        flags = f"--count {count} --workers {workers}"
+        seconds = harness.timed(functools.partial(harness.generated, folder / out, flags))
+        yield Row("generate", f"{what}, {workers} worker{'s' * (workers > 1)}", count / seconds, "pictures/s")
 
 
 def card(given: argparse.Namespace) -> Iterator[Row]:
-    import numpy as np
-
     from model.backend import import_keras
 
     keras = import_keras()
@@ -209,43 +175,24 @@ def card(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def ctc(given: argparse.Namespace) -> Iterator[Row]:
-    from benchmarks import ctc_loss
-    from model.backend import import_keras
-
-    import_keras()
+    training_speed.backend()
     for batch in BATCHES[: 2 if accelerated() else 1]:
-        seconds = ctc_loss.measured(*ctc_loss.SHAPES["captchas"], batch, ctc_loss.ROUNDS)
+        seconds = training_speed.losses(*training_speed.SHAPES["captchas"], batch, rounds=9)
         for name, times in seconds.items():
             yield Row("ctc", f"{name}, batches of {batch:,}", 1000 * statistics.median(times), "ms")
 
 
 def network(given: argparse.Namespace) -> Iterator[Row]:
-    import numpy as np
-
-    from crnn_reader.config import ModelConfig
-    from model.backend import import_keras, precision
-    from model.heads import HEADS
-    from model.network import build
-    from model.training.steps import steps_of
-
-    keras, policies = import_keras(), ("float32", "mixed_bfloat16") if accelerated() else ("float32",)
+    policies = ("float32", "mixed_bfloat16") if accelerated() else ("float32",)
     rng = np.random.default_rng(0)
     for preset, batch, policy in itertools.product(PRESETS, BATCHES if accelerated() else BATCHES[:1], policies):
         if time.time() > given.due:
             return
-        name = NETWORKS.get(preset, "vgg_bilstm")
-        described = ModelConfig(name, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
-        with precision(policy):
-            net = build(described)
-        net.compile(keras.optimizers.AdamW(1e-3, global_clipnorm=5.0), HEADS["ctc"].loss(described))
-        net.optimizer.build(net.trainable_variables)
-        steps = steps_of(net, HEADS["ctc"].loss(described), [], 0.0)
-        images = rng.integers(0, 255, (batch, HEIGHT, WIDTH, described.channels), np.uint8)
+        steps = training_speed.compiled(preset, policy)
+        images = rng.integers(0, 255, (batch, training_speed.HEIGHT, training_speed.WIDTH, 1), np.uint8)
         labels = rng.integers(1, 37, (batch, 4)).astype(np.int32)
-        one = images, HEADS["ctc"].targets(labels), batch, 1e-3
-        started = time.monotonic()
-        steps.epoch(iter([one] * 3), lambda count: None)
-        first = time.monotonic() - started
+        one = images, labels, batch, 1e-3
+        first = harness.timed(functools.partial(steps.epoch, iter([one] * 3), lambda _: None))
         started = time.monotonic()
         _, pictures = steps.epoch(repeated(one, started + given.seconds), lambda count: None)
         what = f"{preset}, {policy}, batches of {batch:,}"
@@ -260,21 +207,16 @@ def repeated(batch: Any, due: float) -> Iterator[Any]:
 
 
 def source(given: argparse.Namespace) -> Iterator[Row]:
-    import numpy as np
-
     import dataset
-    from crnn_reader.alphabet import Alphabet
     from crnn_reader.batching import available_cores
 
     pictures = dataset.collect(given.folder / "train")
     started = time.monotonic()
-    corpus = dataset.pack(pictures, WIDTH, HEIGHT, 1, cache=given.folder / "cache")
+    size = training_speed.WIDTH, training_speed.HEIGHT
+    corpus = dataset.pack(pictures, *size, 1, cache=given.folder / "cache")
     yield Row("source", "decode and pack the folder", len(corpus) / (time.monotonic() - started), "pictures/s")
     for workers in dict.fromkeys((0, 1, available_cores() // 2, available_cores())):
-        batches = dataset.Batches(
-            corpus, np.arange(len(corpus)), Alphabet(ALPHABET).encode, 1024, shuffle=True, augmentation=1.0,
-            workers=workers,
-        )  # fmt: skip
+        batches = training_speed.batches(corpus, 1024, workers=workers)
         stream, count = (batch for epoch in itertools.count() for batch in batches.stream(epoch)), 0
         # The first batch starts the processes and fills their stocks of noise.
         next(stream)
@@ -388,7 +330,6 @@ def accelerated() -> bool:
 
 def timed(call: Any, seconds: float) -> float:
     """Seconds that a call takes, until its result is there."""
-    import numpy as np
     from keras import ops
 
     def wait(made: Any) -> None:

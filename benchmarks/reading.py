@@ -1,16 +1,16 @@
-"""Pictures per second that prediction.py reads, start to end and part by part.
+"""How fast pictures are read, from the start of a process and part by part, also beside other readers.
 
-    python benchmarks/reading.py [MODEL]
+    python benchmarks/reading.py parts --model captcha
+    PEER_PYTHON=… python benchmarks/reading.py readers --models captcha captcha_lite
+    python benchmarks/reading.py runtimes MODEL PATH…
 
-A folder of 5,000 generated captchas, 128x64. Start to end is a process of its own, from its start to its last
-line; the parts are each run alone: files to fitted arrays, arrays to outputs, outputs to texts. Medians over rounds,
-with the 95 % interval of the median.
+The pictures are generated captchas, 128x64, 4 of 0-9A-Z.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,35 +23,26 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.feeding import processor
-from crnn_reader.batching import available_cores
-from crnn_reader.fit import fit_image
-from crnn_reader.image import read_image
-from crnn_reader.reader import Reader
-from generate_captcha.corpus import write_corpus
-from parameter import GenerateParameters
+from benchmarks import harness
+from benchmarks.harness import Command, Results
 
-HOUSE = Path(__file__).resolve().parents[1]
-PICTURES, BATCH, ROUNDS = 5_000, 32, 6
+BATCH = 32
 
 
-def main() -> None:
-    """Print the figures."""
-    model = sys.argv[1] if len(sys.argv) > 1 else "captcha"
-    print(f"{processor()}, {os.cpu_count()} cores; {PICTURES:,} pictures; medians of {ROUNDS} rounds")
+def parts(results: Results, given: argparse.Namespace) -> None:
+    """Read a folder with prediction.py, in a warm process, and each part separately."""
+    import model  # noqa: F401 (it adds the files of Keras)
+    from crnn_reader.batching import available_cores
+    from crnn_reader.fit import fit_image
+    from crnn_reader.image import read_image
+    from crnn_reader.reader import Reader
+
     with tempfile.TemporaryDirectory() as folder:
-        write_corpus(GenerateParameters(out=folder, count=PICTURES, seed=9))
-        files = sorted(Path(folder).glob("*.png"))
-        command = [sys.executable, "prediction.py", folder, "--model", model]
-
-        def start_to_end() -> None:
-            done = subprocess.run(command, cwd=HOUSE, check=True, capture_output=True)
-            assert len(done.stdout.splitlines()) == PICTURES
-
-        reader = Reader(model)
+        harness.generated(Path(folder), f"--count {given.pictures} --seed 9")
+        files, reader = sorted(Path(folder).glob("*.png")), Reader(given.model)
+        config, starts = reader.config, range(0, given.pictures, BATCH)
         # As the reader does it: onnxruntime computes a batch on each core.
         at_once = available_cores() if reader.path.suffix == ".onnx" else 1
-        config = reader.config
 
         def decoded() -> np.ndarray:
             def fitted(file: Path) -> np.ndarray:
@@ -61,33 +52,164 @@ def main() -> None:
                 return np.stack(list(pool.map(fitted, files)))
 
         images = decoded()
-        starts = range(0, PICTURES, BATCH)
 
-        def read() -> np.ndarray:
+        def computed() -> list[np.ndarray]:
             with ThreadPoolExecutor(at_once) as pool:
-                return np.concatenate(
-                    list(pool.map(lambda start: reader.outputs(images[start : start + BATCH]), starts))
-                )
+                return list(pool.map(lambda start: reader.outputs(images[start : start + BATCH]), starts))
 
-        outputs = read()
+        outputs = computed()
         jobs: dict[str, Callable[[], object]] = {
-            "prediction.py, start to end": start_to_end,
-            "in a warm process, start to end": lambda: list(reader.read(files)),
+            "prediction.py, from the start of the process": lambda: harness.kit(
+                "prediction.py", folder, "--model", given.model
+            ),
+            "in a warm process": lambda: list(reader.read(files)),
             "part: files to fitted arrays": decoded,
-            "part: network": read,
-            "part: outputs to texts": lambda: [reader.decode(outputs[start : start + BATCH]) for start in starts],
+            "part: network": computed,
+            "part: outputs to texts": lambda: [reader.decode(batch) for batch in outputs],
         }
-        for name, job in jobs.items():
-            seconds = sorted(timed(job) for _ in range(ROUNDS))
-            # Of six values, the least and the greatest enclose the median with 97 % probability.
-            low, middle, high = (PICTURES / s for s in (seconds[-1], statistics.median(seconds), seconds[0]))
-            print(f"{name}: {middle:,.0f} pictures/s [{low:,.0f}, {high:,.0f}]", flush=True)
+        seconds = harness.by_turns(jobs, given.rounds)
+        results.rates("parts", reader.path.name, "speed", given.pictures, seconds, options=f"{given.pictures} pictures")
 
 
-def timed(job: Callable[[], object]) -> float:
+def readers(results: Results, given: argparse.Namespace) -> None:
+    """Time this kit, ddddocr and RapidOCR on the same files, each in a process of its own.
+
+    This kit reads with its .keras files and with what export.py makes of them, in floats and in integers of 8 bits.
+
+        first     from the start of a process to its first text: by a script that only reads, the same for all, and by
+                  prediction.py
+        p50, p99  from a file to its text, one picture after the other in a warm process
+        folder    a whole folder, from the start of the process to its end, texts written to a file
+        memory    the peak of that process
+
+    All start from compiled bytecode.
+    """
+    import model  # noqa: F401 (it adds the files of Keras)
+    from crnn_reader.model_files import locate_model
+
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        folder = harness.generated(place / "pictures", f"--count {given.pictures} --seed 9")
+        found: dict[str, str] = {}
+        for source in given.models:
+            keras, stem = locate_model(source, to_train=True), Path(source).stem
+            for form, flags in (("", []), (", integers", ["--int8", folder])):
+                exported = place / f"{stem}{form}.onnx"
+                harness.kit("export.py", keras, "--out", exported, *flags)
+                found |= {f"{stem}.keras": str(keras.resolve()), f"{stem}.onnx{form}": str(exported)}
+        found |= {peer: peer for peer in harness.peers(given.without_peers)}
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(place / "bytecode")
+        values: dict[tuple[str, str, str], list[float]] = {}
+        for turn in range(given.rounds + 1):
+            for variant, reader in found.items():
+                # The first turn compiles bytecode.
+                for (measure, unit), value in measured(reader, folder, first=not turn).items():
+                    values.setdefault((variant, measure, unit), []).extend([value] if turn else [])
+        options = f"{given.pictures} pictures"
+        for (variant, measure, unit), each in values.items():
+            results.values("readers", "captchas 128x64", variant, measure, each, unit, options=options)
+
+
+def measured(reader: str, folder: Path, first: bool) -> dict[tuple[str, str], float]:
+    """The figures of one reader by their names and units, once; only those of its start with `first`."""
+    ours = reader not in harness.PEERS
+    script = [sys.executable, "prediction.py", "--model", reader]
+    found = {("first", "s"): seconds_to_first_line(harness.process_of(reader, "first", folder))}
+    if ours:
+        found["prediction.py", "s"] = seconds_to_first_line([*script, str(next(folder.glob("*.png")))])
+    if first:
+        return found
+    p50, p99 = harness.answer(reader, "one", folder)
+    whole = [*script, str(folder), "--csv", str(folder.with_name("texts.csv"))]
+    command = whole if ours else harness.process_of(reader, "folder", folder)
     started = time.perf_counter()
-    job()
-    return time.perf_counter() - started
+    memory = harness.peak_memory(command)
+    speed = len(list(folder.glob("*.png"))) / (time.perf_counter() - started)
+    found |= {("p50", "ms"): float(p50), ("p99", "ms"): float(p99)}
+    return found | {("folder", "pictures/s"): speed, ("memory", "MB"): memory}
+
+
+def seconds_to_first_line(command: list[str]) -> float:
+    """From the start of a process to the first line that it prints."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, cwd=harness.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        if not process.stdout or not process.stdout.readline():
+            raise SystemExit(f"{' '.join(command)} read nothing")
+        return time.perf_counter() - started
+
+
+def runtimes(results: Results, given: argparse.Namespace) -> None:
+    """Compare what Keras reads with a model file and what onnxruntime reads with its export."""
+    import dataset
+    from crnn_reader.model_files import locate_model
+    from crnn_reader.reader import Reader
+    from model import export
+
+    trained = locate_model(given.model, to_train=True)
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / "model.onnx"
+        export.export(trained, "onnx", exported)
+        pair = [Reader(str(file)) for file in (trained, exported)]
+        for path in given.paths:
+            samples = [sample for sample in dataset.collect(path) if sample.label]
+            read = [list(reader.read(sample.path for sample in samples)) for reader in pair]
+            same = sum(one.text == other.text for one, other in zip(*read, strict=True))
+            apart = max(abs(one.probability - other.probability) for one, other in zip(*read, strict=True))
+            subject, count = Path(path).name, len(samples)
+            results.share("runtimes", subject, trained.name, "same text", same, count)
+            results.add("runtimes", subject, trained.name, "probabilities at most apart", apart, "", n=count)
+            for runtime, readings in zip(("Keras", "onnxruntime"), read, strict=True):
+                right = sum(one.text == sample.label for one, sample in zip(readings, samples, strict=True))
+                results.share("runtimes", subject, trained.name, f"exact match, {runtime}", right, count)
+
+
+def sizes(results: Results, given: argparse.Namespace) -> None:
+    """Measure the packages that reading needs on disk, with their dependencies, and the weights.
+
+    The packages of ddddocr and RapidOCR contain weights.
+    """
+    program = """
+import re, sys
+from importlib.metadata import PackageNotFoundError, distribution
+asked, found, size = sys.argv[1:], set(), 0
+while asked:
+    name = re.sub(r"[-_.]+", "-", asked.pop()).lower()
+    try:
+        package = distribution(name)
+    except PackageNotFoundError:
+        continue
+    if name not in found:
+        found.add(name)
+        files = [file.locate() for file in package.files or ()]
+        size += sum(file.stat().st_size for file in files if file.is_file() and file.suffix != ".pyc")
+        asked += [re.match(r"[\\w.-]+", line)[0] for line in package.requires or () if "extra ==" not in line]
+print(size)
+"""
+    found = {"crnn-kit": (sys.executable, ["numpy", "opencv-python-headless", "onnxruntime"])}
+    found |= {peer: (harness.PEER_PYTHON, [harness.PEERS[peer][1]]) for peer in harness.peers()}
+    for variant, (python, packages) in found.items():
+        done = subprocess.run([python, "-c", program, *packages], check=True, capture_output=True, text=True)
+        results.add("sizes", "packages", variant, "size on disk", int(done.stdout) / 1e6, "MB", n=1)
+    for file in sorted((harness.ROOT / "crnn_reader" / "weights").glob("*.onnx")):
+        results.add("sizes", "weights", file.name, "size on disk", file.stat().st_size / 1e6, "MB", n=1)
+
+
+def main() -> None:
+    command = Command(__doc__, "reading")
+    for job in (parts, readers):
+        added = command.job(job, rounds=6)
+        added.add_argument("--pictures", type=int, default=5_000, help="number of captchas (%(default)s)")
+        if job is parts:
+            added.add_argument("--model", default="captcha")
+        else:
+            added.add_argument("--models", nargs="+", default=["captcha"])
+            added.add_argument("--without-peers", action="store_true", help="only this kit")
+    compared = command.job(runtimes)
+    compared.add_argument("model", metavar="MODEL")
+    compared.add_argument("paths", nargs="+", metavar="PATH")
+    command.job(sizes)
+    command.run()
 
 
 if __name__ == "__main__":

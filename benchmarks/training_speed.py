@@ -1,21 +1,25 @@
-"""Pictures per second: trained by each preset, and fed by the batch generator alone, in one run.
+"""How fast networks are trained, what limits it, and how much memory it takes.
 
-    python benchmarks/training_speed.py
+    python benchmarks/training_speed.py steps
+    python benchmarks/training_speed.py feeding
+    KERAS_BACKEND=jax python benchmarks/training_speed.py ctc
+    python benchmarks/training_speed.py lines
 
-128x64 grey, batches of 64 from a packed corpus of 6,400 generated captchas, augmentation at its default. Medians
-over rounds in which feeding and every preset take turns, with the 95 % interval of the median.
+The pictures of `steps` and `feeding` are generated captchas, 128x64 grey, 4 of 0-9A-Z. benchmarks/gpu.py measures the
+same on a GPU, with this file's functions.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
 import itertools
 import os
-import statistics
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,80 +27,266 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import dataset
-from benchmarks.feeding import processor
-from crnn_reader.alphabet import Alphabet
-from crnn_reader.config import ModelConfig
-from generate_captcha.corpus import write_corpus
-from model.backend import import_keras, jit_compile, precision
-from model.heads import HEADS
-from model.network import build
-from parameter import GenerateParameters
+from benchmarks import harness
+from benchmarks.harness import Command, Results
 
-PICTURES, BATCH, ROUNDS, STEPS = 6_400, 64, 9, {"lite": 20, "small": 12, "base": 3}
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+WIDTH, HEIGHT, BATCH = 128, 64, 64
+#: The steps of each preset that are timed in a round, and the batches without a network.
+STEPS, BATCHES = {"lite": 20, "small": 12, "base": 3}, 40
+#: Columns, classes, characters of a text.
+SHAPES = {"captchas": (32, 37, 4), "plates": (48, 37, 8), "Chinese lines": (70, 6764, 10)}
+#: The form of the CTC loss that the kit trains with on each backend.
+TRAINED = {"tensorflow": "AlignmentLoss", "jax": "AlignmentLoss", "torch": "keras.losses.CTC"}
+
+Loss = Callable[[Any, Any], Any]
 
 
-def main() -> None:
-    """Print the figures."""
-    keras = import_keras()
-    print(f"{processor()}, {os.cpu_count()} cores, Keras {keras.__version__} on {keras.backend.backend()}")
+def steps(results: Results, given: argparse.Namespace) -> None:
+    """Train each preset in float32 and in mixed bfloat16, and make batches without a network."""
     with tempfile.TemporaryDirectory() as folder:
-        write_corpus(GenerateParameters(out=f"{folder}/pictures", count=PICTURES))
-        corpus = dataset.pack(dataset.collect(f"{folder}/pictures"), 128, 64, 1, cache=f"{folder}/cache")
-        batches = dataset.Batches(
-            corpus, np.arange(PICTURES), Alphabet(ALPHABET).encode, BATCH, shuffle=True, augmentation=1.0
-        )
-        endless = (batch for epoch in itertools.count() for batch in batches.stream(epoch))
-        jobs = {"fed by the batch generator alone": functools.partial(taken, batches, 40)}
-        for preset, policy in itertools.product(STEPS, ("float32", "mixed_bfloat16")):
-            network = compiled(preset, policy)
-            jobs[f"trained, {preset}, {policy}"] = functools.partial(trained, network, endless, STEPS[preset])
-        for job in jobs.values():
-            job()
-        rates: dict[str, list[float]] = {name: [] for name in jobs}
-        for _ in range(ROUNDS):
-            for name, job in jobs.items():
-                started = time.perf_counter()
-                rates[name].append(job() / (time.perf_counter() - started))
-    for name, values in rates.items():
-        # The second and the eighth of nine sorted values are a 96 % interval of the median.
-        low, *_, high = sorted(values)[1:-1]
-        print(f"{name}: {statistics.median(values):,.0f} pictures/s [{low:,.0f}, {high:,.0f}]")
-    fed = statistics.median(rates["fed by the batch generator alone"])
-    for name in list(rates)[1:]:
-        print(
-            f"feeding is {fed / statistics.median(rates[name]):.1f} times as fast as {name.partition(', ')[2]} trains"
-        )
+        source = batches(packed(Path(folder), 6_400))
+        endless = (batch for epoch in itertools.count() for batch in source.stream(epoch))
+        jobs: dict[str, Callable[[], object]] = {"batches": functools.partial(taken, source)}
+        for preset, policy in itertools.product(given.presets, ("float32", "mixed_bfloat16")):
+            jobs[f"{preset}, {policy}"] = functools.partial(stepped, compiled(preset, policy), endless, STEPS[preset])
+        for name, seconds in harness.by_turns(jobs, given.rounds).items():
+            count = BATCH * STEPS.get(name.partition(",")[0], BATCHES)
+            results.rates("steps", "128x64, batches of 64", "speed", count, {name: seconds}, options=backend())
+
+
+def stepped(steps: Any, batches: Iterator[Any], count: int) -> None:
+    """Take `count` steps of training."""
+    some = itertools.islice(batches, count)
+    steps.epoch(((images, targets, len(images), 1e-3) for images, targets in some), lambda _: None)
+
+
+def taken(source: Any) -> float:
+    """The seconds of BATCHES batches, in a stream of their own: one that ran beside a training has batches ready."""
+    stream = source.stream(0)
+    # The first batch starts the processes and fills their stocks of noise.
+    next(stream)
+    return harness.timed(lambda: list(itertools.islice(stream, BATCHES)))
 
 
 def compiled(preset: str, policy: str) -> Any:
+    """The steps of training a network of a preset with CTC, as training.py takes them."""
+    from crnn_reader.config import ModelConfig
+    from model.backend import import_keras, jit_compile, precision
+    from model.heads import HEADS
+    from model.network import build
+    from model.training.steps import steps_of
+
     keras = import_keras()
-    config = ModelConfig(
-        network="vgg_conv" if preset == "lite" else "vgg_bilstm",
-        preset=preset,
-        head="ctc",
-        alphabet=ALPHABET,
-        width=128,
-        height=64,
-        channels=1,
-        fit="stretch",
-    )
+    network = "vgg_conv" if preset == "lite" else "vgg_bilstm"
+    config = ModelConfig(network, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
+    loss = HEADS["ctc"].loss(config)
     with precision(policy):
-        network = build(config)
-    network.compile(keras.optimizers.AdamW(1e-3), HEADS["ctc"].loss(config), jit_compile=jit_compile())
-    return network
+        net = build(config)
+    net.compile(keras.optimizers.AdamW(1e-3, global_clipnorm=5.0), loss, jit_compile=jit_compile())
+    net.optimizer.build(net.trainable_variables)
+    return steps_of(net, loss, [], 0.0)
 
 
-def trained(network: Any, batches: Iterator[Any], steps: int) -> int:
-    for images, labels in itertools.islice(batches, steps):
-        network.train_on_batch(images, labels)
-    return steps * BATCH
+def packed(folder: Path, pictures: int) -> Any:
+    import dataset
+
+    harness.generated(folder / "pictures", f"--count {pictures}")
+    return dataset.pack(dataset.collect(folder / "pictures"), WIDTH, HEIGHT, 1, cache=folder / "cache")
 
 
-def taken(batches: dataset.Batches, steps: int) -> int:
-    # A stream of its own: one that ran on beside a training would have batches ready.
-    return sum(len(images) for images, _ in itertools.islice(batches.stream(0), steps))
+def batches(corpus: Any, batch: int = BATCH, augmentation: float = 1.0, workers: int = 0) -> Any:
+    """Batches of `workers` processes, or of a thread for 0."""
+    import dataset
+    from crnn_reader.alphabet import Alphabet
+
+    return dataset.Batches(
+        corpus, np.arange(len(corpus)), Alphabet(ALPHABET).encode, batch, shuffle=True, augmentation=augmentation,
+        workers=workers,
+    )  # fmt: skip
+
+
+def feeding(results: Results, given: argparse.Namespace) -> None:
+    """Make batches without a network, by a thread and by worker processes; and the memory of a large corpus.
+
+    Memory is the peak of a fresh process that packs a list and makes the batches of an epoch, augmented, by a thread.
+    The pages of the packed cache, which the system takes back when it needs them, count only as mapped.
+    """
+    workers = [2**power for power in range((os.cpu_count() or 1).bit_length())]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        corpus = packed(folder, given.pictures)
+        kinds = {"a thread, no augmentation": (0.0, 0), "a thread": (1.0, 0)}
+        kinds |= {f"{count} process{'es' * (count > 1)}": (1.0, count) for count in workers}
+        sources = {kind: batches(corpus, BATCH, *how) for kind, how in kinds.items()}
+        jobs = {kind: functools.partial(taken, source) for kind, source in sources.items()}
+        seconds = harness.by_turns(jobs, given.rounds)
+        for source in sources.values():
+            source.close()
+        results.rates("feeding", "128x64, batches of 64", "speed", BATCH * BATCHES, seconds, base="a thread")
+        files = sorted((folder / "pictures").glob("*.png"))
+        for rows in given.rows:
+            pictures = folder / f"{rows}.tsv"
+            named = itertools.islice(itertools.cycle(files), rows)
+            pictures.write_text("".join(f"{file}\t{file.stem.partition('_')[0]}\n" for file in named))
+            command = [sys.executable, __file__, "--feed", str(pictures)]
+            answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            subject = f"{rows:,} pictures"
+            measures = "own memory", "with mapped pages", "packed pictures"
+            for measure, value in zip(measures, answer.split(), strict=True):
+                results.add("feeding", subject, "a thread", measure, float(value), "MB", n=1)
+
+
+def fed(path: Path) -> tuple[float, float, float]:
+    """Pack a list and make the batches of an epoch; own memory and all memory at their peak, packed pictures, in MB."""
+    import dataset
+
+    peaks, done = {"RssAnon": 0, "VmRSS": 0}, threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            for line in Path("/proc/self/status").read_text().splitlines():
+                name, _, value = line.partition(":")
+                if name in peaks:
+                    peaks[name] = max(peaks[name], int(value.split()[0]))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    corpus = dataset.pack(dataset.collect(path), WIDTH, HEIGHT, 1, cache=path.with_suffix(".cache"))
+    for _ in batches(corpus).stream(0):
+        pass
+    done.set()
+    watcher.join()
+    return peaks["RssAnon"] * 1024 / 1e6, peaks["VmRSS"] * 1024 / 1e6, corpus.images.nbytes / 1e6
+
+
+def ctc(results: Results, given: argparse.Namespace) -> None:
+    """Compute the CTC loss of a batch of 64 and its gradient, in each form that the backend has."""
+    name = backend()
+    trained = TRAINED[name]
+    for kind in given.kinds:
+        columns, classes, characters = SHAPES[kind]
+        seconds = losses(columns, classes, characters, BATCH, given.rounds)
+        subject = f"{characters} of {classes - 1:,} characters, {columns} columns"
+        for form, times in seconds.items():
+            milliseconds = [1000 * each for each in times]
+            # How many times as long as the kit's form.
+            ratio = harness.compared(times, seconds[trained]) if form != trained else {}
+            results.values("ctc", subject, form, "time", milliseconds, "ms", options=name, ratio_to=trained, **ratio)
+
+
+def backend() -> str:
+    from model.backend import import_keras
+
+    return str(import_keras().backend.backend())
+
+
+def losses(columns: int, classes: int, characters: int, batch: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each form of the CTC loss in each round."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (batch, columns, classes)).astype(np.float32)
+    labels = rng.integers(1, classes, (batch, characters)).astype(np.int32)
+    return harness.by_turns({name: gradient(loss, labels, logits) for name, loss in forms(labels).items()}, rounds)
+
+
+def forms(labels: np.ndarray) -> dict[str, Loss]:
+    """Losses by name: functions of labels, int32 (batch, characters), and log-probabilities; one loss per text."""
+    import keras
+
+    from model.ctc import AlignmentLoss
+
+    found: dict[str, Loss] = {"AlignmentLoss": AlignmentLoss().call, "keras.losses.CTC": keras.losses.CTC().call}
+    batch, characters = labels.shape
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        sparse = tf.sparse.from_dense(labels)
+
+        def with_sparse_labels(labels: Any, outputs: Any) -> Any:
+            lengths = tf.fill([batch], outputs.shape[1])
+            return tf.nn.ctc_loss(sparse, outputs, None, lengths, logits_time_major=False, blank_index=0)
+
+        found["tf.nn.ctc_loss, sparse labels"] = with_sparse_labels
+    if keras.backend.backend() == "torch":
+        import torch
+
+        # cuDNN's needs all labels in one row, on the CPU, in 32 bits.
+        row, lengths = torch.from_numpy(labels.ravel()), torch.full((batch,), characters, dtype=torch.int32)
+
+        def for_cudnn(labels: Any, outputs: Any) -> Any:
+            columns = torch.full((batch,), outputs.shape[1], dtype=torch.int32)
+            return torch.nn.functional.ctc_loss(outputs.transpose(0, 1), row, columns, lengths, reduction="none")
+
+        found["torch.nn.functional.ctc_loss"] = for_cudnn
+    return found
+
+
+def gradient(loss: Loss, labels: np.ndarray, logits: np.ndarray) -> Callable[[], Any]:
+    """A call that computes the mean loss of log-softmax(`logits`) and its gradient, and waits for them."""
+    import keras
+
+    def mean(logits: Any, labels: Any) -> Any:
+        return keras.ops.mean(loss(labels, keras.ops.log_softmax(logits)))
+
+    inputs = keras.ops.convert_to_tensor(logits), keras.ops.convert_to_tensor(labels)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        compiled = jax.jit(jax.value_and_grad(mean))
+        return lambda: jax.block_until_ready(compiled(*inputs))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        def step(logits: Any, labels: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(logits)
+                found = mean(logits, labels)
+            return found, tape.gradient(found, logits)
+
+        traced = tf.function(step, autograph=False)
+        return lambda: [array.numpy() for array in traced(*inputs)]
+
+    def eager() -> Any:
+        variable = inputs[0].clone().requires_grad_(True)
+        mean(variable, inputs[1]).backward()
+        return variable.grad.ravel()[0].item()
+
+    return eager
+
+
+def lines(results: Results, given: argparse.Namespace) -> None:
+    """Measure the peak memory of training and reading with lines of 10 and of 100 characters of any width.
+
+    The memory is that of the process, Keras and mapped pages included.
+    """
+    import dataset
+
+    training = "--size autox32 --from random --epochs 1 --batch-size 32 --augmentation 0 --validation 0.1"
+    for length, count in itertools.product((10, 100), given.counts):
+        with tempfile.TemporaryDirectory() as folder:
+            flags = f"--style line --size autox32 --length {length} --count {count} --seed 1"
+            pictures, run = harness.generated(Path(folder) / "pictures", flags), Path(folder) / "run"
+            widest = int(dataset.examine(dataset.collect(str(pictures))).sizes[:, 0].max())
+            train = [sys.executable, "training.py", "--data", str(pictures), "--run", str(run), *training.split()]
+            read = [sys.executable, "prediction.py", str(pictures), "--model", str(run)]
+            subject, options = f"{count:,} lines of {length} characters", f"up to {widest:,} pixels wide"
+            for variant, command in (("training", train), ("reading", read)):
+                memory = harness.peak_memory(command)
+                results.add("lines", subject, variant, "peak memory", memory, "MB", n=1, options=options)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--feed"]:
+        print(*fed(Path(sys.argv[2])))
+        return
+    command = Command(__doc__, "training_speed")
+    command.job(steps, rounds=9).add_argument("--presets", nargs="+", choices=STEPS, default=list(STEPS))
+    fed_by = command.job(feeding, rounds=15)
+    fed_by.add_argument("--pictures", type=int, default=10_000, help="number of captchas (%(default)s)")
+    fed_by.add_argument("--rows", type=int, nargs="*", default=[20_000, 100_000], help="for memory (%(default)s)")
+    command.job(ctc, rounds=9).add_argument("--kinds", nargs="+", choices=SHAPES, default=list(SHAPES))
+    command.job(lines).add_argument("--counts", type=int, nargs="+", default=[400, 1600], help="lines (%(default)s)")
+    command.run()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The loss of connectionist temporal classification (Graves et al. 2006, section 4.1), as Keras loss.
 
 Keras has one, which on TensorFlow takes nearly three times as long with 6,763 characters, where it is most of the work
-of a step, and half as long again with 36 (`benchmarks/ctc_loss.py`).
+of a step, and half as long again with 36 (`benchmarks/training_speed.py ctc`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,269 @@
+"""How many pictures are read right: by shipped weights, by trainings on small corpora, and by other readers.
+
+    python benchmarks/accuracy.py captchas
+    PEER_PYTHON=… python benchmarks/accuracy.py corpora captcha_keras1040 captcha_dots4 captcha_henan4
+    PEER_PYTHON=… python benchmarks/accuracy.py plates plate_us_e2e plate_us_state plate_cn_lprnet
+    python benchmarks/accuracy.py rejects plate PICTURES
+
+A corpus is a folder with `labels.csv` (columns file, label, split); `plates` also reads other labelled pictures. All
+readers read the same files in one run. Those to compare with are ddddocr and RapidOCR's recogniser, if the Python that
+PEER_PYTHON names has them, and the network of the keras.io captcha example.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import secrets
+import string
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import harness
+from benchmarks.harness import Command, Results
+from generate_captcha.drawing import paint as grounds
+from generate_captcha.style import Image, Source
+
+ALPHABET = string.digits + string.ascii_uppercase
+
+
+def captchas(results: Results, given: argparse.Namespace) -> None:
+    """Read fresh pictures of the `captcha` package, 128x64, 4 of 0-9A-Z, unseeded."""
+    from captcha.image import ImageCaptcha
+
+    painter = ImageCaptcha(width=128, height=64)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows.tsv"
+        with rows.open("w", encoding="utf-8") as file:
+            for number in range(given.count):
+                text = "".join(secrets.choice(ALPHABET) for _ in range(4))
+                painter.generate_image(text).save(f"{folder}/{number}.png")
+                file.write(f"{folder}/{number}.png\t{text}\n")
+        for reader in (*given.models, *harness.peers(given.without_peers)):
+            compare(results, "captchas", "captchas of 0-9A-Z", reader, rows)
+
+
+def corpora(results: Results, given: argparse.Namespace) -> None:
+    """Train on the train rows of corpora, and read their test rows.
+
+    training.py gets the flags after `--`. The network of the keras.io example is trained on the same rows.
+    """
+    for corpus in given.corpora:
+        with tempfile.TemporaryDirectory() as folder:
+            train, test, run = (Path(folder) / name for name in ("train.tsv", "test.tsv", "run"))
+            for rows in (train, test):
+                harness.listed(corpus, rows, [rows.stem])
+            seconds = harness.trained(run, ["--data", train, *given.flags])
+            options = " ".join(given.flags)
+            compare(results, "corpora", corpus.name, "crnn-kit", test, str(run), fold=False, options=options)
+            results.add("corpora", corpus.name, "crnn-kit", "training", seconds, "s", n=1, options=options)
+            if given.without_peers:
+                continue
+            seconds = harness.timed(functools.partial(harness.kit, __file__, "keras.io", train, test))
+            texts = harness.texts_in(test)
+            compare(results, "corpora", corpus.name, "keras.io", test, pairs=texts, fold=False)
+            results.add("corpora", corpus.name, "keras.io", "training", seconds, "s", n=1)
+            for peer in harness.peers():
+                compare(results, "corpora", corpus.name, peer, test)
+
+
+def plates(results: Results, given: argparse.Namespace) -> None:
+    """Read plates with weights that were trained only on generated plates.
+
+    Only letters and digits count, in capitals; if the name of a corpus begins with plate_us, O counts as 0.
+    """
+    for corpus in given.corpora:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = Path(folder) / "rows.tsv"
+            harness.listed(corpus, rows, given.splits.split(","))
+            for reader in (given.model, *harness.peers(given.without_peers)):
+                compare(results, "plates", corpus.name, reader, rows)
+
+
+def rejects(results: Results, given: argparse.Namespace) -> None:
+    """Read pictures that show no text, or another kind of text, and count those that are rejected.
+
+    The least probability is the one from which on 99.5 % of the accepted readings of the pictures of PATH are right.
+    Pictures of noise, bars, … are as large as those of PATH.
+    """
+    import dataset
+    from crnn_reader.image import read_image
+    from crnn_reader.reader import Reader
+    from generate_captcha.styles import style_of
+    from model.comparison import accepts
+    from model.scores import read_and_score
+    from parameter import GenerateParameters
+
+    reader = Reader(given.model)
+    samples = [sample for sample in dataset.collect(given.path) if sample.label]
+    scores, _ = read_and_score(reader, samples)
+    if scores.sure is None:
+        raise SystemExit(f"{given.model} reads {given.path} too badly to find a least probability: {scores}")
+    print(f"{given.path}: {scores}; accepted from {scores.sure.probability:.4f} on: {scores.sure}")
+
+    height, width = np.median([read_image(sample.path, 3).shape[:2] for sample in samples[:100]], axis=0)
+    pictures: dict[str, Iterable[Any]] = {
+        kind.__name__: [kind(int(height), int(width), Source(f"{kind.__name__} {i}")) for i in range(given.count)]
+        for kind in (ground, bars, shapes, noise)
+    }
+    for style in ("captcha", "line", "plate"):
+        drawn = style_of(GenerateParameters(style=style, seed=77))
+        pictures[f"style {style}"] = [drawn.picture(index)[0] for index in range(given.count)]
+    pictures |= {folder: [sample.path for sample in dataset.collect(folder)] for folder in given.others}
+    options = f"{Path(given.path).name}, from {scores.sure.probability:.4f}"
+    for kind, images in pictures.items():
+        read = list(reader.read(images))
+        accepted = sum(accepts(one.text, one.probability, scores.sure.probability) for one in read)
+        results.share("rejects", kind, given.model, "rejected", len(read) - accepted, len(read), options=options)
+
+
+def compare(
+    results: Results, job: str, subject: str, reader: str, rows: Path, model: str = "", fold: bool = True,
+    pairs: Iterable[tuple[str, str]] = (), **columns: Any
+) -> None:  # fmt: skip
+    """Add the exact match of a reader, by default its own name, on the rows of a list."""
+    zeros = subject.startswith("plate_us")
+    found = list(pairs) or harness.texts_of(model or reader, rows)
+    right = sum(folded(truth, zeros) == folded(text, zeros) if fold else truth == text for truth, text in found)
+    results.share(job, subject, reader, "exact match", right, len(found), **columns)
+
+
+def folded(text: str, zeros: bool) -> str:
+    kept = "".join(filter(str.isalnum, text.upper()))
+    return kept.replace("O", "0") if zeros else kept
+
+
+def ground(height: int, width: int, source: Source) -> Image:
+    """A wall, a road, a gradient: a texture in two colours, out of focus."""
+    tones = [grounds.colour(source.between(20, 235), 60, source) for _ in range(2)]
+    field = grounds.texture(height, width, source) if source.random() < 0.6 else grounds.gradient(height, width, source)
+    return grainy(grounds.painted(field, *tones), source)
+
+
+def bars(height: int, width: int, source: Source) -> Image:
+    """A radiator grille, a fence, a kerb: parallel bars of one width."""
+    dark, light = (grounds.colour(source.between(*tones), 30, source) for tones in ((0, 90), (120, 250)))
+    angle, period = source.between(0, np.pi), source.between(0.1, 0.6) * height
+    rows, columns = np.mgrid[:height, :width]
+    wave = np.cos(2 * np.pi * (columns * np.cos(angle) + rows * np.sin(angle)) / period)
+    field = (255 / (1 + np.exp(-8 * (wave - source.between(-0.7, 0.7))))).astype(np.uint8)
+    return grainy(grounds.painted(field, dark, light), source)
+
+
+def shapes(height: int, width: int, source: Source) -> Image:
+    """Lamps, screws, edges: discs, boxes and strokes in no order."""
+    image = ground(height, width, source)
+    for _ in range(1 + source.randbelow(8)):
+        tone = grounds.colour(source.between(0, 255), 60, source)
+        mask = np.zeros((height, width), np.uint8)
+        one, other = ((source.randbelow(width), source.randbelow(height)) for _ in range(2))
+        form = source.randbelow(3)
+        if form == 0:
+            cv2.circle(mask, one, 1 + source.randbelow(height // 2), 255, -1, cv2.LINE_AA)
+        elif form == 1:
+            cv2.rectangle(mask, one, other, 255, -1)
+        else:
+            cv2.line(mask, one, other, 255, 1 + source.randbelow(max(1, height // 8)), cv2.LINE_AA)
+        grounds.lay(image, tone, mask)
+    return grainy(image, source)
+
+
+def noise(height: int, width: int, source: Source) -> Image:
+    """Random pixels."""
+    return np.random.default_rng(source.getrandbits(32)).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def grainy(image: Image, source: Source) -> Image:
+    """Blur and grain of a camera."""
+    chance = np.random.default_rng(source.getrandbits(32))
+    blurred = cv2.GaussianBlur(image, (0, 0), source.between(0.3, 2))
+    grain = chance.normal(0, source.between(0, 12), image.shape)
+    return (blurred + grain).clip(0, 255).astype(np.uint8)
+
+
+def keras_io(train: Path, test: Path) -> None:
+    """Train the network of the keras.io captcha example by its recipe, and write the texts of the test rows.
+
+    Grey 200x50 scaled to 0…1, width as time; Adam 1e-3, batch 16, a tenth of the pictures to validate, at most 100
+    epochs, stopped after 10 without a better validation loss, the best weights kept. The ten are counted from epoch 30:
+    on captcha_keras1040 with this seed, CTC predicts only blanks for twenty epochs, and stopping there would read none
+    of 206.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+    from keras import layers
+
+    import dataset
+    from crnn_reader.decoding.ctc import greedy
+    from crnn_reader.fit import fit_image
+    from crnn_reader.image import read_image
+
+    width, height = 200, 50
+    pictures = [dataset.collect(path) for path in (train, test)]
+    images, unseen = (
+        np.stack([fit_image(read_image(sample.path, 1), width, height, "stretch") for sample in samples])
+        .transpose(0, 2, 1, 3)
+        .astype(np.float32)
+        / 255
+        for samples in pictures
+    )
+    texts = [sample.label for sample in pictures[0]]
+    alphabet = sorted(set("".join(texts)))
+    labels = np.zeros((len(texts), max(map(len, texts))), np.int32)
+    for row, text in zip(labels, texts, strict=True):
+        row[: len(text)] = [alphabet.index(character) + 1 for character in text]
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((width, height, 1))
+    for filters in (32, 64):
+        x = layers.Conv2D(filters, 3, activation="relu", padding="same", kernel_initializer="he_normal")(x)
+        x = layers.MaxPooling2D(2)(x)
+    x = layers.Reshape((width // 4, height // 4 * 64))(x)
+    x = layers.Dropout(0.2)(layers.Dense(64, activation="relu")(x))
+    for units in (128, 64):
+        x = layers.Bidirectional(layers.LSTM(units, return_sequences=True, dropout=0.25))(x)
+    probabilities = layers.Dense(len(alphabet) + 1, activation="softmax")(x)
+    # Keras' CTC loss takes logits, for which logarithms of probabilities do.
+    network = keras.Model(inputs, keras.ops.log(keras.ops.maximum(probabilities, 1e-7)))
+    network.compile(keras.optimizers.Adam(1e-3), keras.losses.CTC(), jit_compile=False)
+    held_out, kept = np.split(np.random.default_rng(0).permutation(len(images)), [len(images) // 10])
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=10, restore_best_weights=True, start_from_epoch=30)
+    network.fit(
+        images[kept], labels[kept], batch_size=16, epochs=100, verbose=0, callbacks=[stop],
+        validation_data=(images[held_out], labels[held_out]),
+    )  # fmt: skip
+    decoded = greedy(network.predict(unseen, verbose=0))
+    harness.write_texts(test, ("".join(alphabet[number - 1] for number in one.numbers) for one in decoded))
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["keras.io"]:
+        keras_io(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
+    command = Command(__doc__, "accuracy")
+    fresh, real, unseen, rejected = (command.job(job) for job in (captchas, corpora, plates, rejects))
+    fresh.add_argument("--models", nargs="+", default=["captcha", "captcha_lite"])
+    fresh.add_argument("--count", type=int, default=12_800, help="number of pictures (%(default)s)")
+    real.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
+    unseen.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
+    unseen.add_argument("--model", default="plate")
+    unseen.add_argument("--splits", default="train,test", help="rows to read (%(default)s)")
+    for job in (fresh, real, unseen):
+        job.add_argument("--without-peers", action="store_true", help="only this kit")
+    rejected.add_argument("model", metavar="MODEL")
+    rejected.add_argument("path", metavar="PATH")
+    rejected.add_argument("--count", type=int, default=500, help="pictures of each kind (%(default)s)")
+    rejected.add_argument("--others", nargs="+", default=[], metavar="FOLDER", help="more kinds of pictures")
+    command.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,401 @@
+"""What the benchmarks share: turns, intervals, the machine, the CSV files of results, and the readers to compare with.
+
+    python benchmarks/harness.py READER JOB PATH
+
+is the process of a reader that is timed: a model file of this kit, `ddddocr` or `RapidOCR` (the recogniser of
+rapidocr-onnxruntime). The two may be in an environment of their own, whose interpreter PEER_PYTHON names; nothing else
+is needed there. So this file imports only the standard library at its top.
+
+    first     print the text of the first picture of the folder PATH
+    one       print the median and the 99th percentile of the milliseconds from a file to its text, one after the other
+    folder    write the texts of the folder PATH to a temporary file
+    list      write the texts of the list PATH (`path<TAB>label` lines) beside it
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import functools
+import json
+import math
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+#: The columns of each file in `results`. Intervals are 95 % intervals. A ratio compares with the variant `ratio_to`.
+FIELDS = (
+    "date", "version", "machine", "software", "job", "subject", "variant", "measure", "options", "n",
+    "figure", "unit", "low", "high", "ratio", "ratio_low", "ratio_high", "ratio_to",
+)  # fmt: skip
+
+#: What the readers to compare with are imported as, and the names of their packages.
+PEERS = {"ddddocr": ("ddddocr", "ddddocr"), "RapidOCR": ("rapidocr_onnxruntime", "rapidocr-onnxruntime")}
+PEER_PYTHON = os.environ.get("PEER_PYTHON", sys.executable)
+#: Pictures read before a process counts as warm, and the most that are timed one by one.
+WARMING, ONE_BY_ONE = 50, 1_000
+
+#: Instructions that decide which kernels run.
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "amx_int8")
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "onnxruntime", "numpy", "opencv-python-headless", "captcha")
+
+Median = tuple[float, float | None, float | None]
+
+
+class Results:
+    """Prints figures and appends them to `NAME.csv`, one at a time, so that an interrupted run keeps what it has."""
+
+    def __init__(self, name: str, folder: Path = RESULTS) -> None:
+        self.path = folder / f"{name}.csv"
+        today = datetime.date.today().isoformat()
+        #: The columns that all rows have.
+        self.always: dict[str, Any] = {"date": today, "version": version(), "machine": machine()}
+        self.always["software"] = software()
+        print(f"{self.always['machine']}; {self.always['version']}; rows go to {self.path}", flush=True)
+
+    def add(self, job: str, subject: str, variant: str, measure: str, figure: float, unit: str, **columns: Any) -> None:
+        """Append a row. `columns` are those of FIELDS that it has besides."""
+        row = self.always | {"job": job, "subject": subject, "variant": variant, "measure": measure, "unit": unit}
+        row |= {name: value for name, value in columns.items() if value is not None} | {"figure": figure}
+        for name in ("figure", "low", "high"):
+            row[name] = written(row.get(name), 2 if unit == "%" else None)
+        for name in ("ratio", "ratio_low", "ratio_high"):
+            row[name] = written(row.get(name), 2)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self.path.exists()
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, FIELDS, lineterminator="\n")
+            if new:
+                table.writeheader()
+            table.writerow(row)
+        print(" | ".join(filter(None, (subject, variant, measure, cell(row), cell(row, "ratio")))), flush=True)
+
+    def share(self, job: str, subject: str, variant: str, measure: str, right: int, of: int, **columns: Any) -> None:
+        """Append `right` of `of` in per cent, with Wilson's interval."""
+        from model.scores import wilson
+
+        low, high = wilson(right, of)
+        figures = {"n": of, "low": 100 * low, "high": 100 * high}
+        self.add(job, subject, variant, measure, 100 * right / max(1, of), "%", **figures | columns)
+
+    def values(
+        self, job: str, subject: str, variant: str, measure: str, values: Sequence[float], unit: str, **columns: Any
+    ) -> None:
+        """Append the median of some values, with its interval."""
+        middle, low, high = median(values)
+        figures = {"n": len(values), "low": low, "high": high}
+        self.add(job, subject, variant, measure, middle, unit, **figures | columns)
+
+    def rates(
+        self, job: str, subject: str, measure: str, count: int, seconds: Mapping[str, Sequence[float]],
+        base: str = "", **columns: Any
+    ) -> None:  # fmt: skip
+        """Append the pictures/s of each variant of :func:`by_turns`, and the ratios to the variant `base`."""
+        for variant, times in seconds.items():
+            ratio = compared(seconds[base], times) if base not in ("", variant) else {}
+            rates = [count / each for each in times]
+            self.values(job, subject, variant, measure, rates, "pictures/s", **ratio | {"ratio_to": base} | columns)
+
+
+def compared(base: Sequence[float], times: Sequence[float]) -> dict[str, float | None]:
+    """The columns of the ratio `base / times`, turn by turn: the speed as a multiple of that of the base."""
+    ratio, low, high = median([one / other for one, other in zip(base, times, strict=True)])
+    return {"ratio": ratio, "ratio_low": low, "ratio_high": high}
+
+
+def median(values: Sequence[float]) -> Median:
+    """The median, and the order statistics that enclose that of the distribution with 95 % (binomial).
+
+    Fewer than six values have no such interval.
+    """
+    ordered, count = sorted(values), len(values)
+    below = [sum(math.comb(count, i) for i in range(k)) / 2**count for k in range(count // 2 + 1)]
+    k = sum(2 * share <= 0.05 for share in below) - 1
+    return statistics.median(ordered), ordered[k - 1] if k else None, ordered[-k] if k else None
+
+
+def by_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """The seconds of each job in each round. All jobs take turns; a round before them warms up.
+
+    A job may return the seconds itself, as a float, where only a part of it counts.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in jobs}
+    for turn in range(rounds + 1):
+        for name, job in jobs.items():
+            started = time.perf_counter()
+            counted = job()
+            taken = counted if isinstance(counted, float) else time.perf_counter() - started
+            seconds[name] += [taken] if turn else []
+    return seconds
+
+
+def timed(job: Callable[[], object]) -> float:
+    """The seconds of a call."""
+    started = time.perf_counter()
+    job()
+    return time.perf_counter() - started
+
+
+def written(value: object, digits: int | None) -> str:
+    """A number as the CSV file has it: `digits` after the point, by default three significant figures."""
+    if not isinstance(value, int | float):
+        return str(value or "")
+    if 0 < abs(value) < 0.001:
+        return f"{value:.1e}"
+    if digits is None:
+        digits = 0 if value == 0 or abs(value) >= 100 else max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
+
+
+def cell(row: Mapping[str, Any], what: str = "figure", with_unit: bool = True) -> str:
+    """A figure, or its ratio, with its interval, as people read it: `98.06 % (95.11–99.24)`."""
+    low, high = ("low", "high") if what == "figure" else ("ratio_low", "ratio_high")
+    value, low, high = (with_commas(row.get(name) or "") for name in (what, low, high))
+    unit = f" {row['unit'] if what == 'figure' else 'times'}" if with_unit else ""
+    return value and value + unit + (f" ({low}–{high})" if low else "")
+
+
+def with_commas(number: str) -> str:
+    whole, point, rest = number.partition(".")
+    return (f"{int(whole):,}" if len(whole) > 3 else whole) + point + rest
+
+
+def version() -> str:
+    """The version of the kit, and the commit; `+` after it means that files had changed."""
+    import tomllib
+
+    kit = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return f"{kit} {done.stdout.strip()}".strip()
+
+
+@functools.cache
+def machine() -> str:
+    """Graphics cards, processor, cores, and instructions for matrix products."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    facts = {line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in lines}
+    flags = facts.get("flags", "").split()
+    parts = [facts.get("model name", platform.machine()), f"{os.cpu_count()} cores"]
+    if shutil.which("nvidia-smi"):
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        parts[:0] = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    return ", ".join([*parts, *(each for each in INSTRUCTIONS if each in flags)])
+
+
+def software() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+class Command:
+    """The command line of a benchmark: jobs with flags of their own, and --results for all."""
+
+    def __init__(self, document: str, name: str) -> None:
+        self._name = name
+        self._shared = argparse.ArgumentParser(add_help=False)
+        self._shared.add_argument(
+            "--results", type=Path, default=RESULTS, metavar="DIR", help=f"folder of {name}.csv (benchmarks/results)"
+        )
+        raw = argparse.RawDescriptionHelpFormatter
+        self._parser = argparse.ArgumentParser(description=document, formatter_class=raw)
+        self._jobs = self._parser.add_subparsers(required=True, metavar="JOB")
+
+    def job(self, run: Callable[[Results, argparse.Namespace], None], rounds: int = 0) -> argparse.ArgumentParser:
+        """Add a job, to add its flags to: a function whose docstring is its help, named with dashes."""
+        name, summary = run.__name__.replace("_", "-"), (run.__doc__ or "").splitlines()[0]
+        raw = argparse.RawDescriptionHelpFormatter
+        job = self._jobs.add_parser(
+            name, parents=[self._shared], help=summary, description=run.__doc__, formatter_class=raw
+        )
+        job.set_defaults(run=run)
+        if rounds:
+            job.add_argument("--rounds", type=int, default=rounds, help="turns of all that is compared (%(default)s)")
+        return job
+
+    def run(self) -> None:
+        """Run the job that the command line names. Words after `--` are its `flags`."""
+        end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+        words, flags = sys.argv[1:end], sys.argv[end + 1 :]
+        given = self._parser.parse_args(words, argparse.Namespace(flags=flags))
+        given.run(Results(self._name, given.results), given)
+
+
+def kit(*command: object, show: bool = False) -> None:
+    """Run a command of the kit, `training.py …` or `-m generate_captcha …`; with `show`, with its messages."""
+    words = [sys.executable, *map(str, command)]
+    messages = None if show else subprocess.PIPE
+    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=messages, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(words)} ended with exit code {done.returncode}\n{done.stderr or ''}")
+
+
+def generated(folder: Path, flags: str) -> Path:
+    """Pictures of generate_captcha in `folder`, made or completed."""
+    kit("-m", "generate_captcha", "--out", folder, *flags.split())
+    return folder
+
+
+def peak_memory(command: Sequence[str]) -> float:
+    """Run a command; its peak memory in MB, mapped pages included."""
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        # The usage of this child. That of all children would be the largest of them.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}")
+    return usage.ru_maxrss * 1024 / 1e6
+
+
+def trained(run: Path, flags: Sequence[object]) -> float:
+    """Train with training.py, or continue a run that was interrupted; the seconds from its start to its end."""
+    begun = (run / "parameters.json").is_file()
+    return timed(lambda: kit("training.py", "--run", run, *(["--resume"] if begun else flags), show=True))
+
+
+def scores(run: Path, test: Path, *flags: str) -> dict[str, Any]:
+    """What evaluation.py measures: `images`, `exact`, `character_error_rate`, …"""
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "scores.json"
+        kit("evaluation.py", test, "--model", run, "--json", answer, *flags)
+        return dict(json.loads(answer.read_text(encoding="utf-8")))
+
+
+def listed(corpus: Path, path: Path, splits: Iterable[str] = ("train", "test")) -> list[tuple[str, str]]:
+    """The pictures and labels of a corpus, which are also written to the list `path`.
+
+    A corpus with `labels.csv` (columns file, label, split) gives the rows of some splits. Any other gives all of its
+    rows, if train and test rows are wanted.
+    """
+    table = corpus / "labels.csv"
+    if table.is_file():
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = [
+                (str((corpus / row["file"]).resolve()), row["label"])
+                for row in csv.DictReader(file)
+                if row["split"] in splits
+            ]
+    elif {*splits} != {"train", "test"}:
+        raise SystemExit(f"{corpus} has no labels.csv (columns file, label, split), which says what to train on")
+    else:
+        import dataset
+
+        rows = [(str(sample.path), sample.label) for sample in dataset.collect(corpus) if sample.label]
+    path.write_text("".join(f"{picture}\t{label}\n" for picture, label in rows), encoding="utf-8")
+    return rows
+
+
+def peers(none: bool = False) -> list[str]:
+    """The readers to compare with that are installed; the others are named on stderr."""
+    found = []
+    for peer, (module, _) in () if none else PEERS.items():
+        if subprocess.run([PEER_PYTHON, "-c", f"import {module}"], capture_output=True).returncode == 0:
+            found.append(peer)
+        else:
+            print(f"{peer} is left out: PEER_PYTHON names no Python that has it", file=sys.stderr)
+    return found
+
+
+def texts_of(reader: str, rows: Path) -> list[tuple[str, str]]:
+    """Label and text of each row of a list; `reader` is a peer or a model of this kit."""
+    subprocess.run(process_of(reader, "list", rows), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return texts_in(rows)
+
+
+def texts_in(rows: Path) -> list[tuple[str, str]]:
+    """Label and text of each row, as :func:`write_texts` wrote them."""
+    labels = [line.partition("\t")[2] for line in rows.read_text(encoding="utf-8").splitlines()]
+    texts = rows.with_suffix(".texts").read_text(encoding="utf-8").split("\n")
+    return list(zip(labels, texts[:-1], strict=True))
+
+
+def write_texts(rows: Path, texts: Iterable[str]) -> None:
+    lines = (" ".join(text.split()) + "\n" for text in texts)
+    rows.with_suffix(".texts").write_text("".join(lines), encoding="utf-8")
+
+
+def process_of(reader: str, job: str, path: Path) -> list[str]:
+    python = PEER_PYTHON if reader in PEERS else sys.executable
+    return [python, __file__, reader, job, str(path)]
+
+
+def answer(reader: str, job: str, path: Path) -> list[str]:
+    """The words of the last line that the process of a reader prints: peers print advertisements before it."""
+    done = subprocess.run(process_of(reader, job, path), cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+def reading(reader: str) -> Callable[[Iterable[Path | str]], Iterable[str]]:
+    """A function from files to their texts, in this process."""
+    if reader == "ddddocr":
+        import ddddocr
+
+        engine = ddddocr.DdddOcr(show_ad=False)
+        return functools.partial(map, lambda file: str(engine.classification(Path(file).read_bytes())))
+    if reader == "RapidOCR":
+        import cv2
+        from rapidocr_onnxruntime import RapidOCR
+
+        recogniser = RapidOCR()
+
+        def read(file: Path | str) -> str:
+            found, _ = recogniser(cv2.imread(str(file)), use_det=False, use_cls=False)
+            return str(found[0][0]) if found else ""
+
+        return functools.partial(map, read)
+    sys.path.insert(0, str(ROOT))
+    from crnn_reader import Reader
+
+    if not reader.endswith(".onnx"):
+        import model  # noqa: F401 (it adds the files of Keras)
+    kit = Reader(reader)
+    return lambda files: (reading.text for reading in kit.read(files))
+
+
+def serve(reader: str, job: str, path: Path) -> None:
+    """Be the process of a reader."""
+    read = reading(reader)
+    if job == "list":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        write_texts(path, read([line.partition("\t")[0] for line in lines]))
+        return
+    files = sorted(path.glob("*.png"))
+    if job == "first":
+        print(*read(files[:1]), flush=True)
+    elif job == "folder":
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as written:
+            written.writelines(f"{file},{text}\n" for file, text in zip(files, read(files), strict=True))
+    else:
+        seconds = []
+        for index in range(WARMING + min(ONE_BY_ONE, len(files))):
+            started = time.perf_counter()
+            list(read([files[index % len(files)]]))
+            seconds.append(time.perf_counter() - started)
+        cuts = statistics.quantiles(seconds[WARMING:], n=100)
+        print(1000 * cuts[49], 1000 * cuts[98])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        raise SystemExit(__doc__)
+    serve(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

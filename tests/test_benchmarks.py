@@ -1,0 +1,133 @@
+"""The benchmarks start, their rows are whole, and the figures of the documentation are those of their rows."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from benchmarks import harness, tables
+from benchmarks.harness import Results
+from tests.processes import finished
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name != "harness.py")
+FILES = sorted(path.stem for path in harness.RESULTS.glob("*.csv"))
+#: `benchmarks/NAME.py` in the documentation, and the word after it.
+COMMAND = re.compile(r"benchmarks/(\w+\.py)(?: ([a-z]+))?")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help(script: str) -> None:
+    done = finished([sys.executable, f"benchmarks/{script}", "--help"], cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    pages = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), ROOT / "model" / "weights" / "README.md"]
+    jobs = {job for page in pages for name, job in COMMAND.findall(page.read_text("utf-8")) if name == script and job}
+    assert jobs <= set(done.stdout.split())
+
+
+def test_documentation_names_no_other_benchmark() -> None:
+    pages = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("*/**/README.md")]
+    named = {
+        name for page in pages if ".venv" not in page.parts for name, _ in COMMAND.findall(page.read_text("utf-8"))
+    }
+    assert named <= {*SCRIPTS, "harness.py"}
+
+
+def test_tables_of_the_documentation_are_up_to_date() -> None:
+    page = tables.PAGE.read_text("utf-8")
+    assert tables.with_tables(page) == page, "run python benchmarks/tables.py"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_rows(name: str) -> None:
+    for row in tables.rows_of(name):
+        assert set(row) == set(harness.FIELDS)
+        assert all(row[field] for field in ("date", "version", "machine", "job", "n")), row
+        assert row["figure"] or row["ratio"], row
+        for middle, low, high in (("figure", "low", "high"), ("ratio", "ratio_low", "ratio_high")):
+            if row[low]:
+                assert float(row[low]) <= float(row[middle]) <= float(row[high]), row
+
+
+def exact(variant: str, n: int, subject: str) -> str:
+    values = {"subject": subject, "variant": variant, "measure": "exact match", "options": "", "n": str(n)}
+    return harness.cell(tables.rows_of("accuracy", harness.RESULTS, **values)[-1])
+
+
+def without_interval(figure: str) -> str:
+    return figure.partition(" (")[0]
+
+
+def test_figures_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    ours, *others = (exact(reader, 2000, "captchas of 0-9A-Z") for reader in ("captcha", "ddddocr", "RapidOCR"))
+    ddddocr, rapid = map(without_interval, others)
+    assert f"| {ours} exact | ddddocr {ddddocr}, RapidOCR {rapid} |" in readme
+    for corpus, n in (("captcha_keras1040", 206), ("captcha_dots4", 247)):
+        seconds = {
+            reader: tables.rows_of("accuracy", subject=corpus, variant=reader, measure="training", options="")[-1]
+            for reader in ("crnn-kit", "keras.io")
+        }
+        ours, theirs = (exact(reader, n, corpus) for reader in seconds)
+        assert f"| {ours} in {harness.cell(seconds['crnn-kit'])} |" in readme
+        share = without_interval(theirs).replace("0.00 %", "0 %")
+        assert f"keras.io's network {share} in {harness.cell(seconds['keras.io'])} |" in readme
+    for corpus, n in (("plate_us_state", 746), ("plate_cn_lprnet", 1000)):
+        ours, peer = (exact(reader, n, corpus) for reader in ("plate", "RapidOCR"))
+        assert f"| {ours} | RapidOCR {without_interval(peer)} |" in readme
+    machine = "AMD EPYC (Zen 4), 2 cores"
+    ours, ddddocr, rapid = (
+        harness.cell(tables.rows_of("reading", job="readers", measure="folder", variant=reader, machine=machine)[-1])
+        for reader in ("captcha.onnx", "ddddocr", "RapidOCR")
+    )
+    ddddocr, rapid = (without_interval(each).removesuffix(" pictures/s") for each in (ddddocr, rapid))
+    assert f"| {ours} | ddddocr {ddddocr}, RapidOCR {rapid} |" in readme
+
+
+def test_results_append_rows(tmp_path: Path) -> None:
+    results = Results("trial", tmp_path)
+    results.share("job", "subject", "one", "exact match", 98, 100)
+    results.rates("job", "subject", "speed", 30, {"one": [2.0] * 6, "two": [1.0] * 5 + [3.0]}, base="one")
+    again = Results("trial", tmp_path)
+    again.add("job", "subject", "one", "memory", 12345.6, "MB", n=1)
+    share, one, two, memory = tables.rows_of("trial", tmp_path)
+    assert harness.cell(share) == "98.00 % (93.00–99.45)" and share["n"] == "100"
+    assert harness.cell(one) == "15.0 pictures/s (15.0–15.0)" and not one["ratio"]
+    assert harness.cell(two) == "30.0 pictures/s (10.0–30.0)"
+    assert harness.cell(two, "ratio") == "2.00 times (0.67–2.00)" and two["ratio_to"] == "one"
+    assert harness.cell(memory) == "12,346 MB"
+
+
+def test_median_with_its_interval() -> None:
+    assert harness.median(range(1, 10)) == (5, 2, 8)
+    assert harness.median([6, 1, 5, 2, 4, 3]) == (3.5, 1, 6)
+    assert harness.median([1, 2, 3, 4, 5]) == (3, None, None)
+
+
+def test_jobs_take_turns_after_a_round_that_does_not_count() -> None:
+    calls = list[str]()
+    seconds = harness.by_turns({name: partial(calls.append, name) for name in "ab"}, rounds=2)
+    assert calls == ["a", "b"] * 3 and [len(times) for times in seconds.values()] == [2, 2]
+    assert harness.by_turns({"counted": lambda: 7.0}, rounds=1) == {"counted": [7.0]}
+
+
+def test_a_table(tmp_path: Path) -> None:
+    results = Results("trial", tmp_path)
+    results.always |= {"machine": "M", "date": "2026-01-02", "version": "1 abc"}
+    for form, seconds in (("b", 1.0), ("a", 2.0), ("b", 4.0)):
+        results.add("job", form, "", "opening", seconds, "s", n=6, low=seconds, high=seconds)
+    results.share("job", "a", "", "exact match", 6, 6)
+    page = "text\n<!-- table: trial rows=subject columns=measure head=form -->\nold\n<!-- end -->\nmore\n"
+    assert tables.with_tables(page, tmp_path) == (
+        "text\n<!-- table: trial rows=subject columns=measure head=form -->\n\n"
+        "| form | opening, s | exact match |\n| --- | --- | --- |\n"
+        "| b | 4.00 (4.00–4.00) |  |\n| a | 2.00 (2.00–2.00) | 100.00 % (60.97–100.00) |\n\n"
+        "n = 6. Measured on M, 2026-01-02 (1 abc).\n\n<!-- end -->\nmore\n"
+    )
+    for wrong in ("trial rows=subject columns=speed", "trial rows=subject columns=measure job=other"):
+        with pytest.raises(ValueError, match="table 'trial"):
+            tables.table(wrong, tmp_path)
