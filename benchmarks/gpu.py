@@ -18,6 +18,7 @@ in a process of its own, one after the other. The pictures are generated captcha
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import itertools
 import json
@@ -127,26 +128,24 @@ def run_part(part: str, folder: Path, seconds: float, given: argparse.Namespace)
         yield Row(part, "the card is busy", statistics.mean(share), "% of the time")
 
 
-class busy:
+@contextlib.contextmanager
+def busy() -> Iterator[list[float]]:
     """Record the utilisation of the card in per cent every half second, as nvidia-smi reports it, if there is one."""
+    found, over = list[float](), threading.Event()
 
-    def __enter__(self) -> list[float]:
-        self._found, self._over = list[float](), threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self._found
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(5)
-
-    def _watch(self) -> None:
-        while shutil.which("nvidia-smi") and not self._over.wait(0.5):
+    def watch() -> None:
+        while shutil.which("nvidia-smi") and not over.wait(0.5):
             command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
             done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
             if done.returncode:
                 return
-            self._found.append(statistics.mean(map(float, done.stdout.split())))
+            found.append(statistics.mean(map(float, done.stdout.split())))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield found
+    over.set()
+    thread.join(5)
 
 
 def drawn(folder: Path, pictures: int) -> Iterator[Row]:
@@ -188,7 +187,7 @@ def network(given: argparse.Namespace) -> Iterator[Row]:
     for preset, batch, policy in itertools.product(PRESETS, BATCHES if accelerated() else BATCHES[:1], policies):
         if time.time() > given.due:
             return
-        steps = training_speed.compiled(preset, policy)
+        steps = training_speed.compiled(training_speed.captchas(preset), policy)
         images = rng.integers(0, 255, (batch, training_speed.HEIGHT, training_speed.WIDTH, 1), np.uint8)
         labels = rng.integers(1, 37, (batch, 4)).astype(np.int32)
         one = images, labels, batch, 1e-3

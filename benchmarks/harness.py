@@ -22,6 +22,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import statistics
 import subprocess
@@ -189,7 +190,8 @@ def machine() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     facts = {line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in lines}
     flags = facts.get("flags", "").split()
-    parts = [facts.get("model name", platform.machine()), f"{os.cpu_count()} cores"]
+    processor = re.sub(r"\((R|TM)\)| CPU| Processor", "", facts.get("model name", platform.machine()))
+    parts = [processor, f"{os.cpu_count()} cores"]
     if shutil.which("nvidia-smi"):
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         parts[:0] = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.splitlines()

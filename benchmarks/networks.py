@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import json
 import random
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import harness
+from benchmarks import harness, training_speed
 from benchmarks.harness import Command, Results
 
 SHORT = "--epochs 4 --batch-size 64 --augmentation 0 --precision mixed_bfloat16 --validation 0.02"
@@ -73,34 +74,36 @@ def speeds(results: Results, kind: str, folder: Path, rounds: int) -> None:
     from crnn_reader.alphabet import Alphabet
     from crnn_reader.model_files import read_config
     from crnn_reader.reader import Reader
-    from model import network
-    from model.backend import import_keras, jit_compile, precision
     from model.heads import HEADS as KIT
 
     samples = list(dataset.collect(folder / "test"))[:READ]
-    keras = import_keras()
-    training: dict[str, Any] = {}
-    reading: dict[str, Any] = {}
+    training: dict[str, Callable[[], object]] = {}
+    reading: dict[str, Callable[[], object]] = {}
     for head in HEADS:
         config = read_config(folder / head / "model.keras")
         assert config.width, "one width"
-        with precision("mixed_bfloat16"):
-            net = network.build(config)
-        net.compile(keras.optimizers.AdamW(1e-3), KIT[head].loss(config), jit_compile=jit_compile())
+        steps = training_speed.compiled(config, "mixed_bfloat16")
         images = np.random.default_rng(0).integers(0, 256, (64, config.height, config.width, config.channels), np.uint8)
         numbers = [Alphabet(config.alphabet).encode(sample.label) for sample in samples[:64]]
-        labels = np.zeros((64, max(map(len, numbers))), np.int32)
+        labels = np.zeros((len(numbers), max(map(len, numbers))), np.int32)
         for row, label in zip(labels, numbers, strict=True):
             row[: len(label)] = label
         decoder_inputs = KIT[head].decoder_inputs(labels)
-        inputs = [images, *decoder_inputs] if decoder_inputs else images
-        targets, reader = KIT[head].targets(labels), Reader(str(folder / head))
-        training[head] = lambda net=net, inputs=inputs, targets=targets: [
-            net.train_on_batch(inputs, targets) for _ in range(STEPS)
-        ]
-        reading[head] = lambda reader=reader: list(reader.read(sample.path for sample in samples))
+        inputs = [images[: len(labels)], *decoder_inputs] if decoder_inputs else images[: len(labels)]
+        batch = inputs, KIT[head].targets(labels), len(labels), 1e-3
+        training[head] = functools.partial(train, steps, batch)
+        reading[head] = functools.partial(read, Reader(str(folder / head)), [sample.path for sample in samples])
     results.rates("heads", kind, "training", 64 * STEPS, harness.by_turns(training, rounds), base="ctc")
     results.rates("heads", kind, "reading", len(samples), harness.by_turns(reading, rounds), base="ctc")
+
+
+def train(steps: Any, batch: Any) -> None:
+    steps.epoch(iter([batch] * STEPS), lambda _: None)
+
+
+def read(reader: Any, paths: list[str]) -> None:
+    for _ in reader.read(paths):
+        pass
 
 
 def rectifiers(results: Results, given: argparse.Namespace) -> None:

@@ -49,7 +49,9 @@ def steps(results: Results, given: argparse.Namespace) -> None:
         endless = (batch for epoch in itertools.count() for batch in source.stream(epoch))
         jobs: dict[str, Callable[[], object]] = {"batches": functools.partial(taken, source)}
         for preset, policy in itertools.product(given.presets, ("float32", "mixed_bfloat16")):
-            jobs[f"{preset}, {policy}"] = functools.partial(stepped, compiled(preset, policy), endless, STEPS[preset])
+            jobs[f"{preset}, {policy}"] = functools.partial(
+                stepped, compiled(captchas(preset), policy), endless, STEPS[preset]
+            )
         for name, seconds in harness.by_turns(jobs, given.rounds).items():
             count = BATCH * STEPS.get(name.partition(",")[0], BATCHES)
             results.rates("steps", "128x64, batches of 64", "speed", count, {name: seconds}, options=backend())
@@ -69,18 +71,23 @@ def taken(source: Any) -> float:
     return harness.timed(lambda: list(itertools.islice(stream, BATCHES)))
 
 
-def compiled(preset: str, policy: str) -> Any:
-    """The steps of training a network of a preset with CTC, as training.py takes them."""
+def captchas(preset: str) -> Any:
+    """The config of a network with CTC for captchas of 128x64."""
     from crnn_reader.config import ModelConfig
+
+    network = "vgg_conv" if preset == "lite" else "vgg_bilstm"
+    return ModelConfig(network, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
+
+
+def compiled(config: Any, policy: str) -> Any:
+    """The steps of training a network, as training.py takes them."""
     from model.backend import import_keras, jit_compile, precision
     from model.heads import HEADS
     from model.network import build
     from model.training.steps import steps_of
 
     keras = import_keras()
-    network = "vgg_conv" if preset == "lite" else "vgg_bilstm"
-    config = ModelConfig(network, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
-    loss = HEADS["ctc"].loss(config)
+    loss = HEADS[config.head].loss(config)
     with precision(policy):
         net = build(config)
     net.compile(keras.optimizers.AdamW(1e-3, global_clipnorm=5.0), loss, jit_compile=jit_compile())
