@@ -1,4 +1,4 @@
-"""Score a model file on labelled pictures, with the scores' uncertainty.
+"""Score a model file on labelled pictures, with 95 % intervals.
 
 python evaluation.py DB/test --model runs/mine --json scores.json --report report
 python evaluation.py DB/test --model runs/mine --follow
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from dataset import Sample
     from model.scores import Scores
 
-#: Pictures on each contact sheet of the report.
+#: Number of pictures on each contact sheet of the report.
 SHOWN = 36
-#: What --follow adds to TensorBoard, under the names that the training's own curves have.
+#: Scores that --follow adds to TensorBoard, with the names of the training's curves.
 FOLLOWED = ("exact_match", "character_error_rate", "letter_accuracy")
 
 
 def main(parameters: EvaluationParameters) -> int:
-    """The whole story; returns the exit code."""
+    """Read the pictures, score them, and write the report. Returns the exit code."""
     import dataset
     from dataset.contact_sheets import gallery
     from dataset.inputs import keep_apart
@@ -61,7 +61,7 @@ def main(parameters: EvaluationParameters) -> int:
 
     interrupted = False
     with contextlib.ExitStack() as files:
-        # Opened before the network is: a place that cannot be written is told before the work, not after it.
+        # Opened before the network is loaded, so that a place that cannot be written ends the command at once.
         if parameters.report:
             report.begin(Path(parameters.report))
         scores_file = files.enter_context(atomic(parameters.json_)) if parameters.json_ else None
@@ -76,7 +76,7 @@ def main(parameters: EvaluationParameters) -> int:
                     print_line(f"epoch {epoch}: {scores}")
                     board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
             except KeyboardInterrupt:
-                # Enough has been seen; what was found goes where it was asked for.
+                # This is how users end --follow: the last scores are printed and written.
                 if not facts:
                     raise
                 interrupted = True
@@ -107,32 +107,24 @@ def main(parameters: EvaluationParameters) -> int:
 def scored(
     parameters: EvaluationParameters, labelled: list[Sample], model: str, first: bool
 ) -> tuple[Scores, dict[str, Any], ImageOptions]:
-    """The scores of a model file, other facts, and how pictures were decoded.
+    """The scores of a model file, other facts by name, and how pictures were decoded.
 
-    The `first` of several tells what is wrong with the pictures.
+    Warnings about the pictures are printed only for the `first` model.
     """
-    from crnn_reader.decoding.constraints import Constraint
-    from crnn_reader.reader import Reader
+    from model.reading import reader_of
     from model.scores import read_and_score, unknown_characters
 
-    reader = Reader(
-        model,
-        parameters.decoder,
-        parameters.beam_width,
-        batch_size=parameters.batch_size,
-        head=parameters.head,
-        constraint=Constraint(parameters.length, parameters.charset, parameters.pattern, parameters.lexicon),
-        max_pixels=parameters.max_pixels,
-        frame=parameters.frame,
-    )
+    reader = reader_of(parameters, model)
     if first:
         labels = [sample.label for sample in labelled]
-        if hopeless := unknown_characters(labels, reader.config.alphabet, parameters.ignore_case):
-            warn(hopeless)
+        if message := unknown_characters(labels, reader.config.alphabet, parameters.ignore_case):
+            warn(message)
         forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
             warn(f"{len(forbidden):,} labels do not satisfy the constraint, such as {forbidden[0]}")
-    scores, seconds = read_and_score(reader, labelled, parameters.ignore_case, parameters.min_probability, tell=first)
+    scores, seconds = read_and_score(
+        reader, labelled, parameters.ignore_case, parameters.min_probability, warnings=first
+    )
     facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": parameters.path}
     return scores, facts, reader.options
 

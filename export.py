@@ -20,14 +20,14 @@ from cli.messages import print_line, warn
 from crnn_reader.errors import UserError
 from parameter import ExportParameters
 
-#: Labelled pictures that --int8 finds ranges with, at the most: every other one. The loss is measured on the rest.
+#: Maximum number of pictures that --int8 is calibrated on. It is tested on all others.
 CALIBRATING = 200
-#: A loss that chance explains with less is a loss.
+#: Below this p-value, a loss is significant.
 SIGNIFICANT = 0.05
 
 
 def main(parameters: ExportParameters) -> int:
-    """The whole story; returns the exit code."""
+    """Export the model file. Returns the exit code."""
     from crnn_reader.model_files import locate_model
     from model import export
 
@@ -40,7 +40,7 @@ def main(parameters: ExportParameters) -> int:
 
 
 def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
-    """Export exactly and in integers, print what both read, and keep the second unless it reads worse."""
+    """Export in float32 and in integers, print the scores of both, and keep the integers unless they read worse."""
     import dataset
     from crnn_reader.model_files import read_config
     from crnn_reader.reader import Reader
@@ -51,8 +51,8 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
     labelled = [sample for sample in dataset.collect(path, parameters.label_pattern, parameters.root) if sample.label]
     if len(labelled) < 2:
         raise UserError(f"{path} has {len(labelled)} pictures with a label, --int8 needs two: see --label-pattern")
-    if hopeless := unknown_characters([sample.label for sample in labelled], read_config(model).alphabet):
-        warn(hopeless)
+    if message := unknown_characters([sample.label for sample in labelled], read_config(model).alphabet):
+        warn(message)
     calibrating = labelled[: 2 * CALIBRATING : 2]
     others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
     with tempfile.TemporaryDirectory() as folder:
@@ -63,8 +63,8 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
         print_line(f"float32: {score_read(before, unreadable)}, {exact.stat().st_size / 1e6:.1f} MB")
     with atomic(out) as temporary:
         found = export.export_int8(model, parameters.form, temporary, [sample.path for sample in calibrating])
-        # Which of them cannot be read has been said.
-        after = read_labelled(Reader(str(temporary)), others, tell=False)
+        # Unreadable pictures have been named above.
+        after = read_labelled(Reader(str(temporary)), others, warnings=False)
         size = temporary.stat().st_size / 1e6
         print_line(f"int8: {score_read(after, unreadable)}, {size:.1f} MB, calibrated with {found:,} other pictures")
         right = [[reading.text == sample.label for sample, reading in each] for each in (before, after)]
@@ -89,9 +89,9 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
 
 
 def by_chance(lost: int, won: int) -> float:
-    """How probable it is that at least `lost` of `lost + won` pictures change for the worse if either way is as likely.
+    """The p-value of McNemar's test (1947), exact and one-sided.
 
-    McNemar's test (1947), exact and one-sided.
+    The probability that at least `lost` of `lost + won` pictures become worse, if better and worse are equally likely.
     """
     return sum(math.comb(lost + won, worse) for worse in range(lost, lost + won + 1)) / 2 ** (lost + won)
 

@@ -1,4 +1,4 @@
-"""Would more pictures help? Train on growing parts of those that are there, and read the same others each time.
+"""Would more pictures help? Train on growing parts of the pictures, and test each time on the same others.
 
 python learning_curve.py --data my_plates --training='--from plate'
 """
@@ -35,7 +35,7 @@ SMALLEST = 50
 
 
 def main(parameters: LearningCurveParameters) -> int:
-    """The whole story; returns the exit code."""
+    """Train on each part, test it, and draw the curve. Returns the exit code."""
     from dataset.inputs import keep_apart
     from dataset.splitting import held_out
     from model import learning_curve
@@ -80,7 +80,7 @@ def main(parameters: LearningCurveParameters) -> int:
 
 
 def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Picture], test: list[Picture]) -> None:
-    """Make `folder` that of this curve, or see that it is. Raises UserError where it is another one's."""
+    """Create the folder of this curve, or check that it is. Raises UserError if it holds anything else."""
     both = hashlib.sha256(repr([[(digest, label) for digest, _, label in part] for part in (pictures, test)]).encode())
     about = {"training": parameters.training, "pictures": f"sha256:{both.hexdigest()}"}
     record = folder / "learning_curve.json"
@@ -89,7 +89,7 @@ def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Pict
     if not record.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(f"{folder} holds something other than a learning curve: choose another --run")
-    # With no part trained yet, as after flags that training refused, nothing is lost.
+    # Without a trained part, as after flags that training.py refused, the folder is reused.
     elif any(path.is_dir() for path in folder.iterdir()):
         try:
             earlier = dict(bounded.read_json(record))
@@ -110,7 +110,7 @@ def refuse_irregular(path: Path) -> None:
 
 
 def doubling(pictures: int) -> list[int]:
-    """All pictures, half of them, a quarter, …, down to SMALLEST."""
+    """The number of all pictures, half of it, a quarter …, down to SMALLEST, in ascending order."""
     parts = [pictures]
     while parts[0] >= 2 * SMALLEST:
         parts.insert(0, parts[0] // 2)
@@ -118,10 +118,10 @@ def doubling(pictures: int) -> list[int]:
 
 
 def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> int:
-    """Train, or go on where that was interrupted; the exit code of training.py.
+    """Train on a part, or resume that. Returns the exit code of training.py.
 
-    A part need not hold all characters: where flags name no others, and no weights that have some, it has the
-    `alphabet` of all parts.
+    A part may lack characters: unless flags name an alphabet, or weights that have one, it gets the `alphabet` of all
+    parts.
     """
     listed = run.with_suffix(".tsv")
     refuse_irregular(listed)
@@ -147,7 +147,7 @@ def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> in
 
 def write_list(pictures: list[Picture], path: Path) -> None:
     with atomic(path) as temporary:
-        # With a header: a first label such as `image` would be taken for one.
+        # With a header, because a first label such as `image` would be taken for one.
         rows = ("file\tlabel\n", *(f"{path}\t{label}\n" for _, path, label in pictures))
         temporary.write_text("".join(rows), encoding="utf-8")
 
@@ -162,7 +162,7 @@ def tested(run: Path, test: list[Picture], number: int) -> Point:
 
 
 def write(folder: Path, points: list[Point]) -> None:
-    """curve.json and curve.png, as far as the points go."""
+    """Write curve.json and curve.png with the points so far."""
     from dataclasses import asdict
 
     from model import learning_curve

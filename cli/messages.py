@@ -46,6 +46,17 @@ def print_line(message: str) -> None:
     print(printable(message))
 
 
+def print_while_read(line: str) -> bool:
+    """Print a line on stdout. Returns False once the program that reads stdout, such as head, has closed it."""
+    try:
+        print(line)
+    except BrokenPipeError:
+        # Python would write the rest of the buffer at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
 def warn_of_each(messages: Sequence[str], nothing_left: bool) -> None:
     """Print one message for each skipped input.
 

@@ -1,10 +1,11 @@
-"""The recurrent decoder with attention of arXiv 1603.03915 (Shi et al. 2016, section 3.2), as Keras layer and loss.
+"""The recurrent decoder with attention of Shi et al. 2016 (arXiv 1603.03915, section 3.2), as a Keras layer and loss.
 
-It writes a text character by character. Before each one it looks at all columns, weighs them by what it has
-written so far (content-based attention, Bahdanau et al. 2014), and feeds their weighted mean together with the last
-character to a GRU or LSTM. Its state and that mean say what comes next: a character, or class 0, the end of the text.
-That the mean has its own say, as in Bahdanau et al. (appendix A.2.2), lets columns that are known from CTC be named
-from the first step on (model/training/transfer.py); of the state alone, 6,763 characters were never learnt.
+It writes a text character by character. For each character, it scores all columns by its state (content-based
+attention, Bahdanau et al. 2014), and feeds their weighted mean and the last character to a GRU or LSTM. The new state
+and the mean classify the next character, or class 0, the end of the text.
+
+The mean is an input of the classifier, as in Bahdanau et al. (appendix A.2.2), so that a decoder can start from the
+character weights of CTC (model/training/transfer.py). From the state only, 6,763 characters were never learnt.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from keras import layers, ops
 
 from model.features import ExplicitMasks
 
-#: Class of the end of a text, and the character that stands before its first one.
+#: Class of the end of a text, and of the input before its first character.
 END = 0
-#: Features of a character, and of a comparison between a state and a column.
+#: Number of features of a character, and of the sum that scores a column.
 CHARACTER_UNITS, SCORE_UNITS = 128, 128
 IMPOSSIBLE = -1e9
 
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class AttentionDecoder(ExplicitMasks):
-    """Columns (batch, steps, features) and the texts so far -> logits of the next character.
+    """Columns (batch, steps, features) and the characters before -> logits of the next characters.
 
-    `own` (a weight, 0…1) is the part of its own readings that training feeds back instead of the true characters.
+    `own`, a weight from 0 to 1, is the fraction of characters fed back in training that are predictions, not labels.
     """
 
     def __init__(self, classes: int, cell: str = "gru", units: int = 256, **kwargs: Any) -> None:
@@ -39,7 +40,7 @@ class AttentionDecoder(ExplicitMasks):
         self.key = layers.Dense(SCORE_UNITS, name="key")
         self.query = layers.Dense(SCORE_UNITS, use_bias=False, name="query")
         self.score = layers.Dense(1, use_bias=False, name="score")
-        # float32 whatever the policy, as in the CTC head.
+        # float32 with any policy, as in the CTC head.
         self.classes = layers.Dense(classes, dtype="float32", name="classes")
         self.seed = keras.random.SeedGenerator()
 
@@ -59,11 +60,11 @@ class AttentionDecoder(ExplicitMasks):
     def call(self, columns: Any, texts: Any, mask: Any = None, training: bool = False) -> Any:
         """Logits, float32 (batch, longest + 1, classes), for texts, int32 (batch, longest), padded with 0.
 
-        `mask`, bool (batch, steps), says which columns count; None: all.
+        `mask`, bool (batch, steps), is False for padding; None: no padding.
         """
         before = ops.pad(texts, ((0, 0), (1, 0)))
         if training:
-            # Drawn whether needed or not: a branch may not change the state of the generator.
+            # Outside of the branch, which must not change the state of the generator.
             chances = keras.random.uniform(ops.shape(before), seed=self.seed)
             before = ops.cond(
                 self.own > 0, lambda: self._mixed(before, chances < self.own, columns, mask), lambda: before
@@ -81,15 +82,15 @@ class AttentionDecoder(ExplicitMasks):
         return [empty] * len(self.state_sizes())
 
     def state_sizes(self) -> list[int]:
-        """Features of the parts of a state; the first part is what the next character depends on."""
+        """Number of features of each part of a state. The first part is the output of the cell."""
         size = self.cell.state_size
         return list(size) if isinstance(size, (list, tuple)) else [size]
 
     def step(self, characters: Any, state: list[Any], columns: Any, keys: Any, mask: Any) -> tuple[list[Any], Any, Any]:
-        """The next state after the last characters, int32 (batch,), with `keys = key(columns)`.
+        """One step after the last characters, int32 (batch,), with `keys = key(columns)`.
 
-        And the features that `classes` goes by, (batch, units + features), and the weights of the columns that were
-        looked at, (batch, steps), which add up to 1.
+        Returns the next state, the inputs of `classes`, (batch, units + features), and the attention weights,
+        (batch, steps), which add up to 1.
         """
         return self._next(self.characters(characters), state, columns, keys, mask)
 
@@ -107,7 +108,7 @@ class AttentionDecoder(ExplicitMasks):
         keys = self.key(columns)
         characters = ops.transpose(self.characters(before), (1, 0, 2))
 
-        # What a scan gives for each step has the form of what it hands on: features are handed on, too.
+        # The outputs of a scan must have the structure of its state, so features are part of the state.
         def step(carried: list[Any], character: Any) -> tuple[list[Any], list[Any]]:
             state, features, _ = self._next(character, carried[1:], columns, keys, mask)
             return [features, *state], [features, *state]
@@ -118,9 +119,10 @@ class AttentionDecoder(ExplicitMasks):
         return self.classes(ops.transpose(steps[0], (1, 0, 2)))
 
     def _mixed(self, before: Any, replaced: Any, columns: Any, mask: Any) -> Any:
-        """The true characters, those `replaced` by what the decoder would have written itself.
+        """The true characters, some `replaced` by predictions of the decoder.
 
-        In two passes over all characters at once (Mihaylova and Martins 2019), the first without gradient.
+        Two passes over all characters at once, the first without gradient (Mihaylova and Martins 2019, "Scheduled
+        Sampling for Transformers").
         """
         written = ops.argmax(ops.stop_gradient(self._logits(before, columns, mask)), -1)
         written = ops.pad(ops.cast(written, before.dtype)[:, :-1], ((0, 0), (1, 0)))
@@ -129,9 +131,9 @@ class AttentionDecoder(ExplicitMasks):
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class TextCrossEntropy(keras.losses.Loss):
-    """Cross entropy of whole texts and their ends, in nats per text; what lies behind the end does not count.
+    """Cross entropy of whole texts with their end, in nats per text.
 
-    `smoothing` of the probability is spread over all classes (Szegedy et al. 2015).
+    Label smoothing spreads a fraction `smoothing` of the probability over all classes (Szegedy et al. 2015).
     """
 
     def __init__(self, smoothing: float = 0.1) -> None:
@@ -139,7 +141,8 @@ class TextCrossEntropy(keras.losses.Loss):
         self._smoothing = smoothing
 
     def call(self, labels: Any, logits: Any) -> Any:
-        """Loss of labels, int (batch, longest), padded with 0, and logits (batch, longest + 1, classes)."""
+        """The losses, float32 (batch,), of labels, int (batch, longest), padded with 0, and logits (batch, longest + 1,
+        classes)."""
         labels = ops.cast(labels, "int32")
         counted = ops.cast(ops.pad(labels > 0, ((0, 0), (1, 0)), constant_values=True), "float32")
         log_probabilities = ops.log_softmax(ops.cast(logits, "float32"))

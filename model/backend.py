@@ -1,4 +1,4 @@
-"""Keras and its backend: imported when first needed, and quietly."""
+"""Import Keras and its backend when they are first needed, without the output of TensorFlow's C++ code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from crnn_reader.errors import UserError
 
-#: What Keras computes with, the first one installed unless KERAS_BACKEND says otherwise.
+#: Backends of Keras. Unless KERAS_BACKEND is set, the first one that is installed is used.
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
@@ -22,9 +22,9 @@ def can_import_keras() -> bool:
 
 
 def import_keras() -> Any:
-    """Keras on the backend that KERAS_BACKEND names, else on the first one installed; TensorFlow before others.
+    """Import Keras with the backend that KERAS_BACKEND names, else with the first of BACKENDS that is installed.
 
-    Raises UserError when that is not installed.
+    Raises UserError if Keras or the backend is not installed.
     """
     if "keras" not in sys.modules:
         if not find_spec("keras"):
@@ -43,7 +43,7 @@ def import_keras() -> Any:
 
 
 def set_random_seed(seed: int) -> None:
-    """Seed Python, NumPy and Keras. Keras imports TensorFlow for it where that is installed, on any backend."""
+    """Seed Python, NumPy and Keras. If TensorFlow is installed, Keras imports it here with any backend."""
     keras = import_keras()
     with _quiet("tensorflow"):
         keras.utils.set_random_seed(seed)
@@ -51,12 +51,12 @@ def set_random_seed(seed: int) -> None:
 
 @contextlib.contextmanager
 def _quiet(package: str) -> Iterator[None]:
-    """Without what TensorFlow's C++ code writes to stderr while `package` is loaded; users look for warnings there.
+    """Context that hides the output of TensorFlow's C++ code on stderr while `package` is imported.
 
-    Its own switch for that comes too late for the first lines. Errors are exceptions and stay.
+    TensorFlow's own setting does not hide the first lines. Errors are exceptions and are not hidden.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Among its Python warnings are hints to programmers about every new shape of batch.
+    # Its Python warnings are hints to programmers, such as one for every new shape of a batch.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if package in sys.modules:
         yield
@@ -75,7 +75,7 @@ def _quiet(package: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Build inside with a Keras dtype policy (`float32`, `mixed_bfloat16`, …)."""
+    """Context in which layers are built with a Keras dtype policy, such as `float32` or `mixed_bfloat16`."""
     keras = import_keras()
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -86,5 +86,5 @@ def precision(policy: str) -> Iterator[None]:
 
 
 def jit_compile() -> bool | str:
-    """Keras' compile option: XLA costs TensorFlow on a CPU more than it brings; the others decide themselves."""
+    """The argument of Keras' compile(). XLA makes TensorFlow slower on a CPU; other backends decide themselves."""
     return False if import_keras().backend.backend() == "tensorflow" else "auto"

@@ -1,23 +1,23 @@
-"""One text compared with its label, as model.scores and the tables of readings do it."""
+"""Compare one text with its label, for scores and tables."""
 
 from __future__ import annotations
 
 
 def same(truth: str, text: str, ignore_case: bool = False) -> bool:
-    """Whether a text counts as exact match, by the rule of :func:`model.scores.score`."""
+    """Whether a text is an exact match, as in :func:`model.scores.score`."""
     return capitals(truth) == capitals(text) if ignore_case else truth == text
 
 
 def accepts(text: str, probability: float, min_probability: float) -> bool:
-    """Whether a reading is accepted: something was read, with that probability at least."""
+    """Whether a reading is accepted: the text is not empty and has at least that probability."""
     return bool(text) and probability >= min_probability
 
 
 def compared(truth: str, text: str, ignore_case: bool = False) -> str:
-    """The caption of a picture: `text` if it is right, or such as `01, not O1` if it is wrong."""
+    """The caption of a picture: `text` if it is right, else such as `01, not O1`."""
     return text if same(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth}"
 
 
 def capitals(text: str) -> str:
-    # Case folding makes `ß` and `ss` equal; capitals are what people read among the confusions.
+    """A text for comparison without case: case folding makes `ß` and `ss` equal, capitals are easier to read."""
     return text.casefold().upper()

@@ -1,7 +1,7 @@
-"""The loss of connectionist temporal classification (Graves et al. 2006, section 4.1), as Keras loss.
+"""The loss of connectionist temporal classification (Graves et al. 2006, section 4.1), as a Keras loss.
 
-Keras has one, which on TensorFlow takes nearly three times as long with 6,763 characters, where it is most of the work
-of a step, and half as long again with 36 (`benchmarks/training_speed.py ctc`).
+Keras' own CTC loss takes nearly three times as long on TensorFlow with 6,763 characters, where it is most of the work
+of a step, and 1.5 times as long with 36 (`benchmarks/training_speed.py ctc`).
 """
 
 from __future__ import annotations
@@ -11,32 +11,36 @@ from typing import Any
 import keras
 from keras import ops
 
-#: Stands for log(0); sums of it stay finite in float32, and their differences are numbers.
+#: In place of log(0): sums of it stay finite in float32, so that their differences are not NaN.
 IMPOSSIBLE = -1e30
 
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class AlignmentLoss(keras.losses.Loss):
-    """Minus the log-probability of whole texts, in nats per text, summed over all their alignments."""
+    """Negative log-probability of whole texts, in nats per text, summed over all their alignments."""
 
     def __init__(self) -> None:
         super().__init__(name="ctc")
 
     def call(self, labels: Any, log_probabilities: Any) -> Any:
-        """Loss of labels, int (batch, longest), padded with 0, and log-probabilities (batch, steps, classes).
+        """The losses, float32 (batch,).
 
-        Class 0 is the blank. A text that needs more steps than there are has a loss above 1e29.
+        Arguments:
+            labels: int (batch, longest), padded with 0.
+            log_probabilities: float32 (batch, steps, classes); class 0 is the blank.
+
+        A text that needs more steps than there are has a loss above 1e29.
         """
         labels = ops.cast(labels, "int32")
         longest = labels.shape[1]
-        # What an alignment walks through: a blank, a character, a blank, … a blank.
+        # The states of an alignment: a blank, a character, a blank, … a blank.
         states = ops.pad(
             ops.reshape(ops.stack([ops.zeros_like(labels), labels], -1), (-1, 2 * longest)), ((0, 0), (0, 1))
         )
-        # A product rather than a gather, whose gradient would be scattered one by one.
+        # A product: the gradient of a gather would be scattered element by element.
         chosen = ops.one_hot(states, log_probabilities.shape[-1], dtype=log_probabilities.dtype)
         emitted = ops.einsum("btc,bsc->tbs", log_probabilities, chosen)
-        # A blank between two characters can be left out, unless they are the same.
+        # The blank between two different characters can be skipped.
         skippable = ops.not_equal(states, ops.pad(states, ((0, 0), (2, 0)))[:, :-2])
         skipping = ops.where(skippable, 0.0, IMPOSSIBLE)
 
@@ -48,7 +52,7 @@ class AlignmentLoss(keras.losses.Loss):
 
         first = ops.where(ops.arange(2 * longest + 1) < 2, emitted[0], IMPOSSIBLE)
         last, _ = ops.scan(step, first, emitted[1:])
-        # It ends with the last character, or with the blank behind it.
+        # An alignment ends with the last character, or with the blank after it.
         length = ops.sum(ops.cast(labels > 0, "int32"), -1, keepdims=True)
         behind, at = (ops.take_along_axis(last, place, 1) for place in (2 * length, ops.maximum(2 * length - 1, 0)))
         return -ops.logaddexp(behind, ops.where(length > 0, at, IMPOSSIBLE))[:, 0]

@@ -1,6 +1,6 @@
-"""The devices of the backend, the precision that suits them, and why an NVIDIA GPU is not used.
+"""The devices of the backend, the precision that suits them, and the reason why an NVIDIA GPU is not used.
 
-Nothing here imports a backend that Keras does not run on.
+Only the backend of Keras is imported.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.backend import import_keras
 
-#: Files that NVIDIA's driver makes, and where the kernel lists the devices of the PCI bus.
+#: Files that NVIDIA's driver creates, and the folder in which the kernel lists the devices of the PCI bus.
 DRIVER_FILES = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidia0"))
 PCI_DEVICES = Path("/sys/bus/pci/devices")
-#: NVIDIA's vendor number, and what the class of a display controller begins with.
+#: NVIDIA's vendor number, and the prefix of the class of display controllers.
 NVIDIA, DISPLAY = "0x10de", "0x03"
 
-#: Each backend by its usual name, and how its support for NVIDIA GPUs is installed.
+#: Names of the backends for messages, and how to install their support for NVIDIA GPUs.
 NAMES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 WHEELS = {
     "tensorflow": "pip install 'tensorflow[and-cuda]'",
@@ -27,7 +27,7 @@ WHEELS = {
     "torch": "install the build of torch that has CUDA, not the one for processors",
 }
 
-#: The first compute capability, of NVIDIA's Ampere, whose tensor cores compute in bfloat16.
+#: The first compute capability with bfloat16 in tensor cores: NVIDIA's Ampere.
 BFLOAT16_CAPABILITY = 8.0
 
 #: Parts of error messages that report memory exhaustion: XLA and TensorFlow, PyTorch (GPU and CPU), cuDNN.
@@ -56,7 +56,7 @@ def accelerators() -> list[Any]:
 
 
 def shared_by(asked: int | None, batch_size: int) -> int:
-    """The number of devices that share each batch: those `asked` for; by default all GPUs, or most of them.
+    """The number of devices that share each batch: those `asked` for (--devices), or a default.
 
     By default it is the largest number of GPUs that divides the batch size. Raises UserError if there are fewer
     devices than asked for, if their number does not divide the batch size, and if the backend is not JAX.
@@ -73,7 +73,7 @@ def shared_by(asked: int | None, batch_size: int) -> int:
 
     found, of = jax.device_count(), f"--devices {asked}"
     if jax.process_count() > 1:
-        # A process without a part of the batch would not take part in the step, for which the others wait.
+        # The others would wait for a process that has no part of the batch.
         if asked not in (None, found):
             raise UserError(f"--devices {asked}: the processes have {found}, and all of these train: leave it out")
         asked, of = found, f"the {found} devices of all processes"
@@ -91,7 +91,7 @@ def shared_by(asked: int | None, batch_size: int) -> int:
 
 
 def of_all_processes() -> int:
-    """The number of devices that must share each batch: those of all processes, or 1 if there is only this one."""
+    """The number of devices that must share each batch: those of all processes if there are several, else 1."""
     if backend() != "jax":
         return 1
     import jax
@@ -100,13 +100,13 @@ def of_all_processes() -> int:
 
 
 def fastest_policy() -> str:
-    """The Keras dtype policy that trains fastest here and reads as well.
+    """The Keras dtype policy that trains fastest on this machine and reads as well.
 
     On an H200, JAX trained `small` in mixed_bfloat16 1.3 times as fast as in float32, PyTorch slower. TensorFlow was
     not measured on a GPU.
     """
     if backend() == "jax" and (found := accelerators()):
-        # "9.0" on NVIDIA's; AMD's and TPUs have no such number.
+        # Such as "9.0" on NVIDIA GPUs; AMD GPUs and TPUs have no such number.
         capability = str(getattr(found[0], "compute_capability", ""))
         if capability.replace(".", "").isdigit() and float(capability) >= BFLOAT16_CAPABILITY:
             return "mixed_bfloat16"
@@ -114,7 +114,7 @@ def fastest_policy() -> str:
 
 
 def unused_gpu() -> str:
-    """A sentence that says why the NVIDIA GPU of this machine is not used and what to install; "" if none is idle."""
+    """Why the NVIDIA GPU of this machine is not used, and what to install, in a sentence; "" if there is none."""
     if _hidden() or accelerators():
         return ""
     if any(file.exists() for file in DRIVER_FILES):
@@ -131,7 +131,7 @@ def unused_gpu() -> str:
 
 
 def _hidden() -> bool:
-    """Whether the environment hides GPUs on purpose."""
+    """Whether environment variables hide GPUs."""
     platforms = os.environ.get("JAX_PLATFORMS", "")
     return os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or (backend() == "jax" and platforms == "cpu")
 

@@ -1,8 +1,8 @@
-"""Feature maps being built, layer by layer, over pictures that may differ in width within a batch.
+"""Build a network layer by layer, for pictures that may differ in width within a batch.
 
-In a network of any width a batch holds pictures of different widths, filled up on the right. What lies
-there is set to zero before every layer that looks sideways, which is what such a layer's own padding puts beyond
-the edge of a picture; batch statistics leave it out. So a picture has the same features alone and in any batch.
+In a network of any width, pictures of different widths are padded on the right. The padding is set to zero before every
+layer with a horizontal extent, as such a layer pads the edges itself, and batch statistics leave it out. So a picture
+has the same features alone and in any batch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from keras import layers, ops
 
 
 class ExplicitMasks(layers.Layer):
-    """A layer that is given masks by hand: those that Keras attaches to tensors end here, unasked."""
+    """A layer whose masks are arguments. Masks that Keras attaches to tensors are ignored and not passed on."""
 
     supports_masking = True
 
@@ -25,12 +25,12 @@ class ExplicitMasks(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class ColumnMask(ExplicitMasks):
-    """Maps (batch, …, columns, channels), widths, int32 (batch,) -> which columns count, bool (batch, …, columns)."""
+    """Maps (batch, …, columns, channels), widths, int32 (batch,) -> bool (batch, …, columns), False for padding."""
 
     def call(self, maps: Any, widths: Any) -> Any:
         mask = ops.arange(ops.shape(maps)[-2], dtype="int32") < ops.expand_dims(widths, -1)
         if len(maps.shape) == 4:
-            # Batch normalisation counts the rows of its mask.
+            # Batch normalisation needs a mask with rows.
             mask = ops.repeat(ops.expand_dims(mask, 1), maps.shape[1], axis=1)
         return mask
 
@@ -40,7 +40,7 @@ class ColumnMask(ExplicitMasks):
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class HideColumns(ExplicitMasks):
-    """Zeros in the columns that do not count."""
+    """Set padding to zero."""
 
     def call(self, maps: Any, mask: Any) -> Any:
         return maps * ops.cast(ops.expand_dims(mask, -1), maps.dtype)
@@ -51,7 +51,7 @@ class HideColumns(ExplicitMasks):
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class ColumnNumbers(layers.Layer):
-    """Columns (batch, steps, features) with the number of each, one-hot, as further features."""
+    """Append the one-hot number of each column to columns (batch, steps, features)."""
 
     def call(self, columns: Any) -> Any:
         steps = columns.shape[1]
@@ -59,18 +59,18 @@ class ColumnNumbers(layers.Layer):
         return ops.concatenate([columns, numbers], -1)
 
 
-#: The dtype of recurrent layers, whatever the precision policy. cuDNN's recurrent kernels, several times as fast as a
-#: loop over steps, take float32 on every backend: JAX's binding has nothing else, TensorFlow's casts bfloat16 to
-#: float32 and back (tensorflow/tensorflow#60108), and PyTorch's has no bfloat16 where cuDNN declines a shape
-#: (pytorch/pytorch#116925). The layer after them casts to the dtype of the policy again.
+#: The dtype of recurrent layers with any policy. cuDNN's recurrent kernels, several times as fast as a loop over steps,
+#: take float32 on every backend: JAX supports nothing else, TensorFlow casts bfloat16 to float32 and back
+#: (tensorflow/tensorflow#60108), and PyTorch has no bfloat16 for shapes that cuDNN declines (pytorch/pytorch#116925).
+#: The next layer casts to the dtype of the policy again.
 RECURRENT_DTYPE = "float32"
 
 
 @dataclass(frozen=True)
 class Features:
-    """Feature maps (batch, height, width, channels), later columns (batch, width, channels); each method adds a layer.
+    """Feature maps (batch, height, width, channels), or columns (batch, width, channels). Each method adds a layer.
 
-    `widths`, int32 (batch,), counts each picture's columns; None in a network whose pictures all have its width.
+    `widths`, int32 (batch,), is the number of columns of each picture without padding; None in a network of one width.
     """
 
     maps: Any
@@ -78,7 +78,7 @@ class Features:
 
     @classmethod
     def of_images(cls, images: Any, widths: Any = None) -> Features:
-        """Grey values 0…255, uint8, to -1…1."""
+        """Scale images, uint8, to -1…1."""
         return cls(ops.cast(images, "float32") / 127.5 - 1, widths)._hidden()
 
     def convolution(
@@ -92,12 +92,12 @@ class Features:
         normalised: bool = True,
         activation: str | None = "relu",
     ) -> Features:
-        """A convolution; then, where asked for, max-pooling, batch normalisation, activation."""
+        """A convolution, then max-pooling with `pool`, batch normalisation if `normalised`, and an `activation`."""
         kernel, strides = _pair(kernel), _pair(strides)
         layer = layers.Conv2D(filters, kernel, strides=strides, padding=padding, use_bias=not normalised)
         widths = self.widths
         if widths is not None:
-            # The usual sums: whole windows without padding, every stride's first column with it.
+            # Without padding, the number of whole windows; with it, the number of strides.
             widths = (widths - (kernel[1] if padding == "valid" else 1)) // strides[1] + 1
         features = Features(layer(self.maps), widths)
         if pool:
@@ -109,7 +109,7 @@ class Features:
         return features._hidden()
 
     def pool(self, size: int | tuple[int, int], strides: int | tuple[int, int] | None = None) -> Features:
-        """Max-pooling without padding; `size` and `strides` are rows and columns."""
+        """Max-pooling without padding; `size` and `strides` are (rows, columns)."""
         size = _pair(size)
         strides = _pair(strides or size)
         widths = self.widths
@@ -137,13 +137,13 @@ class Features:
         return replace(self, maps=layers.Add()([self.maps, other.maps]))
 
     def columns(self) -> Features:
-        """(batch, height, width, channels) -> (batch, width, height * channels): width becomes time."""
+        """(batch, height, width, channels) -> (batch, width, height * channels): columns become time steps."""
         _, height, _, channels = self.maps.shape
         maps = layers.Permute((2, 1, 3))(self.maps)
         return replace(self, maps=layers.Reshape((-1, height * channels))(maps))
 
     def one_row(self) -> Features:
-        """(batch, width, channels) -> (batch, 1, width, channels), for what looks at maps."""
+        """(batch, width, channels) -> (batch, 1, width, channels)."""
         return replace(self, maps=ops.expand_dims(self.maps, 1))._hidden()
 
     def dense(self, units: int, *, normalised: bool = False, activation: str | None = None) -> Features:
@@ -154,7 +154,7 @@ class Features:
         return features.activated(activation) if activation else features
 
     def of_rows(self, rows: int) -> Features:
-        """Every column as so many, one per row of text, those of the upper row first; for a network of one width."""
+        """Split every column into `rows` columns, one for each row of text, the upper row first; for one width only."""
         _, columns, features = self.maps.shape
         seen = self.dense(rows * features, normalised=True, activation="relu")
         maps = layers.Reshape((columns, rows, features))(seen.maps)
@@ -162,11 +162,11 @@ class Features:
         return replace(self, maps=layers.Reshape((rows * columns, features))(maps))
 
     def numbered(self) -> Features:
-        """The number of each column as further features, in a network of one width."""
+        """Append the one-hot number of each column, in a network of one width."""
         return replace(self, maps=ColumnNumbers()(self.maps))
 
     def recurrent(self, layer: type[layers.Layer], units: int, merge_mode: str = "concat") -> Features:
-        """A bidirectional recurrent layer over the columns that count."""
+        """A bidirectional recurrent layer over the columns, without padding."""
         one_way = layer(units, return_sequences=True, dtype=RECURRENT_DTYPE)
         both = layers.Bidirectional(one_way, merge_mode=merge_mode, dtype=RECURRENT_DTYPE)
         return replace(self, maps=both(self.maps) if self.widths is None else both(self.maps, mask=self.mask()))
@@ -176,7 +176,7 @@ class Features:
         return replace(self, maps=layers.Dropout(rate)(self.maps))
 
     def mask(self) -> Any:
-        """bool, the shape of the maps without channels; None where all columns count."""
+        """The mask, bool with the shape of the maps without channels, False for padding; None in one width."""
         return None if self.widths is None else ColumnMask()(self.maps, self.widths)
 
     def _hidden(self) -> Features:

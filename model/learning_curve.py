@@ -1,4 +1,4 @@
-"""How exact match grows with the pictures to train on, and what more of them should bring."""
+"""Fit the growth of exact match with the number of training pictures, and predict the effect of more."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import numpy as np
 from cli.files import atomic
 from model.scores import Interval, wilson
 
-#: Below this, no share of test pictures that may be read right says how it will grow.
+#: Points whose exact match is certainly below this are not fitted: the network has hardly begun to learn.
 LEARNT = 0.1
-#: Of an exponent below this nobody can say that more pictures help.
+#: Below this exponent, more pictures hardly help.
 FLAT = 0.05
-#: A loss that falls by this part of it, and this much, is still falling.
+#: A loss is still falling if it falls by this fraction, and by this number of nats per text.
 FALLING = 0.1
+#: In fewer epochs than this, a network does not memorise its training pictures.
 FEW_EPOCHS = 10
 
 
 @dataclass(frozen=True)
 class Point:
-    """`right` of `images` test pictures were read by a network that had seen `pictures`."""
+    """A network that was trained on `pictures` reads `right` of `images` test pictures right."""
 
     pictures: int
     right: int
@@ -35,13 +36,13 @@ class Point:
 
     @property
     def interval(self) -> Interval:
-        """95 % (Wilson)."""
+        """95 % interval of the exact match (Wilson)."""
         return wilson(self.right, self.images)
 
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """The error falls as `factor` · pictures ** -`exponent` (Hestness et al. 2017, arXiv 1712.00409)."""
+    """The error rate is `factor` · pictures ** -`exponent` (Hestness et al. 2017, arXiv 1712.00409)."""
 
     factor: float
     exponent: float
@@ -50,15 +51,15 @@ class PowerLaw:
         return 1 - min(1.0, self.factor * pictures**-self.exponent)
 
     def pictures(self, exact_match: float) -> float:
-        """How many would be needed."""
+        """Number of pictures for this exact match."""
         return float((self.factor / (1 - exact_match)) ** (1 / self.exponent))
 
 
 def fitted(points: Sequence[Point]) -> PowerLaw:
-    """The law that two or more points follow, by least squares of the logarithms.
+    """Fit a law to two or more points by least squares of the logarithms.
 
-    Each weighs as many as its wrong readings, whose inverse is the variance of their logarithm. Half a wrong reading is
-    added to each, so that none at all has a logarithm.
+    The weight of a point is its number of wrong readings, the inverse variance of their logarithm. Half a wrong reading
+    is added to each point, so that the logarithm exists without any.
     """
     wrong = np.array([point.images - point.right + 0.5 for point in points])
     errors = np.log(wrong / np.array([point.images + 0.5 for point in points]))
@@ -67,7 +68,7 @@ def fitted(points: Sequence[Point]) -> PowerLaw:
 
 
 def answer(points: Sequence[Point]) -> str:
-    """What more pictures should bring, in words."""
+    """The predicted effect of more pictures, in words."""
     last = points[-1]
     low, high = last.interval
     reached = (
@@ -85,15 +86,15 @@ def answer(points: Sequence[Point]) -> str:
             f"{last.images:,} test pictures show"
         )
     more = _one_digit(last.pictures / 4)
-    # From what was measured, not from where the law passes by it.
-    kept = (1 - law.exact_match(last.pictures + more)) / (1 - law.exact_match(last.pictures))
-    after = 1 - (1 - last.exact_match) * kept
+    # The law predicts the ratio of errors, which is applied to the measured error.
+    ratio = (1 - law.exact_match(last.pictures + more)) / (1 - law.exact_match(last.pictures))
+    after = 1 - (1 - last.exact_match) * ratio
     text = (
         f"{reached}; another {more:,} should bring about {100 * (after - last.exact_match):.1f} points, to {after:.1%}"
     )
     goal = next((goal for goal in (0.9, 0.95, 0.99, 0.995, 0.999) if 1 - goal < 0.8 * (1 - after)), None)
     needed = law.pictures(goal) if goal else math.inf
-    # Far beyond the points a law is a guess.
+    # Far beyond the points, the law is a guess.
     return (
         f"{text}, and {goal:.1%} may take some {_one_digit(needed):,} in all" if needed < 20 * last.pictures else text
     )
@@ -102,16 +103,16 @@ def answer(points: Sequence[Point]) -> str:
 def too_short(validation_losses: Sequence[float], losses: Sequence[float]) -> bool:
     """Whether a training ended while its losses, one per epoch, still fell, so that more epochs would have helped.
 
-    The loss of the training pictures also falls where these are learnt by heart. It counts only where there were too
-    few epochs for that, in which the validation loss may stand still before anything is learnt.
+    The training loss counts only in a training of few epochs, where the validation loss may stand still before anything
+    is learnt. In longer ones it also falls because pictures are memorised.
     """
     return _fell(validation_losses) or (len(losses) < FEW_EPOCHS and _fell(losses))
 
 
 def _fell(losses: Sequence[float]) -> bool:
-    """Whether the last third of the epochs lowered the least loss by a tenth, and by 0.1 nats per text.
+    """Whether the last third of the epochs lowered the minimum loss by a tenth, and by 0.1 nats per text.
 
-    The end of a training, at a low learning rate, lowers it a little even where nothing is left to learn.
+    The low learning rate at the end of a training always lowers it a little.
     """
     border = len(losses) - max(1, len(losses) // 3)
     if not border:
@@ -121,7 +122,7 @@ def _fell(losses: Sequence[float]) -> bool:
 
 
 def too_few_epochs(falling: Sequence[int]) -> str:
-    """What to do where the trainings on so many pictures each ended while their losses fell, in words."""
+    """A warning about the trainings that ended while their losses fell, given their numbers of pictures."""
     which = " and ".join(filter(None, [", ".join(f"{number:,}" for number in falling[:-1]), f"{falling[-1]:,}"]))
     return (
         f"with {which} pictures the loss still fell when the training ended, so that more pictures may bring more or "
@@ -134,16 +135,16 @@ def _one_digit(number: float) -> int:
 
 
 def draw(points: Sequence[Point], path: Path) -> None:
-    """Points, their intervals and the law through them, as a PNG at `path`."""
+    """Plot the points with their intervals and the fitted law as a PNG at `path`."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    pictures, kept = [point.pictures for point in points], np.array([point.exact_match for point in points])
+    pictures, right = [point.pictures for point in points], np.array([point.exact_match for point in points])
     low, high = np.array([point.interval for point in points]).T
     axes.errorbar(
-        pictures, kept, [np.maximum(kept - low, 0), np.maximum(high - kept, 0)], fmt="o-", capsize=3,
+        pictures, right, [np.maximum(right - low, 0), np.maximum(high - right, 0)], fmt="o-", capsize=3,
         label=f"exact match of {points[-1].images:,} others, 95 % interval",
     )  # fmt: skip
     if len(points) > 1 and (law := fitted(points)).exponent >= FLAT:
@@ -154,7 +155,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
     axes.set_ylim(max(bottom, -0.02), min(top, 1.02))
     named = list[int]()
     for number in reversed(pictures):
-        # Those that stand too near to one another could not be read.
+        # Labels that are too close would overlap.
         if not named or number * (4 * pictures[-1] / pictures[0]) ** 0.08 <= named[-1]:
             named.append(number)
     axes.set_xticks(named, [f"{number:,}" for number in named])

@@ -1,8 +1,8 @@
-"""The `.keras` file: one zip archive with the network, its weights and its configuration.
+"""The `.keras` file: a zip archive with the network, its weights and its configuration.
 
-Beside Keras' own entries, ours holds the configuration, `crnn_kit.json`. It is read without Keras, so that a wrong file
-is refused before a framework is loaded. Files may come from strangers (SECURITY.md): the network is built from the
-configuration, and only arrays are read from the file.
+The configuration is in an entry of its own, `crnn_kit.json`, beside those of Keras. It is read without Keras, so that a
+wrong file is refused before a framework is loaded. Files may come from strangers (SECURITY.md): the network is built
+from the configuration, and only arrays are read from the file.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from model import runtimes
 SHIPPED = Path(__file__).parent / "weights"
 #: Keras' entry with the weights.
 WEIGHTS_ENTRY = "model.weights.h5"
-#: Bytes of a file and of the directory at its end; entries in it. Keras writes three, and the configuration is the
-#: fourth.
+#: Maximum number of bytes of a file and of the directory at its end, and of entries. Keras writes three entries, and
+#: the configuration is the fourth.
 LARGEST_FILE, LARGEST_DIRECTORY, MOST_ENTRIES = 1 << 30, 1 << 16, 64
 
 
@@ -53,9 +53,10 @@ add_format(".keras", Format(read_description, open_keras, compiles=True, trains=
 
 
 def _entry(path: Path, name: str, largest: int) -> bytes:
-    """An entry of a zip archive as this kit writes it, at most so many bytes.
+    """Read an entry of a zip archive that this kit wrote.
 
-    Raises OSError for a file that cannot be opened, KeyError where there is no such entry, ValueError for all else.
+    Raises OSError for a file that cannot be opened, KeyError if there is no such entry, and ValueError for a damaged
+    archive and for an entry with more than `largest` bytes.
     """
     with bounded.open_regular(path) as file:
         try:
@@ -72,19 +73,19 @@ def _entry(path: Path, name: str, largest: int) -> bytes:
                 return archive.read(member)
         except (KeyError, ValueError):
             raise
-        except Exception as error:  # A damaged archive makes zipfile stumble over many things: OSError, struct.error …
+        except Exception as error:  # zipfile raises many exceptions for damaged archives: OSError, struct.error …
             raise ValueError(str(error)) from error
 
 
 def _checked_size(file: BinaryIO) -> int:
-    """Bytes of a zip archive.
+    """The size of a zip archive in bytes.
 
-    Raises ValueError where its end is not as this kit writes it: a short directory, and nothing behind it.
+    Raises ValueError unless it ends with a short directory, as this kit writes it.
     """
     size = file.seek(0, os.SEEK_END)
     if size > LARGEST_FILE:
         raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {LARGEST_FILE:,}")
-    # The record at the end has 22 bytes; 20 before it are the locator of one for larger archives.
+    # The end record has 22 bytes. The 20 bytes before it may locate a record for larger archives.
     file.seek(max(0, size - 42))
     end = file.read()
     if not end[-22:].startswith(b"PK\5\6") or end.startswith(b"PK\6\7"):
@@ -96,10 +97,9 @@ def _checked_size(file: BinaryIO) -> int:
 
 
 def save(model: Any, config: ModelConfig, path: Path) -> None:
-    """Write `model`'s weights and `config` to `path`, whole or not at all.
+    """Write the weights of `model` and `config` to `path` atomically.
 
-    The file holds the network in float32 and without an optimiser, whatever it was trained with, so
-    that it reads the same on every backend and processor.
+    The file has the network in float32 and without optimizer, so that it reads the same on every backend and processor.
     """
     save_weights(model.get_weights(), float32_network(config), config, path)
 
@@ -124,9 +124,9 @@ def save_weights(weights: list[NDArray[Any]], network: Any, config: ModelConfig,
 
 @contextlib.contextmanager
 def _scratch_folder(temporary: Path) -> Iterator[None]:
-    """Have temporary folders made beside `temporary`, under a name that the next run removes if this one is killed.
+    """Context in which temporary folders are beside `temporary`, with a name that later runs remove if this is killed.
 
-    Keras makes one for every file that it saves, by default in the system's folder, where nobody would remove it.
+    Keras creates a folder for every file that it saves, by default in the system's folder, where it would remain.
     """
     folder = Path(f"{temporary}.d")
     before = tempfile.tempdir
@@ -140,7 +140,7 @@ def _scratch_folder(temporary: Path) -> Iterator[None]:
 
 
 def _require_keras(path: Path) -> None:
-    """Raise UserError where Keras is not installed, with the file to read instead."""
+    """Raise UserError if Keras is not installed, with the file to read instead."""
     from model.backend import can_import_keras
 
     if can_import_keras():
@@ -157,9 +157,9 @@ def _require_keras(path: Path) -> None:
 
 
 def load(path: Path) -> tuple[Any, ModelConfig]:
-    """The Keras model, built from the config and not compiled, and the config.
+    """The Keras model, built from the configuration and not compiled, and the configuration.
 
-    Raises UserError for any other or a damaged file, among them one whose arrays are not those of the network.
+    Raises UserError for any other or a damaged file, and for arrays that are not those of the network.
     """
     from model.backend import import_keras
 
@@ -171,14 +171,14 @@ def load(path: Path) -> tuple[Any, ModelConfig]:
     content = _weights(path)
     try:
         return weights_file.network(content, config), config
-    except Exception as error:  # Keras and HDF5 raise whatever a damaged file makes them stumble over.
+    except Exception as error:  # Keras and HDF5 raise many exceptions for damaged files.
         raise UserError(
             f"the network in {path} cannot be opened ({first_line(error)}): train again or use another copy"
         ) from error
 
 
 def _weights(path: Path) -> bytes:
-    """Keras' entry with the weights. Raises UserError where it is not there, or not as Keras writes it."""
+    """Keras' entry with the weights. Raises UserError if it is missing or damaged."""
     try:
         return _entry(path, WEIGHTS_ENTRY, LARGEST_FILE)
     except KeyError as error:

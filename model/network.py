@@ -1,4 +1,4 @@
-"""A network by name: backbone -> sequence -> head."""
+"""Build the network of a configuration: rectifier -> backbone -> sequence -> head."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
 from model.backend import import_keras
 
-#: The layer of a network that has what its head sees: (batch, columns, features).
+#: Name of the layer before the head, with outputs (batch, columns, features).
 COLUMNS = "columns"
 
 
 def build(config: ModelConfig) -> Any:
-    """Build an untrained Keras model, rectifier -> backbone (-> rows) -> sequence -> head.
+    """Build an untrained Keras model.
 
-    Its inputs are `images`, uint8 (batch, height, width, channels); for a config of any width `widths`, int32
-    (batch,), how many columns of pixels of each picture count, a multiple of 4; and what the head needs in training.
-    Raises UserError for stages that do not go together, and for a size that is too small for the backbone.
+    Its inputs are `images`, uint8 (batch, height, width, channels); for any width also `widths`, int32 (batch,), the
+    width of each picture without padding, a multiple of 4; and the inputs that the head needs in training.
+
+    Raises UserError if the size is too small for the backbone, and if fields of `config` contradict each other.
     """
     keras = import_keras()
     from model.backbones import backbone_of
@@ -40,7 +41,9 @@ def build(config: ModelConfig) -> Any:
         seen = backbone.build(features, config.preset)
     except ValueError as error:
         size = f"{config.width}x{config.height}" if config.width else f"autox{config.height}"
-        raise UserError(f"{size} is too small for {config.network} {config.preset}: take a larger --size") from error
+        raise UserError(
+            f"{size} is too small for {config.network} {config.preset}: choose a larger size", "size"
+        ) from error
     if config.rows > 1:
         seen = seen.of_rows(config.rows)
     if config.coordinates:
@@ -53,26 +56,26 @@ def build(config: ModelConfig) -> Any:
 
 
 def check(network: str, preset: str, any_width: bool, rows: int = 1, coordinates: bool = False) -> None:
-    """Raise UserError for a preset that the backbone does not have, and for stages that need pictures of one width."""
+    """Raise UserError if the backbone lacks the preset, and for any width if a stage needs pictures of one width."""
     import_keras()
     from model.backbones import backbone_of
 
     backbone = backbone_of(network)
     if preset not in backbone.presets:
-        raise UserError(
-            f"--preset {preset} is not for {network}, which has {' and '.join(backbone.presets)}: give one of them"
-        )
-    for flag, one_width in (
-        (f"--rows {rows}", rows > 1),
-        ("--coordinates", coordinates),
-        (f"--network {network}", not backbone.any_width),
+        raise UserError(f"{network} has no preset {preset}: choose {' or '.join(backbone.presets)}", "preset")
+    for stage, one_width in (
+        (f"rows {rows}", rows > 1),
+        ("coordinates", coordinates),
+        (f"network {network}", not backbone.any_width),
     ):
         if one_width and any_width:
-            raise UserError(f"{flag} needs pictures of one width: give a --size such as 128x64, not auto")
+            raise UserError(
+                f"{stage}: this needs pictures of one width; choose a size such as 128x64", "size", "128x64"
+            )
 
 
 def column_width(name: str) -> int:
-    """Pixels across a column of the network that `--network` calls `name`."""
+    """Width of a column in pixels, in a network such as `vgg_bilstm`."""
     import_keras()
     from model.backbones import backbone_of
 
@@ -80,6 +83,6 @@ def column_width(name: str) -> int:
 
 
 def columns(network: Any) -> int | None:
-    """How many columns the head of `network` sees, None where that depends on the picture."""
+    """Number of columns that the head of `network` sees; None if it depends on the width of the picture."""
     steps: int | None = network.get_layer(COLUMNS).output.shape[1]
     return steps

@@ -1,34 +1,37 @@
-"""Training one network with several processes, on one machine or more. Only JAX can do it.
+"""Train one network with several processes, on one or more machines, with JAX.
 
 All processes run the same program. Each one computes its part of every batch, and XLA adds up the gradients, so that
-all have the same weights. The first process makes the decisions of the host, such as when the training ends.
+all have the same weights. The first process decides for all, such as when the training ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
+import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from cli.command import reported
 from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.backend import import_keras
 from parameter import notation
 
-#: Seconds to wait for the other processes at the start, and until a process that no longer answers counts as lost.
+#: Seconds to wait for the other processes at the start, and until a process that does not answer counts as lost.
 JOINING, LOST = 300, 60
-#: Seconds to wait for the other processes before printing that this one waits.
+#: Seconds of waiting after which a message says so.
 SILENT = 10
 
 
 class Place(NamedTuple):
-    """The place of this process: its number, from 0, and how many there are."""
+    """The number of this process, from 0, and the number of processes."""
 
     process: int
     processes: int
@@ -39,14 +42,35 @@ ALONE = Place(0, 1)
 
 
 class Lost(UserError):
-    """Another process does not answer, and will not: this one cannot end together with it."""
+    """Another process has ended, so that this one cannot end together with it."""
+
+
+def run_joined(how: str | None, command: Callable[[Place], int]) -> int:
+    """Run `command` after joining the other processes as in :func:`join`; alone if `how` is None.
+
+    Returns the exit code of the command. If this process is interrupted or loses another one, it prints the reason and
+    exits at once: JAX would wait for the others at the end of the interpreter, and abort after a minute.
+    """
+    if how is None:
+        return command(ALONE)
+    try:
+        return command(join(how))
+    except (KeyboardInterrupt, Lost) as error:
+        code = reported(error)
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        sentence = "another process ended before the training began: its own output has the reason; start all again"
+        code = reported(Lost(sentence))
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def join(how: str) -> Place:
     """Connect to the other processes and return the place of this one.
 
-    `how` is `HOST:PORT,I/N` for process I of N, of which process 0 listens at HOST:PORT, or `auto` under SLURM, Open
-    MPI and Kubernetes.
+    `how` is the value of --join: `HOST:PORT,I/N` for process I of N, of which process 0 listens at HOST:PORT, or
+    `auto` under SLURM, Open MPI and Kubernetes.
 
     Raises UserError if the backend is not JAX, if the processes do not find each other, and if some have more devices.
     """
@@ -54,7 +78,7 @@ def join(how: str) -> Place:
         raise UserError(f"--join {how}: only JAX trains in several processes: set KERAS_BACKEND=jax")
     import jax
 
-    # JAX ends a process without a sentence after its own time limit.
+    # JAX aborts the process after its own time limit, without a message of ours.
     given: dict[str, Any] = {"initialization_timeout": 2 * JOINING, "heartbeat_timeout_seconds": LOST}
     given |= {"shutdown_timeout_seconds": LOST}
     if how != "auto":
@@ -80,9 +104,9 @@ def join(how: str) -> Place:
 
 
 def _initialized(how: str, given: dict[str, Any]) -> Exception | None:
-    """Connect JAX to the other processes; returns what it raised. Raises Lost if they do not come in time.
+    """Connect JAX to the other processes. Returns the exception of JAX; raises Lost if they do not come in time.
 
-    JAX waits in C++, where Ctrl-C is not heard, so a thread calls it.
+    JAX waits in C++, where Ctrl-C has no effect, so a thread calls it.
     """
     import jax
 
@@ -105,7 +129,7 @@ def _initialized(how: str, given: dict[str, Any]) -> Exception | None:
             f"--join {how}: the processes did not find each other within {JOINING} seconds: start all of them, with "
             "the address of the first one"
         )
-    # JAX has put a handler of its own, which ends nothing, in place of Python's.
+    # JAX has replaced Python's handler by its own, which does not end the process.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return raised[0] if raised else None
 
@@ -130,7 +154,7 @@ def same(value: Any, place: Place) -> bool:
 
 
 def agreed_arrays(arrays: dict[str, Any], place: Place) -> dict[str, Any]:
-    """The arrays of the first process. Names and shapes must be the same in all processes."""
+    """The arrays of the first process, by name. Names and shapes must be the same in all processes."""
     if place.processes == 1:
         return arrays
     from jax.experimental.multihost_utils import broadcast_one_to_all
@@ -141,9 +165,9 @@ def agreed_arrays(arrays: dict[str, Any], place: Place) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def all_or_none(place: Place) -> Iterator[None]:
-    """A context manager that raises in all processes if its block raises in one of them.
+    """Context that raises in all processes if its block raises in one of them.
 
-    The block must not wait for other processes. Raises UserError where only another process failed.
+    The block must not wait for other processes. Raises UserError if the block failed only in another process.
     """
     try:
         yield
@@ -165,7 +189,7 @@ def _failed(here: bool, place: Place) -> int | None:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether `error` is one of JAX, which in a step with several processes means that one of them has ended."""
+    """Whether `error` is an error of JAX, which in a step with several processes means that one has ended."""
     import jax
 
     return isinstance(error, jax.errors.JaxRuntimeError)

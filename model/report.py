@@ -1,4 +1,4 @@
-"""Scores as something to look at: a folder with `index.html`, its pictures, and `report.json`."""
+"""Scores as tables in the terminal, and as a report: a folder with `index.html`, plots and `report.json`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import html
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-#: The scores as JSON; by it a folder is known as a report.
+#: File with the scores. A folder with this file is a report.
 RECORD = "report.json"
-#: Titles of the mistakes on its page, and of their contact sheets.
+#: Titles of the mistakes on the page, and of their contact sheets.
 WORST, SUREST = "Worst pictures", "Surest mistakes"
 
 INK, RIGHT, WRONG, QUIET = "#22313f", "#2a78b8", "#c8452f", "#c9d2da"
 
 CONFUSIONS_DRAWN, CONFUSIONS_SHOWN = 20, 10
 
-#: Families that hold what DejaVu, matplotlib's own, lacks: Chinese, Japanese, Korean. Those installed are used.
+#: Fonts with Chinese, Japanese and Korean characters, which matplotlib's DejaVu lacks. Installed ones are used.
 OTHER_SCRIPTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -46,18 +46,20 @@ OTHER_SCRIPTS = (
 
 
 def begin(folder: Path) -> None:
-    """Make the folder of a report. Raises UserError for one that holds anything but an earlier report."""
+    """Create the folder of a report. Raises UserError if it holds anything but an earlier report."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not (folder / RECORD).is_file():
         raise UserError(f"{folder} holds something other than a report: choose another folder")
 
 
 def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mapping[str, NDArray[np.uint8]]) -> Path:
-    """Write the report into `folder`, over an earlier one, and return the path of its page.
+    """Write the report, and replace an earlier one. Returns the path of its page.
 
-    `record` goes into `report.json` as it is; its plain values that are no scores (model, pictures per second)
-    stand at the head of the page. `sheets` are pictures of the mistakes, uint8 RGB (height, width, 3), by the titles
-    WORST and SUREST.
+    Arguments:
+        folder: folder of the report, see :func:`begin`.
+        scores: the scores.
+        record: content of `report.json`. Values beside the scores, such as the model, are at the top of the page.
+        sheets: contact sheets of the mistakes, uint8 RGB (height, width, 3), by the titles WORST and SUREST.
     """
     from matplotlib.image import imsave
 
@@ -68,7 +70,7 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
         "lengths": _lengths(scores),
     }
     names = {title: f"pictures-{number}.png" for number, title in enumerate(sheets, start=1)}
-    # All take their places at the end: an earlier report stays whole where this one fails.
+    # All files are renamed at the end, so that an earlier report stays complete if this one fails.
     with contextlib.ExitStack() as files:
 
         def file(name: str) -> Path:
@@ -76,7 +78,7 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
 
         for name, figure in figures.items():
             with warnings.catch_warnings():
-                # A character that no installed font holds is drawn as a box; the page's table has it in text.
+                # A character that no installed font has is drawn as a box; the table of the page has it as text.
                 warnings.filterwarnings("ignore", message="Glyph .* missing")
                 figure.savefig(file(f"{name}.png"), dpi=150)
         for title, name in names.items():
@@ -91,7 +93,7 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
 
 
 def show(scores: Scores, facts: Mapping[str, Any]) -> None:
-    """Print the scores as tables on stdout; `facts` as :func:`write` has them in its record."""
+    """Print the scores, and other `facts` by name, as tables on stdout."""
     from rich.table import Table
 
     low, high = scores.exact_match_interval
@@ -133,7 +135,7 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
 
 
 def shown(character: str) -> str:
-    """A character as people can see it, the missing one too."""
+    """A name for a missing or invisible character; other characters as they are."""
     return {"": "nothing", " ": "space", "\u3000": "wide space"}.get(character, printable(character))
 
 
@@ -142,7 +144,7 @@ def _axes(title: str, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     installed = set(font_manager.get_font_names())
-    # It complains of each weight that a family lacks, and takes another.
+    # It warns of each weight that a font lacks, and uses another.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     rcParams["font.family"] = ["DejaVu Sans", *(name for name in OTHER_SCRIPTS if name in installed)]
     figure = Figure(figsize=(7, height), layout="constrained")
@@ -154,7 +156,7 @@ def _axes(title: str, height: float) -> tuple[Figure, Axes]:
 
 
 def _reliability(scores: Scores) -> Figure:
-    """What the probabilities promise against what they keep, over how often each is given."""
+    """Reliability diagram: exact match over probability, with the share of pictures in each bin."""
     figure, axes = _axes("Does the probability keep its promise?", 5.4)
     images = [part.images for part in scores.reliability]
     share = [count / scores.images for count in images]
@@ -162,10 +164,10 @@ def _reliability(scores: Scores) -> Figure:
         [part.low for part in scores.reliability], share, 0.096, align="edge", color=QUIET, label="share of pictures"
     )
     axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="kept exactly")
-    promised = [part.probability for part in scores.reliability]
-    kept = [part.exact_match for part in scores.reliability]
-    around = _around(kept, [part.exact_match_interval for part in scores.reliability])
-    axes.errorbar(promised, kept, around, color=RIGHT, marker="o", capsize=3, label="exact match, 95 % interval")
+    probabilities = [part.probability for part in scores.reliability]
+    right = [part.exact_match for part in scores.reliability]
+    errors = _error_bars(right, [part.exact_match_interval for part in scores.reliability])
+    axes.errorbar(probabilities, right, errors, color=RIGHT, marker="o", capsize=3, label="exact match, 95 % interval")
     for part, height in zip(scores.reliability, share, strict=True):
         axes.annotate(f"{part.images:,}", (part.low + 0.048, height), ha="center", va="bottom", fontsize=7, color=INK)
     axes.set(xlim=(0, 1), ylim=(0, 1.05), xlabel="probability given", ylabel="exact match")
@@ -175,24 +177,24 @@ def _reliability(scores: Scores) -> Figure:
 
 
 def _coverage(scores: Scores) -> Figure:
-    """How many readings are wrong when only the surest are accepted, over the share that these are."""
+    """Risk-coverage curve: the share of wrong readings among the accepted, over the share of accepted readings."""
     from matplotlib.ticker import PercentFormatter
 
     figure, axes = _axes("What comes of rejecting unsure readings", 4.2)
     if not scores.coverage:
         return _nothing(figure, axes, "nothing was read")
-    shares = [answered.share for answered in scores.coverage]
-    wrong = [1 - answered.exact_match for answered in scores.coverage]
-    above = [1 - answered.exact_match_interval[0] for answered in scores.coverage]
-    below = [1 - answered.exact_match_interval[1] for answered in scores.coverage]
+    shares = [point.share for point in scores.coverage]
+    wrong = [1 - point.exact_match for point in scores.coverage]
+    above = [1 - point.exact_match_interval[0] for point in scores.coverage]
+    below = [1 - point.exact_match_interval[1] for point in scores.coverage]
     axes.fill_between(shares, below, above, color=QUIET, label="95 % interval")
-    # A single point is no line.
+    # A single point would not show as a line.
     axes.plot(shares, wrong, color=WRONG, marker="." if len(shares) == 1 else "", label="wrong among the accepted")
     if scores.sure:
         dot = scores.sure.share, 1 - scores.sure.exact_match
         most = f"the most with {SURE:.1%} right: {scores.sure.share:.1%}"
         axes.plot(*dot, "o", color=RIGHT, label=most, clip_on=False)
-    # The interval of the very surest, a handful, would press everything else flat.
+    # The wide intervals of the few surest readings would flatten the rest of the plot.
     highest = min(1.1 * max(*wrong, above[-1]), 1.02)
     axes.set(xlim=(0, 1), ylim=(0, highest), xlabel="accepted, the surest first", ylabel="wrong among the accepted")
     axes.xaxis.set_major_formatter(PercentFormatter(1))
@@ -202,12 +204,12 @@ def _coverage(scores: Scores) -> Figure:
 
 
 def _legend_below(figure: Figure) -> None:
-    """Explain lines and areas under the axes: within, the legend would lie on what it explains."""
+    """Put the legend below the axes, where it covers no data."""
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
 
 
 def _acceptance(scores: Scores) -> dict[str, str]:
-    """What rejecting brings, by names: for SURE of the accepted readings right, and at the probability asked for."""
+    """The operating points with SURE of the accepted readings right, and at the given probability, by name."""
     if scores.sure:
         found = {f"accepted, {SURE:.1%} right": f"{scores.sure}, with --min-probability {scores.sure.probability}"}
     else:
@@ -218,7 +220,7 @@ def _acceptance(scores: Scores) -> dict[str, str]:
 
 
 def _confusions(scores: Scores) -> Figure:
-    """The most frequent confusions as bars, each with its share of the character's occurrences."""
+    """The most frequent confusions as bars, with the share of the character's occurrences."""
     from matplotlib.ticker import MaxNLocator
 
     confusions = scores.confusions[:CONFUSIONS_DRAWN]
@@ -248,11 +250,11 @@ def _lengths(scores: Scores) -> Figure:
     """Exact match for each length of the true text."""
     figure, axes = _axes("Exact match by length of the text", 3.6)
     lengths = scores.per_length
-    kept = [part.exact_match for part in lengths]
-    around = _around(kept, [part.exact_match_interval for part in lengths])
+    right = [part.exact_match for part in lengths]
+    errors = _error_bars(right, [part.exact_match_interval for part in lengths])
     places = range(len(lengths))
-    axes.bar(places, kept, 0.6, yerr=around, color=RIGHT, ecolor=INK, capsize=3)
-    # Not more than can be read beside one another.
+    axes.bar(places, right, 0.6, yerr=errors, color=RIGHT, ecolor=INK, capsize=3)
+    # At most 16 labels fit beside one another.
     named = places[:: -(-len(lengths) // 16)]
     axes.set_xticks(named, [f"{lengths[i].length}\n({lengths[i].images:,})" for i in named], fontsize=8)
     axes.set(ylim=(0, 1.05), ylabel="exact match", xlabel="characters (pictures)")
@@ -260,8 +262,8 @@ def _lengths(scores: Scores) -> Figure:
     return figure
 
 
-def _around(rates: list[float], intervals: tuple[Interval, ...] | list[Interval]) -> list[list[float]]:
-    """Intervals as matplotlib wants them: distances below and above."""
+def _error_bars(rates: list[float], intervals: Sequence[Interval]) -> list[list[float]]:
+    """Intervals as matplotlib's error bars: distances below and above the rates."""
     below = [max(0.0, rate - low) for rate, (low, _) in zip(rates, intervals, strict=True)]
     return [below, [max(0.0, high - rate) for rate, (_, high) in zip(rates, intervals, strict=True)]]
 
@@ -331,7 +333,7 @@ small {{ opacity: .7; }}
 
 
 def _mistakes(mistakes: tuple[Mistake, ...], title: str, sheets: Mapping[str, str]) -> Iterator[str]:
-    """The contact sheet of that title, if there is one, and the mistakes as a table."""
+    """The contact sheet with this title, if there is one, and a table of the mistakes."""
     if title in sheets:
         yield f'<img src="{sheets[title]}" alt="{title}">'
     if not mistakes:

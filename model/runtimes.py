@@ -18,7 +18,7 @@ _keras_process: int | None = None
 
 @dataclass(frozen=True)
 class Part:
-    """A Keras model, and the names of its inputs and outputs in their order."""
+    """A Keras model with the names of its inputs and outputs, in order."""
 
     network: Any
     inputs: tuple[str, ...]
@@ -26,7 +26,7 @@ class Part:
 
 
 def merged(parts: Sequence[Part]) -> list[Part]:
-    """Parts cut from one network, with those as one that have the same inputs."""
+    """Merge the parts of a network that have the same inputs."""
     import keras
 
     found: dict[tuple[str, ...], list[Part]] = {}
@@ -45,10 +45,7 @@ def merged(parts: Sequence[Part]) -> list[Part]:
 
 
 def not_forked() -> None:
-    """Raise UserError where Keras was used before this process was forked.
-
-    The threads of its backend are not there, and it would wait for them for ever.
-    """
+    """Raise UserError if Keras was used before this process was forked: it would wait for threads that do not exist."""
     global _keras_process
     if _keras_process is None:
         _keras_process = os.getpid()
@@ -60,7 +57,7 @@ def not_forked() -> None:
 
 
 def of_keras(parts: Sequence[Part]) -> Runtime:
-    """Keras, on any of its backends. What is returned raises UserError in a process that was forked from this one."""
+    """The runtime for the parts of a Keras network. It raises UserError in a process that was forked from this one."""
     from model.backend import jit_compile
 
     not_forked()

@@ -1,7 +1,7 @@
-"""How well texts were read: every figure of the kit comes from :func:`score`.
+"""Score readings: every figure of the kit comes from :func:`score`.
 
-Texts are compared character by character (Unicode code points). Edits are those of Levenshtein's distance:
-a character replaced, left out or added counts one.
+Texts are compared by characters (Unicode code points). The number of edits is Levenshtein's distance: each replaced,
+missing or added character counts 1.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from model.comparison import capitals
 if TYPE_CHECKING:
     from crnn_reader.reader import Reader, Reading
 
-#: Quantile of the normal distribution for intervals that hold the true value 95 times in 100.
+#: Quantile of the normal distribution for 95 % intervals.
 Z_95 = 1.959964
 
-#: Longest lists of confusions and of pictures; what lies behind is in the counts.
+#: Maximum length of lists of confusions and of pictures. Counts include the others.
 MOST_LISTED = 48
 
 RELIABILITY_BINS = 10
-#: Points of the curve of coverage.
+#: Approximate number of points on the curve of coverage.
 MOST_DRAWN = 200
-#: What users of a gate or a form ask for: so many of the accepted readings right.
+#: The accuracy of accepted readings that users of a gate or a form ask for.
 SURE = 0.995
 
 Interval = tuple[float, float]
@@ -54,9 +54,9 @@ class LengthScore:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A character read as another one `count` times; an empty `read` is left out, an empty `truth` is added.
+    """A character that was read as another one `count` times. `read` is "" if it is missing, `truth` if it was added.
 
-    `occurrences` is how often the true texts have the character (for an added one: all their characters).
+    `occurrences` is how often the character is in the true texts; for an added one, their number of characters.
     """
 
     truth: str
@@ -78,7 +78,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Pictures whose probability lies in [low, high): what was promised and what was kept."""
+    """Pictures with a probability in [low, high): their number, mean probability and exact match."""
 
     low: float
     high: float
@@ -90,9 +90,10 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What comes of it when only readings of at least `probability` are accepted.
+    """The effect of accepting only readings with at least this `probability`.
 
-    `share` of all pictures that were read are, namely `images`; `exact_match` of those are right.
+    `images` pictures are accepted, a `share` of all pictures that were read. `exact_match` is the share of them that is
+    right.
     """
 
     probability: float
@@ -116,22 +117,22 @@ NOTHING = OperatingPoint(1.0, 0.0, 0, 0.0, (0.0, 1.0))
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of many pictures. All rates lie between 0 and 1, but for a character error rate with many additions."""
+    """Scores of many pictures. Rates are from 0 to 1; only a character error rate may be higher."""
 
-    #: Pictures that were read; the rates are over these alone.
+    #: Number of pictures that were read. All rates are of these.
     images: int
-    #: Pictures left out because they could not be read.
+    #: Number of pictures that could not be read.
     unreadable: int
-    #: Pictures of which the whole text is right.
+    #: Number of pictures whose whole text is right.
     exact: int
     exact_match: float
     #: 95 % interval of `exact_match` (Wilson 1927).
     exact_match_interval: Interval
-    #: Edits of all pictures over true characters of all pictures.
+    #: Edits in all pictures, divided by the true characters in all pictures.
     character_error_rate: float
-    #: Position by position, as CRNN-Keras has it: see :func:`letter_accuracy`.
+    #: Accuracy position by position, as in CRNN-Keras: see :func:`letter_accuracy`.
     letter_accuracy: float
-    #: Expected distance between probability and exact match (Guo et al. 2017, over `reliability`).
+    #: Expected calibration error over `reliability` (Guo et al. 2017, "On Calibration of Modern Neural Networks").
     calibration_error: float
     per_length: tuple[LengthScore, ...]
     #: The most frequent first.
@@ -141,15 +142,15 @@ class Scores:
     #: The surest first. A sure mistake is often a wrong label.
     surest: tuple[Mistake, ...]
     reliability: tuple[ReliabilityBin, ...]
-    #: From the surest readings alone to all of them: risk against coverage (El-Yaniv and Wiener 2010).
+    #: From only the surest readings to all of them: the risk-coverage curve (El-Yaniv and Wiener 2010).
     coverage: tuple[OperatingPoint, ...]
-    #: The most readings of which SURE are right, its probability rounded down; None where not even the surest are.
+    #: The most readings of which SURE are right, with the probability rounded down; None if not even the surest are.
     sure: OperatingPoint | None
-    #: At the least probability asked for; None where none is.
+    #: At the minimum probability that was asked for; None without one.
     accepted: OperatingPoint | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON knows it, the shortest names first: `images`, `exact_match`, `character_error_rate`, …"""
+        """The scores as JSON values by name: `images`, `exact_match`, `character_error_rate` …"""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -163,7 +164,7 @@ class Scores:
 
 
 class Labelled(Protocol):
-    """A picture whose text is known."""
+    """A picture file and its label."""
 
     @property
     def path(self) -> str: ...
@@ -176,22 +177,21 @@ def read_and_score(
     labelled: Sequence[Labelled],
     ignore_case: bool = False,
     min_probability: float | None = None,
-    tell: bool = True,
+    warnings: bool = True,
 ) -> tuple[Scores, float]:
-    """:func:`score` of what `reader` reads of labelled pictures, and the seconds that the reading took.
-
-    Those that cannot be read are left out; see :func:`read_labelled`.
-    """
+    """Read labelled pictures as :func:`read_labelled` does. Returns their scores, and the seconds of reading."""
     started = time.perf_counter()
-    read = read_labelled(reader, labelled, tell)
+    read = read_labelled(reader, labelled, warnings)
     seconds = time.perf_counter() - started
     return score_read(read, len(labelled) - len(read), ignore_case, min_probability), seconds
 
 
-def read_labelled(reader: Reader, labelled: Sequence[Labelled], tell: bool = True) -> list[tuple[Labelled, Reading]]:
-    """Labelled pictures that can be read, and what `reader` reads of them.
+def read_labelled(
+    reader: Reader, labelled: Sequence[Labelled], warnings: bool = True
+) -> list[tuple[Labelled, Reading]]:
+    """Read labelled pictures. Returns those that can be read, each with its reading.
 
-    With `tell` the others are named on stderr. Raises UserError where none can be read.
+    With `warnings`, prints which pictures cannot be read or are unusual. Raises UserError if none can be read.
     """
     read, faults, far = list[tuple[Labelled, "Reading"]](), [], []
     remarks = ImageRemarks(reader.options)
@@ -205,15 +205,15 @@ def read_labelled(reader: Reader, labelled: Sequence[Labelled], tell: bool = Tru
                 remarks.see(sample.path, reading.plain, reading.frames)
                 continue
             faults.append(f"{sample.path}: {reading.error}")
-            if tell:
+            if warnings:
                 warn(faults[-1])
     if not read:
         absent = all(fault.endswith(f": {MISSING}") for fault in faults)
         remedy = "say with --root where the paths of the list start" if absent else "give others"
         raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}")
-    if far and tell:
+    if far and warnings:
         warn(crops_expected(reader.config, str(reader.path), len(far), far[0]))
-    for remark in remarks.sentences() if tell else ():
+    for remark in remarks.sentences() if warnings else ():
         warn(remark)
     return read
 
@@ -224,7 +224,7 @@ def score_read(
     ignore_case: bool = False,
     min_probability: float | None = None,
 ) -> Scores:
-    """:func:`score` of what :func:`read_labelled` gave; `unreadable` counts the pictures that it left out."""
+    """:func:`score` of the result of :func:`read_labelled`, which left out `unreadable` pictures."""
     return score(
         [sample.label for sample, _ in read],
         [reading.text for _, reading in read],
@@ -245,10 +245,18 @@ def score(
     unreadable: int = 0,
     min_probability: float | None = None,
 ) -> Scores:
-    """Compare what was read with what is true, picture by picture; the four sequences have one length.
+    """Compare texts with true texts, picture by picture.
 
-    With `ignore_case` both sides are compared, and shown among the confusions, in capitals. Without any
-    picture all rates are 0 and the intervals are the whole of 0 to 1.
+    Arguments:
+        truths: the true text of each picture.
+        texts: the text that was read in each picture.
+        probabilities: of the texts, 0 to 1.
+        names: of the pictures.
+        ignore_case: compare texts, and list confusions, in capitals.
+        unreadable: number of pictures that could not be read and are not in the other arguments.
+        min_probability: minimum probability of accepted readings.
+
+    Without any picture, all rates are 0 and the intervals are (0, 1).
     """
     from rapidfuzz.distance import Levenshtein
 
@@ -267,9 +275,9 @@ def score(
         )
 
     reliability = tuple(_reliability(sure, edits == 0))
-    answers = _answers(sure, edits == 0, np.array([bool(text) for text in texts], bool))
-    sure_enough = [answered for answered in answers if answered.exact_match >= SURE]
-    promised_and_kept = (bin.images * abs(bin.probability - bin.exact_match) for bin in reliability)
+    points = _operating_points(sure, edits == 0, np.array([bool(text) for text in texts], bool))
+    sure_enough = [point for point in points if point.exact_match >= SURE]
+    errors = (bin.images * abs(bin.probability - bin.exact_match) for bin in reliability)
     exact = images - len(wrong)
     return Scores(
         images=images,
@@ -279,23 +287,23 @@ def score(
         exact_match_interval=wilson(exact, images),
         character_error_rate=_rate(edits.sum(), lengths.sum()),
         letter_accuracy=letter_accuracy(truths, texts),
-        calibration_error=_rate(sum(promised_and_kept), images),
+        calibration_error=_rate(sum(errors), images),
         per_length=tuple(_per_length(lengths, edits)),
         confusions=_confusions(truths, [(truths[row], texts[row]) for row in wrong.tolist()]),
         worst=mistakes(np.lexsort((-sure[wrong], -edits[wrong] / np.maximum(1, lengths[wrong])))),
         surest=mistakes(np.argsort(-sure[wrong], kind="stable")),
         reliability=reliability,
-        coverage=tuple(answers[::-1][:: max(1, len(answers) // MOST_DRAWN)][::-1]),
-        sure=_rounded(answers, max(sure_enough, key=lambda answered: answered.images, default=None)),
-        accepted=None if min_probability is None else _at(answers, min_probability),
+        coverage=tuple(points[::-1][:: max(1, len(points) // MOST_DRAWN)][::-1]),
+        sure=_rounded(points, max(sure_enough, key=lambda point: point.images, default=None)),
+        accepted=None if min_probability is None else _at(points, min_probability),
     )
 
 
 def letter_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
-    """Equal characters at equal positions, over the longer of truth and text; both summed over all pictures.
+    """Characters that are equal at equal positions, divided by the length of the longer of truth and text.
 
-    The "letter accuracy" that CRNN-Keras prints. A character left out early makes all behind it wrong, unlike in the
-    character error rate.
+    Both are summed over all pictures. CRNN-Keras prints this figure. A missing character makes all characters after it
+    wrong, unlike in the character error rate.
     """
     pairs = list(zip(truths, texts, strict=True))
     equal = sum(sum(map(str.__eq__, truth, text)) for truth, text in pairs)
@@ -303,13 +311,13 @@ def letter_accuracy(truths: Sequence[str], texts: Sequence[str]) -> float:
 
 
 def wilson(successes: int, trials: int) -> Interval:
-    """95 % interval of a rate (Wilson 1927, "Probable inference"); (0, 1) when nothing was tried."""
+    """95 % interval of a rate (Wilson 1927, "Probable inference"); (0, 1) without trials."""
     if not trials:
         return 0.0, 1.0
     rate, z2 = successes / trials, Z_95**2 / trials
     centre = (rate + z2 / 2) / (1 + z2)
     half = math.sqrt(rate * (1 - rate) * z2 + z2**2 / 4) / (1 + z2)
-    # At 0 and 1 the formula is exact, its arithmetic is not.
+    # At 0 and 1 the formula is exact, but not in floating point.
     return (max(0.0, centre - half) if successes else 0.0), (min(1.0, centre + half) if successes < trials else 1.0)
 
 
@@ -339,26 +347,26 @@ def _confusions(truths: Sequence[str], wrong: list[tuple[str, str]]) -> tuple[Co
             character = "" if edit.tag == "insert" else truth[edit.src_pos]
             pairs[character, "" if edit.tag == "delete" else text[edit.dest_pos]] += 1
     total = occurrences.total()
-    # Equally frequent ones in the order of their characters: the same readings give the same report.
+    # Sorted by character among equally frequent ones, so that the same readings give the same report.
     ordered = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_LISTED]
     return tuple(Confusion(*pair, count, occurrences[pair[0]] if pair[0] else total) for pair, count in ordered)
 
 
 def _reliability(probabilities: np.ndarray, right: np.ndarray) -> list[ReliabilityBin]:
-    """Bins of equal width, those without pictures left out; the last one includes 1."""
+    """Bins of equal width, without empty ones. The last bin includes 1."""
     rows = np.clip((probabilities * RELIABILITY_BINS).astype(int), 0, RELIABILITY_BINS - 1)
     bins = []
     for row in np.unique(rows):
         inside = rows == row
         images, exact = int(inside.sum()), int(right[inside].sum())
         low, high = row / RELIABILITY_BINS, (row + 1) / RELIABILITY_BINS
-        promised = float(probabilities[inside].mean())
-        bins.append(ReliabilityBin(float(low), float(high), images, promised, exact / images, wilson(exact, images)))
+        mean = float(probabilities[inside].mean())
+        bins.append(ReliabilityBin(float(low), float(high), images, mean, exact / images, wilson(exact, images)))
     return bins
 
 
-def _answers(probabilities: np.ndarray, right: np.ndarray, read: np.ndarray) -> list[OperatingPoint]:
-    """What is right when ever less sure readings are accepted; those equally sure together, empty ones never."""
+def _operating_points(probabilities: np.ndarray, right: np.ndarray, read: np.ndarray) -> list[OperatingPoint]:
+    """An operating point for each probability, the highest first. Pictures that are not `read` are never accepted."""
     order = np.argsort(-np.where(read, probabilities, -1), kind="stable")[: read.sum()]
     ordered, exact = probabilities[order], np.cumsum(right[order])
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(order) else order
@@ -374,28 +382,28 @@ def _answers(probabilities: np.ndarray, right: np.ndarray, read: np.ndarray) -> 
     ]
 
 
-def _rounded(answers: list[OperatingPoint], one: OperatingPoint | None) -> OperatingPoint | None:
-    """`one` of `answers` with the shortest probability that accepts the same readings: people type it."""
+def _rounded(points: list[OperatingPoint], one: OperatingPoint | None) -> OperatingPoint | None:
+    """`one` of `points` with the shortest probability that accepts the same readings, because users type it."""
     if one is None:
         return None
-    below = max((answer.probability for answer in answers if answer.probability < one.probability), default=-1.0)
+    below = max((point.probability for point in points if point.probability < one.probability), default=-1.0)
     least = (math.floor(one.probability * 10**digits) / 10**digits for digits in range(2, 16))
     return replace(
         one, probability=next((short for short in least if below < short <= one.probability), one.probability)
     )
 
 
-def _at(answers: list[OperatingPoint], min_probability: float) -> OperatingPoint:
-    """What comes of accepting readings of at least `min_probability`."""
-    answered = [answer for answer in answers if answer.probability >= min_probability]
-    return replace(answered[-1] if answered else NOTHING, probability=min_probability)
+def _at(points: list[OperatingPoint], min_probability: float) -> OperatingPoint:
+    """The operating point at `min_probability`."""
+    accepted = [point for point in points if point.probability >= min_probability]
+    return replace(accepted[-1] if accepted else NOTHING, probability=min_probability)
 
 
 def unknown_characters(labels: Sequence[str], alphabet: str, ignore_case: bool = False) -> str | None:
-    """A sentence on labels that have characters which `alphabet` lacks; None where all can be read."""
+    """A message about labels with characters that are not in `alphabet`; None if there are none."""
     known = set(alphabet + alphabet.upper() + alphabet.lower() if ignore_case else alphabet)
-    hopeless = [set(label) - known for label in labels if not known.issuperset(label)]
-    if not hopeless:
+    unreadable = [set(label) - known for label in labels if not known.issuperset(label)]
+    if not unreadable:
         return None
-    unknown = " ".join("space" if each == " " else each for each in sorted(set().union(*hopeless)))
-    return f"{len(hopeless):,} labels have characters that the model cannot read: {unknown}"
+    unknown = " ".join("space" if each == " " else each for each in sorted(set().union(*unreadable)))
+    return f"{len(unreadable):,} labels have characters that the model cannot read: {unknown}"

@@ -1,4 +1,4 @@
-"""Readings as people and programs take them: lines, tables, lists and submissions, each written as it comes."""
+"""Write readings as lines, CSV, JSON and ICDAR submissions, one by one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,34 +18,34 @@ from model.comparison import accepts, compared, same
 
 if TYPE_CHECKING:
     from crnn_reader.reader import Character, Reading
+    from parameter import PredictionParameters
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture that was read.
-
-    `truth` and `correct` only where labels are known and asked for, `accepted` only where a least probability is.
-    """
+    """A picture that was read."""
 
     file: str
     text: str
     probability: float
+    #: None without a minimum probability.
     accepted: bool | None = None
-    #: The next most probable texts with their probabilities, the reading itself left out.
+    #: The next most probable texts with their probabilities.
     others: tuple[tuple[str, float], ...] = ()
+    #: None without a label.
     truth: str | None = None
     correct: bool | None = None
-    #: The text, and what it should be where it is wrong.
+    #: The text, and the true text if it is wrong.
     caption: str = ""
     characters: tuple[Character, ...] = ()
-    #: As of the reading.
+    #: As in :class:`crnn_reader.Reading`.
     proven: bool | None = None
 
     @classmethod
     def of(
         cls, file: str, reading: Reading, truth: str | None, ignore_case: bool, min_probability: float | None
     ) -> Row:
-        """A reading of `file`, compared with its label where there is one, and with the least probability."""
+        """The row of a reading, compared with the label if there is one, and with the minimum probability."""
         text, probability = reading.text, reading.probability
         accepted = None if min_probability is None else accepts(text, probability, min_probability)
         correct = same(truth, text, ignore_case) if truth else None
@@ -66,19 +67,29 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`correct`, `wrong`, or `unlabelled` where there is nothing to compare with."""
+        """`correct`, `wrong`, or `unlabelled` without a label."""
         return {True: "correct", False: "wrong", None: "unlabelled"}[self.correct]
 
     @property
     def status(self) -> list[str]:
-        """`accepted` or `rejected`; nothing where no least probability is asked for."""
+        """The column `accepted` or `rejected`; none without a minimum probability."""
         return [] if self.accepted is None else ["accepted" if self.accepted else "rejected"]
 
 
-def line(row: Row, labels: bool) -> str:
-    """Path, text, probability and status between tabs, with `labels` truth and verdict, then other texts.
+def of_flags(flags: PredictionParameters, labels: bool) -> Iterator[AbstractContextManager[Callable[[Row], None]]]:
+    """The tables that `flags` ask for, to be opened. With `labels`, they have columns for labels and verdicts."""
+    if flags.csv:
+        yield csv_table(flags.csv, labels, flags.top, flags.min_probability is not None, flags.csv_safe)
+    if flags.json_:
+        yield json_list(flags.json_, labels)
+    if flags.icdar:
+        yield icdar_submission(flags.icdar)
 
-    A tab, line break or other control character is written as its escape, so that a line is a line.
+
+def line(row: Row, labels: bool) -> str:
+    """A line with path, text, probability and status, with `labels` truth and verdict, then other texts, between tabs.
+
+    Control characters such as tabs and line breaks are written as escapes.
     """
     fields = [row.file, row.text, f"{row.probability:.4f}", *row.status]
     if labels:
@@ -88,19 +99,19 @@ def line(row: Row, labels: bool) -> str:
     return "\t".join(map(printable, fields))
 
 
-def seen_from(table: str) -> Callable[[str], str]:
-    """The function from a picture's path to what stands for it in `table`: the path from the folder of the table.
+def relative_to(table: str) -> Callable[[str], str]:
+    """A function from the path of a picture to its path relative to the folder of `table`.
 
-    So the kit finds the pictures again, wherever it works then, and when both are moved together. A picture on another
-    drive has its absolute path. Where `table` is a pipe or device, paths stay as they are given.
+    So the kit finds the pictures from any working folder, and after both were moved together. A picture on another
+    drive gets its absolute path. If `table` is a pipe or device, paths are not changed.
     """
     if os.path.exists(table) and not os.path.isfile(table):
         return str
-    # Links are resolved, because `..` leads out of their target.
+    # Links are resolved, because `..` is relative to their target.
     folder = os.path.realpath(os.path.dirname(table) or os.curdir)
 
     @functools.lru_cache(maxsize=4096)
-    def way(place: str) -> str:
+    def relative_folder(place: str) -> str:
         absolute = os.path.realpath(place or os.curdir)
         try:
             found = os.path.relpath(absolute, folder)
@@ -108,16 +119,16 @@ def seen_from(table: str) -> Callable[[str], str]:
             found = absolute
         return "" if found == os.curdir else found.replace(os.sep, "/").rstrip("/") + "/"
 
-    def seen(path: str) -> str:
+    def relative(path: str) -> str:
         place, name = os.path.split(path)
-        found = way(place) + name
-        # Readers of tables take white space at the start of a cell away.
+        found = relative_folder(place) + name
+        # Programs that read tables strip white space at the start of a cell.
         return f"./{found}" if found[:1].isspace() else found
 
-    return seen
+    return relative
 
 
-#: What spreadsheets compute.
+#: First characters of cells that spreadsheets compute.
 _FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 
@@ -125,26 +136,30 @@ _FORMULA = tuple("=+-@\t\r＝＋－＠")
 def csv_table(path: str, labels: bool, top: int, status: bool, safe: bool = False) -> Iterator[Callable[[Row], None]]:
     """A CSV file (RFC 4180 quotes, UTF-8) with the columns `file,text,probability`.
 
-    With `status` comes `status`, with `labels` `truth,verdict`, with `top` > 1 `text_2,probability_2` and so on. Files
-    are named from the folder of the table (:func:`seen_from`). When the table is to be `safe`, no cell is a formula for
-    a spreadsheet: an apostrophe stands before such texts, `./` before such files. Yields the function that adds a row;
-    the file is there when the block succeeds.
+    Yields a function that adds a row. The file exists when the block succeeds.
+
+    Arguments:
+        path: the file. Paths of pictures are relative to its folder (:func:`relative_to`).
+        labels: add the columns `truth,verdict`.
+        top: number of texts; with 2 or more, add `text_2,probability_2` and so on.
+        status: add the column `status`.
+        safe: write no formulas for spreadsheets: put an apostrophe before such texts, and `./` before such files.
     """
     header = ["file", "text", "probability"] + ["status"] * status + ["truth", "verdict"] * labels
     header += [f"{name}_{place}" for place in range(2, top + 1) for name in ("text", "probability")]
-    seen = seen_from(path)
+    relative = relative_to(path)
 
     def harmless(text: str | None, mark: str) -> str | None:
         return mark + text if safe and text and text.startswith(_FORMULA) else text
 
-    # A file name need not be Unicode: its odd bytes are kept as they are.
+    # A file name may have bytes that are not valid UTF-8, which are kept.
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
 
         def add(row: Row) -> None:
             fields: list[Any] = [
-                harmless(seen(row.file), "./"),
+                harmless(relative(row.file), "./"),
                 harmless(row.text, "'"),
                 f"{row.probability:.6f}",
                 *row.status,
@@ -162,20 +177,21 @@ def csv_table(path: str, labels: bool, top: int, status: bool, safe: bool = Fals
 def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
     """A JSON file with a list of objects `{"file", "text", "probability", "characters"}`, one to a line.
 
-    They have `accepted` where a least probability is asked for, with `labels` `truth` and `correct` (null for an
-    unlabelled picture), `others` where several texts are, and `proven` under a constraint that CTC searched for. The
-    characters are objects `{"character", "probability", "left", "right"}`, the last two in pixels. Pictures are named
-    from the folder of the file (:func:`seen_from`). Yields the function that adds a row; the file is there when the
-    block succeeds.
+    Characters are objects `{"character", "probability", "left", "right"}`, the last two in pixels. Further keys are
+    `accepted` with a minimum probability, `truth` and `correct` with `labels` (null for an unlabelled picture),
+    `others` with several texts, and `proven` if CTC searched under a constraint. Paths of pictures are relative to the
+    folder of the file (:func:`relative_to`).
+
+    Yields a function that adds a row. The file exists when the block succeeds.
     """
-    seen = seen_from(path)
+    relative = relative_to(path)
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="backslashreplace") as file:
         before = "[\n"
 
         def add(row: Row) -> None:
             nonlocal before
             entry: dict[str, Any] = {
-                "file": seen(row.file),
+                "file": relative(row.file),
                 "text": row.text,
                 "probability": round(row.probability, 6),
             }
@@ -203,7 +219,7 @@ def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
         file.write("\n]\n" if before == ",\n" else "[]\n")
 
 
-#: A line is a line.
+#: Escapes of characters that would break the lines.
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -211,8 +227,8 @@ _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 def icdar_submission(path: str) -> Iterator[Callable[[Row], None]]:
     """A submission to ICDAR's word recognition (2015, task 4.3): `word_1.png, "JOD"` on each line, in UTF-8.
 
-    File names stand without their folder; quotes and backslashes of a text have a backslash before them. Yields the
-    function that adds a row; the file is there when the block succeeds.
+    File names are without their folder. Quotes and backslashes in a text are escaped by a backslash. Yields a function
+    that adds a row. The file exists when the block succeeds.
     """
     with atomic(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
 

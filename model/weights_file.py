@@ -1,7 +1,7 @@
-"""The arrays in a `.keras` file, by Keras' names of them, and the network of a config with these arrays.
+"""Read the arrays of a `.keras` file into the network of its configuration.
 
-Keras keeps weights in HDF5: groups named like layers, with arrays `vars/0`, `vars/1` … in them. Here only arrays are
-taken from the file, once their names and shapes are those of the network that the config describes.
+Keras stores weights in HDF5: groups with the names of layers, and in them the arrays `vars/0`, `vars/1` … Only arrays
+are read from the file, and only if their names and shapes are those of the network that the configuration describes.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from model.network import build
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
-#: Groups and arrays of a file, and groups within one another. The largest network of this kit has some 400.
+#: Maximum number of groups and arrays, and maximum depth of groups. The largest network of this kit has some 400.
 MOST_OBJECTS, DEEPEST = 10_000, 20
 
 
 def network(content: bytes, config: ModelConfig) -> Any:
-    """The network of `config` in float32, with the weights of a file's `content`.
+    """Build the network of `config` in float32, with the weights in the `content` of a file.
 
-    Raises ValueError for arrays that are not those of that network, before anything of their size is made, and for
-    numbers that are none. HDF5 raises what it likes for a damaged file.
+    Raises ValueError for other arrays than those of the network, before memory of their size is allocated, and for NaN
+    and infinity. HDF5 raises many exceptions for damaged files.
     """
     with h5py.File(io.BytesIO(content), "r") as file:
         arrays = dict(_arrays(file, len(content)))
-        # In a thread, which takes along when it ends what Keras notes of variables without values.
+        # In a thread: Keras' records of variables without values are thread-local, and end with it.
         with ThreadPoolExecutor(1) as thread:
             expected = thread.submit(_shapes, config).result()
         if misfit := _misfit({name: array.shape for name, array in arrays.items()}, expected):
@@ -49,10 +49,10 @@ def network(content: bytes, config: ModelConfig) -> Any:
 
 
 def _arrays(group: Any, largest: int, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
-    """The arrays in a group and those below it, by their paths; none has more than `largest` bytes.
+    """Yield the arrays in a group and the groups below it, with their paths.
 
-    Raises ValueError for what Keras does not write there: links out of the file or in circles, arrays that lie in other
-    files, are packed, or hold anything but float32.
+    Raises ValueError for everything that Keras does not write: links, arrays that are in other files, compressed, not
+    float32 or larger than `largest` bytes, and too many objects.
     """
     seen = set() if seen is None else seen
     for name in group:
@@ -67,7 +67,7 @@ def _arrays(group: Any, largest: int, path: str = "", seen: set[int] | None = No
         if isinstance(member, h5py.Group):
             yield from _arrays(member, largest, f"{path}{name}/", seen)
         elif not isinstance(member, h5py.Dataset):
-            raise ValueError(f"{subject!r} is no array")
+            raise ValueError(f"{subject!r} is not an array")
         elif member.dtype != np.float32:
             raise ValueError(f"{subject!r} holds {str(member.dtype)[:40]}, not float32")
         elif member.is_virtual or member.external or member.id.get_create_plist().get_nfilters() or member.chunks:
@@ -86,7 +86,7 @@ def _numbers(array: Any) -> NDArray[np.float32]:
 
 
 def _shapes(config: ModelConfig) -> Shapes:
-    """The shapes of the weights of the network of `config`, by their names, without memory for them."""
+    """The shapes of the weights of a network by name, without memory for the weights."""
     with precision("float32"), keras.StatelessScope(initialize_variables=False):
         return {
             f"{path}vars/{number}": tuple(variable.shape)
@@ -96,14 +96,14 @@ def _shapes(config: ModelConfig) -> Shapes:
 
 
 def _own(layer: Any) -> dict[str, Any]:
-    """The weights of a layer but for those of layers in it, by the numbers that Keras gives them."""
+    """The weights of a layer without those of the layers in it, by Keras' numbers."""
     own = dict[str, Any]()
     layer.save_own_variables(own)
     return own
 
 
 def _holders(layer: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """A layer and all in it, each once, with the paths that Keras has for them in files: `layers/dense_1/`."""
+    """Yield a layer and all layers in it, each once, with their paths in Keras' files, such as `layers/dense_1/`."""
     yield path, layer
     if isinstance(layer, keras.Model):
         counts = dict[str, int]()
@@ -114,20 +114,20 @@ def _holders(layer: Any, path: str = "") -> Iterator[tuple[str, Any]]:
                 inner, f"{path}layers/{name}_{counts[name]}/" if counts[name] else f"{path}layers/{name}/"
             )
     else:
-        # With PyTorch, layers in a layer are not among its other attributes.
+        # With PyTorch, the layers in a layer are not among its attributes, but in `_modules`.
         for name, inner in sorted({**vars(layer), **vars(layer).get("_modules", {})}.items()):
             if isinstance(inner, keras.Layer) and not name.startswith("_"):
                 yield from _holders(inner, f"{path}{name}/")
 
 
 def _snake_case(name: str) -> str:
-    """The name of a class as Keras writes it in paths: BatchNormalization -> batch_normalization, Conv2D -> conv2d."""
+    """The name of a class in Keras' paths: BatchNormalization -> batch_normalization, Conv2D -> conv2d."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _misfit(found: Shapes, expected: Shapes) -> str | None:
-    """The first difference between the arrays of a file and those of a network, in words."""
+    """The first difference between the arrays of a file and of a network, in words; None if there is none."""
     for name in sorted(found.keys() | expected.keys()):
         one, other = found.get(name), expected.get(name)
         if one != other:

@@ -289,7 +289,7 @@ def test_pictures_on_another_drive_have_absolute_paths(monkeypatch: pytest.Monke
         raise ValueError("path is on mount 'D:', start on mount 'C:'")
 
     monkeypatch.setattr(os.path, "relpath", no_way)
-    assert tables.seen_from(str(tmp_path / "o.csv"))(str(tmp_path / "in" / "1.png")) == str(tmp_path / "in" / "1.png")
+    assert tables.relative_to(str(tmp_path / "o.csv"))(str(tmp_path / "in" / "1.png")) == str(tmp_path / "in" / "1.png")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="devices are files on POSIX systems only")

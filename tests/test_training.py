@@ -1,4 +1,4 @@
-"""training.py from the outside: what a run leaves, how it goes on, and what it says to mistakes."""
+"""training.py as a command: its run folder, how it resumes, and its errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRAINING = Path(__file__).parents[1] / "training.py"
 SMALL = ["--size", "48x32", "--batch-size", "16", "--augmentation", "0"]
 
 
-#: Processes of their own have graphs.
+#: Only tests that start processes use graphs.
 pytestmark = pytest.mark.usefixtures("eager")
 
 
@@ -48,7 +48,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def drawn(folder: Path, count: int, seed: int = 0) -> Path:
     folder.mkdir(parents=True)
     images, _, texts = striped(count, seed)
-    # A dot of its own in each picture: the same label twice must not be the same picture twice.
+    # Each picture gets a different dot, because pictures with the same label must not be equal.
     for i, (image, text) in enumerate(zip(images, texts, strict=True)):
         image[31, i % 48] = 200 - i // 48
         cv2.imwrite(str(folder / f"{text}_{i}.png"), image)
@@ -72,7 +72,7 @@ def rows(run_folder: Path) -> list[dict[str, float]]:
 
 
 def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
-    # As a training leaves it for which there was no space at all.
+    # Left by a training that had no space on the disk.
     Path("r").mkdir()
     Path("r/training.lock").touch()
     # The name of this file is the alphabet of the labels; it is not read.
@@ -108,10 +108,10 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     assert (config.trained_heights, config.trained_aspects) == ([32, 32], [1.5, 1.5])
 
 
-def test_where_the_working_folder_takes_no_cache_the_run_folder_has_it(
+def test_the_cache_goes_to_the_run_folder_if_the_working_folder_is_read_only(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path(".cache").touch()  # Like a folder that may only be read, but for whoever may write everywhere.
+    Path(".cache").touch()  # Works like a read-only folder, also for root.
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL]
     assert run(*arguments) == ALL_DONE
     said = ".cache cannot be written (File exists): decoded pictures go to r/cache\n"
@@ -121,9 +121,9 @@ def test_where_the_working_folder_takes_no_cache_the_run_folder_has_it(
     assert said not in capsys.readouterr().err
 
 
-def test_a_killed_run_resumes_to_where_an_uninterrupted_one_ends(data: Path) -> None:
-    # Each in a process of its own, as users run them: sums in another order would grow to other weights.
-    # With augmentation as it is adapted, unlike in the other tests.
+def test_a_killed_run_resumes_to_the_result_of_an_uninterrupted_one(data: Path) -> None:
+    # In processes of their own, as users run them: eager sums in another order would lead to other weights.
+    # Unlike the other tests, with adapted augmentation.
     arguments = ["--data", "pictures", "--epochs", "5", *SMALL[: SMALL.index("--augmentation")]]
     finished(command(*arguments, "--run", "whole"), check=True)
 
@@ -178,7 +178,7 @@ def test_lines_of_any_width_train_and_read_the_same_alone_and_together(
         assert alone.probability == pytest.approx(probability, rel=1e-3, abs=1e-6)
 
 
-def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
+def test_draws_pictures_that_become_harder_as_they_are_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -196,7 +196,7 @@ def test_draws_its_pictures_and_makes_them_harder_as_they_are_learnt(
     assert not multiprocessing.active_children(), "who drew them has ended"
 
 
-def test_drawn_texts_that_no_picture_has_room_for_are_told(
+def test_drawn_texts_that_never_fit_end_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -208,9 +208,7 @@ def test_drawn_texts_that_no_picture_has_room_for_are_told(
     )
 
 
-def test_says_when_pictures_did_not_become_as_hard_as_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reports_a_difficulty_that_was_not_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 8 --difficulty 0.4 --workers 1"
     arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
@@ -231,7 +229,7 @@ EVERYTHING = ["--head", "joint", "--rectify", "tps", "--size", "autox32"]
         ("torch", EVERYTHING),
     ],
 )
-def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backend: str, flags: list[str]) -> None:
+def test_trains_and_reads_without_tensorflow(data: Path, backend: str, flags: list[str]) -> None:
     pytest.importorskip(backend)
     together = "--join" in flags
     address = f"localhost:{free_port()}"
@@ -250,15 +248,15 @@ def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backen
         "print([reading.probability for reading in Reader('r').read(sorted(Path('pictures').iterdir()))])\n"
     )
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(TRAINING.parent)}
-    # JAX takes a minute to make its code fast.
+    # Optimising the code takes JAX a minute.
     wanted = "--xla_backend_optimization_level=0"
     if "--devices" in flags:
-        # The processor counts as two.
+        # The processor counts as two devices.
         wanted += " --xla_force_host_platform_device_count=2"
     environment["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {wanted}"
     with contextlib.ExitStack() as stack:
         if together:
-            # The second process gets all parameters but this one from the first.
+            # The second process gets all other flags from the first one.
             second = stack.enter_context(
                 started(command("--join", f"{address},1/2"), env=environment, stderr=subprocess.PIPE)
             )
@@ -270,23 +268,23 @@ def test_trains_and_reads_where_tensorflow_cannot_be_imported(data: Path, backen
     assert done.returncode == 0, done.stderr
     assert ("2 devices" in done.stderr) == (together or "--devices" in flags)
     here = [reading.probability for reading in Reader("r").read(sorted(data.iterdir()))]
-    # Rounding differs between backends, and calibration raises probabilities to a power, which multiplies that.
+    # Rounding differs between backends, and calibration amplifies the differences.
     # With several processes, JAX's communication (Gloo) prints a line first.
     assert json.loads(done.stdout.splitlines()[-1]) == pytest.approx(here, abs=1e-3)
 
 
-def test_goes_on_from_earlier_weights_with_other_characters(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_starts_from_earlier_weights_with_other_characters(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == 0
     arguments = ["--data", "pictures", "--run", "s", "--epochs", "1", "--from", "r", "--alphabet", "a-f"]
     assert run(*arguments, *SMALL, "--learning-rate", "1e-9", "--warmup", "0") == 0
     assert "4 of 6 characters known" in capsys.readouterr().err
-    # Blank and the four known characters; a learning rate of next to nothing left them where they were.
+    # The blank and the four known characters are unchanged by the tiny learning rate.
     (old, _), (new, _) = model_file.load(Path("r/model.keras")), model_file.load(Path("s/model.keras"))
     for before, after in zip(
         old.get_layer("classes").get_weights(), new.get_layer("classes").get_weights(), strict=True
     ):
         np.testing.assert_allclose(after[..., :5], before, atol=1e-5)
-    # Those that no picture has are kept, unless flags say otherwise.
+    # Characters that no picture has are kept, unless flags name an alphabet.
     for name, flags, alphabet in (("t", [], "abcdef"), ("u", ["--alphabet", "a-d"], "abcd")):
         assert run("--data", "pictures", "--run", name, "--epochs", "1", "--from", "s", *flags) == 0
         assert read_config(Path(name, "model.keras")).alphabet == alphabet
@@ -298,7 +296,7 @@ def test_the_network_is_that_of_the_earlier_weights_unless_flags_say_otherwise(d
     assert run("--data", "pictures", "--run", "s", "--from", "r", "--epochs", "1", "--fit", "stretch") == 0
     first, second = (read_config(Path(name) / "model.keras") for name in ("r", "s"))
     assert (second.network, second.rows, second.channels, second.width, second.height) == ("vgg_bigru", 2, 3, 48, 32)
-    # A flag that is typed counts, be its value the default.
+    # A flag that is given counts, even with its default value.
     assert (first.fit, second.fit) == ("pad", "stretch")
 
 
@@ -313,11 +311,11 @@ def test_a_separate_validation_folder_never_shares_a_picture_with_training(data:
     assert len(split["validation"]) == 11
 
 
-def test_sees_colour_where_letters_stand_out_by_their_hue(data: Path) -> None:
+def test_the_network_sees_colour_if_letters_differ_in_hue(data: Path) -> None:
     assert run("--data", "pictures", "--run", "grey", "--epochs", "1", *SMALL) == 0
     for file in data.iterdir():
         ink = read_image(file, 1)[..., 0].astype(float)
-        # Blue and green change places, of which grey sees little.
+        # Blue and green differ by the ink, which cancels in grey.
         cv2.imwrite(str(file), np.stack([ink, 128 + 0.19 * (128 - ink), np.full_like(ink, 90)], -1).astype(np.uint8))
     assert run("--data", "pictures", "--run", "hues", "--epochs", "1", *SMALL) == 0
     channels = [read_config(Path(name) / "model.keras").channels for name in ("grey", "hues")]
@@ -330,21 +328,21 @@ def test_an_unreadable_picture_is_left_out_and_named(data: Path, capsys: pytest.
     assert "abc_broken.png" in capsys.readouterr().err
 
 
-def test_says_when_the_network_reads_nothing(
+def test_reports_that_all_readings_are_empty(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer, "SILENT_STEPS", 2)
     monkeypatch.setattr(trainer, "SILENT_EPOCHS", 2)
     assert run("--data", "pictures", "--run", "r", "--epochs", "3", *SMALL, "--learning-rate", "1e-9") == 0
     assert capsys.readouterr().err.count("all readings are still empty") == 1
-    # One that ends sooner says it at its end.
+    # A shorter training says so at its end.
     assert run("--data", "pictures", "--run", "s", "--epochs", "1", *SMALL, "--learning-rate", "1e-9") == 0
     assert "give more --epochs or pictures" in capsys.readouterr().err
-    # Empty texts say nothing about the temperature of others.
+    # Empty texts do not count for the temperature.
     assert read_config(Path("r/model.keras")).temperature == pytest.approx(1.0)
 
 
-def test_a_loss_that_is_no_number_ends_in_one_sentence_and_leaves_the_epochs_before(
+def test_a_loss_of_nan_ends_in_one_sentence_and_keeps_the_epochs_before(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_epoch, epochs = trainer._Run.train_epoch, list[int]()
@@ -364,14 +362,14 @@ def test_a_loss_that_is_no_number_ends_in_one_sentence_and_leaves_the_epochs_bef
         error,
     )
     assert len(rows(Path("r"))) == 1
-    # Its best weights are gone: nothing goes on as if they were there.
+    # Without its best weights, the run cannot be resumed.
     Path("r/model.keras").unlink()
     assert run("--resume", "--run", "r") == WRONG_USE
     assert "r/model.keras, the best weights of the run, is missing: restore it" in capsys.readouterr().err
 
 
-def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # With the whole of a blank alphabet to read, every epoch scores the same.
+def test_stops_early_without_improvement(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # At this learning rate, every epoch has the same score.
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "40", "--learning-rate", "1e-12", "--patience", "2"]
     assert run(*arguments, *SMALL, "--alphabet", "a-z") == 0
     assert "stopped early" in capsys.readouterr().err
@@ -392,10 +390,10 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         (["--data", "pictures", "--from", "nothing"], r"no model file nothing"),
         (["--data", "pictures", "--validation", "1.5"], r"--validation 1.5.*between 0 and 1"),
         (["--data", "single"], r"1 pictures leave \d to train on and \d to validate"),
-        (["--data", "pictures", "--network", "vgg"], r"--network vgg: give one of crnn_bigru, "),
+        (["--data", "pictures", "--network", "vgg"], r"--network vgg: give one of vgg_bilstm, "),
         (["--data", "twice"], r"two labels for the same picture"),
         (["--data", "unlabelled"], r"no picture in unlabelled has a label.*--label-pattern"),
-        (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm small.*--size"),
+        (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm small: choose a larger size"),
         (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
         (["--quick", "--data", "pictures"], r"--quick generates its own pictures"),
         (["--data", "generate:line --text 'x"], r"--data generate: line --text .x: no closing quotation"),
@@ -428,12 +426,12 @@ def test_stops_early_where_nothing_gets_better(data: Path, capsys: pytest.Captur
         ),
         (
             ["--data", "pictures", "--coordinates", "--size", "autox32"],
-            r"--coordinates needs pictures of one width",
+            r"coordinates: this needs pictures of one width",
         ),
-        (["--data", "pictures", "--rows", "2", "--size", "autox32"], r"--rows 2 needs pictures of one width"),
+        (["--data", "pictures", "--rows", "2", "--size", "autox32"], r"rows 2: this needs pictures of one width"),
         (
             ["--data", "pictures", "--network", "crnn_bilstm", "--preset", "lite"],
-            r"--preset lite is not for crnn_bilstm, which has small and base",
+            r"crnn_bilstm has no preset lite: choose small or base",
         ),
         (["--data", "pictures", "--alphabet", "Z-A"], r"--alphabet Z-A: the range Z-A runs backwards; write A-Z"),
         (["--data", "pictures", "--cell", "lstm"], r"--cell lstm is for --head attention and joint, not for ctc"),
@@ -510,7 +508,7 @@ def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: 
     Path("letters.txt").write_text("a\nb\nc\nd\n")
     assert run("--data", "pictures", "--run", "a", "--epochs", "1", "--alphabet", "letters.txt", *SMALL) == 0
     Path("letters.txt").write_text("d\na\nb\nc\n")
-    # The run has the characters, not the name of the file that they came from.
+    # The run folder has the characters, not the name of their file.
     assert run("--resume", "--run", "a") == 0
     capsys.readouterr()
     drawn(data / "more", 5, seed=2)

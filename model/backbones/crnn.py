@@ -7,16 +7,16 @@ from model.features import Features
 
 
 def crnn(images: Features, preset: str) -> Features:
-    """Columns about every fourth pixel; `small` has half the channels.
+    """A column about every fourth pixel; `small` has half the channels.
 
-    Batch normalisation stands where foamliu/CRNN and the other PyTorch versions have it, after every other
-    convolution from the third on. Other heights than 32 leave more rows, which become channels.
+    As in foamliu/CRNN and other PyTorch versions, every other convolution from the third on has batch normalisation.
+    Heights above 32 leave more rows, which become channels.
     """
     part = {"base": 1, "small": 2}[preset]
     features = images.convolution(64 // part, normalised=False).pool(2)
     features = features.convolution(128 // part, normalised=False).pool(2)
     features = features.convolution(256 // part).convolution(256 // part, normalised=False)
-    # Overlapping windows in width: narrow letters keep columns of their own.
+    # Windows overlap in width, so that narrow letters keep columns of their own.
     features = features.padded(0, 1).pool(2, strides=(2, 1))
     features = features.convolution(512 // part).convolution(512 // part, normalised=False)
     features = features.padded(0, 1).pool(2, strides=(2, 1))

@@ -7,12 +7,12 @@ import keras
 from model.backbones import Backbone
 from model.features import Features
 
-#: keras.applications' names of the blocks: the last one of 288 channels, and the first of them.
+#: The last block of each preset, by its name in keras.applications: of three blocks, or one.
 LAST_BLOCK = {"base": "mixed2", "small": "mixed0"}
 
 
 def inception(images: Features, preset: str) -> Features:
-    """Columns every eighth pixel, less what the first layers cut off at the edges: 600 become 72, 150 rows 16."""
+    """A column every eighth pixel, except at the edges, which the first layers crop: 600x150 pixels become 72x16."""
     whole = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(None, None, 3))
     cut = keras.Model(whole.inputs, whole.get_layer(LAST_BLOCK[preset]).output)
     maps = images.maps
@@ -21,5 +21,5 @@ def inception(images: Features, preset: str) -> Features:
     return Features(keras.models.clone_model(cut)(maps)).columns()
 
 
-# It crops the edges of pictures.
+# The first layers crop the edges of pictures, so all must have one width.
 BACKBONE = Backbone(inception, "projected", column=8, any_width=False)

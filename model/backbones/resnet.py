@@ -1,6 +1,6 @@
 """The residual network of scene text recognition (Cheng et al. 2017, "Focusing Attention", arXiv 1709.02054, table 1).
 
-The deep-text-recognition benchmark (Baek et al., arXiv 1904.01906) compares its networks on it.
+The deep-text-recognition benchmark (Baek et al., arXiv 1904.01906) uses it, too.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from model.backbones import Backbone
 from model.features import Features
 
-#: Residual blocks of the four stages: 29 convolutions in `base`, 17 in `small`.
+#: Number of residual blocks in the four stages: 29 convolutions in `base`, 17 in `small`.
 BLOCKS = {"base": (1, 2, 5, 3), "small": (1, 1, 2, 1)}
 
 
 def resnet(images: Features, preset: str) -> Features:
-    """32 rows become one, 100 columns become 26; `small` has half the channels and fewer blocks."""
+    """100x32 pixels become 26 columns; `small` has half the channels and fewer blocks."""
     part = {"base": 1, "small": 2}[preset]
     channels = [128 // part, 256 // part, 512 // part, 512 // part]
     features = images.convolution(32 // part).convolution(64 // part).pool(2)
@@ -33,7 +33,7 @@ def _stage(features: Features, channels: int, blocks: int) -> Features:
 
 
 def _block(features: Features, channels: int) -> Features:
-    """Two convolutions and what came in (He et al. 2015), brought to as many channels where they differ."""
+    """Two convolutions and a shortcut (He et al. 2015), which is projected if the number of channels differs."""
     shortcut = features
     if features.maps.shape[-1] != channels:
         shortcut = features.convolution(channels, kernel=1, activation=None)

@@ -1,4 +1,4 @@
-"""VGG-like stacks of 3×3 convolutions (Simonyan and Zisserman 2014), three sizes of them."""
+"""VGG-like stacks of 3×3 convolutions (Simonyan and Zisserman 2014) in three sizes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from model.features import Features
 
 
 def vgg(images: Features, preset: str) -> Features:
-    """Columns every fourth pixel: `base` as CRNN-Keras published it, `small` and `lite` made for a CPU."""
+    """A column every fourth pixel: `base` is that of CRNN-Keras, `small` and `lite` are made for a CPU."""
     return {"base": _base, "small": _small, "lite": _lite}[preset](images)
 
 
 def _base(images: Features) -> Features:
-    """CRNN-Keras' seven convolutions; height 64 and width 128 become 32 columns of 2048, then of 64."""
+    """The seven convolutions of CRNN-Keras. 128x64 pixels become 32 columns of 2048 features, then of 64."""
     return (
         images.convolution(64)
         .pool(2)
@@ -31,10 +31,10 @@ def _base(images: Features) -> Features:
 
 
 def _small(images: Features) -> Features:
-    """Four convolutions at an eighth of the arithmetic of `base`.
+    """Four convolutions with an eighth of the computation of `base`.
 
-    The first one strides: at full size it would cost more time than all others, for edges that the
-    next one sees as well. Pooling comes before normalisation, which then has a quarter of the work.
+    The first one strides: at full size it would take more time than all others, for edges that the next one detects as
+    well. Pooling comes before normalisation, which then has a quarter of the work.
     """
     return (
         images.convolution(32, kernel=5, strides=2)
@@ -47,9 +47,9 @@ def _small(images: Features) -> Features:
 
 
 def _lite(images: Features) -> Features:
-    """A quarter of the arithmetic of `small`: every convolution strides, where `small` pools what it has computed.
+    """A quarter of the computation of `small`: every convolution strides, where `small` pools.
 
-    To normalise what the first one says, of which there is most, would cost a seventh of a training and bring nothing.
+    Normalising the first convolution, whose output is the largest, would take a seventh of a training without effect.
     """
     return (
         images.convolution(32, kernel=5, strides=2, normalised=False)

@@ -1,4 +1,4 @@
-"""ONNX networks in integers of 8 bits: convolutions and dense layers; recurrent layers keep their floats."""
+"""Quantise the convolutions and dense layers of an ONNX network to 8-bit integers. Recurrent layers stay floats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 
 class _Inputs(CalibrationDataReader):
-    """What the network is shown, for the ranges of what it computes."""
+    """Batches for the calibration of activation ranges."""
 
     def __init__(self, batches: Iterator[dict[str, NDArray[Any]]]) -> None:
         self._batches = batches
@@ -24,16 +24,16 @@ class _Inputs(CalibrationDataReader):
 
 
 def int8(model: Any, batches: Iterator[dict[str, NDArray[Any]]]) -> Any:
-    """An ONNX model with quantised weights and activations (static, per channel), ranges as seen in the `batches`.
+    """Quantise weights and activations of an ONNX model (static, per channel), calibrated on `batches`.
 
     Weights have 7 bits, from -64 to 64. Processors without VNNI (x86 before about 2019) add pairs of products of an
-    activation, 0 to 255, and a weight in 16 bits and cut off what does not fit: 2 * 255 * 127 does not, 2 * 255 * 64
-    does. So the file reads the same everywhere.
+    activation, 0 to 255, and a weight in 16 bits with saturation: 2 * 255 * 127 overflows, 2 * 255 * 64 does not. So
+    the file reads the same everywhere.
     """
-    # It tells of every node that it leaves as it is.
+    # onnxruntime logs a warning for every node that it does not quantise.
     logging.getLogger().setLevel(logging.ERROR)
     weights = {initializer.name for initializer in model.graph.initializer}
-    # What has no weights, such as places in a rectified picture, needs its floats.
+    # Products without weights, such as places in a rectified picture, need floats.
     without = [node.name for node in model.graph.node if node.op_type == "MatMul" and node.input[1] not in weights]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"

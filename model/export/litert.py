@@ -1,6 +1,6 @@
-"""Form litert: a file for phones and small boards (TensorFlow Lite), with the signatures of form savedmodel.
+"""Export form litert: a file for phones and small boards (TensorFlow Lite), with the signatures of form savedmodel.
 
-The config is appended as a zip archive, as TensorFlow Lite's own metadata has its files.
+The configuration is appended as a zip archive, like the files of TensorFlow Lite's metadata.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ PROPERTIES = {"suffix": ".tflite"}
 
 
 def write(path: Path, parts: Sequence[Part], config: ModelConfig) -> None:
-    """Write the `parts` of a network and its `config` to `path`. Raises UserError for what the form cannot hold."""
+    """Write the `parts` of a network and its `config` to `path`. Raises UserError if LiteRT cannot represent them."""
     if config.width is None:
-        raise UserError("--form litert needs a network of one width, and this one has any width: choose --form onnx")
+        raise UserError("LiteRT needs a network of one width, and this one has any width: choose ONNX", "form", "onnx")
     for part in parts:
         _unroll(part.network)
     with tempfile.TemporaryDirectory() as folder:
@@ -38,26 +38,26 @@ def write(path: Path, parts: Sequence[Part], config: ModelConfig) -> None:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=keys)
         try:
             path.write_bytes(converter.convert())
-        except Exception as error:  # The converter raises whatever its C++ code says.
+        except Exception as error:  # The converter raises many exceptions of its C++ code.
             reason = str(error).strip().partition("\n")[0]
-            raise UserError(f"--form litert cannot hold this network ({reason}): choose --form onnx") from error
+            raise UserError(f"LiteRT cannot represent this network ({reason}): choose ONNX", "form", "onnx") from error
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(CONFIG_ENTRY, config.to_json())
 
 
 def _unroll(network: Any) -> None:
-    """Have recurrent layers computed column by column: a loop over columns is nothing that the form can hold."""
+    """Unroll recurrent layers: the form has no loops over columns."""
     for layer in network.layers:
         if isinstance(layer, keras.layers.Bidirectional):
             layer.forward_layer.unroll = layer.backward_layer.unroll = True
 
 
 def opened(path: Path) -> Runtime:
-    """What runs the parts in such a file."""
+    """The runtime for the parts in such a file."""
     with warnings.catch_warnings():
-        # That it will move to a package of its own is nothing for whoever exports.
+        # A warning that the interpreter moves to another package, which does not concern users.
         warnings.simplefilter("ignore")
-        # As they are, not as this machine would speed them up.
+        # Without delegates, which compute differently on each machine.
         kinds = tf.lite.experimental.OpResolverType
         interpreter = tf.lite.Interpreter(
             str(path), experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES

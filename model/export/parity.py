@@ -1,12 +1,12 @@
-"""Whether an exported file reads as Keras does: the same texts, and outputs apart by no more than rounding.
+"""Check that an exported file reads like Keras: the same texts, and outputs that differ by no more than rounding.
 
-Two runtimes add the same products in different orders, so their outputs differ by rounding. By how much depends on the
-network: a deep one, or one with large weights, magnifies it from layer to layer. So the tolerance is measured on the
-network itself. A sum of n products in float32, in any order, is the exact sum of products whose factors are off by
-about sqrt(n) units of rounding (the backward error of an inner product: Higham, Accuracy and Stability of Numerical
-Algorithms, 2002, section 3.1; sqrt(n) instead of n: Higham and Mary, SIAM J. Sci. Comput. 41, 2019). Keras reads the
-pictures several times with weights that are off by that much, and how far its outputs move is the unit in which the
-distance of the other runtime is given.
+Two runtimes add the same products in different orders, so their outputs differ by rounding. The difference depends on
+the network: deep networks and large weights amplify it from layer to layer. So the tolerance is measured on the network
+itself. A sum of n products in float32, in any order, is the exact sum of products whose factors are perturbed by about
+sqrt(n) units of rounding (backward error of an inner product: Higham 2002, "Accuracy and Stability of Numerical
+Algorithms", section 3.1; sqrt(n) instead of n: Higham and Mary, SIAM J. Sci. Comput. 41, 2019). Keras reads the
+pictures several times with weights that are perturbed by that much. The largest change of its outputs is the unit for
+the difference of the other runtime.
 """
 
 from __future__ import annotations
@@ -30,28 +30,29 @@ from crnn_reader.runtime import named_inputs as as_inputs
 from model.heads import HEADS
 from model.runtimes import of_keras
 
-#: How many pictures both runtimes read, and how often Keras reads them with other rounding.
+#: Number of pictures that both runtimes read, and of times that Keras reads them with perturbed weights.
 PICTURES, DRAWS = 64, 3
-#: How far apart outputs may be, in units of what rounding does to those of Keras.
+#: Maximum difference of outputs, as a multiple of the effect of rounding in Keras.
 ALLOWED = 4.0
-#: Pictures in a batch: the last one is alone, and batches of any size must read the same.
+#: Pictures in a batch. The last batch has a single one: batches of any size must read the same.
 BATCH = 21
-#: The greatest relative error of a rounding to float32, and the step from 1 to the next number.
+#: Maximum relative error of rounding to float32, and the distance from 1 to the next number.
 UNIT, EPSILON = 2.0**-24, 2.0**-23
 
-#: What a decoder predicts of each batch: its arrays.
+#: The arrays that a decoder predicts for each batch.
 Predictions = Sequence[list[NDArray[Any]]]
 
 
 class Comparison(NamedTuple):
-    """How far an exported file is from Keras."""
+    """The differences between an exported file and Keras."""
 
-    #: The greatest distance between log-probabilities.
+    #: Maximum difference of log-probabilities.
     difference: float
-    #: The greatest distance between any outputs, in units of what rounding does to those of Keras.
+    #: Maximum difference of any outputs, as a multiple of the effect of rounding in Keras.
     roundings: float
-    #: How many texts differ without two characters being as probable as each other.
+    #: Number of texts that differ, except where two characters are equally probable.
     other_texts: int
+    #: Number of texts.
     texts: int
 
     def __str__(self) -> str:
@@ -63,12 +64,12 @@ class Comparison(NamedTuple):
 
     @property
     def accepted(self) -> bool:
-        """Whether nothing but rounding lies between the two."""
+        """Whether the differences come from rounding only."""
         return self.roundings <= ALLOWED and not self.other_texts
 
 
 def compare(network: Any, other: Runtime, config: ModelConfig) -> Comparison:
-    """Compare another runtime of a Keras network with Keras, on the same pictures, by each head that can read."""
+    """Compare another runtime of a Keras network with Keras, on the same pictures, for each head that can read."""
     keras = of_keras(HEADS[config.head].parts(network, config))
     inputs: list[Any] = [tuple(batch.values()) for batch in batches(some_pictures(config), config)]
     inputs = [batch if len(batch) > 1 else batch[0] for batch in inputs]
@@ -80,7 +81,7 @@ def _compare(network: Any, ours: Decoder, theirs: Decoder, inputs: Sequence[Any]
     outputs, other_outputs = ([decoder.outputs(batch) for batch in inputs] for decoder in (ours, theirs))
     texts = [_texts(ours, batch) for batch in outputs]
     other_texts = [_texts(theirs, batch) for batch in other_outputs]
-    # Both are made to write the texts of Keras.
+    # Both predict the texts of Keras, so that their outputs can be compared step by step.
     expected = [*map(ours.predictions, outputs, texts)]
     found = [*map(theirs.predictions, other_outputs, texts)]
     units = np.zeros(len(expected[0]))
@@ -92,7 +93,7 @@ def _compare(network: Any, ours: Decoder, theirs: Decoder, inputs: Sequence[Any]
     for own, other, (log_probabilities, *_) in zip(texts, other_texts, expected, strict=True):
         likely = np.sort(log_probabilities, axis=-1)
         margins = (likely[..., -1] - likely[..., -2]).min(axis=1)
-        # Where two characters are as probable as each other, rounding decides which one is read.
+        # Rounding decides between two equally probable characters.
         sure = margins > 2 * ALLOWED * units[0]
         differ += int(np.sum(sure & [one != two for one, two in zip(own, other, strict=True)]))
     return Comparison(
@@ -116,21 +117,21 @@ def _texts(decoder: Decoder, outputs: Any) -> list[tuple[int, ...]]:
 def _distances(
     expected: Predictions, found: Predictions, units: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """How far apart the arrays of each kind are at most, as they are or in the `units` of each kind."""
+    """Maximum difference for each kind of arrays, absolute or in `units` of that kind."""
     greatest = np.zeros(len(expected[0]))
     for ours, theirs in zip(expected, found, strict=True):
         for kind, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             distance = np.abs(one.astype(np.float64) - other)
             if units is not None:
                 distance /= units[kind] + EPSILON * (1 + np.abs(one))
-            # What is no number agrees with nothing.
+            # NaN differs from everything.
             greatest[kind] = max(greatest[kind], np.nan_to_num(distance, nan=np.inf).max())
     return greatest
 
 
 @contextlib.contextmanager
 def rounded_otherwise(network: Any, draw: int) -> Iterator[None]:
-    """Within the block, have each weight off by the rounding of the sums that it is part of."""
+    """Context in which each weight is perturbed by the rounding error of the sums that it is part of."""
     rng, weights = np.random.default_rng(draw), network.get_weights()
     network.set_weights([_rounded(array, rng) for array in weights])
     try:
@@ -142,14 +143,14 @@ def rounded_otherwise(network: Any, draw: int) -> Iterator[None]:
 def _rounded(array: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
     if not np.issubdtype(array.dtype, np.floating):
         return array
-    # The last axis of kernels is what they give, the others are what they add up.
+    # Kernels sum over all axes but the last one.
     products = array.size // array.shape[-1] if array.ndim > 1 else 1
     off = rng.choice([-1.0, 1.0], array.shape) * UNIT * math.sqrt(products)
     return (array * (1 + off)).astype(array.dtype)
 
 
 def batches(pictures: Iterable[Image], config: ModelConfig) -> Iterator[dict[str, NDArray[Any]]]:
-    """Inputs of a network, from fitted pictures; those of similar width together."""
+    """Batches of fitted pictures as inputs of a network, ordered by width."""
     ordered = sorted(pictures, key=lambda image: image.shape[1])
     for start in range(0, len(ordered), BATCH):
         some = ordered[start : start + BATCH]
@@ -157,7 +158,7 @@ def batches(pictures: Iterable[Image], config: ModelConfig) -> Iterator[dict[str
 
 
 def some_pictures(config: ModelConfig, count: int = PICTURES) -> list[Image]:
-    """Letters and lines on noisy grounds, of many sizes, as the network sees them; the same ones each time."""
+    """Fitted pictures of letters and lines on noisy backgrounds, of many sizes; always the same."""
     rng = np.random.default_rng(0)
     pictures = []
     for _ in range(count):

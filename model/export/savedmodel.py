@@ -1,7 +1,7 @@
-"""Form savedmodel: a folder for TensorFlow and its Serving, with a signature `encoder`, and `step` for attention.
+"""Export form savedmodel: a folder for TensorFlow and TensorFlow Serving.
 
-Inputs and outputs have the names that they have in an ONNX file. The config lies in `assets.extra`, which TensorFlow
-leaves to others.
+It has a signature `encoder`, and `step` for attention. Inputs and outputs have the names of those in an ONNX file. The
+configuration is in `assets.extra`, which TensorFlow leaves to other programs.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _by_name(part: Part) -> Any:
 
 
 def opened(path: Path) -> Runtime:
-    """What runs the parts in such a folder."""
+    """The runtime for the parts in such a folder."""
     loaded = tf.saved_model.load(str(path))
     signatures = [loaded.signatures[name] for name in SIGNATURES if name in loaded.signatures]
 
@@ -63,6 +63,6 @@ def opened(path: Path) -> Runtime:
         found = signature(**{name: tf.constant(array) for name, array in inputs.items()})
         return [found[name].numpy() for name in outputs]
 
-    # A signature alone does not keep its weights.
+    # Signatures do not keep a reference to their weights.
     run.loaded = loaded  # type: ignore[attr-defined]
     return run

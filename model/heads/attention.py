@@ -1,4 +1,4 @@
-"""A recurrent decoder that looks at the columns (Shi et al., arXiv 1603.03915); the layer is in model/attention.py."""
+"""A recurrent decoder with attention to the columns (Shi et al., arXiv 1603.03915); model/attention.py is the layer."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from model.features import Features
     from model.heads import Head
 
-#: The name of the decoder's layer.
+#: Name of the decoder's layer.
 DECODER = "attention"
 
-#: Of the characters fed back in training, the part that the decoder wrote itself rises to this.
+#: Fraction of the characters fed back in training that the decoder predicted itself, at the end of a training.
 OWN_READINGS = 0.25
 
 
@@ -47,7 +47,7 @@ class Attention:
 
         texts, mask = keras.Input((None,), dtype="int32", name="texts"), columns.mask()
         if mask is not None:
-            # Named, so that the network can be cut here for reading.
+            # A named layer, where the network is cut for reading.
             mask = keras.layers.Identity(name=MASK, dtype="bool")(mask)
         decoder = AttentionDecoder(classes, config.cell, UNITS, name=DECODER)
         return [texts], decoder(columns.maps, texts, mask=mask)
@@ -64,7 +64,7 @@ class Attention:
         return [labels]
 
     def schedule(self, network: Any, progress: float) -> None:
-        # At first nothing it writes is worth reading; a linear schedule (Bengio et al. 2015).
+        # Scheduled sampling with a linear schedule (Bengio et al. 2015): early predictions are useless.
         network.get_layer(DECODER).own.assign(OWN_READINGS * progress)
 
     def steps_needed(self, text: str) -> int:
@@ -94,7 +94,7 @@ class Attention:
 
 
 def picture_inputs(network: Any) -> Any:
-    """The inputs of a network that reading needs: images, or images and widths."""
+    """The inputs of a network for reading: images, or images and widths."""
     inputs = [tensor for tensor in network.inputs if tensor.name != "texts"]
     return inputs if len(inputs) > 1 else inputs[0]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from model.features import Features
     from model.heads import Head
 
-#: Stands for log(0) where a column is beyond the picture: no reading goes through it.
+#: In place of log(0) in columns beyond the picture, so that no text has characters there.
 IMPOSSIBLE = -1e4
 
 
@@ -29,12 +29,12 @@ class CTC:
     def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
         from keras import layers, ops
 
-        # float32 whatever the policy: sums of small probabilities do not survive 8 bits.
+        # float32 with any policy: sums of small probabilities are lost with the 8 bits of bfloat16.
         logits = layers.Dense(classes, dtype="float32", name="classes")(columns.maps)
         outputs = ops.log_softmax(logits)
         mask = columns.mask()
         if mask is not None:
-            # Beyond the picture the blank is certain, which changes no text's probability.
+            # Beyond the picture the blank is certain, which does not change the probability of any text.
             blank = ops.concatenate([ops.zeros((1,)), ops.full((classes - 1,), IMPOSSIBLE)])
             outputs = ops.where(ops.expand_dims(mask, -1), outputs, blank)
         return [], outputs
@@ -44,8 +44,7 @@ class CTC:
 
         from model.ctc import AlignmentLoss
 
-        # PyTorch's own, which Keras takes there, is faster than one that goes step by step; Keras' softmax leaves
-        # log-probabilities as they are.
+        # With PyTorch, Keras uses PyTorch's own loss, which is faster. Its softmax does not change log-probabilities.
         return keras.losses.CTC() if keras.backend.backend() == "torch" else AlignmentLoss()
 
     def targets(self, labels: NDArray[np.int32]) -> Any:

@@ -1,4 +1,4 @@
-"""CTC and attention on one encoder, trained together (Kim et al. 2017, arXiv 1609.06773), read by either."""
+"""CTC and attention on one encoder, trained together (Kim et al. 2017, arXiv 1609.06773). Either head can read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CTC_PART, ATTENTION_PART = "ctc", "attention"
 
 
 class Joint:
-    """Outputs are those of both heads, by name; the loss is their sum."""
+    """Outputs are those of both heads by name; the loss is the sum of their losses."""
 
     generates = True
     left_to_right = True
@@ -33,7 +33,7 @@ class Joint:
 
         _, aligned = self._ctc.outputs(columns, classes, config)
         inputs, written = self._attention.outputs(columns, classes, config)
-        # Named, so that the network can be cut here for reading.
+        # A named layer, where the network is cut for reading.
         aligned = layers.Identity(name="aligned", dtype="float32")(aligned)
         return inputs, {CTC_PART: aligned, ATTENTION_PART: written}
 

@@ -1,4 +1,4 @@
-"""An affine spatial transformer (Jaderberg et al. 2015): rotation, shear, scale, shift undone."""
+"""An affine spatial transformer (Jaderberg et al. 2015), which undoes rotation, shear, scale and shift."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model.rectifiers.spatial import Sampler, rectified
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class AffineSampler(Sampler):
-    """Moves are weights of 1, x and y of the place to fill."""
+    """Moves are the coefficients of 1, x and y."""
 
     terms = 3
 
@@ -22,5 +22,5 @@ class AffineSampler(Sampler):
 
 
 def affine(images: Features) -> Features:
-    """Images with the affine transformation undone that a small network finds in each."""
+    """Undo the affine transformation that a small network predicts for each image."""
     return rectified(images, AffineSampler(dtype="float32"))

@@ -1,6 +1,6 @@
-"""What spatial transformers share (Jaderberg et al. 2015): a look at the picture, and sampling at other places.
+"""Common parts of spatial transformers (Jaderberg et al. 2015): the localisation network, and sampling.
 
-Places are (x, y) from -1 to 1, across the columns that count and down all rows; -1 is the left or upper edge.
+Places are (x, y), each from -1 at the left or upper edge to 1 at the other one. Padding on the right does not count.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from keras import layers, ops
 
 from model.features import Features
 
-#: Rows and columns of what the localisation network sees: text lines are bent in the large, not in the small.
+#: Rows and columns of the input of the localisation network: text lines have no small bends.
 LOOK = (32, 64)
 
-#: How far a step of training moves it, against what it would without.
+#: Factor that slows down the training of the localisation network.
 PACE = 0.1
 
 
 class Sampler(layers.Layer):
-    """Images, and moves, float32 (batch, terms, 2) -> images; without moves they stay as they are.
+    """Images and moves, float32 (batch, terms, 2) -> images. Moves of 0 do not change them.
 
-    A place is filled from `place + basis(place) @ moves`.
+    The pixel at a place is read at `place + basis(place) @ moves`.
     """
 
-    #: Moves of each picture.
+    #: Number of moves of each picture.
     terms: int
 
     def basis(self, places: Any) -> Any:
@@ -36,7 +36,7 @@ class Sampler(layers.Layer):
         _, rows, columns, _ = ops.shape(maps)
         places = grid(rows, columns, widths)
         terms = self.basis(places)
-        # The place itself is added rather than part of the sum: the terms of a spline cancel, and would blur it by
+        # The place is added at the end: within the sum, the terms of a spline cancel, which would blur the picture by
         # thousandths of a pixel, differently on each processor. Terms are the same for all pictures of one width.
         if widths is None:
             moved = ops.einsum("rct,btp->brcp", terms[0], moves)
@@ -49,12 +49,12 @@ class Sampler(layers.Layer):
 
 
 def rectified(images: Features, sampler: Sampler) -> Features:
-    """`images` sampled with moves that a small network finds, which begins with none."""
+    """Sample `images` with moves that a small network predicts. Its last layer is initialised with 0: no moves."""
     look = Features(Look(dtype="float32")(images.maps, *_widths(images)))
     look = look.convolution(16, strides=2).convolution(32, strides=2).convolution(64, strides=2)
     found = layers.Dense(64, activation="relu")(layers.Flatten()(look.maps))
     found = layers.Dense(2 * sampler.terms, kernel_initializer="zeros", dtype="float32")(found)
-    # Slowly, and never far: a picture that was once moved out of sight would have no gradient to come back by.
+    # Slow and bounded: a picture that has moved out of sight has no gradient to move back by.
     moves = ops.tanh(PACE * layers.Reshape((sampler.terms, 2), dtype="float32")(found))
     return Features(sampler(images.maps, moves, *_widths(images)), images.widths)
 
@@ -73,9 +73,9 @@ def grid(rows: Any, columns: Any, widths: Any = None) -> Any:
 
 
 def sample(maps: Any, places: Any, widths: Any = None) -> Any:
-    """`maps` (batch, rows, columns, channels) at `places`, float32 (batch, rows, columns, 2), interpolated bilinearly.
+    """Interpolate `maps` (batch, rows, columns, channels) bilinearly at `places`, float32 (batch, rows, columns, 2).
 
-    Beyond the edge the edge goes on.
+    Places beyond the edge get the pixel at the edge.
     """
     _, rows, columns, channels = ops.shape(maps)
     counts = columns if widths is None else ops.reshape(widths, (-1, 1))
@@ -104,7 +104,7 @@ def sample(maps: Any, places: Any, widths: Any = None) -> Any:
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class Look(layers.Layer):
-    """Images -> the columns that count, small and of one size: (batch, 32, 64, channels)."""
+    """Images -> the input of the localisation network, without padding: (batch, 32, 64, channels)."""
 
     def call(self, maps: Any, widths: Any = None) -> Any:
         places = ops.broadcast_to(grid(*LOOK), (ops.shape(maps)[0], *LOOK, 2))

@@ -1,7 +1,7 @@
 """A spatial transformer with thin-plate splines (Shi et al., arXiv 1603.03915, section 3.1).
 
-A small network places 20 points along the upper and lower edge of the text; the picture is bent so that they come to
-lie on the upper and lower edge of the picture, and as little as possible between them (Bookstein 1989).
+A small network places 20 points along the upper and lower edge of the text. The picture is bent so that they are on the
+upper and lower edge of the picture, and as little as possible between them (Bookstein 1989, "Principal Warps").
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from model.features import Features
 from model.rectifiers.spatial import Sampler, rectified
 
-#: Points on each of the two edges.
+#: Number of points on each of the two edges.
 POINTS = 10
-#: Where they come to lie, (20, 2).
+#: Their places in the rectified picture, (20, 2).
 EDGES = np.array([(x, y) for y in (-1, 1) for x in np.linspace(-1, 1, POINTS)], np.float32)
 
 
 def _solution() -> NDArray[np.float32]:
-    """From the points' places to the coefficients of the spline through them, (23, 20)."""
+    """The matrix from the moves of the points to the coefficients of the spline through them, (23, 20)."""
     count = len(EDGES)
     system = np.zeros((count + 3, count + 3))
     system[:count, :count] = _radial(np.square(EDGES[:, None] - EDGES[None]).sum(-1), np)
@@ -38,13 +38,13 @@ def _radial(squares: Any, library: Any) -> Any:
     return squares * library.log(library.maximum(squares, 1e-12))
 
 
-#: Solved once: a batch asks for it anew wherever a backend runs step by step.
+#: Solved once, because eager backends would solve it for every batch.
 SOLUTION = _solution()
 
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
 class SplineSampler(Sampler):
-    """Moves take the points away from their edges."""
+    """Moves are those of the points on the edges."""
 
     terms = len(EDGES)
 
@@ -56,5 +56,5 @@ class SplineSampler(Sampler):
 
 
 def tps(images: Features) -> Features:
-    """Images with the text straightened along two curves that a small network finds in each."""
+    """Straighten the text between two curves that a small network predicts for each image."""
     return rectified(images, SplineSampler(dtype="float32"))

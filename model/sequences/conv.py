@@ -1,7 +1,7 @@
-"""Convolutions over the columns, each with a way around it (He et al. 2015): no column waits for its neighbours.
+"""Residual convolutions over the columns (He et al. 2015): unlike in recurrent layers, no column waits for another.
 
-Together they see eight columns to either side, which is two letters or more of most texts. Made to look further, by
-dilation, they read plates worse (docs/networks.md).
+Together they see eight columns to either side, two letters or more in most texts. With dilated convolutions, which see
+further, plates were read worse (docs/networks.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ LAYERS, KERNEL = 4, 5
 
 
 def conv(columns: Features, preset: str, published: str) -> Features:
-    """Residual convolutions of 128 features, of 256 in `base`."""
+    """Four residual convolutions with 128 features, or 256 in `base`."""
     features = {"base": 256}.get(preset, 128)
     if columns.maps.shape[-1] != features:
         columns = columns.dense(features, normalised=True, activation="relu")

@@ -1,4 +1,4 @@
-"""Bidirectional recurrent layers, as the publications arrange them."""
+"""Bidirectional recurrent layers in the arrangements of the publications."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from model.features import Features
 
 
 def bidirectional(columns: Features, layer: type[layers.Layer], preset: str, published: str) -> Features:
-    """`lite` and `small` one layer of 128, `base` two of 256, as `published` with the backbone.
+    """One layer of 128 units in `lite` and `small`, two of 256 in `base`, as `published` with the backbone.
 
-    `summed`: CRNN-Keras adds the first layer's directions and normalises. `projected`: CRNN's linear layer.
+    `summed`: the directions of the first layer are added and both layers normalised, as in CRNN-Keras. `projected`: a
+    linear layer is between them, as in CRNN.
     """
     if preset != "base":
         return columns.recurrent(layer, 128).dropout(0.2)

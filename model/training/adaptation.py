@@ -1,64 +1,50 @@
-"""What changes from epoch to epoch with what was learnt: how hard drawn pictures are, how much others are augmented.
+"""What changes from epoch to epoch with the progress of learning: the difficulty of drawn pictures, or augmentation.
 
-Each is a function of the epochs before, so that a resumed run goes on with it.
+Each value is a function of the epochs before, so that a resumed run continues with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from model.training.run_folder import History
+if TYPE_CHECKING:
+    from model.training.run_folder import History
 
-#: A difficulty is learnt when so few characters are read wrong; a curriculum has at most so many steps.
+#: A difficulty is learnt when the character error rate is at most this; a curriculum has at most this many steps.
 LEARNT, STEPS = 0.05, 10
-#: The loss of augmented pictures should be at least and at most so many times that of those to validate with, as far
-#: back as so many epochs.
+#: Augmentation is right while the loss of augmented pictures is between these multiples of the validation loss, over
+#: this number of epochs.
 EASIEST, HARDEST, EPOCHS = 0.6, 1.25, 4
-#: Where it is more, augmentation becomes so many times as strong, where less the inverse; between these limits.
+#: Factor by which augmentation changes in an epoch, and the limits of its strength.
 STEP, WEAKEST, STRONGEST = 0.9, 0.1, 1.0
-
-
-class Adaptation(Protocol):
-    """A number that every epoch has."""
-
-    @property
-    def name(self) -> str:
-        """Its column in the history."""
-
-    @property
-    def apply(self) -> Callable[[float], None]:
-        """Sets it for the pictures that come next."""
-
-    def following(self, history: History) -> float:
-        """That of the epoch after those of the `history`."""
-
-    def remark(self, history: History) -> str:
-        """What the user should know at the end; "" where there is nothing."""
 
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Difficulty of drawn pictures up to a `goal`: clean ones first, harder ones when nearly all characters are read.
+    """Difficulty of drawn pictures: clean pictures first, harder ones when nearly all characters are read.
 
-    Few `epochs` make large steps, or the goal would be out of their reach. After Bengio et al. 2009, "Curriculum
-    Learning".
+    After Bengio et al. 2009, "Curriculum Learning".
     """
 
-    apply: Callable[[float], None]
-    goal: float
-    epochs: int
-    name = "difficulty"
+    goal: float  #: the last difficulty, 0 to 1
+    epochs: int  #: of the training; with few of them the steps are large, or they would not reach the goal
+    name: ClassVar = "difficulty"  #: column in the history
+
+    def apply(self, value: float, training: Any, validation: Any) -> None:
+        """Draw the pictures of the next epoch, a BatchSource each, with this difficulty."""
+        training.difficulty = validation.difficulty = value
 
     def following(self, history: History) -> float:
+        """The difficulty of the epoch after those of `history`."""
         learnt = sum(row["character_error_rate"] <= LEARNT for row in history)
-        # At most one an epoch: half of the epochs must be enough.
+        # At most one step an epoch: half of the epochs must be enough.
         steps = min(STEPS, max(1, self.epochs // 2))
         return self.goal * min(1.0, learnt / steps)
 
     def remark(self, history: History) -> str:
+        """What the user should know at the end; "" if nothing."""
         reached = history[-1][self.name]
         if reached == self.goal:
             return ""
@@ -70,26 +56,30 @@ class Curriculum:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Strength of the augmentation: weaker where it makes pictures harder than those to validate with are, stronger
-    where they stay much easier, being learnt by heart; `first` in the first epoch.
+    """Strength of the augmentation: it falls while the training pictures are harder than the validation pictures, and
+    rises while they are much easier because the network memorises them.
 
-    The idea is that of Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data": strong enough
-    against learning by heart, and no stronger.
+    After Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data".
     """
 
-    apply: Callable[[float], None]
-    first: float
-    name = "augmentation"
+    first: float  #: strength in the first epoch
+    name: ClassVar = "augmentation"  #: column in the history
+
+    def apply(self, value: float, training: Any, validation: Any) -> None:
+        """Augment the training pictures of the next epoch with this strength. Validation pictures are as they are."""
+        training.augmentation = value
 
     def following(self, history: History) -> float:
+        """The strength in the epoch after those of `history`."""
         if len(history) < 2:
             return self.first
         recent = history[-EPOCHS - 1 :]
         loss = sum(row["loss"] for row in recent[1:])
-        # An epoch's own loss is that of weights from its start to its end.
+        # The loss of an epoch is the mean over its steps: compare it with the validation before and after it.
         plain = sum(before["validation_loss"] + after["validation_loss"] for before, after in pairwise(recent)) / 2
         change = STEP if loss > HARDEST * plain else 1 / STEP if loss < EASIEST * plain else 1.0
         return min(max(change * history[-1].get(self.name, self.first), WEAKEST), STRONGEST)
 
     def remark(self, history: History) -> str:
+        """What the user should know at the end: nothing."""
         return ""

@@ -1,4 +1,4 @@
-"""curves.png: how a training went, at a glance."""
+"""Plot the history of a training: curves.png."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from model.training.run_folder import History
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Mark each epoch if there are at most this many: a line does not show how few they are, or a single one.
+#: Mark each epoch if there are at most this many. A single epoch would not show as a line.
 MARKED = 30
-#: Percentage points that a vertical axis spans at the least.
+#: Minimum range of a vertical axis in percentage points.
 LEAST_SPAN = 1.0
 
 
 def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
-    """Draw loss, exact match and character error rate over the epochs as a PNG at `path`, each scaled to its data.
+    """Plot loss, exact match and character error rate over the epochs as a PNG, each scaled to its data.
 
-    The `best` epoch is marked. The difficulty of the pictures is drawn where it grew.
+    The `best` epoch is marked. With a curriculum, the difficulty of the pictures is plotted, too.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
@@ -58,7 +58,7 @@ def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """Of a vertical axis in per cent: what the `values` span, at least LEAST_SPAN, and a margin."""
+    """Limits of a vertical axis in per cent: the range of the `values`, at least LEAST_SPAN, and a margin."""
     low, high = min(values), max(values)
     span = max(high - low, LEAST_SPAN)
     low = max(0.0, (low + high - span) / 2)

@@ -1,4 +1,4 @@
-"""The models of a run while it trains, for those who score them beside it."""
+"""The models of a run while it trains, for `evaluation.py --follow`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from model.model_file import SHIPPED
 from model.training.run_folder import RunFolder, best, digest
 from model.training.tensorboard_files import TensorBoardFiles
 
-#: Seconds between two looks at the run folder.
+#: Interval in seconds at which the run folder is checked.
 POLL = 1.0
 
 
 def models(run: str) -> Iterator[tuple[int, Path]]:
-    """The model file of the folder `run`, then each one that takes its place: the epoch it is of, and a copy of it.
+    """Yield the epoch and a copy of the model file of the folder `run`, then of each model that replaces it.
 
-    A run keeps only its best model, so not every epoch has one, and epochs that end while one is looked at are
-    passed over but for the best. It is over when the training is, however it ended. A folder that is empty, or not
-    there yet, is waited for: a training makes it when it has seen its pictures. Raises UserError for a folder that
-    holds something else, and when a run ends without a model.
+    A run keeps only its best model. So not every epoch has one, and if several better epochs end before the next call,
+    only the best of them is yielded. The iterator ends with the training, however that ends. It waits for a folder
+    that is empty or does not exist yet: a training creates it after it has decoded its pictures.
+
+    Raises UserError if the folder holds something else, and if a run ends without a model.
     """
     folder = RunFolder(Path(run))
     folder.refuse_irregular_files()
@@ -34,7 +35,7 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch, folder.model.name)
         while True:
-            # Asked first: what the training leaves at its end is found below.
+            # Checked before the model, so that the last model of a training is not missed.
             training = folder.is_training()
             epoch = _copied(folder, copy, training)
             if epoch not in (None, seen):
@@ -68,20 +69,20 @@ def _wait_for_the_beginning(folder: RunFolder) -> None:
 
 
 def board(run: str, path: str) -> TensorBoardFiles:
-    """Where TensorBoard finds the scores on `path` beside the curves of the folder `run`."""
+    """TensorBoard's files for the scores on the pictures of `path`, beside the curves of the folder `run`."""
     name = re.sub(r"[^\w.-]+", "_", Path(path).resolve().stem)
     return TensorBoardFiles(RunFolder(Path(run)).tensorboard / f"evaluation-{name}")
 
 
 def _copied(folder: RunFolder, copy: Path, training: bool) -> int | None:
-    """Copy the model file. Returns its epoch; None if there is no file yet, or its epoch is not known yet."""
+    """Copy the model file. Returns its epoch; None if there is no file yet, or if its epoch is not known yet."""
     try:
         history, model = folder.progress()
         shutil.copyfile(folder.model, copy)
     except FileNotFoundError:
         return None
-    # The model is written first, then the state with its epoch. Times would not tell: clocks are set back.
+    # The model is written first, then the state with its epoch. File times do not help: clocks are set back.
     if model in ("", digest(copy)):
         return int(best(history)["epoch"])
-    # A training that was killed between the two left the model of the epoch after the state's last one.
+    # A training that was killed in between left the model of the next epoch.
     return None if training else len(history) + 1

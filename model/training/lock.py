@@ -1,4 +1,4 @@
-"""A lock that ends with the process that holds it, however that ends."""
+"""A file lock that ends with the process that holds it, even if that is killed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import time
 from pathlib import Path
 from typing import IO
 
-#: Seconds for which :meth:`Lock.take` goes on trying: whoever asks :meth:`Lock.is_taken` holds it for a moment.
+#: Seconds for which :meth:`Lock.take` tries: :meth:`Lock.is_taken` of another process holds the lock for a moment.
 TRYING = 1.0
 
 
 class Lock:
-    """The lock of the file `path`, which is made when it is taken, and stays; it is empty."""
+    """A lock on the file `path`, which is created empty when the lock is taken, and remains."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
 
     def take(self) -> bool:
-        """Take the lock until :meth:`release`; False when another process, or another :class:`Lock`, has it."""
+        """Take the lock until :meth:`release`. Returns False if another process, or another :class:`Lock`, has it."""
         due = time.monotonic() + TRYING
         file = self._path.open("ab")
         while not _locked(file):
@@ -33,13 +33,13 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Give the lock back, where it was taken."""
+        """Release the lock if it was taken."""
         if self._file:
             self._file.close()
             self._file = None
 
     def is_held(self) -> bool:
-        """Whether this object has the lock, and the file at the path is the one that it locked."""
+        """Whether this object has the lock, and the file at `path` is still the one that it locked."""
         try:
             return self._file is not None and os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
         except OSError:
@@ -53,14 +53,14 @@ class Lock:
         except FileNotFoundError:
             return False
         except OSError:
-            # A folder that may only be read: it is enough for most file systems.
+            # Most file systems lock files in a read-only folder, too.
             file = self._path.open("rb")
         with file:
             return not _locked(file)
 
 
 def _locked(file: IO[bytes]) -> bool:
-    """Lock an open file until it is closed; False where it is locked already."""
+    """Lock an open file until it is closed. Returns False if it is locked already."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -71,6 +71,6 @@ def _locked(file: IO[bytes]) -> bool:
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # Some network file systems have no locks: there nothing is ever taken.
+        # Some network file systems have no locks: there, every lock counts as free.
         return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
     return True

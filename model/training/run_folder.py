@@ -1,15 +1,16 @@
-"""What a run leaves behind: a folder that explains itself, reproduces itself and can go on.
+"""The run folder: everything that a training writes, and reads again to continue.
 
-parameters.json   every parameter of the run
-split.json        which pictures trained and which validated
-model.keras       the best weights so far, ready to read with
+parameters.json   the flags of the run, complete: training.py with these flags gives the same plan
+plan.json         the plan: every value that was decided
+split.json        the training pictures and the validation pictures
+model.keras       the best weights so far
 history.csv       one row per epoch
-curves.png        the same to look at
-tensorboard/      the same for TensorBoard
-log.txt           what the terminal said
+curves.png        plots of the history
+tensorboard/      the history for TensorBoard
+log.txt           the messages of the training
 state.npz         weights, optimiser and history after the last whole epoch, for --resume
-training.lock     locked as long as the training runs, and no longer, even if it is killed
-cache             the decoded pictures, only where those of the working folder, .cache, cannot be written
+training.lock     locked while the training runs; the lock ends with the process, even if it is killed
+cache/            the decoded pictures, only if `.cache` in the working folder cannot be written
 """
 
 from __future__ import annotations
@@ -20,97 +21,116 @@ import hashlib
 import json
 import math
 import os
+import shlex
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import parameter
+from cli import interrupts
 from cli.files import atomic, naming
 from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
-from model import model_file
+from model import model_file, processes
+from model.processes import ALONE, Place
 from model.training.lock import Lock
 from model.training.tensorboard_files import TensorBoardFiles
 from parameter import TrainingParameters
 
+if TYPE_CHECKING:
+    from model.training.plan import Plan
+    from model.training.sources import BatchSource
+
 History = list[dict[str, float]]
 
 LOCK = "training.lock"
-#: What a training may write before it begins: its lock, and pictures packed where there is no other place for them.
+#: Files that a training may write before it begins: its lock, and decoded pictures.
 BEFORE = (LOCK, "cache")
-FILES = ("parameters.json", "split.json", "model.keras", "history.csv", "curves.png", "log.txt", "state.npz", LOCK)
+FILES = (
+    *("parameters.json", "plan.json", "split.json", "model.keras", "history.csv", "curves.png", "log.txt"),
+    *("state.npz", LOCK),
+)
 
-#: Bytes of a split.json; the names of some millions of pictures.
+#: Maximum number of bytes of a split.json: the names of some millions of pictures.
 LARGEST_SPLIT = 512 * 1024**2
-#: Bytes of the history in a state.npz, four a character; some hundred thousand epochs.
+#: Maximum number of bytes of the history in a state.npz, four for each character: some hundred thousand epochs.
 LARGEST_HISTORY = 256 * 1024**2
-#: What every epoch has in the history.
+#: Columns that every history has.
 SCORES = ("epoch", "exact_match", "character_error_rate")
 
 
 class State(NamedTuple):
-    """What `state.npz` holds."""
+    """The contents of `state.npz`."""
 
     variables: dict[str, NDArray[Any]]
     history: History  #: one row per epoch, at least one
-    model: str  #: SHA-256 of `model.keras` at that time; "" where an older kit wrote the state
+    model: str  #: SHA-256 of `model.keras` at that time; "" if an older version of the kit wrote the state
 
 
 class RunFolder:
-    """The files of one run; every one is replaced whole."""
+    """The files of one run. Each one is replaced whole."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, name: str | None = None, place: Place = ALONE) -> None:
+        """`name` is the path for messages: if several processes train together, that of the first one's folder."""
+        self.path, self.name, self._place = path, name or str(path), place
         self.model, self.state, self.tensorboard = path / "model.keras", path / "state.npz", path / "tensorboard"
         self.cache = path / "cache"
         self._board, self._lock = TensorBoardFiles(self.tensorboard), Lock(path / LOCK)
 
+    def how_to_resume(self, epochs: int = 0) -> str:
+        """How to continue the run, after a number of `epochs`, as the end of a sentence."""
+        run = f"--resume --run {shlex.quote(self.name)}"
+        if self._place.processes > 1:
+            return f"start all processes again, the first one with {run}"
+        return f"continue {f'after epoch {epochs} ' if epochs else ''}with: python training.py {run}"
+
     def refuse_other_files(self) -> None:
-        """Raise UserError when a new run would stand among files that are there already."""
+        """Raise UserError if the folder of a new run has other files in it."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file: choose a folder for --run")
         if self.path.is_dir() and not self.is_free():
             raise UserError(f"{self.path} is not empty: continue its training with --resume, or choose another --run")
 
     def is_free(self) -> bool:
-        """Whether it is there and holds nothing but hidden files, and what a training leaves that ended early."""
-        # A file that is being written, or was when its process was killed, is hidden.
+        """Whether the folder exists and has only hidden files, and files of a training that ended before it began."""
+        # Hidden files are being written, or were when their process was killed.
         return self.path.is_dir() and all(file.name in BEFORE or file.name[0] == "." for file in self.path.iterdir())
 
     def refuse_irregular_files(self) -> None:
-        """Raise UserError when a pipe, a device or a folder stands where the run has a file."""
+        """Raise UserError if a file of the run is a pipe, a device or a folder."""
         for name in FILES:
             if what := bounded.irregular(self.path / name):
                 raise UserError(f"{self.path / name} is {what}, not the file that a run has there: remove it")
 
     def has_begun(self) -> bool:
-        """Whether it is the folder of a run."""
+        """Whether this is the folder of a run."""
         return (self.path / "parameters.json").is_file()
 
     def write_text(self, name: str, text: str) -> None:
         """Replace the file `name` by `text`."""
         with atomic(self.path / name) as temporary:
-            # A file name that is not UTF-8 has surrogates, which become escapes that JSON knows.
+            # A file name that is not valid UTF-8 has surrogates, which become escapes of JSON.
             temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     def begin(self, parameters: str, split: Mapping[str, Any], new: bool = False) -> None:
-        """Write the parameters, and which pictures train and which validate: what JSON can hold.
+        """Lock the folder until :meth:`end`, and write the parameters and the `split`, which must be valid JSON.
 
-        The folder is one's own from then to :meth:`end`. Raises UserError when the run began with other pictures,
-        when another training is at work in it, and when a `new` one meets one that began in the meantime.
+        Raises UserError if the run began with other pictures, if another training runs in the folder, and if a `new`
+        run finds one that began in the meantime.
         """
         self.refuse_irregular_files()
         path = self.path / "split.json"
         text = json.dumps(split, indent=0, ensure_ascii=False)
         if path.is_file():
             earlier = self._split(path)
-            # What an older kit did not note cannot differ.
+            # Older versions of the kit wrote fewer fields.
             if any(earlier.get(name, value) != value for name, value in json.loads(text).items()):
                 raise UserError(
                     f"the pictures, labels or alphabet are not those that {self.path} began with: "
@@ -124,43 +144,60 @@ class RunFolder:
             raise UserError(f"another training has begun in {self.path}: choose another --run")
         self.write_text("parameters.json", parameters)
         self.write_text(path.name, text)
+        interrupts.continue_by(self.how_to_resume())
+
+    def begin_training(self, plan: Plan, training: BatchSource, validation: BatchSource, new: bool) -> None:
+        """:meth:`begin` with the flags of a plan and its pictures, and write the plan.
+
+        Raises UserError if several processes train together and have different pictures.
+        """
+        contents = {"contents": [training.contents, validation.contents], "alphabet": plan.config.alphabet}
+        if not processes.same(contents, self._place):
+            raise UserError(
+                f"the pictures of {plan.flags.data} and --validation are not the same for all processes: copy them "
+                "again"
+            )
+        with processes.all_or_none(self._place):
+            split = {"training": training.labelled, "validation": validation.labelled}
+            self.begin(plan.flags.to_json(), split | contents, new)
+            self.write_text("plan.json", plan.to_json())
 
     def _split(self, path: Path) -> dict[str, Any]:
         try:
             earlier = bounded.read_json(path, LARGEST_SPLIT)
             if isinstance(earlier, dict):
                 return earlier
-            reason = "it is no object"
+            reason = "it is not an object"
         except ValueError as error:
             reason = str(error)
         raise UserError(f"{path} is damaged ({reason}): use another copy of it, or start another --from {self.path}")
 
     def end(self) -> None:
-        """Nothing comes any more, until the run is resumed."""
+        """Unlock the folder."""
         self._lock.release()
 
     def is_training(self) -> bool:
-        """Whether a training is at work here, this one or one of another process."""
+        """Whether a training of any process runs in this folder."""
         return self._lock.is_taken()
 
     def is_held(self) -> bool:
-        """Whether the folder is the one that :meth:`begin` took, and not gone or another one by now."""
+        """Whether this is still the folder that :meth:`begin` locked, and not removed or replaced."""
         return self._lock.is_held()
 
     def refuse_removed(self) -> None:
         """Raise UserError unless :meth:`is_held`."""
         if not self.is_held():
             raise UserError(
-                f"{self.path} was removed, moved or replaced while training, and nothing more is written there: "
+                f"{self.name} was removed, moved or replaced while training, and nothing more is written there: "
                 "continue with --resume --run and its new place, if it has one"
             )
 
     def has_state(self) -> bool:
-        """Whether there is an epoch to go on after."""
+        """Whether an epoch was written that the run can continue after."""
         return self.state.is_file()
 
     def log(self, message: str) -> None:
-        """Say `message` on stderr and keep it in log.txt."""
+        """Print `message` on stderr and append it to log.txt."""
         warn(message)
         path = self.path / "log.txt"
         with naming(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
@@ -169,7 +206,7 @@ class RunFolder:
     def write_history(self, history: History) -> None:
         """Replace history.csv."""
         with atomic(self.path / "history.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            # A run that an older kit began has columns only from where this one went on.
+            # A run of an older version of the kit has some columns only since it was resumed.
             writer = csv.DictWriter(file, list(history[-1]), extrasaction="ignore")
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
@@ -179,16 +216,17 @@ class RunFolder:
         self._board.write(step, scalars, {"readings": readings})
 
     def save_state(self, variables: dict[str, NDArray[Any]], history: History) -> None:
-        """Keep everything that the next epoch depends on; the model file of the `history` is there already."""
+        """Write everything that the next epoch depends on. The model file of the `history` must exist already."""
         record = {"history": np.array(json.dumps(history)), "model": np.array(digest(self.model))}
         with atomic(self.state) as temporary:
             np.savez(temporary, allow_pickle=False, **variables, **record)
+        interrupts.continue_by(self.how_to_resume(len(history)))
 
     def load_state(self, shapes: Mapping[str, tuple[int, ...]]) -> State | None:
-        """What :meth:`save_state` kept, or None when the run ended before its first epoch did.
+        """Read what :meth:`save_state` wrote; None if the run ended before its first epoch did.
 
-        `shapes` are those of the variables, by name. Raises UserError for a damaged file, and for variables of other
-        names or shapes, or that are no finite numbers.
+        `shapes` has the shape of each variable by name. Raises UserError for a damaged file, and for variables with
+        other names or shapes, NaN or infinity.
         """
         if not self.has_state():
             return None
@@ -198,12 +236,12 @@ class RunFolder:
                 raise ValueError(f"it has {len(found)} variables, the network of parameters.json has {len(shapes)}")
             variables = {}
             for name, shape in shapes.items():
-                # Asked before it is read: what is too large takes no memory.
+                # Checked before the array is read and takes memory.
                 if archive.zip.getinfo(f"{name}.npy").file_size > 16 * math.prod(shape) + 20_000:
                     raise ValueError(f"{name} is too large")
                 array = archive[name]
                 if array.shape != shape or array.dtype.kind not in "fiub":
-                    raise ValueError(f"{name} is {array.dtype} {array.shape}, and not of the shape {shape}")
+                    raise ValueError(f"{name} is {array.dtype} {array.shape}, not of the shape {shape}")
                 if array.dtype.kind == "f" and not np.isfinite(array).all():
                     raise ValueError(f"{name} holds NaN or infinity")
                 variables[name] = array
@@ -211,9 +249,9 @@ class RunFolder:
             return State(variables, checked_history(str(archive["history"]), needed), _model(archive))
 
     def progress(self) -> tuple[History, str]:
-        """The epochs of the state and the digest of their model, without the weights of the state.
+        """The history in the state and the digest of its model file, without the weights.
 
-        Raises FileNotFoundError where there is none, UserError where it is damaged.
+        Raises FileNotFoundError if there is no state, and UserError if it is damaged.
         """
         with self._open_state() as archive:
             return checked_history(str(archive["history"])), _model(archive)
@@ -223,7 +261,7 @@ class RunFolder:
         try:
             with bounded.open_regular(self.state) as file, np.load(file, allow_pickle=False) as archive:
                 for entry in archive.zip.infolist():
-                    # What np.savez writes is not compressed; what is could become of any size.
+                    # np.savez does not compress, and a compressed entry could expand to any size.
                     if entry.compress_type != zipfile.ZIP_STORED:
                         raise ValueError("its arrays are compressed")
                     if entry.filename in ("history.npy", "model.npy") and entry.file_size > LARGEST_HISTORY:
@@ -231,19 +269,19 @@ class RunFolder:
                 yield archive
         except (FileNotFoundError, PermissionError):
             raise
-        except Exception as error:  # NumPy and zipfile raise whatever a damaged file makes them stumble over.
+        except Exception as error:  # NumPy and zipfile raise many exceptions for damaged files.
             reason = str(error).partition("\n")[0] or type(error).__name__
             if "pickle" in reason:
-                # NumPy goes on with how to load it all the same.
+                # NumPy's message continues with how to load them anyway.
                 reason = "it holds pickled objects, which are not loaded"
             raise UserError(f"{self.state} is damaged ({reason}): start another run --from {self.path}") from error
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal; "" where there is none, or one that is too large for a model file."""
+    """SHA-256 of a file, hexadecimal; "" if there is no file, or if it is too large for a model file."""
     try:
         with naming(path), bounded.open_regular(path) as file:
-            # A file may claim to be larger than any disk.
+            # A sparse file may be larger than any disk.
             if os.fstat(file.fileno()).st_size > model_file.LARGEST_FILE:
                 return ""
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -256,16 +294,16 @@ def _model(archive: Any) -> str:
 
 
 def checked_history(text: str, needed: Iterable[str] = SCORES) -> History:
-    """The epochs that JSON `text` lists. Raises ValueError unless every one has finite numbers and what is `needed`."""
+    """Parse a history from JSON. Raises ValueError unless every epoch has finite numbers, among them all `needed`."""
     history = bounded.json_value(text)
     if not isinstance(history, list) or not history:
         raise ValueError("it has no history")
     for epoch, row in enumerate(history, start=1):
         if not isinstance(row, dict):
-            raise ValueError(f"epoch {epoch} of its history is no object")
+            raise ValueError(f"epoch {epoch} of its history is not an object")
         for name, value in row.items():
             if type(value) not in (int, float) or not abs(value) < 1e300:
-                raise ValueError(f"{name} of epoch {epoch} is no number")
+                raise ValueError(f"{name} of epoch {epoch} is not a number")
         if missing := [name for name in needed if name not in row]:
             raise ValueError(f"{missing[0]} of epoch {epoch} is missing")
         if row["epoch"] != epoch or not 0 <= row["exact_match"] <= 1 or row["character_error_rate"] < 0:
@@ -276,8 +314,8 @@ def checked_history(text: str, needed: Iterable[str] = SCORES) -> History:
 def best(history: History) -> dict[str, float]:
     """The row of the best epoch: by exact match, then by character error rate, then the later one.
 
-    Not by loss: that of a text read wrong grows with certainty, while the readings still get better. Of a curriculum
-    only epochs of the greatest difficulty count.
+    The loss does not count: it grows with the confidence in wrong texts while more texts become right. With a
+    curriculum, only epochs with the greatest difficulty count.
     """
 
     def rank(row: dict[str, float]) -> tuple[float, ...]:
@@ -287,13 +325,13 @@ def best(history: History) -> dict[str, float]:
 
 
 def trained_on(model: str) -> set[str]:
-    """The real paths of the pictures that a run folder, or a model file in one, was trained on; of others nothing."""
+    """The real paths of the pictures that a run, given its folder or model file, was trained on; none if unknown."""
     run = Path(model) if Path(model).is_dir() else Path(model).parent
     try:
         parameters = bounded.read_json(run / "parameters.json")
         split = bounded.read_json(run / "split.json", LARGEST_SPLIT)
     except OSError:
-        # Shipped weights, or a model file that was taken out of its run.
+        # Shipped weights, or a model file outside of its run.
         return set()
     except ValueError as error:
         warn(f"{run} does not say which pictures it was trained on ({error}): make sure that these are others")
@@ -307,14 +345,14 @@ def trained_on(model: str) -> set[str]:
         return set()
 
 
-#: Parameters that may change when a run is resumed, because the weights do not depend on them.
+#: Parameters that may change when a run is resumed: the weights do not depend on them.
 FREE = ("workers", "devices")
 
 
 def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:
-    """The run folder, and the parameters: those given or, with --resume, those that the run began with.
+    """The path of the run folder, and the parameters: as given or, with --resume, as the run began with.
 
-    Raises UserError when there is no run to resume, or parameters differ from those it began with.
+    Raises UserError if there is no run to resume, or if parameters differ from those that it began with.
     """
     if not parameters.resume:
         return Path(parameters.run or f"{parameter.RUNS_FOLDER}/{time.strftime('%Y-%m-%d-%H%M%S')}"), parameters
@@ -336,3 +374,24 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
             )
     free = {name: getattr(parameters, name) for name in FREE if name in parameters.model_fields_set}
     return path, kept.model_copy(update={"resume": True} | free)
+
+
+@contextlib.contextmanager
+def run_of(parameters: TrainingParameters, place: Place) -> Iterator[tuple[RunFolder, TrainingParameters]]:
+    """Yield the run folder and the parameters as in :func:`start_or_resume`. The first process decides for all.
+
+    It writes the run folder and prints messages. The other processes write to temporary folders, and print only the
+    error that ends them.
+    """
+    path = Path()
+    with processes.all_or_none(place):
+        if not place.process:
+            path, parameters = start_or_resume(parameters)
+    if parameters.resume:
+        interrupts.continue_by(RunFolder(path, place=place).how_to_resume())
+    name, values = processes.agreed([str(path), parameters.model_dump(exclude_unset=True)], place)
+    if not place.process:
+        yield RunFolder(path, place=place), parameters
+        return
+    with tempfile.TemporaryDirectory() as own, open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        yield RunFolder(Path(own) / "run", name, place), TrainingParameters.from_values(values)

@@ -1,8 +1,8 @@
-"""The learning rate: warm-up, cosine decay, and an earlier end when there is nothing left to learn.
+"""The learning rate: warm-up, cosine decay, and an earlier end once the validation loss has settled.
 
-Warm-up and cosine as in Loshchilov and Hutter 2017 ("SGDR"). How many epochs a corpus needs is not
-known beforehand: 800 easy captchas are learnt in 30, 800 hard ones still gain after 100. So the number of
-epochs is a budget, and once the validation loss has settled, the rest of the cosine is run through quickly.
+The cosine is that of Loshchilov and Hutter 2017, "SGDR". Nobody knows in advance how many epochs a corpus needs: 800
+easy captchas are learnt in 30, 800 hard ones still gain after 100. So the number of epochs is a budget. Once the
+validation loss has settled, the learning rate falls to its end within fewer epochs.
 """
 
 from __future__ import annotations
@@ -11,37 +11,34 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: A validation loss is better when it is lower by this, in nats per text: one per cent of its probability.
+#: A validation loss is better if it is lower by this number of nats per text: 1 % of the probability.
 BETTER = 0.01
-#: Settled is what got no better for so many epochs, and for this part of all epochs.
+#: A loss has settled if it was not better for this number of epochs, and for this fraction of all epochs.
 SETTLED_EPOCHS, SETTLED_PART = 10, 0.3
-#: The end takes this part of the epochs before it, or so many epochs if that is more.
+#: The end takes this fraction of the epochs before it, or this number of epochs if that is more.
 END_PART, END_EPOCHS = 0.5, 10
-#: The learning rate ends at this part of its peak.
+#: The learning rate ends at this fraction of its peak.
 FINAL = 0.01
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rates of a run of up to `epochs` epochs; `warmup` is the part of them in which the rate rises.
-
-    With `settle`, the run ends earlier when its validation losses ask for it.
-    """
+    """The learning rates of a run."""
 
     peak: float
-    epochs: int
-    warmup: float
-    settle: bool
+    epochs: int  #: number of epochs, the maximum with `settle`
+    warmup: float  #: fraction of the epochs in which the rate rises
+    settle: bool  #: whether to end earlier once the validation loss has settled
 
     def last_epoch(self, validation_losses: Sequence[float]) -> int:
-        """Epochs of the run, as far as the validation losses of the epochs done tell."""
+        """Number of epochs of the run, given the validation losses of the epochs done."""
         settled = self._settled(validation_losses)
         if settled is None:
             return self.epochs
         return min(self.epochs, settled + max(END_EPOCHS, round(END_PART * settled)))
 
     def rate(self, progress: float, validation_losses: Sequence[float]) -> float:
-        """The learning rate when `progress` epochs are done, 2.5 being in the middle of the third."""
+        """The learning rate after `progress` epochs; 2.5 is in the middle of the third."""
         settled = self._settled(validation_losses)
         if settled is None:
             return self._planned(progress)
@@ -55,10 +52,10 @@ class Schedule:
         return self.peak * _cosine((progress - rising) / (self.epochs - rising))
 
     def _settled(self, validation_losses: Sequence[float]) -> int | None:
-        """The number of epochs after which the validation loss had settled, None when it has not."""
+        """The number of epochs after which the validation loss had settled, None if it has not."""
         if not self.settle:
             return None
-        # While the rate still rises, weights from elsewhere are at their best, and lose it again at the peak.
+        # Pretrained weights are at their best during the warm-up, and become worse at the peak of the rate.
         rising = round(self.warmup * self.epochs)
         best, best_epoch = math.inf, rising
         for epoch, loss in enumerate(validation_losses[rising:], start=rising + 1):

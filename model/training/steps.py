@@ -1,9 +1,9 @@
-"""A step of training on each backend, so that the host does not wait for the device between steps.
+"""Gradient steps on each backend. The host does not wait for the device between steps.
 
-Keras' `train_on_batch` returns the loss as a Python number, for which the host waits before it prepares the next
-batch. Here losses are added up on the device and read from it every `CHUNK` steps, or every `SECONDS`. Several steps
-in one compiled call bring nothing on top: dispatch overlaps with the step before it, and a step of the smallest
-network takes milliseconds where dispatch takes a tenth of one.
+Keras' `train_on_batch` returns the loss as a Python number, so that the host waits before it prepares the next batch.
+Here, losses are summed on the device and read every `CHUNK` steps, or every `SECONDS`. Several steps in one compiled
+call would not be faster: dispatch takes a tenth of a millisecond and overlaps with the step before, which takes
+milliseconds even in the smallest network.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import numpy as np
 
 from model.backend import import_keras, jit_compile
 
-#: Steps whose losses are added up on the device in float32; such sums are added up on the host in float64.
+#: Number of steps whose losses are summed on the device in float32. The host adds up these sums in float64.
 CHUNK = 100
 #: Seconds after which the loss is checked for NaN, if that is sooner.
 SECONDS = 1.0
-#: Steps that the host may be ahead of the device: enough to hide the host's work, few enough to bound the memory that
-#: their batches take.
+#: Maximum number of steps that the host is ahead of the device: enough to hide the host's work, few enough to bound
+#: the memory of their batches.
 AHEAD = 3
 
 #: Inputs of the network, targets of the losses, number of pictures, learning rate.
@@ -32,11 +32,13 @@ Batch: TypeAlias = tuple[Any, Any, int, float]
 
 
 def steps_of(network: Any, losses: Any, average: list[Any], decay: float, devices: int = 1) -> Steps:
-    """The steps of the backend that Keras runs on.
+    """The steps for the backend of Keras.
 
-    `network` is compiled with an optimizer that is built. `losses` is a Keras loss, or a dict of losses by output,
-    which are summed. `average` has a variable for each trainable one, to follow it with `decay`, or is empty.
-    `devices` is the number of devices that share each batch; only JAX takes more than one.
+    Arguments:
+        network: a Keras model, compiled with an optimizer that is built.
+        losses: a Keras loss, or a dict of losses by output, which are summed.
+        average: a variable for each trainable one, for its moving average with `decay`; or an empty list.
+        devices: number of devices that share each batch; more than one only with JAX.
     """
     backend = import_keras().backend.backend()
     if backend == "jax":
@@ -45,19 +47,20 @@ def steps_of(network: Any, losses: Any, average: list[Any], decay: float, device
 
 
 class Steps:
-    """Trains a network batch by batch. Its variables are updated at the end of each epoch at the latest."""
+    """Trains a network batch by batch. Its variables have their new values at the end of an epoch at the latest."""
 
     def __init__(self, network: Any, losses: Any, average: list[Any], decay: float) -> None:
         self._network, self._losses, self._average, self._decay = network, losses, average, decay
-        # Where Keras scales the loss for float16, not the optimizer that the network was compiled with.
+        # If Keras scales the loss for float16, this wraps the optimizer that the network was compiled with.
         self._optimizer = network.optimizer
         # Several processes must stop after the same step, and their clocks differ.
         self._alone = True
 
     def epoch(self, batches: Iterator[Batch], done: Callable[[int], None]) -> tuple[float, int]:
-        """Take a step per batch; returns the mean loss and the number of pictures, and calls `done` with it each step.
+        """Take a step per batch, and call `done` with its number of pictures.
 
-        Stops early, and returns a mean that is not finite, soon after a loss is not finite.
+        Returns the mean loss and the number of pictures. Soon after a loss is not finite, stops and returns a mean that
+        is not finite.
         """
         self._begin()
         loss, pictures, taken, looked = 0.0, 0, 0, time.monotonic()
@@ -78,7 +81,7 @@ class Steps:
                 loss, total = loss + float(total), self._zero()
                 ahead.clear()
                 if not math.isfinite(loss):
-                    # No later step brings it back.
+                    # It stays so in all later steps.
                     break
         loss += float(total)
         self._end()
@@ -95,28 +98,28 @@ class Steps:
         raise NotImplementedError
 
     def _begin(self) -> None:
-        """Take up the values of the variables."""
+        """Read the values of the variables."""
 
     def _end(self) -> None:
-        """Give the variables the values that they have after the last step."""
+        """Assign the values after the last step to the variables."""
 
     def _zero(self) -> Any:
-        """The sum of no losses, on the device."""
+        """A sum of losses on the device, 0 at first."""
         raise NotImplementedError
 
     def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
-        """Start a step with a learning rate of `rate`; returns `total` and the losses of its `count` pictures."""
+        """Start a step with a learning rate of `rate`. Returns `total` plus the losses of its `count` pictures."""
         raise NotImplementedError
 
     def _mark(self, total: Any) -> Any:
-        """What :meth:`_wait` is given to wait for the step that had this `total`."""
+        """The argument with which :meth:`_wait` waits for the step that returned `total`."""
         return total
 
     def _wait(self, mark: Any) -> None:
-        """Wait until the step of `mark` is done."""
+        """Wait until the step of `mark` has ended."""
 
     def _followed(self, average: Any, variable: Any, steps: Any) -> Any:
-        """The new value of `average` after `steps` steps. Early averages follow faster, to forget the random start."""
+        """The new value of `average` after `steps` steps. Early averages decay faster, to forget the random start."""
         from keras import ops
 
         decay = ops.minimum(self._decay, (1 + steps) / (10 + steps))
@@ -124,7 +127,7 @@ class Steps:
 
 
 class TensorFlowSteps(Steps):
-    """A `tf.function`. The host cannot run far ahead: the loops of a step ask on the host whether they go on."""
+    """A `tf.function`. The host cannot run far ahead: recurrent loops check their condition on the host."""
 
     def __init__(self, network: Any, losses: Any, average: list[Any], decay: float) -> None:
         super().__init__(network, losses, average, decay)
@@ -172,14 +175,14 @@ def _tensors(arrays: Any) -> Any:
 
 
 class JAXSteps(Steps):
-    """One jitted function of the state, which stays on the device and is donated from step to step.
+    """A jitted function of the state, which stays on the device and is donated from step to step.
 
-    The variables keep the values of the beginning of the epoch until its end, so that an interrupted one leaves them
-    whole.
+    Until the end of an epoch, the variables keep their values from its beginning, so that an interruption leaves them
+    consistent.
 
-    Each of several devices has a copy of the state and a part of every batch. XLA partitions the program for one
-    device, so that loss, batch statistics, dropout and gradients are those of the whole batch. A batch that cannot be
-    divided evenly, such as the last one of an epoch, is computed by every device.
+    With several devices, each has a copy of the state and a part of every batch. XLA partitions the program for one
+    device, so that loss, batch statistics, dropout and gradients are those of the whole batch. If a batch cannot be
+    divided evenly, such as the last one of an epoch, every device computes all of it.
     """
 
     def __init__(self, network: Any, losses: Any, average: list[Any], decay: float, devices: int = 1) -> None:
@@ -213,7 +216,7 @@ class JAXSteps(Steps):
     def _begin(self) -> None:
         import jax.numpy as jnp
 
-        # Copies: values that are donated are gone.
+        # Copies, because donated arrays are deleted.
         self._state = [[self._everywhere(jnp.array(variable.value)) for variable in group] for group in self._variables]
 
     def _end(self) -> None:
@@ -243,7 +246,7 @@ class JAXSteps(Steps):
         return jax.tree.map(place, arrays)
 
     def _everywhere(self, array: Any) -> Any:
-        """`array`, which all processes have, on every device."""
+        """Copy an `array`, which all processes have, to every device."""
         import jax
 
         if self._processes == 1:
@@ -251,7 +254,7 @@ class JAXSteps(Steps):
         return jax.make_array_from_process_local_data(self._copied, np.asarray(array), array.shape)
 
     def _part(self, count: int, array: Any) -> Any:
-        """A batch of `count` rows, divided among all devices; `array` is all of it or the part of this process."""
+        """Divide a batch of `count` rows among all devices. `array` is the batch, or the part of this process."""
         import jax
 
         if len(array) == count:
@@ -285,14 +288,14 @@ class JAXSteps(Steps):
 
 
 def _without_cudnn(network: Any) -> None:
-    """Compute recurrent layers as loops, which XLA partitions: it cannot divide a call of cuDNN."""
+    """Compute recurrent layers as loops: XLA can divide these among devices, but no call of cuDNN."""
     for layer in network._flatten_layers():
         if hasattr(layer, "use_cudnn"):
             layer.use_cudnn = False
 
 
 class TorchSteps(Steps):
-    """Eager steps. On a GPU, PyTorch queues the operations, so that the host runs ahead."""
+    """Eager steps. On a GPU, PyTorch queues operations, so that the host runs ahead."""
 
     def compiled_loss(self, targets: Any, outputs: Any) -> float:
         return float(self.loss(targets, outputs))
@@ -332,7 +335,7 @@ class TorchSteps(Steps):
 
 
 def _pinned(arrays: Any) -> Any:
-    """`arrays` on the GPU if there is one, copied from pinned memory: other copies wait until the step before ends."""
+    """Copy arrays to the GPU, if there is one, from pinned memory: other copies wait for the step before."""
     import torch
     from keras import tree
 

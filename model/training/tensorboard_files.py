@@ -1,4 +1,4 @@
-"""TensorBoard's files, without TensorFlow: Keras' own callback needs it, and JAX and PyTorch users have it not."""
+"""Write TensorBoard's files without TensorFlow, which Keras' callback needs and users of JAX and PyTorch lack."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from cli.messages import warn
 
 
 class TensorBoardFiles:
-    """One run as TensorBoard shows it, in a folder of its own; made by its first :meth:`write`."""
+    """One run of TensorBoard, in a folder that the first :meth:`write` creates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: Path | None = None
-        self._told = False
+        self._warned = False
 
     def write(self, step: int, scalars: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Add scalars, and RGB pictures, uint8 (height, width, 3), at `step`; on disk when this returns.
+        """Write scalars and RGB pictures, uint8 (height, width, 3), at `step`.
 
-        Warns once where they cannot be written: what they are drawn from is in other files, too.
+        If they cannot be written, prints a warning once and goes on: other files of the run have the same values.
         """
         try:
             self._write(step, scalars, pictures)
         except OSError as error:
-            # Behind half an event, TensorBoard would read no other one of the file.
+            # After half an event, TensorBoard would not read the rest of the file: begin another one.
             self._file = None
-            if not self._told:
+            if not self._warned:
                 place = error.filename or self._folder
                 warn(f"TensorBoard will lack some values: {place} cannot be written ({error.strerror})")
-                self._told = True
+                self._warned = True
 
     def _write(self, step: int, scalars: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
         import cv2
@@ -53,16 +53,16 @@ class TensorBoardFiles:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file = self._folder / f"events.out.tfevents.{self._after_others():.6f}.{os.getpid()}"
             events.insert(0, Event(wall_time=time.time(), file_version="brain.Event:2"))
-        # Without TensorBoard's own writer of files: it writes in a thread, whose errors end in tracebacks.
+        # TensorBoard's own EventFileWriter writes in a thread, whose errors print tracebacks.
         with naming(self._file), self._file.open("ab") as file:
             writer = RecordWriter(file)
             for event in events:
                 writer.write(event.SerializeToString())
 
     def _after_others(self) -> float:
-        """A time later than those of the files that are there: TensorBoard reads files in the order of their names.
+        """The time of day, or later if the folder has a later file because the clock was set back.
 
-        It is the time of day, unless the clock was set back since an earlier part of the run.
+        TensorBoard reads files in the order of their names.
         """
         names = [
             re.fullmatch(r"events\.out\.tfevents\.(\d{10}\.\d{6})\.\d+", path.name) for path in self._folder.iterdir()

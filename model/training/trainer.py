@@ -1,23 +1,25 @@
-"""The training itself: epoch by epoch, validated, resumable.
+"""The training: epoch by epoch, validated, resumable.
 
-AdamW (Loshchilov and Hutter 2019), a learning rate by `schedule.py`, gradients clipped to a global norm,
-the best weights chosen by exact match on the validation pictures.
+AdamW (Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization") with the learning rate of `schedule.py` and
+gradients clipped to a global norm. The best weights are those with the highest exact match on the validation pictures.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence, Sized
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from cli.messages import warn
+from cli import interrupts
+from cli.messages import DISK_FULL, warn
 from cli.progress import progress
 from crnn_reader.alphabet import Alphabet
 from crnn_reader.config import ModelConfig
@@ -28,164 +30,128 @@ from model import devices, model_file, processes
 from model.backend import import_keras, jit_compile
 from model.comparison import compared
 from model.heads import HEADS
-from model.processes import ALONE, Place
+from model.processes import Place
 from model.runtimes import of_keras
 from model.scores import letter_accuracy, wilson
-from model.training.adaptation import Adaptation
 from model.training.curves import draw_curves
+from model.training.memory import TooLarge
+from model.training.plan import Plan
 from model.training.run_folder import History, RunFolder, best, digest
-from model.training.schedule import Schedule
+from model.training.sources import BatchSource, Images, Inputs, Labels
 from model.training.steps import steps_of
+from model.training.transfer import transfer
+from parameter import RANDOM
 
-Images: TypeAlias = NDArray[np.uint8]
-Labels: TypeAlias = NDArray[np.int32]
-#: Images, or for a network of any width the pair (images, widths): what a network reads.
-Inputs: TypeAlias = Any
 Sheet: TypeAlias = Callable[[Sequence[Images], Sequence[str]], Images]
 
-#: A network that still reads nothing after so many steps and epochs will hardly begin to.
+#: After this number of steps and epochs, a network whose readings are all still empty will hardly learn to read.
 SILENT_STEPS, SILENT_EPOCHS = 1000, 5
+#: With fewer validation pictures, the choice of the best epoch is almost random.
+FEW_TO_VALIDATE = 10
+#: Number of validation pictures whose readings are drawn for TensorBoard.
 READINGS_SHOWN = 12
-#: At most this part of the time goes into writing the files of the run, unless they would be older than these seconds.
+#: Share of the time that may go into writing the files of the run, and the maximum age of these files in seconds.
 WRITING, PAUSE = 0.05, 60.0
 
 
-class BatchSource(Protocol):
-    """Batches of images, uint8 (batch, height, width, channels), and labels, int32 (batch, longest), padded with 0.
+def load_start(network: Any, plan: Plan, folder: RunFolder) -> str:
+    """Give an untrained network the weights that the plan starts from. Returns where the training starts, in words.
 
-    For a network of any width in place of images the pair (images, widths), widths int32 (batch,).
+    If `folder` has a state, the weights are left as they are: :func:`train` reads them from there.
     """
-
-    @property
-    def rows(self) -> Sized:
-        """The pictures, each of which an epoch sees once."""
-
-    @property
-    def labelled(self) -> dict[str, str]:
-        """Names and labels of the pictures that have names."""
-
-    @property
-    def contents(self) -> str:
-        """Another one when a picture is another; "" of pictures that are drawn."""
-
-    @property
-    def parts(self) -> int:
-        """Number of processes that share each batch: `stream` yields the part of this process."""
-
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-
-    def stream(self, epoch: int) -> Iterator[tuple[Inputs, Labels]]:
-        """Yield the batches of an epoch. They depend only on the epoch.
-
-        The arrays of a batch must not change later: training may still read them while it asks for the next batch.
-        """
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train; see `parameter.TrainingParameters`, whose defaults `defaults.py` completes."""
-
-    schedule: Schedule
-    weight_decay: float
-    clip_norm: float
-    ema: float
-    patience: int | None
-    adaptation: Adaptation | None = None
-    batch_size: int = 0
-    precision: str = "float32"
-    devices: int = 1
-    place: Place = ALONE
+    if folder.has_state():
+        history, _ = folder.progress()
+        return "finished earlier" if is_finished(history, plan) else f"continuing after epoch {len(history)}"
+    if plan.start == RANDOM:
+        return "starting from random weights"
+    return transfer(plan.start, network, plan.config)
 
 
 def train(
-    network: Any,
-    config: ModelConfig,
-    training: BatchSource,
-    validation: BatchSource,
-    settings: Settings,
-    folder: RunFolder,
-    sheet: Sheet,
+    network: Any, plan: Plan, training: BatchSource, validation: BatchSource, folder: RunFolder, sheet: Sheet
 ) -> History:
-    """Train `network` and leave the best weights in `folder`; goes on where the folder's state ends.
+    """Train `network` and leave the best weights in `folder`. If the folder has a state, continue after it.
 
-    `sheet` draws pictures with captions, for TensorBoard. Returns one row per epoch. Raises UserError when a loss is no
-    longer a number, when memory runs out, and when the folder was removed while training.
+    `sheet` draws images with captions, for TensorBoard. Returns one row per epoch. Raises UserError if a loss is not
+    finite, if the disk is full and if the folder was removed while training, TooLarge if memory runs out, and
+    processes.Lost if another process ends.
     """
-    schedule = settings.schedule
-    run = _Run(network, config, settings)
-    history = run.begin_together(run.restore(folder), settings.place)
+    schedule = plan.schedule
+    run = _Run(network, plan)
+    history = run.begin_together(run.restore(folder), plan.place)
     if history:
-        # The kill may have come between the state and the table.
+        # The process may have been killed after it wrote the state and before it wrote the table.
         folder.write_history(history)
-    files = _Files(run, network, config, folder, history)
-    told_of_silence = False
+        interrupts.continue_by(folder.how_to_resume(len(history)))
+    if len(validation.rows) < FEW_TO_VALIDATE:
+        folder.log(
+            f"only {len(validation.rows)} validation pictures: the choice of the best epoch is almost random, so "
+            "give more with --validation"
+        )
+    if is_finished(history, plan):
+        folder.log(
+            f"the training in {folder.path} finished after {len(history)} epoch{'s' * (len(history) > 1)}, and there "
+            "is nothing left to do: to train longer, start another run from its weights with --from "
+            f"{shlex.quote(str(folder.path))}"
+        )
+    files = _Files(run, network, plan.config, folder, history)
+    silence_reported = False
     done_before = len(history)
     try:
         with progress("training", None) as advance:
-            while True:
+            while not is_finished(history, plan):
                 epoch = len(history)
                 losses = [row["validation_loss"] for row in history]
                 last = schedule.last_epoch(losses)
-                if is_finished(history, settings):
-                    if epoch < last:
-                        folder.log(f"stopped early: no better validation for {settings.patience} epochs")
-                    break
                 advance(0, (last - done_before) * len(training.rows))
                 run.head.schedule(network, epoch / schedule.epochs)
                 adapted = {}
-                if settings.adaptation:
-                    adapted = {settings.adaptation.name: settings.adaptation.following(history)}
-                    settings.adaptation.apply(adapted[settings.adaptation.name])
+                if plan.adaptation:
+                    adapted = {plan.adaptation.name: plan.adaptation.following(history)}
+                    plan.adaptation.apply(adapted[plan.adaptation.name], training, validation)
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
                 loss, pictures = run.train_epoch(
                     training.stream(epoch), rates, len(training.rows), advance, training.parts
                 )
                 if not math.isfinite(loss):
-                    raise UserError(_diverged(f"the loss became {loss}", settings, history, files))
+                    raise UserError(_diverged(f"the loss became {loss}", plan, history, files))
                 row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1], **adapted}
                 speed = {"pictures_per_second": pictures / max(time.monotonic() - started, 1e-3)}
                 with run.averaged_weights():
                     scores, readings = run.validate(validation.stream(0), sheet)
                     if not math.isfinite(scores["validation_loss"]):
                         what = f"the loss of the validation pictures became {scores['validation_loss']}"
-                        raise UserError(_diverged(what, settings, history, files))
+                        raise UserError(_diverged(what, plan, history, files))
                     folder.refuse_removed()
                     # Rounding differs between processors.
-                    history.append(processes.agreed(row | scores | speed, settings.place))
+                    history.append(processes.agreed(row | scores | speed, plan.place))
                     files.add(history, readings)
-                if files.are_due() or is_finished(history, settings):
+                if files.are_due() or is_finished(history, plan):
                     files.write(history)
                 folder.log(_line(history[-1], last))
                 late = epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS
-                if late and scores["empty_readings"] == 1 and not told_of_silence:
+                if late and scores["empty_readings"] == 1 and not silence_reported:
                     folder.log(_diagnosis(run.steps(), loss))
-                    told_of_silence = True
-        folder.log(_result(best(history), len(validation.rows)))
-        if not best(history)["exact_match"] and not told_of_silence:
-            found = (
-                "all readings are still empty" if history[-1]["empty_readings"] == 1 else "no text is read right yet"
-            )
-            folder.log(
-                f"{found} after {run.steps():,} steps: give more --epochs or pictures, or start from weights that can "
-                "read (--from)"
-            )
-        if settings.adaptation and (remark := settings.adaptation.remark(history)):
-            folder.log(remark)
-    except Exception as error:  # Each backend has an exception of its own for it.
+                    silence_reported = True
+        _report(history, plan, len(validation.rows), run.steps(), silence_reported, folder)
+    except Exception as error:  # Each backend raises its own exceptions.
         if devices.ran_out_of_memory(error):
-            raise TooLarge(_too_large(settings, history, files), settings.batch_size, len(history)) from error
-        if settings.place.processes > 1 and processes.is_lost(error):
-            where = "" if settings.place.process else f" --run {folder.path}"
+            raise TooLarge(_too_large(plan, history, files), plan, len(history)) from error
+        if plan.place.processes > 1 and processes.is_lost(error):
             raise processes.Lost(
-                f"another process no longer answers in epoch {len(history) + 1}: its own output has the reason; start "
-                f"all again, the first one with --resume{where}"
+                f"another process no longer answers in epoch {len(history) + 1}: its own output has the reason; "
+                f"{folder.how_to_resume()}"
+            ) from error
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise UserError(
+                f"no space left to write {error.filename or folder.path}: free some space, then "
+                f"{folder.how_to_resume()}"
             ) from error
         raise
     finally:
         try:
-            # An interrupted training is looked at, too.
+            # An interrupted training has curves, too.
             if history and folder.is_held():
                 draw_curves(history, best(history), folder.path / "curves.png")
         except OSError as error:
@@ -195,23 +161,15 @@ def train(
     return history
 
 
-class TooLarge(UserError):
-    """Memory runs out with batches of `batch_size` pictures, after a number of whole `epochs`."""
-
-    def __init__(self, message: str, batch_size: int, epochs: int) -> None:
-        super().__init__(message)
-        self.batch_size, self.epochs = batch_size, epochs
-
-
 class _Files:
     """The files of the run folder that change with the epochs.
 
-    Short epochs do not wait for them: writing takes at most :data:`WRITING` of the time. A training that is interrupted
-    continues after the last epoch that was written.
+    Writing takes at most :data:`WRITING` of the time, so not every short epoch is written. A training that is
+    interrupted continues after the last epoch that was written.
     """
 
     def __init__(self, run: _Run, network: Any, config: ModelConfig, folder: RunFolder, history: History) -> None:
-        """`history` are the epochs that the files have."""
+        """`history` has the epochs that the files have."""
         self._run, self._network, self._config, self._folder = run, network, config, folder
         self._rows: list[tuple[dict[str, float], Images]] = []
         self._best: tuple[list[NDArray[Any]], ModelConfig] | None = None
@@ -220,7 +178,7 @@ class _Files:
         self._due = 0.0
 
     def add(self, history: History, readings: Images) -> None:
-        """Keep what the last epoch of `history` leaves. The network has the weights that it was validated with."""
+        """Keep the results of the last epoch of `history`. The network must have the weights that were validated."""
         self._rows.append((history[-1], readings))
         if best(history) is history[-1]:
             config = replace(self._config, temperature=history[-1]["temperature"])
@@ -247,22 +205,23 @@ class _Files:
         self._due = now + min((now - started) * (1 / WRITING - 1), PAUSE)
 
     def kept(self, history: History) -> str:
-        """Where the best weights are, as the end of a sentence; "" where there are none."""
+        """Where the best weights are, as the end of a sentence; "" if none were written."""
         if not self._written:
             return ""
         epoch = best(history[: self._written])["epoch"]
-        return f" --from {self._folder.path}, which has the weights of epoch {epoch:.0f}"
+        return f" --from {self._folder.name}, which has the weights of epoch {epoch:.0f}"
 
 
 class _Run:
-    """A network with its optimiser and, when asked for, the average of its weights."""
+    """A network with its optimizer and, with an `ema`, the moving average of its weights."""
 
-    def __init__(self, network: Any, config: ModelConfig, settings: Settings) -> None:
+    def __init__(self, network: Any, plan: Plan) -> None:
         keras = import_keras()
+        config, flags = plan.config, plan.flags
         optimizer = keras.optimizers.AdamW(
-            settings.schedule.peak, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
+            plan.schedule.peak, weight_decay=flags.weight_decay, global_clipnorm=flags.clip_norm
         )
-        # Decay is for what multiplies features, not for what shifts and scales them.
+        # Only kernels decay, not what shifts and scales features.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._network = network
         self.head = HEADS[config.head]
@@ -270,13 +229,13 @@ class _Run:
         self._alphabet = Alphabet(config.alphabet)
         network.compile(optimizer, losses, jit_compile=jit_compile())
         self._decoder = decoder_of(of_keras(self.head.parts(network, config)), config)
-        # Not the same object where Keras scales the loss for float16.
+        # Another object if Keras scales the loss for float16.
         self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)
         self._average = (
-            [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if settings.ema else []
+            [keras.Variable(_array(v), trainable=False) for v in network.trainable_variables] if flags.ema else []
         )
-        self._steps = steps_of(network, losses, self._average, settings.ema, settings.devices)
+        self._steps = steps_of(network, losses, self._average, flags.ema, plan.devices)
 
     def steps(self) -> int:
         """Steps taken since the beginning of the run."""
@@ -290,10 +249,14 @@ class _Run:
         advance: Callable[[int], None],
         parts: int = 1,
     ) -> tuple[float, int]:
-        """Take a step per batch, each with its learning rate; returns the mean loss and the number of pictures.
+        """Take a step per batch, each with its learning rate. Returns the mean loss and the number of pictures.
 
-        That is more than the `rows` of the feed where batches were filled up, but not to `advance`. Each of `batches`
-        is the part of this process, one of `parts`.
+        Arguments:
+            batches: the batches of an epoch, or the part of this process of each, one of `parts`.
+            rates: the learning rate of each step.
+            rows: number of pictures in the epoch. Batches that are filled up have more, which are not reported.
+            advance: called with the number of pictures after each step.
+            parts: number of processes that share each batch.
         """
         pictures = 0
 
@@ -302,15 +265,15 @@ class _Run:
             advance(min(count, max(0, rows - pictures)))
             pictures += count
 
-        taught = (
+        examples = (
             (self._inputs(inputs, labels), self.head.targets(labels), parts * len(labels), rate)
             for (inputs, labels), rate in zip(batches, rates, strict=True)
         )
-        return self._steps.epoch(taught, done)
+        return self._steps.epoch(examples, done)
 
     @contextlib.contextmanager
     def averaged_weights(self) -> Iterator[None]:
-        """A context in which the network has the average of its weights, where one is kept."""
+        """A context in which the network has the average of its weights, if one is kept."""
         variables = self._network.trainable_variables if self._average else []
         raw = [_array(variable) for variable in variables]
         for variable, average in zip(variables, self._average, strict=True):
@@ -320,12 +283,12 @@ class _Run:
             variable.assign(value)
 
     def _inputs(self, inputs: Inputs, labels: Labels) -> Any:
-        """The inputs of the network in training: pictures, and the texts if its head needs them."""
+        """The inputs of the network in training: images, and the texts if its head needs them."""
         everything = [*(inputs if isinstance(inputs, tuple) else [inputs]), *self.head.decoder_inputs(labels)]
         return everything if len(everything) > 1 else inputs
 
     def validate(self, batches: Iterator[tuple[Inputs, Labels]], sheet: Sheet) -> tuple[dict[str, float], Images]:
-        """Scores, among them the temperature of the probabilities, by name; and a picture of some readings."""
+        """Scores by name, among them the temperature of the probabilities, and an image of some readings."""
         loss = 0.0
         truths: list[str] = []
         texts: list[str] = []
@@ -357,13 +320,13 @@ class _Run:
         return scores, sheet(shown, captions[: len(shown)])
 
     def variables(self) -> dict[str, NDArray[Any]]:
-        """Everything that the next step depends on, by name."""
+        """All arrays that the next step depends on, by name."""
         return {name: _array(variable) for name, variable in self._state().items()}
 
     def restore(self, folder: RunFolder) -> History:
-        """Take up the state that `folder` holds, if any; returns the rows of the epochs done.
+        """Continue with the state in `folder`, if there is one. Returns the rows of the epochs done.
 
-        Raises UserError when the state or the model file is missing, damaged, or of another network.
+        Raises UserError if the state or the model file is missing, damaged, or of another network.
         """
         variables = self._state()
         state = folder.load_state({name: tuple(variable.shape) for name, variable in variables.items()})
@@ -374,7 +337,7 @@ class _Run:
                 f"{folder.model}, the best weights of the run, is missing: restore it, or start another --run"
             )
         if digest(folder.model) != state.model:
-            # It is that of the next epoch, whose state was not written any more, or it is damaged: then this raises.
+            # Either it is from the next epoch, whose state was not written, or it is damaged and this raises.
             model_file.load(folder.model)
         for name, variable in variables.items():
             variable.assign(state.variables[name])
@@ -393,23 +356,44 @@ class _Run:
 
 
 def _array(variable: Any) -> NDArray[Any]:
-    """A copy of a variable's value: JAX gives the memory of the value itself to the next step."""
+    """A copy of a variable's value. JAX reuses the memory of the value in the next step."""
     from keras import ops
 
     return np.array(ops.convert_to_numpy(variable))
 
 
-def is_finished(history: History, settings: Settings) -> bool:
-    """Whether a run with these epochs has no further one: it had all that it may have, or ran out of patience."""
-    if len(history) >= settings.schedule.last_epoch([row["validation_loss"] for row in history]):
-        return True
-    return settings.patience is not None and _epochs_without_better(history) >= settings.patience
+def is_finished(history: History, plan: Plan) -> bool:
+    """Whether a run with these epochs is complete, or ran out of patience."""
+    return len(history) >= _last_epoch(history, plan) or _lost_patience(history, plan)
 
 
-def _epochs_without_better(history: History) -> int:
-    """Epochs since one was better than all before it; equal ones are not better."""
+def _last_epoch(history: History, plan: Plan) -> int:
+    return plan.schedule.last_epoch([row["validation_loss"] for row in history])
+
+
+def _lost_patience(history: History, plan: Plan) -> bool:
+    """Whether the last epochs, as many as `--patience` allows, were no better than one before; equal is not better."""
     ranks = [(row.get("difficulty", 0.0), row["exact_match"], -row["character_error_rate"]) for row in history]
-    return len(ranks) - 1 - ranks.index(max(ranks)) if ranks else 0
+    patience = plan.flags.patience
+    return bool(patience is not None and ranks and len(ranks) - 1 - ranks.index(max(ranks)) >= patience)
+
+
+def _report(
+    history: History, plan: Plan, validated: int, steps: int, silence_reported: bool, folder: RunFolder
+) -> None:
+    """Log the result of a finished training, and what the user may do about it."""
+    if len(history) < _last_epoch(history, plan):
+        folder.log(f"stopped early: no better validation for {plan.flags.patience} epochs")
+    kept = best(history)
+    folder.log(_result(kept, validated))
+    if not kept["exact_match"] and not silence_reported:
+        found = "all readings are still empty" if history[-1]["empty_readings"] == 1 else "no text is read right yet"
+        folder.log(
+            f"{found} after {steps:,} steps: give more --epochs or pictures, or start from weights that can read "
+            "(--from)"
+        )
+    if plan.adaptation and (remark := plan.adaptation.remark(history)):
+        folder.log(remark)
 
 
 def _line(row: dict[str, float], epochs: int) -> str:
@@ -423,7 +407,7 @@ def _line(row: dict[str, float], epochs: int) -> str:
 
 
 def _result(kept: dict[str, float], count: int) -> str:
-    """What the training came to: the exact match of the epoch that was `kept`, of `count` validation pictures."""
+    """The exact match of the epoch that was `kept`, on `count` validation pictures, in words."""
     low, high = wilson(round(kept["exact_match"] * count), count)
     return (
         f"the model file is epoch {kept['epoch']:.0f}: exact match {kept['exact_match']:.2%} of {count:,} validation "
@@ -432,18 +416,18 @@ def _result(kept: dict[str, float], count: int) -> str:
     )
 
 
-def _diverged(what: str, settings: Settings, history: History, files: _Files) -> str:
-    exact = "" if settings.precision == "float32" else " or with --precision float32"
+def _diverged(what: str, plan: Plan, history: History, files: _Files) -> str:
+    exact = "" if plan.precision == "float32" else " or with --precision float32"
     return (
         f"{what} in epoch {len(history) + 1}: start another run with a lower --learning-rate than "
-        f"{settings.schedule.peak:g}{exact}{files.kept(history)}"
+        f"{plan.schedule.peak:g}{exact}{files.kept(history)}"
     )
 
 
-def _too_large(settings: Settings, history: History, files: _Files) -> str:
+def _too_large(plan: Plan, history: History, files: _Files) -> str:
     return (
-        f"too little memory for batches of {settings.batch_size:,} pictures in epoch {len(history) + 1}: start another "
-        f"run with --batch-size {max(1, settings.batch_size // 2)}{files.kept(history)}"
+        f"too little memory for batches of {plan.batch_size:,} pictures in epoch {len(history) + 1}: start another "
+        f"run with --batch-size {max(1, plan.batch_size // 2)}{files.kept(history)}"
     )
 
 

@@ -19,6 +19,7 @@ from crnn_reader.errors import UserError
 from crnn_reader.image import ImageOptions
 from crnn_reader.reader import Reader
 from dataset.__main__ import main as report
+from dataset.sources import FileSource
 from model.training import defaults
 from parameter import DatasetParameters, PredictionParameters, TrainingParameters
 
@@ -102,9 +103,9 @@ def test_a_picture_that_was_too_large_is_read_when_more_is_allowed(folder: Path,
     assert len(dataset.pack(samples, 32, 16, 1, cache=tmp_path / "cache")) == 5
 
 
-def test_the_model_file_keeps_the_frame_of_the_training() -> None:
-    given = {"alphabet": "AB", "size": "128x64", "colour": "grey", "longest": 4}
-    config = defaults.config(TrainingParameters(frame="last", **given))  # type: ignore[arg-type]
+def test_the_model_file_keeps_the_frame_of_the_training(folder: Path, tmp_path: Path) -> None:
+    flags = TrainingParameters(data=str(folder), frame="last")
+    config = defaults.config(flags, FileSource(flags, tmp_path))
     assert ModelConfig.of(json.loads(config.to_json())).frame == "last"
     entry = asdict(config)
     del entry["frame"]

@@ -17,11 +17,11 @@ STEPS, CLASSES = 5, 3
 
 
 def text_of(alignment: tuple[int, ...]) -> tuple[int, ...]:
-    """What an alignment reads: neighbours that are the same are one, then blanks go."""
+    """The text of an alignment: merge equal neighbours, then remove blanks."""
     return tuple(number for number, _ in itertools.groupby(alignment) if number)
 
 
-def test_the_loss_is_that_of_all_alignments_together() -> None:
+def test_the_loss_sums_over_all_alignments() -> None:
     rng = np.random.default_rng(0)
     texts = [text for length in range(4) for text in itertools.product((1, 2), repeat=length)]
     labels = np.array([(*text, *[0] * (3 - len(text))) for text in texts], np.int32)
@@ -34,7 +34,7 @@ def test_the_loss_is_that_of_all_alignments_together() -> None:
         assert loss == pytest.approx(-np.log(probability), abs=1e-4)
 
 
-def test_a_text_that_has_no_alignment_has_a_loss_beyond_all_others() -> None:
+def test_a_text_without_alignment_has_a_huge_loss() -> None:
     even = np.full((2, 3, CLASSES), -np.log(CLASSES), np.float32)
     fits, does_not = np.asarray(AlignmentLoss().call(np.array([[1, 2], [1, 1]], np.int32), even))
     assert fits < 10 and does_not < 10
@@ -42,8 +42,8 @@ def test_a_text_that_has_no_alignment_has_a_loss_beyond_all_others() -> None:
     assert short > 1e29
 
 
-def test_its_gradient_is_that_of_keras() -> None:
-    """By one step of plain gradient descent, which leaves what was there less the gradient."""
+def test_the_gradient_is_that_of_keras() -> None:
+    """The gradient, from one step of plain gradient descent."""
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 1, (4, 12, 6)).astype(np.float32)
     labels = np.array([[1, 2, 2, 3], [5, 0, 0, 0], [4, 4, 0, 0], [1, 2, 3, 4]], np.int32)

@@ -1,4 +1,4 @@
-"""What devices there are, what suits them, and what is said where they do not suffice."""
+"""Devices, precision, and messages about missing GPUs and memory."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from model import devices
 from model.backend import import_keras, precision
 from model.heads import HEADS
 from model.network import build
-from model.training import run_folder, trainer
+from model.training import trainer
+from model.training.plan import Plan
 from model.training.schedule import Schedule
-from model.training.trainer import Settings
 from parameter import TrainingParameters
 from tests.model.test_networks import config, wide
 from tests.model.test_steps import UNOPTIMISED
 from tests.test_training import SMALL, drawn, run
 
-#: Enough for the loss scale of float16 to come down to where gradients are finite.
+#: Enough steps for the loss scale of float16 to fall until gradients are finite.
 STEPS = 12
 ROOT = Path(__file__).parents[2]
-#: Every head, rectifier and recurrent layer, and each policy that has fewer bits.
+#: Every head, rectifier and recurrent layer, and each policy of half precision.
 MIXED = [
     ("bilstm", "joint", "tps", "mixed_bfloat16"),
     ("bigru", "attention", "none", "mixed_bfloat16"),
@@ -38,8 +38,8 @@ MIXED = [
 ]
 
 
-# Compilation is nearly all of their time. Attention has a test of its own in test_networks.py; on the other backends
-# all but the last are slow tests.
+# Nearly all of the time is compilation. Attention has its own test in test_networks.py. On the other backends, only
+# the last one is not a slow test.
 @pytest.mark.parametrize(
     ("backend", "case"),
     [
@@ -50,7 +50,7 @@ MIXED = [
         for number, case in enumerate(MIXED)
     ],
 )
-def test_trains_with_fewer_bits(backend: str, case: tuple[str, str, str, str]) -> None:
+def test_trains_in_half_precision(backend: str, case: tuple[str, str, str, str]) -> None:
     pytest.importorskip(backend)
     if backend == import_keras().backend.backend():
         trains(*case)
@@ -73,8 +73,8 @@ def trains(sequence: str, head: str, rectify: str, policy: str) -> None:
     dtypes = {type(layer).__name__: layer.compute_dtype for layer in network.layers}
     assert dtypes["Conv2D"] == policy.removeprefix("mixed_")
     assert dtypes["Bidirectional"] == "float32"
-    settings = Settings(Schedule(2e-3, 3, 0.0, settle=False), 0.01, 5.0, 0.9, None)
-    trained = trainer._Run(network, described, settings)
+    planned = Plan(TrainingParameters(ema=0.9), described, Schedule(2e-3, 3, 0.0, settle=False))
+    trained = trainer._Run(network, planned)
     HEADS[head].schedule(network, 0.5)
     images, labels, _ = wide(4)
     given = (images, np.full(4, images.shape[2], np.int32)) if described.width is None else images
@@ -92,7 +92,7 @@ def trains(sequence: str, head: str, rectify: str, policy: str) -> None:
         RuntimeError("CUDA out of memory. Tried to allocate 16.00 GiB"),
     ],
 )
-def test_batches_that_are_too_large_for_the_memory_are_halved(
+def test_batches_are_halved_if_memory_runs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -102,23 +102,17 @@ def test_batches_that_are_too_large_for_the_memory_are_halved(
 
     def train_epoch(*arguments: Any) -> tuple[float, int]:
         """Batches of 8 fit into the memory of the first epoch, and none into that of the second."""
-        failed.append(weakref.ref(arguments[0]))
+        # The memory of earlier attempts is free again.
+        assert all(attempt() in (None, arguments[0]) for attempt in failed)
+        failed[:] = [weakref.ref(arguments[0])]
         images, _ = next(arguments[1])
         epochs.append(len(images))
         if len(images) > 8 or epochs.count(8) == 2:
-            # A new one: an exception holds the frames that it was raised in.
+            # A new exception, because an exception refers to the frames that it was raised in.
             raise type(error)(*error.args)
         return 1.0, len(images)
 
-    def again(parameters: TrainingParameters) -> Any:
-        """What takes memory between two attempts finds that of the first one free."""
-        assert all(attempt() is None for attempt in failed)
-        return start_or_resume(parameters)
-
-    start_or_resume = run_folder.start_or_resume
-
     monkeypatch.setattr(trainer._Run, "train_epoch", train_epoch)
-    monkeypatch.setattr(run_folder, "start_or_resume", again)
     monkeypatch.setattr(devices, "DRIVER_FILES", (tmp_path,))
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "2", *SMALL, "--batch-size", "32"]
     assert run(*arguments) == WRONG_USE
@@ -149,7 +143,7 @@ def without_card(folder: Path) -> None:
     ("prepare", "hidden", "sentence"),
     [(with_card, "0", "without a driver"), (with_card, "", ""), (without_card, "0", "")],
 )
-def test_a_gpu_without_a_driver_is_named(
+def test_a_gpu_without_a_driver_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[[Path], None], hidden: str, sentence: str
 ) -> None:
     prepare(tmp_path / "pci")

@@ -1,4 +1,4 @@
-"""export.py and what reads its files: the same texts as Keras, in an environment without it, or a sentence."""
+"""export.py, and its files read without Keras: the same texts as with Keras, or one sentence."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def saved(config: ModelConfig, path: Path, factor: float = 2.5) -> Path:
-    """A model file whose network, fresh weights times a factor, says different things of different pictures.
+    """A model file with initial weights times a factor, so that different pictures are read differently.
 
-    A deep network wants a smaller one: rounding grows from layer to layer.
+    A deep network needs a smaller factor, because rounding grows from layer to layer.
     """
     import_keras().utils.set_random_seed(1)
     network = build(config)
@@ -98,7 +98,7 @@ CARDS["any"] = replace(CONFIG, head="joint", cell="lstm", network="vgg_bigru", w
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds what was :func:`made`, `ctc` among it. All processes that run tests have the same one."""
+    """A folder for :func:`made`, with `ctc` in it. All processes that run tests share it."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exported"
     folder.mkdir(exist_ok=True)
@@ -106,13 +106,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(name: str, folder: Path) -> Path:
-    """See that `folder` has the model file of CARDS with that name, and its .onnx.
+    """Write the model file of CARDS with that name and its export to `folder`, unless they exist.
 
-    Beside them a .txt says how far apart their log-probabilities are, which was found to be rounding.
+    A .txt beside them has the difference of their log-probabilities, which the export accepted as rounding.
     """
     difference = folder / f"{name}.txt"
     if not difference.exists():
-        # Another process may be at it, too: files are replaced as a whole, by the same.
+        # Another process may write the same files at the same time, which replace each other whole.
         saved(CARDS[name], folder / f"{name}.keras")
         comparison = exports.export(folder / f"{name}.keras", "onnx", folder / f"{name}.onnx")
         with atomic(difference) as temporary:
@@ -121,14 +121,14 @@ def made(name: str, folder: Path) -> Path:
 
 
 def pictures(count: int = 12) -> list[NDArray[np.uint8]]:
-    """Of several sizes, as they come from a camera."""
+    """Pictures of several sizes."""
     shapes = itertools.cycle([(32, 48), (40, 100), (64, 70)])
     large = some_pictures(replace(CONFIG, width=120, height=80, fit="stretch"), count)
     return [image[: shape[0], : shape[1]] for image, shape in zip(large, shapes, strict=False)]
 
 
 def same(ours: list[Reading], theirs: list[Reading], difference: float) -> None:
-    """Readings of two runtimes whose log-probabilities are that far apart, to their rounding."""
+    """Compare readings of two runtimes whose log-probabilities differ by `difference`."""
     for one, other in zip(ours, theirs, strict=True):
         assert (one.text, one.error) == (other.text, other.error)
         assert [text for text, _ in one.alternatives] == [text for text, _ in other.alternatives]
@@ -136,12 +136,12 @@ def same(ours: list[Reading], theirs: list[Reading], difference: float) -> None:
         for mine, yours in zip(one.characters, other.characters, strict=True):
             assert mine.character == yours.character
             assert apart(mine.probability, yours.probability) <= difference
-            # Where attention looks is rounded to pixels.
+            # The places of characters are rounded to pixels.
             assert abs(mine.left - yours.left) <= 1 and abs(mine.right - yours.right) <= 1
 
 
 def apart(one: float, other: float) -> float:
-    """The distance of two probabilities in logarithms; an empty text has none."""
+    """The difference of two probabilities in logarithms; 0 for empty texts."""
     return 0.0 if one == other == 0 else abs(math.log(one / other))
 
 
@@ -158,7 +158,7 @@ BEAM, HELD = {"decoder": "beam", "beam_width": 4, "top": 3}, {"constraint": Cons
         ("any", [{"head": "ctc", **BEAM, **HELD}, {"head": "attention", **BEAM, **HELD}]),
     ],
 )
-def test_both_runtimes_read_the_same(name: str, all_settings: list[Any], folder: Path) -> None:
+def test_onnx_reads_the_same_as_keras(name: str, all_settings: list[Any], folder: Path) -> None:
     made(name, folder)
     sources = pictures()
     # A text's probability is of its characters in all columns, at most 100 pixels that are 4 apart; other pictures are
@@ -215,10 +215,8 @@ def test_every_network_can_be_exported(
 
 
 @pytest.mark.parametrize("least", [0.5, -1.0])
-def test_normalised_maps_are_the_same_whatever_the_sign_of_their_factors(
-    least: float, tmp_path: Path, run: Run
-) -> None:
-    """Only what grows with the maps can change places with the greatest of them."""
+def test_batch_normalisation_with_negative_factors(least: float, tmp_path: Path, run: Run) -> None:
+    """Max-pooling may be swapped only with increasing functions."""
     keras, rng = import_keras(), np.random.default_rng(0)
     network = build(CONFIG)
     for layer in network._flatten_layers():
@@ -233,8 +231,8 @@ def test_normalised_maps_are_the_same_whatever_the_sign_of_their_factors(
     assert "the same texts as Keras" in out
 
 
-def test_the_config_is_in_the_file(folder: Path) -> None:
-    """By its own reader, and by the package for such files."""
+def test_the_exported_file_has_the_config(folder: Path) -> None:
+    """Read by the library, and by the package for the form."""
     made("joint", folder)
     config = read_config(folder / "joint.onnx")
     assert config == read_config(folder / "joint.keras") == replace(CONFIG, head="joint")
@@ -242,9 +240,9 @@ def test_the_config_is_in_the_file(folder: Path) -> None:
     assert json.loads(entries[CONFIG_ENTRY]) == asdict(config)
 
 
-#: What reading may need: these, and what onnxruntime itself asks for.
+#: Packages that reading may need: these, and the dependencies of onnxruntime.
 READING = {"crnn_reader", "numpy", "cv2", "onnxruntime", "flatbuffers", "google", "packaging"}
-#: What the commands may need: the packages that are installed for reading.
+#: Packages that the commands may need: those of requirements-read.txt.
 LOCKED = {line.split("==")[0] for line in (ROOT / "requirements-read.txt").read_text(encoding="utf-8").splitlines()}
 COMMANDS = {"crnn_reader"} | {
     module
@@ -252,7 +250,7 @@ COMMANDS = {"crnn_reader"} | {
     if LOCKED & {package.lower().replace("_", "-") for package in packages}
 }
 
-#: In a process of its own: no package can be imported but those named first.
+#: Code for another process, in which only the packages in the first argument can be imported.
 WITHOUT = """
 import sys
 from importlib.metadata import packages_distributions
@@ -293,7 +291,7 @@ def tell(folder, *files):
 """
 
 
-def test_a_reader_needs_numpy_opencv_and_onnxruntime_alone(
+def test_a_reader_needs_only_numpy_opencv_and_onnxruntime(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made("any", folder)
@@ -303,7 +301,7 @@ def test_a_reader_needs_numpy_opencv_and_onnxruntime_alone(
         cv2.imwrite(str(files[-1]), image)
     done = without(READING, READINGS + "tell(*sys.argv[1:])", folder, *files)
     assert done.returncode == 0, done.stderr
-    # What Keras reads, with all these settings, is compared above.
+    # The readings of Keras with all these settings are compared above.
     told: dict[str, Any] = {}
     exec(READINGS, told)
     told["tell"](folder, *files)
@@ -341,9 +339,7 @@ def test_the_command_reads_without_keras(folder: Path, tmp_path: Path) -> None:
     assert "exact match" in done.stderr
 
 
-def test_a_shipped_name_is_read_from_its_onnx_file_where_it_is_there(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shipped_name_prefers_its_onnx_file(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_files, "WEIGHTS", [tmp_path])
     (tmp_path / "mine.keras").write_bytes((folder / "ctc.keras").read_bytes())
     assert Reader("mine").path == tmp_path / "mine.keras"
@@ -363,7 +359,7 @@ def test_shipped_weights_read_the_same_in_both_forms(name: str) -> None:
     assert compare(network, exports.module("onnx").opened(exported), config).accepted
 
 
-def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> None:
+def test_int8_prints_both_scores(folder: Path, tmp_path: Path, run: Run) -> None:
     reader = Reader(str(made("attention", folder) / "attention.onnx"))
     for number, image in enumerate(pictures(12)):
         (reading,) = reader.read([image])
@@ -395,7 +391,7 @@ def test_int8_prints_what_it_costs(folder: Path, tmp_path: Path, run: Run) -> No
 def test_int8_names_each_picture_that_cannot_be_read(folder: Path, tmp_path: Path, run: Run) -> None:
     for number, image in enumerate(pictures(6)):
         cv2.imwrite(str(tmp_path / f"{number}_a.png"), image)
-    # By name, every other one is calibrated with: 0, 2, 4.
+    # Every other picture by name calibrates: 0, 2, 4.
     broken = [tmp_path / "2_a.png", tmp_path / "5_a.png"]
     for file in broken:
         file.write_bytes(b"")
@@ -404,7 +400,7 @@ def test_int8_names_each_picture_that_cannot_be_read(folder: Path, tmp_path: Pat
     assert code == 1
     *named, last = errors.splitlines()
     assert named == [f"{file}: zero bytes" for file in reversed(broken)]
-    # The labels are not what the network reads.
+    # The labels are not those that the network reads.
     assert last.startswith("float32 reads no picture right")
     assert "of 2;" in out and "calibrated with 2 other pictures" in out
     for number in (1, 3):
@@ -419,7 +415,7 @@ def test_int8_names_each_picture_that_cannot_be_read(folder: Path, tmp_path: Pat
 @pytest.mark.runtimes
 @pytest.mark.parametrize("name", ["attention", "any"])
 def test_no_sum_of_an_int8_export_saturates(name: str, folder: Path, tmp_path: Path) -> None:
-    """Processors without VNNI add pairs of products of u8 and s8 in 16 bits, and cut off what is larger."""
+    """Processors without VNNI add pairs of products of u8 and s8 in 16 bits with saturation."""
     files, out, products = [tmp_path / f"{number}.png" for number in range(3)], tmp_path / "small.onnx", 0
     for file, image in zip(files, pictures(3), strict=True):
         cv2.imwrite(str(file), image)
@@ -432,7 +428,7 @@ def test_no_sum_of_an_int8_export_saturates(name: str, folder: Path, tmp_path: P
                 continue
             factors = [makers[each] for each in node.input[:2] if each in makers]
             if [factor.op_type for factor in factors] != ["DequantizeLinear", "DequantizeLinear"]:
-                # In floats: a step of attention, places in a rectified picture.
+                # Products without weights stay floats: attention, places in a rectified picture.
                 continue
             activations, weights = (factor.input for factor in factors)
             assert arrays[activations[2]].dtype == np.uint8
@@ -454,7 +450,7 @@ def graphs(graph: Any) -> Iterator[Any]:
                 yield from graphs(each.g)
 
 
-def test_a_loss_that_chance_explains_is_none() -> None:
+def test_a_loss_must_be_significant() -> None:
     assert [export.by_chance(*pair) for pair in ((0, 0), (1, 0), (4, 0), (5, 0), (3, 3))] == [
         1,
         1 / 2,
@@ -467,7 +463,7 @@ def test_a_loss_that_chance_explains_is_none() -> None:
     assert export.by_chance(5_000, 4_000) < 1e-20
 
 
-def test_an_int8_export_that_reads_worse_is_not_written_unless_asked_for(
+def test_an_int8_export_that_reads_worse_is_written_only_with_a_flag(
     folder: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, out = tmp_path / "pictures", tmp_path / "small.onnx"
@@ -477,7 +473,7 @@ def test_an_int8_export_that_reads_worse_is_not_written_unless_asked_for(
         cv2.imwrite(str(data / f"{reading.text or 'a'}_{number}.png"), images[number])
 
     def ruined(model: Any, batches: Any) -> Any:
-        """As if weights had been cut off: nothing is left of convolutions."""
+        """A quantisation that loses everything: the weights of convolutions become 0."""
         for initializer in model.graph.initializer:
             if len(initializer.dims) == 4:
                 zeros = np.zeros(list(initializer.dims), np.float32)
@@ -500,7 +496,7 @@ def test_an_int8_export_that_reads_worse_is_not_written_unless_asked_for(
     refused(run, "--accept-loss is for --int8", export, *flags[:3], "--accept-loss")
 
 
-#: LiteRT converts for a minute.
+#: LiteRT takes a minute to convert.
 SLOW_FORMS = {"litert"}
 
 
@@ -508,7 +504,7 @@ SLOW_FORMS = {"litert"}
     "form", [pytest.param(form, marks=[pytest.mark.slow] * (form in SLOW_FORMS)) for form in EXPORT_FORMS]
 )
 @pytest.mark.parametrize("head", HEADS)
-def test_every_form_reads_as_keras_does(form: str, head: str, folder: Path, tmp_path: Path, run: Run) -> None:
+def test_every_form_reads_like_keras(form: str, head: str, folder: Path, tmp_path: Path, run: Run) -> None:
     out = tmp_path / f"model{EXPORT_FORMS[form].suffix}"
     code, said, errors = run(export, made(head, folder) / f"{head}.keras", "--form", form, "--out", out)
     if "is written with TensorFlow" in errors or "needs the package" in errors:
@@ -528,7 +524,7 @@ def test_a_saved_model_is_a_folder_that_is_not_replaced(folder: Path, tmp_path: 
     assert code == 2 and "model is a folder" in errors
 
 
-# What is refused.
+# Refused files.
 
 
 def refused(run: Run, sentence: str, *argv: Any) -> None:
@@ -548,7 +544,7 @@ def with_entry(folder: Path, path: Path, entry: str | None) -> Path:
     return path
 
 
-def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_path: Path, run: Run) -> None:
+def test_commands_refuse_other_files(folder: Path, tmp_path: Path, run: Run) -> None:
     cv2.imwrite(str(tmp_path / "1.png"), pictures(1)[0])
     whole = (folder / "ctc.onnx").read_bytes()
     model = tmp_path / "model.onnx"
@@ -574,7 +570,7 @@ def test_what_is_no_file_of_ours_is_refused_by_the_commands(folder: Path, tmp_pa
         refuses(f"the network in {model} is not as its description says (")
     with_entry(folder, model, "{")
     refuses("model.onnx is not a model file, or damaged (")
-    # The config is whole, and the network is not: a bit of its weights, or, in a file of an earlier kit, an operation.
+    # The config is intact, but not the network: a bit of its weights, or an operation in a file of an earlier version.
     middle = len(whole) // 2
     flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
     refuses(f"{model} is damaged (its network has changed since it was written)", flipped)
@@ -621,7 +617,7 @@ def gates_swapped(weights: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([reset, update, hidden], axis=1)
 
 
-#: Small wrongs, as somebody makes them who adds a layer or reads another runtime's documentation too quickly.
+#: Small faults that somebody who adds a layer might make.
 FAULTS = {
     "none": None,
     "weights rounded to 16 bits": constant("Conv", 1, lambda array: array.astype(np.float16).astype(np.float32)),
@@ -642,14 +638,14 @@ EPSILON = "epsilon of batch normalisation"
 
 @pytest.fixture(scope="module")
 def rectified() -> tuple[Any, ModelConfig]:
-    """A network that bends its pictures beyond their borders, of any width, as if it was trained."""
+    """A network of any width whose rectifier bends pictures beyond their borders, as a trained one may."""
     config = replace(CONFIG, network="vgg_bigru", width=None, rectify="tps")
     import_keras().utils.set_random_seed(1)
     return with_statistics(build(config)), config
 
 
 @pytest.mark.parametrize("fault", [pytest.param("none", marks=pytest.mark.runtimes), *[*FAULTS][1:], EPSILON])
-def test_small_wrongs_are_no_rounding(
+def test_small_faults_exceed_rounding(
     fault: str, rectified: tuple[Any, ModelConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, config = rectified
@@ -669,7 +665,7 @@ def test_small_wrongs_are_no_rounding(
 
         def other_epsilon(graph: Any, layer: Any, *inputs: Any, **named: Any) -> Any:
             with monkeypatch.context() as patch:
-                # That of PyTorch; Keras has 1e-3.
+                # The epsilon of PyTorch; that of Keras is 1e-3.
                 patch.setattr(layer, "epsilon", 1e-5)
                 return normalise(graph, layer, *inputs, **named)
 
@@ -702,7 +698,7 @@ def test_an_export_that_fails_leaves_nothing(
     refused(run, "no model file nowhere: give a .keras file, a run folder", export, "nowhere", "--out", out)
     if import_keras().backend.backend() == "tensorflow":
         flags = ["--form", "litert", "--out", tmp_path / "model.tflite"]
-        refused(run, "--form litert needs a network of one width", export, made("any", folder) / "any.keras", *flags)
+        refused(run, "LiteRT needs a network of one width", export, made("any", folder) / "any.keras", *flags)
     assert list(tmp_path.iterdir()) == []
     out.write_bytes(b"earlier")
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""A run folder while somebody trains in it, as others see it. The files of the training are made by hand."""
+"""Follow a run folder while a training runs. The files of the training are written by the tests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def save_state(folder: RunFolder, *exact: float) -> None:
     folder.save_state({"network/0": np.zeros(2)}, rows(*exact))
 
 
-def test_each_better_model_comes_with_its_epoch_until_the_training_ends(folder: RunFolder) -> None:
+def test_yields_each_better_model_with_its_epoch_until_the_training_ends(folder: RunFolder) -> None:
     models = following.models(str(folder.path))
 
     def next_model() -> tuple[int, str] | None:
@@ -64,7 +64,7 @@ def test_each_better_model_comes_with_its_epoch_until_the_training_ends(folder: 
     save_model(folder, "first")
     save_state(folder, 0.1)
     assert next_model() == (1, "first")
-    # The second epoch is no better; it leaves the model as it is.
+    # The second epoch is not better, so it does not replace the model.
     save_state(folder, 0.1, 0.05)
     save_model(folder, "third")
     save_state(folder, 0.1, 0.05, 0.3)
@@ -74,17 +74,17 @@ def test_each_better_model_comes_with_its_epoch_until_the_training_ends(folder: 
     folder.end()
     assert next_model() == (4, "fourth")
     assert next_model() is None
-    # Of a run that is over, its model is left.
+    # A run that has ended has its last model.
     assert [epoch for epoch, _ in following.models(str(folder.path))] == [4]
 
 
-def test_waits_for_a_model_and_for_the_epoch_it_is_of(
+def test_waits_for_a_model_and_its_epoch(
     folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found: list[tuple[int, str]] = []
 
     def training() -> Iterator[None]:
-        """What happens between two looks at the folder."""
+        """Each step happens between two checks of the folder."""
         save_model(folder, "first")
         yield
         assert not found
@@ -118,7 +118,7 @@ def until(condition: object) -> None:
     raise AssertionError("it did not come")
 
 
-def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
+def test_a_killed_training_has_ended_and_can_be_resumed(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     script = (
         "import pathlib, time\n"
@@ -144,13 +144,13 @@ def test_a_killed_training_is_over_and_can_be_resumed(tmp_path: Path) -> None:
     folder.end()
 
 
-def test_a_run_that_is_still_to_begin_is_waited_for(
+def test_waits_for_a_run_to_begin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = RunFolder(tmp_path / "run")
 
     def training() -> Iterator[None]:
-        """What happens between two looks at the folder."""
+        """Each step happens between two checks of the folder."""
         yield
         folder.begin("{}", {})
         yield
@@ -168,7 +168,7 @@ def test_a_run_that_is_still_to_begin_is_waited_for(
 
 
 @pytest.mark.parametrize("run", ["captcha", "a_file", "pictures"])
-def test_what_is_no_run_is_not_waited_for(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_folder_without_a_run(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a_file").touch()
     Path("pictures").mkdir()
@@ -177,7 +177,7 @@ def test_what_is_no_run_is_not_waited_for(run: str, tmp_path: Path, monkeypatch:
         next(following.models(run))
 
 
-def test_a_run_that_an_older_kit_began_keeps_its_table(folder: RunFolder) -> None:
+def test_a_run_of_an_older_version_keeps_its_table(folder: RunFolder) -> None:
     old, new = rows(0.1, 0.2)
     folder.write_history([old, new | {"letter_accuracy": 0.5}])
     lines = (folder.path / "history.csv").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The model file: refused for what it is not, whole or not there, growing with the alphabet."""
+"""The model file: written atomically, refused if damaged, and used as the start of another training."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_config_comes_back_without_keras(written: Path) -> None:
+def test_the_config_is_read_without_keras(written: Path) -> None:
     assert read_config(written) == CONFIG
 
 
@@ -50,10 +50,8 @@ def test_keras_itself_opens_the_file(written: Path) -> None:
     assert keras.saving.load_model(written, safe_mode=True).output_shape == (None, WIDTH // 4, 4)
 
 
-def test_saving_leaves_nothing_where_a_killed_process_would_leave_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Temporary folders are made beside the file, whose leftovers the next run removes; here others cannot be made."""
+def test_saving_leaves_no_folder_behind_even_if_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary folders are created only beside the file, where later runs remove them."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     model_file.save(build(CONFIG), CONFIG, tmp_path / "model.keras")
     assert read_config(tmp_path / "model.keras") == CONFIG
@@ -61,7 +59,9 @@ def test_saving_leaves_nothing_where_a_killed_process_would_leave_it(
     assert tempfile.gettempdir() == str(tmp_path / "gone")
 
 
-def test_without_keras_another_file_is_named(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_keras_the_error_names_another_file(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("model.backend.find_spec", lambda name: None)
     (tmp_path / "mine.keras").write_bytes(written.read_bytes())
     with pytest.raises(
@@ -99,14 +99,14 @@ def with_config(written: Path, path: Path, config: object) -> Path:
     return path
 
 
-def test_a_newer_file_asks_for_a_newer_kit(written: Path, tmp_path: Path) -> None:
+def test_a_newer_file_needs_a_newer_kit(written: Path, tmp_path: Path) -> None:
     newer = asdict(CONFIG) | {"format": 99, "kit_version": "9.1", "unheard_of": 1}
     with pytest.raises(UserError, match=r"written by crnn-kit 9\.1 in format 99.*update"):
         model_file.load(with_config(written, tmp_path / "m.keras", newer))
 
 
 @pytest.mark.parametrize("config", [{"network": "vgg_bilstm"}, asdict(CONFIG) | {"width": 0}, ["no", "config"]])
-def test_a_damaged_config_is_named(written: Path, tmp_path: Path, config: object) -> None:
+def test_a_damaged_config_is_refused(written: Path, tmp_path: Path, config: object) -> None:
     with pytest.raises(UserError, match=r"m\.keras.*damaged"):
         read_config(with_config(written, tmp_path / "m.keras", config))
 
@@ -117,7 +117,7 @@ def test_other_files_are_refused(written: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(foreign, "w") as archive:
         archive.writestr("config.json", "{}")
     short.write_bytes(written.read_bytes()[:1000])
-    # A bit of how the config is packed, in the directory at the end.
+    # A bit of the compression method of the config, in the directory at the end.
     flipped, data = tmp_path / "d.keras", bytearray(written.read_bytes())
     entry = data.rindex(b"PK\x01\x02", 0, data.rindex(CONFIG_ENTRY.encode()))
     data[entry + 10] |= 64
@@ -158,7 +158,7 @@ def test_known_characters_keep_their_weights_in_a_larger_alphabet_and_another_wi
     sentence = transfer(str(written), network, config)
     assert "3 of 4 characters" in sentence
     old, _ = model_file.load(written)
-    # Blank, c, a, b of the new one are blank, c, a, b of the old one: 0, 3, 1, 2.
+    # Blank, c, a, b of the new alphabet are 0, 3, 1, 2 in the old one.
     for before, after in zip(
         old.get_layer("classes").get_weights(), network.get_layer("classes").get_weights(), strict=True
     ):
@@ -172,16 +172,16 @@ def test_grey_pictures_read_the_same_after_a_change_of_colour(
 ) -> None:
     old_config, new_config = (replace(CONFIG, channels=channels) for channels in (before, after))
     old, new = build(old_config), build(new_config)
-    # What a fresh network says depends too little on the picture.
+    # The outputs of an untrained network hardly depend on the picture.
     old.set_weights([3 * weights for weights in old.get_weights()])
     model_file.save(old, old_config, tmp_path / "old.keras")
     transfer(str(tmp_path / "old.keras"), new, new_config)
-    # Blues whose grey (0.114 of them) is nearly a whole number: rounding it must not blur what is compared.
+    # Values of blue whose grey (0.114 times blue) is nearly an integer, so that rounding hardly matters.
     blues = np.array([0, 35, 79, 114, 149, 193, 228], np.uint8)
     colourful = np.zeros((4, HEIGHT, WIDTH, 3), np.uint8)
     colourful[..., 2] = np.random.default_rng(0).choice(blues, (4, HEIGHT, WIDTH))
     grey = np.stack([convert_channels(image, 1) for image in colourful])
-    # A network that saw grey pictures takes coloured ones for grey; one that saw coloured ones takes grey for grey.
+    # A network for grey pictures sees coloured ones as grey, and the other way round.
     of_old = grey if before == 1 else np.repeat(grey, 3, -1)
     of_new = grey if after == 1 else colourful
     np.testing.assert_allclose(old(of_old), new(of_new), atol=0.1)
@@ -191,7 +191,7 @@ def test_grey_pictures_read_the_same_after_a_change_of_colour(
     ("head", "rectify", "kept"),
     [("attention", "none", "3 of 3 characters"), ("joint", "none", "3 of 3 characters"), ("ctc", "tps", "3 of 3")],
 )
-def test_the_columns_stay_the_same_under_another_head_and_behind_a_new_rectifier(
+def test_another_head_and_a_new_rectifier_do_not_change_the_columns(
     head: str, rectify: Any, kept: str, written: Path
 ) -> None:
     config = replace(CONFIG, head=head, rectify=rectify)
@@ -203,7 +203,7 @@ def test_the_columns_stay_the_same_under_another_head_and_behind_a_new_rectifier
     np.testing.assert_allclose(after, before, atol=1e-3 * before.std())
 
 
-def test_an_attention_decoder_after_ctc_names_columns_as_that_did(written: Path) -> None:
+def test_an_attention_decoder_starts_from_the_character_weights_of_ctc(written: Path) -> None:
     config = replace(CONFIG, head="attention", alphabet="b" + CONFIG.alphabet.replace("b", "") + "x")
     network = build(config)
     transfer(str(written), network, config)
@@ -212,7 +212,7 @@ def test_an_attention_decoder_after_ctc_names_columns_as_that_did(written: Path)
     of_columns = decoder.classes.kernel.numpy()[decoder.units :]
     for number, character in enumerate(config.alphabet[:-1], 1):
         np.testing.assert_array_equal(of_columns[:, number], aligned[:, CONFIG.alphabet.index(character) + 1])
-    # The blank is not the end.
+    # Class 0 is the blank in CTC and the end in attention, so it is not copied.
     assert not np.isclose(of_columns[:, 0], aligned[:, 0]).any()
 
 
@@ -236,7 +236,7 @@ def test_weights_of_other_stages_are_refused(written: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "meant"), [("captca", "captcha"), ("captcha-lite", "captcha_lite")])
-def test_a_name_that_is_almost_one_is_told(name: str, meant: str) -> None:
+def test_a_similar_name_is_suggested(name: str, meant: str) -> None:
     with pytest.raises(UserError, match=f"no model file {name}: did you mean {meant}\\?"):
         locate_model(name)
 

@@ -1,4 +1,4 @@
-"""One contract for every network: whatever can be asked for builds, learns, is kept and reads."""
+"""Contract tests of every network: it builds, learns, is saved and reads."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from model.runtimes import of_keras
 from model.sequences import NAMES as SEQUENCES
 from tests.model.striped import ALPHABET, HEIGHT, WIDTH, striped
 
-#: Wide enough for the backbone that cuts most off.
+#: Wide enough for the backbone that crops most.
 WIDE = 2 * WIDTH
 
-#: What every commit learns by heart: each backbone but the largest, sequence, head and rectifier, in as few networks as
-#: there need be. The rest takes minutes (`pytest -m slow`).
+#: The networks that memorise pictures in every run of the tests: each sequence, head, rectifier and backbone except the
+#: largest, in as few networks as possible. The others take minutes (`pytest -m slow`).
 QUICK = {
     ("vgg", "bilstm", "ctc", "none", "small"),
     ("vgg", "bilstm", "joint", "none", "small"),
@@ -44,7 +44,7 @@ QUICK = {
     ("crnn", "bigru", "ctc", "affine", "small"),
     ("vgg", "conv", "ctc", "none", "lite"),
 }
-#: And what is tested with the instructions of other processors as well.
+#: The networks that are also tested with the instructions of other processors.
 ELSEWHERE = {network for network in QUICK if network[:2] == ("vgg", "bilstm")}
 EVERY = [
     *itertools.product(BACKBONES, SEQUENCES, HEADS, ["none"], ["small"]),
@@ -83,7 +83,7 @@ def wide(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[str]]:
 
 
 def inputs(described: ModelConfig, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> Any:
-    """What a network of that config is trained on."""
+    """Images, labels and texts to train a network of this config on."""
     widths = [np.full(len(images), images.shape[2], np.int32)] if described.width is None else []
     everything = [images, *widths, *HEADS[described.head].decoder_inputs(labels)]
     return everything if len(everything) > 1 else images
@@ -117,7 +117,7 @@ def trained(described: ModelConfig, steps: int) -> tuple[Any, NDArray[np.uint8],
     for _ in range(steps):
         last = np.ravel(network.train_on_batch(given, targets))[0]
     assert last < first
-    # Reading takes moving averages of batch statistics, which so few steps leave behind: let them catch up.
+    # Reading uses moving averages of batch statistics, which lag behind after so few steps.
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.2
@@ -127,18 +127,18 @@ def trained(described: ModelConfig, steps: int) -> tuple[Any, NDArray[np.uint8],
 
 
 @pytest.mark.parametrize(("backbone", "sequence", "head", "rectify", "preset"), NETWORKS)
-def test_learns_pictures_by_heart_and_reads_them_from_its_file(
+def test_memorises_pictures_and_reads_them_from_its_file(
     backbone: str, sequence: str, head: str, rectify: str, preset: str, tmp_path: Path
 ) -> None:
     described = config(backbone, sequence, head, rectify, preset, WIDTH if backbone_of(backbone).any_width else WIDE)
-    # Without recurrence or of another preset it takes longer.
+    # Networks without recurrence or with another preset learn more slowly.
     longer = 2 if sequence == "conv" or preset != "small" else 1
     network, images, texts = trained(described, longer * (60 if HEADS[head].generates else 30))
     model_file.save(network, described, tmp_path / "model.keras")
     for each in decoding.DECODERS[head]:
         reader = Reader(str(tmp_path / "model.keras"), head=each)
         readings = list(reader.read(images))
-        # Convolutions over columns do not see far enough to count stripes of one colour that are so wide.
+        # Convolutions over columns do not see far enough to count stripes that are so wide.
         fewest = 14 if sequence == "conv" else 15
         assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= fewest
         assert all(0 < reading.probability <= 1 for reading in readings)
@@ -183,9 +183,9 @@ ANY_WIDTH = [name for name in BACKBONES if backbone_of(name).any_width]
 
 
 def with_statistics(network: Any) -> Any:
-    """`network` as if trained: noise where a fresh one has noughts and ones, kernels as they begin.
+    """`network` with noise in place of zeros and ones, as if it was trained. Kernels keep their initial values.
 
-    Larger kernels would saturate the gates of the recurrent layer, and every picture would read the same.
+    Larger kernels would saturate the gates of the recurrent layer, so that all pictures would be read the same.
     """
     rng = np.random.default_rng(0)
     for weight in network.weights:
@@ -200,7 +200,7 @@ def with_statistics(network: Any) -> Any:
     ("backbone", "sequence", "head", "rectify", "preset"),
     [
         *itertools.product(["vgg"], ["bigru"], HEADS, ["none"], ["small"]),
-        # What a head does with columns is the same whichever backbone they come from.
+        # Heads do not depend on the backbone.
         *itertools.product(sorted({*ANY_WIDTH} - {"vgg"}), ["bigru"], ["ctc"], ["none"], ["small"]),
         *(
             pytest.param(*stages, marks=pytest.mark.slow)
@@ -244,7 +244,7 @@ def test_the_upper_row_is_read_first(head: str, tmp_path: Path) -> None:
     model_file.save(network, described, tmp_path / "model.keras")
     readings = list(Reader(str(tmp_path / "model.keras")).read(images))
     assert sum(reading.text == text for reading, text in zip(readings, texts, strict=True)) >= 15
-    with pytest.raises(UserError, match="--rows 2 needs pictures of one width"):
+    with pytest.raises(UserError, match="rows 2: this needs pictures of one width"):
         build(replace(described, width=None))
 
 
@@ -256,23 +256,21 @@ def test_coordinates_number_the_columns_of_one_width() -> None:
     assert steps is not None
     # A weight from each number to each gate of both directions.
     assert numbered.count_params() - plain.count_params() == steps * 2 * 3 * 128
-    with pytest.raises(UserError, match=r"--coordinates needs pictures of one width"):
+    with pytest.raises(UserError, match="coordinates: this needs pictures of one width"):
         build(replace(config("vgg", "bigru", "ctc", "none", "small", width=None), coordinates=True))
 
 
-def test_lite_is_vggs_alone() -> None:
-    with pytest.raises(
-        UserError, match="--preset lite is not for crnn_bilstm, which has small and base: give one of them"
-    ):
+def test_only_vgg_has_preset_lite() -> None:
+    with pytest.raises(UserError, match="crnn_bilstm has no preset lite: choose small or base"):
         build(config("crnn", "bilstm", "ctc", "none", "lite"))
 
 
-def test_inception_has_one_width() -> None:
-    with pytest.raises(UserError, match=r"--network inception_bilstm needs pictures of one width: give a --size"):
+def test_inception_needs_one_width() -> None:
+    with pytest.raises(UserError, match="network inception_bilstm: this needs pictures of one width; choose a size"):
         build(config("inception", "bilstm", "ctc", "none", "small", width=None))
 
 
-def test_a_model_of_one_head_is_not_read_by_the_other(tmp_path: Path) -> None:
+def test_the_other_head_of_a_model_with_one_head_is_refused(tmp_path: Path) -> None:
     described = config("vgg", "bilstm", "ctc", "none", "small")
     model_file.save(build(described), described, tmp_path / "model.keras")
     with pytest.raises(UserError, match=r"head is attention: .* has only the head ctc"):
@@ -300,7 +298,7 @@ def test_an_attention_beam_finds_what_enumeration_finds() -> None:
     labels = np.array([[*text, *[0] * (2 - len(text))] for text in texts], np.int32)
     logits = network.predict_on_batch([np.repeat(image, len(texts), 0), labels]).astype(np.float64)
     logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    # The end after two characters costs nothing less than what the network gives it.
+    # The end after two characters has the probability of the network, not less.
     chances = {
         text: np.exp(sum(row[place, c] for place, c in enumerate([*text, 0])))
         for text, row in zip(texts, logs, strict=True)
@@ -313,7 +311,7 @@ def test_an_attention_beam_finds_what_enumeration_finds() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["ab?", "[^a].", "b{3}|aba", "(ab)*a"])
-def test_an_attention_beam_held_to_a_pattern_finds_what_enumeration_finds(pattern: str) -> None:
+def test_an_attention_beam_with_a_pattern_finds_what_enumeration_finds(pattern: str) -> None:
     described = replace(config("vgg", "bilstm", "attention", "none", "small"), longest=3, alphabet="ab")
     import_keras().utils.set_random_seed(4)
     network, image = build(described), wide(1)[0]
@@ -328,12 +326,12 @@ def test_an_attention_beam_held_to_a_pattern_finds_what_enumeration_finds(patter
     assert {text.numbers for text in found} == set(expected)
     for text in found:
         assert text.probability == pytest.approx(expected[text.numbers], rel=1e-3)
-    # A beam of one is left with an allowed text, too.
+    # A beam of one finds an allowed text, too.
     (greedy,) = decoder.decode(outputs, "greedy", 10, 1, allowed)[0]
     assert allowed.accepts(greedy.numbers)
 
 
-def test_an_attention_beam_that_takes_much_memory_is_cut_into_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attention_beam_is_split_to_save_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     described = replace(config("vgg", "bilstm", "attention", "none", "small"), longest=3)
     decoder, most = decoder_of(build(described), described), list[int]()
     outputs = decoder.outputs(np.concatenate([wide(number)[0] for number in range(5)]))
@@ -352,7 +350,7 @@ def test_an_attention_beam_that_takes_much_memory_is_cut_into_parts(monkeypatch:
         assert [text.numbers for text in cut] == [text.numbers for text in together]
 
 
-def test_a_reader_holds_either_head_to_a_constraint(tmp_path: Path) -> None:
+def test_both_heads_respect_a_constraint(tmp_path: Path) -> None:
     described = config("vgg", "bilstm", "joint", "none", "small")
     model_file.save(build(described), described, tmp_path / "model.keras")
     known, sources = Constraint("2-3", "b-d"), [np.zeros((32, 96), np.uint8)] * 3
@@ -396,7 +394,7 @@ def test_base_is_the_published_network(
         assert net.count_params() / 1e6 == pytest.approx(millions, rel=0.08)
 
 
-def test_a_network_trained_in_bfloat16_is_kept_in_float32(tmp_path: Path) -> None:
+def test_a_network_trained_in_bfloat16_is_saved_in_float32(tmp_path: Path) -> None:
     described = config("vgg", "bilstm", "attention", "tps", "small")
     with precision("mixed_bfloat16"):
         network = build(described)
@@ -410,7 +408,7 @@ def test_a_network_trained_in_bfloat16_is_kept_in_float32(tmp_path: Path) -> Non
 
 # Graphs of such networks are traced in test_devices.py.
 @pytest.mark.usefixtures("eager")
-def test_attention_trains_in_bfloat16_and_reads_its_own_words() -> None:
+def test_attention_trains_in_bfloat16_with_scheduled_sampling() -> None:
     described = config("vgg", "bigru", "joint", "affine", "small")
     with precision("mixed_bfloat16"):
         network = build(described)
@@ -422,7 +420,7 @@ def test_attention_trains_in_bfloat16_and_reads_its_own_words() -> None:
     assert np.isfinite(loss).all()
 
 
-def test_tensorflow_says_nothing_when_it_is_loaded_for_a_seed(
+def test_tensorflow_prints_nothing_when_it_is_imported_for_a_seed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """On other backends, keras.utils.set_random_seed imports it; its C++ code writes to the file descriptor."""

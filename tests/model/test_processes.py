@@ -1,4 +1,4 @@
-"""Several processes that train together, each in a process of its own, as JAX wants it."""
+"""Train with several processes, which the tests start."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from cli.command import INTERRUPTED, WRONG_USE, run_command
 from model import processes
 from model.backend import import_keras
 from model.processes import ALONE, Place
+from model.training.run_folder import RunFolder
 from parameter import TrainingParameters
 from tests.model.test_steps import BATCH, EMA, UNOPTIMISED, array, batches, network, state
 from tests.processes import finished, free_port, started
@@ -42,7 +43,7 @@ def train(join: str | None, file: str) -> None:
     taken = steps.steps_of(trained, trained.loss, average, EMA, place.processes)
 
     def own(values: np.ndarray, size: int) -> np.ndarray:
-        """The part of this process, as a source of batches yields it; the whole batch where it cannot be divided."""
+        """The part of this process, as a source of batches yields it; the whole batch if it cannot be divided."""
         values = values[:size]
         return values if size % place.processes else np.split(values, place.processes)[place.process]
 
@@ -56,7 +57,7 @@ def train(join: str | None, file: str) -> None:
         np.savez(file, loss, *map(array, (*state(trained), *average)))
 
 
-def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+def test_two_processes_train_like_one(tmp_path: Path) -> None:
     pytest.importorskip("jax")
     address = f"localhost:{free_port()}"
 
@@ -75,7 +76,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
             np.testing.assert_allclose(two[name], one[name], 1e-5, 1e-5)
 
 
-def test_if_one_process_cannot_begin_none_does(tmp_path: Path) -> None:
+def test_no_process_begins_if_one_cannot(tmp_path: Path) -> None:
     pytest.importorskip("jax")
     address = f"localhost:{free_port()}"
     command = [sys.executable, str(ROOT / "training.py"), "--join"]
@@ -97,7 +98,7 @@ def test_if_one_process_cannot_begin_none_does(tmp_path: Path) -> None:
         ("node1:5000,0/2", "--join node1:5000,0/2: only JAX trains in several processes: set KERAS_BACKEND=jax"),
     ],
 )
-def test_how_to_join_is_checked(
+def test_invalid_values_of_join_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], join: str, sentence: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -118,7 +119,7 @@ def joining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def leave(code: int) -> NoReturn:
         raise SystemExit(code)
 
-    monkeypatch.setattr("training.os._exit", leave)
+    monkeypatch.setattr("model.processes.os._exit", leave)
 
     def call(join: str) -> Any:
         with pytest.raises(SystemExit) as stop:
@@ -144,7 +145,7 @@ def joining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ),
     ],
 )
-def test_why_processes_cannot_join_is_said(
+def test_the_error_says_why_processes_cannot_join(
     joining: Any,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -166,7 +167,7 @@ def test_why_processes_cannot_join_is_said(
 def test_a_process_that_waits_for_others_ends_in_one_sentence(
     joining: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], interrupted: bool
 ) -> None:
-    """JAX waits where neither Ctrl-C nor a time limit ends it."""
+    """JAX waits in C++, where neither Ctrl-C nor a time limit of Python has an effect."""
     import jax
 
     ended = threading.Event()
@@ -191,17 +192,18 @@ def test_a_process_that_waits_for_others_ends_in_one_sentence(
 @pytest.mark.parametrize(
     ("place", "remedy"),
     [
-        (ALONE, "continue with: python training.py --resume --run r"),
+        (ALONE, "continue after epoch 3 with: python training.py --resume --run r"),
         (Place(0, 2), "start all processes again, the first one with --resume --run r"),
-        (Place(1, 2), "start all processes again, the first one with --resume"),
+        (Place(1, 2), "start all processes again, the first one with --resume --run r"),
     ],
 )
-def test_every_process_says_how_to_resume(place: Place, remedy: str) -> None:
-    assert training.how_to_resume(Path("r"), place) == remedy
+def test_every_process_names_the_run_to_resume(tmp_path: Path, place: Place, remedy: str) -> None:
+    path = tmp_path if place.process else Path("r")
+    assert RunFolder(path, "r", place).how_to_resume(epochs=3) == remedy
 
 
-def test_sigterm_is_heard_after_joining(monkeypatch: pytest.MonkeyPatch, joining: Any) -> None:
-    """JAX sets a handler for it in C++, which Python does not know of."""
+def test_sigterm_works_after_joining(monkeypatch: pytest.MonkeyPatch, joining: Any) -> None:
+    """JAX sets a handler in C++, without the knowledge of Python."""
     import jax
 
     heard: list[int] = []
@@ -217,7 +219,7 @@ def test_sigterm_is_heard_after_joining(monkeypatch: pytest.MonkeyPatch, joining
     assert heard == [signal.SIGTERM]
 
 
-def test_a_process_that_others_leave_before_the_training_says_so(
+def test_a_process_that_loses_another_before_the_training_ends_in_one_sentence(
     joining: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import jax

@@ -1,4 +1,4 @@
-"""The report as whoever opens the folder finds it."""
+"""The files of a report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from model import report
 from model.scores import score
 
 
-def test_report_ties_figures_sheets_and_json_together(tmp_path: Path) -> None:
+def test_a_report_has_plots_sheets_and_json(tmp_path: Path) -> None:
     scores = score(
         ["O1", "<b>", "AB"], ["01", "<b>", "A"], [0.9, 0.4, 1.0], ["a.png", "b.png", "c&d.png"], unreadable=1
     )
@@ -32,7 +32,7 @@ def test_report_ties_figures_sheets_and_json_together(tmp_path: Path) -> None:
     assert not list(page.parent.glob(".*"))
 
 
-def test_what_was_added_has_its_share_of_all_characters(tmp_path: Path) -> None:
+def test_the_share_of_an_added_character_is_of_all_characters(tmp_path: Path) -> None:
     scores = score(["AAB", "B"], ["AABX", "A"], [0.9, 0.8], ["a.png", "b.png"])
     page = report.write(tmp_path, scores, scores.to_dict(), {}).read_text(encoding="utf-8")
     # One X among four true characters; one B of two that was read as A.
@@ -40,21 +40,21 @@ def test_what_was_added_has_its_share_of_all_characters(tmp_path: Path) -> None:
     assert "<td>B</td><td>A</td><td>1</td><td>50.00%</td>" in page
 
 
-def test_report_without_a_mistake(tmp_path: Path) -> None:
+def test_a_report_without_mistakes(tmp_path: Path) -> None:
     scores = score(["A"], ["A"], [1.0], ["a.png"])
     page = report.write(tmp_path, scores, scores.to_dict(), {})
     assert "No picture was read wrongly." in page.read_text(encoding="utf-8")
     assert cv2.imread(str(tmp_path / "confusions.png")) is not None
 
 
-def test_a_report_over_an_earlier_one_leaves_none_of_its_sheets(tmp_path: Path) -> None:
+def test_a_report_removes_the_sheets_of_an_earlier_one(tmp_path: Path) -> None:
     scores, sheet = score(["A"], ["A"], [1.0], ["a.png"]), np.zeros((20, 30, 3), np.uint8)
     report.write(tmp_path, scores, scores.to_dict(), {"Worst": sheet, "Surest": sheet})
     report.write(tmp_path, scores, scores.to_dict(), {"Worst": sheet})
     assert [path.name for path in tmp_path.glob("pictures-*")] == ["pictures-1.png"]
 
 
-def test_the_interval_of_the_coverage_is_seen_in_its_legend(tmp_path: Path) -> None:
+def test_the_legend_of_the_coverage_has_the_interval(tmp_path: Path) -> None:
     scores = score(
         ["A", "B"] * 50, ["A", "B"] * 45 + ["A", "C"] * 5, [1 - i / 200 for i in range(100)], ["a.png"] * 100
     )
@@ -66,7 +66,7 @@ def test_the_interval_of_the_coverage_is_seen_in_its_legend(tmp_path: Path) -> N
     assert 50 < below.sum() < below.size / 10, "a patch under the axes, not the band itself"
 
 
-def test_a_character_that_cannot_be_seen_is_named() -> None:
+def test_an_invisible_character_is_named() -> None:
     assert [report.shown(character) for character in ("", " ", "\u3000", "\u202e", "\x07", "é")] == [
         "nothing", "space", "wide space", "\\u202e", "\\x07", "é",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Run folders whose files were damaged, edited or replaced since: one sentence, or the run goes on."""
+"""Run folders with damaged, edited or replaced files: one sentence, or the run continues."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def variables() -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    """A run of two epochs that is over."""
+    """A finished run of two epochs."""
     run = RunFolder(tmp_path / "r")
     run.begin(TrainingParameters(data="pictures").to_json(), SPLIT)
     run.model.write_bytes(b"model")
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return run
 
 
-def test_a_sound_state_comes_back(folder: RunFolder) -> None:
+def test_a_state_is_read_back(folder: RunFolder) -> None:
     state = folder.load_state(SHAPES)
     assert state
     assert state.history == history()
@@ -80,7 +80,7 @@ def entries(**changed: Any) -> dict[str, bytes]:
 
 
 def told(text: str) -> bytes:
-    """A state with such a history."""
+    """A state with this history."""
     return archive(entries(history=npy(text)))
 
 
@@ -114,15 +114,15 @@ def other_row(**changed: Any) -> bytes:
         (told("[]"), "it has no history"),
         (told("{"), "Expecting"),
         (told("[" * 100_000), "nested too deeply"),
-        (told("[[]]"), "epoch 1 of its history is no object"),
+        (told("[[]]"), "epoch 1 of its history is not an object"),
         (told(json.dumps(history()[::-1])), "epoch 1 of its history is not valid"),
         (other_row(epoch=-2), "epoch 2 of its history is not valid"),
         (other_row(exact_match=7), "epoch 2 of its history is not valid"),
         (other_row(exact_match=float("nan")), "it holds NaN"),
-        (other_row(loss="low"), "loss of epoch 2 is no number"),
-        (other_row(loss=10**400), "loss of epoch 2 is no number"),
-        (other_row(loss=True), "loss of epoch 2 is no number"),
-        (other_row(validation_loss=None), "validation_loss of epoch 2 is no number"),
+        (other_row(loss="low"), "loss of epoch 2 is not a number"),
+        (other_row(loss=10**400), "loss of epoch 2 is not a number"),
+        (other_row(loss=True), "loss of epoch 2 is not a number"),
+        (other_row(validation_loss=None), "validation_loss of epoch 2 is not a number"),
         (told(json.dumps([{"epoch": 1, "exact_match": 0, "character_error_rate": 1}])), "loss of epoch 1 is missing"),
     ],
 )
@@ -139,8 +139,8 @@ def test_a_damaged_state_ends_in_one_sentence(folder: RunFolder, state: bytes, r
     ("text", "reason"),
     [
         ("", "Expecting value"),
-        ("[]", "it is no object"),
-        ("7", "it is no object"),
+        ("[]", "it is not an object"),
+        ("7", "it is not an object"),
         ('{"training": ', "Expecting value"),
         ('{"a":' * 100_000, "it is nested too deeply"),
         ('{"training": NaN}', "it holds NaN"),
@@ -150,12 +150,12 @@ def test_a_damaged_split_ends_in_one_sentence(folder: RunFolder, text: str, reas
     (folder.path / "split.json").write_text(text)
     with pytest.raises(UserError, match=rf"split\.json is damaged \({reason}.*: use another copy of it, or start"):
         folder.begin("{}", SPLIT)
-    # Nobody keeps the folder for itself after that.
+    # The folder is not locked after the error.
     assert not folder.is_training()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"data": 5}', '{"data": []}', '{"data": NaN}', "[" * 100_000, "\xff"])
-def test_parameters_that_are_none_end_in_one_sentence(folder: RunFolder, text: str) -> None:
+def test_damaged_parameters_end_in_one_sentence(folder: RunFolder, text: str) -> None:
     (folder.path / "parameters.json").write_text(text, encoding="latin-1")
     with pytest.raises(
         UserError, match=r"parameters\.json is not a parameter file .*: correct it, or use another copy"
@@ -163,7 +163,7 @@ def test_parameters_that_are_none_end_in_one_sentence(folder: RunFolder, text: s
         run_folder.start_or_resume(TrainingParameters(resume=True, run=str(folder.path)))
 
 
-def test_a_model_file_of_the_size_of_a_disk_is_not_read(folder: RunFolder) -> None:
+def test_a_huge_model_file_is_not_read(folder: RunFolder) -> None:
     with folder.model.open("wb") as file:
         file.truncate(1 << 42)
     assert run_folder.digest(folder.model) == ""
@@ -182,7 +182,7 @@ def replace_by(path: Path, what: str) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 @pytest.mark.parametrize("what", ["a named pipe", "a folder", "a device", "a link that leads nowhere"])
 @pytest.mark.parametrize("name", run_folder.FILES)
-def test_what_is_no_file_is_named_and_not_waited_for(folder: RunFolder, name: str, what: str) -> None:
+def test_pipes_and_folders_in_place_of_files_are_refused(folder: RunFolder, name: str, what: str) -> None:
     replace_by(folder.path / name, what)
     for use in (lambda: folder.begin("{}", SPLIT), lambda: next(following.models(str(folder.path)))):
         with pytest.raises(UserError, match=rf"{name} is {what}, not the file that a run has there: remove it"):
@@ -201,7 +201,7 @@ def test_what_is_no_file_is_named_and_not_waited_for(folder: RunFolder, name: st
         ("parameters.json", "{"),
     ],
 )
-def test_a_run_that_does_not_say_what_it_was_trained_on_is_read_with_a_warning(
+def test_a_damaged_record_of_the_training_pictures_is_a_warning(
     folder: RunFolder, name: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder.path / name).write_text(text)
@@ -211,7 +211,7 @@ def test_a_run_that_does_not_say_what_it_was_trained_on_is_read_with_a_warning(
 
 @pytest.mark.parametrize("away", [shutil.rmtree, lambda path: path.rename(path.with_name("elsewhere"))])
 @pytest.mark.parametrize("again", [False, True])
-def test_a_folder_that_is_gone_is_noticed_and_not_made_again(
+def test_a_removed_folder_is_noticed_and_not_created_again(
     folder: RunFolder, away: Callable[[Path], object], again: bool
 ) -> None:
     folder.begin("{}", SPLIT)
@@ -227,13 +227,13 @@ def test_a_folder_that_is_gone_is_noticed_and_not_made_again(
     other.end()
 
 
-def test_a_new_run_does_not_go_on_in_one_that_began_in_the_meantime(folder: RunFolder) -> None:
+def test_a_new_run_does_not_continue_another_that_began_meanwhile(folder: RunFolder) -> None:
     with pytest.raises(UserError, match="another training has begun in"):
         folder.begin("{}", SPLIT, new=True)
     assert not folder.is_training()
 
 
-def test_what_a_killed_beginning_leaves_does_not_keep_a_run_out(tmp_path: Path) -> None:
+def test_a_run_begins_after_one_that_was_killed_at_its_beginning(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "r")
     run.path.mkdir()
     (run.path / ".crnn-kit-00000000-1-0000000000000000.partial.json").touch()
@@ -241,7 +241,7 @@ def test_what_a_killed_beginning_leaves_does_not_keep_a_run_out(tmp_path: Path) 
     run.refuse_other_files()
 
 
-def test_a_name_that_is_no_utf_8_stands_in_the_split(tmp_path: Path) -> None:
+def test_file_names_that_are_not_utf_8_are_in_the_split(tmp_path: Path) -> None:
     split = {**SPLIT, "training": {os.fsdecode(b"a_\xff.png"): "a"}}
     for _ in range(2):
         run = RunFolder(tmp_path / "r")
@@ -250,7 +250,7 @@ def test_a_name_that_is_no_utf_8_stands_in_the_split(tmp_path: Path) -> None:
         run.end()
 
 
-def test_the_latest_run_is_found_beside_what_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latest_run_is_found_among_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("runs/a", "runs/b"):
         run = RunFolder(Path(name))
@@ -259,7 +259,7 @@ def test_the_latest_run_is_found_beside_what_is_none(tmp_path: Path, monkeypatch
     Path("runs/c").mkdir()
     Path("runs/c/parameters.json").symlink_to("nowhere")
     assert run_folder.start_or_resume(TrainingParameters(resume=True))[0] == Path("runs/b")
-    # The numbers of workers and devices may change: they change nothing in what is learnt.
+    # The numbers of workers and devices may change, because the weights do not depend on them.
     for name, number in (("workers", None), ("workers", 3), ("workers", 0), ("devices", None), ("devices", 2)):
         given = {} if number is None else {name: number}
         assert getattr(run_folder.start_or_resume(TrainingParameters(resume=True, **given))[1], name) == number
@@ -267,7 +267,7 @@ def test_the_latest_run_is_found_beside_what_is_none(tmp_path: Path, monkeypatch
 
 def test_a_model_that_is_newer_than_the_state_has_the_epoch_after_it(folder: RunFolder) -> None:
     folder.model.write_bytes(b"model of epoch 3")
-    # Clocks that were set back say otherwise.
+    # File times do not count: the clock may have been set back.
     os.utime(folder.model, (1, 1))
     assert [epoch for epoch, _ in following.models(str(folder.path))] == [3]
 

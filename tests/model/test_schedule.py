@@ -1,18 +1,47 @@
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
 
 from model import devices
 from model.training import defaults
+from model.training.plan import plan
 from model.training.schedule import Schedule
 from parameter import TrainingParameters
+
+
+@dataclass
+class Pictures:
+    """A source of pictures that have not been decoded."""
+
+    count: int
+    training_count: int = field(init=False)
+    labels: tuple[str, ...] = ("AB12",)
+    aspect: float = 2.0
+    hues: float = 1.0
+    difficulty: float | None = None
+    augments: bool = True
+    unreadable: int = 0
+    sizes: Any = field(default_factory=lambda: np.array([[128, 64]]))
+
+    def __post_init__(self) -> None:
+        self.training_count = self.count
+
+    def decode(self, *_: Any) -> None: ...
+
+    def training_batches(self, *_: Any) -> Any: ...
+
+    def validation_batches(self, *_: Any) -> Any: ...
+
 
 FALLING = [10.0 / epoch for epoch in range(1, 31)]
 
 
-def test_rises_to_its_peak_and_falls_to_a_hundredth() -> None:
+def test_the_rate_rises_to_its_peak_and_falls_to_a_hundredth() -> None:
     schedule = Schedule(peak=2.0, epochs=10, warmup=0.2, settle=False)
     rates = [schedule.rate(step / 10, []) for step in range(101)]
     assert rates[0] == 0
@@ -22,17 +51,17 @@ def test_rises_to_its_peak_and_falls_to_a_hundredth() -> None:
     assert rates[-1] == pytest.approx(0.02)
 
 
-def test_takes_all_its_epochs_while_the_validation_loss_falls() -> None:
+def test_a_run_takes_all_epochs_while_the_validation_loss_falls() -> None:
     schedule = Schedule(peak=1.0, epochs=40, warmup=0.1, settle=True)
     for done in range(30):
         assert schedule.last_epoch(FALLING[:done]) == 40
 
 
-def test_ends_soon_after_the_validation_loss_has_settled() -> None:
+def test_a_run_ends_soon_after_the_validation_loss_has_settled() -> None:
     schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=True)
     losses = [*FALLING[:20], *[0.5] * 30]
     ends = [schedule.last_epoch(losses[:done]) for done in range(31)]
-    # Ten epochs no better than the twentieth, then half of the thirty to come to rest.
+    # Ten epochs that are not better than the twentieth, then half of the thirty for the end.
     assert ends == [100] * 30 + [45]
     assert schedule.last_epoch(losses[:45]) == 45
     rates = [schedule.rate(30 + part / 4, losses[:30]) for part in range(61)]
@@ -41,19 +70,19 @@ def test_ends_soon_after_the_validation_loss_has_settled() -> None:
     assert rates[-1] < rates[0] / 50
 
 
-def test_a_better_validation_later_does_not_bring_a_settled_run_back() -> None:
+def test_a_settled_run_ends_even_if_the_loss_falls_again() -> None:
     schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=True)
     losses = [*FALLING[:20], *[0.5] * 10, 0.01, 0.001]
     assert schedule.last_epoch(losses) == 45
 
 
-def test_what_was_better_in_the_warm_up_does_not_settle_a_run() -> None:
+def test_losses_of_the_warm_up_do_not_settle_a_run() -> None:
     schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=True)
     losses = [*[0.1] * 10, *FALLING]
     assert [schedule.last_epoch(losses[:done]) for done in range(41)] == [100] * 41
 
 
-def test_epochs_that_were_asked_for_are_all_taken() -> None:
+def test_a_given_number_of_epochs_is_taken() -> None:
     schedule = Schedule(peak=1.0, epochs=100, warmup=0.1, settle=False)
     assert schedule.last_epoch([1.0] * 60) == 100
 
@@ -85,7 +114,8 @@ def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
 
     def found(*flags: str) -> TrainingParameters:
         given = TrainingParameters.parse(["--from", "random", *flags])
-        return defaults.completed(given, ["AB12"], aspect=2.0, hues=1.0, pictures=pictures)
+        source = Pictures(pictures)
+        return plan(given, defaults.config(given, source), "float32", source).flags
 
     size, rate = found().batch_size, found().learning_rate
     assert size and rate
@@ -97,10 +127,10 @@ def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
     elif size > 64:
         assert steps >= defaults.STEPS
         assert rate == pytest.approx(2e-3 * (size / 64) ** 0.5, rel=0.03)
-    # A batch size that was asked for has the rate for it, and a rate that was asked for stays.
+    # A given batch size gets its learning rate, and a given learning rate stays.
     assert found("--batch-size", "256").learning_rate == pytest.approx(4e-3)
     assert found("--batch-size", "256", "--learning-rate", "1e-3").learning_rate == 1e-3
-    assert (found("--devices", "3").batch_size or 0) % 3 == 0
+    assert defaults.batch_size(pictures, 10 * pictures, devices=3, gpus=gpus) % 3 == 0
 
 
 @pytest.mark.parametrize(
@@ -117,7 +147,7 @@ def test_quick_trains_a_lite_network_unless_flags_say_otherwise(
     flags: list[str], expected: tuple[str, str, str, int]
 ) -> None:
     asked = TrainingParameters.parse(["--quick", *flags])
-    made, found = defaults.quick(asked)
+    found = defaults.quick(asked)
     assert (found.preset, found.network, found.from_, found.epochs) == expected
-    assert found.data == made.out
+    assert found.data == defaults.QUICK.out
     assert found.head == asked.head

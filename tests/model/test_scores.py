@@ -1,4 +1,4 @@
-"""Scores against figures that can be worked out by hand."""
+"""Scores of a few readings, calculated by hand."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def test_rates_of_a_few_readings() -> None:
     assert "25.00% (1 of 4; 95 % interval 4.56% to 69.94%)" in str(scores)
 
 
-def test_case_is_ignored_on_demand() -> None:
+def test_ignore_case() -> None:
     texts = (["aB", "Straße"], ["Ab", "STRASSE"], [1.0, 1.0], ["x", "y"])
     assert score(*texts).exact == 0
     folded = score(*texts, ignore_case=True)
     assert (folded.exact, folded.character_error_rate, folded.confusions) == (2, 0, ())
 
 
-def test_reliability_says_what_was_promised_and_what_was_kept() -> None:
+def test_reliability_compares_probability_with_exact_match() -> None:
     right, wrong = ["a"] * 10, ["b"] * 10
     scores = score(["a"] * 20, right + wrong, [1.0] * 10 + [0.25] * 10, [""] * 20)
     low, high = scores.reliability
@@ -47,12 +47,12 @@ def test_reliability_says_what_was_promised_and_what_was_kept() -> None:
     assert scores.calibration_error == pytest.approx(0.125)
 
 
-def test_rejecting_unsure_readings_leaves_those_that_are_right() -> None:
+def test_rejecting_unsure_readings_raises_the_accuracy() -> None:
     truths = ["a"] * 6
     texts = ["a", "a", "b", "a", "", "b"]
     probabilities = [0.9, 0.8, 0.8, 0.95, 0.99, 0.1]
     scores = score(truths, texts, probabilities, [""] * 6, min_probability=0.5)
-    # The surest is the empty reading, which is never accepted; the two of 0.8 go together.
+    # The empty reading has the highest probability and is never accepted. The two of 0.8 are accepted together.
     assert [(point.probability, point.images) for point in scores.coverage] == [(0.95, 1), (0.9, 2), (0.8, 4), (0.1, 5)]
     assert [point.exact_match for point in scores.coverage] == [1, 1, 0.75, 0.6]
     assert scores.sure is not None
@@ -61,14 +61,14 @@ def test_rejecting_unsure_readings_leaves_those_that_are_right() -> None:
     assert (scores.accepted.images, scores.accepted.exact_match) == (4, 0.75)
     assert "accepted 66.67% (4) of the pictures, of which 75.00% are right" in str(scores)
 
-    # The probability that is named leaves out what is all but as sure.
+    # The rounded probability must not accept the next reading, which is nearly as sure.
     near = score(["a"] * 1100, ["a"] * 1050 + ["b"] * 50, [0.99999] * 1000 + [0.99993] * 100, [""] * 1100)
     assert near.sure is not None
     assert (near.sure.probability, near.sure.images) == (0.99999, 1000)
     short = score(["a"] * 3, ["a", "a", "b"], [0.987654, 0.981234, 0.3], [""] * 3)
     assert short.sure is not None
     assert short.sure.probability == 0.98
-    # However many are drawn, the last point of the curve is that of all.
+    # The last point of the curve is always that of all readings.
     many = score(["a"] * 450, ["a"] * 450, [1 - place / 1000 for place in range(450)], [""] * 450)
     assert many.coverage[-1].share == 1
 
@@ -94,14 +94,14 @@ def test_wilson_interval(successes: int, trials: int, interval: tuple[float, flo
     assert wilson(successes, trials) == pytest.approx(interval, abs=5e-5)
 
 
-def test_nothing_to_score_is_no_division_by_zero() -> None:
+def test_scores_without_pictures() -> None:
     scores = score([], [], [], [], unreadable=3)
     assert (scores.images, scores.exact_match, scores.exact_match_interval) == (0, 0, (0, 1))
     empty = score([""], ["x"], [0.5], ["n"])
     assert (empty.exact_match, empty.character_error_rate, empty.letter_accuracy) == (0, 0, 0)
 
 
-def test_json_has_what_the_command_promises() -> None:
+def test_scores_as_json() -> None:
     record = json.loads(json.dumps(score(["a"], ["b"], [0.5], ["n"]).to_dict()))
     assert {"images", "exact_match", "exact_match_interval", "character_error_rate", "letter_accuracy"} <= set(record)
     assert record["worst"] == [{"name": "n", "truth": "a", "text": "b", "probability": 0.5, "character_error_rate": 1}]

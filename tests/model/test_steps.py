@@ -25,7 +25,7 @@ UNOPTIMISED = "--xla_backend_optimization_level=0"
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_steps(backend: str) -> None:
+def test_steps_are_those_of_keras(backend: str) -> None:
     pytest.importorskip(backend)
     checks, flags = [same_as_keras, ends_soon], UNOPTIMISED
     if backend == "jax":
@@ -43,7 +43,7 @@ def test_steps(backend: str) -> None:
 
 
 def same_on_two_devices() -> None:
-    """Twenty steps lead to the same weights on one device and on two, with batches that two cannot share among them."""
+    """Twenty steps give the same weights on one device and on two, also with batches that two cannot share."""
     from model.training import steps
 
     sizes = [8, 8, 7, 8, 1] * 4
@@ -64,7 +64,7 @@ def same_on_two_devices() -> None:
 
 
 def devices_that_are_refused() -> None:
-    """More devices than there are, and a number of them that does not divide the batch."""
+    """More devices than there are, and a number of devices that does not divide the batch size."""
     from model import devices
 
     assert devices.shared_by(2, 8) == 2
@@ -76,7 +76,7 @@ def devices_that_are_refused() -> None:
 
 
 def same_as_keras() -> None:
-    """Losses, weights, their average and all other state are those that Keras' own steps lead to."""
+    """Losses, weights, their average and all other state are equal to those of Keras' own steps."""
     from model.training import steps
 
     for policy, two_losses in (("float32", False), ("mixed_float16", True)):
@@ -99,7 +99,7 @@ def same_as_keras() -> None:
             for number, variable in enumerate(theirs.trainable_variables):
                 expected[number] = decay * expected[number] + (1 - decay) * keras.ops.convert_to_numpy(variable)
         assert (pictures, counts) == (BATCH * STEPS, [BATCH] * STEPS)
-        # float16 has three digits, and what comes first in a sum differs.
+        # float16 has three digits, and the order of sums differs.
         rtol, atol = (1e-4, 1e-6) if policy == "float32" else (1e-2, 2e-3)
         np.testing.assert_allclose(loss, total / pictures, rtol, atol, err_msg=policy)
         for one, other in zip(state(ours), state(theirs), strict=True):
@@ -110,7 +110,7 @@ def same_as_keras() -> None:
 
 
 def ends_soon() -> None:
-    """An epoch of any length ends after a loss that is no number, and says so."""
+    """An epoch ends soon after a loss of NaN, and returns NaN."""
     from model.training import steps
 
     trained = network("float32", False)
@@ -125,7 +125,7 @@ def ends_soon() -> None:
 
 
 def network(policy: str, two_losses: bool) -> Any:
-    """Two layers with statistics of batches, with one output and loss or with two."""
+    """Two layers with batch normalisation, and one or two outputs and losses."""
     keras = import_keras()
     keras.utils.set_random_seed(0)
     given = keras.Input((6,))

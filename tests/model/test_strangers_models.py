@@ -1,4 +1,4 @@
-"""Model files of a stranger, or damaged: refused in one sentence before anything is built or run from them."""
+"""Malicious and damaged model files: refused in one sentence before anything is built or run from them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def network(weights: Any = None, rows: int = FEATURES, classes: int = CLASSES) -
 
 
 def as_file(path: Path, model: Any, config: str | None = None) -> Path:
-    """An ONNX file with a config, and no checksum, as earlier kits wrote them."""
+    """An ONNX file with a config and without checksum, as earlier versions wrote them."""
     helper.set_model_props(model, {CONFIG_ENTRY: CONFIG.to_json() if config is None else config})
     path.write_bytes(model.SerializeToString())
     return path
@@ -74,12 +74,12 @@ def refuses(path: Path, reason: str) -> None:
 PICTURE = np.random.default_rng(0).integers(0, 256, (16, 32), np.uint8)
 
 
-def test_a_file_of_an_earlier_kit_is_read(tmp_path: Path) -> None:
+def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     (reading,) = Reader(str(as_file(tmp_path / "m.onnx", network()))).read([PICTURE])
     assert reading.error is None and set(reading.text) <= set("abc")
 
 
-# What a config may say.
+# Configurations.
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_a_config_is_plain_json(config: str, reason: str, tmp_path: Path) -> Non
     refuses(tmp_path / "m.keras", "bytes, more than" if len(config) > 1 << 20 else reason)
 
 
-def test_a_later_format_is_told_in_one_short_sentence(tmp_path: Path) -> None:
+def test_a_later_format_ends_in_one_short_sentence(tmp_path: Path) -> None:
     config = asdict(CONFIG) | {"format": 10**1000, "kit_version": "\x1b[2J" * 1000}
     refuses(as_file(tmp_path / "m.onnx", network(), json.dumps(config)), "update the kit")
 
 
-# What an ONNX file may hold.
+# ONNX files.
 
 
 def node(*args: Any, **attributes: Any) -> Callable[[Any], None]:
@@ -251,7 +251,7 @@ def test_a_graph_that_export_would_not_write_is_refused(
 ) -> None:
     import onnxruntime
 
-    # It never gets so far.
+    # The graph is refused before it is loaded.
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)
     model = network()
     change(model)
@@ -272,13 +272,13 @@ def axis(length: int) -> Any:
         (b"\x12\x80\x80\x80\x02" + bytes(4 << 20), "a field of 4,194,304 bytes"),
     ],
 )
-def test_what_is_added_to_a_file_is_refused(added: bytes, reason: str, tmp_path: Path) -> None:
+def test_additions_to_a_file_are_refused(added: bytes, reason: str, tmp_path: Path) -> None:
     path = as_file(tmp_path / "m.onnx", network())
     path.write_bytes(path.read_bytes() + added)
     refuses(path, reason)
 
 
-def test_a_config_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+def test_a_second_config_is_refused(tmp_path: Path) -> None:
     model = network()
     helper.set_model_props(model, {CONFIG_ENTRY: CONFIG.to_json()})
     entry = model.metadata_props.add()
@@ -318,7 +318,7 @@ def lying(model: Any, *nodes: Any) -> Any:
     ],
     ids=["overflow", "no log-probabilities", "0 / 0"],
 )
-def test_what_is_no_probability_is_an_error_and_never_printed(
+def test_outputs_that_are_not_probabilities_are_an_error(
     model: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = as_file(tmp_path / "m.onnx", model)
@@ -331,7 +331,7 @@ def test_what_is_no_probability_is_an_error_and_never_printed(
     assert errors.count("\n") == 1 and f"the network in {path} gives log_probabilities that are not valid" in errors
 
 
-# What is no file, or too large.
+# Pipes, devices and large files.
 
 
 def test_pipes_devices_and_endless_files_are_refused_at_once(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_pipes_devices_and_endless_files_are_refused_at_once(tmp_path: Path) -> 
         refuses(sparse_file, "bytes, and no network of this kit has more")
 
 
-# What a .keras file may hold.
+# .keras files.
 
 
 @pytest.fixture(scope="module")
@@ -375,7 +375,7 @@ def test_entries_are_stored_plainly_each_once(written: Path, tmp_path: Path) -> 
     found, path = entries(written), tmp_path / "m.keras"
     refuses(packed(path, found, CONFIG_ENTRY), f"its {CONFIG_ENTRY} is compressed or encrypted")
     refuses(packed(path, found, WEIGHTS_ENTRY), f"its {WEIGHTS_ENTRY} is compressed or encrypted")
-    # A megabyte that would become a gigabyte.
+    # A megabyte that would expand to a gigabyte.
     refuses(packed(path, found | {CONFIG_ENTRY: bytes(1 << 24)}, CONFIG_ENTRY), "is compressed")
     refuses(packed(path, {name: found[name] for name in found if name != WEIGHTS_ENTRY}), "holds no weights")
     refuses(packed(path, found | {f"{number}": b"" for number in range(100)}), "it has 104 entries")
@@ -398,7 +398,7 @@ def test_entries_are_stored_plainly_each_once(written: Path, tmp_path: Path) -> 
     refuses(path, "not a zip archive, or truncated")
 
 
-def test_classes_that_a_file_names_are_never_looked_at(written: Path, tmp_path: Path) -> None:
+def test_classes_that_a_file_names_are_never_imported(written: Path, tmp_path: Path) -> None:
     found = entries(written)
     evil = {"module": "os", "class_name": "system", "config": {"command": "true"}, "registered_name": "system"}
     path = packed(tmp_path / "m.keras", found | {"config.json": json.dumps(evil).encode(), "assets/x.py": b"raise"})
@@ -425,7 +425,7 @@ def test_classes_that_a_file_names_are_never_looked_at(written: Path, tmp_path: 
         {"coordinates": True},
         {"rows": 2},
         {"channels": 3},
-        # 320,000 features of each column: kernels of gigabytes, if they were made.
+        # 320,000 features in each column: kernels of gigabytes, if they were allocated.
         {"network": "crnn_bilstm", "preset": "base", "height": 10_000},
         {"network": "resnet_bilstm", "preset": "base", "height": 10_000, "rows": 4},
     ],
@@ -447,7 +447,7 @@ def in_file(change: Callable[[Any], None], content: bytes) -> bytes:
 
 
 def replaced(name: str, **settings: Any) -> Callable[[Any], None]:
-    """An array made anew, with such settings."""
+    """Replace an array by one with these settings."""
 
     def change(file: Any) -> None:
         values = file[name][()]
@@ -516,7 +516,7 @@ KERNEL = "layers/dense/vars/0"
         (circle, "is there twice"),
     ],
 )
-def test_arrays_are_those_of_the_network_and_in_the_file(
+def test_other_arrays_and_arrays_outside_of_the_file_are_refused(
     change: Callable[[Any], None], reason: str, written: Path, tmp_path: Path
 ) -> None:
     found = entries(written)
@@ -527,7 +527,7 @@ def test_arrays_are_those_of_the_network_and_in_the_file(
     refuses(packed(tmp_path / "m.keras", found | {WEIGHTS_ENTRY: content}), reason)
 
 
-def test_a_flipped_bit_anywhere_in_the_weights_is_seen(written: Path, tmp_path: Path) -> None:
+def test_a_flipped_bit_anywhere_in_the_weights_is_detected(written: Path, tmp_path: Path) -> None:
     data, path = bytearray(written.read_bytes()), tmp_path / "m.keras"
     data[len(data) // 2] ^= 4
     path.write_bytes(data)

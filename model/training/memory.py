@@ -1,0 +1,43 @@
+"""Start a training again with smaller batches if the memory of the device is too small."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import TypeVar
+
+from cli.messages import warn
+from crnn_reader.errors import UserError
+from model.training.plan import Plan
+from parameter import TrainingParameters
+
+Result = TypeVar("Result")
+
+
+class TooLarge(UserError):
+    """Memory ran out after a number of whole `epochs` of a training with this plan."""
+
+    def __init__(self, message: str, plan: Plan, epochs: int) -> None:
+        super().__init__(message)
+        self.plan, self.epochs = plan, epochs
+
+
+def halving_batches(attempt: Callable[[TrainingParameters], Result], flags: TrainingParameters) -> Result:
+    """Call `attempt` with `flags`; if memory runs out in the first epoch, again with half the batch size.
+
+    Raises TooLarge from a later epoch, with a single picture in a batch, and if several processes train together.
+    """
+    while True:
+        try:
+            return attempt(flags)
+        except TooLarge as error:
+            if error.epochs or error.plan.batch_size == 1 or error.plan.place.processes > 1:
+                raise
+            plan = error.plan
+        # The exception is gone, and with it all that it referred to. Networks have reference cycles, too.
+        gc.collect()
+        flags = plan.with_half_batches()
+        warn(
+            f"too little memory for batches of {plan.batch_size:,} pictures: starting again with batches of "
+            f"{flags.batch_size:,}"
+        )

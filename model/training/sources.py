@@ -1,0 +1,113 @@
+"""What a training asks of the pictures that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crnn_reader.config import ModelConfig
+from crnn_reader.image import TooLong
+
+Images: TypeAlias = NDArray[np.uint8]
+Labels: TypeAlias = NDArray[np.int32]
+#: Images, or the pair (images, widths) for a network of any width.
+Inputs: TypeAlias = Any
+
+
+class BatchSource(Protocol):
+    """Batches of images, uint8 (batch, height, width, channels), and labels, int32 (batch, longest), padded with 0.
+
+    For a network of any width, images are the pair (images, widths), with widths int32 (batch,).
+    """
+
+    @property
+    def rows(self) -> Sized:
+        """The pictures, each of which is in an epoch once."""
+
+    @property
+    def labelled(self) -> dict[str, str]:
+        """Names and labels of the pictures that have names."""
+
+    @property
+    def contents(self) -> str:
+        """A hash of the pictures; "" if they are drawn."""
+
+    @property
+    def parts(self) -> int:
+        """Number of processes that share each batch: `stream` yields the part of this process."""
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+
+    def stream(self, epoch: int) -> Iterator[tuple[Inputs, Labels]]:
+        """Yield the batches of an epoch. They depend only on the epoch.
+
+        The arrays of a batch must not change later: training may still read them while it asks for the next batch.
+        """
+
+    def close(self) -> None:
+        """End the worker processes."""
+
+
+class PictureSource(Protocol):
+    """Labelled pictures, before a network is chosen for them: `FileSource` of dataset, `SyntheticSource` of drawn ones.
+
+    `training_count`, `sizes`, `unreadable` and the batches exist after :meth:`decode`.
+    """
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Labels with every character and length of the texts."""
+
+    @property
+    def count(self) -> int:
+        """Number of pictures, in an epoch if they are drawn."""
+
+    @property
+    def aspect(self) -> float:
+        """Median of width / height."""
+
+    @property
+    def hues(self) -> float:
+        """Contrast of the best of red, green and blue, as a multiple of the contrast of grey."""
+
+    @property
+    def difficulty(self) -> float | None:
+        """The difficulty that pictures are drawn with, 0 to 1; None if they have none."""
+
+    @property
+    def augments(self) -> bool:
+        """Whether the pictures to train on are augmented. Drawn pictures are not."""
+
+    def decode(self, config: ModelConfig, too_long: TooLong) -> None:
+        """Decode the pictures to the input of a network, check their labels, and hold out some for validation."""
+
+    @property
+    def training_count(self) -> int:
+        """Number of pictures to train on."""
+
+    @property
+    def sizes(self) -> NDArray[np.integer]:
+        """Width and height in pixels of pictures to train on, (n, 2)."""
+
+    @property
+    def unreadable(self) -> int:
+        """Number of pictures that were left out because they cannot be read."""
+
+    def training_batches(
+        self, batch_size: int, augmentation: float, part: tuple[int, int], multiple: int
+    ) -> BatchSource:
+        """Batches to train on.
+
+        Arguments:
+            batch_size: pictures in a batch.
+            augmentation: strength, 0 is off.
+            part: number of this process, and of all processes; each makes an equal part of every batch.
+            multiple: a batch has a multiple of this number of pictures.
+        """
+
+    def validation_batches(self, batch_size: int) -> BatchSource:
+        """Batches to validate with, the same in every epoch."""
