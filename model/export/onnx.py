@@ -1,9 +1,8 @@
-"""Form onnx: one file that onnxruntime reads with, without Keras; our own reader does (crnn_reader.onnx).
+"""Form onnx: one file for onnxruntime, which `crnn_reader` reads without Keras.
 
-A network with the head `ctc` is one graph, from `images` to `log_probabilities`. Attention has two, the encoder and a
-step of the decoder, which beams and constraints ask for step by step. Both are in the one file, under an If: whoever
-gives `images` gets what the encoder says of them; whoever leaves them out gives `characters`, the state and what the
-encoder said, and gets what comes next.
+A network with the head `ctc` is one graph, from `images` to `log_probabilities`. Attention has two graphs, the encoder
+and a step of the decoder, because beams and constraints choose between steps. Both are branches of an If in one file:
+with `images`, the encoder runs; without them, the step runs on `characters`, the state and the outputs of the encoder.
 """
 
 from __future__ import annotations
@@ -26,14 +25,21 @@ from model.runtimes import Part, merged
 
 PROPERTIES = {"suffix": ".onnx", "int8": True}
 
-#: Of 2022 and 2021: old enough for every onnxruntime in use, and GridSample is there.
+#: Versions of the operator set (2022) and of the file format (2021): old enough for every onnxruntime in use, and with
+#: GridSample.
 OPERATIONS, FILE_VERSION = 17, 8
 
 
 def write(path: Path, parts: Sequence[Part], config: ModelConfig, encoded: Callable[[Any], Any] | None = None) -> None:
-    """Write the `parts` of a network and its `config` to `path`; `encoded` may replace the encoder by another model.
+    """Write an ONNX file.
 
-    Raises UserError for a layer that the form has no operation for.
+    Arguments:
+        path: the file.
+        parts: the parts of the network.
+        config: the configuration of the model.
+        encoded: replaces the ONNX model of the encoder, for example by a quantised one.
+
+    Raises UserError for a layer that is not supported.
     """
     encoder, *steps = merged(parts)
     first = _model(encoder, "encoder/" if steps else "", ("batch", "columns"))
@@ -49,18 +55,24 @@ def write(path: Path, parts: Sequence[Part], config: ModelConfig, encoded: Calla
 
 
 def opened(path: Path) -> Runtime:
-    """What runs the parts in a written file, checked as any model file is."""
+    """Open a written file, with the checks of any model file. Returns a runtime for the parts in it."""
     return open_model(path, read_config(path))
 
 
 def _model(part: Part, prefix: str, axes: tuple[str, str]) -> Any:
-    """A part as a model of its own, all names but those of inputs with a prefix; `axes` are what batch and columns."""
+    """Convert a part to an ONNX model.
+
+    Arguments:
+        part: the part.
+        prefix: prefix of all names except those of inputs.
+        axes: names of the axes of variable length, the batch and the columns.
+    """
     graph, tensors = Graph(prefix), part.network.inputs
     given = [
         Value(name, shape=tuple(tensor.shape), dtype=tensor.dtype)
         for name, tensor in zip(part.inputs, tensors, strict=True)
     ]
-    # Pictures are turned as bytes: sums along their single channel are slow.
+    # Pictures are transposed as bytes: sums along their single channel are slow.
     turned = [
         replace(value, name=graph.turned(value), channels_second=True) if len(value.shape) == 4 else value
         for value in given
@@ -78,14 +90,17 @@ def _model(part: Part, prefix: str, axes: tuple[str, str]) -> Any:
 
 
 def _described(name: str, tensor: Any, axes: tuple[str, str]) -> Any:
-    """The type of an input or output, and the lengths of its axes, or what they are called."""
+    """The ValueInfoProto of an input or output: its dtype, and the length or name of each axis."""
     unknown = iter((axes[0], "width") if name == IMAGES else axes)
     shape = [next(unknown) if length is None else length for length in tensor.shape]
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype)), shape)
 
 
 def _either(encoder: Any, step: Any) -> Any:
-    """Two models as one: the first where pictures are given, the second where not. What is not given is empty."""
+    """Join two models: the first one runs if pictures are given, otherwise the second one.
+
+    Inputs that are not given, and outputs of the other model, are empty.
+    """
     branches = []
     for model, other in ((encoder, step), (step, encoder)):
         branch = onnx.GraphProto()
@@ -93,14 +108,14 @@ def _either(encoder: Any, step: Any) -> Any:
         del branch.input[:]
         for output in other.graph.output:
             nothing = numpy_helper.from_array(_nothing(output))
-            # Its own name in each branch.
+            # The names of outputs must differ between the branches.
             name = f"{model.graph.name}/no/{output.name}"
             branch.node.append(helper.make_node("Constant", [], [name], value=nothing))
             empty = branch.output.add()
             empty.CopyFrom(output)
             empty.name = name
         branches.append(branch)
-    # Of both branches in one order, the encoder's outputs first.
+    # Both branches need their outputs in the same order: the encoder's first.
     second = list(branches[1].output)
     del branches[1].output[:]
     count = len(step.graph.output)
@@ -127,7 +142,7 @@ def _either(encoder: Any, step: Any) -> Any:
 
 
 def _nothing(described: Any) -> Any:
-    """An array of that type without an element: axes without a length of their own have none."""
+    """An empty array of the type of an input or output. Axes of variable length have the length 0."""
     kind = described.type.tensor_type
     shape = [axis.dim_value for axis in kind.shape.dim]
     return np.zeros(shape, helper.tensor_dtype_to_np_dtype(kind.elem_type))

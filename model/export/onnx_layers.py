@@ -1,8 +1,8 @@
-"""Keras models -> ONNX operations, layer by layer, from their weights; on any backend, TensorFlow is not needed.
+"""Convert Keras models to ONNX operations, layer by layer, from their weights, on any backend.
 
-Feature maps of pictures, (batch, height, width, channels) in Keras, have their channels second here, as ONNX has them:
-they are turned where they come in and where they become columns. Masks of columns, which Keras has for every
-row of a map, are bool (batch, columns) throughout. A new layer needs a function here, with its line in LAYERS.
+Feature maps are (batch, height, width, channels) in Keras and (batch, channels, height, width) in ONNX. They are
+transposed at the inputs and where they become columns. Masks of columns are bool (batch, columns) throughout, whereas
+Keras has one for every row of a map. A new layer needs a function here, and a line in LAYERS.
 """
 
 from __future__ import annotations
@@ -20,16 +20,20 @@ from numpy.typing import ArrayLike, NDArray
 from crnn_reader.errors import UserError
 from model.rectifiers.spatial import LOOK, grid
 
-#: Where Keras' axes of a map lie when its channels are second.
+#: The axes of a map with its channels second, in Keras' order.
 CHANNELS_SECOND = (0, 2, 3, 1)
 
 
 @dataclass(frozen=True)
 class Value:
-    """What stands for a tensor of Keras: its name in the graph; `shape` and `dtype` as Keras has them.
+    """The value of a Keras tensor in the graph.
 
-    Of columns that are whole maps, `maps` are those; what is then done to columns is done to a row of maps, so that
-    convolutions follow one another with nothing to turn between them.
+    Attributes:
+        name: name of the value in the graph.
+        channels_second: whether it is a feature map in ONNX's order of axes.
+        maps: for columns that are made of feature maps, those maps. Layers of the columns then become layers of the
+            maps, so that no transposition separates two convolutions.
+        shape, dtype: as in Keras.
     """
 
     name: str
@@ -41,17 +45,17 @@ class Value:
 
 @dataclass
 class Graph:
-    """Nodes and constants, as they are added; all names begin with `prefix`."""
+    """The nodes and constants of a graph. All names begin with `prefix`."""
 
     prefix: str = ""
     nodes: list[Any] = field(default_factory=list)
     constants: dict[tuple[str, tuple[int, ...], bytes], tuple[str, NDArray[Any]]] = field(default_factory=dict)
-    #: Of each value, by the name of its node's first output: operation, inputs and attributes.
+    #: Operation, inputs and attributes of each node, by the name of its first output.
     made: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = field(default_factory=dict)
     _done: dict[Any, list[str]] = field(default_factory=dict)
 
     def constant(self, value: ArrayLike, dtype: str = "float32") -> str:
-        """The name of an array, the same one for equal arrays."""
+        """Add a constant. Returns its name, the same one for equal arrays."""
         array = np.ascontiguousarray(np.asarray(value, dtype)).reshape(np.shape(value))
         key = dtype, array.shape, array.tobytes()
         if key not in self.constants:
@@ -59,15 +63,15 @@ class Graph:
         return self.constants[key][0]
 
     def array(self, name: str) -> NDArray[Any]:
-        """The constant of that name."""
+        """The constant with this name."""
         return next(array for known, array in self.constants.values() if known == name)
 
     def add(self, operation: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
-        """Add a node; the name of its first output, the same one where the same is asked for again."""
+        """Add a node, unless there is an equal one. Returns the name of its first output."""
         return self.add_all(operation, *inputs, outputs=outputs, **attributes)[0]
 
     def add_all(self, operation: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
-        """As :meth:`add`; the names of all outputs."""
+        """Add a node, see :meth:`add`. Returns the names of all outputs."""
         from onnx import helper
 
         key = operation, inputs, repr(sorted(attributes.items()))
@@ -80,13 +84,13 @@ class Graph:
         return self._done[key]
 
     def add_as(self, name: str, value: str) -> None:
-        """Give a value another name: an output has its own, also where it is an input or another output as well."""
+        """Give a value another name. Outputs need names of their own, even if they are also inputs or other outputs."""
         from onnx import helper
 
         self.nodes.append(helper.make_node("Identity", [value], [name], name))
 
     def proto(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        """The whole as GraphProto, without what no output needs; `inputs` and `outputs` are ValueInfoProtos."""
+        """Create the GraphProto, without unused nodes and constants. `inputs` and `outputs` are ValueInfoProtos."""
         from onnx import helper, numpy_helper
 
         needed, kept = {output.name for output in outputs}, []
@@ -97,32 +101,32 @@ class Graph:
         constants = [numpy_helper.from_array(array, name) for name, array in self.constants.values() if name in needed]
         return helper.make_graph(kept[::-1], name, inputs, outputs, constants)
 
-    # What several layers need.
+    # Operations that several layers need.
 
     def plain(self, value: Value) -> str:
         """A value with its axes in Keras' order."""
         return self.add("Transpose", value.name, perm=CHANNELS_SECOND) if value.channels_second else value.name
 
     def turned(self, value: Value) -> str:
-        """Feature maps with their channels second."""
+        """Feature maps in ONNX's order of axes."""
         if value.channels_second:
             return value.name
         if value.shape[3:] == (1,) and value.shape[1]:
-            # onnxruntime moves transpositions behind what follows them, where one of a single channel is slow.
+            # onnxruntime moves transpositions behind the next nodes, where one of a single channel is slow.
             return self.reshaped(value.name, 0, 1, value.shape[1], -1)
         return self.add("Transpose", value.name, perm=(0, 3, 1, 2))
 
     def row(self, value: Value) -> Value | None:
-        """Columns as maps of one row, where that is what they come from."""
+        """The maps of one row that columns are made of, or None."""
         return value.maps if value.maps and value.maps.shape[1] == 1 else None
 
     def columns(self, row: Value, shape: tuple[int | None, ...]) -> Value:
-        """Maps of one row, of that shape in Keras' order, as columns."""
+        """Convert maps of one row to columns. `shape` is that of the maps in Keras."""
         name = self.add("Transpose", self.add("Squeeze", row.name, self.integers(2)), perm=(0, 2, 1))
         return Value(name, maps=replace(row, shape=shape))
 
     def of(self, value: Any, like: Value) -> str:
-        """A tensor, or a number or array as a constant of the type of `like`."""
+        """The name of a tensor, or of a number or array as a constant with the dtype of `like`."""
         return self.plain(value) if isinstance(value, Value) else self.constant(np.asarray(value), like.dtype)
 
     def cast(self, name: str, dtype: str) -> str:
@@ -138,17 +142,17 @@ class Graph:
         return self.constant(values, "int64")
 
     def reshaped(self, name: str, *shape: int) -> str:
-        """0 keeps a length, -1 is what is left."""
+        """Reshape a value: 0 keeps the length of an axis, -1 infers it."""
         return self.add("Reshape", name, self.integers(*shape))
 
     def with_axes(self, name: str, *axes: int) -> str:
         return self.add("Unsqueeze", name, self.integers(*axes))
 
     def activated(self, name: str, activation: Any) -> str:
-        """An activation function of Keras."""
+        """Apply an activation function of Keras. Raises UserError for an unknown one."""
         operation = ACTIVATIONS.get(activation.__name__)
         if operation is None:
-            raise UserError(f"--form onnx does not know the activation {activation.__name__}: choose another form")
+            raise UserError(f"ONNX export does not support the activation {activation.__name__}: choose another form")
         return self.add(operation, name) if operation else name
 
 
@@ -156,7 +160,7 @@ ACTIVATIONS = {"linear": "", "relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid
 
 
 def convert(model: Any, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
-    """Add a functional Keras model to `graph`; what stands for its outputs. Raises UserError for an unknown layer."""
+    """Add a functional Keras model to `graph`. Returns its outputs. Raises UserError for an unsupported layer."""
     known = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
@@ -166,7 +170,7 @@ def convert(model: Any, graph: Graph, inputs: Sequence[Value]) -> list[Value]:
         values = found if isinstance(found, list) else [found]
         for tensor, value in zip(tree.flatten(tensors), values, strict=True):
             known[id(tensor)] = replace(value, shape=tuple(tensor.shape), dtype=tensor.dtype)
-            # An id is only its own as long as the tensor is there.
+            # An id is only unique while the tensor exists.
             alive.append(tensor)
         return tensors
 
@@ -182,11 +186,11 @@ def _converter(operation: Any) -> Callable[..., Any]:
         if kind.__name__ in LAYERS:
             return LAYERS[kind.__name__]
     raise UserError(
-        f"--form onnx has no operation for the layer {operation.name} ({type(operation).__name__}): choose another form"
+        f"ONNX export does not support the layer {operation.name} ({type(operation).__name__}): choose another form"
     )
 
 
-# Layers of pictures.
+# Layers of feature maps.
 
 
 def _convolution(graph: Graph, layer: Any, x: Value) -> Value:
@@ -205,7 +209,7 @@ def _convolution(graph: Graph, layer: Any, x: Value) -> Value:
     return Value(graph.activated(name, layer.activation), True)
 
 
-#: Keras' names of it, which all backends take as TensorFlow does.
+#: ONNX's names of Keras' padding. All backends pad as TensorFlow does.
 PADDING = {"same": "SAME_UPPER", "valid": "VALID"}
 
 
@@ -247,9 +251,9 @@ def _batch_normalization(graph: Graph, layer: Any, x: Value, mask: Value | None 
 
 
 def _folded(graph: Graph, name: str, factor: NDArray[Any], offset: NDArray[Any]) -> str | None:
-    """The maps `name` times `factor` plus `offset`, where the convolution that they come from can do it; else None.
+    """Fold `factor` and `offset` of a batch normalisation into the convolution before it. None if there is none.
 
-    In integers of 8 bits this decides how fast a network is: what lies between two convolutions would need floats.
+    With 8-bit integers this determines the speed of a network: a node between two convolutions would need floats.
     """
     operation, inputs, attributes = graph.made.get(name, ("", (), {}))
     if operation == "MaxPool" and (factor > 0).all():
@@ -290,7 +294,7 @@ def _look(graph: Graph, layer: Any, maps: Value, widths: Value | None = None) ->
 def _sampler(graph: Graph, layer: Any, maps: Value, moves: Value, widths: Value | None = None) -> Value:
     image, (_, rows, columns, _) = graph.turned(maps), maps.shape
     if widths is None:
-        # The same for all pictures, so they are part of the file.
+        # The positions are the same for all pictures, so they are constants.
         filled = np.asarray(grid(rows, columns))
         terms = np.asarray(layer.basis(filled))
         places, basis = graph.constant(filled), graph.constant(terms.reshape(1, -1, terms.shape[-1]))
@@ -305,7 +309,7 @@ def _sampler(graph: Graph, layer: Any, maps: Value, moves: Value, widths: Value 
 
 
 def _grid(graph: Graph, image: str, rows: int, widths: Value) -> str:
-    """As model.rectifiers.spatial.grid with widths: the places of all pixels of each picture."""
+    """The positions of all pixels of each picture, as in model.rectifiers.spatial.grid with widths."""
     one, two = graph.constant(1), graph.constant(2)
     count = graph.add("Squeeze", graph.cast(graph.size(image, 3), "float32"))
     odd = graph.add("Add", graph.add("Mul", graph.add("Range", graph.constant(0), count, one), two), one)
@@ -313,20 +317,23 @@ def _grid(graph: Graph, image: str, rows: int, widths: Value) -> str:
     x = graph.with_axes(x, 1, 3)
     y = graph.constant(((2 * np.arange(rows) + 1) / rows - 1).reshape(1, rows, 1, 1))
     none = graph.constant(0)
-    # Each is repeated along the axis of the other.
+    # Broadcast each along the axis of the other.
     both = [graph.add("Add", a, graph.add("Mul", b, none)) for a, b in ((x, y), (y, x))]
     return graph.add("Concat", *both, axis=-1)
 
 
 def _sampled(graph: Graph, image: str, places: str, widths: Value | None) -> Value:
-    """As model.rectifiers.spatial.sample; ONNX takes places across all columns, those that do not count included."""
+    """Sample pictures, as in model.rectifiers.spatial.sample.
+
+    ONNX's positions are relative to all columns, including the padding.
+    """
     if widths is not None:
         one, two = graph.constant(1), graph.constant(2)
         total = graph.cast(graph.size(image, 3), "float32")
         counts = graph.reshaped(graph.cast(widths.name, "float32"), -1, 1, 1, 1)
         x, y = graph.add_all("Split", places, graph.integers(1, 1), axis=-1, outputs=2)
         x = graph.add("Sub", graph.add("Div", graph.add("Mul", graph.add("Add", x, one), counts), total), one)
-        # Beyond the last column that counts, it goes on.
+        # The last column before the padding is repeated.
         last = graph.add("Sub", graph.add("Div", graph.add("Sub", graph.add("Mul", counts, two), one), total), one)
         places = graph.add("Concat", graph.add("Min", x, last), y, axis=-1)
     sampled = graph.add("GridSample", image, places, mode="bilinear", padding_mode="border", align_corners=0)
@@ -345,7 +352,7 @@ def _permute(graph: Graph, layer: Any, x: Value) -> Value:
 
 
 def _reshape(graph: Graph, layer: Any, x: Value) -> Value:
-    # Rows and channels of each column put into one.
+    # Whether rows and channels of each column are merged.
     whole = len(layer.target_shape) == 2 and layer.target_shape[1] == math.prod(length or 0 for length in x.shape[2:])
     return Value(graph.reshaped(graph.plain(x), 0, *layer.target_shape), maps=x.maps if whole else None)
 
@@ -364,7 +371,7 @@ def _dense(graph: Graph, layer: Any, x: Value) -> Value:
 
 
 def _dense_of_maps(graph: Graph, layer: Any, maps: Value) -> Value:
-    """A dense layer of columns as a convolution over all rows; to put the columns together first takes far longer."""
+    """A dense layer of columns as a convolution over all rows. Merging rows and channels first takes far longer."""
     rows, channels = int(maps.shape[1] or 0), int(maps.shape[3] or 0)
     weights = np.asarray(layer.kernel).reshape(rows, channels, -1).transpose(2, 1, 0)[..., None]
     inputs = [maps.name, graph.constant(weights)]
@@ -395,7 +402,7 @@ def _bidirectional(graph: Graph, layer: Any, x: Value, mask: Value | None = None
 
 
 def _cell(graph: Graph, cell: Any, x: Value, state: Sequence[Value]) -> list[Value]:
-    """One step: the output, and the parts of the state."""
+    """One step of a recurrent cell. Returns the output and the parts of the state."""
     before = [graph.with_axes(part.name, 0) for part in state]
     after = _recurrent(graph, [cell], graph.with_axes(x.name, 0), "", *before)[1:]
     names = [graph.add("Squeeze", name, graph.integers(0)) for name in after]
@@ -403,12 +410,18 @@ def _cell(graph: Graph, cell: Any, x: Value, state: Sequence[Value]) -> list[Val
 
 
 def _recurrent(graph: Graph, cells: Sequence[Any], x: str, lengths: str, *state: str) -> list[str]:
-    """Outputs (columns, directions, batch, units), and the parts of the last state, (directions, batch, units)."""
+    """Add a recurrent layer in one or two directions.
+
+    Returns the outputs, (columns, directions, batch, units), and the parts of the last state, (directions, batch,
+    units).
+    """
     kind = {"LSTMCell": "LSTM", "GRUCell": "GRU"}[type(cells[0]).__name__]
     for cell in cells:
         if (cell.activation.__name__, cell.recurrent_activation.__name__) != ("tanh", "sigmoid"):
-            raise UserError(f"--form onnx knows the recurrent layer {cell.name} only with tanh and sigmoid")
-    # Keras: input, forget, cell, output; ONNX: input, output, forget, cell. Gates of a GRU have one order.
+            raise UserError(
+                f"ONNX export supports the recurrent layer {cell.name} only with tanh and sigmoid: choose another form"
+            )
+    # LSTM gates in Keras: input, forget, cell, output; in ONNX: input, output, forget, cell. GRU gates have one order.
     order = (0, 3, 1, 2) if kind == "LSTM" else (0, 1, 2)
 
     def gates(weights: Any) -> NDArray[Any]:
@@ -416,7 +429,7 @@ def _recurrent(graph: Graph, cells: Sequence[Any], x: str, lengths: str, *state:
         return np.concatenate([parts[place] for place in order], axis=-1)
 
     def biases(cell: Any) -> NDArray[Any]:
-        # An LSTM has one bias, ONNX adds two.
+        # An LSTM of Keras has one bias, and one of ONNX has two, which are added.
         rows = np.asarray(cell.bias).reshape(-1, len(order) * cell.units)
         rows = np.concatenate([rows, np.zeros((2 - len(rows), rows.shape[1]))])
         return np.concatenate([gates(row) for row in rows])
@@ -444,7 +457,7 @@ def _embedding(graph: Graph, layer: Any, x: Value) -> Value:
     return Value(graph.add("Gather", graph.constant(layer.embeddings), x.name))
 
 
-# Small operations.
+# Elementwise and other small operations.
 
 
 def _same(graph: Graph, layer: Any, x: Value, **_: Any) -> Value:
@@ -452,7 +465,7 @@ def _same(graph: Graph, layer: Any, x: Value, **_: Any) -> Value:
 
 
 def _inner(graph: Graph, model: Any, *inputs: Value, mask: Any = None) -> list[Value]:
-    """A model as a layer of another one."""
+    """A model that is a layer of another model."""
     return convert(model, graph, inputs)
 
 
@@ -461,7 +474,7 @@ def _relu(graph: Graph, layer: Any, x: Value) -> Value:
         return graph.columns(_relu(graph, layer, row), row.shape)
     operation, inputs, attributes = graph.made.get(x.name, ("", (), {}))
     if operation == "MaxPool":
-        # The same before it as behind it, and next to the convolution it costs nothing.
+        # ReLU and maximum pooling commute, and after a convolution ReLU costs nothing.
         return Value(graph.add(operation, graph.add("Relu", inputs[0]), **attributes), True)
     return Value(graph.add("Relu", x.name), x.channels_second)
 
@@ -473,7 +486,7 @@ def _activation(graph: Graph, layer: Any, x: Value) -> Value:
 
 
 def _each(operation: str) -> Callable[..., Value]:
-    """An operation on each number of one tensor."""
+    """An elementwise operation on one tensor."""
     return lambda graph, layer, x: Value(graph.add(operation, x.name), x.channels_second)
 
 
@@ -517,7 +530,7 @@ def _expand_dims(graph: Graph, operation: Any, x: Value) -> Value:
 
 
 def _get_item(graph: Graph, operation: Any, x: Value, key: Any) -> Value:
-    """`x[..., a, b]` with numbers, slices and new axes."""
+    """Indexing, `x[..., a, b]`, with numbers, slices and new axes."""
     name, items = graph.plain(x), key[1:]
     left = sum(item is not None for item in items)
     for item in items:
@@ -555,7 +568,7 @@ def _square(graph: Graph, operation: Any, x: Value) -> Value:
     return Value(graph.add("Mul", x.name, x.name), x.channels_second)
 
 
-#: By the name of the class of a layer or operation, or of one that it is made from.
+#: Converters by the name of the class of a layer or operation, or of one of its base classes.
 LAYERS: dict[str, Callable[..., Any]] = {
     "Activation": _activation,
     "Add": _both("Add"),

@@ -683,7 +683,7 @@ def test_an_export_that_fails_leaves_nothing(
     model, out = folder / "ctc.keras", tmp_path / "model.onnx"
     with monkeypatch.context() as patch:
         patch.delitem(onnx_layers.LAYERS, "MaxPooling2D")
-        refused(run, "--form onnx has no operation for the layer max_pooling2d", export, model, "--out", out)
+        refused(run, "ONNX export does not support the layer max_pooling2d", export, model, "--out", out)
     with monkeypatch.context() as patch:
         patch.setitem(onnx_layers.LAYERS, "Activation", onnx_layers.LAYERS["Identity"])
         refused(run, "model.onnx would read differently from Keras, and is not written (", export, model, "--out", out)
