@@ -24,7 +24,8 @@ from parameter import TrainingParameters, notation
 class FileSource:
     """The pictures of `--data` and `--validation`: found, then decoded and split, then in batches."""
 
-    difficulty, augments = None, True
+    difficulty: float | None = None
+    augments = True
 
     def __init__(self, parameters: TrainingParameters, cache: Path) -> None:
         """Find the pictures, and look at some of them. `cache` takes the decoded ones if `.cache` cannot be written.

@@ -52,17 +52,9 @@ class Row:
         caption = compared(truth, text, ignore_case) if truth else text
         if accepted is False:
             caption += " (rejected)"
+        others, characters = tuple(reading.alternatives[1:]), tuple(reading.characters)
         return cls(
-            file,
-            text,
-            probability,
-            accepted,
-            others=tuple(reading.alternatives[1:]),
-            truth=truth or None,
-            correct=correct,
-            caption=caption,
-            characters=tuple(reading.characters),
-            proven=reading.proven,
+            file, text, probability, accepted, others, truth or None, correct, caption, characters, reading.proven
         )
 
     @property
@@ -190,26 +182,15 @@ def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
 
         def add(row: Row) -> None:
             nonlocal before
-            entry: dict[str, Any] = {
-                "file": relative(row.file),
-                "text": row.text,
-                "probability": round(row.probability, 6),
-            }
+            entry: dict[str, Any] = {"file": relative(row.file), "text": row.text}
+            entry["probability"] = round(row.probability, 6)
             if row.accepted is not None:
                 entry["accepted"] = row.accepted
             if labels:
                 entry |= {"truth": row.truth, "correct": row.correct}
             if row.proven is not None:
                 entry["proven"] = row.proven
-            entry["characters"] = [
-                {
-                    "character": each.character,
-                    "probability": round(each.probability, 6),
-                    "left": each.left,
-                    "right": each.right,
-                }
-                for each in row.characters
-            ]
+            entry["characters"] = [vars(each) | {"probability": round(each.probability, 6)} for each in row.characters]
             if row.others:
                 entry["others"] = [{"text": text, "probability": round(p, 6)} for text, p in row.others]
             file.write(before + json.dumps(entry, ensure_ascii=False, allow_nan=False))

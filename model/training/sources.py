@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sized
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -53,49 +53,23 @@ class BatchSource(Protocol):
 
 
 class PictureSource(Protocol):
-    """Labelled pictures, before a network is chosen for them: `FileSource` of dataset, `SyntheticSource` of drawn ones.
+    """Labelled pictures for a training: a `FileSource` of dataset, or a `SyntheticSource` of generate_captcha."""
 
-    `training_count`, `sizes`, `unreadable` and the batches exist after :meth:`decode`.
-    """
-
-    @property
-    def labels(self) -> Sequence[str]:
-        """Labels with every character and length of the texts."""
-
-    @property
-    def count(self) -> int:
-        """Number of pictures, in an epoch if they are drawn."""
-
-    @property
-    def aspect(self) -> float:
-        """Median of width / height."""
-
-    @property
-    def hues(self) -> float:
-        """Contrast of the best of red, green and blue, as a multiple of the contrast of grey."""
-
-    @property
-    def difficulty(self) -> float | None:
-        """The difficulty that pictures are drawn with, 0 to 1; None if they have none."""
-
-    @property
-    def augments(self) -> bool:
-        """Whether the pictures to train on are augmented. Drawn pictures are not."""
+    labels: list[str]  #: labels with every character and length of the texts
+    count: int  #: number of pictures, in an epoch if they are drawn
+    aspect: float  #: median of width / height
+    hues: float  #: contrast of the best of red, green and blue, as a multiple of the contrast of grey
+    difficulty: float | None  #: of drawn pictures, 0 to 1; None if they have none
+    augments: bool  #: whether pictures to train on are augmented
 
     def decode(self, config: ModelConfig, too_long: TooLong) -> None:
         """Decode the pictures to the input of a network, check their labels, and hold out some for validation."""
 
-    @property
-    def training_count(self) -> int:
-        """Number of pictures to train on."""
-
-    @property
-    def sizes(self) -> NDArray[np.integer]:
-        """Width and height in pixels of pictures to train on, (n, 2)."""
-
-    @property
-    def unreadable(self) -> int:
-        """Number of pictures that were left out because they cannot be read."""
+    #: After :meth:`decode`: number of pictures to train on, their width and height in pixels, (n, 2), or those of some,
+    #: and number of pictures that cannot be read.
+    training_count: int
+    sizes: Any
+    unreadable: int
 
     def training_batches(
         self, batch_size: int, augmentation: float, part: tuple[int, int], multiple: int

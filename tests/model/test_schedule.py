@@ -20,7 +20,7 @@ class Pictures:
 
     count: int
     training_count: int = field(init=False)
-    labels: tuple[str, ...] = ("AB12",)
+    labels: list[str] = field(default_factory=lambda: ["AB12"])
     aspect: float = 2.0
     hues: float = 1.0
     difficulty: float | None = None
