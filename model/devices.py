@@ -56,7 +56,7 @@ def accelerators() -> list[Any]:
 
 
 def shared_by(asked: int | None, batch_size: int) -> int:
-    """The number of devices that share each batch: those `asked` for (--devices), or a default.
+    """The number of devices that share each batch: those `asked` for, or a default.
 
     By default it is the largest number of GPUs that divides the batch size. Raises UserError if there are fewer
     devices than asked for, if their number does not divide the batch size, and if the backend is not JAX.
@@ -66,27 +66,29 @@ def shared_by(asked: int | None, batch_size: int) -> int:
             return 1
         name = NAMES[backend()]
         if asked:
-            raise UserError(f"--devices {asked}: {name} trains on one device: set KERAS_BACKEND=jax, or leave it out")
+            raise UserError(f"{name} trains on one device, not on {asked}: set KERAS_BACKEND=jax", "devices", "1")
         warn(f"{name} trains on one of the {len(accelerators())} GPUs: KERAS_BACKEND=jax trains on all of them")
         return 1
     import jax
 
-    found, of = jax.device_count(), f"--devices {asked}"
+    found, of = jax.device_count(), f"{asked}, the number of devices"
     if jax.process_count() > 1:
         # The others would wait for a process that has no part of the batch.
         if asked not in (None, found):
-            raise UserError(f"--devices {asked}: the processes have {found}, and all of these train: leave it out")
-        asked, of = found, f"the {found} devices of all processes"
+            raise UserError(
+                f"the processes have {found} devices, and all of these train, not {asked}: give no number", "devices"
+            )
+        asked, of = found, f"{found}, the number of devices of all processes"
     if asked is None:
         most = len(accelerators()) or 1
         return max(number for number in range(1, most + 1) if batch_size % number == 0)
     if asked > found:
         kind = "processor" if jax.default_backend() == "cpu" else jax.default_backend().upper()
-        raise UserError(f"--devices {asked}: JAX finds {found} ({kind}): give --devices {found}, or leave it out")
+        raise UserError(f"JAX finds {found} devices ({kind}), not {asked}: use {found}", "devices", str(found))
     if batch_size % asked:
         below = batch_size // asked * asked
         sizes = f"{below} or {below + asked}" if below else f"{asked}"
-        raise UserError(f"--batch-size {batch_size} is not a multiple of {of}: give --batch-size {sizes}")
+        raise UserError(f"batches of {batch_size} are not a multiple of {of}: use {sizes} pictures", "batch_size")
     return asked
 
 

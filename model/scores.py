@@ -209,8 +209,9 @@ def read_labelled(
                 warn(faults[-1])
     if not read:
         absent = all(fault.endswith(f": {MISSING}") for fault in faults)
-        remedy = "say with --root where the paths of the list start" if absent else "give others"
-        raise UserError(f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}")
+        remedy = "say where the paths of the list start" if absent else "give others"
+        message = f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}"
+        raise UserError(message, "root" if absent else None)
     if far and warnings:
         warn(crops_expected(reader.config, str(reader.path), len(far), far[0]))
     for remark in remarks.sentences() if warnings else ():

@@ -1,4 +1,4 @@
-"""A model file -> files of other runtimes, each read back by its runtime and compared with Keras before it is there.
+"""Export model files for other runtimes. Each export is read by its runtime and compared with Keras before it is kept.
 
 A form is a file NAME.py here, listed in :data:`NAMES`, with functions `write(path, parts, config)` and `opened(path)`,
 which returns a runtime for the parts, and a constant `PROPERTIES` (:class:`parameter.ExportProperties`).
@@ -26,9 +26,10 @@ NAMES = ("onnx", "litert", "savedmodel")
 
 
 def export(model: Path, form: str, out: Path) -> Comparison:
-    """Write the model file `model` in another form to `out`, whole or not at all.
+    """Export a model file atomically, and compare the result with Keras.
 
-    Raises UserError for what the form cannot hold, for a missing package, and where it does not read as Keras does.
+    Raises UserError if the form cannot represent the network, if a package is missing, and if the export reads
+    differently.
     """
     written = module(form)
     network, config = model_file.load(model)
@@ -39,17 +40,17 @@ def export(model: Path, form: str, out: Path) -> Comparison:
         if not comparison.accepted:
             raise UserError(
                 f"{out} would read differently from Keras, and is not written ({comparison}; {ALLOWED:g} times is "
-                "allowed): "
-                "choose another --form"
+                "allowed): choose another form",
+                "form",
             )
     return comparison
 
 
 def export_int8(model: Path, form: str, out: Path, files: Iterable[Path | str]) -> int:
-    """Write a model file with the encoder in integers of 8 bits, their ranges those of the pictures in `files`.
+    """Export a model file with the encoder in 8-bit integers, calibrated on the pictures in `files`.
 
-    Returns how many pictures these are; those that cannot be read are left out and told of on stderr. Raises UserError
-    as :func:`export` does, and where none of them can be read.
+    Returns the number of these pictures. Prints which ones cannot be read. Raises UserError as :func:`export` does, and
+    if no picture can be read.
     """
     written, quantisation = module(form), module("int8")
     network, config = model_file.load(model)
@@ -63,15 +64,15 @@ def export_int8(model: Path, form: str, out: Path, files: Iterable[Path | str]) 
         except UnreadablePicture as error:
             warn(f"{file}: {error}")
     if not pictures:
-        raise UserError("none of the calibration pictures can be read: give others to --int8")
+        raise UserError("none of the calibration pictures can be read: give others", "int8")
     with atomic(out) as temporary:
         written.write(temporary, parts, config, lambda encoder: quantisation.int8(encoder, batches(pictures, config)))
     return len(pictures)
 
 
 def module(name: str) -> Any:
-    """A file of this package. Raises UserError where a package that it needs is missing."""
-    # First of all, since it chooses the backend, and quietly.
+    """Import a module of this package. Raises UserError if a package that it needs is missing."""
+    # Imported first, because this chooses the backend and hides the output of TensorFlow.
     import_keras()
     try:
         return import_module(f"model.export.{name}")

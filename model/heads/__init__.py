@@ -1,4 +1,4 @@
-"""Heads: columns -> what a text is read from.
+"""Heads: columns -> outputs that a decoder turns into text.
 
 Each is a file NAME.py here with a constant `HEAD` that has the methods of :class:`Head`, listed in :data:`NAMES`.
 `crnn_reader.decoding.DECODERS` has its decoders under the same name.
@@ -26,37 +26,32 @@ NAMES = ("ctc", "attention", "joint")
 class Head(Protocol):
     """A head: its layers, loss and training inputs."""
 
-    @property
-    def generates(self) -> bool:
-        """Whether it generates texts character by character, at most `longest` of them."""
-
-    @property
-    def left_to_right(self) -> bool:
-        """Whether it reads from left to right only."""
+    generates: bool  #: whether it writes texts character by character, at most `longest` of them
+    left_to_right: bool  #: whether it reads only from left to right
 
     def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
-        """The inputs it needs in training beside the pictures, and the outputs.
+        """The inputs that it needs in training beside the images, and its outputs.
 
-        The layer that has one unit per class is named `classes`, or ends in it.
+        The layer with one unit per class is named `classes`, or its name ends so.
         """
 
     def loss(self, config: ModelConfig) -> Any:
-        """Keras loss of targets and outputs, or one for each named output; they add up."""
+        """The Keras loss of targets and outputs, or a dict of losses by output, which are summed."""
 
     def targets(self, labels: NDArray[np.int32]) -> Any:
-        """What the losses compare outputs with; labels are int32 (batch, longest), padded with 0."""
+        """The targets of the losses, from labels, int32 (batch, longest), padded with 0."""
 
     def decoder_inputs(self, labels: NDArray[np.int32]) -> list[Any]:
-        """What those further inputs are given in training."""
+        """The values of its further inputs in training."""
 
     def schedule(self, network: Any, progress: float) -> None:
-        """Prepare the network for an epoch, when `progress` of the training (0…1) is done."""
+        """Prepare the network for an epoch, after a fraction `progress` of the epochs."""
 
     def steps_needed(self, text: str) -> int:
-        """Columns without which `text` cannot be learnt."""
+        """Minimum number of columns to learn `text`."""
 
     def parts(self, network: Any, config: ModelConfig) -> list[Part]:
-        """What reading runs of a Keras network that has this head."""
+        """Cut a network with this head into the parts that reading runs."""
 
 
 HEADS: dict[str, Head] = {name: importlib.import_module(f"model.heads.{name}").HEAD for name in NAMES}

@@ -1,8 +1,8 @@
-"""Sequences: columns -> columns that know their neighbours.
+"""Sequences: columns -> columns with context.
 
 Each is a file NAME.py here with a function NAME, listed in :data:`NAMES`. The function takes the columns, the preset
 and the arrangement of preset `base` that belongs to the backbone (:attr:`model.backbones.Backbone.recurrent`), and
-returns columns. `recurrent.py` has what recurrent ones share.
+returns columns. `recurrent.py` has the common part of the recurrent ones.
 """
 
 from __future__ import annotations

@@ -69,9 +69,9 @@ def devices_that_are_refused() -> None:
 
     assert devices.shared_by(2, 8) == 2
     assert devices.shared_by(None, 8) == 1
-    with pytest.raises(UserError, match=r"--devices 3: JAX finds 2 \(processor\): give --devices 2"):
+    with pytest.raises(UserError, match=r"JAX finds 2 devices \(processor\), not 3: use 2"):
         devices.shared_by(3, 9)
-    with pytest.raises(UserError, match="--batch-size 9 is not a multiple of --devices 2: give --batch-size 8 or 10"):
+    with pytest.raises(UserError, match=r"batches of 9 are not a multiple of 2, .*: use 8 or 10 pictures"):
         devices.shared_by(2, 9)
 
 
