@@ -53,31 +53,11 @@ _MODULES = {
     "types": ("picture_size",),
 }
 
-__all__ = [
-    "CORPUS_RECORD",
-    "DEFAULT_ALPHABET",
-    "GENERATED",
-    "PRESETS",
-    "RANDOM",
-    "RUNS_FOLDER",
-    "STYLES",
-    "TEST_FOLDER",
-    "TRAIN_FOLDER",
-    "ConvertParameters",
-    "DatasetParameters",
-    "EvaluationParameters",
-    "ExportParameters",
-    "GenerateParameters",
-    "LearningCurveParameters",
-    "Parameters",
-    "PredictionParameters",
-    "ReadingParameters",
-    "TrainingParameters",
-    "UnpackParameters",
-    "generated",
-    "picture_size",
-    "size_flag",
-]
+__all__ = ["CORPUS_RECORD", "RUNS_FOLDER", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters", "picture_size"]
+__all__ += ["DEFAULT_ALPHABET", "GENERATED", "STYLES", "GenerateParameters", "generated", "size_flag"]
+__all__ += ["ConvertParameters", "DatasetParameters", "ExportParameters", "UnpackParameters"]
+__all__ += ["PRESETS", "RANDOM", "LearningCurveParameters", "TrainingParameters"]
+__all__ += ["EvaluationParameters", "PredictionParameters", "ReadingParameters"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from encodings import aliases
 from typing import Annotated
 
@@ -22,39 +23,22 @@ def picture_size(text: str) -> str:
     return f"{width or 'auto'}x{height}"
 
 
-def _checked_length(text: str) -> str:
-    parse_length(text)
-    return text
-
-
-def _checked_member(text: str) -> str:
-    if text != "auto":
-        notation.member(text)
-    return text
-
-
-def _checked_alphabet(text: str) -> str:
-    parse_alphabet(text)
-    return text
-
-
 def _stored_alphabet(text: str, info: ValidationInfo) -> str:
     # A file may change, or its name may be meant as characters, so a run stores the characters. What it has stored is
     # never a name.
     return text if info.context is STORED else write_alphabet(parse_alphabet(text))
 
 
-def _checked_pattern(text: str) -> str:
+def _check_pattern(text: str) -> None:
     try:
         pattern = re.compile(text)
     except re.error as error:
         raise ValueError(f"this is not a regular expression ({error})") from error
     if "label" not in pattern.groupindex:
         raise ValueError("the expression needs a group named label, such as '(?P<label>[^_]+)_'")
-    return text
 
 
-def _checked_encoding(text: str) -> str:
+def _check_encoding(text: str) -> None:
     try:
         b"a".decode(text)
     except (LookupError, ValueError) as error:
@@ -64,36 +48,30 @@ def _checked_encoding(text: str) -> str:
             f"this is not the name of a text encoding{f' (did you mean {meant[0]}?)' if meant else ''}: give one such "
             "as gbk, big5, shift_jis, euc_kr or cp437"
         ) from error
-    return text
 
 
-def _checked_byte_count(text: str) -> str:
-    notation.byte_count(text)
-    return text
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """A validator that keeps a text for which `check` does not raise ValueError."""
 
+    def validated(text: str) -> str:
+        check(text)
+        return text
 
-def _checked_parts(text: str) -> str:
-    notation.parts(text)
-    return text
-
-
-def _checked_fraction(text: str) -> str:
-    notation.fraction(text)
-    return text
+    return AfterValidator(validated)
 
 
 PictureSize = Annotated[str, AfterValidator(picture_size), Flag("WxH|autoxH")]
-Length = Annotated[str, AfterValidator(_checked_length), Flag("N|N-M")]
-Alphabet = Annotated[str, AfterValidator(_checked_alphabet), Flag("CHARS|FILE")]
+Length = Annotated[str, _checked(parse_length), Flag("N|N-M")]
+Alphabet = Annotated[str, _checked(parse_alphabet), Flag("CHARS|FILE")]
 StoredAlphabet = Annotated[str, AfterValidator(_stored_alphabet), Flag("CHARS|FILE")]
 Frame = Annotated[str, AfterValidator(parse_frame), Flag("first|last|N")]
-FractionOrPath = Annotated[str, AfterValidator(_checked_fraction), Flag("FRACTION|PATH")]
-Parts = Annotated[str, AfterValidator(_checked_parts), Flag("N,N,…")]
-Member = Annotated[str, AfterValidator(_checked_member), Flag("HOST:PORT,I/N|auto")]
-Encoding = Annotated[str, AfterValidator(_checked_encoding), Flag("ENCODING")]
-ByteCount = Annotated[str, AfterValidator(_checked_byte_count), Flag("SIZE")]
+FractionOrPath = Annotated[str, _checked(notation.fraction), Flag("FRACTION|PATH")]
+Parts = Annotated[str, _checked(notation.parts), Flag("N,N,…")]
+Member = Annotated[str, _checked(lambda text: text == "auto" or notation.member(text)), Flag("HOST:PORT,I/N|auto")]
+Encoding = Annotated[str, _checked(_check_encoding), Flag("ENCODING")]
+ByteCount = Annotated[str, _checked(notation.byte_count), Flag("SIZE")]
 LabelPattern = Annotated[
-    Annotated[str, AfterValidator(_checked_pattern)] | None,
+    Annotated[str, _checked(_check_pattern)] | None,
     Flag("REGEX"),
     Field(description="Regular expression with a group `label`, searched in the file name without its suffix."),
 ]

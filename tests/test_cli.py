@@ -1,4 +1,4 @@
-"""Manners at the command line: exit codes, one sentence, files that are whole or not there."""
+"""Every command: exit codes, errors of one sentence, whole files, progress, and interruptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Flags(Parameters):
-    """What a command of these tests is asked."""
+    """Parameters of a command for these tests."""
 
     count: int = 1
 
@@ -231,7 +231,7 @@ sys.stdin.read()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there, who is alive cannot be asked")
-def test_what_killed_processes_leave_goes_with_the_next_one_and_nothing_else_does(tmp_path: Path) -> None:
+def test_temporary_files_of_killed_processes_are_removed_by_the_next_and_other_files_stay(tmp_path: Path) -> None:
     others = [".crnn-kit-notes", ".a.csv.4711.partial", ".crnn-kit-0123abcd-1-0123456789abcdef.partial.csv"]
     for name in others:
         (tmp_path / name).write_text("of others, or of another machine")
@@ -308,7 +308,7 @@ def test_a_pipe_is_written_to_and_not_replaced() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows cannot hold signals back")
-def test_an_interrupt_waits_and_processes_started_meanwhile_never_hear_it() -> None:
+def test_an_interrupt_is_delayed_and_does_not_reach_processes_started_meanwhile() -> None:
     said = []
 
     def interrupted() -> None:
@@ -324,7 +324,7 @@ def test_an_interrupt_waits_and_processes_started_meanwhile_never_hear_it() -> N
     assert said == ["done\n"]
 
 
-def test_what_is_left_out_is_told_one_by_one_unless_nothing_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_message_is_printed_unless_nothing_is_left_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     messages = [f"{number}.png: no such file" for number in range(1_250)]
     warn_of_each(messages, nothing_left=False)
     assert capsys.readouterr().err.splitlines() == messages

@@ -1,4 +1,4 @@
-"""Data runs one way, from generate_captcha by dataset to model; the commands alone bring them together."""
+"""Packages import in one direction and without circles; only commands join generate_captcha, dataset and model."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def test_packages_import_in_one_direction() -> None:
 
 
 def test_relative_imports_only_in_the_library() -> None:
-    """Wherever it is installed, it finds its own modules."""
+    """So it finds its own modules wherever it is installed."""
     for file in (ROOT / "crnn_reader").rglob("*.py"):
         assert not re.search(r"^\s*(from|import) crnn_reader", file.read_text(encoding="utf-8"), re.M), file
 
 
-# A module that has the name of a function takes its place in the package once it is imported.
+# An imported module replaces a function of the same name in the package.
 EVERYTHING = """
 import importlib, pkgutil, types
 import dataset

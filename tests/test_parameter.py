@@ -20,27 +20,80 @@ ROOT = Path(__file__).parents[1]
 COMMANDS = [
     parameter.GenerateParameters,
     parameter.DatasetParameters,
+    parameter.ConvertParameters,
+    parameter.UnpackParameters,
     parameter.TrainingParameters,
+    parameter.LearningCurveParameters,
     parameter.PredictionParameters,
     parameter.EvaluationParameters,
+    parameter.ExportParameters,
 ]
+#: Values for flags that have no default.
+REQUIRED = {
+    parameter.ConvertParameters: ["in", "out", "--form", "csv"],
+    parameter.UnpackParameters: ["archive.zip", "out"],
+    parameter.ExportParameters: ["captcha", "--out", "captcha.onnx"],
+}
 
 
 @pytest.mark.parametrize("parameters", COMMANDS)
-def test_every_command_has_defaults_help_and_a_file(
-    parameters: type[parameter.Parameters], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    defaults = parameters.parse([])
-    (tmp_path / "parameters.json").write_text(defaults.to_json(), encoding="utf-8")
-    assert parameters.from_json(tmp_path / "parameters.json") == defaults
+def test_the_parameters_of_a_command_go_through_a_file(parameters: type[parameter.Parameters], tmp_path: Path) -> None:
+    given = parameters.parse(REQUIRED.get(parameters, []))
+    (tmp_path / "parameters.json").write_text(given.to_json(), encoding="utf-8")
+    assert parameters.from_json(tmp_path / "parameters.json") == given
 
+
+@pytest.mark.parametrize("columns", [80, 120, 300])
+@pytest.mark.parametrize("parameters", COMMANDS)
+def test_help_has_every_flag_with_description_and_default_and_fits_the_terminal(
+    parameters: type[parameter.Parameters],
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     with pytest.raises(SystemExit) as stop:
         parameters.parse(["--help"])
     assert stop.value.code == 0
     shown = capsys.readouterr().out
+    words = " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= min(columns, 120)
+    assert all(f"\n{title}:\n" in shown for title in parameters.SECTIONS.values())
     for name, field in parameters.model_fields.items():
-        assert field.description, f"{name} has no help"
-    assert "--no-" not in shown
+        assert field.description and field.description in words, name
+        flag = "--" + name.rstrip("_").replace("_", "-")
+        assert f" {flag}" in shown or "positional=True" in repr(field), name
+        if isinstance(field.default, int | float) and field.default is not False:
+            assert f"{field.description} (default: {field.default})" in words
+
+
+def test_help_shows_choices_and_defaults_that_are_chosen_at_run_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        parameter.TrainingParameters.parse(["-h"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--fit {stretch,pad}" in shown
+    assert "--head {ctc,attention,joint}" in shown
+    assert "Number of passes over the pictures. (default: chosen from the number of pictures)" in shown
+
+
+def test_flags_are_written_as_people_write_them() -> None:
+    read = parameter.PredictionParameters.parse
+    assert read(["a.png", "--top", "3", "b.png"]).paths == ("a.png", "b.png")
+    assert read(["--labels", "a.png"]).paths == ("a.png",)
+    assert read(["--labels", "--", "--odd.png", "-h"]).paths == ("--odd.png", "-h")
+    assert read(["--beam_width=20", "--decoder=beam"]).beam_width == 20
+    assert read(["--top", "2", "--top", "3"]).top == 3
+    assert read(["--charset=-a", "--length=2"]).charset == "-a"
+    curve = parameter.LearningCurveParameters.parse(["--training", "--from plate --learning_rate 0.1"])
+    assert curve.training == "--from plate --learning_rate 0.1"
+
+
+def test_what_was_typed_is_set_even_if_it_is_the_default() -> None:
+    assert parameter.TrainingParameters.parse(["--preset", "small"]).model_fields_set == {"preset"}
+    assert parameter.TrainingParameters.parse([]).model_fields_set == set()
 
 
 def test_flags_reach_their_parameters() -> None:
@@ -56,7 +109,7 @@ def test_flags_reach_their_parameters() -> None:
     assert (prediction.paths, prediction.top, prediction.json_) == (("a.png", "-"), 3, "o.json")
 
 
-def test_lite_has_convolutions_for_a_sequence_unless_told() -> None:
+def test_lite_has_convolutions_as_its_sequence_by_default() -> None:
     def network(*flags: str) -> str:
         return parameter.TrainingParameters.parse([*flags]).network
 
@@ -100,10 +153,16 @@ def test_lite_has_convolutions_for_a_sequence_unless_told() -> None:
         (parameter.TrainingParameters, ["--label-pattern", "a"], ["--label-pattern a", "group named label"]),
         (parameter.TrainingParameters, ["--epochs", "few"], ["--epochs", "few"]),
         (parameter.PredictionParameters, ["--decoder", "best"], ["decoder", "best"]),
-        (parameter.EvaluationParameters, ["a", "b"], ["b"]),
+        (parameter.EvaluationParameters, ["a", "b"], ["b is one argument too many for this command; see --help"]),
+        (parameter.ConvertParameters, ["in", "out"], ["--form is missing; see --help"]),
+        (parameter.ConvertParameters, ["in"], ["OUT is missing; see --help"]),
+        (parameter.TrainingParameters, ["--resume=yes"], ["--resume takes no value; see --help"]),
+        (parameter.TrainingParameters, ["--run", "--resume"], ["--run is given without a value; see --help"]),
+        (parameter.TrainingParameters, ["--run="], ["--run is empty: give a value, or leave it out"]),
+        (parameter.TrainingParameters, ["--no-resume"], ["--no-resume is not a flag of this command"]),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(
+def test_mistakes_end_in_one_sentence(
     parameters: type[parameter.Parameters], argv: list[str], parts: list[str]
 ) -> None:
     with pytest.raises(UserError) as caught:
@@ -128,7 +187,7 @@ def test_mistakes_are_told_in_one_sentence(
         ('{"size": 7}', "give a text"),
     ],
 )
-def test_a_file_that_is_no_parameter_file_is_refused(text: str, reason: str, tmp_path: Path) -> None:
+def test_other_files_than_parameter_files_are_refused(text: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(text)
     with pytest.raises(UserError, match=reason):
         parameter.TrainingParameters.from_json(tmp_path / "p.json")
@@ -176,13 +235,13 @@ def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.Capt
         ("0\tab\n", r"line 1 of the file is '0..ab'"),
     ],
 )
-def test_a_dictionary_that_is_none(text: str, message: str, tmp_path: Path) -> None:
+def test_invalid_dictionaries_are_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "dic.txt").write_text(text)
     with pytest.raises(ValueError, match=message):
         read_dictionary(tmp_path / "dic.txt")
 
 
-def test_gaps_in_a_dictionary_are_told_once_and_double_ids_refused(
+def test_gaps_in_a_dictionary_are_reported_once_and_double_ids_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_log()
