@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import shutil
+import textwrap
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -141,13 +142,16 @@ def _parser(model: type[BaseModel], prog: str | None, with_help: bool) -> argpar
 
 
 class _Help(argparse.HelpFormatter):
-    """Help that keeps the paragraphs of a description, and shows metavars as they are."""
+    """Help that keeps paragraphs, does not break flags in sentences, and shows metavars as they are."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=min(120, shutil.get_terminal_size().columns) - 2)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return "\n\n".join(super(_Help, self)._fill_text(part, width, indent) for part in text.split("\n\n"))
+        return "\n\n".join("\n".join(self._split_lines(part, width)) for part in text.split("\n\n"))
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
         return str(action.metavar or default_metavar)
