@@ -48,8 +48,8 @@ LIMIT, SHARES = 480.0, {
     "card": 20, "ctc": 20, "network": 110, "source": 30, "training": 80, "learning": 180, "reading": 40,
 }  # fmt: skip
 PRESETS, BATCHES = ("lite", "small", "base"), (64, 1024, 4096)
-#: The exact match at which `learning` stops.
-GOAL = 0.99
+#: The exact match in per cent at which `learning` stops.
+GOAL = 99.0
 #: How the process of a part marks what it tells the user, among what libraries write to stderr.
 NOTE = "note: "
 #: What training.py says after an epoch. history.csv has it later, when a training writes its files.
@@ -250,10 +250,8 @@ def training(given: argparse.Namespace) -> Iterator[Row]:
             note(f"training, {preset}: no epoch in {seconds:.0f} s ({last(errors)})")
             continue
         # The first epoch compiles.
-        rates = [epoch.pictures_per_second for epoch in rows[1:] or rows]
-        yield Row(
-            "training", f"training.py, {preset}, epoch of {given.pictures:,}", statistics.median(rates), "pictures/s"
-        )
+        rate = statistics.median(rate for _, rate in rows[1:] or rows)
+        yield Row("training", f"training.py, {preset}, epoch of {given.pictures:,}", rate, "pictures/s")
         yield Row("training", f"training.py, {preset}: epochs in {seconds:.0f} s", len(rows), "epochs")
 
 
@@ -263,7 +261,7 @@ def learning(given: argparse.Namespace) -> Iterator[Row]:
     reached = 0.0
     while process.poll() is None and time.time() < given.due and not reached:
         time.sleep(0.5)
-        if any(epoch.exact_match >= GOAL for epoch in epochs(run)):
+        if any(exact >= GOAL for exact, _ in epochs(run)):
             reached = time.monotonic() - started
     seconds = time.monotonic() - started
     process.terminate()
@@ -272,24 +270,18 @@ def learning(given: argparse.Namespace) -> Iterator[Row]:
         note(f"learning: no epoch in {seconds:.0f} s ({last(errors)})")
         return
     if reached:
-        yield Row("learning", f"{GOAL:.0%} of validation pictures, small, random weights", reached, "s")
-    best = max(epoch.exact_match for epoch in rows)
-    yield Row("learning", f"best exact match in {len(rows)} epochs, {seconds:.0f} s", 100 * best, "%")
+        yield Row("learning", f"{GOAL:g} % of validation pictures, small, random weights", reached, "s")
+    best = max(exact for exact, _ in rows)
+    yield Row("learning", f"best exact match in {len(rows)} epochs, {seconds:.0f} s", best, "%")
 
 
 def reading(given: argparse.Namespace) -> Iterator[Row]:
-    for form in ("keras", "onnx"):
+    for model in ("model/weights/captcha_lite.keras", "crnn_reader/weights/captcha_lite.onnx"):
         if time.time() > given.due - 10:
             return
-        model = ROOT / "model" / "weights" / f"captcha_lite.{form}"
-        command = [sys.executable, "prediction.py", str(given.folder / "train"), "--model", str(model)]
-        started = time.monotonic()
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            note(f"{model.name}: {last(done.stderr)}")
-            continue
-        seconds = time.monotonic() - started
-        yield Row("reading", f"prediction.py, captcha_lite.{form}", given.pictures / seconds, "pictures/s")
+        command = ["prediction.py", given.folder / "train", "--model", model]
+        seconds = harness.timed(functools.partial(harness.kit, *command))
+        yield Row("reading", f"prediction.py, {Path(model).name}", given.pictures / seconds, "pictures/s")
 
 
 def train(data: Path, run: Path, flags: list[str]) -> subprocess.Popen[str]:
@@ -298,7 +290,7 @@ def train(data: Path, run: Path, flags: list[str]) -> subprocess.Popen[str]:
 
 
 def note(message: str) -> None:
-    """Tell the user something that is not a figure; for the process of a part."""
+    """Print something that is not a figure, in the process of a part."""
     print(f"{NOTE}{message}", file=sys.stderr, flush=True)
 
 
@@ -306,19 +298,11 @@ def last(errors: str) -> str:
     return (errors.splitlines() or ["no message"])[-1]
 
 
-class Epoch(NamedTuple):
-    """The validation and speed of an epoch."""
-
-    exact_match: float
-    pictures_per_second: float
-
-
-def epochs(run: Path) -> list[Epoch]:
-    try:
-        log = (run / "log.txt").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    return [Epoch(float(exact) / 100, float(rate.replace(",", ""))) for exact, rate in EPOCH.findall(log)]
+def epochs(run: Path) -> list[tuple[float, float]]:
+    """The exact match in per cent and the pictures/s of each epoch so far."""
+    log = run / "log.txt"
+    found = EPOCH.findall(log.read_text(encoding="utf-8")) if log.exists() else []
+    return [(float(exact), float(rate.replace(",", ""))) for exact, rate in found]
 
 
 def accelerated() -> bool:

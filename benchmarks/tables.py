@@ -1,4 +1,4 @@
-"""Write the tables of docs/benchmarks.md from the CSV files of benchmarks/results.
+"""Write the tables of figures in docs/*.md from the CSV files of benchmarks/results.
 
     python benchmarks/tables.py            # rewrite the tables
     python benchmarks/tables.py --check    # exit code 1 if a table differs from the results
@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.harness import FIELDS, RESULTS, ROOT, cell, with_commas
 
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Row = dict[str, str]
@@ -38,14 +38,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing, and say whether tables are up to date")
     given = parser.parse_args()
-    old = PAGE.read_text(encoding="utf-8")
-    new = with_tables(old)
-    if given.check:
-        if new != old:
-            print(f"{PAGE.name} differs from the results: run python benchmarks/tables.py", file=sys.stderr)
-        return int(new != old)
-    PAGE.write_text(new, encoding="utf-8")
-    return 0
+    changed = [page for page in PAGES if with_tables(page.read_text("utf-8")) != page.read_text("utf-8")]
+    for page in changed:
+        if given.check:
+            print(f"{page} differs from the results: run python benchmarks/tables.py", file=sys.stderr)
+        else:
+            page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
+    return int(given.check and bool(changed))
 
 
 def with_tables(page: str, results: Path = RESULTS) -> str:
