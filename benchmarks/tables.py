@@ -84,9 +84,14 @@ def table(description: str, results: Path) -> str:
     for label, found in cells.items():
         with_n = len(counts) > 1 and "n" not in down
         figures = [shown(found[h], show, h not in common, with_n) if h in found else "" for h in headings]
-        lines.append([*(with_commas(part) if part.isdigit() else part for part in label), *figures])
+        lines.append([*map(named, label), *figures])
     n = f"n = {with_commas(counts.pop())}. " if len(counts) == 1 and "n" not in down else ""
     return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{n}{provenance(cells)}\n\n"
+
+
+def named(label: str) -> str:
+    """A label as people read it: numbers with commas, flags as code."""
+    return with_commas(label) if label.isdigit() else f"`{label}`" if label.startswith("--") else label
 
 
 def shown(row: Row, show: str, with_unit: bool, with_n: bool) -> str:
