@@ -155,12 +155,10 @@ def test_contract_tests_run_over_new_entries(extended: Path) -> None:
     tests = finished(collect, cwd=extended, check=True).stdout.splitlines()
     for kind, registry in REGISTRIES.items():
         assert any(test.startswith(registry.tests) and "throwaway" in test for test in tests), kind
-    # The place of an entry's name in the parameters of a network, which are joined by dashes.
-    networks = [
-        test.partition("heart")[2].partition("[")[2].rstrip("]").split("-") for test in tests if "heart" in test
-    ]
+    # Tests of whole networks have a backbone, a sequence, a head, a rectifier and a preset as parameters.
+    parameters = [test.partition("[")[2].rstrip("]").split("-") for test in tests if "test_networks" in test]
     for place in range(4):
-        assert any(network[place] == "throwaway" for network in networks if len(network) == 5), place
+        assert any(stages[place] == "throwaway" for stages in parameters if len(stages) == 5), place
 
 
 def test_a_new_style_draws_and_a_new_format_is_written(extended: Path, tmp_path: Path) -> None:
