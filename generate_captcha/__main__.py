@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from pathlib import Path
@@ -9,23 +10,31 @@ from pathlib import Path
 from cli import interrupts
 from cli.command import ALL_DONE, run_command
 from cli.messages import warn
-from parameter import TRAIN_FOLDER, GenerateParameters, size_flag
+from parameter import RUNS_FOLDER, TRAIN_FOLDER, GenerateParameters, size_flag
 
 
 def generate(parameters: GenerateParameters) -> int:
-    """Write the corpus that `parameters` describe, or what is missing of it; returns the exit code."""
+    """Write the corpus of `parameters`, or the part of it that is missing. Returns the exit code."""
     from generate_captcha.corpus import write_corpus
 
     interrupts.continue_by(interrupts.CONTINUES)
     started = time.monotonic()
-    written = write_corpus(parameters)
+    result = write_corpus(parameters)
     seconds = time.monotonic() - started
-    there = f"; {written.there:,} were there" if written.there else ""
-    made = f"made {written.drawn:,} pictures in {seconds:,.1f} s, {written.drawn / seconds:,.0f} pictures/s"
-    warn(f"{parameters.out}: {made if written.drawn else 'nothing to make'}{there}")
-    data = "" if Path(parameters.out) == Path(TRAIN_FOLDER) else f" --data {shlex.quote(parameters.out)}"
-    warn(f"next: python training.py{data}{size_flag(parameters.style, parameters.size)}")
+    made = f"made {result.made:,} pictures in {seconds:,.1f} s, {result.made / seconds:,.0f} pictures/s"
+    existing = f"; {result.existing:,} were there" if result.existing else ""
+    warn(f"{parameters.out}: {made if result.made else 'nothing to make'}{existing}")
+    warn(f"next: {_next_command(parameters)}")
     return ALL_DONE
+
+
+def _next_command(parameters: GenerateParameters) -> str:
+    """What to do with the pictures: train with them, or evaluate a run if the folder is called a test."""
+    out = Path(parameters.out)
+    if re.search(r"(?<![a-z])test", out.name.lower()):
+        return f"python evaluation.py {shlex.quote(parameters.out)} --model {RUNS_FOLDER}/NAME"
+    data = "" if out == Path(TRAIN_FOLDER) else f" --data {shlex.quote(parameters.out)}"
+    return f"python training.py{data}{size_flag(parameters.style, parameters.size)}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures drawn while a network learns from them: no two epochs see the same ones, and no disk is touched."""
+"""Pictures that are drawn during training: every epoch has new ones, and none is written to disk."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
 
-#: Labels by which the longest one is guessed.
+#: Number of labels in a preview.
 PREVIEWED = 1000
-#: Added to a seed, it gives one that nobody gives to another corpus, such as that which the network is tested by.
+#: Added to a seed or index, so that the pictures are in no other corpus, such as that for testing.
 UNUSED = 1 << 40
-#: So many other pictures are tried in place of one that has no room for its text.
+#: Number of other pictures to try in place of one that has no room for its text.
 ATTEMPTS = 10
 
-#: Pictures as a network sees them, and their texts.
+#: Resized pictures, uint8 (height, width, channels), and their texts.
 Pairs = list[tuple[npt.NDArray[np.uint8], str]]
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What a network sees of a picture; see `crnn_reader.image.fit_image`."""
+    """How pictures are resized for the network; see `crnn_reader.fit.fit_image`."""
 
     width: int | None
     height: int
@@ -45,10 +45,10 @@ class Fit:
 
 
 class SyntheticBatches:
-    """`parameters.count` pictures an epoch as `(images, labels)`, batch by batch, as `dataset.Batches` has them.
+    """Batches `(images, labels)` like those of `dataset.Batches`, with `parameters.count` new pictures per epoch.
 
-    Epoch e has the pictures e·count … (e + 1)·count - 1 of the corpus that `parameters` describe, others in place of
-    those that are `too_long`. A batch depends only on the parameters, epoch, index and `difficulty`.
+    Epoch e has the pictures e·count to (e + 1)·count - 1 of the corpus of `parameters`, with others in place of those
+    that are `too_long`. A batch depends only on the parameters, epoch, index and `difficulty`.
     """
 
     def __init__(
@@ -59,21 +59,29 @@ class SyntheticBatches:
         batch_size: int,
         too_long: TooLong = lambda label, width, height: None,
     ) -> None:
-        """`encode` turns a label into numbers from 1. Raises UserError for fonts and texts that will not do."""
+        """Create the batches and their worker processes.
+
+        Arguments:
+            fit: size and channels of the images.
+            encode: converts a label to class numbers from 1.
+            too_long: returns the reason if a picture of this width and height has no room for its label.
+
+        Raises UserError for unusable fonts and texts.
+        """
         style = style_of(parameters)
         self.rows = range(parameters.count)
         self._longest, self._any_width = style.longest, fit.width is None
         self._encode, self._batch_size = encode, batch_size
-        self._too_long, self._told = too_long, False
+        self._too_long, self._warned = too_long, False
         self._seed, self._fresh = parameters.seed, True
-        #: 0 … 1; may be changed between epochs, in a style that has difficulties.
+        #: From 0 to 1, for styles that have it. May be changed between epochs.
         self.difficulty = parameters.difficulty
         self._workers = Workers(parameters.workers or available_cores(), _begin, parameters, fit)
 
     def unchanging(self, count: int) -> SyntheticBatches:
-        """`count` pictures with a seed that no other corpus has, the same in every epoch; the same processes draw them.
+        """Return batches of `count` pictures that are in no other corpus, the same in every epoch.
 
-        Each process has fonts and letters of its own in memory; those of another group would double it.
+        They share the worker processes: others would need as much memory again for fonts and cached letters.
         """
         others = copy.copy(self)
         others.rows, others._seed, others._fresh = range(count), self._seed + UNUSED, False
@@ -81,17 +89,17 @@ class SyntheticBatches:
 
     @property
     def parts(self) -> int:
-        """Every process of a training draws whole batches."""
+        """Number of parts into which processes of a training divide a batch: each draws whole batches."""
         return 1
 
     @property
     def labelled(self) -> dict[str, str]:
-        """No picture has a name."""
+        """Labels by the names of pictures. Drawn pictures have no names."""
         return {}
 
     @property
     def contents(self) -> str:
-        """What is drawn follows from the parameters."""
+        """Digest of the pictures. Empty, because the parameters determine them."""
         return ""
 
     def __len__(self) -> int:
@@ -99,10 +107,14 @@ class SyntheticBatches:
         return -(-len(self.rows) // self._batch_size)
 
     def stream(self, epoch: int) -> Iterator[tuple[Any, npt.NDArray[np.int32]]]:
-        """Batches of an epoch in order, drawn ahead by worker processes.
+        """Yield the batches of an epoch in order, drawn ahead by worker processes.
 
-        Raises UserError for a text that cannot be drawn so that it can be read, when pictures have no room for their
-        texts time and again, and when a process was killed.
+        Yields:
+            Images, uint8 (n, height, width, channels), for any width a tuple of padded images and widths; and labels,
+            int32 (n, longest), class numbers padded with 0.
+
+        Raises:
+            UserError: a text cannot be drawn legibly, repeatedly there is no room for texts, or a process was killed.
         """
         first = epoch * len(self.rows) if self._fresh else 0
         waiting: deque[tuple[range, Future[Pairs]]] = deque()
@@ -119,20 +131,20 @@ class SyntheticBatches:
                 future.cancel()
 
     def close(self) -> None:
-        """End the processes that draw, those of :meth:`unchanging` pictures, too."""
+        """End the worker processes, which :meth:`unchanging` batches share."""
         self._workers.close()
 
     def _drawing(self, indices: Sequence[int]) -> Future[Pairs]:
         return self._workers.submit(_draw, self._seed, indices, self.difficulty)
 
     def _with_room(self, indices: range, drawn: Pairs) -> Pairs:
-        """What was `drawn`, but another picture wherever one has no room for its text: CTC has no loss for it."""
+        """Replace pictures that have no room for their text, for which CTC has no loss."""
         attempt = 0
         while reasons := self._reasons(drawn):
             first = next(iter(reasons.values()))
-            if not self._told:
-                warn(f"left out, and another text drawn, as for all texts that do not fit: {first}")
-                self._told = True
+            if not self._warned:
+                warn(f"replaced a text that does not fit, as all such texts: {first}")
+                self._warned = True
             if attempt == ATTEMPTS:
                 raise UserError(first)
             attempt += 1
@@ -142,7 +154,7 @@ class SyntheticBatches:
         return drawn
 
     def _reasons(self, drawn: Pairs) -> dict[int, str]:
-        """Why pictures have no room for their texts, by their places in the batch."""
+        """Return the reasons why pictures have no room for their texts, by their index in the batch."""
         reasons = (self._too_long(label, image.shape[1], image.shape[0]) for image, label in drawn)
         return {row: reason for row, reason in enumerate(reasons) if reason}
 
@@ -157,7 +169,7 @@ class SyntheticBatches:
 
 
 def preview(parameters: GenerateParameters) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Labels that hold every character, and the sizes (n, 2) of a few pictures, width and height in pixels."""
+    """Return labels that contain all characters, and width and height of some pictures in pixels, (n, 2)."""
     style = style_of(parameters)
     labels = [style.label(index) for index in range(min(parameters.count, PREVIEWED))]
     sizes = [style.picture(index)[0].shape[1::-1] for index in range(1 if style.width else 16)]
@@ -168,7 +180,7 @@ _drawing: tuple[Style, Fit]
 
 
 def _begin(parameters: GenerateParameters, fit: Fit) -> None:
-    """What a worker process does first."""
+    """Initialise a worker process."""
     global _drawing
     _drawing = style_of(parameters), fit
 

@@ -1,201 +1,174 @@
-"""What all styles share: the source of chance, the size and the colour; and the label, where any text can be drawn."""
+"""Base classes of the styles: seed, size, colour, and random labels for styles that can draw any text."""
 
 from __future__ import annotations
 
 import bisect
 import hashlib
 import itertools
-import random
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 import parameter
 from crnn_reader.alphabet import character_frequencies, parse_alphabet
 from crnn_reader.errors import UserError
 from crnn_reader.parsing import parse_length
+from generate_captcha.arrays import Image
+from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.text import fonts
+from generate_captcha.text.fonts import Font
 from parameter import GenerateParameters, notation
 
-Item = TypeVar("Item")
-Image = NDArray[np.uint8]
-
-#: Flags that decide how a picture looks; `alphabet` and `fonts` are noted by their content.
-NOTED = ("style", "size", "colour", "noise", "distortion", "seed")
+#: Parameters of all styles that the record of a corpus contains; `alphabet` and `fonts` are recorded by their content.
+RECORDED = ("style", "size", "colour", "noise", "distortion", "seed")
 
 
 def digest(path: Path) -> str:
-    """A file's content in a word."""
+    """Return a hash of a file's content."""
     return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
-class Source(random.Random):
-    """Seeded chance for one picture, with the three functions of `secrets` that `captcha` draws from.
-
-    Everything rests on `random()` and `getrandbits`, whose sequences Python promises to keep from
-    version to version; `randrange`, `choice` and `shuffle` carry no such promise.
-    """
-
-    def randbelow(self, end: int) -> int:
-        """An integer of 0 … end - 1."""
-        return int(self.random() * end)
-
-    def randbits(self, bits: int) -> int:
-        """An integer of 0 … 2**bits - 1."""
-        return self.getrandbits(bits)
-
-    def choice(self, items: Sequence[Item]) -> Item:  # type: ignore[override]  # no wider than needed
-        """One of `items`, all equally likely."""
-        return items[int(self.random() * len(items))]
-
-    def between(self, low: float, high: float) -> float:
-        """A number of low … high, all equally likely."""
-        return low + (high - low) * self.random()
-
-    def about(self, number: float) -> int:
-        """An integer that is `number` on the average: 1.25 is 1 three times of four, else 2."""
-        return int(number + self.random()) if number % 1 else int(number)
-
-
 class Style(ABC):
-    """A look. Picture `index` depends on (parameters.seed, index) and the look's parameters alone.
+    """A style of pictures. Picture `index` depends only on (parameters.seed, index) and the style's parameters.
 
-    A style is one subclass in one file. One object serves one thread; each thread or process that draws makes its own.
+    An object must not be shared between threads; each thread or process that draws creates its own.
     """
 
-    #: The parameters of this style alone that decide how a picture looks.
+    #: Parameters that only this style has and that affect the pictures.
     OWN: ClassVar[tuple[str, ...]] = ()
 
-    #: All characters of the labels.
+    #: The characters of the labels.
     alphabet: str
-    #: Characters of the longest label.
+    #: Number of characters of the longest label.
     longest: int
-    #: The fonts that letters are drawn with.
-    fonts: list[fonts.Font]
+    #: The fonts from which the letters of a picture are chosen.
+    fonts: list[Font]
 
     def __init__(self, parameters: GenerateParameters) -> None:
         width, self.height = notation.picture_size(parameters.size)
-        #: In pixels; 0 is what the text takes.
+        #: In pixels. 0: the width follows the text.
         self.width = width or 0
         self.grey = parameters.colour == "grey"
-        #: Multiples of the style's usual noise and distortion, which every style scales by them; 0 is none.
+        #: Multiples of the style's usual noise and distortion.
         self.noise = parameters.noise
         self.distortion = parameters.distortion
-        #: 0 … 1, of styles that have it; may be changed at any time, and holds for the pictures drawn from then on.
+        #: From 0 to 1, for styles that have it. May be changed at any time, for the pictures drawn from then on.
         self.difficulty = parameters.difficulty
         self.seed = parameters.seed
         self._parameters = parameters
 
     def label(self, index: int) -> str:
-        """The text of picture `index`."""
-        return self._label(self._source(index))
+        """Return the text of picture `index`."""
+        return self._label(self._rng(index))
 
     def picture(self, index: int) -> tuple[Image, str]:
-        """Picture `index`: uint8 (height, width, 3) in RGB order (equal channels when grey), and its text.
+        """Draw picture `index`.
 
-        Raises UserError when the text cannot be drawn so that it can be read (styles line and plate), or a font of the
-        user's turns out to be damaged.
+        Returns:
+            The image, uint8 (height, width, 3) in RGB order (with equal channels if grey), and its text.
+
+        Raises:
+            UserError: the text cannot be drawn legibly (styles line and plate), or one of the user's fonts is damaged.
         """
         try:
-            image, label = self._picture(self._source(index))
+            image, label = self._picture(self._rng(index))
         except OSError as error:
-            # What FreeType raises has no number.
+            # Errors of FreeType have no number.
             if error.errno is None and self._parameters.fonts is not None:
                 raise UserError(
-                    f"a font of --fonts {self._parameters.fonts} is damaged ({error}): remove it"
+                    f"a font in the folder {self._parameters.fonts} is damaged ({error}): remove it"
                 ) from error
             raise
         if self.grey:
             image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         return image, label
 
-    def about(self) -> dict[str, Any]:
-        """What decides how the pictures look, for `corpus.json`: flags and their values, files by their content."""
-        about = {name: getattr(self._parameters, name) for name in (*NOTED, *self.OWN)}
+    def record(self) -> dict[str, Any]:
+        """Return what affects the pictures, for `corpus.json`: parameters, and files with a hash of their content."""
+        record = {name: getattr(self._parameters, name) for name in (*RECORDED, *self.OWN)}
         files = dict.fromkeys(font.path for font in self.fonts)
-        return about | {"alphabet": self.alphabet, "fonts": [f"{path.name} {digest(path)}" for path in files]}
+        return record | {"alphabet": self.alphabet, "fonts": [f"{path.name} {digest(path)}" for path in files]}
 
-    def _source(self, index: int) -> Source:
-        return Source(f"{self.seed}:{index}")
-
-    @abstractmethod
-    def _label(self, source: Source) -> str:
-        """The text of the picture that the chances of `source` make."""
+    def _rng(self, index: int) -> SeededRandom:
+        return SeededRandom(f"{self.seed}:{index}")
 
     @abstractmethod
-    def _picture(self, source: Source) -> tuple[Image, str]:
-        """That picture and its text: uint8 (height, width, 3), RGB order."""
+    def _label(self, rng: SeededRandom) -> str:
+        """Return the text of the picture that :meth:`_picture` draws with an equal `rng`."""
+
+    @abstractmethod
+    def _picture(self, rng: SeededRandom) -> tuple[Image, str]:
+        """Draw a picture: uint8 (height, width, 3) in RGB order, and its text."""
 
 
 class TextStyle(Style):
-    """A look of any text: it names its fonts and draws a label of `--length` characters of `--alphabet`.
+    """A style that can draw any text. By default labels are random characters of the alphabet.
 
-    Raises UserError when a font is missing, is none, or lacks a character of the alphabet.
+    Raises UserError if a font is missing, damaged, or lacks a character of the alphabet.
     """
 
-    #: The fonts of the style, out of those that packages bring (file names; see `fonts.brought`).
+    #: File names of the style's fonts, which installed packages contain (see `fonts.packaged_font`).
     FONTS: ClassVar[tuple[str, ...]]
-    #: Whether those of them that lack a character of the alphabet are left out, rather than an error.
-    ANY_FONT: ClassVar[bool] = False
+    #: Whether to leave out those of them that lack a character of the alphabet; otherwise it is an error.
+    SKIP_INCOMPLETE_FONTS: ClassVar[bool] = False
 
-    #: Characters of the shortest label.
+    #: Number of characters of the shortest label.
     shortest: int
 
     def __init__(self, parameters: GenerateParameters) -> None:
         super().__init__(parameters)
         self.shortest, self.longest = parse_length(parameters.length)
         self.alphabet = self._alphabet(parameters)
-        #: Of each character of the alphabet, the share of all that come before it and its own; None: all the same.
-        self._shares = self._cumulated(parameters)
-        self.fonts = fonts.choose(parameters.fonts, self.FONTS, self.alphabet, any_=self.ANY_FONT)
+        #: Cumulative share of each character of the alphabet. None: all characters are equally likely.
+        self._shares = _cumulative_shares(parameters)
+        self.fonts = fonts.choose_fonts(
+            parameters.fonts, self.FONTS, self.alphabet, skip_incomplete=self.SKIP_INCOMPLETE_FONTS
+        )
 
     @abstractmethod
-    def draw(self, label: str, source: Source) -> Image:
-        """Draw `label` by the chances of `source`: uint8 (height, width, 3), RGB order."""
+    def draw(self, label: str, rng: SeededRandom) -> Image:
+        """Draw `label`: uint8 (height, width, 3) in RGB order."""
 
-    def about(self) -> dict[str, Any]:
-        about = super().about() | {"length": self._parameters.length}
+    def record(self) -> dict[str, Any]:
+        record = super().record() | {"length": self._parameters.length}
         if self._shares:
-            about["frequencies"] = self._shares
-        return about
+            record["frequencies"] = self._shares
+        return record
 
-    def _picture(self, source: Source) -> tuple[Image, str]:
-        label = self._label(source)
-        return self.draw(label, source), label
+    def _picture(self, rng: SeededRandom) -> tuple[Image, str]:
+        label = self._label(rng)
+        return self.draw(label, rng), label
 
     def _alphabet(self, parameters: GenerateParameters) -> str:
         characters = parse_alphabet(parameters.alphabet or parameter.DEFAULT_ALPHABET)
         for character in characters:
-            # Letters are set one by one here: a space would not be seen, a combining mark have nothing to stand on.
+            # Letters are drawn separately: a space would be invisible, a combining mark would have no base.
             if character.isspace() or not character.isprintable() or unicodedata.combining(character):
                 shown = "a space" if character == " " else repr(character)
                 raise UserError(
-                    f"--alphabet: {shown} cannot stand by itself in style {parameters.style}: leave it out, or use "
-                    "--style line"
+                    f"the alphabet contains {shown}, which cannot be drawn by itself in style {parameters.style}: "
+                    "leave it out, or use style line"
                 )
         return characters
 
-    def _label(self, source: Source) -> str:
-        length = self.shortest + source.randbelow(self.longest - self.shortest + 1)
-        return "".join(self._character(source) for _ in range(length))
+    def _label(self, rng: SeededRandom) -> str:
+        length = self.shortest + rng.randbelow(self.longest - self.shortest + 1)
+        return "".join(self._character(rng) for _ in range(length))
 
-    def _character(self, source: Source) -> str:
-        """A character of the alphabet, as often as its frequency says."""
+    def _character(self, rng: SeededRandom) -> str:
+        """Return a random character of the alphabet, by its frequency if there are frequencies."""
         if not self._shares:
-            return source.choice(self.alphabet)
-        return self.alphabet[bisect.bisect_right(self._shares, source.random())]
+            return rng.choice(self.alphabet)
+        return self.alphabet[bisect.bisect_right(self._shares, rng.random())]
 
-    @staticmethod
-    def _cumulated(parameters: GenerateParameters) -> list[float] | None:
-        frequencies = character_frequencies(parameters.alphabet or "")
-        if not frequencies:
-            return None
-        sums = list(itertools.accumulate(frequencies))
-        # The last is 1 exactly, above every chance.
-        return [total / sums[-1] for total in sums]
+
+def _cumulative_shares(parameters: GenerateParameters) -> list[float] | None:
+    frequencies = character_frequencies(parameters.alphabet or "")
+    if not frequencies:
+        return None
+    sums = list(itertools.accumulate(frequencies))
+    # The last share is exactly 1, larger than any random number.
+    return [total / sums[-1] for total in sums]

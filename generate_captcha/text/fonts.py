@@ -1,4 +1,4 @@
-"""Fonts: the free ones that installed packages bring, or a folder of the user's own."""
+"""Fonts: the free ones that installed packages contain, or a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -17,134 +17,141 @@ if TYPE_CHECKING:
     from fontTools.ttLib import TTFont
 
 FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".otc"}
-#: From this code point on, characters stand on a grid and take the room of two: ideographs, kana, Hangul.
-FAR_EAST = 0x2E80
+#: First code point of the characters that are as wide as high: ideographs, Kana, Hangul.
+FULL_WIDTH = 0x2E80
 
-#: Package -> the folder in it that holds fonts: Droid Sans Mono (Apache License 2.0); DejaVu
-#: (Bitstream Vera licence), STIX (its own free licence), Computer Modern (AMS, free); Source Sans Pro
-#: and Hanken Grotesk (SIL Open Font License 1.1).
-FOLDERS = {
+#: Package -> the folder in it that contains fonts: Droid Sans Mono (Apache License 2.0); DejaVu (Bitstream Vera
+#: licence), STIX (its own free licence), Computer Modern (AMS, free); Source Sans Pro and Hanken Grotesk (SIL Open Font
+#: License 1.1).
+PACKAGES = {
     "captcha": "data",
     "matplotlib": "mpl-data/fonts/ttf",
     "font_source_sans_pro": "files",
     "font_hanken_grotesk": "files",
 }
 
-#: Computer Modern was made for TeX and draws some characters as others, `<` as `¡`: what it has right.
-TEX = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#%&'()*+,-./:;=?@[]")
+#: Computer Modern was made for TeX and draws some characters as others, `<` as `¡`. These characters are right.
+TEX_CHARACTERS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#%&'()*+,-./:;=?@[]")
 TEX_FONTS = {"cmb10.ttf", "cmr10.ttf", "cmss10.ttf", "cmti10.ttf"}
 
-#: In a font's `cmap`: platform and encoding of tables that hold all of Unicode, and the format that they mostly have.
+#: In a font's `cmap` table: platform and encoding of subtables that cover all of Unicode, and their usual format.
 FULL_UNICODE, SEGMENTED_COVERAGE = {(3, 10), (0, 4), (0, 6)}, 12
 
 
 class Font(NamedTuple):
-    """A typeface: a file, and which of its faces where it is a collection (.ttc)."""
+    """A font file and, in a collection, the number of the face."""
 
     path: Path
     face: int = 0
 
     @property
     def name(self) -> str:
+        """The file's name."""
         return self.path.name
 
 
-def choose(folder: str | None, names: Sequence[str], alphabet: str, *, any_: bool = False) -> list[Font]:
-    """The fonts of `folder`, or those called `names` that packages bring; sorted within a folder.
+def choose_fonts(
+    folder: str | None, names: Sequence[str], alphabet: str, *, skip_incomplete: bool = False
+) -> list[Font]:
+    """Find the fonts in `folder`, sorted by path, or those called `names` in installed packages if `folder` is None.
 
-    Of a collection, the faces that have all characters of `alphabet`. Raises UserError when there is none, one
-    cannot be read, or one lacks a character of `alphabet`; with `any_`, fonts that packages bring may lack some,
-    and are left out, as long as one has them all.
+    In a collection, these are the faces that have all characters of `alphabet`.
+
+    Arguments:
+        skip_incomplete: leave out fonts of packages that lack a character of `alphabet`, as long as one has them all.
+
+    Raises:
+        UserError: there is no font, one cannot be read, or one lacks a character of `alphabet`.
     """
-    paths = _in_folder(folder) if folder is not None else [brought(name) for name in names]
+    paths = _fonts_in(folder) if folder is not None else [packaged_font(name) for name in names]
     fonts: list[Font] = []
-    lacks: UserError | None = None
+    first_error: UserError | None = None
     for path in paths:
         faces = characters(path)
-        lacking = [[character for character in alphabet if character not in has] for has in faces]
-        found = [Font(path, face) for face, missing in enumerate(lacking) if not missing]
+        missing = [[character for character in alphabet if character not in has] for has in faces]
+        found = [Font(path, face) for face, lacking in enumerate(missing) if not lacking]
         if folder is not None:
             for font in found:
                 _refuse_damaged(font, alphabet)
         fonts += found
-        if all(lacking):
-            missing = min(lacking, key=len)
-            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        if all(missing):
+            fewest = min(missing, key=len)
+            more = f" and {len(fewest) - 1:,} more" if len(fewest) > 1 else ""
             error = UserError(
-                f"the font {path.name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}){more} "
-                "of the alphabet: remove it from --alphabet, or give fonts that have it with --fonts (docs/lines.md "
-                "says where to find them)"
+                f"the font {path.name} lacks the character {fewest[0]!r} (U+{ord(fewest[0]):04X}){more} of the "
+                "alphabet: remove it from the alphabet, or give a folder of fonts that have it (docs/lines.md says "
+                "where to find them)"
             )
-            if not any_ or folder is not None:
+            if not skip_incomplete or folder is not None:
                 raise error
-            lacks = lacks or error
-    if not fonts and lacks:
-        raise lacks
+            first_error = first_error or error
+    if not fonts and first_error:
+        raise first_error
     return fonts
 
 
 def _refuse_damaged(font: Font, alphabet: str) -> None:
-    """Raise UserError for a font that FreeType cannot draw the characters of `alphabet` with, or draws nothing for."""
+    """Raise UserError if FreeType cannot draw the characters of `alphabet` with `font`, or draws nothing for one."""
     from PIL import ImageFont
 
     try:
         opened = ImageFont.truetype(str(font.path), 32, index=font.face)
         for character in alphabet:
-            # Without a glyph's outline, pictures would lack a character that their labels have.
+            # Without the outline of a glyph, pictures would lack a character that their labels have.
             if not opened.getmask(character).getbbox() and unicodedata.category(character)[0] not in "CMZ":
                 raise ValueError(f"it draws nothing for {character!r}")
     except (OSError, ValueError, OverflowError, MemoryError) as error:
-        raise UserError(f"{font.path} is damaged ({error}): remove it or choose another --fonts") from error
+        raise UserError(f"{font.path} is damaged ({error}): remove it or choose another folder of fonts") from error
 
 
-@functools.cache  # an import path is searched for each package
-def brought(name: str) -> Path:
-    """The path of a font file that a package brings. Raises UserError when it is missing."""
-    for package, folder in FOLDERS.items():
-        # The package is found and not imported: matplotlib takes a while.
+@functools.cache  # Each package takes a search of the import path.
+def packaged_font(name: str) -> Path:
+    """Return the path of a font file in an installed package. Raises UserError if there is none."""
+    for package, folder in PACKAGES.items():
+        # The package is located but not imported: importing matplotlib takes long.
         spec = importlib.util.find_spec(package)
         for place in (spec.submodule_search_locations or []) if spec else []:
             path = Path(place, folder, name)
             if path.is_file():
                 return path
     raise UserError(
-        f"the font {name} is in none of the packages {', '.join(FOLDERS)}: install them again, or give --fonts"
+        f"the font {name} is in none of the packages {', '.join(PACKAGES)}: install them again, or give a folder of "
+        "fonts"
     )
 
 
-def _in_folder(folder: str) -> list[Path]:
+def _fonts_in(folder: str) -> list[Path]:
     if not Path(folder).is_dir():
-        raise UserError(f"--fonts {folder}: no such folder; give a folder with .ttf, .otf or .ttc files")
+        raise UserError(f"there is no folder of fonts {folder}: give a folder with .ttf, .otf or .ttc files")
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in FONT_SUFFIXES)
     if not paths:
         raise UserError(
-            f"--fonts {folder}: no .ttf, .otf or .ttc file in this folder; add some or choose another folder"
+            f"the folder of fonts {folder} has no .ttf, .otf or .ttc file: add some or choose another folder"
         )
     return paths
 
 
 def characters(path: Path) -> list[set[str]]:
-    """The characters that a font file has glyphs for, face by face. Raises UserError when it is no font."""
+    """Return the characters that each face of a font file has. Raises UserError if the file is not a font."""
     from fontTools.ttLib import TTCollection, TTFont
 
     try:
         with bounded.open_regular(path) as file:
             collection = file.read(4) == b"ttcf"
         with TTCollection(path, lazy=True) if collection else TTFont(path, lazy=True) as opened:
-            faces = opened.fonts if collection else [opened]
-            found = [_characters(face) for face in faces]
-    except Exception as error:  # fontTools raises whatever a damaged file makes it stumble over.
+            found = [_characters(face) for face in (opened.fonts if collection else [opened])]
+    except Exception as error:  # fontTools raises all kinds of exceptions for damaged files.
         if isinstance(error, OSError) and error.filename:
             raise
         raise UserError(
-            f"{path} is not a font that can be read ({error}): remove it or choose another --fonts"
+            f"{path} is not a font that can be read ({error}): remove it or choose another folder of fonts"
         ) from error
-    return [has & TEX for has in found] if path.name in TEX_FONTS else found
+    return [has & TEX_CHARACTERS for has in found] if path.name in TEX_FONTS else found
 
 
 def _characters(face: TTFont) -> set[str]:
-    # fontTools names every glyph on the way, which takes a tenth of a second for a CJK face, and collections have ten.
-    # Its groups of characters (first, last, first glyph) are all that is asked for.
+    # fontTools would also look up the name of every glyph, 0.1 s for each face of a CJK collection. The groups in the
+    # table (first and last character, first glyph) are enough.
     data = face.reader["cmap"]
     (tables,) = struct.unpack_from(">H", data, 2)
     for table in range(tables):
@@ -154,7 +161,7 @@ def _characters(face: TTFont) -> set[str]:
             return {
                 chr(point)
                 for first, last, glyph in struct.iter_unpack(">LLL", data[offset + 16 : offset + 16 + 12 * groups])
-                # Glyph 0 stands for what a font lacks.
+                # Glyph 0 stands for missing characters.
                 for point in range(first + (glyph == 0), last + 1)
             }
     return set(map(chr, face.getBestCmap() or ()))

@@ -1,14 +1,14 @@
-"""The Han letters of plates as lines of even weight, in the notation of :mod:`generate_captcha.text.strokes`.
+"""The Han characters of licence plates as strokes, in the notation of :mod:`generate_captcha.text.strokes`.
 
-Plates letter them taller and straighter than books: legs stand where a brush would sweep them apart.
+On plates they are taller and straighter than in books: strokes are vertical where a brush would spread them.
 """
 
 from __future__ import annotations
 
-#: Three drops of water, as the left part of a letter.
+#: The radical of three water drops, on the left of a character.
 DROPS = ".05,.03 .19,.14; 0,.31 .14,.42; 0,.97 .18,.64"
 
-#: Those of China's plates: provinces, and what police, driving schools and others have behind.
+#: The characters of Chinese plates: provinces, and the last character on plates of police, driving schools and others.
 HAN = {
     "京": ".5,0 .5,.11; 0,.13 1,.13; .18,.26 .82,.26 .82,.49 .18,.49 .18,.26; .5,.49 .5,1 .36,.95; .24,.61 .05,.88;"
     ".76,.61 .95,.88",

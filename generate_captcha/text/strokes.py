@@ -1,7 +1,7 @@
-"""Letters of strokes, as the dies of plate makers press them: even weight, round ends, bowls of straight sides.
+"""Letters drawn from strokes, as the dies of plate makers press them: even weight, round ends, rounded corners.
 
-A letter is a few lines through points of the unit square; `*` marks a point that a bowl rounds off. One skeleton
-gives narrow and wide, light and heavy, square and round lettering.
+A letter is a list of polylines in the unit square; `*` marks a corner to be rounded. One skeleton gives narrow and
+wide, light and heavy, square and round letters.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from generate_captcha.arrays import Mask
 from generate_captcha.text.han import HAN
 
-Mask = NDArray[np.uint8]
+#: x, y, and whether the corner is rounded.
 Point = tuple[float, float, bool]
 
-#: Width / height of a letter of usual width.
-WIDE = 0.52
+#: Width / height of a letter of the usual width.
+USUAL_WIDTH = 0.52
 
-#: Letters as lines of points x,y (y down); several forms of one letter are told apart by a digit after it.
+#: Letters as polylines of points x,y (y down). A digit after the letter distinguishes further forms of it.
 SKELETONS = {
     "A": "0,1 .5,0 1,1; .17,.68 .83,.68",
     "A1": "0,1 0,.3 .5,0* 1,.3 1,1; 0,.62 1,.62",
@@ -91,9 +91,9 @@ SKELETONS = {
     "91": ".28,1 1,.4* 1,0* 0,0* 0,.56* .9,.56* 1,.3",
     "-": "0,.5 1,.5",
 }
-#: Lines of a letter that are as heavy as they are asked for.
-CROWDED = 9
-#: What is narrower or wider than the others, as a part of the usual width.
+#: Letters of more lines than this have thinner strokes.
+MAX_FULL_WEIGHT_LINES = 9
+#: Widths of narrow and wide letters, as a fraction of the usual width.
 WIDTHS = {
     "I": 0.0,
     "1": 0.42,
@@ -112,44 +112,44 @@ WIDTHS = {
 }
 
 
-class Drawn(NamedTuple):
-    """A face made of strokes."""
+class StrokeFont(NamedTuple):
+    """A typeface drawn from strokes."""
 
-    weight: float  #: of a stroke, as a part of the letter's height
-    round: float  #: radius of bowls, as a part of the letter's width
-    forms: str = ""  #: second forms that it has: `01 41`
+    weight: float  #: of a stroke, as a fraction of the letter's height
+    radius: float  #: of rounded corners, as a fraction of the letter's width
+    forms: str = ""  #: the forms of letters that differ from the first one, such as `01 41`
 
 
 def characters() -> str:
-    """What can be drawn by strokes."""
+    """Return all characters that can be drawn from strokes."""
     return "".join(name for name in SKELETONS if len(name) == 1 and name != "-") + "ÄÖÜÅ" + "".join(HAN)
 
 
-def draw(face: Drawn, character: str, height: int) -> Mask:
-    """The ink of `character`, `height` pixels tall, cut to its sides: uint8 (height, width)."""
-    umlaut = {"Ä": "A", "Ö": "O", "Ü": "U", "Å": "A"}.get(character)
-    # The last form named counts.
-    forms = {form[0]: form for form in face.forms.split()}
-    name = forms.get(umlaut or character, umlaut or character)
-    lines = _lines(name)
-    # Where many lines share the room, they are lighter.
-    thick = max(2, round(face.weight * height * min(1.0, math.sqrt(CROWDED / len(lines)))))
-    span = height - thick
-    wide = WIDE * WIDTHS.get(name, 1.0) * span
-    top = 0.24 * span if umlaut else 0.0
-    canvas = np.zeros((height, math.ceil(wide + thick)), np.uint8)
-    for line in lines:
-        bent = _rounded([(x * wide, top + y * (span - top), soft) for x, y, soft in line], face.round * wide)
-        points = np.rint((np.array(bent) + (thick - 1) / 2) * 16).astype(np.int32)
-        cv2.polylines(canvas, [points], False, 255, thick, cv2.LINE_AA, 4)
-    for x in {"Å": (0.5,)}.get(character, (0.2, 0.8)) if umlaut else ():
-        centre = round((x * wide + thick / 2) * 16), round(0.55 * thick * 16)
-        cv2.circle(canvas, centre, round(0.5 * thick * 16), 255, -1, cv2.LINE_AA, 4)
-    return canvas
+def draw(font: StrokeFont, character: str, height: int) -> Mask:
+    """Draw `character`: uint8 (height, width), without empty columns at its sides."""
+    base = {"Ä": "A", "Ö": "O", "Ü": "U", "Å": "A"}.get(character)
+    # The last form of a letter counts.
+    forms = {form[0]: form for form in font.forms.split()}
+    name = forms.get(base or character, base or character)
+    polylines = _polylines(name)
+    # The more lines share the room, the thinner they are.
+    thickness = max(2, round(font.weight * height * min(1.0, math.sqrt(MAX_FULL_WEIGHT_LINES / len(polylines)))))
+    span = height - thickness
+    width = USUAL_WIDTH * WIDTHS.get(name, 1.0) * span
+    top = 0.24 * span if base else 0.0
+    mask = np.zeros((height, math.ceil(width + thickness)), np.uint8)
+    for polyline in polylines:
+        curve = _rounded([(x * width, top + y * (span - top), soft) for x, y, soft in polyline], font.radius * width)
+        points = np.rint((np.array(curve) + (thickness - 1) / 2) * 16).astype(np.int32)
+        cv2.polylines(mask, [points], False, 255, thickness, cv2.LINE_AA, 4)
+    for x in {"Å": (0.5,)}.get(character, (0.2, 0.8)) if base else ():
+        centre = round((x * width + thickness / 2) * 16), round(0.55 * thickness * 16)
+        cv2.circle(mask, centre, round(0.5 * thickness * 16), 255, -1, cv2.LINE_AA, 4)
+    return mask
 
 
 @functools.cache
-def _lines(name: str) -> list[list[Point]]:
+def _polylines(name: str) -> list[list[Point]]:
     return [
         [(*map(float, point.rstrip("*").split(",")), point.endswith("*")) for point in line.split()]  # type: ignore[misc]
         for line in (HAN.get(name) or SKELETONS[name]).split(";")
@@ -157,27 +157,26 @@ def _lines(name: str) -> list[list[Point]]:
 
 
 def _rounded(points: list[Point], radius: float) -> list[tuple[float, float]]:
-    """The points of a line whose soft corners are quarters of a circle, as far as their sides are long enough."""
-    bent: list[tuple[float, float]] = []
+    """Replace rounded corners by points of arcs, as far as the sides are long enough for `radius`."""
+    curve: list[tuple[float, float]] = []
     for place, (x, y, soft) in enumerate(points):
         if not soft:
-            bent.append((x, y))
+            curve.append((x, y))
             continue
         before, after = points[place - 1], points[place + 1]
         ends = []
         for other, shared in ((before, before[2]), (after, after[2])):
-            long = math.hypot(other[0] - x, other[1] - y)
-            reach = min(radius, long / 2 if shared else long)
-            part = reach / long if long else 0.0
+            length = math.hypot(other[0] - x, other[1] - y)
+            reach = min(radius, length / 2 if shared else length)
+            part = reach / length if length else 0.0
             ends.append((x + (other[0] - x) * part, y + (other[1] - y) * part))
         (x0, y0), (x1, y1) = ends
-        # The middle one pulled in from the corner as a circle's is, about.
+        # A rational quadratic Bezier curve. With a weight above 1 it is closer to the corner than a parabola.
+        weight = 1.25
         for t in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
             one, two, three = (1 - t) ** 2, 2 * t * (1 - t), t * t
-            # A circle lies a little further out than a parabola.
-            weight = 1.25
             total = one + weight * two + three
-            bent.append(
+            curve.append(
                 ((one * x0 + weight * two * x + three * x1) / total, (one * y0 + weight * two * y + three * y1) / total)
             )
-    return bent
+    return curve

@@ -1,8 +1,8 @@
-"""Pieces of a text file: what the lines of style `line` say.
+"""Pieces of a text file, the texts of style `line`.
 
-A piece is a run of the file's characters within one of its lines, cut where a line can be broken: at spaces, and in
-scripts that are written without them (Chinese, Japanese, Thai and their neighbours) between any two characters, but for
-those that belong to the one before or behind them (Unicode's line breaking, UAX 14).
+A piece is part of a line of the file, cut where a line may be broken: at spaces, and in scripts written without spaces
+(Chinese, Japanese, Thai and their neighbours) between any two characters, except those that belong to the character
+before or after them (Unicode line breaking, UAX 14).
 """
 
 from __future__ import annotations
@@ -14,47 +14,47 @@ from numpy.typing import NDArray
 
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
-from generate_captcha.style import Source
+from generate_captcha.seeded_random import SeededRandom
 
-#: Scripts without spaces between words, as their characters' names begin.
+#: How the Unicode names of characters begin in scripts without spaces between words.
 UNSPACED = (
     "CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "IDEOGRAPHIC", "FULLWIDTH", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN",
 )  # fmt: skip
-#: Vowels of Thai and Lao that stand before the consonant they are spoken after; those that stand behind it.
+#: Vowels of Thai and Lao that are written before their consonant, and those that are written after it.
 LEADING_VOWELS = "เแโใไເແໂໃໄ"
 TRAILING_VOWELS = "ะาำๅๆฯະາຳຽໆ"
-#: Punctuation that no line begins with, and that no line ends with.
+#: Punctuation that cannot begin a line, and punctuation that cannot end one.
 CLOSING = (
     "。．，、！？：；…）］｝〉》」』】〕〗’”%℃‰·ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ.,!?:;)]}»"
 )
 OPENING = "（［｛〈《「『【〔〖‘“([{«"
-#: Bytes of a file of texts.
-LARGEST = 1024**3
-#: Characters that are looked at together.
-PART = 1 << 20
-#: Invisible characters that shape their neighbours; others of their kind are left out.
+#: Largest size of a text file in bytes.
+MAX_BYTES = 1024**3
+#: Number of characters that are classified at a time.
+BLOCK = 1 << 20
+#: Invisible characters that affect the shape of their neighbours. Other invisible characters are removed.
 JOINERS = "\u200c\u200d"
 
 
-class Texts:
-    """The pieces of a UTF-8 file that have `shortest` … `longest` characters, all of them of `alphabet` if given.
+class TextFile:
+    """The pieces of a UTF-8 file with `shortest` to `longest` characters, all in `alphabet` if it is given.
 
-    Raises UserError when the file cannot be read or has no such piece.
+    Raises UserError if the file cannot be read or has no such piece.
     """
 
     def __init__(self, path: str, shortest: int, longest: int, alphabet: str | None) -> None:
         self._shortest, self._longest = shortest, longest
         self._text = _read(path)
         if not self._text.strip():
-            raise UserError(f"--text {path}: it holds no text; give a UTF-8 text file with one text per line")
-        #: The file's characters, those of `alphabet` if it was given; sorted.
+            raise UserError(f"the text file {path} has no text: give a UTF-8 file with one text per line")
+        #: `alphabet`, or the file's characters in order of their code points.
         self.characters = alphabet or "".join(sorted(set(self._text) - {"\n"}))
 
-        gap, self._barrier, unspaced, clings, holds = _kinds(self._text, alphabet)
+        gap, self._barrier, unspaced, keeps_before, keeps_after = _classify(self._text, alphabet)
         inside = ~(gap | self._barrier)
-        # A place between two characters; the text begins and ends with a line feed.
+        # Whether a piece may begin or end before each character. The text begins and ends with a line feed.
         breakable = np.zeros(len(gap), bool)
-        breakable[1:] = gap[1:] | gap[:-1] | ((unspaced[1:] | unspaced[:-1]) & ~clings[1:] & ~holds[:-1])
+        breakable[1:] = gap[1:] | gap[:-1] | ((unspaced[1:] | unspaced[:-1]) & ~keeps_before[1:] & ~keeps_after[:-1])
         self._ends = np.zeros(len(gap), bool)
         self._ends[1:] = breakable[1:] & inside[:-1]
         starts = np.flatnonzero(breakable & inside).astype(np.int32)
@@ -62,32 +62,32 @@ class Texts:
         reach = np.minimum(starts + longest, _next(self._barrier, starts))
         self._starts = starts[_next(self._ends, starts + shortest) <= reach]
         if not len(self._starts):
-            asked = str(shortest) if shortest == longest else f"{shortest} to {longest}"
+            length = str(shortest) if shortest == longest else f"{shortest} to {longest}"
             raise UserError(
-                f"--text {path}: no {asked} characters of it{' that are all of --alphabet' if alphabet else ''} "
-                "can be cut out at spaces: ask for another --length, such as 5-25"
+                f"the text file {path} has no piece of {length} characters between spaces"
+                f"{' with only characters of the alphabet' if alphabet else ''}: give another length, such as 5-25"
             )
 
-    def piece(self, source: Source) -> str:
-        """A piece: every place where one can begin is equally likely."""
-        start = int(source.choice(self._starts))  # type: ignore[arg-type]  # an array is as good as a sequence
-        wanted = self._shortest + source.randbelow(self._longest - self._shortest + 1)
+    def piece(self, rng: SeededRandom) -> str:
+        """Return a random piece. All places where a piece can begin are equally likely."""
+        start = int(rng.choice(self._starts))  # type: ignore[arg-type]  # an array is as good as a sequence
+        wanted = self._shortest + rng.randbelow(self._longest - self._shortest + 1)
         barriers = np.flatnonzero(self._barrier[start : start + self._longest])
         most = int(barriers[0]) if len(barriers) else self._longest
         ends = np.flatnonzero(self._ends[start + self._shortest : start + most + 1]) + self._shortest
-        # The longest that is not longer than wanted, or else the shortest that there is.
+        # The longest that is not longer than wanted, otherwise the shortest one.
         end = ends[max(0, int(np.searchsorted(ends, wanted, "right")) - 1)]
         return self._text[start : start + int(end)]
 
 
 def _read(path: str) -> str:
-    """The file's lines that are not blank, composed (NFC), spaces made single, a line feed around each."""
+    """Read the file's lines that are not blank, as NFC, with single spaces, and with a line feed before and after."""
     try:
-        text = bounded.read_text(path, LARGEST)
+        text = bounded.read_text(path, MAX_BYTES)
     except ValueError as error:
-        raise UserError(f"--text {path}: {error}; give a UTF-8 text file with one text per line") from error
+        raise UserError(f"the text file {path}: {error}; give a UTF-8 file with one text per line") from error
     except FileNotFoundError as error:
-        raise UserError(f"--text {path}: no such file; give a UTF-8 text file with one text per line") from error
+        raise UserError(f"there is no text file {path}: give a UTF-8 file with one text per line") from error
     lines = [" ".join(line.split()) for line in unicodedata.normalize("NFC", text).splitlines()]
     text = "\n".join(["", *filter(None, lines), ""])
     invisible = {
@@ -98,9 +98,9 @@ def _read(path: str) -> str:
     return text.translate(dict.fromkeys(map(ord, invisible)))
 
 
-def _kinds(text: str, alphabet: str | None) -> list[NDArray[np.bool_]]:
-    """For each character: is it a gap between words, an end of what may be shown, of an unspaced script; does it belong
-    to the one before it, or to the one behind it?
+def _classify(text: str, alphabet: str | None) -> list[NDArray[np.bool_]]:
+    """Return five bools per character: whether it is a gap between words, whether pieces cannot contain it, whether its
+    script has no spaces, whether it belongs to the character before it, and whether to the one after it.
     """
     table = np.zeros(0x110000, np.uint8)
     for character in set(text):
@@ -112,15 +112,15 @@ def _kinds(text: str, alphabet: str | None) -> list[NDArray[np.bool_]]:
             character in LEADING_VOWELS + OPENING,
         )
         table[ord(character)] = sum(bit << place for place, bit in enumerate(bits))
-    kinds = np.empty(len(text), np.uint8)
-    # By parts: as numbers, a large text would take eight times its size.
-    for start in range(0, len(text), PART):
-        part = text[start : start + PART].encode("utf-32-le")
-        kinds[start : start + PART] = table[np.frombuffer(part, np.uint32)]
-    return [kinds & (1 << place) > 0 for place in range(5)]
+    classes = np.empty(len(text), np.uint8)
+    # In blocks, because the code points of a large text take several times its size.
+    for start in range(0, len(text), BLOCK):
+        block = text[start : start + BLOCK].encode("utf-32-le")
+        classes[start : start + BLOCK] = table[np.frombuffer(block, np.uint32)]
+    return [classes & (1 << place) > 0 for place in range(5)]
 
 
 def _next(where: NDArray[np.bool_], at: NDArray[np.int32]) -> NDArray[np.int32]:
-    """For each of the places `at`, the first at or after it where `where` holds; the length of `where` if none is."""
+    """Return the first index at or after each of `at` where `where` is true, or the length of `where`."""
     places = np.append(np.flatnonzero(where), len(where)).astype(np.int32)
     return places[np.searchsorted(places, at)]

@@ -1,8 +1,8 @@
-"""Lines of text as masks of ink: one font, one size, kerned as Pillow does it.
+"""Lines of text as masks: one font, one size, kerned as Pillow does it.
 
-Measures are in em (the font's nominal size), so that a line is measured once, fitted into its picture, and only
-then drawn, at the size that it needs. Letters of simple scripts are kept once drawn and set side by side with the
-font's kerning; scripts whose letters change with their neighbours are shaped as a whole line by Pillow and Raqm.
+Lengths are in em (the font's nominal size), so that a line is measured once, fitted into its picture, and then drawn at
+the size that it needs. In simple scripts, letters are drawn once, cached, and placed side by side with the font's
+kerning. Scripts whose letters change with their neighbours are shaped as whole lines by Pillow and Raqm.
 """
 
 from __future__ import annotations
@@ -12,22 +12,19 @@ import unicodedata
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as pillow
 from PIL import ImageDraw, ImageFont, features
 
 from crnn_reader.errors import UserError
-from generate_captcha.text.fonts import FAR_EAST, Font
-
-#: Ink of a line: 0 is none, 255 is full.
-Mask = NDArray[np.uint8]
+from generate_captcha.arrays import Mask
+from generate_captcha.text.fonts import FULL_WIDTH, Font
 
 #: Pixels per em at which fonts are measured.
 MEASURE = 128
 #: Empty pixels around the ink of a line.
 PAD = 2
 
-#: Scripts whose letters stand side by side whatever their neighbours are, as their characters' names begin.
+#: How the Unicode names of letters begin in scripts whose letters do not change with their neighbours.
 SIMPLE = (
     "LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "CJK", "HIRAGANA", "KATAKANA", "HANGUL SYLLABLE",
     "BOPOMOFO", "FULLWIDTH", "IDEOGRAPHIC",
@@ -35,10 +32,10 @@ SIMPLE = (
 
 
 class Setting(NamedTuple):
-    """A line as it will be set, in em; x from where the line begins, y downwards from its baseline."""
+    """The measures of a line in em; x from the beginning of the line, y downwards from its baseline."""
 
-    pens: tuple[float, ...] | None  #: where each letter begins; None where Raqm shapes the line
-    left: float  #: of the ink, like the next three
+    pens: tuple[float, ...] | None  #: where each letter begins; None if Raqm shapes the line
+    left: float  #: bounding box of the ink
     top: float
     right: float
     bottom: float
@@ -53,23 +50,23 @@ class _Measures(NamedTuple):
 
 
 class _Ink(NamedTuple):
-    ink: Mask
+    mask: Mask
     left: int
     top: int
 
 
 def measure(font: Font, text: str, spacing: float) -> Setting:
-    """Set `text`, its letters `spacing` em further apart than the font has them (scripts that join: never).
+    """Measure `text` with `spacing` em added between its letters (not in scripts that join letters).
 
-    Raises UserError when the text's script needs shaping that this Pillow cannot do.
+    Raises UserError if the text's script needs shaping and this Pillow lacks Raqm.
     """
-    if not simple(text):
+    if not is_simple(text):
         if not features.check("raqm"):
             raise UserError(
                 f"the text {text!r} needs letters that join or change shape, which this Pillow cannot draw: "
                 "install Pillow with Raqm, or leave such texts out"
             )
-        return Setting(None, *(side / MEASURE for side in _face(font, MEASURE).getbbox(text, anchor="ls")))
+        return Setting(None, *(side / MEASURE for side in _open(font, MEASURE).getbbox(text, anchor="ls")))
     pens, pen, before = [], 0.0, ""
     left = top = right = bottom = 0.0
     for character in text:
@@ -87,18 +84,20 @@ def measure(font: Font, text: str, spacing: float) -> Setting:
     return Setting(tuple(pens), left, top, right, bottom)
 
 
-def draw(font: Font, text: str, setting: Setting, size: int) -> tuple[Mask, int, int]:
-    """The ink of a line at `size` pixels per em, :data:`PAD` or more empty pixels around it.
+def draw_line(font: Font, text: str, setting: Setting, size: int) -> tuple[Mask, int, int]:
+    """Draw a line at `size` pixels per em.
 
-    Returns the mask, uint8 (height, width), and the pixel (x, y) in it where the baseline begins.
+    Returns:
+        The mask, uint8 (height, width), with at least :data:`PAD` empty pixels around the ink, and the pixel (x, y) in
+        it where the baseline begins.
     """
     if setting.pens is None:
-        ink, left, top = _ink(font, size, text, ImageFont.Layout.RAQM)
-        return np.pad(ink, PAD), PAD - left, PAD - top
+        mask, left, top = _draw(font, size, text, ImageFont.Layout.RAQM)
+        return np.pad(mask, PAD), PAD - left, PAD - top
     letters = []
     left, top, right, bottom = size, 0, 0, 0
     for pen, character in zip(setting.pens, text, strict=True):
-        letter = _letter(font, size, character)
+        letter = _draw_letter(font, size, character)
         ink, x, y = letter
         height, width = ink.shape
         if width:
@@ -114,13 +113,13 @@ def draw(font: Font, text: str, setting: Setting, size: int) -> tuple[Mask, int,
     return mask, -left, -top
 
 
-def simple(text: str) -> bool:
-    """Whether the letters of `text` stand side by side, each as it stands alone."""
-    return all(map(_simple, text))
+def is_simple(text: str) -> bool:
+    """Whether the letters of `text` stand side by side and do not change with their neighbours."""
+    return all(map(_is_simple, text))
 
 
 @functools.cache
-def _simple(character: str) -> bool:
+def _is_simple(character: str) -> bool:
     if unicodedata.category(character)[0] == "M" or unicodedata.bidirectional(character) in ("R", "AL"):
         return False
     return (
@@ -133,15 +132,15 @@ def _simple(character: str) -> bool:
 @functools.lru_cache(maxsize=65_536)
 def _measures(font: Font, character: str) -> _Measures:
     if _is_ideograph(character):
-        return _ideograph(font)
-    face = _face(font, MEASURE)
+        return _ideograph_measures(font)
+    face = _open(font, MEASURE)
     return _Measures(*(side / MEASURE for side in (face.getlength(character), *face.getbbox(character, anchor="ls"))))
 
 
 @functools.cache
-def _ideograph(font: Font) -> _Measures:
-    """What an ideograph takes, whichever it is: they stand on a grid, and measuring thousands takes long."""
-    face = _face(font, MEASURE)
+def _ideograph_measures(font: Font) -> _Measures:
+    """The measures of all ideographs: they stand on a grid, and measuring thousands takes long."""
+    face = _open(font, MEASURE)
     boxes = np.array([face.getbbox(character, anchor="ls") for character in "国一中的鹰"])
     (left, top), (right, bottom) = boxes[:, :2].min(axis=0) / MEASURE, boxes[:, 2:].max(axis=0) / MEASURE
     return _Measures(face.getlength("国") / MEASURE, left, top, right, bottom)
@@ -154,26 +153,26 @@ def _is_ideograph(character: str) -> bool:
 
 @functools.lru_cache(maxsize=65_536)
 def _kerning(font: Font, one: str, other: str) -> float:
-    # No more between what stands on a grid; the pairs of thousands would fill memory and find nothing.
-    if ord(one) >= FAR_EAST or ord(other) >= FAR_EAST:
+    # Characters on a grid are not kerned, and the pairs of thousands of characters would fill memory.
+    if ord(one) >= FULL_WIDTH or ord(other) >= FULL_WIDTH:
         return 0.0
-    face = _face(font, MEASURE)
+    face = _open(font, MEASURE)
     features_ = ["-liga"] if features.check("raqm") else None
     together = face.getlength(one + other, features=features_) / MEASURE
     return together - _measures(font, one).advance - _measures(font, other).advance
 
 
-# 16,384 letters of 32 × 32 pixels are 16 MB.
+# 16,384 letters of 32 x 32 pixels take 16 MB.
 @functools.lru_cache(maxsize=16_384)
-def _letter(font: Font, size: int, character: str) -> _Ink:
-    return _ink(font, size, character, ImageFont.Layout.BASIC)
+def _draw_letter(font: Font, size: int, character: str) -> _Ink:
+    return _draw(font, size, character, ImageFont.Layout.BASIC)
 
 
-def _ink(font: Font, size: int, text: str, layout: ImageFont.Layout) -> _Ink:
-    face = _face(font, size, layout)
+def _draw(font: Font, size: int, text: str, layout: ImageFont.Layout) -> _Ink:
+    face = _open(font, size, layout)
     if _is_ideograph(text):
-        # Some more than it takes, for the odd one that is larger than others.
-        measures = _ideograph(font)
+        # A margin for the few that are larger than the measured ones.
+        measures = _ideograph_measures(font)
         left, top, right, bottom = (
             round(side * size) + more for side, more in zip(measures[1:], (-2, -2, 2, 2), strict=True)
         )
@@ -184,7 +183,7 @@ def _ink(font: Font, size: int, text: str, layout: ImageFont.Layout) -> _Ink:
     return _Ink(np.asarray(image), left, top)
 
 
-# A face of a CJK collection comes to hold 6 MB, and takes half a millisecond to open.
+# A face of a CJK collection takes up to 6 MB, and 0.5 ms to open.
 @functools.lru_cache(maxsize=64)
-def _face(font: Font, size: int, layout: ImageFont.Layout | None = None) -> ImageFont.FreeTypeFont:
+def _open(font: Font, size: int, layout: ImageFont.Layout | None = None) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(font.path), size, index=font.face, layout_engine=layout)

@@ -350,7 +350,7 @@ def trainings(folder: Path) -> None:
 def settings(folder: Path) -> None:
     """Files that say what is drawn or allowed: alphabets, texts, layouts, fonts, grounds, lexicons, earlier corpora."""
     from generate_captcha.plates.layout_files import FOLDER
-    from generate_captcha.text.fonts import brought
+    from generate_captcha.text.fonts import packaged_font
 
     here = folder / "settings"
     labelled(here / "pics")
@@ -363,4 +363,4 @@ def settings(folder: Path) -> None:
     (layout, *_) = sorted(FOLDER.glob("kr*.toml"))
     shutil.copy(layout, here / "layout.toml")
     (here / "fonts").mkdir()
-    shutil.copy(brought("DejaVuSans.ttf"), here / "fonts" / "font.ttf")
+    shutil.copy(packaged_font("DejaVuSans.ttf"), here / "fonts" / "font.ttf")

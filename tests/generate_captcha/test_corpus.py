@@ -1,4 +1,4 @@
-"""The corpus on disk and its command: same bytes, going on, what is refused."""
+"""The corpus on disk and its command: equal bytes, continuing, errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 import generate_captcha.corpus
 from crnn_reader.errors import UserError
 from generate_captcha import style_of, write_corpus
-from generate_captcha.text.fonts import brought
+from generate_captcha.text.fonts import packaged_font
 from parameter import GenerateParameters
 from tests.processes import finished, started
 
@@ -44,10 +44,9 @@ def command(folder: Path, *flags: str) -> CompletedProcess[str]:
     )
 
 
-def test_any_number_of_workers_writes_the_same_bytes(tmp_path: Path) -> None:
-    """And OpenCV's threads, which drawing here starts, are not copied into workers, where they would wait for ever."""
-    # In a process without the threads of other tests. The script seems to lie beside the kit's own: that is what makes
-    # a command of it, in which workers are forked.
+def test_number_of_workers_does_not_change_bytes(tmp_path: Path) -> None:
+    # In another process, without the threads of other tests. A script beside those of the kit counts as a command, in
+    # which workers are forked. The first corpus starts threads of OpenCV, which would make forked workers hang.
     story = f"""
 import sys
 sys.modules["__main__"].__file__ = {str(CLONE / "story.py")!r}
@@ -59,22 +58,22 @@ for style, alphabet in (("captcha", "A-Z"), ("lines", "A-Z"), ("line", "A-Z"), (
     for workers in (1, 3):
         out = f"{{workers}}/{{style}}{{len(alphabet)}}"
         asked = dict(style=style, alphabet=alphabet, count=100, size="60x24", length="4", workers=workers)
-        assert write_corpus(GenerateParameters(out=out, **asked)).drawn == 100
+        assert write_corpus(GenerateParameters(out=out, **asked)).made == 100
 """
     finished([sys.executable, "-c", story], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(CLONE)}, check=True)
     assert contents(tmp_path / "1") == contents(tmp_path / "3")
-    # Pictures, records, and the list of labels that do not go into names.
+    # Pictures, records, and one list of labels.
     assert len(contents(tmp_path / "1")) == 4 * 101 + 1
 
 
-def test_workers_of_another_program_are_not_forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have threads that Python does not count, such as those of onnxruntime, whose locks a fork would copy."""
+def test_workers_are_not_forked_in_other_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may have threads that Python does not count, such as those of onnxruntime, whose locks a fork would copy."""
     monkeypatch.setattr(os, "fork", None)
-    assert write_corpus(parameters(tmp_path, workers=2)).drawn == 70
+    assert write_corpus(parameters(tmp_path, workers=2)).made == 70
 
 
 @pytest.mark.parametrize("colour", ["colour", "grey"])
-def test_files_hold_the_pictures_and_names_the_labels(colour: str, tmp_path: Path) -> None:
+def test_files_contain_pictures_and_names_contain_labels(colour: str, tmp_path: Path) -> None:
     asked = parameters(tmp_path, count=5, colour=colour)
     write_corpus(asked)
     style = style_of(asked)
@@ -88,13 +87,13 @@ def test_files_hold_the_pictures_and_names_the_labels(colour: str, tmp_path: Pat
             np.testing.assert_array_equal(stored[:, :, ::-1], image)
 
 
-def test_names_differ_where_case_does_not_count(tmp_path: Path) -> None:
+def test_names_differ_when_case_is_ignored(tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path, alphabet="aA", length="1", count=40))
     assert len({name.lower() for name in contents(tmp_path)}) == 41
 
 
 @pytest.mark.parametrize("after", [0, 5])
-def test_a_listed_corpus_that_is_stopped_lists_what_is_there(
+def test_interrupted_list_has_only_existing_pictures(
     after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = {"style": "line", "alphabet": "0-9 .", "size": "120x24", "length": "4", "count": 20, "workers": 1}
@@ -113,15 +112,15 @@ def test_a_listed_corpus_that_is_stopped_lists_what_is_there(
     if after:
         assert (tmp_path / "stopped" / "labels.tsv").read_text().count("\n") == 1 + after
     else:
-        # Nothing that other flags would not go with.
+        # Nothing is left that would refuse other parameters.
         assert not any((tmp_path / "stopped").iterdir())
     write_corpus(parameters(tmp_path / "stopped", **listed))
     write_corpus(parameters(tmp_path / "whole", **listed))
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
 
-def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Small sub-folders, so that the test need not draw 10,000 pictures.
+def test_interrupted_run_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Small sub-folders, so that few pictures are enough.
     monkeypatch.setattr(generate_captcha.corpus, "FOLDER_SIZE", 25)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     write_corpus(parameters(whole))
@@ -137,19 +136,19 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     written = write_corpus(parameters(stopped))
 
-    assert (written.drawn, written.there) == (len(gone), 70 - len(gone))
+    assert (written.made, written.existing) == (len(gone), 70 - len(gone))
     assert contents(stopped) == contents(whole)
-    assert kept.stat().st_mtime == 1, "what was there is not drawn again"
+    assert kept.stat().st_mtime == 1, "existing pictures are not drawn again"
 
 
-def test_a_larger_count_goes_on_and_the_same_again_does_nothing(tmp_path: Path) -> None:
+def test_larger_count_continues_and_equal_count_makes_nothing(tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path / "grown", count=10))
     first = contents(tmp_path / "grown")
-    assert write_corpus(parameters(tmp_path / "grown")).drawn == 60
+    assert write_corpus(parameters(tmp_path / "grown")).made == 60
     write_corpus(parameters(tmp_path / "whole"))
     assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
     assert first.items() <= contents(tmp_path / "whole").items()
-    assert write_corpus(parameters(tmp_path / "grown", workers=4)).drawn == 0
+    assert write_corpus(parameters(tmp_path / "grown", workers=4)).made == 0
 
 
 @pytest.mark.parametrize(
@@ -165,20 +164,20 @@ def test_a_larger_count_goes_on_and_the_same_again_does_nothing(tmp_path: Path) 
         ("seed", 1),
     ],
 )
-def test_other_parameters_do_not_mix_into_a_corpus(flag: str, value: object, tmp_path: Path) -> None:
+def test_other_parameters_are_refused(flag: str, value: object, tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path, count=3))
     before = contents(tmp_path)
-    with pytest.raises(UserError, match=rf"--{flag} \(.*now {value}"):
+    with pytest.raises(UserError, match=rf"another .*{flag} \(.*now {value}"):
         write_corpus(parameters(tmp_path, **{"count": 5, flag: value}))
     assert contents(tmp_path) == before
 
 
-def test_other_spellings_of_the_same_parameters_go_on(tmp_path: Path) -> None:
+def test_other_spellings_of_the_same_parameters_continue(tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path, count=3, alphabet="0-3", noise=1))
-    assert write_corpus(parameters(tmp_path, count=4, alphabet="0123", noise=1.0)).drawn == 1
+    assert write_corpus(parameters(tmp_path, count=4, alphabet="0123", noise=1.0)).made == 1
 
 
-def test_corpus_json_says_how_the_pictures_were_made(tmp_path: Path) -> None:
+def test_corpus_json_records_parameters(tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path, count=1, alphabet="0-3", seed=9))
     about = json.loads((tmp_path / "corpus.json").read_text())
     assert about["style"] == "lines"
@@ -189,19 +188,19 @@ def test_corpus_json_says_how_the_pictures_were_made(tmp_path: Path) -> None:
     assert "workers" not in about
 
 
-def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "AAAA_1.png").write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"holds files but no corpus\.json"):
+    with pytest.raises(UserError, match=r"has files but no corpus\.json"):
         write_corpus(parameters(tmp_path))
     assert contents(tmp_path) == {"AAAA_1.png": b"mine"}
 
 
-def test_a_folder_with_hidden_files_only_is_filled(tmp_path: Path) -> None:
+def test_folder_with_hidden_files_is_filled(tmp_path: Path) -> None:
     (tmp_path / ".gitkeep").touch()
-    assert write_corpus(parameters(tmp_path, count=2)).drawn == 2
+    assert write_corpus(parameters(tmp_path, count=2)).made == 2
 
 
-def test_a_broken_corpus_json_is_refused(tmp_path: Path) -> None:
+def test_broken_corpus_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "corpus.json").write_text("[1")
     with pytest.raises(UserError, match=r"corpus\.json does not say how"):
         write_corpus(parameters(tmp_path))
@@ -210,7 +209,7 @@ def test_a_broken_corpus_json_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "7", "null", '{"seed": NaN}', "[" * 100_000, '{"a":' * 100_000, '{"seed": ' + "9" * 5000 + "}"]
 )
-def test_a_corpus_json_that_was_damaged_ends_in_one_sentence(text: str, tmp_path: Path) -> None:
+def test_damaged_corpus_json_gives_one_sentence(text: str, tmp_path: Path) -> None:
     (tmp_path / "corpus.json").write_text(text)
     with pytest.raises(UserError, match=r"corpus\.json does not say how .*: restore the file, or choose"):
         write_corpus(parameters(tmp_path))
@@ -220,7 +219,7 @@ def test_a_corpus_json_that_was_damaged_ends_in_one_sentence(text: str, tmp_path
 @pytest.mark.parametrize(
     "about", [[], {}, {"style": ["lines"]}, {"fonts": {"a": [[[1]]]}}, {"seed": -1e308}, {"alphabet": None}]
 )
-def test_a_corpus_json_of_other_kinds_is_another_corpus(about: object, tmp_path: Path) -> None:
+def test_corpus_json_with_other_types_is_refused(about: object, tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path, count=2))
     record = json.loads((tmp_path / "corpus.json").read_text())
     (tmp_path / "corpus.json").write_text(json.dumps(record | about if isinstance(about, dict) and about else about))
@@ -229,7 +228,7 @@ def test_a_corpus_json_of_other_kinds_is_another_corpus(about: object, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["corpus.json", "labels.tsv", "000001.png"])
-def test_a_pipe_in_a_corpus_is_named_and_not_waited_for(name: str, tmp_path: Path) -> None:
+def test_pipe_in_corpus_is_refused_without_waiting(name: str, tmp_path: Path) -> None:
     listed = {"style": "line", "alphabet": "0-9 ", "size": "120x24", "count": 3}
     write_corpus(parameters(tmp_path, **listed))
     (tmp_path / name).unlink(missing_ok=True)
@@ -240,7 +239,7 @@ def test_a_pipe_in_a_corpus_is_named_and_not_waited_for(name: str, tmp_path: Pat
 
 @pytest.mark.parametrize("what", ["pipe", "device", "circle", "unreadable", "folder"])
 @pytest.mark.parametrize("flag", ["text", "layouts", "fonts", "backgrounds"])
-def test_what_flags_name_and_is_no_file_ends_in_one_sentence(flag: str, what: str, tmp_path: Path) -> None:
+def test_input_that_is_not_a_file_gives_one_sentence(flag: str, what: str, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     path = own / {"text": "a.txt", "layouts": "a.toml", "fonts": "a.ttf", "backgrounds": "a.png"}[flag]
@@ -249,25 +248,25 @@ def test_what_flags_name_and_is_no_file_ends_in_one_sentence(flag: str, what: st
     elif what == "folder":
         path.mkdir()
     else:
-        # The last opens, and cannot be read.
+        # The last can be opened, but not read.
         path.symlink_to({"device": "/dev/zero", "circle": path.name, "unreadable": "/proc/self/mem"}[what])
     style = {"layouts": "plate", "fonts": "line"}.get(flag, "line")
     given = {"style": style, "size": "", "length": "", flag: str(own if flag in ("fonts", "backgrounds") else path)}
     with pytest.raises((UserError, OSError)) as stop:
         write_corpus(GenerateParameters(out=str(tmp_path / "c"), count=2, workers=1, **given))  # type: ignore[arg-type]
-    # The command turns an error of the system with a name into a sentence.
+    # The command turns an OSError with a name into a sentence.
     assert isinstance(stop.value, UserError) or str(path) in str(stop.value)
     assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize("style", ["captcha", "lines", "line"])
 @pytest.mark.parametrize("damage", ["cut", "glyphs", "tables"])
-def test_a_damaged_font_is_named(damage: str, style: str, tmp_path: Path) -> None:
-    data = bytearray(brought("DejaVuSans.ttf").read_bytes())
+def test_damaged_font_is_named(damage: str, style: str, tmp_path: Path) -> None:
+    data = bytearray(packaged_font("DejaVuSans.ttf").read_bytes())
     if damage == "cut":
         del data[len(data) // 2 :]
     else:
-        # Its table of tables, or the outlines of its glyphs.
+        # The directory of tables, or the outlines of the glyphs.
         place = data.index(b"glyf") if damage == "tables" else 250_000
         data[place : place + (4 if damage == "tables" else 400_000)] = bytes(4 if damage == "tables" else 400_000)
     (tmp_path / "fonts").mkdir()
@@ -276,16 +275,16 @@ def test_a_damaged_font_is_named(damage: str, style: str, tmp_path: Path) -> Non
         write_corpus(parameters(tmp_path / "c", style=style, fonts=str(tmp_path / "fonts"), size="120x32"))
 
 
-def test_a_picture_that_a_power_cut_left_empty_is_drawn_again(tmp_path: Path) -> None:
+def test_empty_picture_is_drawn_again(tmp_path: Path) -> None:
     write_corpus(parameters(tmp_path, count=3))
     whole = contents(tmp_path)
     picture = sorted(tmp_path.glob("*.png"))[1]
     picture.write_bytes(b"")
-    assert write_corpus(parameters(tmp_path, count=3)).drawn == 1
+    assert write_corpus(parameters(tmp_path, count=3)).made == 1
     assert contents(tmp_path) == whole
 
 
-def test_a_corpus_that_is_killed_while_it_gives_up_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corpus_killed_during_clean_up_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = {"style": "line", "alphabet": "0-9 ", "size": "120x24", "count": 3}
     unlink = Path.unlink
 
@@ -309,10 +308,10 @@ def test_a_corpus_that_is_killed_while_it_gives_up_goes_on(tmp_path: Path, monke
 
 @pytest.mark.parametrize(
     ("alphabet", "length"),
-    # é is two bytes of a name.
+    # é takes two bytes.
     [("AB/", "4"), ("_A", "4"), ("A.", "4"), ("A:", "4"), ("AB", "300"), ("é", "120")],
 )
-def test_labels_that_cannot_stand_in_file_names_are_listed(alphabet: str, length: str, tmp_path: Path) -> None:
+def test_labels_that_file_names_cannot_contain_are_listed(alphabet: str, length: str, tmp_path: Path) -> None:
     listed = {"alphabet": alphabet, "length": length, "size": "2000x24", "count": 3}
     asked = parameters(tmp_path, **listed)
     write_corpus(asked)
@@ -325,25 +324,25 @@ def test_labels_that_cannot_stand_in_file_names_are_listed(alphabet: str, length
     assert contents(tmp_path).keys() == {"corpus.json", "labels.tsv", "000000.png", "000001.png", "000002.png"}
 
 
-def test_a_listed_corpus_is_the_same_however_it_came_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listed_corpus_does_not_depend_on_its_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate_captcha.corpus, "FOLDER_SIZE", 25)
     listed = {"style": "line", "alphabet": "0-9 .", "size": "120x24"}
     write_corpus(parameters(tmp_path / "whole", **listed))
     write_corpus(parameters(tmp_path / "grown", **listed, count=10))
     assert (tmp_path / "grown" / "labels.tsv").read_text().count("\n") == 11
-    assert write_corpus(parameters(tmp_path / "grown", **listed)).drawn == 60
+    assert write_corpus(parameters(tmp_path / "grown", **listed)).made == 60
     (tmp_path / "grown" / "0001" / "000030.png").unlink()
-    assert write_corpus(parameters(tmp_path / "grown", **listed)).drawn == 1
+    assert write_corpus(parameters(tmp_path / "grown", **listed)).made == 1
     assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
-    assert write_corpus(parameters(tmp_path / "whole", **listed, count=5)).drawn == 0
-    assert (tmp_path / "whole" / "labels.tsv").read_text().count("\n") == 71, "what is there stays listed"
+    assert write_corpus(parameters(tmp_path / "whole", **listed, count=5)).made == 0
+    assert (tmp_path / "whole" / "labels.tsv").read_text().count("\n") == 71, "existing pictures remain listed"
     for index in range(40, 70):
         generate_captcha.corpus.picture_path(tmp_path / "whole", None, index).unlink()
-    assert write_corpus(parameters(tmp_path / "whole", **listed, count=5)).drawn == 0
-    assert (tmp_path / "whole" / "labels.tsv").read_text().count("\n") == 41, "what never came to be does not"
+    assert write_corpus(parameters(tmp_path / "whole", **listed, count=5)).made == 0
+    assert (tmp_path / "whole" / "labels.tsv").read_text().count("\n") == 41, "missing pictures do not"
 
 
-def test_the_list_is_there_before_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_is_written_before_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encode, listed = generate_captcha.corpus.encode, list[int]()
 
     def watched(*arguments: Any) -> bytes:
@@ -358,7 +357,7 @@ def test_the_list_is_there_before_the_pictures(tmp_path: Path, monkeypatch: pyte
 # The command itself
 
 
-def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
+def test_command_fills_folder_and_prints_next_command(tmp_path: Path) -> None:
     done = command(tmp_path, "--count", "40", "--workers", "2", "--size", "60x24")
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
@@ -367,6 +366,8 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
     assert len(list((tmp_path / "DB/train").glob("*_0000??.png"))) == 40
     lines = command(tmp_path, "--style", "line", "--count", "5", "--size", "autox32", "--out", "lines")
     assert lines.stderr.rstrip().endswith("next: python training.py --data lines --size autox32")
+    test = command(tmp_path, "--count", "5", "--size", "60x24", "--out", "my_test")
+    assert test.stderr.rstrip().endswith("next: python evaluation.py my_test --model runs/NAME")
     again = command(tmp_path, "--count", "40", "--size", "60x24")
     assert again.returncode == 0
     assert "nothing to make; 40 were there" in again.stderr
@@ -383,14 +384,14 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
         (["--alphabet", "gone.txt"], "--alphabet gone.txt: no such file"),
         (["--alphabet", "/proc/self/mem"], "--alphabet /proc/self/mem: it cannot be read"),
         (["--alphabet", "漢"], "lacks the character '漢'"),
-        (["--fonts", "nowhere"], "--fonts nowhere: no such folder"),
+        (["--fonts", "nowhere"], "there is no folder of fonts nowhere"),
         (["--count", "0"], "--count 0: "),
-        (["--alphabet", "A B"], "--alphabet: a space cannot stand by itself in style captcha"),
+        (["--alphabet", "A B"], "the alphabet contains a space, which cannot be drawn by itself in style captcha"),
         (["--size", "autox32"], "--size autox32 is for --style line and plate, not for --style captcha"),
         (["--text", "gone.txt"], "--text gone.txt is for --style line"),
-        (["--text", "gone.txt", "--style", "line"], "--text gone.txt: no such file"),
+        (["--text", "gone.txt", "--style", "line"], "there is no text file gone.txt"),
         (["--backgrounds", "gone"], "--backgrounds gone is for --style line"),
-        (["--backgrounds", "gone", "--style", "line"], "--backgrounds gone: no such folder"),
+        (["--backgrounds", "gone", "--style", "line"], "there is no folder of backgrounds gone"),
         (["--backgrounds", "grounds", "--style", "line"], "broken.png is not a picture: remove it"),
         (["--difficulty", "1"], "--difficulty 1.0 is for --style line"),
         (["--difficulty", "2", "--style", "line"], "--difficulty 2"),
@@ -398,7 +399,7 @@ def test_the_command_fills_a_folder_and_says_what_next(tmp_path: Path) -> None:
         (["--out", "file"], "file"),
     ],
 )
-def test_a_mistake_ends_in_one_sentence_and_2(
+def test_mistake_gives_one_sentence_and_exit_code_2(
     flags: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from cli.command import run_command
@@ -418,9 +419,9 @@ def test_a_mistake_ends_in_one_sentence_and_2(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_full_disk_ends_in_one_sentence_and_2(workers: str, tmp_path: Path) -> None:
-    # A limit on the size of files stands for the full disk: corpus.json fits, a picture does not.
-    # Set by the process itself: a function between fork and exec hangs when another thread holds a lock.
+def test_full_disk_gives_one_sentence_and_exit_code_2(workers: str, tmp_path: Path) -> None:
+    # A limit on the size of files replaces a full disk: corpus.json fits, a picture does not. The process sets it
+    # itself, because a function between fork and exec hangs if another thread holds a lock.
     limited = (
         "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
         "os.execv(sys.executable, sys.argv[1:])"
@@ -435,13 +436,13 @@ def test_a_full_disk_ends_in_one_sentence_and_2(workers: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_the_command(end: signal.Signals, tmp_path: Path) -> None:
+def test_workers_end_with_command(end: signal.Signals, tmp_path: Path) -> None:
     flags = ["--out", "out", "--count", "1000000", "--workers", "2", "--size", "60x24"]
     command = [sys.executable, "-m", "generate_captcha", *flags]
     environment = os.environ | {"PYTHONPATH": str(CLONE)}
     with started(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
         until(lambda: len(list((tmp_path / "out").glob("*.png"))) > 50)
-        # A terminal sends Ctrl-C to the whole group, and so does a cluster that ends a job.
+        # Terminals send Ctrl-C to the whole group, and so do clusters that end a job.
         (os.kill if end == signal.SIGKILL else os.killpg)(process.pid, end)
         _, complaint = process.communicate()
         if end != signal.SIGKILL:
@@ -455,7 +456,7 @@ def test_workers_end_with_the_command(end: signal.Signals, tmp_path: Path) -> No
 def until(true: object) -> None:
     deadline = time.monotonic() + 100
     while not true():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timeout"
         time.sleep(0.02)
 
 
@@ -467,7 +468,7 @@ def group_lives(group: int) -> bool:
     return True
 
 
-def test_help_names_the_flags(tmp_path: Path) -> None:
+def test_help_names_flags(tmp_path: Path) -> None:
     done = command(tmp_path, "--help")
     assert done.returncode == 0
     for flag in ("--out", "--count", "--style", "--size", "--length", "--alphabet", "--fonts", "--seed", "--workers"):

@@ -1,4 +1,4 @@
-"""Style `line`: texts from files, any width, any script, and nothing that cannot be read."""
+"""Style `line`: texts from files, any width, any script, legibility."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 from fontTools.ttLib import TTCollection, TTFont
 from PIL import Image, ImageDraw, ImageFont, features
 
-import generate_captcha.styles.line
 from crnn_reader.errors import UserError
 from crnn_reader.fit import MAX_WIDTH, fit_image
-from generate_captcha import Source, style_of
-from generate_captcha.drawing import effects as camera
+from generate_captcha import style_of
+from generate_captcha.drawing import effects, ink
 from generate_captcha.drawing.visibility import stands_out
-from generate_captcha.styles.line import Line, Written
+from generate_captcha.seeded_random import SeededRandom
+from generate_captcha.styles.line import Line, PlacedLine
 from generate_captcha.text import fonts, typesetting
 from generate_captcha.text.fonts import Font
-from generate_captcha.text.text_file import Texts
+from generate_captcha.text.text_file import TextFile
 from parameter import GenerateParameters
 
 LINES = 'The quick brown  fox jumps\tover\n\n  the lazy dog, e\u0301t "cetera" 50 % </b>\n'
@@ -47,37 +47,37 @@ def labels(style: Line, count: int = 300) -> set[str]:
 # Texts
 
 
-def test_a_picture_shows_words_of_the_file(tmp_path: Path) -> None:
+def test_labels_are_words_of_the_file(tmp_path: Path) -> None:
     text = written(tmp_path / "text.txt", LINES)
     pieces = labels(line(text=text, length="5-12", size="200x32"), 600)
     assert {"The quick", "quick brown", "brown fox", "jumps over", "the lazy", "lazy dog, ét", '"cetera" 50'} <= pieces
     for piece in pieces:
         assert 5 <= len(piece) <= 12
         assert unicodedata.is_normalized("NFC", piece)
-        # Whole words, and never from one line into the next.
+        # Whole words, all from one line of the file.
         assert any(
             f" {piece} " in f" {' '.join(whole.split())} " for whole in LINES.replace("e\u0301", "é").split("\n")
         )
 
 
-def test_scripts_without_spaces_are_cut_anywhere_but_within_a_character(tmp_path: Path) -> None:
-    pieces = Texts(written(tmp_path / "text.txt", "天地玄黄宇宙洪荒\nที่นี่"), 2, 4, None)
-    found = {pieces.piece(Source(seed)) for seed in range(600)}
+def test_unspaced_scripts_are_cut_between_any_characters(tmp_path: Path) -> None:
+    pieces = TextFile(written(tmp_path / "text.txt", "天地玄黄宇宙洪荒\nที่นี่"), 2, 4, None)
+    found = {pieces.piece(SeededRandom(seed)) for seed in range(600)}
     chinese = "天地玄黄宇宙洪荒"
     assert {chinese[i : i + n] for n in (2, 3, 4) for i in range(len(chinese) - n + 1)} <= found
     thai = {piece for piece in found if piece[0] not in chinese}
     assert thai == {"ที่", "นี่"}
 
 
-def test_no_piece_begins_with_what_belongs_to_the_character_before(tmp_path: Path) -> None:
+def test_marks_and_punctuation_stay_with_their_character(tmp_path: Path) -> None:
     text = written(tmp_path / "text.txt", "น้ำตกเทศะ\n光临，人民币《红楼梦》。")
-    pieces = Texts(text, 2, 6, None)
-    found = {pieces.piece(Source(seed)) for seed in range(600)}
+    pieces = TextFile(text, 2, 6, None)
+    found = {pieces.piece(SeededRandom(seed)) for seed in range(600)}
     assert {"น้ำ", "น้ำตก", "เทศะ", "光临，", "《红楼梦》。"} <= found
     assert not {piece for piece in found if piece[0] in "ำะ้，》。" or piece[-1] in "เ《" or piece == "น้"}
 
 
-def test_the_alphabet_says_which_pieces_may_be_shown(tmp_path: Path) -> None:
+def test_pieces_contain_only_characters_of_the_alphabet(tmp_path: Path) -> None:
     text = written(tmp_path / "text.txt", "pay 12.50 at 5€ or 7 9 now")
     assert labels(line(text=text, length="1-5", alphabet="0-9. ")) == {"12.50", "7", "9", "7 9"}
     assert line(text=text, length="1-5").alphabet == " .012579anoprtwy€"
@@ -92,11 +92,15 @@ def test_frequent_words_are_frequent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "others", "sentence"),
     [
-        (b"", {}, "it holds no text; give a UTF-8 text file"),
-        (b" \n\n", {}, "it holds no text; give a UTF-8 text file"),
-        (b"longer words", {}, "no 4 characters of it"),
+        (b"", {}, "has no text: give a UTF-8 file"),
+        (b" \n\n", {}, "has no text: give a UTF-8 file"),
+        (b"longer words", {}, "has no piece of 4 characters between spaces: give"),
         (b"four five", {"alphabet": "five "}, None),
-        (b"four", {"alphabet": "0-9"}, "no 4 characters of it that are all of --alphabet"),
+        (
+            b"four",
+            {"alphabet": "0-9"},
+            "has no piece of 4 characters between spaces with only characters of the alphabet",
+        ),
         (b"\xff", {}, "not UTF-8"),
         ("four 漢漢漢漢".encode(), {}, "lacks the character '漢'"),
     ],
@@ -113,18 +117,18 @@ def test_files_without_usable_texts_are_refused(
             line(text=str(path), **others)
 
 
-def test_spaces_of_random_texts_stand_between_letters() -> None:
+def test_random_texts_have_spaces_only_between_letters() -> None:
     for label in labels(line(alphabet="A ", length="1-6")):
         assert label == " ".join(label.split())
-    with pytest.raises(UserError, match="it has no visible character"):
+    with pytest.raises(UserError, match="the alphabet has no visible character"):
         line(alphabet=" ")
 
 
-# What can be read
+# Legibility
 
 
 def scene(ink: int, ground: int, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """A picture of three bars, like letters, and the mask of their ink."""
+    """Draw three bars, like letters. Returns the image and the mask of the ink."""
     mask = np.zeros((32, 96), np.uint8)
     for left in (14, 46, 78):
         mask[8:24, left : left + 4] = 255
@@ -132,7 +136,7 @@ def scene(ink: int, ground: int, noise: float = 0.0) -> tuple[np.ndarray, np.nda
     return np.repeat(grey.clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2), mask
 
 
-def test_ink_must_stand_out_from_its_ground() -> None:
+def test_ink_must_stand_out_from_background() -> None:
     assert stands_out(*scene(20, 230), 32)
     assert stands_out(*scene(230, 20), 32)
     assert stands_out(*scene(100, 150), 32)
@@ -150,7 +154,7 @@ def test_each_letter_must_stand_out() -> None:
     image[:, 64:] = 20
     assert not stands_out(image, mask, 32), "the third bar stands on black"
     assert not stands_out(image, np.zeros_like(mask), 32), "nothing was written"
-    assert not stands_out(image, mask, 0.4), "letters of less than a pixel are none"
+    assert not stands_out(image, mask, 0.4), "letters smaller than a pixel"
 
 
 def test_each_half_of_a_letter_must_stand_out() -> None:
@@ -159,49 +163,49 @@ def test_each_half_of_a_letter_must_stand_out() -> None:
     assert not stands_out(image, mask, 16), "the lower halves are gone"
     image, mask = scene(20, 230)
     image[16:, 46:50] = 230
-    assert not stands_out(image, mask, 16), "that of the second bar is gone"
+    assert not stands_out(image, mask, 16), "the lower half of the second bar is gone"
 
 
-def test_a_rendering_that_cannot_be_read_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_illegible_picture_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[np.ndarray] = []
-    faithful = Line._pictured
+    faithful = Line.paint
 
-    def fading(style: Line, mask: np.ndarray, em: float, hard: float, source: Source) -> np.ndarray:
-        image = faithful(style, mask, em, hard, source)
-        # Every other one loses its contrast.
+    def fading(style: Line, mask: np.ndarray, em: float, difficulty: float, rng: SeededRandom) -> np.ndarray:
+        image = faithful(style, mask, em, difficulty, rng)
+        # Every second picture loses its contrast.
         drawn.append(image // 16 + 120 if len(drawn) % 2 == 0 else image)
         return drawn[-1]
 
-    monkeypatch.setattr(Line, "_pictured", fading)
+    monkeypatch.setattr(Line, "paint", fading)
     style = line(difficulty=0.2)
     image, label = style.picture(0)
     assert len(drawn) == 2
     np.testing.assert_array_equal(image, drawn[1])
     assert label == style.label(0)
     drawn.clear()
-    # Still a function of seed and index.
+    # It still depends only on seed and index.
     np.testing.assert_array_equal(style.picture(0)[0], image)
 
 
-def test_a_rendering_that_is_cut_off_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    faithful = Line._written
+def test_line_that_is_cut_off_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    faithful = Line.place
     masks: list[np.ndarray] = []
 
-    def pushed(style: Line, label: str, hard: float, source: Source) -> Written:
-        written = faithful(style, label, hard, source)
+    def pushed(style: Line, label: str, difficulty: float, rng: SeededRandom) -> PlacedLine:
+        written = faithful(style, label, difficulty, rng)
         columns = np.flatnonzero(written.ink.max(axis=0) > 64)
-        # The first is moved until half its ink is beyond the left edge.
+        # Half of the first line's ink is moved beyond the left edge.
         masks.append(np.roll(written.ink, -int(columns.mean()), axis=1) if not masks else written.ink)
         return written._replace(ink=masks[-1])
 
-    monkeypatch.setattr(Line, "_written", pushed)
+    monkeypatch.setattr(Line, "place", pushed)
     assert line(difficulty=0).picture(0)[0].shape == (64, 128, 3)
     assert len(masks) == 2
 
 
-def test_what_can_never_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Line, "_pictured", lambda style, mask, *_: np.full((*mask.shape, 3), 77, np.uint8))
-    with pytest.raises(UserError, match=r"--size 128x64: '\w{4}' cannot be drawn readably in it"):
+def test_text_that_is_never_legible_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Line, "paint", lambda style, mask, *_: np.full((*mask.shape, 3), 77, np.uint8))
+    with pytest.raises(UserError, match=r"'\w{4}' cannot be drawn legibly in a picture of 128x64"):
         line().picture(0)
 
 
@@ -209,39 +213,39 @@ def test_what_can_never_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
 def test_lines_stay_inside_and_legible(difficulty: float) -> None:
     style = line(difficulty=difficulty, distortion=3, size="200x32", length="3-14", alphabet="0-9A-Za-z ")
     checked = 0
-    faithful = style._pictured
+    faithful = style.paint
 
-    def watched(mask: np.ndarray, em: float, hard: float, source: Source) -> np.ndarray:
+    def watched(mask: np.ndarray, em: float, difficulty: float, rng: SeededRandom) -> np.ndarray:
         nonlocal checked
         checked += 1
         assert mask.shape == (32, 200)
         assert np.count_nonzero(mask > 100) > 30
-        return faithful(mask, em, hard, source)
+        return faithful(mask, em, difficulty, rng)
 
-    style._pictured = watched  # type: ignore[method-assign]
+    style.paint = watched  # type: ignore[method-assign]
     for index in range(60):
         style.picture(index)
-    # Most renderings are good at once.
+    # Most first attempts are legible.
     assert 60 <= checked < 120
 
 
-def test_lines_are_cut_out_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_cropped_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     style = line(difficulty=0.8, size="autox32", length="3-14", alphabet="0-9A-Za-z ")
-    faithful = style._written
-    drawn: list[Written] = []
+    faithful = style.place
+    drawn: list[PlacedLine] = []
 
-    def watched(label: str, hard: float, source: Source) -> Written:
-        drawn.append(faithful(label, hard, source))
+    def watched(label: str, difficulty: float, rng: SeededRandom) -> PlacedLine:
+        drawn.append(faithful(label, difficulty, rng))
         return drawn[-1]
 
-    monkeypatch.setattr(style, "_written", watched)
+    monkeypatch.setattr(style, "place", watched)
     for index in range(80):
         style.picture(index)
     closely = [written for written in drawn if written.closely]
     assert 20 < len(closely) < 60
     for written in closely:
         inside = written.ink[2:-2, 2:-2]
-        # Ink from edge to edge, and hardly any beyond it.
+        # Ink from edge to edge, and hardly any outside.
         rows, columns = np.flatnonzero(inside.max(axis=1) > 64), np.flatnonzero(inside.max(axis=0) > 64)
         assert np.ptp(rows) + 1 > 0.6 * inside.shape[0]
         assert np.ptp(columns) > inside.shape[1] - 0.6 * written.em
@@ -251,21 +255,21 @@ def test_lines_are_cut_out_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> No
     for written in neighbours:
         assert written.neighbour is not None
         assert (written.neighbour[2:-2] > 64).sum() < 0.6 * (written.ink > 64).sum()
-        # Nowhere a whole letter, such as beside the line's end.
+        # No whole letter is visible, for example beside the end of the line.
         seen = written.neighbour[2:-2] > 64
         assert max(np.ptp(rows) if len(rows := np.flatnonzero(column)) else 0 for column in seen.T) < 0.5 * written.em
         assert not (np.minimum(written.neighbour, written.ink) > 64).any(), "the lines touch"
 
 
-def test_some_lines_are_printed_in_few_dots_and_stay_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    faithful = generate_captcha.styles.line._rastered
+def test_some_lines_are_dot_matrix_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    faithful = ink.dot_matrix
     inks: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def watched(mask: np.ndarray, em: float, hard: float, source: Source) -> np.ndarray:
-        inks.append((mask.astype(int), faithful(mask, em, hard, source).astype(int)))
+    def watched(mask: np.ndarray, em: float, difficulty: float, rng: SeededRandom) -> np.ndarray:
+        inks.append((mask.astype(int), faithful(mask, em, difficulty, rng).astype(int)))
         return inks[-1][1].astype(np.uint8)
 
-    monkeypatch.setattr(generate_captcha.styles.line, "_rastered", watched)
+    monkeypatch.setattr(ink, "dot_matrix", watched)
     style = line(difficulty=0.8, size="autox40", length="3-8", alphabet="0-9A-Z")
     for index in range(80):
         style.picture(index)
@@ -276,15 +280,15 @@ def test_some_lines_are_printed_in_few_dots_and_stay_themselves(monkeypatch: pyt
         assert np.abs(before - after).sum() < 0.55 * before.sum()
 
 
-def test_some_lines_lack_ink_in_whole_rows_or_columns_and_keep_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    faithful = generate_captcha.styles.line._missed
+def test_some_lines_have_faint_rows_or_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    faithful = ink.faint_lines
     inks: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def watched(mask: np.ndarray, em: float, source: Source) -> np.ndarray:
-        inks.append((mask.astype(int), faithful(mask, em, source).astype(int)))
+    def watched(mask: np.ndarray, em: float, rng: SeededRandom) -> np.ndarray:
+        inks.append((mask.astype(int), faithful(mask, em, rng).astype(int)))
         return inks[-1][1].astype(np.uint8)
 
-    monkeypatch.setattr(generate_captcha.styles.line, "_missed", watched)
+    monkeypatch.setattr(ink, "faint_lines", watched)
     style = line(difficulty=1, size="autox40", length="3-8", alphabet="0-9A-Z")
     for index in range(100):
         style.picture(index)
@@ -293,20 +297,20 @@ def test_some_lines_lack_ink_in_whole_rows_or_columns_and_keep_most(monkeypatch:
         less = before - after
         assert (less >= 0).all()
         assert after.sum() > 0.5 * before.sum()
-        # Where a row, or a column, lacks some, all of its ink does (but for the faintest, which rounds to itself).
+        # All ink of a faint row or column is fainter, except levels that are rounded to the same.
         lacking = [(less > 0).any(axis=axis, keepdims=True) for axis in (0, 1)]
         assert any((less > 0)[(before > 3) & whole].all() for whole in lacking)
 
 
-def test_lines_as_a_scanner_stores_them_are_grey_and_of_more_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
-    faithful = camera.scanned
+def test_scans_are_grey_with_more_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
+    faithful = effects.scan
     scans: list[tuple[np.ndarray, float, np.ndarray]] = []
 
-    def watched(image: np.ndarray, factor: float, contrast: float, source: Source) -> np.ndarray:
-        scans.append((image, contrast, faithful(image, factor, contrast, source)))
+    def watched(image: np.ndarray, factor: float, contrast: float, rng: SeededRandom) -> np.ndarray:
+        scans.append((image, contrast, faithful(image, factor, contrast, rng)))
         return scans[-1][2]
 
-    monkeypatch.setattr(camera, "scanned", watched)
+    monkeypatch.setattr(effects, "scan", watched)
     style = line(difficulty=1, size="autox40", length="3-8", alphabet="0-9A-Z")
     for index in range(100):
         style.picture(index)
@@ -338,9 +342,9 @@ def test_difficulty_may_change_between_pictures() -> None:
     assert [label for _, label in usual] == [label for _, label in clean]
 
 
-def test_difficulty_goes_from_clean_print_upwards() -> None:
+def test_difficulty_0_is_clean_and_higher_ones_are_harder() -> None:
     def spread(difficulty: float) -> float:
-        """How far the pictures' borders are from being of one colour."""
+        """Mean standard deviation of the colours at the pictures' borders."""
         style = line(difficulty=difficulty, size="160x48")
         borders = (np.concatenate([image[0], image[-1]]) for image, _ in (style.picture(i) for i in range(60)))
         return float(np.mean([border.std(axis=0).mean() for border in borders]))
@@ -350,7 +354,7 @@ def test_difficulty_goes_from_clean_print_upwards() -> None:
     assert 1 < middling < hard
 
 
-def test_clean_print_is_dark_on_light_and_in_the_middle() -> None:
+def test_clean_print_is_dark_on_light_and_centred() -> None:
     style = line(difficulty=0, size="160x48")
     for index in range(20):
         grey = style.picture(index)[0].mean(axis=2)
@@ -361,7 +365,7 @@ def test_clean_print_is_dark_on_light_and_in_the_middle() -> None:
         assert grey.min() < ground - 120
 
 
-def test_own_pictures_are_grounds(tmp_path: Path) -> None:
+def test_own_backgrounds_are_used(tmp_path: Path) -> None:
     stripes = np.zeros((200, 300, 3), np.uint8)
     stripes[::2] = 255
     cv2.imwrite(str(tmp_path / "stripes.png"), stripes)
@@ -369,26 +373,26 @@ def test_own_pictures_are_grounds(tmp_path: Path) -> None:
     drawn = [style.picture(index)[0].astype(int) for index in range(30)]
     plain = line(noise=0, size="160x48")
     assert any((image != plain.picture(index)[0]).any() for index, image in enumerate(drawn))
-    # Rows of some pictures differ as the stripes do.
+    # In some pictures, neighbouring rows differ like the stripes.
     assert sum(np.abs(np.diff(image[:, :4].mean(axis=(1, 2)))).mean() > 3 for image in drawn) >= 5
     for index in range(3):
         np.testing.assert_array_equal(style.picture(index)[0], drawn[index])
 
 
-def test_a_ground_that_is_no_picture_is_named(tmp_path: Path) -> None:
+def test_unreadable_background_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"nothing")
     style = line(backgrounds=str(tmp_path), difficulty=1)
     with pytest.raises(UserError, match=r"broken\.png cannot be read"):
         list(map(style.picture, range(20)))
     (tmp_path / "broken.png").unlink()
-    # One that says it is 30,000 pixels wide and high.
+    # A header with a width and height of 30,000 pixels.
     header = cv2.imencode(".png", np.zeros((1, 1), np.uint8))[1].tobytes()
     size = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
     (tmp_path / "huge.png").write_bytes(header[:12] + size + struct.pack(">I", zlib.crc32(size)) + header[33:])
     with pytest.raises(UserError, match=r"huge\.png is too large"):
-        line(backgrounds=str(tmp_path)).about()
+        line(backgrounds=str(tmp_path)).record()
     (tmp_path / "huge.png").unlink()
-    with pytest.raises(UserError, match="no pictures in this folder"):
+    with pytest.raises(UserError, match="has no pictures: add"):
         line(backgrounds=str(tmp_path))
 
 
@@ -407,7 +411,7 @@ def test_auto_width_follows_the_text() -> None:
     assert max(widths) > 5 * min(widths)
 
 
-def test_a_long_line_shrinks_into_a_fixed_width() -> None:
+def test_long_line_shrinks_into_fixed_width() -> None:
     style = line(size="150x40", length="24", alphabet="W", difficulty=0)
     for index in range(8):
         grey = style.picture(index)[0].mean(axis=2)
@@ -417,7 +421,7 @@ def test_a_long_line_shrinks_into_a_fixed_width() -> None:
 
 
 @pytest.mark.parametrize(("height", "widest"), [(16, 8_000), (32, 16_000), (48, 16_000)])
-def test_a_very_long_line_is_no_wider_than_can_be_read(height: int, widest: int) -> None:
+def test_very_long_line_is_not_too_wide_to_read(height: int, widest: int) -> None:
     style = line(size=f"autox{height}", length=str(widest // 6), difficulty=1)
     for index in range(3):
         image, label = style.picture(index)
@@ -432,20 +436,20 @@ def test_a_very_long_line_is_no_wider_than_can_be_read(height: int, widest: int)
     ("size", "length", "alphabet"),
     [
         ("autox32", "9999", "0-9A-Z"),
-        # Hexagrams, the densest signs that a font of ours has.
+        # Hexagrams, the densest characters of the packaged fonts.
         ("64x12", "10", "䷀-䷿"),
     ],
 )
-def test_letters_too_small_to_be_read_are_an_error(size: str, length: str, alphabet: str) -> None:
+def test_letters_too_small_are_an_error(size: str, length: str, alphabet: str) -> None:
     style = line(size=size, length=length, alphabet=alphabet, difficulty=0)
     with pytest.raises(
-        UserError, match=rf"^--size {size}: '.{{10,90}}' cannot be drawn readably in it: .*shorter texts"
+        UserError, match=rf"^'.{{10,90}}' cannot be drawn legibly in a picture of {size}: .*shorter texts"
     ):
         style.picture(0)
 
 
 @pytest.mark.parametrize(("size", "alphabet"), [("64x12", "0-9A-Z"), ("120x16", "䷀-䷿")])
-def test_small_letters_that_can_be_read_are_drawn(size: str, alphabet: str) -> None:
+def test_small_legible_letters_are_drawn(size: str, alphabet: str) -> None:
     style = line(size=size, length="10", alphabet=alphabet)
     for index in range(20):
         assert len(style.picture(index)[1]) == 10
@@ -454,39 +458,41 @@ def test_small_letters_that_can_be_read_are_drawn(size: str, alphabet: str) -> N
 # Fonts and scripts
 
 
-def test_fonts_that_lack_a_character_are_left_out_while_one_remains() -> None:
+def test_fonts_that_lack_a_character_are_left_out() -> None:
     everywhere, rare = line(alphabet="0-9A-Z").fonts, line(alphabet="0-9<Ж").fonts
     assert len(everywhere) == len(Line.FONTS)
-    # Computer Modern draws < as ¡.
+    # Computer Modern draws < as ¡, so it is left out.
     assert {font.name for font in rare} < {font.name for font in everywhere}
     assert not any(font.name.startswith("cmr") for font in rare)
     assert any(font.name == "DejaVuSans.ttf" for font in rare)
 
 
-def test_a_collection_takes_part_with_the_faces_that_have_the_alphabet(tmp_path: Path) -> None:
+def test_faces_of_a_collection_with_the_alphabet_are_used(tmp_path: Path) -> None:
     collection = TTCollection()
-    collection.fonts = [TTFont(fonts.brought(name)) for name in ("DejaVuSans.ttf", "DroidSansMono.ttf", "cmtt10.ttf")]
+    collection.fonts = [
+        TTFont(fonts.packaged_font(name)) for name in ("DejaVuSans.ttf", "DroidSansMono.ttf", "cmtt10.ttf")
+    ]
     collection.save(tmp_path / "Several.ttc")
     own = str(tmp_path)
     assert [font.face for font in line(fonts=own, alphabet="0-9").fonts] == [0, 1, 2]
-    # Thai is in none, Hebrew in the first alone.
+    # No face has Thai, only the first has Hebrew.
     assert [font.face for font in line(fonts=own, alphabet="0-9א").fonts] == [0]
     with pytest.raises(UserError, match=r"font Several\.ttc lacks the character 'ก'"):
         line(fonts=own, alphabet="0-9ก")
     first, second = (typesetting.measure(Font(tmp_path / "Several.ttc", face), "illi", 0.0) for face in (0, 1))
-    assert first.right < second.right, "the second is of fixed width"
+    assert first.right < second.right, "the second has a fixed width"
 
 
 @pytest.mark.parametrize("name", Line.FONTS)
-def test_characters_of_a_font_are_those_that_fonttools_finds(name: str) -> None:
-    path = fonts.brought(name)
+def test_characters_of_fonts_agree_with_fonttools(name: str) -> None:
+    path = fonts.packaged_font(name)
     found = set(map(chr, TTFont(path).getBestCmap()))
     (ours,) = fonts.characters(path)
-    assert ours == (found & fonts.TEX if name in fonts.TEX_FONTS else found)
+    assert ours == (found & fonts.TEX_CHARACTERS if name in fonts.TEX_FONTS else found)
 
 
 def font(name: str = "DejaVuSerif.ttf") -> Font:
-    return Font(fonts.brought(name))
+    return Font(fonts.packaged_font(name))
 
 
 def test_letters_are_kerned_and_spaced() -> None:
@@ -495,19 +501,19 @@ def test_letters_are_kerned_and_spaced() -> None:
     assert kerned < alone - 0.05
     assert typesetting.measure(font(), "AV", 0.3).right == pytest.approx(kerned + 0.3)
     assert typesetting.measure(font(), "AV", -0.1).right == pytest.approx(kerned - 0.1)
-    # Words do not run together.
+    # The space between words is not reduced.
     assert typesetting.measure(font(), "A V", -0.1).right == pytest.approx(typesetting.measure(font(), "A V", 0).right)
 
 
-def test_a_line_is_set_as_pillow_sets_it() -> None:
+def test_line_is_typeset_as_by_pillow() -> None:
     text = "Total: RM 125.60, Av."
     setting = typesetting.measure(font(), text, 0.0)
-    ours, x, y = typesetting.draw(font(), text, setting, 40)
+    ours, x, y = typesetting.draw_line(font(), text, setting, 40)
     image = Image.new("L", (ours.shape[1] + 10, ours.shape[0]))
     face = ImageFont.truetype(str(font().path), 40)
     ImageDraw.Draw(image).text((x, y), text, font=face, fill=255, anchor="ls")
     theirs = np.asarray(image)[:, : ours.shape[1]]
-    # Whole pixels here, fractions there: the ink overlaps, if not to the pixel.
+    # Letters are at whole pixels here, at fractions in Pillow, so the ink overlaps only approximately.
     near = cv2.dilate(theirs, np.ones((3, 5), np.uint8))
     assert (near[ours > 128] > 100).mean() > 0.97
     assert abs(int(ours.sum()) - int(theirs.sum())) < 0.08 * theirs.sum()
@@ -518,14 +524,14 @@ def test_arabic_letters_join_and_run_from_right_to_left(tmp_path: Path) -> None:
         pytest.skip("this Pillow has no Raqm")
     text = written(tmp_path / "text.txt", "سلام")
     style = line(text=text, length="4", size="200x40", difficulty=0)
-    assert style.picture(0)[1] == "سلام", "labels stay in reading order"
+    assert style.picture(0)[1] == "سلام", "labels are in reading order"
     word = typesetting.measure(font("DejaVuSans.ttf"), "سلام", 0.0)
     letters = sum(typesetting.measure(font("DejaVuSans.ttf"), letter, 0.0).right for letter in "سلام")
-    assert word.right < 0.9 * letters, "joined letters are narrower than letters by themselves"
-    assert typesetting.measure(font("DejaVuSans.ttf"), "سلام", 0.3) == word, "what joins is not spaced"
+    assert word.right < 0.9 * letters, "joined letters are narrower than isolated ones"
+    assert typesetting.measure(font("DejaVuSans.ttf"), "سلام", 0.3) == word, "joined letters are not spaced"
 
 
-def test_scripts_that_join_are_refused_without_raqm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_joining_scripts_are_refused_without_raqm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "check", lambda name: False)
     with pytest.raises(UserError, match="install Pillow with Raqm"):
         line(alphabet="سلام")

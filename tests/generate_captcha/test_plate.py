@@ -1,4 +1,4 @@
-"""Style `plate`: layouts as data, their patterns, two rows, and what is wrong with a layout, in one sentence."""
+"""Style `plate`: layouts, patterns, letters, pictures, and errors in layout files."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import numpy as np
 import pytest
 
 from crnn_reader.errors import UserError
-from generate_captcha import Source, style_of, write_corpus
-from generate_captcha.plates import graphics as plates
-from generate_captcha.plates import layout_files as layouts
-from generate_captcha.plates import letters as lettering
-from generate_captcha.plates import patterns
-from generate_captcha.plates.layout_files import Layout
-from generate_captcha.plates.patterns import Part, Pattern, PatternError
+from generate_captcha import style_of, write_corpus
+from generate_captcha.plates import camera, layout, layout_files, letters
+from generate_captcha.plates.layout import Layout
+from generate_captcha.plates.patterns import Pattern, PatternError, TextPart, join_rows
+from generate_captcha.plates.rendering import RenderedPlate, render
+from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.styles.plate import Plate
 from generate_captcha.text import fonts, strokes
 from generate_captcha.text.fonts import Font
 from generate_captcha.text.han import HAN
-from generate_captcha.text.strokes import Drawn
+from generate_captcha.text.strokes import StrokeFont
 from parameter import GenerateParameters
 
-FILES = sorted(layouts.FOLDER.glob("*.toml"))
+FILES = sorted(layout_files.FOLDER.glob("*.toml"))
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "plates.md"
 
 SMALL = """
@@ -49,10 +48,10 @@ def plate(**others: object) -> Plate:
     return made
 
 
-def layout(path: Path) -> Layout:
+def load(path: Path) -> Layout:
     try:
-        return layouts.read(path)
-    except lettering.MissingFont as error:
+        return layout_files.read_layout(path)
+    except letters.MissingFont as error:
         pytest.skip(str(error))
 
 
@@ -66,8 +65,8 @@ def written(folder: Path, text: str) -> str:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_layout_is_drawn_and_says_what_its_pattern_says(path: Path) -> None:
-    layout(path)
+def test_every_layout_is_drawn_and_labels_match_its_patterns(path: Path) -> None:
+    load(path)
     for difficulty, keep in ((0.0, True), (1.0, False)):
         style = plate(layouts=str(path), size="autox64", difficulty=difficulty, keep_separators=keep)
         (only,) = style.layouts
@@ -82,7 +81,7 @@ def test_every_layout_is_drawn_and_says_what_its_pattern_says(path: Path) -> Non
             assert expression.fullmatch(style.label(index))
 
 
-def test_there_are_the_countries_and_the_kinds_that_there_should_be() -> None:
+def test_expected_countries_and_kinds_exist() -> None:
     names = {path.stem for path in FILES}
     groups = {name.split("_")[0] for name in names}
     assert {
@@ -105,15 +104,15 @@ def test_there_are_the_countries_and_the_kinds_that_there_should_be() -> None:
         "in",
     } <= groups
     assert {"kr_white_long", "kr_white_short", "kr_yellow_two_rows", "kr_green_two_rows", "kr_new_long"} <= names
-    assert sum(len(layout(path).rows) > 1 for path in FILES if not path.stem.startswith(("kr", "cn"))) >= 12
+    assert sum(len(load(path).rows) > 1 for path in FILES if not path.stem.startswith(("kr", "cn"))) >= 12
 
 
 @pytest.mark.parametrize(
     ("name", "never"),
     [("de_car", ""), ("cn_blue", "IO"), ("es_car", "AEIOUQ"), ("fr_car", "IOU"), ("cz_car", "GOQW"), ("gb_car", "Q")],
 )
-def test_letters_that_a_country_leaves_out_are_left_out(name: str, never: str) -> None:
-    assert not set(never) & layout(layouts.FOLDER / f"{name}.toml").characters
+def test_letters_that_a_country_does_not_use_do_not_occur(name: str, never: str) -> None:
+    assert not set(never) & load(layout_files.FOLDER / f"{name}.toml").characters
 
 
 def test_german_plates_have_umlauts() -> None:
@@ -122,14 +121,14 @@ def test_german_plates_have_umlauts() -> None:
 
 def test_every_field_is_documented() -> None:
     page = DOCUMENTATION.read_text(encoding="utf-8")
-    parts = (Layout, layouts.Paint, layouts.Border, layouts.Band, layouts.Row, layouts.Print, layouts.Mark)
+    parts = (Layout, layout.Paint, layout.Border, layout.Band, layout.Row, layout.Print, layout.Mark)
     for part in parts:
         for name, field in part.model_fields.items():
             assert f"`{name}`" in page and field.description, (part, name)
-    assert all(f"`{name}`" in page for name in (*lettering.ROLES, *lettering.SCRIPTS))
+    assert all(f"`{name}`" in page for name in (*letters.ROLES, *letters.SCRIPTS))
 
 
-def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+def test_example_of_the_documentation_works(tmp_path: Path) -> None:
     page = DOCUMENTATION.read_text(encoding="utf-8")
     example = re.search(r"^    # Norway.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
     assert example
@@ -140,7 +139,7 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
 # Labels
 
 
-def test_separators_are_in_labels_only_if_they_are_to_stay() -> None:
+def test_labels_have_separators_only_on_request() -> None:
     bare, kept = plate(layouts="fr_car"), plate(layouts="fr_car", keep_separators=True)
     for index in range(20):
         assert re.fullmatch(r"[A-Z]{2}-\d{3}-[A-Z]{2}", kept.label(index))
@@ -149,30 +148,36 @@ def test_separators_are_in_labels_only_if_they_are_to_stay() -> None:
     np.testing.assert_array_equal(bare.picture(3)[0], kept.picture(3)[0])
 
 
-def test_the_upper_row_is_read_first() -> None:
-    rows = Pattern("'UP' 99/'LOW'", "A", "7", {}).write(Source(0))
+def test_upper_row_comes_first_in_labels() -> None:
+    rows = Pattern("'UP' 99/'LOW'", "A", "7", {}).write(SeededRandom(0))
     assert [[part.text for part in row] for row in rows] == [["UP", " ", "7", "7"], ["LOW"]]
-    assert patterns.label(rows, False) == "UP77LOW"
-    assert patterns.label(rows, True) == "UP 77LOW"
+    assert join_rows(rows, False) == "UP77LOW"
+    assert join_rows(rows, True) == "UP 77LOW"
     style = plate(layouts="es_motorcycle")
     assert all(re.fullmatch(r"\d{4}[A-Z]{3}", style.label(index)) for index in range(20))
 
 
-def test_the_upper_row_stands_above_the_lower_one() -> None:
-    read = layout(layouts.FOLDER / "es_motorcycle.toml")
+def test_upper_row_is_above_the_lower_one() -> None:
+    loaded = load(layout_files.FOLDER / "es_motorcycle.toml")
     sheets = [
-        plates.draw(read, [[Part("1"), Part("2")], [Part(low), Part("F")]], 1.0, 0.0, 1.0, Source(5)) for low in "BC"
+        render(loaded, [[TextPart("1"), TextPart("2")], [TextPart(low), TextPart("F")]], 1.0, 0.0, 1.0, SeededRandom(5))
+        for low in "BC"
     ]
     differing = np.flatnonzero((sheets[0].ink != sheets[1].ink).any(axis=1))
     upper = np.flatnonzero(sheets[0].ink.any(axis=1))
     assert differing[0] > (upper[0] + upper[-1]) / 2
 
 
-def test_a_text_too_long_for_its_row_is_set_closer_and_stays_on_the_plate() -> None:
-    read = layout(layouts.FOLDER / "us_vanity.toml")
+def test_long_text_is_narrowed_and_stays_on_the_plate() -> None:
+    loaded = load(layout_files.FOLDER / "us_vanity.toml")
     for seed in range(60):
-        sheet = plates.draw(
-            read, [[Part("LUCKY"), Part(" ", separator=True), Part("LUCKY")]], 0.4, 0.0, 1.0, Source(seed)
+        sheet = render(
+            loaded,
+            [[TextPart("LUCKY"), TextPart(" ", separator=True), TextPart("LUCKY")]],
+            0.4,
+            0.0,
+            1.0,
+            SeededRandom(seed),
         )
         assert sheet.plate[0] <= sheet.text[0] and sheet.text[2] <= sheet.plate[2], seed
 
@@ -181,18 +186,16 @@ def test_a_text_too_long_for_its_row_is_set_closer_and_stays_on_the_plate() -> N
 
 
 def test_letters_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ink that the sheet has is in the picture: no letter ends at its edge."""
-    from generate_captcha.styles import plate as module
-
+    """No ink is at the edge of the picture."""
     seen: list[np.ndarray] = []
 
-    def watched(sheet: plates.Sheet, view: module.View) -> object:
-        image, ink = faithful(sheet, view)
+    def watched(rendered: RenderedPlate, view: camera.View) -> object:
+        image, ink = project_plate(rendered, view)
         seen.append(ink)
         return image, ink
 
-    faithful = module._seen
-    monkeypatch.setattr(module, "_seen", watched)
+    project_plate = camera.project_plate
+    monkeypatch.setattr(camera, "project_plate", watched)
     style = plate(difficulty=1.0, layouts="us,de,gb")
     for index in range(60):
         style.picture(index)
@@ -200,11 +203,11 @@ def test_letters_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
         assert max(ink[0].max(), ink[-1].max(), ink[:, 0].max(), ink[:, -1].max()) < 128
 
 
-def test_screws_lie_where_the_layout_says_over_letters_too(tmp_path: Path) -> None:
+def test_screws_of_a_layout_may_cover_letters(tmp_path: Path) -> None:
     def changed(text: str) -> int:
-        """Plates of 30 some of whose ink is lighter than it was printed."""
-        read = layouts.read(Path(written(tmp_path, text)))
-        sheets = [plates.draw(read, [[Part("HHHH")]], 1.0, 0.0, 1.0, Source(seed)) for seed in range(30)]
+        """Number of plates, of 30, on which something light covers ink."""
+        loaded = layout_files.read_layout(Path(written(tmp_path, text)))
+        sheets = [render(loaded, [[TextPart("HHHH")]], 1.0, 0.0, 1.0, SeededRandom(seed)) for seed in range(30)]
         return sum(bool(sheet.image[sheet.ink == 255].max() > 100) for sheet in sheets)
 
     plain = SMALL.replace("patterns", "relief = 0\npatterns")
@@ -212,16 +215,18 @@ def test_screws_lie_where_the_layout_says_over_letters_too(tmp_path: Path) -> No
     assert 5 < changed(plain.replace("patterns", "screws = [[150, 50], [150, 25]]\npatterns")) < 30
 
 
-def test_a_row_of_letters_needs_less_height_than_two() -> None:
+def test_one_row_needs_less_height_than_two() -> None:
     image, _ = plate(layouts="cn_blue", size="94x24", difficulty=1).picture(0)
     assert image.shape == (24, 94, 3)
-    with pytest.raises(UserError, match=r"letters of cn_motorcycle would be 8 pixels tall, .* a height of 32 or more"):
+    with pytest.raises(
+        UserError, match=r"layout cn_motorcycle, whose letters would be 8 pixels high: .* a height of 32 or more"
+    ):
         plate(layouts="cn", size="94x24")
-    with pytest.raises(UserError, match=r"letters of .* would be .* a height of 40 or more"):
+    with pytest.raises(UserError, match=r"whose letters would be .* a height of 40 or more"):
         plate(size="autox32")
 
 
-def test_pictures_are_as_large_as_asked_for() -> None:
+def test_pictures_have_the_requested_size() -> None:
     for size in ("160x48", "192x64", "94x32"):
         width, height = map(int, size.split("x"))
         style = plate(layouts="de_car,cn_yellow_two_rows,us_vanity", size=size)
@@ -233,7 +238,7 @@ def test_pictures_are_as_large_as_asked_for() -> None:
 
 def test_difficulty_makes_pictures_harder() -> None:
     def at(difficulty: float) -> tuple[float, float]:
-        """How the light differs from picture to picture, and how sharp they are."""
+        """Standard deviation of the brightness over pictures, and mean sharpness."""
         style = plate(layouts="pl_car", difficulty=difficulty, size="160x48")
         images = [style.picture(index)[0].astype(float) for index in range(40)]
         sharp = [np.abs(np.diff(image, axis=1)).max(axis=1).mean() for image in images]
@@ -244,7 +249,7 @@ def test_difficulty_makes_pictures_harder() -> None:
     assert sharp > softer > soft
 
 
-def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
+def test_number_of_workers_does_not_change_plates(tmp_path: Path) -> None:
     for workers in (1, 2):
         write_corpus(
             GenerateParameters(style="plate", out=str(tmp_path / str(workers)), count=48, size="96x32", workers=workers)
@@ -256,40 +261,40 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     assert one == two and len(one) == 49
 
 
-def test_what_follows_from_other_layouts_is_not_said_to_differ(tmp_path: Path) -> None:
+def test_consequences_of_other_layouts_are_not_reported(tmp_path: Path) -> None:
     corpus = {"style": "plate", "out": str(tmp_path), "count": 1, "size": "96x32", "workers": 1}
     write_corpus(GenerateParameters(layouts="de_car", **corpus))  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=r"another --seed \(0, now 7\), --layouts \([^()]*\): give"):
+    with pytest.raises(UserError, match=r"another seed \(0, now 7\), layouts \([^()]*\): give"):
         write_corpus(GenerateParameters(layouts="gb", seed=7, **corpus))  # type: ignore[arg-type]
 
 
-def test_a_corpus_says_which_layouts_made_it(tmp_path: Path) -> None:
+def test_record_contains_digests_of_layouts(tmp_path: Path) -> None:
     one = written(tmp_path, SMALL)
-    before = plate(layouts=one).about()
+    before = plate(layouts=one).record()
     written(tmp_path, SMALL.replace("#ffffff", "#fffff0"))
-    after = plate(layouts=one).about()
+    after = plate(layouts=one).record()
     assert before["layouts"][0].startswith("own sha256:") and before["layouts"] != after["layouts"]
 
 
-def test_own_layouts_and_folders_of_them_are_used(tmp_path: Path) -> None:
+def test_own_layouts_and_folders_are_used(tmp_path: Path) -> None:
     path = written(tmp_path, SMALL)
     for names in (path, str(tmp_path)):
         assert re.fullmatch(r"[A-Z]{2}\d{2}", plate(layouts=names).label(0))
     several = plate(layouts=f"{path}, de, us_vanity")
-    assert {read.name for read in several.layouts} == {"own", "de_car", "de_two_rows", "us_vanity"}
+    assert {each.name for each in several.layouts} == {"own", "de_car", "de_two_rows", "us_vanity"}
 
 
 def test_own_fonts_draw_the_letters(tmp_path: Path) -> None:
     folder = tmp_path / "fonts"
     folder.mkdir()
-    (folder / "Own.ttf").write_bytes(Path(fonts.brought("DejaVuSerif.ttf")).read_bytes())
+    (folder / "Own.ttf").write_bytes(Path(fonts.packaged_font("DejaVuSerif.ttf")).read_bytes())
     style = plate(layouts=written(tmp_path, SMALL), fonts=str(folder))
     assert [font.name for font in style.fonts] == ["Own.ttf"]
 
 
-def test_a_plate_that_nobody_could_read_is_an_error_not_a_picture(tmp_path: Path) -> None:
+def test_illegible_plate_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, SMALL.replace("#000000", "#f4f4f4"))
-    with pytest.raises(UserError, match=r"own\.toml: '[A-Z]{2}\d\d' cannot be drawn readably: choose"):
+    with pytest.raises(UserError, match=r"own\.toml: '[A-Z]{2}\d\d' cannot be drawn legibly: choose"):
         plate(layouts=path).picture(0)
 
 
@@ -313,9 +318,9 @@ def test_a_plate_that_nobody_could_read_is_an_error_not_a_picture(tmp_path: Path
         ("('a'|'b'9)/A", {"aX", "aY", "b0X", "b1X", "b0Y", "b1Y"}),
     ],
 )
-def test_a_pattern_writes_all_that_it_means_and_knows_it_again(pattern: str, labels: set[str]) -> None:
+def test_pattern_writes_and_matches_all_its_texts(pattern: str, labels: set[str]) -> None:
     made = Pattern(pattern, "XY", "01", {"city": ("U", "UM")})
-    assert {patterns.label(made.write(Source(seed)), False) for seed in range(300)} == labels
+    assert {join_rows(made.write(SeededRandom(seed)), False) for seed in range(300)} == labels
     assert all(re.fullmatch(made.expression(), text) for text in labels)
     assert not any(re.fullmatch(made.expression(), text + "?") for text in labels)
     assert max(map(len, labels)) == made.longest()
@@ -326,25 +331,25 @@ def test_a_pattern_writes_all_that_it_means_and_knows_it_again(pattern: str, lab
     ("pattern", "sentence"),
     [
         ("AAB", "has 'B', which stands for nothing .*: write 'B' in quotes"),
-        ("<town>", r"the list 'town', which is not there .*\[lists\] \(now: city\)"),
+        ("<town>", r"the unknown list 'town' .*\[lists\] \(now: city\)"),
         ("(A", r"a '\(' that is never closed"),
         ("A)", r"a '\)' that closes nothing"),
         ("A{3,2}", r"the number of times \{3,2\}"),
         ("A{99}", "the number of times"),
         ("?A", r"a '\?' with nothing before it"),
         ("A [Z-A9]9", r"has \[Z-A9\], in which the range Z-A runs backwards \(at character 8\): write A-Z"),
-        ("[AA]", r"twice the same in \[AA\]"),
+        ("[AA]", r"a character twice in \[AA\]"),
         ("[]", "nothing in"),
-        ("'A", '"\'" that closes|closes'),
+        ("'A", 'no closing "\'"'),
         (" - ", "may have no letter at all"),
         ("A?", "may have no letter at all"),
-        ("A(/9|9)", "has now more rows, now fewer"),
-        ("A(/9){1,2}", "repeats a '/' now more, now fewer times"),
+        ("A(/9|9)", "has a varying number of rows"),
+        ("A(/9){1,2}", "repeats a '/' a varying number of times"),
         ("A/9?", "row 2 of 'A/9.' may have no letter at all"),
         ("(A9)^", r"a '\^' after a group"),
     ],
 )
-def test_an_impossible_pattern_is_refused(pattern: str, sentence: str) -> None:
+def test_invalid_pattern_is_refused(pattern: str, sentence: str) -> None:
     with pytest.raises(PatternError, match=sentence):
         Pattern(pattern, "XY", "01", {"city": ("U", "UM")})
 
@@ -352,40 +357,40 @@ def test_an_impossible_pattern_is_refused(pattern: str, sentence: str) -> None:
 # Lettering
 
 
-@pytest.mark.parametrize("face", [Drawn(0.14, 0.5), Drawn(0.1, 0.3, "A1 01 31"), "SourceSansPro-Bold.ttf"])
-def test_letters_fill_the_size_asked_for(face: Drawn | str) -> None:
-    drawn = Font(fonts.brought(face)) if isinstance(face, str) else face
+@pytest.mark.parametrize("face", [StrokeFont(0.14, 0.5), StrokeFont(0.1, 0.3, "A1 01 31"), "SourceSansPro-Bold.ttf"])
+def test_letters_fill_the_requested_size(face: StrokeFont | str) -> None:
+    drawn = Font(fonts.packaged_font(face)) if isinstance(face, str) else face
     for letter in "AQÖ0171":
-        ink = lettering.letter(drawn, letter, (24, 40))
+        ink = letters.draw_letter(drawn, letter, (24, 40))
         assert ink.shape == (40, 24)
         assert min(ink[:2].max(), ink[-2:].max(), ink[:, :2].max(), ink[:, -2:].max()) > 60
 
 
 def test_letters_differ_from_one_another() -> None:
-    inks = {letter: lettering.letter(Drawn(0.13, 0.5), letter, (24, 40)) for letter in strokes.characters()}
+    inks = {letter: letters.draw_letter(StrokeFont(0.13, 0.5), letter, (24, 40)) for letter in strokes.characters()}
     for one, ink in inks.items():
         near = [other for other in inks if other != one and np.abs(ink.astype(int) - inks[other]).mean() < 6]
-        # Plate makers' dies: O and 0 are nearly one.
+        # On dies of plate makers, O and 0 are nearly equal.
         assert set(near) <= set("O0"), (one, near)
 
 
-def test_every_die_has_all_its_letters_and_none_is_drawn_as_another() -> None:
-    assert len(set(lettering.DIES)) == len(lettering.DIES)
-    for die in lettering.DIES:
-        inks = {letter: lettering.letter(die, letter, (24, 40)) for letter in strokes.characters()}
+def test_letters_of_every_die_differ() -> None:
+    assert len(set(letters.DIES)) == len(letters.DIES)
+    for die in letters.DIES:
+        inks = {letter: letters.draw_letter(die, letter, (24, 40)) for letter in strokes.characters()}
         for pair in ("2Z", "1I", "4A", "MH", "8B", "G6", "WV", "AH", "VU"):
             one, other = (inks[letter].astype(int) for letter in pair)
             assert np.abs(one - other).mean() > 6, (die, pair)
 
 
-def test_drawn_han_letters_look_like_those_of_a_font() -> None:
-    faces = lettering.faces("han", Path())
+def test_stroke_han_letters_resemble_those_of_a_font() -> None:
+    faces = letters.faces("han", Path())
     printed = [face for face in faces if isinstance(face, Font) and face.path.name == "NotoSansCJK-Regular.ttc"]
     if not printed:
         pytest.skip("this machine has no Noto CJK")
 
-    def looks(face: lettering.Face, letter: str) -> np.ndarray:
-        ink = cv2.GaussianBlur(lettering.letter(face, letter, (32, 64)).astype(float), (0, 0), 2.5)
+    def looks(face: letters.Face, letter: str) -> np.ndarray:
+        ink = cv2.GaussianBlur(letters.draw_letter(face, letter, (32, 64)).astype(float), (0, 0), 2.5)
         return (ink - ink.mean()) / ink.std()
 
     prints = {letter: looks(printed[0], letter) for letter in HAN}
@@ -394,48 +399,48 @@ def test_drawn_han_letters_look_like_those_of_a_font() -> None:
         assert max(likeness, key=likeness.__getitem__) == letter
 
 
-def test_the_i_of_american_dies_has_serifs() -> None:
-    for face in lettering.ROLES["american"]:
-        assert isinstance(face, Drawn)
-        ink = lettering.letter(face, "I", (60, 96)) > 128
+def test_i_of_american_dies_has_serifs() -> None:
+    for face in letters.ROLES["american"]:
+        assert isinstance(face, StrokeFont)
+        ink = letters.draw_letter(face, "I", (60, 96)) > 128
         foot, mast = ink[-10:].any(axis=0).sum(), ink[48].sum()
         assert foot > 1.5 * mast, face
-        # A 1 next to it is not taken for it: it has not both serifs to the right.
-        one = lettering.letter(face, "1", (60, 96)).astype(int)
-        assert np.abs(one - lettering.letter(face, "I", (60, 96))).mean() > 12, face
+        # A 1 differs from it: it lacks the serifs on the right.
+        one = letters.draw_letter(face, "1", (60, 96)).astype(int)
+        assert np.abs(one - letters.draw_letter(face, "I", (60, 96))).mean() > 12, face
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name.startswith("us_")], ids=lambda path: path.stem)
-def test_american_layouts_that_have_an_i_draw_it_with_serifs(path: Path) -> None:
-    """As a bar, which it is in sans-serif fonts, it would be no other than the 1 of the same plates."""
-    made = layout(path)
+def test_american_layouts_draw_i_with_serifs(path: Path) -> None:
+    """Without serifs, as in sans-serif fonts, it would equal the 1 of the same plates."""
+    made = load(path)
     if "I" in made.letters:
         assert not {"grotesk", "bold"} & set(made.faces)
 
 
-def test_a_letter_of_other_proportions_keeps_its_sides() -> None:
-    face = Font(fonts.brought("SourceSansPro-Bold.ttf"))
-    plain, other = (lettering.letter(face, "B", (40, 60), proportion=number) for number in (0, 1))
+def test_other_proportions_keep_the_outline() -> None:
+    face = Font(fonts.packaged_font("SourceSansPro-Bold.ttf"))
+    plain, other = (letters.draw_letter(face, "B", (40, 60), proportion=number) for number in (0, 1))
     assert np.abs(plain.astype(int) - other).mean() > 6
     assert min(other[:2].max(), other[-2:].max(), other[:, :2].max(), other[:, -2:].max()) > 60
 
 
-def test_the_left_part_of_a_letter_may_hang_above_the_foot_of_its_right_part() -> None:
-    face = Font(fonts.brought("SourceSansPro-Bold.ttf"))
-    hung = lettering.PROPORTIONS.index((0.0, 0.0, 0.22))
-    plain, other = (lettering.letter(face, "M", (40, 60), proportion=number) for number in (0, hung))
+def test_proportions_may_raise_the_left_part() -> None:
+    face = Font(fonts.packaged_font("SourceSansPro-Bold.ttf"))
+    hung = letters.PROPORTIONS.index((0.0, 0.0, 0.22))
+    plain, other = (letters.draw_letter(face, "M", (40, 60), proportion=number) for number in (0, hung))
     assert plain[50:, :8].max() > 200
     assert not other[50:, :8].any()
     assert np.array_equal(plain[:, 24:], other[:, 24:])
 
 
-# What is wrong, in one sentence
+# Errors
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line", "sentence"),
     [
-        ("gap = 8", "gab = 8", 13, r"rows\[0\]\.gab is no field: take it out or mend its name"),
+        ("gap = 8", "gab = 8", 13, r"rows\[0\]\.gab is an unknown field: remove it or correct it"),
         ("gap = 8", "", 10, r"rows\[0\]\.gap is missing: add it"),
         ("gap = 8", "gap = -1", 13, r"rows\[0\]\.gap is '-1': give a number that is at least 0"),
         ('"#ffffff"', '"white"', 7, r"paints\[0\]\.ground\[0\] is 'white': a colour is #rrggbb"),
@@ -448,7 +453,7 @@ def test_the_left_part_of_a_letter_may_hang_above_the_foot_of_its_right_part() -
             "box = [20, 20, 280, 80]",
             "box = [20, 20, 280, 20.4]",
             11,
-            r"rows\[0\]\.box .* too low to be read: .* 10 or more",
+            r"rows\[0\]\.box .* too low to be legible: make it at least 10 high",
         ),
         ("gap = 8", "gap = inf", 13, r"rows\[0\]\.gap is 'inf': give a number;"),
         ("size = ", "weight = inf\nsize = ", 3, "weight is 'inf': give a number;"),
@@ -473,7 +478,7 @@ def test_the_left_part_of_a_letter_may_hang_above_the_foot_of_its_right_part() -
             4,
             r"patterns\[0\]: '\({80}…' has more than 50 brackets in one another",
         ),
-        ("size = [300", "size = [3000", 3, r"size is \[3000\.0, 100\.0\]: one side may be up to 10 times"),
+        ("size = [300", "size = [3000", 3, r"size is \[3000\.0, 100\.0\], but one side may be at most 10 times"),
         (
             "size = ",
             'faces = ["comic"]\nsize = ',
@@ -501,13 +506,13 @@ def test_the_left_part_of_a_letter_may_hang_above_the_foot_of_its_right_part() -
         ),
     ],
 )
-def test_what_is_wrong_in_a_layout_is_said(old: str, new: str, line: int, sentence: str, tmp_path: Path) -> None:
+def test_errors_in_layouts_name_line_and_field(old: str, new: str, line: int, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"own\.toml, line {line}: {sentence}") as caught:
         plate(layouts=written(tmp_path, SMALL.replace(old, new, 1)))
     assert "\n" not in str(caught.value)
 
 
-def test_brackets_without_end_are_no_layout(tmp_path: Path) -> None:
+def test_deeply_nested_toml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"own\.toml: it is not a TOML file"):
         plate(layouts=written(tmp_path, "x = " + "[" * 100_000))
 
@@ -520,20 +525,25 @@ def test_brackets_without_end_are_no_layout(tmp_path: Path) -> None:
         ('"AA 99"', f'"{"(" * 50}A{")" * 50} 99"'),
     ],
 )
-def test_what_is_just_allowed_in_a_layout_is_drawn(old: str, new: str, tmp_path: Path) -> None:
+def test_layouts_at_the_limits_are_drawn(old: str, new: str, tmp_path: Path) -> None:
     style = plate(layouts=written(tmp_path, SMALL.replace(old, new, 1)))
     for index in range(3):
         assert style.picture(index)[0].shape[0] == 64
 
 
-def test_what_is_nowhere_in_a_layout_has_no_line(tmp_path: Path) -> None:
+def test_stacked_print_may_have_spaces(tmp_path: Path) -> None:
+    small = '[[prints]]\ntexts = ["A B"]\nat = [9, 50]\nheight = 10\nstacked = true\n[[rows]]'
+    assert plate(layouts=written(tmp_path, SMALL.replace("[[rows]]", small))).picture(0)[0].shape[0] == 64
+
+
+def test_missing_top_level_field_has_no_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"own\.toml: title is missing: add it"):
         plate(layouts=written(tmp_path, SMALL.replace('title = "Nowhere"', "")))
 
 
-def test_han_letters_come_from_a_face_of_their_own(tmp_path: Path) -> None:
-    own = layout(Path(written(tmp_path, SMALL.replace("size = ", 'faces = ["grotesk"]\nletters = "A-Z語"\nsize = '))))
-    assert "語" in own.characters and own.eastern
+def test_han_letters_have_their_own_face(tmp_path: Path) -> None:
+    own = load(Path(written(tmp_path, SMALL.replace("size = ", 'faces = ["grotesk"]\nletters = "A-Z語"\nsize = '))))
+    assert "語" in own.characters and own.full_width_faces
 
 
 @pytest.mark.parametrize(
@@ -541,41 +551,41 @@ def test_han_letters_come_from_a_face_of_their_own(tmp_path: Path) -> None:
     [
         (
             {"layouts": "atlantis"},
-            r"--layouts atlantis: there is no layout of that name; give one of .*ar, .*a file or a folder",
+            r"there is no layout called 'atlantis': give one of .*ar, .*a file or a folder",
         ),
-        ({"layouts": __file__}, "a layout file ends in .toml; give one"),
-        ({"layouts": "layouts/gone"}, "--layouts layouts/gone: no such folder; give a folder of layouts"),
-        ({"layouts": "gone.toml"}, r"--layouts gone\.toml: no such file"),
-        ({"layouts": str(Path(__file__).parent)}, "no .toml file in this folder"),
+        ({"layouts": __file__}, "does not end in .toml: rename it"),
+        ({"layouts": "layouts/gone"}, "there is no folder of layouts layouts/gone: give a folder"),
+        ({"layouts": "gone.toml"}, r"there is no layout file gone\.toml: give a file"),
+        ({"layouts": str(Path(__file__).parent)}, "has no .toml file: add layouts"),
         ({"layouts": ""}, "--layouts is empty"),
         ({"length": "4"}, "--length 4 is not for --style plate, whose texts come from --layouts"),
         ({"alphabet": "0-9"}, "--alphabet 0-9 is not for --style plate"),
         ({"text": "x.txt"}, "--text x.txt is for --style line"),
-        ({"size": "40x40"}, "--size 40x40: too small for a plate to be readable; give 80x20 or more"),
-        ({"size": "autox12"}, "--size autox12: too small for a plate to be readable; give autox20"),
+        ({"size": "40x40"}, "the size 40x40 is too small for a plate to be legible: give 80x20 or more"),
+        ({"size": "autox12"}, "the size autox12 is too small for a plate to be legible: give autox20"),
         ({"style": "captcha", "layouts": "de"}, "--layouts de is for --style plate, not for --style captcha"),
         ({"style": "line", "keep_separators": True}, "--keep-separators is for --style plate, not for --style line"),
     ],
 )
-def test_flags_that_do_not_go_together_are_refused(others: dict[str, object], sentence: str) -> None:
+def test_incompatible_parameters_are_refused(others: dict[str, object], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         plate(**others)
 
 
-def test_own_fonts_must_have_the_letters(tmp_path: Path) -> None:
+def test_own_fonts_must_have_all_letters(tmp_path: Path) -> None:
     folder = tmp_path / "fonts"
     folder.mkdir()
-    (folder / "cmex10.ttf").write_bytes(Path(fonts.brought("cmex10.ttf")).read_bytes())
-    with pytest.raises(UserError, match=r"de_car\.toml: --fonts: the face cmex10\.ttf lacks the character"):
+    (folder / "cmex10.ttf").write_bytes(Path(fonts.packaged_font("cmex10.ttf")).read_bytes())
+    with pytest.raises(UserError, match=r"de_car\.toml: fonts: the face cmex10\.ttf lacks the character"):
         plate(layouts="de_car", fonts=str(folder))
 
 
-def test_layouts_whose_fonts_are_missing_are_left_out_of_all_and_refused_by_name(
+def test_layouts_without_fonts_are_left_out_or_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(lettering, "_of_system", lambda file: None)
-    layouts._tell.cache_clear()
-    left = {read.name.split("_")[0] for read in plate().layouts}
+    monkeypatch.setattr(letters, "system_font", lambda file: None)
+    layout_files.warn_left_out.cache_clear()
+    left = {each.name.split("_")[0] for each in plate().layouts}
     assert {"de", "cn"} <= left and "kr" not in left
     complaint = capsys.readouterr().err
     assert complaint.count("\n") == 1 and "left out kr_electric, " in complaint and "fonts-noto-cjk" in complaint
@@ -583,7 +593,7 @@ def test_layouts_whose_fonts_are_missing_are_left_out_of_all_and_refused_by_name
         UserError, match=r"kr_electric\.toml: letters of the kind 'hangul' need .* install the package fonts-noto"
     ):
         plate(layouts="kr_electric")
-    # What is drawn of strokes needs none, but other Han letters do.
-    own = written(tmp_path, (layouts.FOLDER / "cn_blue.toml").read_text(encoding="utf-8").replace("京", "漢"))
+    # Letters drawn from strokes need no font, but other Han letters do.
+    own = written(tmp_path, (layout_files.FOLDER / "cn_blue.toml").read_text(encoding="utf-8").replace("京", "漢"))
     with pytest.raises(UserError, match=r"own\.toml: letters of the kind 'han' need .* install the package fonts-noto"):
         plate(layouts=own)

@@ -1,4 +1,4 @@
-"""The contract that every style keeps, and what belongs to one style."""
+"""Contract tests of all styles, and tests of single ones."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from crnn_reader.errors import UserError
-from generate_captcha import STYLES, Source, picture_path, style_of
+from generate_captcha import STYLES, picture_path, style_of
+from generate_captcha.seeded_random import SeededRandom
 from parameter import GenerateParameters
 
-#: Those that draw any text; a plate's comes from its layout.
+#: Styles that draw any text; that of a plate comes from its layout.
 TEXTS = [style for style in STYLES if style != "plate"]
 SIZES = ["128x64", "70x30", "150x40", "24x12", "61x200"]
 
@@ -26,7 +27,7 @@ def parameters(style: str, **others: object) -> GenerateParameters:
 
 @pytest.mark.parametrize("style", STYLES)
 class TestEveryStyle:
-    def test_a_picture_depends_on_seed_and_index_alone(self, style: str) -> None:
+    def test_picture_depends_only_on_seed_and_index(self, style: str) -> None:
         one, other = style_of(parameters(style, seed=5)), style_of(parameters(style, seed=5))
         forwards = [one.picture(index) for index in range(6)]
         backwards = [other.picture(index) for index in reversed(range(6))][::-1]
@@ -35,7 +36,7 @@ class TestEveryStyle:
             np.testing.assert_array_equal(image, again)
         assert len({image.tobytes() for image, _ in forwards}) == 6
 
-    def test_another_seed_makes_other_pictures(self, style: str) -> None:
+    def test_other_seed_gives_other_pictures(self, style: str) -> None:
         one, other = style_of(parameters(style, seed=1)), style_of(parameters(style, seed=2))
         assert [one.label(index) for index in range(8)] != [other.label(index) for index in range(8)]
 
@@ -44,7 +45,7 @@ class TestEveryStyle:
             style_of(parameters(style, distortion=distortion, noise=0, size="128x64")) for distortion in (0, 1)
         )
         assert straight.label(3) == bent.label(3)
-        # A line may happen to lie straight, so more than one is looked at.
+        # A single line may be straight by chance.
         assert any((straight.picture(index)[0] != bent.picture(index)[0]).any() for index in range(5))
 
     def test_grey_is_grey_and_colour_is_not(self, style: str) -> None:
@@ -54,9 +55,9 @@ class TestEveryStyle:
 
 
 @pytest.mark.parametrize("style", TEXTS)
-class TestEveryStyleOfAnyText:
+class TestEveryTextStyle:
     @pytest.mark.parametrize("size", SIZES)
-    def test_pictures_are_of_the_size_asked_for_and_show_something(self, style: str, size: str) -> None:
+    def test_pictures_have_the_requested_size_and_are_not_empty(self, style: str, size: str) -> None:
         width, height = map(int, size.split("x"))
         for index in range(3):
             image, _ = style_of(parameters(style, size=size)).picture(index)
@@ -64,15 +65,15 @@ class TestEveryStyleOfAnyText:
             assert image.dtype == np.uint8
             assert image.std() > 5
 
-    def test_labels_are_of_the_lengths_and_characters_asked_for(self, style: str) -> None:
+    def test_labels_have_the_requested_lengths_and_characters(self, style: str) -> None:
         made = style_of(parameters(style, length="3-5", alphabet="äöü0-9"))
         labels = [made.label(index) for index in range(300)]
         assert {len(label) for label in labels} == {3, 4, 5}
         assert set("".join(labels)) == set("äöü0123456789")
         assert made.picture(7)[1] == labels[7]
 
-    def test_noise_is_none_at_zero_and_grows(self, style: str) -> None:
-        # A label's ink without noise is the least; noise adds marks to a ground that is otherwise even.
+    def test_noise_adds_marks(self, style: str) -> None:
+        # Without noise, only the label differs from the plain background.
         def marked(noise: float) -> float:
             made = style_of(parameters(style, noise=noise, alphabet="1", length="1", size="300x60", distortion=0))
             images = [made.picture(index)[0].astype(int) for index in range(12)]
@@ -81,25 +82,26 @@ class TestEveryStyleOfAnyText:
         none, usual, much = marked(0), marked(1), marked(3)
         assert 0 < none < usual < much
 
-    def test_without_noise_and_distortion_only_letters_are_left(self, style: str) -> None:
-        # The grounds of style line belong to its difficulty.
+    def test_picture_without_noise_and_distortion_has_only_letters(self, style: str) -> None:
+        # The backgrounds of style line depend on its difficulty.
         even = {"difficulty": 0} if style == "line" else {}
         made = style_of(parameters(style, noise=0, distortion=0, length="1", alphabet="I", size="400x60", **even))
         image = made.picture(0)[0].astype(int)
         inked = np.flatnonzero((abs(image - np.median(image, axis=(0, 1))).max(axis=2) > 24).any(axis=0))
         assert np.ptp(inked) < 60
 
-    def test_a_character_that_a_font_lacks_is_an_error_that_names_both(self, style: str) -> None:
+    def test_error_names_font_and_missing_character(self, style: str) -> None:
         with pytest.raises(UserError, match=r"font \S+\.ttf lacks the character '漢' \(U\+6F22\)"):
             style_of(parameters(style, alphabet="0-9漢"))
 
-    def test_what_cannot_stand_by_itself_is_refused(self, style: str) -> None:
+    def test_combining_mark_in_alphabet_is_refused(self, style: str) -> None:
         with pytest.raises(
-            UserError, match=r"--alphabet: '\u0301' (cannot stand by itself|must follow another character)"
+            UserError,
+            match=r"the alphabet contains '\u0301', which (cannot be drawn by itself|must follow another character)",
         ):
             style_of(parameters(style, alphabet="0-9\u0301"))
 
-    def test_a_folder_of_fonts_is_used(self, style: str, tmp_path: Path) -> None:
+    def test_own_fonts_are_used(self, style: str, tmp_path: Path) -> None:
         usual = style_of(parameters(style))
         tmp_path.joinpath("Own.TTF").write_bytes(_serif().read_bytes())
         own = style_of(parameters(style, fonts=str(tmp_path)))
@@ -110,10 +112,10 @@ class TestEveryStyleOfAnyText:
 def _serif() -> Path:
     from generate_captcha.text import fonts
 
-    return fonts.brought("DejaVuSerif.ttf")
+    return fonts.packaged_font("DejaVuSerif.ttf")
 
 
-def test_other_users_of_captcha_and_secrets_keep_theirs() -> None:
+def test_captcha_and_secrets_are_unchanged_for_others() -> None:
     before = {name: getattr(secrets, name) for name in ("choice", "randbelow", "randbits")}
     made = style_of(parameters("captcha"))
     made.picture(0)
@@ -128,24 +130,24 @@ def test_other_users_of_captcha_and_secrets_keep_theirs() -> None:
     assert painter.generate_image("AB").tobytes() != painter.generate_image("AB").tobytes()
 
 
-def test_the_short_cuts_of_style_captcha_change_no_pixel() -> None:
+def test_optimisations_of_style_captcha_change_no_pixel() -> None:
     made = style_of(parameters("captcha"))
-    package, painter = made._package, made._painter  # type: ignore[attr-defined]
+    package, painter = made._package, made._generator  # type: ignore[attr-defined]
     plain = package.ImageCaptcha(128, 64)
-    # A gap takes fewer chances than in the package, so letters are compared without gaps …
+    # A space takes fewer random numbers than in the package, so letters are compared without spaces …
     painter.word_space_probability = plain.word_space_probability = 1
     for seed in range(20):
         pictures = []
         for either in (painter, plain):
-            package.secrets = Source(seed)
+            package.secrets = SeededRandom(seed)
             pictures.append(np.asarray(either.generate_image("A8kp")))
         np.testing.assert_array_equal(pictures[0], pictures[1])
-    # … and gaps by themselves.
+    # … and spaces separately.
     draw = package.Draw(package.createImage("RGB", (1, 1)))
     sizes: tuple[set[tuple[int, int]], set[tuple[int, int]]] = set(), set()
     for seed in range(40):
         for either, found in zip((painter, plain), sizes, strict=True):
-            package.secrets = Source(seed)
+            package.secrets = SeededRandom(seed)
             gap = either._draw_character(" ", draw, (1, 2, 3, 255))
             assert not np.asarray(gap).any()
             found.add(gap.size)
@@ -153,8 +155,7 @@ def test_the_short_cuts_of_style_captcha_change_no_pixel() -> None:
     assert len(sizes[0]) == 3
 
 
-def test_the_defaults_of_style_captcha_are_those_of_the_package() -> None:
-    """Means over pictures agree with the package's within what chance allows."""
+def test_style_captcha_agrees_with_the_package_on_average() -> None:
     made, package = style_of(parameters("captcha", alphabet="8")), captcha.image.ImageCaptcha(128, 64)
     ours = np.array([made.picture(index)[0].mean() for index in range(300)])
     theirs = np.array([np.asarray(package.generate_image("8888")).mean() for _ in range(300)])
@@ -162,17 +163,17 @@ def test_the_defaults_of_style_captcha_are_those_of_the_package() -> None:
     assert abs(ours.mean() - theirs.mean()) < 5 * error
 
 
-def test_the_source_draws_what_it_promises() -> None:
-    source = Source("x")
-    assert {source.randbelow(3) for _ in range(100)} == {0, 1, 2}
-    assert all(0 <= source.randbits(8) < 256 for _ in range(100))
-    assert {source.choice("ab") for _ in range(100)} == {"a", "b"}
-    assert {source.about(1.25) for _ in range(100)} == {1, 2}
-    assert {source.about(2.0) for _ in range(100)} == {2}
-    assert 1.15 < sum(source.about(1.25) for _ in range(4000)) / 4000 < 1.35
+def test_seeded_random() -> None:
+    rng = SeededRandom("x")
+    assert {rng.randbelow(3) for _ in range(100)} == {0, 1, 2}
+    assert all(0 <= rng.randbits(8) < 256 for _ in range(100))
+    assert {rng.choice("ab") for _ in range(100)} == {"a", "b"}
+    assert {rng.round_randomly(1.25) for _ in range(100)} == {1, 2}
+    assert {rng.round_randomly(2.0) for _ in range(100)} == {2}
+    assert 1.15 < sum(rng.round_randomly(1.25) for _ in range(4000)) / 4000 < 1.35
 
 
-def test_the_place_of_a_picture_depends_on_its_index() -> None:
+def test_path_of_a_picture() -> None:
     places = {index: str(picture_path(Path("DB"), "aB3x", index)) for index in (0, 9_999, 10_000, 1_234_567)}
     assert places == {
         0: "DB/aB3x_000000.png",
@@ -185,15 +186,13 @@ def test_the_place_of_a_picture_depends_on_its_index() -> None:
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        (None, "no such folder"),
-        ({"readme.txt": b""}, r"no \.ttf, \.otf or \.ttc file"),
+        (None, "there is no folder of fonts"),
+        ({"readme.txt": b""}, r"has no \.ttf, \.otf or \.ttc file"),
         ({"broken.ttf": b"not a font at all"}, r"broken\.ttf is not a font"),
         ({"empty.otf": b""}, r"empty\.otf is not a font"),
     ],
 )
-def test_a_folder_without_usable_fonts_is_refused(
-    files: dict[str, bytes] | None, sentence: str, tmp_path: Path
-) -> None:
+def test_folder_without_usable_fonts_is_refused(files: dict[str, bytes] | None, sentence: str, tmp_path: Path) -> None:
     folder = tmp_path / "fonts"
     if files is not None:
         folder.mkdir()
@@ -204,12 +203,12 @@ def test_a_folder_without_usable_fonts_is_refused(
 
 
 @pytest.mark.parametrize("style", ["captcha", "line"])
-def test_characters_are_as_frequent_as_their_file_says(style: str, tmp_path: Path) -> None:
+def test_characters_have_the_frequencies_of_their_file(style: str, tmp_path: Path) -> None:
     file = tmp_path / "characters.txt"
     file.write_text("A\t600\nB\t300\nC\t100\n", encoding="utf-8")
     drawn = style_of(parameters(style, alphabet=str(file), length="5"))
     text = "".join(drawn.label(index) for index in range(600))
-    # Three thousand characters: a share is within 0.03 of what it ought to be, more than three times its deviation.
+    # Of 3,000 characters, the standard deviation of a share is below 0.01.
     assert [text.count(character) / len(text) for character in "ABC"] == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
     file.write_text("A\t1\nB\t1\nC\t1\n", encoding="utf-8")
-    assert style_of(parameters(style, alphabet=str(file), length="5")).about() != drawn.about()
+    assert style_of(parameters(style, alphabet=str(file), length="5")).record() != drawn.record()

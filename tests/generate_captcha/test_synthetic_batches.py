@@ -1,4 +1,4 @@
-"""Pictures drawn while training are a function of parameters, epoch and index, whoever draws them."""
+"""Pictures drawn during training depend only on parameters, epoch and index."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parameters(**changes: Any) -> GenerateParameters:
     return GenerateParameters(**(own | changes))
 
 
-def test_epochs_are_the_corpus_piece_by_piece() -> None:
+def test_epochs_are_consecutive_parts_of_the_corpus() -> None:
     drawn = parameters()
     feed, style = SyntheticBatches(drawn, Fit(48, 24, 1, "pad"), encode, 4), style_of(drawn)
     assert len(feed) == 3
@@ -61,12 +61,12 @@ def test_epochs_are_the_corpus_piece_by_piece() -> None:
         assert index == 10 * epoch + 10
 
 
-def test_pictures_to_validate_with_stay_the_same_and_follow_the_difficulty() -> None:
+def test_validation_pictures_are_constant_except_for_difficulty() -> None:
     training = SyntheticBatches(parameters(), Fit(64, 32, 3, "stretch"), encode, 8)
     feed = training.unchanging(10)
     first, later = (np.concatenate([images for images, _ in feed.stream(epoch)]) for epoch in (0, 3))
     assert (first == later).all()
-    # Those of no corpus that somebody might train or test with.
+    # They occur in no corpus with another seed.
     for seed in range(20):
         style = style_of(parameters(seed=seed))
         others = {style.picture(index)[0].tobytes() for index in range(10)}
@@ -77,11 +77,11 @@ def test_pictures_to_validate_with_stay_the_same_and_follow_the_difficulty() -> 
     assert (harder != first).any()
 
 
-def test_one_group_of_processes_draws_both_and_what_one_asks_leaves_the_other_alone() -> None:
+def test_training_and_validation_share_processes() -> None:
     training, style = SyntheticBatches(parameters(), Fit(64, 32, 3, "stretch"), encode, 2), style_of(parameters())
     validation = training.unchanging(4)
     before = set(multiprocessing.active_children())
-    # Side by side, as no training does it.
+    # Interleaved, unlike in training.
     pairs = zip(training.stream(0), validation.stream(0), strict=False)
     drawn = np.concatenate([images for (images, _), _ in pairs])
     assert (drawn == np.stack([style.picture(index)[0] for index in range(4)])).all()
@@ -106,7 +106,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_workers_end_with_the_training(end: signal.Signals, tmp_path: Path) -> None:
+def test_workers_end_with_training(end: signal.Signals, tmp_path: Path) -> None:
     script = tmp_path / "drawing.py"
     script.write_text(DRAWING)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -115,9 +115,9 @@ def test_workers_end_with_the_training(end: signal.Signals, tmp_path: Path) -> N
     with started(command, env=environment, stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "2\n"
-        # A terminal sends Ctrl-C to the whole group.
+        # Terminals send Ctrl-C to the whole group.
         (os.killpg if end == signal.SIGINT else os.kill)(process.pid, end)
-        # Their end of the pipes is closed when all of them have ended.
+        # The pipes end when all processes have ended.
         _, complaint = process.communicate()
     if end == signal.SIGINT:
         assert process.returncode == INTERRUPTED
@@ -125,7 +125,7 @@ def test_workers_end_with_the_training(end: signal.Signals, tmp_path: Path) -> N
         assert complaint.count("\n") == 1
 
 
-def test_a_killed_worker_is_told() -> None:
+def test_killed_worker_is_an_error() -> None:
     before = set(multiprocessing.active_children())
     feed = SyntheticBatches(parameters(count=1000), Fit(48, 24, 1, "pad"), encode, 2)
     batches = feed.stream(0)
@@ -136,7 +136,7 @@ def test_a_killed_worker_is_told() -> None:
         list(batches)
 
 
-def test_texts_that_their_pictures_have_no_room_for_give_way_to_others(capsys: pytest.CaptureFixture[str]) -> None:
+def test_texts_without_room_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     def too_long(label: str, width: int, height: int) -> str | None:
         assert (width, height) == (48, 24)
         return f"{label} is too long" if len(label) > 3 else None
@@ -158,7 +158,7 @@ def test_texts_that_their_pictures_have_no_room_for_give_way_to_others(capsys: p
         next(feed.stream(0))
 
 
-def test_pictures_of_any_width_come_with_their_widths() -> None:
+def test_batches_of_any_width_have_widths() -> None:
     feed = SyntheticBatches(parameters(size="autox32", length="1-9"), Fit(None, 32, 1, "stretch"), encode, 10)
     ((images, widths), labels), *others = feed.stream(0)
     assert not others
@@ -167,7 +167,7 @@ def test_pictures_of_any_width_come_with_their_widths() -> None:
     assert len(set(widths.tolist())) > 3
 
 
-def test_a_preview_has_every_character_and_length() -> None:
+def test_preview_has_all_characters_and_lengths() -> None:
     labels, sizes = preview(parameters(alphabet="0-9A-Z", length="3-6", count=50))
     assert set("".join(labels)) == set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     assert max(map(len, labels)) == 6

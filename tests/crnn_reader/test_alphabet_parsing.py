@@ -1,4 +1,4 @@
-"""The text of `--alphabet`: ranges, characters, files."""
+"""Parsing of alphabets: ranges, characters, files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from crnn_reader.alphabet import character_frequencies, parse_alphabet
         ("𝐀-𝐂", "𝐀𝐁𝐂"),
     ],
 )
-def test_ranges_and_characters(text: str, characters: str) -> None:
+def test_parse_ranges_and_characters(text: str, characters: str) -> None:
     assert parse_alphabet(text) == characters
 
 
@@ -42,13 +42,13 @@ def test_ranges_and_characters(text: str, characters: str) -> None:
         ("u\u0308\t7\n0\t0.5\n \t3\n".encode(), "ü0 "),
     ],
 )
-def test_files(content: bytes, characters: str, tmp_path: Path) -> None:
+def test_parse_files(content: bytes, characters: str, tmp_path: Path) -> None:
     path = tmp_path / "characters.txt"
     path.write_bytes(content)
     assert parse_alphabet(str(path)) == characters
 
 
-def test_the_ideographs_of_gb2312() -> None:
+def test_gb2312() -> None:
     characters = parse_alphabet("gb2312")
     assert len(set(characters)) == len(characters) == 6763
     assert characters.startswith("啊阿埃")
@@ -67,7 +67,7 @@ def test_the_ideographs_of_gb2312() -> None:
         ("gone.txt", "no such file"),
     ],
 )
-def test_texts_that_are_no_alphabet(text: str, sentence: str) -> None:
+def test_invalid_texts(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         parse_alphabet(text)
 
@@ -86,7 +86,7 @@ def test_texts_that_are_no_alphabet(text: str, sentence: str) -> None:
         (b"1\ta\n2\tbc\n", "line 2 of the file is '2.tbc'; an alphabet file has one"),
     ],
 )
-def test_files_that_are_no_alphabet(content: bytes, sentence: str, tmp_path: Path) -> None:
+def test_invalid_files(content: bytes, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "characters"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=sentence):
@@ -110,9 +110,7 @@ def test_files_in_utf_16_are_read(tmp_path: Path) -> None:
         ("a\nb\n", None),
     ],
 )
-def test_files_say_how_often_their_characters_come(
-    content: str, frequencies: list[float] | None, tmp_path: Path
-) -> None:
+def test_frequencies_of_files(content: str, frequencies: list[float] | None, tmp_path: Path) -> None:
     path = tmp_path / "characters.txt"
     path.write_text(content, encoding="utf-8")
     assert character_frequencies(str(path)) == frequencies

@@ -1,0 +1,200 @@
+"""Rows of letters on a plate: where each letter stands, and its ink on the image."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from generate_captcha.arrays import Image, Mask
+from generate_captcha.drawing import paint
+from generate_captcha.drawing.paint import Rgb
+from generate_captcha.plates import letters
+from generate_captcha.plates.layout import Layout, Row
+from generate_captcha.plates.letters import PART_SIZES, PROPORTIONS, Face
+from generate_captcha.plates.patterns import TextPart
+from generate_captcha.seeded_random import SeededRandom
+from generate_captcha.text.fonts import FULL_WIDTH
+from generate_captcha.text.strokes import StrokeFont
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+#: The width of the widest of these letters determines how narrow a face must become.
+USUAL_LETTERS = "HN08B"
+#: Least height of Hangul and Han letters, as a fraction of the height of digits.
+MIN_FULL_WIDTH_HEIGHT = {"hangul": 0.6, "han": 0.82}
+
+
+class PlacedLetter(NamedTuple):
+    """The ink of a letter and the position of its corner in pixels."""
+
+    mask: Mask
+    left: int
+    top: int
+
+
+class Lettering(NamedTuple):
+    """What the letters of one plate have in common."""
+
+    face: Face
+    full_width_face: Face | None  #: of Hangul and Han letters
+    weight: int  #: see :func:`letters.draw_letter`
+    proportion: int  #: of Hangul and Han letters, see :func:`letters.draw_letter`
+    min_height: float  #: of Hangul and Han letters, as a fraction of the row's height
+
+    def draw(self, letter: str, size: tuple[int, int]) -> Mask:
+        """Draw a letter of `size` (width, height) in pixels."""
+        if self.full_width_face and ord(letter) >= FULL_WIDTH:
+            return letters.draw_letter(self.full_width_face, letter, size, self.weight, self.proportion)
+        return letters.draw_letter(self.face, letter, size, self.weight)
+
+    def aspect(self, letter: str) -> float:
+        """Return width / height of a letter."""
+        return letters.aspect(self.face, letter, self.weight)
+
+
+def random_lettering(layout: Layout, rng: SeededRandom) -> Lettering:
+    """Choose faces, weight and proportions for a plate."""
+    face = rng.choice(layout.latin_faces)
+    full_width_face = rng.choice(layout.full_width_faces) if layout.full_width_faces else None
+    weight = 0 if rng.random() < 0.4 else rng.randbelow(3) * 2 - 2
+    proportions = PROPORTIONS if layout.far_east == "han" else PART_SIZES
+    # Letters drawn from strokes already have the proportions of plates.
+    unchanged = isinstance(full_width_face, StrokeFont) and rng.random() < 0.6
+    proportion = 0 if unchanged or not full_width_face else rng.randbelow(len(proportions))
+    return Lettering(face, full_width_face, weight, proportion, MIN_FULL_WIDTH_HEIGHT[layout.far_east])
+
+
+def place_letters(
+    parts: list[TextPart], row: Row, lettering: Lettering, scale: float, rng: SeededRandom
+) -> tuple[list[PlacedLetter], float, tuple[float, float] | None]:
+    """Place the letters of a row.
+
+    Arguments:
+        scale: pixels per millimetre.
+
+    Returns:
+        The letters, the least distance from letter to letter, and the centre (x, y) of the first separator, in pixels.
+    """
+    left, top, right, bottom = (side * scale for side in row.box)
+    height = max(4, round(bottom - top))
+    usual = row.letter * scale
+    narrowing = usual / (max(map(lettering.aspect, USUAL_LETTERS)) * height)
+    narrowing *= rng.between(0.93, 1.03)
+    full_width = scale * (row.far_east or 1.2 * row.letter)
+    gap, space = row.gap * scale * rng.between(0.85, 1.15), row.space * scale * rng.between(0.9, 1.1)
+
+    # Letter or separator, its room, and the width of its ink.
+    places: list[tuple[TextPart, float, float]] = []
+    for part in parts:
+        if part.separator:
+            places.append((part, space, 0.0))
+        elif part.stacked:
+            places.append((part, 0.8 * full_width, 0.8 * full_width))
+        else:
+            for letter in part.text:
+                if ord(letter) >= FULL_WIDTH:
+                    places.append((TextPart(letter), full_width, full_width))
+                else:
+                    width = min(usual, narrowing * lettering.aspect(letter) * height)
+                    places.append((TextPart(letter), usual if row.fixed else width, width))
+    gaps = [0.0 if one[0].separator or other[0].separator else gap for one, other in itertools.pairwise(places)]
+    total = sum(room for _, room, _ in places) + sum(gaps)
+    stretch, free = 1.0, right - left - total
+    if free < 0:
+        stretch, free = (right - left) / total, 0.0
+    elif row.spread:
+        # Letters become wider too, up to a width that is usual on plates.
+        stretch = min(1.3, 1 + rng.random() * row.spread * free / total)
+        free = right - left - stretch * total
+    pen = left + free * {"left": 0.0, "centre": 0.5, "right": 1.0}[row.align]
+    placed: list[PlacedLetter] = []
+    first_separator: tuple[float, float] | None = None
+    centres = []
+    y = round(top)
+    for (part, room, width), after in zip(places, [*gaps, 0.0], strict=True):
+        room, width = room * stretch, width * stretch
+        centre = pen + room / 2
+        if part.separator:
+            first_separator = first_separator or (centre, (top + bottom) / 2)
+            placed += _draw_separator(part.text, centre, y, height, room, lettering.weight)
+        elif part.stacked:
+            each = height / len(part.text)
+            for place, letter in enumerate(part.text):
+                size = max(3, round(width)), max(3, round(0.94 * each))
+                mask = lettering.draw(letter, size)
+                placed.append(PlacedLetter(mask, round(centre - width / 2), round(top + place * each)))
+            centres.append(centre)
+        else:
+            letter_height, above = height, 0
+            if ord(part.text) >= FULL_WIDTH:
+                width *= rng.between(0.92, 1.08)
+                letter_height = round(height * rng.between(lettering.min_height, 1.0))
+                above = round((height - letter_height) * rng.random())
+            mask = lettering.draw(part.text, (max(2, round(width)), max(2, letter_height)))
+            placed.append(PlacedLetter(mask, round(centre - width / 2), y + above))
+            centres.append(centre)
+        pen += room + after * stretch
+    pitch = min((other - one for one, other in itertools.pairwise(centres)), default=usual)
+    return placed, pitch, first_separator
+
+
+def _draw_separator(text: str, centre: float, top: int, height: int, room: float, weight: int) -> list[PlacedLetter]:
+    thickness = max(2, round(0.13 * height + weight / letters.MASTER * height))
+    if text == "-":
+        width = max(3, round(0.62 * room))
+        dash = np.full((thickness, width), 255, np.uint8)
+        return [PlacedLetter(dash, round(centre - width / 2), top + (height - thickness) // 2)]
+    if text in "·.":
+        dot, radius = np.zeros((thickness + 2, thickness + 2), np.uint8), thickness // 2
+        cv2.circle(dot, (radius, radius), radius, 255, -1, cv2.LINE_AA)
+        above = (height - thickness) // 2 if text == "·" else height - thickness
+        return [PlacedLetter(dot, round(centre - thickness / 2), top + above)]
+    return []
+
+
+def paint_letters(
+    image: Image,
+    ink: Mask,
+    placed: list[PlacedLetter],
+    rgb: Rgb,
+    embossed: bool,
+    difficulty: float,
+    rng: SeededRandom,
+) -> Box:
+    """Paint letters on `image` and add them to `ink`, in place. Returns their bounding box in pixels."""
+    left = min(letter.left for letter in placed)
+    top = min(letter.top for letter in placed)
+    right = max(letter.left + letter.mask.shape[1] for letter in placed)
+    bottom = max(letter.top + letter.mask.shape[0] for letter in placed)
+    height, width = ink.shape
+    # With a margin for the shade of embossed letters.
+    x0, y0, x1, y1 = max(0, left - 3), max(0, top - 3), min(width, right + 3), min(height, bottom + 3)
+    mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+    for letter in placed:
+        x, y = letter.left - x0, letter.top - y0
+        part = mask[max(0, y) : y + letter.mask.shape[0], max(0, x) : x + letter.mask.shape[1]]
+        np.maximum(part, letter.mask[max(0, -y) :, max(0, -x) :][: part.shape[0], : part.shape[1]], out=part)
+    np.maximum(ink[y0:y1, x0:x1], mask, out=ink[y0:y1, x0:x1])
+    part = image[y0:y1, x0:x1]
+    opacity = 1 - 0.25 * difficulty * rng.random()
+    if rng.random() < 0.2 * difficulty:
+        worn = paint.texture(mask.shape[0], mask.shape[1], rng)
+        mask = cv2.multiply(mask, cv2.convertScaleAbs(worn, alpha=-0.7, beta=255 + 0.25 * 128), scale=1 / 255)
+    paint.fill(part, rgb, mask, opacity)
+    if embossed:
+        _emboss(part, mask, rng.between(0.1, 0.5) * (0.4 + 0.6 * difficulty), rng)
+    return left, top, right, bottom
+
+
+def _emboss(image: Image, mask: Mask, strength: float, rng: SeededRandom) -> None:
+    """Lighten one side of the letters' edges and darken the other, in place."""
+    side = rng.choice((-1, 1))
+    kernel = np.array([[-1, -1, 0], [-1, 0, side], [0, 1, 1]], np.float32) * (strength / 3)
+    kernel[1, 2] = abs(kernel[1, 2])
+    if side < 0:
+        kernel = np.ascontiguousarray(kernel[:, ::-1])
+    shade = cv2.filter2D(cv2.blur(mask, (3, 3)), cv2.CV_16S, kernel)
+    image[:] = cv2.add(image, cv2.merge([shade] * 3), dtype=cv2.CV_8U)
