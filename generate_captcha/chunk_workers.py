@@ -75,7 +75,8 @@ def _results(processes: dict[connection.Connection, multiprocessing.process.Base
                 if processes[receiver].exitcode:
                     raise UserError(
                         "a drawing process was killed, perhaps because memory ran out: run the same command with "
-                        "fewer workers to continue"
+                        "fewer workers to continue",
+                        parameter="workers",
                     ) from None
                 continue
             if isinstance(result, BaseException):

@@ -182,7 +182,7 @@ def _prepare(out: Path, style: Style) -> None:
     """Write the record of a new corpus, or compare that of an existing one. Raises UserError if they differ."""
     record = style.record()
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: give a folder")
+        raise UserError(f"{out} is a file: give a folder", parameter="out")
     if (out / CORPUS_RECORD).exists():
         earlier = _read_record(out / CORPUS_RECORD)
         differing = [name for name in record if earlier.get(name) != record[name]]
@@ -192,11 +192,14 @@ def _prepare(out: Path, style: Style) -> None:
                 differing = [name for name in differing if name == cause or name not in consequences]
         if differing:
             changes = ", ".join(f"{name} ({_change(earlier.get(name), record[name])})" for name in differing)
-            raise UserError(f"{out} has a corpus made with another {changes}: give the same or choose another folder")
+            raise UserError(
+                f"{out} has a corpus made with another {changes}: give the same or choose another folder", "out"
+            )
     elif out.is_dir() and _has_files(out):
         raise UserError(
             f"{out} has files but no {CORPUS_RECORD}, so they are not from this command: empty it or choose another "
-            "folder"
+            "folder",
+            parameter="out",
         )
     else:
         with atomic(out / CORPUS_RECORD) as temporary:
@@ -212,7 +215,8 @@ def _read_record(path: Path) -> dict[str, Any]:
     except ValueError as error:
         reason = str(error)
     raise UserError(
-        f"{path} does not say how the corpus was made ({reason}): restore the file, or choose another folder"
+        f"{path} does not say how the corpus was made ({reason}): restore the file, or choose another folder",
+        parameter="out",
     )
 
 

@@ -79,7 +79,7 @@ class Style(ABC):
             # Errors of FreeType have no number.
             if error.errno is None and self._parameters.fonts is not None:
                 raise UserError(
-                    f"a font in the folder {self._parameters.fonts} is damaged ({error}): remove it"
+                    f"a font in the folder {self._parameters.fonts} is damaged ({error}): remove it", parameter="fonts"
                 ) from error
             raise
         if self.grey:
@@ -150,7 +150,8 @@ class TextStyle(Style):
                 shown = "a space" if character == " " else repr(character)
                 raise UserError(
                     f"the alphabet contains {shown}, which cannot be drawn by itself in style {parameters.style}: "
-                    "leave it out, or use style line"
+                    "leave it out, or use style line",
+                    parameter="alphabet",
                 )
         return characters
 

@@ -25,10 +25,12 @@ class Backgrounds:
 
     def __init__(self, folder: str) -> None:
         if not Path(folder).is_dir():
-            raise UserError(f"there is no folder of backgrounds {folder}: give a folder of pictures")
+            raise UserError(f"there is no folder {folder}: give a folder of pictures", parameter="backgrounds")
         self.paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
         if not self.paths:
-            raise UserError(f"the folder of backgrounds {folder} has no pictures: add some or choose another folder")
+            raise UserError(
+                f"the folder {folder} has no pictures: add some or choose another one", parameter="backgrounds"
+            )
 
     def digest(self) -> str:
         """Return the number of pictures and a hash of their names and sizes. Raises UserError for a damaged picture."""

@@ -89,22 +89,24 @@ def _find(name: str) -> list[Path]:
     if name and path.is_dir():
         if files := _layouts_in(path):
             return files
-        raise UserError(f"the folder of layouts {name} has no {SUFFIX} file: add layouts or choose another folder")
+        raise UserError(f"the folder {name} has no {SUFFIX} file: add layouts or choose another folder", "layouts")
     if path.suffix == SUFFIX:
         if path.is_file():
             return [path]
-        raise UserError(f"there is no layout file {name}: give a file, or a name such as de_car")
+        raise UserError(f"there is no layout file {name}: give a file, or a name such as de_car", "layouts")
     if path.is_file():
-        raise UserError(f"the name of the layout file {name} does not end in {SUFFIX}: rename it")
+        raise UserError(f"the name of the layout file {name} does not end in {SUFFIX}: rename it", "layouts")
     if path.name != name:
-        raise UserError(f"there is no folder of layouts {name}: give a folder, or a name such as de_car")
+        raise UserError(f"there is no folder {name}: give a folder of layouts, or a name such as de_car", "layouts")
     shipped = _layouts_in(FOLDER)
     if found := [path for path in shipped if path.stem == name]:
         return found
     if name and (found := [path for path in shipped if path.stem.startswith(f"{name}_")]):
         return found
     groups = sorted({path.stem.split("_")[0] for path in shipped})
-    raise UserError(f"there is no layout called {name!r}: give one of {', '.join(groups)}, a file or a folder")
+    raise UserError(
+        f"there is no layout called {name!r}: give one of {', '.join(groups)}, a file or a folder", parameter="layouts"
+    )
 
 
 def _layouts_in(folder: Path) -> list[Path]:

@@ -127,7 +127,8 @@ class Line(TextStyle):
         shown = label if len(label) <= 60 else f"{label[:60]}… ({len(label):,} characters)"
         raise UserError(
             f"{shown!r} cannot be drawn legibly in a picture of {self.width or 'auto'}x{self.height}: give a larger "
-            "size or shorter texts, or leave such texts out"
+            "size or shorter texts, or leave such texts out",
+            parameter="size",
         )
 
     def record(self) -> dict[str, Any]:
@@ -148,10 +149,11 @@ class Line(TextStyle):
             if unicodedata.combining(character) or not (character == " " or character.isprintable()):
                 raise UserError(
                     f"the alphabet contains {character!r}, which must follow another character, so random texts cannot "
-                    "have it: leave it out, or give a text file"
+                    "have it: leave it out, or give a text file",
+                    parameter="alphabet",
                 )
         if not characters.strip():
-            raise UserError("the alphabet has no visible character: add letters")
+            raise UserError("the alphabet has no visible character: add letters", parameter="alphabet")
         return characters
 
     def _label(self, rng: SeededRandom) -> str:

@@ -55,7 +55,8 @@ class Plate(Style):
         if self.height < MIN_HEIGHT or 0 < self.width < MIN_WIDTH:
             raise UserError(
                 f"the size {parameters.size} is too small for a plate to be legible: give "
-                f"{MIN_WIDTH if self.width else 'auto'}x{MIN_HEIGHT} or more"
+                f"{MIN_WIDTH if self.width else 'auto'}x{MIN_HEIGHT} or more",
+                parameter="size",
             )
         own_fonts = None if parameters.fonts is None else choose_fonts(parameters.fonts, (), "")
         self.layouts = choose_layouts(parameters.layouts, own_fonts)
@@ -65,7 +66,8 @@ class Plate(Style):
             if len(layout.rows) > 1 or letter_height < MIN_LETTER_HEIGHT:
                 raise UserError(
                     f"the size {parameters.size} is too small for layout {layout.name}, whose letters would be "
-                    f"{letter_height:.0f} pixels high: give a height of {enough} or more, or other layouts"
+                    f"{letter_height:.0f} pixels high: give a height of {enough} or more, or other layouts",
+                    parameter="size",
                 )
         self._cumulative_weights = list(itertools.accumulate(layout.weight for layout in self.layouts))
         self._separators = parameters.keep_separators

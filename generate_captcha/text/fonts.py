@@ -80,7 +80,8 @@ def choose_fonts(
             error = UserError(
                 f"the font {path.name} lacks the character {fewest[0]!r} (U+{ord(fewest[0]):04X}){more} of the "
                 "alphabet: remove it from the alphabet, or give a folder of fonts that have it (docs/lines.md says "
-                "where to find them)"
+                "where to find them)",
+                parameter="fonts",
             )
             if not skip_incomplete or folder is not None:
                 raise error
@@ -101,7 +102,9 @@ def _refuse_damaged(font: Font, alphabet: str) -> None:
             if not opened.getmask(character).getbbox() and unicodedata.category(character)[0] not in "CMZ":
                 raise ValueError(f"it draws nothing for {character!r}")
     except (OSError, ValueError, OverflowError, MemoryError) as error:
-        raise UserError(f"{font.path} is damaged ({error}): remove it or choose another folder of fonts") from error
+        raise UserError(
+            f"{font.path} is damaged ({error}): remove it or choose another folder of fonts", "fonts"
+        ) from error
 
 
 @functools.cache  # Each package takes a search of the import path.
@@ -116,17 +119,18 @@ def packaged_font(name: str) -> Path:
                 return path
     raise UserError(
         f"the font {name} is in none of the packages {', '.join(PACKAGES)}: install them again, or give a folder of "
-        "fonts"
+        "fonts",
+        parameter="fonts",
     )
 
 
 def _fonts_in(folder: str) -> list[Path]:
     if not Path(folder).is_dir():
-        raise UserError(f"there is no folder of fonts {folder}: give a folder with .ttf, .otf or .ttc files")
+        raise UserError(f"there is no folder {folder}: give one with .ttf, .otf or .ttc files", parameter="fonts")
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in FONT_SUFFIXES)
     if not paths:
         raise UserError(
-            f"the folder of fonts {folder} has no .ttf, .otf or .ttc file: add some or choose another folder"
+            f"the folder {folder} has no .ttf, .otf or .ttc file: add some or choose another one", parameter="fonts"
         )
     return paths
 

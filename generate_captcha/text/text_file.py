@@ -46,7 +46,7 @@ class TextFile:
         self._shortest, self._longest = shortest, longest
         self._text = _read(path)
         if not self._text.strip():
-            raise UserError(f"the text file {path} has no text: give a UTF-8 file with one text per line")
+            raise UserError(f"the text file {path} has no text: give a UTF-8 file with one text per line", "text")
         #: `alphabet`, or the file's characters in order of their code points.
         self.characters = alphabet or "".join(sorted(set(self._text) - {"\n"}))
 
@@ -65,7 +65,9 @@ class TextFile:
             length = str(shortest) if shortest == longest else f"{shortest} to {longest}"
             raise UserError(
                 f"the text file {path} has no piece of {length} characters between spaces"
-                f"{' with only characters of the alphabet' if alphabet else ''}: give another length, such as 5-25"
+                f"{' with only characters of the alphabet' if alphabet else ''}: give another length",
+                parameter="length",
+                example="5-25",
             )
 
     def piece(self, rng: SeededRandom) -> str:
@@ -85,9 +87,9 @@ def _read(path: str) -> str:
     try:
         text = bounded.read_text(path, MAX_BYTES)
     except ValueError as error:
-        raise UserError(f"the text file {path}: {error}; give a UTF-8 file with one text per line") from error
+        raise UserError(f"the text file {path}: {error}; give a UTF-8 file with one text per line", "text") from error
     except FileNotFoundError as error:
-        raise UserError(f"there is no text file {path}: give a UTF-8 file with one text per line") from error
+        raise UserError(f"there is no file {path}: give a UTF-8 file with one text per line", "text") from error
     lines = [" ".join(line.split()) for line in unicodedata.normalize("NFC", text).splitlines()]
     text = "\n".join(["", *filter(None, lines), ""])
     invisible = {

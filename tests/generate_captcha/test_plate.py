@@ -554,7 +554,7 @@ def test_han_letters_have_their_own_face(tmp_path: Path) -> None:
             r"there is no layout called 'atlantis': give one of .*ar, .*a file or a folder",
         ),
         ({"layouts": __file__}, "does not end in .toml: rename it"),
-        ({"layouts": "layouts/gone"}, "there is no folder of layouts layouts/gone: give a folder"),
+        ({"layouts": "layouts/gone"}, "there is no folder layouts/gone: give a folder of layouts"),
         ({"layouts": "gone.toml"}, r"there is no layout file gone\.toml: give a file"),
         ({"layouts": str(Path(__file__).parent)}, "has no .toml file: add layouts"),
         ({"layouts": ""}, "--layouts is empty"),

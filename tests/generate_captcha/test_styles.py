@@ -186,7 +186,7 @@ def test_path_of_a_picture() -> None:
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        (None, "there is no folder of fonts"),
+        (None, "there is no folder .*: give one with .ttf"),
         ({"readme.txt": b""}, r"has no \.ttf, \.otf or \.ttc file"),
         ({"broken.ttf": b"not a font at all"}, r"broken\.ttf is not a font"),
         ({"empty.otf": b""}, r"empty\.otf is not a font"),
