@@ -30,12 +30,7 @@ SYLLABLES = (
 
 
 def add_screws(
-    image: Image,
-    ink: Mask,
-    screws: tuple[tuple[float, float], ...],
-    scale: float,
-    difficulty: float,
-    rng: SeededRandom,
+    image: Image, ink: Mask, screws: tuple[tuple[float, float], ...], scale: float, difficulty: float, rng: SeededRandom
 ) -> None:
     """Sometimes draw screws or their caps, in place.
 

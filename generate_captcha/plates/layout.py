@@ -6,10 +6,11 @@ docs/plates.md describes the fields and shows how to add a country.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from generate_captcha.plates.letters import Face
 from generate_captcha.plates.patterns import Pattern
@@ -119,8 +120,8 @@ class Mark(Table):
     chance: Chance = Field(1.0, description="Probability of the mark.")
 
 
-class Layout(Table):
-    """A plate of one country and kind. `layout_files.read_layout` creates it."""
+class LayoutFields(Table):
+    """A layout file: a plate of one country and kind."""
 
     title: str = Field(description="Country and kind, in words.")
     size: tuple[Length, Length] = Field(description="Width and height of the plate.")
@@ -143,47 +144,28 @@ class Layout(Table):
     marks: tuple[Mark, ...] = Field((), description="Seals, stickers, emblems.")
     screws: tuple[Point, ...] = Field((), description="Centres of screws and their caps, which may touch letters.")
 
-    _path: Path = PrivateAttr()
-    _compiled: tuple[Pattern, ...] = PrivateAttr()
-    _latin_faces: tuple[Face, ...] = PrivateAttr()
-    _full_width_faces: tuple[Face, ...] = PrivateAttr(())
-    _print_faces: tuple[tuple[Font, ...], ...] = PrivateAttr()
 
-    @property
-    def path(self) -> Path:
-        """The layout file."""
-        return self._path
+@dataclass(frozen=True)
+class Layout:
+    """A layout file with its parsed patterns and its faces. `layout_files.read_layout` creates it."""
+
+    path: Path
+    fields: LayoutFields
+    patterns: tuple[Pattern, ...]
+    latin_faces: tuple[Face, ...]
+    full_width_faces: tuple[Face, ...]  #: of Hangul and Han letters; empty if the layout has none
+    print_faces: tuple[tuple[Font, ...], ...]  #: of each of the prints
 
     @property
     def name(self) -> str:
         """The file's name without its suffix."""
-        return self._path.stem
+        return self.path.stem
 
     @property
-    def compiled(self) -> tuple[Pattern, ...]:
-        """The parsed `patterns`."""
-        return self._compiled
-
-    @property
-    def characters(self) -> set[str]:
-        """Characters of its labels, without separators."""
-        return {character for pattern in self._compiled for character in pattern.characters}
-
-    @property
-    def latin_faces(self) -> tuple[Face, ...]:
-        """Faces of Latin letters and digits."""
-        return self._latin_faces
-
-    @property
-    def full_width_faces(self) -> tuple[Face, ...]:
-        """Faces of Hangul and Han letters; empty if the layout has none."""
-        return self._full_width_faces
-
-    @property
-    def print_faces(self) -> tuple[tuple[Font, ...], ...]:
-        """Faces of each of `prints`."""
-        return self._print_faces
+    def letter_height(self) -> float:
+        """Height of the letters of the lowest row, in millimetres."""
+        return min(row.box[3] - row.box[1] for row in self.fields.rows)
 
     def expression(self, separators: bool = False) -> str:
         """Return the regular expression of its labels, for a full match."""
-        return f"(?:{'|'.join(pattern.expression(separators) for pattern in self._compiled)})"
+        return f"(?:{'|'.join(pattern.expression(separators) for pattern in self.patterns)})"

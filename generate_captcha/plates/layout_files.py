@@ -18,7 +18,7 @@ from crnn_reader import bounded
 from crnn_reader.alphabet import parse_alphabet
 from crnn_reader.errors import UserError
 from generate_captcha.plates import letters
-from generate_captcha.plates.layout import Layout
+from generate_captcha.plates.layout import Layout, LayoutFields
 from generate_captcha.plates.letters import Face, MissingFont
 from generate_captcha.plates.patterns import Pattern, PatternError
 from generate_captcha.text.fonts import FULL_WIDTH, Font, packaged_font
@@ -126,8 +126,7 @@ def read_layout(path: Path, fonts: list[Font] | None = None) -> Layout:
     text = ""
     try:
         text = bounded.read_text(path, MAX_BYTES)
-        layout = Layout(**tomllib.loads(text))
-        _complete(layout, path, fonts)
+        return _resolve(LayoutFields(**tomllib.loads(text)), path, fonts)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason, _, place = str(error)[:200].partition(" (at line ")
         line = f", line {place.partition(',')[0]}" if place else ""
@@ -143,7 +142,6 @@ def read_layout(path: Path, fonts: list[Font] | None = None) -> Layout:
         raise MissingFont(f"{path}: {error}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return layout
 
 
 def _explained(error: ValidationError) -> _FieldError:
@@ -210,10 +208,9 @@ def _line(text: str, error: _FieldError) -> str:
     return f", line {found}" if found else ""
 
 
-def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
-    """Parse the patterns and find the faces of `layout`, and check them. Raises UserError."""
-    layout._path = path
-    layout._compiled = tuple(_parse_patterns(layout))
+def _resolve(layout: LayoutFields, path: Path, fonts: list[Font] | None) -> Layout:
+    """Parse the patterns, find the faces, and check everything. Raises UserError."""
+    patterns = tuple(_parse_patterns(layout))
     width, height = layout.size
     if not 1 / MAX_ASPECT <= width / height <= MAX_ASPECT:
         raise _FieldError(
@@ -230,16 +227,15 @@ def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
             )
         if bottom - top < MIN_ROW_HEIGHT * height:
             raise _FieldError(
-                field,
-                f" is {list(row.box)}, too low to be legible: make it at least {MIN_ROW_HEIGHT * height:g} high",
+                field, f" is {list(row.box)}, too low to be legible: make it at least {MIN_ROW_HEIGHT * height:g} high"
             )
-    latin = "".join(sorted(character for character in layout.characters if ord(character) < FULL_WIDTH))
-    full_width = "".join(sorted(character for character in layout.characters if ord(character) >= FULL_WIDTH))
-    layout._latin_faces = tuple(fonts or _find_faces(("faces",), layout.faces, latin, path))
+    characters = sorted(set().union(*(pattern.characters for pattern in patterns)))
+    latin = "".join(character for character in characters if ord(character) < FULL_WIDTH)
+    full_width = "".join(character for character in characters if ord(character) >= FULL_WIDTH)
+    latin_faces = fonts or _find_faces(("faces",), layout.faces, latin, path)
     for face in fonts or ():
         _refuse_incomplete(("fonts",), face.name, face, latin)
-    if full_width:
-        layout._full_width_faces = tuple(_find_faces(("far_east",), (layout.far_east,), full_width, path))
+    full_width_faces = _find_faces(("far_east",), (layout.far_east,), full_width, path) if full_width else []
     print_faces = []
     for number, small in enumerate(layout.prints):
         field = ("prints", number, "faces")
@@ -247,15 +243,15 @@ def _complete(layout: Layout, path: Path, fonts: list[Font] | None) -> None:
         print_faces.append(tuple(face for face in found if isinstance(face, Font)))
         if not print_faces[-1]:
             raise _FieldError(field, ": small print needs a font, not strokes: name grotesk or another")
-    layout._print_faces = tuple(print_faces)
     small_font = Font(packaged_font(SMALL_FONT))
     texts = [("bands", number, band.texts) for number, band in enumerate(layout.bands)]
     texts += [("marks", number, mark.texts) for number, mark in enumerate(layout.marks)]
     for table, number, shown in texts:
         _refuse_incomplete((table, number, "texts"), small_font.name, small_font, "".join(shown))
+    return Layout(path, layout, patterns, tuple(latin_faces), tuple(full_width_faces), tuple(print_faces))
 
 
-def _parse_patterns(layout: Layout) -> Iterator[Pattern]:
+def _parse_patterns(layout: LayoutFields) -> Iterator[Pattern]:
     lists = {name: tuple(texts) for name, texts in layout.lists.items()}
     for name, texts in lists.items():
         if not texts or not all(texts):

@@ -41,52 +41,52 @@ def render(
         difficulty: from 0 to 1, how much may be around the plate and on it.
         noise: factor of the dirt.
     """
-    palette = _random_paint(layout.paints, rng)
-    width, height = (round(side * scale) for side in layout.size)
+    fields = layout.fields
+    palette = _random_paint(fields.paints, rng)
+    width, height = (round(side * scale) for side in fields.size)
     shades = {
         colour: paint.vary(parse_colour(colour), 4 + 12 * difficulty, rng) for colour in (*palette.ground, palette.ink)
     }
     ink_colour = shades[palette.ink]
     image = graphics.background(height, width, [shades[colour] for colour in palette.ground])
     graphics.draw_graphics(image, palette, rng)
-    for band in layout.bands:
+    for band in fields.bands:
         if rng.random() < band.chance:
             graphics.draw_band(image, band, scale, rng)
-    if layout.border:
+    if fields.border:
         rim = ink_colour if palette.rim is None else parse_colour(palette.rim)
-        graphics.draw_border(image, layout.border, rim, scale)
-    for small, faces in zip(layout.prints, layout.print_faces, strict=True):
+        graphics.draw_border(image, fields.border, rim, scale)
+    for small, faces in zip(fields.prints, layout.print_faces, strict=True):
         if rng.random() < small.chance:
             graphics.draw_print(image, small, faces, ink_colour, scale, rng)
 
     ink = np.zeros((height, width), np.uint8)
     lettering = random_lettering(layout, rng)
-    embossed = rng.random() < layout.relief
+    embossed = rng.random() < fields.relief
     boxes, pitches, gap = [], [], None
-    for parts, row in zip(rows, layout.rows, strict=True):
+    for parts, row in zip(rows, fields.rows, strict=True):
         placed, pitch, first_separator = place_letters(parts, row, lettering, scale, rng)
         gap = gap or first_separator
         rgb = ink_colour if row.ink is None else parse_colour(row.ink)
         boxes.append(paint_letters(image, ink, placed, rgb, embossed, difficulty, rng))
         pitches.append(pitch)
-    for mark in layout.marks:
+    for mark in fields.marks:
         if rng.random() < mark.chance and (mark.at != "gap" or gap):
             graphics.draw_mark(image, mark, gap, scale, rng)
 
-    car.add_screws(image, ink, layout.screws, scale, difficulty, rng)
+    car.add_screws(image, ink, fields.screws, scale, difficulty, rng)
     if rng.random() < 0.45 * difficulty:
         car.add_dirt(image, rng.random() * min(1.0, 0.8 * difficulty * noise), rng)
     margin = round(SURROUNDINGS * height)
     whole = car.draw_car(height + 2 * margin, width + 2 * margin, rng)
-    car.paste_plate(whole[margin : margin + height, margin : margin + width], image, round(layout.radius * scale))
+    car.paste_plate(whole[margin : margin + height, margin : margin + width], image, round(fields.radius * scale))
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     text = min(lefts) + margin, min(tops) + margin, max(rights) + margin, max(bottoms) + margin
     plate = margin, margin, margin + width, margin + height
     if rng.random() < 0.5 * difficulty:
         car.draw_frame(whole, plate, text, rng)
     ink = cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
-    letter_height = min(row.box[3] - row.box[1] for row in layout.rows) * scale
-    return RenderedPlate(whole, ink, plate, text, letter_height, min(pitches))
+    return RenderedPlate(whole, ink, plate, text, layout.letter_height * scale, min(pitches))
 
 
 def _random_paint(paints: tuple[Paint, ...], rng: SeededRandom) -> Paint:

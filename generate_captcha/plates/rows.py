@@ -60,11 +60,11 @@ def random_lettering(layout: Layout, rng: SeededRandom) -> Lettering:
     face = rng.choice(layout.latin_faces)
     full_width_face = rng.choice(layout.full_width_faces) if layout.full_width_faces else None
     weight = 0 if rng.random() < 0.4 else rng.randbelow(3) * 2 - 2
-    proportions = PROPORTIONS if layout.far_east == "han" else PART_SIZES
+    proportions = PROPORTIONS if layout.fields.far_east == "han" else PART_SIZES
     # Letters drawn from strokes already have the proportions of plates.
     unchanged = isinstance(full_width_face, StrokeFont) and rng.random() < 0.6
     proportion = 0 if unchanged or not full_width_face else rng.randbelow(len(proportions))
-    return Lettering(face, full_width_face, weight, proportion, MIN_FULL_WIDTH_HEIGHT[layout.far_east])
+    return Lettering(face, full_width_face, weight, proportion, MIN_FULL_WIDTH_HEIGHT[layout.fields.far_east])
 
 
 def place_letters(
@@ -156,13 +156,7 @@ def _draw_separator(text: str, centre: float, top: int, height: int, room: float
 
 
 def paint_letters(
-    image: Image,
-    ink: Mask,
-    placed: list[PlacedLetter],
-    rgb: Rgb,
-    embossed: bool,
-    difficulty: float,
-    rng: SeededRandom,
+    image: Image, ink: Mask, placed: list[PlacedLetter], rgb: Rgb, embossed: bool, difficulty: float, rng: SeededRandom
 ) -> Box:
     """Paint letters on `image` and add them to `ink`, in place. Returns their bounding box in pixels."""
     left = min(letter.left for letter in placed)

@@ -212,11 +212,7 @@ class Line(TextStyle):
         free_x, free_y = picture_width - em * (right - left), self.height - em * (lower - upper)
         to_picture = (
             np.array(
-                [
-                    [em, 0, MARGIN + free_x * at_x - em * left],
-                    [0, em, MARGIN + free_y * at_y - em * upper],
-                    [0, 0, 1],
-                ]
+                [[em, 0, MARGIN + free_x * at_x - em * left], [0, em, MARGIN + free_y * at_y - em * upper], [0, 0, 1]]
             )
             @ matrix
         )
@@ -393,13 +389,7 @@ def _draw_stray_line(image: Image, rgb: Rgb, thickness: float, rng: SeededRandom
 
 
 def _draw_shadow(
-    image: Image,
-    mask: Mask,
-    background_luma: float,
-    ink_luma: float,
-    em: float,
-    difficulty: float,
-    rng: SeededRandom,
+    image: Image, mask: Mask, background_luma: float, ink_luma: float, em: float, difficulty: float, rng: SeededRandom
 ) -> None:
     """Rarely draw a shadow or an outline below the ink, in place."""
     if rng.random() > 0.2 * difficulty:

@@ -62,16 +62,16 @@ class Plate(Style):
         self.layouts = choose_layouts(parameters.layouts, own_fonts)
         enough = ANY_LAYOUT_HEIGHT if self.width else ANY_LAYOUT_HEIGHT_AUTO
         for layout in self.layouts if self.height < enough else ():
-            letter_height = min(row.box[3] - row.box[1] for row in layout.rows) / layout.size[1] * self.height
-            if len(layout.rows) > 1 or letter_height < MIN_LETTER_HEIGHT:
+            letter_height = layout.letter_height / layout.fields.size[1] * self.height
+            if len(layout.fields.rows) > 1 or letter_height < MIN_LETTER_HEIGHT:
                 raise UserError(
                     f"the size {parameters.size} is too small for layout {layout.name}, whose letters would be "
                     f"{letter_height:.0f} pixels high: give a height of {enough} or more, or other layouts",
                     parameter="size",
                 )
-        self._cumulative_weights = list(itertools.accumulate(layout.weight for layout in self.layouts))
+        self._cumulative_weights = list(itertools.accumulate(layout.fields.weight for layout in self.layouts))
         self._separators = parameters.keep_separators
-        patterns = [pattern for layout in self.layouts for pattern in layout.compiled]
+        patterns = [pattern for layout in self.layouts for pattern in layout.patterns]
         self.longest = max(pattern.longest(self._separators) for pattern in patterns)
         characters = {character for pattern in patterns for character in pattern.characters}
         if self._separators:
@@ -112,9 +112,9 @@ class Plate(Style):
         """Choose a layout by its weight, and a text of one of its patterns."""
         place = rng.random() * self._cumulative_weights[-1]
         layout = next(layout for layout, end in zip(self.layouts, self._cumulative_weights, strict=True) if place < end)
-        return layout, rng.choice(layout.compiled).write(rng)
+        return layout, rng.choice(layout.patterns).write(rng)
 
     def _scale(self, layout: Layout) -> float:
         """Pixels per millimetre of the rendered plate: enough for the picture, and equal for all plates of a layout."""
-        width, height = layout.size
+        width, height = layout.fields.size
         return OVERSAMPLING * (max(self.height / height, self.width / width) if self.width else self.height / height)

@@ -389,9 +389,15 @@ def test_command_fills_folder_and_prints_next_command(tmp_path: Path) -> None:
         (["--alphabet", "A B"], "the alphabet contains a space, which cannot be drawn by itself in style captcha"),
         (["--size", "autox32"], "--size autox32 is for --style line and plate, not for --style captcha"),
         (["--text", "gone.txt"], "--text gone.txt is for --style line"),
-        (["--text", "gone.txt", "--style", "line"], "there is no file gone.txt: give a UTF-8 file with one text per line (--text)"),
+        (
+            ["--text", "gone.txt", "--style", "line"],
+            "there is no file gone.txt: give a UTF-8 file",
+        ),
         (["--backgrounds", "gone"], "--backgrounds gone is for --style line"),
-        (["--backgrounds", "gone", "--style", "line"], "there is no folder gone: give a folder of pictures (--backgrounds)"),
+        (
+            ["--backgrounds", "gone", "--style", "line"],
+            "there is no folder gone: give a folder of pictures (--b",
+        ),
         (["--backgrounds", "grounds", "--style", "line"], "broken.png is not a picture: remove it"),
         (["--difficulty", "1"], "--difficulty 1.0 is for --style line"),
         (["--difficulty", "2", "--style", "line"], "--difficulty 2"),

@@ -104,7 +104,7 @@ def test_expected_countries_and_kinds_exist() -> None:
         "in",
     } <= groups
     assert {"kr_white_long", "kr_white_short", "kr_yellow_two_rows", "kr_green_two_rows", "kr_new_long"} <= names
-    assert sum(len(load(path).rows) > 1 for path in FILES if not path.stem.startswith(("kr", "cn"))) >= 12
+    assert sum(len(load(path).fields.rows) > 1 for path in FILES if not path.stem.startswith(("kr", "cn"))) >= 12
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_expected_countries_and_kinds_exist() -> None:
     [("de_car", ""), ("cn_blue", "IO"), ("es_car", "AEIOUQ"), ("fr_car", "IOU"), ("cz_car", "GOQW"), ("gb_car", "Q")],
 )
 def test_letters_that_a_country_does_not_use_do_not_occur(name: str, never: str) -> None:
-    assert not set(never) & load(layout_files.FOLDER / f"{name}.toml").characters
+    assert not set(never) & set(plate(layouts=name).alphabet)
 
 
 def test_german_plates_have_umlauts() -> None:
@@ -121,7 +121,7 @@ def test_german_plates_have_umlauts() -> None:
 
 def test_every_field_is_documented() -> None:
     page = DOCUMENTATION.read_text(encoding="utf-8")
-    parts = (Layout, layout.Paint, layout.Border, layout.Band, layout.Row, layout.Print, layout.Mark)
+    parts = (layout.LayoutFields, layout.Paint, layout.Border, layout.Band, layout.Row, layout.Print, layout.Mark)
     for part in parts:
         for name, field in part.model_fields.items():
             assert f"`{name}`" in page and field.description, (part, name)
@@ -414,8 +414,8 @@ def test_i_of_american_dies_has_serifs() -> None:
 def test_american_layouts_draw_i_with_serifs(path: Path) -> None:
     """Without serifs, as in sans-serif fonts, it would equal the 1 of the same plates."""
     made = load(path)
-    if "I" in made.letters:
-        assert not {"grotesk", "bold"} & set(made.faces)
+    if "I" in made.fields.letters:
+        assert not {"grotesk", "bold"} & set(made.fields.faces)
 
 
 def test_other_proportions_keep_the_outline() -> None:
@@ -543,7 +543,7 @@ def test_missing_top_level_field_has_no_line(tmp_path: Path) -> None:
 
 def test_han_letters_have_their_own_face(tmp_path: Path) -> None:
     own = load(Path(written(tmp_path, SMALL.replace("size = ", 'faces = ["grotesk"]\nletters = "A-Z語"\nsize = '))))
-    assert "語" in own.characters and own.full_width_faces
+    assert any("語" in pattern.characters for pattern in own.patterns) and own.full_width_faces
 
 
 @pytest.mark.parametrize(
