@@ -30,8 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import harness
 from benchmarks.harness import Command, Results
-from generate_captcha.drawing import paint as grounds
-from generate_captcha.style import Image, Source
+from generate_captcha.arrays import Image
+from generate_captcha.drawing import paint
+from generate_captcha.seeded_random import SeededRandom
 
 ALPHABET = string.digits + string.ascii_uppercase
 
@@ -112,7 +113,7 @@ def rejects(results: Results, given: argparse.Namespace) -> None:
 
     height, width = np.median([read_image(sample.path, 3).shape[:2] for sample in samples[:100]], axis=0)
     pictures: dict[str, Iterable[Any]] = {
-        kind.__name__: [kind(int(height), int(width), Source(f"{kind.__name__} {i}")) for i in range(given.count)]
+        kind.__name__: [kind(int(height), int(width), SeededRandom(f"{kind.__name__} {i}")) for i in range(given.count)]
         for kind in (ground, bars, shapes, noise)
     }
     for style in ("captcha", "line", "plate"):
@@ -142,51 +143,51 @@ def folded(text: str, zeros: bool) -> str:
     return kept.replace("O", "0") if zeros else kept
 
 
-def ground(height: int, width: int, source: Source) -> Image:
+def ground(height: int, width: int, rng: SeededRandom) -> Image:
     """A wall, a road, a gradient: a texture in two colours, out of focus."""
-    tones = [grounds.colour(source.between(20, 235), 60, source) for _ in range(2)]
-    field = grounds.texture(height, width, source) if source.random() < 0.6 else grounds.gradient(height, width, source)
-    return grainy(grounds.painted(field, *tones), source)
+    tones = [paint.random_colour(rng.between(20, 235), 60, rng) for _ in range(2)]
+    field = paint.texture(height, width, rng) if rng.random() < 0.6 else paint.gradient(height, width, rng)
+    return grainy(paint.colourise(field, *tones), rng)
 
 
-def bars(height: int, width: int, source: Source) -> Image:
+def bars(height: int, width: int, rng: SeededRandom) -> Image:
     """A radiator grille, a fence, a kerb: parallel bars of one width."""
-    dark, light = (grounds.colour(source.between(*tones), 30, source) for tones in ((0, 90), (120, 250)))
-    angle, period = source.between(0, np.pi), source.between(0.1, 0.6) * height
+    dark, light = (paint.random_colour(rng.between(*tones), 30, rng) for tones in ((0, 90), (120, 250)))
+    angle, period = rng.between(0, np.pi), rng.between(0.1, 0.6) * height
     rows, columns = np.mgrid[:height, :width]
     wave = np.cos(2 * np.pi * (columns * np.cos(angle) + rows * np.sin(angle)) / period)
-    field = (255 / (1 + np.exp(-8 * (wave - source.between(-0.7, 0.7))))).astype(np.uint8)
-    return grainy(grounds.painted(field, dark, light), source)
+    field = (255 / (1 + np.exp(-8 * (wave - rng.between(-0.7, 0.7))))).astype(np.uint8)
+    return grainy(paint.colourise(field, dark, light), rng)
 
 
-def shapes(height: int, width: int, source: Source) -> Image:
+def shapes(height: int, width: int, rng: SeededRandom) -> Image:
     """Lamps, screws, edges: discs, boxes and strokes in no order."""
-    image = ground(height, width, source)
-    for _ in range(1 + source.randbelow(8)):
-        tone = grounds.colour(source.between(0, 255), 60, source)
+    image = ground(height, width, rng)
+    for _ in range(1 + rng.randbelow(8)):
+        tone = paint.random_colour(rng.between(0, 255), 60, rng)
         mask = np.zeros((height, width), np.uint8)
-        one, other = ((source.randbelow(width), source.randbelow(height)) for _ in range(2))
-        form = source.randbelow(3)
+        one, other = ((rng.randbelow(width), rng.randbelow(height)) for _ in range(2))
+        form = rng.randbelow(3)
         if form == 0:
-            cv2.circle(mask, one, 1 + source.randbelow(height // 2), 255, -1, cv2.LINE_AA)
+            cv2.circle(mask, one, 1 + rng.randbelow(height // 2), 255, -1, cv2.LINE_AA)
         elif form == 1:
             cv2.rectangle(mask, one, other, 255, -1)
         else:
-            cv2.line(mask, one, other, 255, 1 + source.randbelow(max(1, height // 8)), cv2.LINE_AA)
-        grounds.lay(image, tone, mask)
-    return grainy(image, source)
+            cv2.line(mask, one, other, 255, 1 + rng.randbelow(max(1, height // 8)), cv2.LINE_AA)
+        paint.fill(image, tone, mask)
+    return grainy(image, rng)
 
 
-def noise(height: int, width: int, source: Source) -> Image:
+def noise(height: int, width: int, rng: SeededRandom) -> Image:
     """Random pixels."""
-    return np.random.default_rng(source.getrandbits(32)).integers(0, 256, (height, width, 3), np.uint8)
+    return np.random.default_rng(rng.getrandbits(32)).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def grainy(image: Image, source: Source) -> Image:
+def grainy(image: Image, rng: SeededRandom) -> Image:
     """Blur and grain of a camera."""
-    chance = np.random.default_rng(source.getrandbits(32))
-    blurred = cv2.GaussianBlur(image, (0, 0), source.between(0.3, 2))
-    grain = chance.normal(0, source.between(0, 12), image.shape)
+    chance = np.random.default_rng(rng.getrandbits(32))
+    blurred = cv2.GaussianBlur(image, (0, 0), rng.between(0.3, 2))
+    grain = chance.normal(0, rng.between(0, 12), image.shape)
     return (blurred + grain).clip(0, 255).astype(np.uint8)
 
 
