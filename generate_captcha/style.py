@@ -87,7 +87,7 @@ class Style(ABC):
         return image, label
 
     def record(self) -> dict[str, Any]:
-        """Return what affects the pictures, for `corpus.json`: parameters, and files with a hash of their content."""
+        """Return everything that affects the pictures, for `corpus.json`: parameters, and hashes of files."""
         record = {name: getattr(self._parameters, name) for name in (*RECORDED, *self.OWN)}
         files = dict.fromkeys(font.path for font in self.fonts)
         return record | {"alphabet": self.alphabet, "fonts": [f"{path.name} {digest(path)}" for path in files]}

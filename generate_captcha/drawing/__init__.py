@@ -1,1 +1,1 @@
-"""What styles draw with: paint, poses and camera effects, backgrounds, and a test whether text is visible."""
+"""Drawing for all styles: paint, ink, poses, camera effects, backgrounds, and a test whether text is visible."""

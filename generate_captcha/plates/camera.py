@@ -210,7 +210,7 @@ def _expose(image: Image, difficulty: float, night: bool, rng: SeededRandom) -> 
     light = math.exp(rng.between(-1.3, 0.7) * difficulty)
     tint = 0.0 if night else 0.16 * difficulty
     red, green, blue = (light * (1 + rng.between(-tint, tint)) for _ in range(3))
-    # Haze or sun on the lens brightens what is dark. Cameras that raise the contrast make it black.
+    # Haze or sun on the lens brightens dark areas. Cameras that raise the contrast make them black.
     offset, contrast = 0.0, 1.0
     if (chance := rng.random()) < 0.35:
         offset = rng.random() * 110 * difficulty

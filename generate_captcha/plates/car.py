@@ -78,7 +78,7 @@ def add_dirt(image: Image, strength: float, rng: SeededRandom) -> None:
 
 
 def draw_car(height: int, width: int, rng: SeededRandom) -> Image:
-    """Return what surrounds a plate: paint, plastic, edges and slits. uint8 (height, width, 3) in RGB order."""
+    """Draw the car around a plate: paint, plastic, edges and slits. Returns uint8 (height, width, 3) in RGB order."""
     luma = rng.choice((25.0, 35.0, 60.0, 110.0, 160.0, 200.0, 230.0))
     rgb = paint.random_colour(luma, 70 if rng.random() < 0.4 else 8, rng)
     dark = paint.scale(rgb, rng.between(0.3, 0.9))

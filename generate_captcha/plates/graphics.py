@@ -1,4 +1,4 @@
-"""What a plate shows besides its letters: background, border, bands, small print, seals and emblems.
+"""The parts of a plate besides its letters: background, border, bands, small print, seals and emblems.
 
 All functions but :func:`background` draw on an image in place. `scale` is in pixels per millimetre.
 """

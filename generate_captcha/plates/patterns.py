@@ -178,7 +178,7 @@ class Pattern:
     """A pattern in the language above. Raises PatternError if `text` is invalid."""
 
     def __init__(self, text: str, letters: str, digits: str, lists: Mapping[str, tuple[str, ...]]) -> None:
-        """`letters` and `digits` are what `A` and `9` stand for, `lists` are the lists by name."""
+        """`A` stands for one of `letters`, `9` for one of `digits`; `lists` are the lists by name."""
         self.text = text
         self._letters, self._digits, self._lists = tuple(letters), tuple(digits), lists
         self._place = self._depth = 0

@@ -36,7 +36,7 @@ class PlacedLetter(NamedTuple):
 
 
 class Lettering(NamedTuple):
-    """What the letters of one plate have in common."""
+    """The properties that all letters of a plate share."""
 
     face: Face
     full_width_face: Face | None  #: of Hangul and Han letters

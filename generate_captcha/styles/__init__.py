@@ -1,7 +1,7 @@
 """Styles of pictures.
 
 Each is a file NAME.py here, listed in :data:`NAMES`, with a subclass of `TextStyle` or `Style`; the class of
-`my_style` is `MyStyle`. Its constant `PROPERTIES` has what the flags depend on (:class:`parameter.StyleProperties`).
+`my_style` is `MyStyle`. The flags depend on its constant `PROPERTIES` (:class:`parameter.StyleProperties`).
 """
 
 from __future__ import annotations
