@@ -5,12 +5,11 @@ docs/plates.md describes the fields and shows how to add a country.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from generate_captcha.plates.letters import Face
 from generate_captcha.plates.patterns import Pattern
@@ -22,13 +21,7 @@ MAX_LENGTH = 3000
 LETTERS, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 
 
-def _checked_colour(text: str) -> str:
-    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ValueError("a colour is #rrggbb, such as #003399")
-    return text
-
-
-HexColour = Annotated[str, AfterValidator(_checked_colour)]
+HexColour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 HexColours = Annotated[tuple[HexColour, ...], Field(min_length=1)]
 Strings = Annotated[tuple[str, ...], Field(min_length=1)]
 Chance = Annotated[float, Field(ge=0, le=1)]

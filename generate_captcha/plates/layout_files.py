@@ -170,8 +170,8 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 def _wanted(error: ErrorDetails) -> str:
     """What to give instead, such as `give a number that is above 0`."""
     kind, context = error["type"], error.get("ctx", {})
-    if kind == "value_error":
-        return error["msg"].removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        return "a colour is #rrggbb, such as #003399"
     if kind == "literal_error":
         return f"give one of {context['expected'].replace(' or ', ', ')}".replace("'", '"')
     if kind == "too_short":

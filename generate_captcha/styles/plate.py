@@ -1,9 +1,9 @@
 """Style `plate`: licence plates of many countries, as gate and road cameras see them.
 
-Text and look of a plate come from a layout, a file in `generate_captcha/layouts`. `difficulty` controls dirt and camera:
-at 0 a clean plate fills the picture, at 1 it is as small, blurred, dirty, oblique, dark or dazzled as a person can just
-read. It bounds the effects; each picture gets a random selection. A picture whose letters do not stand out is drawn
-again. Letters are never cut off.
+Text and look of a plate come from a layout, a file in `generate_captcha/layouts`. `difficulty` controls dirt and
+camera: at 0 a clean plate fills the picture, at 1 it is as small, blurred, dirty, oblique, dark or dazzled as a person
+can just read. It bounds the effects; each picture gets a random selection. A picture whose letters do not stand out is
+drawn again. Letters are never cut off.
 """
 
 from __future__ import annotations
