@@ -33,7 +33,7 @@ SHOWN = 36
 FOLLOWED = ("exact_match", "character_error_rate", "letter_accuracy")
 
 
-def main(parameters: EvaluationParameters) -> int:
+def main(flags: EvaluationParameters) -> int:
     """Read the pictures, score them, and write the report. Returns the exit code."""
     import dataset
     from dataset.contact_sheets import gallery
@@ -44,35 +44,35 @@ def main(parameters: EvaluationParameters) -> int:
     from model.training.run_folder import trained_on
 
     keep_apart(
-        [parameters.path],
-        {"--json": parameters.json_, "--report": parameters.report},
-        used=[parameters.model, parameters.lexicon, parameters.charset],
+        [flags.path],
+        {"--json": flags.json_, "--report": flags.report},
+        used=[flags.model, flags.lexicon, flags.charset],
     )
-    samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
+    samples = dataset.collect(flags.path, flags.label_pattern, flags.root)
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
-        raise UserError(f"no picture in {parameters.path} has a label: see --label-pattern, or use prediction.py")
+        raise UserError(f"no picture in {flags.path} has a label: see --label-pattern, or use prediction.py")
     if len(labelled) < len(samples):
         warn(f"{len(samples) - len(labelled):,} of {len(samples):,} pictures have no label and are left out")
 
-    learnt = trained_on(parameters.model)
+    learnt = trained_on(flags.model)
     if known := sum(os.path.realpath(sample.path) in learnt for sample in labelled):
         warn(f"{known:,} of the {len(labelled):,} pictures were used in the training: others will not be read as well")
 
     interrupted = False
     with contextlib.ExitStack() as files:
         # Opened before the network is loaded, so that a place that cannot be written ends the command at once.
-        if parameters.report:
-            report.begin(Path(parameters.report))
-        scores_file = files.enter_context(atomic(parameters.json_)) if parameters.json_ else None
+        if flags.report:
+            report.begin(Path(flags.report))
+        scores_file = files.enter_context(atomic(flags.json_)) if flags.json_ else None
         if scores_file:
             scores_file.touch()
-        if parameters.follow:
-            board, facts = following.board(parameters.model, parameters.path), dict[str, Any]()
+        if flags.follow:
+            board, facts = following.board(flags.model, flags.path), dict[str, Any]()
             try:
-                for epoch, file in following.models(parameters.model):
-                    scores, facts, options = scored(parameters, labelled, str(file), first=not facts)
-                    facts |= {"model": parameters.model, "epoch": epoch}
+                for epoch, file in following.models(flags.model):
+                    scores, facts, options = scored(flags, labelled, str(file), first=not facts)
+                    facts |= {"model": flags.model, "epoch": epoch}
                     print_line(f"epoch {epoch}: {scores}")
                     board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
             except KeyboardInterrupt:
@@ -81,14 +81,14 @@ def main(parameters: EvaluationParameters) -> int:
                     raise
                 interrupted = True
         else:
-            scores, facts, options = scored(parameters, labelled, parameters.model, first=True)
+            scores, facts, options = scored(flags, labelled, flags.model, first=True)
         report.show(scores, facts)
         record = {**scores.to_dict(), **facts}
         if scores_file:
             scores_file.write_text(
                 json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8", "backslashreplace"
             )
-    if parameters.report:
+    if flags.report:
         sheets = {
             title: gallery(
                 [mistake.name for mistake in mistakes[:SHOWN]],
@@ -98,14 +98,14 @@ def main(parameters: EvaluationParameters) -> int:
             for title, mistakes in ((report.WORST, scores.worst), (report.SUREST, scores.surest))
             if mistakes
         }
-        warn(f"report: {report.write(Path(parameters.report), scores, record, sheets)}")
+        warn(f"report: {report.write(Path(flags.report), scores, record, sheets)}")
     if interrupted:
         return INTERRUPTED
     return SOME_UNREADABLE if scores.unreadable else ALL_DONE
 
 
 def scored(
-    parameters: EvaluationParameters, labelled: list[Sample], model: str, first: bool
+    flags: EvaluationParameters, labelled: list[Sample], model: str, first: bool
 ) -> tuple[Scores, dict[str, Any], ImageOptions]:
     """The scores of a model file, other facts by name, and how pictures were decoded.
 
@@ -114,18 +114,16 @@ def scored(
     from model.reading import reader_of
     from model.scores import read_and_score, unknown_characters
 
-    reader = reader_of(parameters, model)
+    reader = reader_of(flags, model)
     if first:
         labels = [sample.label for sample in labelled]
-        if message := unknown_characters(labels, reader.config.alphabet, parameters.ignore_case):
+        if message := unknown_characters(labels, reader.config.alphabet, flags.ignore_case):
             warn(message)
         forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
             warn(f"{len(forbidden):,} labels do not satisfy the constraint, such as {forbidden[0]}")
-    scores, seconds = read_and_score(
-        reader, labelled, parameters.ignore_case, parameters.min_probability, warnings=first
-    )
-    facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": parameters.path}
+    scores, seconds = read_and_score(reader, labelled, flags.ignore_case, flags.min_probability, warnings=first)
+    facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": flags.path}
     return scores, facts, reader.options
 
 

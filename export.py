@@ -26,20 +26,20 @@ CALIBRATING = 200
 SIGNIFICANT = 0.05
 
 
-def main(parameters: ExportParameters) -> int:
+def main(flags: ExportParameters) -> int:
     """Export the model file. Returns the exit code."""
     from crnn_reader.model_files import locate_model
     from model import export
 
-    model, out = locate_model(parameters.model, to_train=True), Path(parameters.out)
-    if parameters.int8:
-        return export_int8(model, out, parameters)
-    comparison = export.export(model, parameters.form, out)
+    model, out = locate_model(flags.model, to_train=True), Path(flags.out)
+    if flags.int8:
+        return export_int8(model, out, flags)
+    comparison = export.export(model, flags.form, out)
     print_line(f"{out}: {comparison}")
     return ALL_DONE
 
 
-def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
+def export_int8(model: Path, out: Path, flags: ExportParameters) -> int:
     """Export in float32 and in integers, print the scores of both, and keep the integers unless they read worse."""
     import dataset
     from crnn_reader.model_files import read_config
@@ -47,8 +47,8 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
     from model import export
     from model.scores import read_labelled, score_read, unknown_characters
 
-    path = parameters.int8 or ""
-    labelled = [sample for sample in dataset.collect(path, parameters.label_pattern, parameters.root) if sample.label]
+    path = flags.int8 or ""
+    labelled = [sample for sample in dataset.collect(path, flags.label_pattern, flags.root) if sample.label]
     if len(labelled) < 2:
         raise UserError(f"{path} has {len(labelled)} pictures with a label, --int8 needs two: see --label-pattern")
     if message := unknown_characters([sample.label for sample in labelled], read_config(model).alphabet):
@@ -57,12 +57,12 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
     others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / f"exact{out.suffix}"
-        print_line(f"float32: {export.export(model, parameters.form, exact)}")
+        print_line(f"float32: {export.export(model, flags.form, exact)}")
         before = read_labelled(Reader(str(exact)), others)
         unreadable = len(others) - len(before)
         print_line(f"float32: {score_read(before, unreadable)}, {exact.stat().st_size / 1e6:.1f} MB")
     with atomic(out) as temporary:
-        found = export.export_int8(model, parameters.form, temporary, [sample.path for sample in calibrating])
+        found = export.export_int8(model, flags.form, temporary, [sample.path for sample in calibrating])
         # Unreadable pictures have been named above.
         after = read_labelled(Reader(str(temporary)), others, warnings=False)
         size = temporary.stat().st_size / 1e6
@@ -75,7 +75,7 @@ def export_int8(model: Path, out: Path, parameters: ExportParameters) -> int:
                 f"of {len(before):,} pictures, {lost:,} are right only in floats and {won:,} only in integers, a loss "
                 f"that is more than chance (McNemar's test, p = {chance:.2g}, below {SIGNIFICANT:g})"
             )
-            if not parameters.accept_loss:
+            if not flags.accept_loss:
                 raise UserError(
                     f"{out} is not written: {loss}: give --int8 more pictures like those that will be read, or "
                     "accept the loss with --accept-loss"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SMALLEST = 50
 
 
-def main(parameters: LearningCurveParameters) -> int:
+def main(flags: LearningCurveParameters) -> int:
     """Train on each part, test it, and draw the curve. Returns the exit code."""
     from dataset.inputs import keep_apart
     from dataset.splitting import held_out
@@ -43,22 +43,22 @@ def main(parameters: LearningCurveParameters) -> int:
     from model.training.run_folder import RunFolder
 
     interrupts.continue_by(interrupts.CONTINUES)
-    keep_apart([parameters.data, parameters.test], {"--run": parameters.run})
-    pictures, test, unreadable = held_out(parameters.data, parameters.test, parameters.label_pattern, parameters.root)
-    parts = notation.parts(parameters.parts) if parameters.parts else doubling(len(pictures))
+    keep_apart([flags.data, flags.test], {"--run": flags.run})
+    pictures, test, unreadable = held_out(flags.data, flags.test, flags.label_pattern, flags.root)
+    parts = notation.parts(flags.parts) if flags.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):
         raise UserError(
-            f"--parts {parameters.parts}: there are {len(pictures):,} pictures besides {len(test):,} to test: give "
+            f"--parts {flags.parts}: there are {len(pictures):,} pictures besides {len(test):,} to test: give "
             "smaller numbers"
         )
-    folder = Path(parameters.run)
-    claim(folder, parameters, pictures, test)
+    folder = Path(flags.run)
+    claim(folder, flags, pictures, test)
     alphabet = defaults.characters([picture.label for picture in (*pictures, *test)])
     points: list[Point] = []
     falling: list[int] = []
     for number in parts:
         run = folder / f"{number:06}"
-        code = trained(pictures[:number], run, parameters.training, alphabet)
+        code = trained(pictures[:number], run, flags.training, alphabet)
         if code not in (ALL_DONE, SOME_UNREADABLE):
             return code
         if not points:
@@ -79,10 +79,10 @@ def main(parameters: LearningCurveParameters) -> int:
     return SOME_UNREADABLE if unreadable else ALL_DONE
 
 
-def claim(folder: Path, parameters: LearningCurveParameters, pictures: list[Picture], test: list[Picture]) -> None:
+def claim(folder: Path, flags: LearningCurveParameters, pictures: list[Picture], test: list[Picture]) -> None:
     """Create the folder of this curve, or check that it is. Raises UserError if it holds anything else."""
     both = hashlib.sha256(repr([[(digest, label) for digest, _, label in part] for part in (pictures, test)]).encode())
-    about = {"training": parameters.training, "pictures": f"sha256:{both.hexdigest()}"}
+    about = {"training": flags.training, "pictures": f"sha256:{both.hexdigest()}"}
     record = folder / "learning_curve.json"
     for name in (record.name, "test.tsv", "curve.json", "curve.png"):
         refuse_irregular(folder / name)
