@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from model.training.run_folder import History
@@ -30,7 +30,7 @@ class Curriculum:
 
     goal: float  #: the last difficulty, 0 to 1
     epochs: int  #: of the training; with few of them the steps are large, or they would not reach the goal
-    name: ClassVar = "difficulty"  #: column in the history
+    name: str = "difficulty"  #: column in the history
 
     def apply(self, value: float, training: Any, validation: Any) -> None:
         """Draw the pictures of the next epoch, a BatchSource each, with this difficulty."""
@@ -63,7 +63,7 @@ class Augmentation:
     """
 
     first: float  #: strength in the first epoch
-    name: ClassVar = "augmentation"  #: column in the history
+    name: str = "augmentation"  #: column in the history
 
     def apply(self, value: float, training: Any, validation: Any) -> None:
         """Augment the training pictures of the next epoch with this strength. Validation pictures are as they are."""

@@ -59,7 +59,14 @@ class Plan:
 def plan(
     flags: TrainingParameters, config: ModelConfig, precision: str, source: PictureSource, place: Place = ALONE
 ) -> Plan:
-    """Decide everything that `flags` leave open about training a network of `config` on decoded pictures.
+    """Decide everything that `flags` leave open about a training.
+
+    Arguments:
+        flags: as given, or with --resume as stored.
+        config: the network, see :func:`model.training.defaults.config`.
+        precision: Keras' dtype policy of the network.
+        source: the pictures, decoded.
+        place: of this process among those that train together.
 
     Raises UserError if the devices asked for do not exist, or do not divide the batch size.
     """
@@ -84,18 +91,16 @@ def plan(
     elif source.augments and flags.augmentation is None:
         augmentation = defaults.first_augmentation(source.training_count)
         adaptation = Augmentation(augmentation)
+    decided = defaults.flags_of(config) | {
+        "alphabet": flags.alphabet or write_alphabet(config.alphabet),
+        "longest": config.longest,
+        "from_": start,
+        "batch_size": batch_size,
+        "learning_rate": schedule.peak,
+        "precision": precision,
+    }
     return Plan(
-        flags.model_copy(
-            update=defaults.flags_of(config)
-            | {
-                "alphabet": flags.alphabet or write_alphabet(config.alphabet),
-                "longest": config.longest,
-                "from_": start,
-                "batch_size": batch_size,
-                "learning_rate": schedule.peak,
-                "precision": precision,
-            }
-        ),
+        flags.model_copy(update=decided),
         with_sizes(config, source.sizes),
         schedule,
         start,

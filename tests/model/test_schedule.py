@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from model import devices
 from model.training import defaults
-from model.training.plan import plan
+from model.training.plan import Plan, plan
 from model.training.schedule import Schedule
 from parameter import TrainingParameters
 
@@ -105,6 +106,28 @@ def test_larger_corpora_take_fewer_epochs_and_more_steps(from_weights: bool) -> 
     assert epochs[-1] >= 3
 
 
+def planned(flags: TrainingParameters, source: Pictures) -> Plan:
+    return plan(flags, defaults.config(flags, source), "float32", source)
+
+
+@pytest.mark.parametrize(
+    "flags", [[], ["--from", "random", "--network", "crnn_bigru", "--epochs", "3", "--alphabet", "A-F0-9"]]
+)
+def test_the_flags_of_a_plan_ask_for_the_same_plan(flags: list[str]) -> None:
+    first = planned(TrainingParameters.parse(flags), Pictures(1_000))
+    stored = TrainingParameters.from_values(json.loads(first.flags.to_json()) | {"resume": True})
+    again = planned(stored, Pictures(1_000))
+    assert (again.to_json(), str(again), again.flags) == (first.to_json(), str(first), stored)
+
+
+def test_half_batches_have_their_learning_rate_unless_it_was_given() -> None:
+    for flags, rates in (([], (4e-3, 2.8e-3)), (["--learning-rate", "3e-3"], (3e-3, 3e-3))):
+        first = planned(TrainingParameters.parse(["--from", "random", "--batch-size", "256", *flags]), Pictures(10_000))
+        half = planned(first.with_half_batches(), Pictures(10_000))
+        assert (first.batch_size, half.batch_size) == (256, 128)
+        assert (first.schedule.peak, half.schedule.peak) == pytest.approx(rates)
+
+
 @pytest.mark.parametrize("gpus", [0, 1, 4])
 @pytest.mark.parametrize("pictures", [1_000, 10_000, 100_000, 1_000_000])
 def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
@@ -114,8 +137,7 @@ def test_batches_and_learning_rate_grow_on_gpus_as_far_as_the_corpus_allows(
 
     def found(*flags: str) -> TrainingParameters:
         given = TrainingParameters.parse(["--from", "random", *flags])
-        source = Pictures(pictures)
-        return plan(given, defaults.config(given, source), "float32", source).flags
+        return planned(given, Pictures(pictures)).flags
 
     size, rate = found().batch_size, found().learning_rate
     assert size and rate
