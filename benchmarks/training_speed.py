@@ -15,10 +15,8 @@ import argparse
 import functools
 import itertools
 import os
-import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -114,15 +112,10 @@ def batches(corpus: Any, batch: int = BATCH, augmentation: float = 1.0, workers:
 
 
 def feeding(results: Results, given: argparse.Namespace) -> None:
-    """Make batches without a network, by a thread and by worker processes; and the memory of a large corpus.
-
-    Memory is the peak of a fresh process that packs a list and makes the batches of an epoch, augmented, by a thread.
-    The pages of the packed cache, which the system takes back when it needs them, count only as mapped.
-    """
+    """Make batches without a network, by a thread and by worker processes."""
     workers = [2**power for power in range((os.cpu_count() or 1).bit_length())]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        corpus = packed(folder, given.pictures)
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = packed(Path(folder), given.pictures)
         kinds = {"a thread, no augmentation": (0.0, 0), "a thread": (1.0, 0)}
         kinds |= {f"{count} process{'es' * (count > 1)}": (1.0, count) for count in workers}
         sources = {kind: batches(corpus, BATCH, *how) for kind, how in kinds.items()}
@@ -131,40 +124,6 @@ def feeding(results: Results, given: argparse.Namespace) -> None:
         for source in sources.values():
             source.close()
         results.rates("feeding", "128x64, batches of 64", "speed", BATCH * BATCHES, seconds, base="a thread")
-        files = sorted((folder / "pictures").glob("*.png"))
-        for rows in given.rows:
-            pictures = folder / f"{rows}.tsv"
-            named = itertools.islice(itertools.cycle(files), rows)
-            pictures.write_text("".join(f"{file}\t{file.stem.partition('_')[0]}\n" for file in named))
-            command = [sys.executable, __file__, "--feed", str(pictures)]
-            answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-            subject = f"{rows:,} pictures"
-            measures = "own memory", "with mapped pages", "packed pictures"
-            for measure, value in zip(measures, answer.split(), strict=True):
-                results.add("feeding", subject, "a thread", measure, float(value), "MB", n=1)
-
-
-def fed(path: Path) -> tuple[float, float, float]:
-    """Pack a list and make the batches of an epoch; own memory and all memory at their peak, packed pictures, in MB."""
-    import dataset
-
-    peaks, done = {"RssAnon": 0, "VmRSS": 0}, threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.02):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                name, _, value = line.partition(":")
-                if name in peaks:
-                    peaks[name] = max(peaks[name], int(value.split()[0]))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    corpus = dataset.pack(dataset.collect(path), WIDTH, HEIGHT, 1, cache=path.with_suffix(".cache"))
-    for _ in batches(corpus).stream(0):
-        pass
-    done.set()
-    watcher.join()
-    return peaks["RssAnon"] * 1024 / 1e6, peaks["VmRSS"] * 1024 / 1e6, corpus.images.nbytes / 1e6
 
 
 def ctc(results: Results, given: argparse.Namespace) -> None:
@@ -283,14 +242,10 @@ def lines(results: Results, given: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--feed"]:
-        print(*fed(Path(sys.argv[2])))
-        return
     command = Command(__doc__, "training_speed")
     command.job(steps, rounds=9).add_argument("--presets", nargs="+", choices=STEPS, default=list(STEPS))
-    fed_by = command.job(feeding, rounds=15)
-    fed_by.add_argument("--pictures", type=int, default=10_000, help="number of captchas (%(default)s)")
-    fed_by.add_argument("--rows", type=int, nargs="*", default=[20_000, 100_000], help="for memory (%(default)s)")
+    fed = command.job(feeding, rounds=15)
+    fed.add_argument("--pictures", type=int, default=10_000, help="number of captchas (%(default)s)")
     command.job(ctc, rounds=9).add_argument("--kinds", nargs="+", choices=SHAPES, default=list(SHAPES))
     command.job(lines).add_argument("--counts", type=int, nargs="+", default=[400, 1600], help="lines (%(default)s)")
     command.run()
