@@ -130,23 +130,27 @@ def median(values: Sequence[float]) -> Median:
 def by_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """The seconds of each job in each round. All jobs take turns; a round before them warms up.
 
-    A job may return the seconds itself, as a float, where only a part of it counts.
+    A job of which only a part counts returns the seconds of this part, as :func:`timed` does.
     """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
             started = time.perf_counter()
-            counted = job()
-            taken = counted if isinstance(counted, float) else time.perf_counter() - started
+            returned = job()
+            taken = returned if isinstance(returned, Seconds) else time.perf_counter() - started
             seconds[name] += [taken] if turn else []
     return seconds
 
 
-def timed(job: Callable[[], object]) -> float:
-    """The seconds of a call."""
+class Seconds(float):
+    """A time that was measured."""
+
+
+def timed(job: Callable[[], object]) -> Seconds:
+    """The time of a call."""
     started = time.perf_counter()
     job()
-    return time.perf_counter() - started
+    return Seconds(time.perf_counter() - started)
 
 
 def written(value: object, digits: int | None) -> str:

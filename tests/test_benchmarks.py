@@ -114,7 +114,8 @@ def test_jobs_take_turns_after_a_round_that_does_not_count() -> None:
     calls = list[str]()
     seconds = harness.by_turns({name: partial(calls.append, name) for name in "ab"}, rounds=2)
     assert calls == ["a", "b"] * 3 and [len(times) for times in seconds.values()] == [2, 2]
-    assert harness.by_turns({"counted": lambda: 7.0}, rounds=1) == {"counted": [7.0]}
+    assert harness.by_turns({"part": lambda: harness.Seconds(7)}, rounds=1) == {"part": [7.0]}
+    assert harness.by_turns({"a result": lambda: -7.0}, rounds=1)["a result"][0] >= 0
 
 
 def test_a_table(tmp_path: Path) -> None:
