@@ -21,25 +21,25 @@ from tests.fuzz.kinds import KINDS, Facts, Kind
 from tests.fuzz.mutators import Mutation, copied, spoil
 from tests.fuzz.oracle import Case, Verdict, fresh, judge, memory
 
-#: Failures of one cause that are shown; the others are counted.
+#: How many failures of one cause to show; further ones are counted.
 SHOWN = 1
 
 
 class Campaign:
-    """The cases of one kind: case `index` depends on the kind, the seed and the index alone."""
+    """The cases of one kind. A case depends only on the kind, the seed and its index."""
 
     def __init__(self, name: str, seed: int, work: Path) -> None:
         self.name, self.kind, self.seed = name, KINDS[name], seed
         self._seeds, self._case = work / "seeds", work / "case"
         kinds.load(self.kind)
         self._seeds.mkdir()
-        _in_a_process_of_its_own(self.kind, self._seeds)
+        _make_in_a_child_process(self.kind, self._seeds)
         self.variants = sorted(path.name for path in self._seeds.iterdir())
         self._others = sorted(path for path in self._seeds.rglob("*") if path.is_file())
         self._expected: dict[tuple[str, str], Facts] = {}
 
     def build(self, index: int, folder: Path) -> tuple[str, list[Mutation]]:
-        """The spoilt input of a case in `folder`; the seed that it was made of, and what was done to it."""
+        """Write the damaged input of a case to `folder`. Returns the seed that it was made from, and the mutations."""
         rng = random.Random(f"{self.name} {self.seed} {index}")
         variant = rng.choice(self.variants)
         self._sound(variant, folder)
@@ -78,8 +78,8 @@ class Campaign:
         return verdict, mutations
 
 
-def _in_a_process_of_its_own(kind: Kind, folder: Path) -> None:
-    """Make the seeds; frameworks start threads, and what has threads cannot be forked."""
+def _make_in_a_child_process(kind: Kind, folder: Path) -> None:
+    """Make the seeds. This starts threads of frameworks, and a process with threads should not fork."""
     child = os.fork()
     if not child:
         code = 1
@@ -102,13 +102,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, metavar="I", help="index of the first case")
     parser.add_argument("--cases", type=int, metavar="N", help="number of cases (default: as in the test suite)")
-    parser.add_argument("--minutes", type=float, help="go on for so long, whatever the number of cases")
-    parser.add_argument("--keep", metavar="DIR", help="where the inputs of failures go (default: a temporary folder)")
+    parser.add_argument("--minutes", type=float, help="run this long instead of a number of cases")
+    parser.add_argument("--keep", metavar="DIR", help="folder for the inputs of failures (default: a temporary folder)")
     given = parser.parse_args()
     due = time.monotonic() + 60 * given.minutes if given.minutes else None
     cases = given.cases or KINDS[given.kind].cases or 1
     kept = Path(given.keep or tempfile.mkdtemp(prefix=f"crnn-kit-fuzz-{given.kind}-"))
-    # Mutators make odd archives on purpose, and must not take all memory.
+    # Mutators make unusual archives on purpose, which cause warnings.
     warnings.simplefilter("ignore")
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     failures, codes, slowest, largest = Counter[str](), Counter[int](), 0.0, 0.0

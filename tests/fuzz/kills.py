@@ -1,4 +1,4 @@
-"""Kill commands while they work, run them again, and look for what was lost or left behind.
+"""Kill commands while they work, run them again, and look for lost data and leftovers.
 
     python -m tests.fuzz.kills --kills 60
     python -m tests.fuzz.kills --kills 60 --only predict-csv convert-lmdb
@@ -39,12 +39,12 @@ from cli.progress import progress
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Seconds that processes have to end in, once the one that started them is gone.
+#: Seconds in which child processes have to end after their parent.
 PATIENCE = 15.0
 
 #: Entries of a state that hold times, or a hash of a file that does.
 _TIMES = ("history.npy", "model.npy")
-#: What libraries leave in the temporary folder whenever they are used (onnxruntime).
+#: Files that libraries leave in the temporary folder (onnxruntime).
 _OF_LIBRARIES = (".ses",)
 
 #: The files of a folder by their paths, with their contents.
@@ -53,15 +53,15 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Job:
-    """A command, what is there before it runs, and what of its files is compared."""
+    """A command, its input, and how its files are compared."""
 
     command: list[str]
-    #: What writes its files; other entries are its inputs.
+    #: The entry of the folder that the command writes; the others are its input.
     output: str
     begin: Callable[[Path], None]
     #: The command to run after a kill, from the state that it left.
     again: Callable[[Path, list[str]], list[str]] = lambda folder, command: command
-    #: Files that say when they were written, or how long it took.
+    #: Files that contain times.
     vary: tuple[str, ...] = ()
     #: Whether files appear one by one: in between there may be some of them.
     one_by_one: bool = False
@@ -70,7 +70,7 @@ class Job:
 
 
 def pictures(folder: Path, count: int = 64) -> None:
-    """Labelled pictures, all different."""
+    """Write labelled pictures, all different."""
     (folder / "data").mkdir()
     for number in range(count):
         pixels = np.random.default_rng(number).integers(0, 256, (32, 48), np.uint8)
@@ -78,7 +78,7 @@ def pictures(folder: Path, count: int = 64) -> None:
 
 
 def with_earlier(name: str, content: str = "earlier\n") -> Callable[[Path], None]:
-    """Pictures, and a file that the command replaces."""
+    """Write pictures, and a file that the command replaces."""
 
     def begin(folder: Path) -> None:
         pictures(folder)
@@ -166,7 +166,7 @@ class Process:
             os._exit(1)
 
     def wait(self, seconds: float = math.inf) -> bool:
-        """Whether the process ends within some seconds. Raises RuntimeError where it fails."""
+        """Returns whether the process ends within some seconds. Raises RuntimeError if it fails."""
         due = time.monotonic() + seconds
         while time.monotonic() < due:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -194,12 +194,12 @@ class Process:
 
 
 def run(folder: Path, command: list[str]) -> None:
-    """Run a command to its end. Raises RuntimeError where it fails."""
+    """Run a command to its end. Raises RuntimeError if it fails."""
     Process(folder, command).wait()
 
 
 def files(folder: Path, job: Job) -> Files:
-    """The files of a folder, but for what varies."""
+    """The files of a folder without those that vary."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -256,7 +256,7 @@ def undisturbed(folder: Path, job: Job) -> tuple[Files, Files, float, float]:
 
 
 def killed(folder: Path, job: Job, delay: float, whole_group: bool) -> bool:
-    """Start the command and kill it after `delay` seconds; whether it was still at work."""
+    """Start the command and kill it after `delay` seconds; returns whether it was still working."""
     process = Process(folder, job.command)
     if process.wait(delay):
         return False
@@ -275,7 +275,7 @@ def one_kill(folder: Path, job: Job, before: Files, after: Files, delay: float, 
     written = {name for name in (*before, *after) if name.partition("/")[0] == job.output}
     for name in sorted(written & between.keys()):
         allowed = [comparable(name, each[name]) for each in (before, after) if name in each]
-        # What a training has written so far is not what it writes in the end.
+        # The files of an unfinished training differ from those of a finished one.
         if job.again is not resumed and comparable(name, between[name]) not in allowed:
             return at_work, f"{name} is neither the earlier nor the later file after the kill"
     if not job.one_by_one and job.again is not resumed:
@@ -300,7 +300,7 @@ def one_kill(folder: Path, job: Job, before: Files, after: Files, delay: float, 
 
 
 def preload(job: Job) -> None:
-    """Import what the command will."""
+    """Import the modules of the command."""
     names = ["dataset.__main__", "generate_captcha.__main__", "generate_captcha.styles.captcha", "onnxruntime"]
     for name in [*names, "generate_captcha.styles.line", "crnn_reader.reader", "prediction"]:
         importlib.import_module(name)
@@ -341,7 +341,7 @@ def campaign(name: str, kills: int, seed: int, work: Path) -> Counter[str]:
 
 
 def main() -> int:
-    """The whole story; returns the exit code."""
+    """Run the campaigns; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=60, help="of each command (default: 60)")
     parser.add_argument("--seed", type=int, default=0)

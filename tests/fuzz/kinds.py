@@ -1,4 +1,4 @@
-"""The kinds of files from outside, what reads each, and what must be the same afterwards."""
+"""The kinds of input files, the code that reads them, and the facts that must stay the same."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from tests.fuzz import seeds
 from tests.fuzz.mutators import Mutation, spoil
 from tests.fuzz.oracle import Case, Wrong, strict_json, table
 
-#: Which of the facts that a sound seed gives a mutant must give as well: those of files that were not touched; all,
-#: where a checksum tells that bytes were changed; all, whatever was done; none.
+#: Which facts of the intact seed a mutant must give as well: those of files that were not touched; all, if a checksum
+#: can detect the change; always all; none.
 Same = Literal["untouched", "checked", "all", "none"]
 Facts = dict[str, str]
 
@@ -48,30 +48,30 @@ LITE = str(locate_model("captcha_lite"))
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of input: how seeds are made, how they are spoilt, and what is run on them."""
+    """One kind of input: how its seeds are made, how they are damaged, and what runs on them."""
 
     make: Callable[[Path], None]
     #: Runs commands in the current folder; returns facts by the name of the file that they are read from.
     run: Callable[[Case, random.Random], Facts]
     same: Same = "none"
-    #: Names of files that may turn up beside the others, since some reader looks for them.
+    #: Names of additional files, for which some reader looks.
     strays: Sequence[str] = ()
-    #: Only files whose path begins so are spoilt.
+    #: Only files whose path begins with this are damaged.
     within: str = ""
-    #: Entries that begin so may be written.
+    #: Entries whose name begins with one of these may be written.
     writes: tuple[str, ...] = ("out", ".cache")
     #: Modules that are imported once for all cases.
     imports: tuple[str, ...] = ()
     #: Seconds of processor time that a case may take.
     seconds: int = 10
-    #: Cases in the test suite; 0 where making the seeds takes too long.
+    #: Number of cases in the test suite; 0 if making the seeds takes too long.
     cases: int = 0
-    #: Called in the case's folder before it is spoilt: what depends on its path.
+    #: Called in the folder of a case before it is damaged, to write files that depend on its path.
     prepare: Callable[[], object] | None = None
 
 
 def predicted(case: Case, rng: random.Random, *argv: str, model: str = LITE) -> Facts:
-    """Read with prediction.py, in one of its ways; the text of each picture."""
+    """Read with prediction.py and some of its flags; returns the text of each picture."""
     import prediction
 
     table_of = rng.choice(("--csv", "--json", ""))
@@ -86,7 +86,7 @@ def predicted(case: Case, rng: random.Random, *argv: str, model: str = LITE) -> 
         found = {row["file"]: row["text"] for row in rows if isinstance(row, dict)}
     elif Path("out.csv").exists():
         found = {row["file"]: row["text"] for row in table(Path("out.csv"))}
-    # A beam may read otherwise.
+    # Beam search may read other texts.
     return {} if beam else found
 
 
@@ -117,7 +117,7 @@ def counted(case: Case, path: str) -> None:
 
 
 def collected(case: Case, path: str) -> Facts:
-    """Names and labels."""
+    """Collect samples; returns their names and labels."""
     found = Facts()
     case.library(lambda: found.update((sample.name, sample.label) for sample in dataset.collect(path)))
     if spaced := [label for label in found.values() if label != label.strip()]:
@@ -204,13 +204,13 @@ def unpacked(case: Case, rng: random.Random) -> Facts:
         if code == WRONG_USE:
             break
         if rng.random() < 0.2:
-            # Files that an earlier call has written may have become others.
+            # Files that an earlier call has written may have changed.
             spoil(Path("out"), rng)
     return {}
 
 
 def packed() -> Facts:
-    """What is packed: a digest of each picture, and the reasons why others cannot be read."""
+    """Pack pictures; returns a digest of each, and the reasons for unreadable ones."""
     width = Path("width.txt").read_text()
     corpus = dataset.pack(dataset.collect("data"), int(width) if width else None, 32, 1, "pad")
     found = Facts(corpus.unreadable)
@@ -254,7 +254,7 @@ def _read_card(name: str) -> None:
 
 
 def read_run(case: Case, rng: random.Random) -> Facts:
-    """What of a run is read without Keras."""
+    """Read the files of a run that need no Keras."""
     folder = run_folder.RunFolder(Path("r"))
 
     def begun() -> None:
@@ -274,7 +274,7 @@ def read_run(case: Case, rng: random.Random) -> Facts:
 
 
 def resumed(case: Case, rng: random.Random) -> Facts:
-    """Go on with a run, or read with it."""
+    """Resume a run, or read with it."""
     import training
 
     if rng.random() < 0.3:
@@ -284,7 +284,7 @@ def resumed(case: Case, rng: random.Random) -> Facts:
 
 
 def drawn(case: Case, rng: random.Random) -> Facts:
-    """Draw a few pictures, or read some, as files say."""
+    """Draw or read a few pictures with settings from files."""
     from generate_captcha.__main__ import generate
 
     plain = ["--out", "out", "--count", "3", "--workers", "1"]
@@ -351,7 +351,7 @@ KINDS: dict[str, Kind] = {
 
 
 def load(kind: Kind) -> None:
-    """Import what all cases need, so that the processes that are forked have it."""
+    """Import what all cases need before they are forked."""
     for name in kind.imports:
         if name == "keras":
             from model.backend import import_keras
@@ -362,9 +362,9 @@ def load(kind: Kind) -> None:
 
 
 def wrong_facts(kind: Kind, expected: Facts, found: Facts, mutations: Sequence[Mutation]) -> str:
-    """What is not as the sound seed has it and should be; empty where nothing is."""
+    """Describe a fact that differs from that of the intact seed; empty if there is none."""
     touched = {mutation.path for mutation in mutations}
-    # No checksum covers the texts that say what the numbers in records stand for.
+    # No checksum covers the texts that map the numbers of records to characters.
     all_raw = all(mutation.raw and not mutation.path.endswith((".json", ".txt")) for mutation in mutations)
     for name, fact in expected.items():
         file = name.rpartition(" ")[2]

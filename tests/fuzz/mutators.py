@@ -1,4 +1,4 @@
-"""Spoil files: byte by byte, by their structure, and by special files in their place."""
+"""Damage files: bytes, their structure, or special files in their place."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from dataset import tfrecord_file as tfrecord
 
 Mutator = Callable[[bytes, random.Random, bytes], bytes]
 
-#: No mutant grows beyond this many bytes.
+#: Maximum size of a mutant in bytes.
 LARGEST = 8_000_000
-#: No mutant has so many lines more by repetition.
+#: Maximum number of lines added by repetition.
 LINES = 4_000
 
 NUMBERS = (0, 1, 2, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63)
-#: What is written in the place of a number in a text.
+#: Replacements for numbers in texts.
 TEXT_NUMBERS = (
     "0", "-1", "1e400", "1e-400", "NaN", "-Infinity", "0.1", "007", "99999999999", str(2**63), str(2**64), "9" * 5000,
     "1e5", "0x10", "١٢", "",
@@ -48,11 +48,11 @@ TEXTS = (
 
 @dataclass(frozen=True)
 class Mutation:
-    """What was done to a file."""
+    """A change of a file."""
 
     path: str
     how: str
-    #: Whether a checksum that the file has can tell it: bytes were changed, and nothing was put right afterwards.
+    #: Whether a checksum of the file can detect it: bytes were changed and the checksum was not corrected.
     raw: bool = False
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ def remove(data: bytes, rng: random.Random, other: bytes) -> bytes:
 def repeat(data: bytes, rng: random.Random, other: bytes) -> bytes:
     start, length = _range(data, rng)
     times = min(rng.choice((2, 10, 1000, 40_000)), LARGEST // (length + 1))
-    # A list that names so many more pictures takes that much more time, and rightly so.
+    # A list with many more pictures rightly takes more time.
     if lines := data.count(b"\n", start, start + length):
         times = min(times, LINES // lines)
     return data[:start] + data[start : start + length] * times + data[start + length :]
@@ -105,7 +105,7 @@ def splice(data: bytes, rng: random.Random, other: bytes) -> bytes:
 
 
 def number(data: bytes, rng: random.Random, other: bytes) -> bytes:
-    """Replace an integer: at the start, where headers are, at that of a page, or anywhere."""
+    """Replace an integer in the header, at the start of a page, or anywhere."""
     size = rng.choice((1, 2, 4, 8))
     if len(data) < size:
         return flip(data, rng, other)
@@ -133,7 +133,7 @@ def nothing(data: bytes, rng: random.Random, other: bytes) -> bytes:
 
 
 def replaced(data: bytes, rng: random.Random, other: bytes) -> bytes:
-    """Something else that is whole: no checksum can tell."""
+    """Replace the file by another intact one, which no checksum detects."""
     return rng.choice((data + data, data + b"\0", other))
 
 
@@ -195,7 +195,7 @@ def json_value(data: bytes, rng: random.Random, other: bytes) -> bytes:
 
 
 def _changed(value: Any, rng: random.Random) -> str:
-    """`value` as JSON, with one value in it replaced."""
+    """`value` as JSON with one value replaced."""
     mark = "@@@mutant@@@"
     holder = [value]
     places: list[tuple[Any, Any]] = [(holder, 0)]
@@ -225,12 +225,12 @@ def _changed(value: Any, rng: random.Random) -> str:
     return json.dumps(holder[0], ensure_ascii=False).replace(json.dumps(mark), new)
 
 
-# Containers: what is in them is spoilt in its turn, and their checksums are right again
+# Containers: their contents are damaged, and their checksums corrected
 
 
 @functools.cache
 def _bomb(size: int) -> bytes:
-    """Zeros that take little space."""
+    """Compressed zeros."""
     return zlib.compress(b"\0" * size, 1)
 
 
@@ -294,7 +294,7 @@ def jpeg(data: bytes, rng: random.Random, other: bytes) -> bytes:
         scans = scans[: scans.rfind(b"\xff\xd9")] * rng.choice((2, 50, 2000)) + b"\xff\xd9"
         scans = scans[:LARGEST]
     else:
-        # Cut, and ended as if it were whole.
+        # Cut, with the end of an intact file.
         scans = scans[: rng.randrange(2, len(scans))] + b"\xff\xd9"
     return data[:2] + b"".join(segments) + scans
 
@@ -351,7 +351,7 @@ def zipped(data: bytes, rng: random.Random, other: bytes) -> bytes:
             archive.writestr(rng.choice(("../out.txt", "/out.txt", info.filename, "a/../b", "x" * 300, "C:/x")), b"x")
     result = bytearray(written.getvalue())
     if rng.random() < 0.1:
-        # As if encrypted, or compressed in an unknown way, in the directory at the end.
+        # In the directory at the end: marked as encrypted, or as compressed by an unknown method.
         directory = result.find(b"PK\x01\x02")
         result[directory + rng.choice((8, 10))] = rng.choice((1, 9, 99))
     return bytes(result)
@@ -418,7 +418,7 @@ def fields(data: bytes) -> list[tuple[int, int, Any]]:
 
 
 def message(entries: Sequence[tuple[int, int, Any]]) -> bytes:
-    """What :func:`fields` read, written again."""
+    """Serialise the fields that :func:`fields` returned."""
 
     def varint(value: int) -> bytes:
         value &= (1 << 64) - 1
@@ -436,7 +436,7 @@ def message(entries: Sequence[tuple[int, int, Any]]) -> bytes:
 
 
 def protobuf(data: bytes, rng: random.Random, other: bytes) -> bytes:
-    """Change one field of a message, or of a message in it, and keep the lengths around it right."""
+    """Change one field of a message, or of a message in it, and correct the lengths around it."""
     entries = fields(data)
     at = rng.randrange(len(entries))
     field, kind, value = entries[at]
@@ -464,7 +464,7 @@ def protobuf(data: bytes, rng: random.Random, other: bytes) -> bytes:
 
 
 def onnx(data: bytes, rng: random.Random, other: bytes) -> bytes:
-    """Change a field of a model, its metadata as often as its network, and put its checksum right."""
+    """Change a field of a model, its metadata as often as its network, and correct its checksum."""
     entries = fields(data)
     written = next((value for _, kind, value in entries if kind == 2 and _is_checksum(value)), b"")
     places = [i for i, (field, _, _) in enumerate(entries) if field == onnx_metadata.METADATA]
@@ -477,7 +477,7 @@ def onnx(data: bytes, rng: random.Random, other: bytes) -> bytes:
     with contextlib.suppress(ValueError, KeyError):
         if written:
             changed = changed.replace(written[-8:], onnx_metadata.checksum(changed).encode())
-    # Without the checksum of the config, as earlier kits wrote files.
+    # Without the checksum of the config, as in files of earlier versions.
     return changed.replace(onnx_metadata.CONFIG_CHECKSUM_ENTRY.encode(), b"crnn_kit.json.other")
 
 
@@ -502,8 +502,8 @@ def records(data: bytes, rng: random.Random, other: bytes) -> bytes:
     for number_, content in enumerate(contents):
         claimed = rng.choice(NUMBERS) if what == 5 and number_ == at else len(content)
         head = struct.pack("<Q", claimed)
-        out += head + struct.pack("<I", tfrecord._masked_crc(head)) + content
-        out += struct.pack("<I", tfrecord._masked_crc(content))
+        out += head + struct.pack("<I", tfrecord.masked_crc(head)) + content
+        out += struct.pack("<I", tfrecord.masked_crc(content))
     return bytes(out)
 
 
@@ -521,7 +521,7 @@ STRUCTURES: tuple[tuple[Callable[[bytes], Any], Mutator], ...] = (
 
 
 def _begins_with_record(data: bytes) -> bool:
-    return len(data) > 16 and tfrecord._masked_crc(data[:8]) == int.from_bytes(data[8:12], "little")
+    return len(data) > 16 and tfrecord.masked_crc(data[:8]) == int.from_bytes(data[8:12], "little")
 
 
 def _is_text(data: bytes) -> bool:
@@ -529,14 +529,14 @@ def _is_text(data: bytes) -> bool:
 
 
 def mutated(data: bytes, rng: random.Random, other: bytes = b"") -> tuple[bytes, str, bool]:
-    """A mutant of the content of a file, how it was made, and whether checksums in it are as they were."""
+    """Returns a mutant of the content of a file, how it was made, and whether its checksums are unchanged."""
     structure = next((mutator for fits, mutator in STRUCTURES if data and fits(data)), None)
     names, raw = list[str](), True
     for _ in range(rng.choice((1, 1, 1, 1, 2, 4))):
         if not data:
             break
         mutator = structure if structure and rng.random() < 0.6 else rng.choice(BYTES)
-        with contextlib.suppress(Exception):  # what was spoilt before need not have a structure any more
+        with contextlib.suppress(Exception):  # earlier damage may have destroyed the structure
             data = mutator(data, rng, other)[:LARGEST]
             names.append(mutator.__name__)
             raw = raw and mutator in BYTES and mutator is not replaced
@@ -549,7 +549,7 @@ def mutated(data: bytes, rng: random.Random, other: bytes = b"") -> tuple[bytes,
 def spoil(
     folder: Path, rng: random.Random, strays: Sequence[str] = (), within: str = "", others: Sequence[Path] = ()
 ) -> list[Mutation]:
-    """Spoil a few of the files below `folder`: their contents, or what they are; or add files of the names `strays`.
+    """Damage a few of the files below `folder`, replace them by special files, or add files named `strays`.
 
     With `within`, only files whose path in the folder begins with it. `others` are files that contents are taken from.
     """
@@ -564,7 +564,7 @@ def spoil(
         other = rng.choice(list(others) or [file for file in files if file.is_file() and not file.is_symlink()])
         what = rng.random()
         if what < 0.85 or not strays:
-            # One that was made something special stays so.
+            # A special file is not changed again.
             if not path.is_file() or path.is_symlink() or path.stat().st_size > LARGEST or not os.access(path, os.R_OK):
                 continue
             if what < 0.1:
@@ -587,7 +587,7 @@ def spoil(
 
 
 def _special(path: Path, rng: random.Random) -> str:
-    """Make what is no regular file, or an odd one, at `path`; its description."""
+    """Make a special or unusual file at `path`; returns its description."""
     what = rng.choice(
         ("a FIFO", "a folder", "a link to itself", "a dangling link", "a link to /dev/zero", "a link to /dev/null",
          "a link to its folder", "a socket", "4 TiB without content", "300 MB of zeros", "a file that may not be read",
@@ -605,7 +605,7 @@ def _special(path: Path, rng: random.Random) -> str:
         os.chdir(here)
     elif what in ("4 TiB without content", "300 MB of zeros"):
         with path.open("wb") as file:
-            # Disks of a test machine need not hold such files.
+            # The disk may not support such large files.
             with contextlib.suppress(OSError):
                 file.truncate(4 << 40 if what[0] == "4" else 300_000_000)
     elif what == "a file that may not be read":
@@ -620,5 +620,5 @@ def _special(path: Path, rng: random.Random) -> str:
 
 
 def copied(seed: Path, folder: Path) -> None:
-    """A copy of a seed folder to spoil."""
+    """Copy a seed folder."""
     shutil.copytree(seed, folder, symlinks=True)

@@ -1,4 +1,4 @@
-"""Run one case in a process of its own, and judge what it did.
+"""Run one case in a process of its own, and judge its behaviour.
 
 The process is forked, so that modules are imported once. It has bounds on processor time and memory, and must not wait
 for anything. What the commands write through Python and what C libraries write to the same terminal are
@@ -33,13 +33,13 @@ from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
 
 #: Bytes of memory that a case may use beyond those of the process that forks.
 MEMORY = 1 << 30
-#: Address space beyond that of the process that forks: a mistake must not take the machine down.
+#: Address space beyond that of the process that forks, so that a mistake does not exhaust the machine.
 _ADDRESSES = 4 << 30
 #: No file may grow beyond this.
 _FILE = 400 << 20
-#: Seconds without any progress after which a process is taken to wait for ever.
+#: Seconds without progress after which a process counts as hanging.
 _WAITING = 10
-#: Characters of a line on stderr; a sentence about a file need not quote all of it.
+#: Maximum number of characters of a line on stderr.
 _LONGEST_LINE = 4000
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -47,11 +47,11 @@ _NEVER = ("Traceback (most recent", "Exception ignored", "Exception in thread", 
 
 
 class Wrong(Exception):
-    """What a case must not do."""
+    """Raised for behaviour that is a failure."""
 
 
 class Done(NamedTuple):
-    """What a command left behind."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -60,10 +60,10 @@ class Done(NamedTuple):
 
 @dataclass
 class Verdict:
-    """What became of a case; `wrong` is empty where nothing is wrong."""
+    """The result of a case; `wrong` is empty if nothing is wrong."""
 
     wrong: str = ""
-    #: What groups failures of one cause.
+    #: Failures with the same signature count as one cause.
     signature: str = ""
     output: str = ""
     facts: dict[str, str] = field(default_factory=dict)
@@ -74,13 +74,13 @@ class Verdict:
 
 
 class Case:
-    """What a case's function gets: runs commands in the current folder and keeps what they say."""
+    """Runs the commands of a case in the current folder and keeps their output."""
 
     def __init__(self) -> None:
         self.codes: list[int] = []
 
     def library(self, function: Callable[[], object]) -> int:
-        """Call a function of the library as a command would; the exit code."""
+        """Call a function of the library as a command would; returns the exit code."""
 
         def main(_: Any) -> int:
             function()
@@ -89,7 +89,7 @@ class Case:
         return self.command(main, parameter.Parameters).code
 
     def command(self, main: Callable[[Any], int], parameters: type[Any], *argv: str) -> Done:
-        """Run a command as its script does; raises Wrong where its exit code or output is not as it should be."""
+        """Run a command as its script does. Raises Wrong if its exit code or its output is not as documented."""
         out, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", "backslashreplace", "\n") for _ in range(2))
         kept = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = out, errors
@@ -121,7 +121,7 @@ class Case:
 
 
 def strict_json(path: Path) -> Any:
-    """The content of a JSON file that a command has written. Raises Wrong for what is no JSON."""
+    """The content of a JSON file that a command has written. Raises Wrong if it is not JSON."""
 
     def refuse(word: str) -> NoReturn:
         raise Wrong(f"{path.name} holds {word}, which is no JSON")
@@ -142,7 +142,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str, ...], seconds: int) -> Verdict:
-    """Run a case in `folder`, in a process of its own that may use so many seconds of processor time.
+    """Run a case in `folder`, in a process of its own with a limit on its seconds of processor time.
 
     Entries that begin with one of `writes` may change there.
     """
@@ -150,7 +150,7 @@ def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str
     with tempfile.TemporaryDirectory(prefix="crnn-kit-fuzz-") as place:
         work = Path(place)
         (work / "tmp").mkdir()
-        # Pages of files are not inherited.
+        # Mapped files are not counted.
         base = memory("RssAnon"), memory("VmSize")
         started = time.monotonic()
         child = os.fork()
@@ -173,7 +173,7 @@ def judge(folder: Path, run: Callable[[Case], dict[str, str]], writes: tuple[str
 
 
 def _run(folder: Path, work: Path, run: Callable[[Case], dict[str, str]], size: int, seconds: int) -> NoReturn:
-    """What the forked process does."""
+    """Run the case in the forked process."""
     case, found = Case(), dict[str, Any]()
     try:
         os.setsid()
@@ -205,7 +205,7 @@ def _run(folder: Path, work: Path, run: Callable[[Case], dict[str, str]], size: 
             found["signature"] = f"{type(error).__name__} at {place}"
             found["wrong"] = f"{found['signature']}: {str(error)[:300]}"
         found["codes"] = case.codes
-        # As when the interpreter ends: threads that never do are found here.
+        # As the interpreter does at its end: this finds threads that never end.
         threading._shutdown()  # type: ignore[attr-defined]
         sys.stdout.flush()
         (work / "found").write_text(json.dumps(found))
@@ -218,7 +218,7 @@ def _is_ours(file: str) -> bool:
 
 
 def _wait(child: int) -> tuple[int, resource.struct_rusage, bool]:
-    """Wait for the process to end; one that waits itself is ended. Its status, what it used, and whether it hung."""
+    """Wait for the process to end, and end it if it hangs. Returns its status, its usage, and whether it hung."""
     progress, seen, stuck = time.monotonic(), "", False
     pause = 0.001
     while True:
@@ -228,7 +228,7 @@ def _wait(child: int) -> tuple[int, resource.struct_rusage, bool]:
         time.sleep(pause)
         pause = min(2 * pause, 0.02)
         try:
-            # After the name: the state, and further on the processor time in user and system mode.
+            # The fields after the name: the state, and later the processor time in user and system mode.
             parts = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
@@ -238,7 +238,7 @@ def _wait(child: int) -> tuple[int, resource.struct_rusage, bool]:
         elif time.monotonic() - progress > _WAITING:
             if stuck:
                 os.kill(child, signal.SIGKILL)
-            # Says where it waits.
+            # Print the stack.
             stuck, progress = True, time.monotonic()
             os.kill(child, signal.SIGABRT)
 
@@ -268,14 +268,14 @@ def _verdict(work: Path, status: int, stuck: bool) -> Verdict:
 
 
 def memory(name: str) -> int:
-    """What /proc says of this process under such a name, in bytes."""
+    """A value of /proc/self/status in bytes."""
     found = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024
 
 
 def _content(folder: Path, writes: tuple[str, ...]) -> dict[str, str]:
-    """A word for each entry of a folder that says whether it has changed."""
+    """A fingerprint of each entry of a folder, to find changes."""
     found = dict[str, str]()
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -283,7 +283,7 @@ def _content(folder: Path, writes: tuple[str, ...]) -> dict[str, str]:
             relative = path.relative_to(folder).as_posix()
             info = path.lstat()
             if relative.split("/")[0].startswith(writes):
-                # What is written there may change, but nothing temporary stays.
+                # Output may change, but no temporary files may remain.
                 if "partial" in name or name.endswith(".tmp"):
                     found[relative] = "written"
                 continue
@@ -304,7 +304,7 @@ def _changed(before: dict[str, str], after: dict[str, str]) -> str:
 
 
 def fresh(folder: Path) -> Path:
-    """An empty folder in the place of one that may be there."""
+    """Replace a folder by an empty one."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)

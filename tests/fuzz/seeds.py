@@ -1,4 +1,4 @@
-"""Small sound inputs of every kind; each function fills a folder with seed folders, one per variant."""
+"""Small intact inputs of every kind; each function fills a folder with seed folders, one per variant."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def saved(path: Path, image: Any) -> None:
 
 
 def labelled(folder: Path, suffix: str = ".png") -> list[str]:
-    """Four pictures named by their labels; returns the names."""
+    """Write four pictures named by their labels; returns the names."""
     names = [f"{label}_{number}{suffix}" for number, label in enumerate(LABELS)]
     for name, label in zip(names, LABELS, strict=True):
         saved(folder / name, drawn(label, 48, 24))
@@ -65,7 +65,7 @@ def pictures(folder: Path) -> None:
     def put(name: str, picture: Any, **options: Any) -> None:
         path = folder / name.partition("_")[0] / "pics" / f"AB12_{name}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Pillow keeps the options of a picture, for its next file too.
+        # Pillow keeps the options of a picture for its next file.
         if "append_images" in options:
             options["append_images"] = [each.copy() for each in options["append_images"]]
         picture.copy().save(path, **options)
@@ -199,7 +199,7 @@ def records(folder: Path) -> None:
     _converted(source, folder / "map" / "data", "tfrecord")
     (folder / "map" / "char_map").mkdir()
     (folder / "map" / "data" / "char_map.json").rename(folder / "map" / "char_map" / "char_map.json")
-    # Without the text, so that the dictionary counts.
+    # Without the text, so that the dictionary is used.
     _converted(source, folder / "dictionary" / "data", "fsns")
     (file,) = (folder / "dictionary" / "data").glob("*-of-*")
     kept = [tfrecord.Example(data) for _, data in tfrecord.records(file)]
@@ -241,7 +241,7 @@ def archives(folder: Path) -> None:
             archive.mkdir("90k/1")
             for file in files:
                 archive.write(file, file.relative_to(source).as_posix())
-    # Names as a Chinese Windows packs them, without the flag for UTF-8.
+    # Names as Chinese Windows writes them, without the flag for UTF-8.
     (folder / "gbk").mkdir()
     with zipfile.ZipFile(folder / "gbk" / "archive.zip", "w") as archive:
         for file in files:
@@ -257,7 +257,7 @@ def caches(folder: Path) -> None:
         labelled(data)
         (data / "AB12_broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
         (folder / name / "width.txt").write_text(str(width or ""))
-        # A cache knows its pictures by their path and times, which a copy has to keep.
+        # A cache identifies its pictures by path and time, which a copy has to keep.
 
 
 def _shipped(folder: Path, name: str, suffix: str) -> None:
@@ -301,7 +301,7 @@ def all_keras_models(folder: Path) -> None:
 
 
 def all_onnx_models(folder: Path) -> None:
-    """Of tiny networks of all heads; takes a minute."""
+    """ONNX files of tiny networks of all heads; takes a minute."""
     from model import export
 
     all_keras_models(folder)
@@ -311,7 +311,7 @@ def all_onnx_models(folder: Path) -> None:
 
 
 def runs(folder: Path) -> None:
-    """The files of a run as far as they are read without Keras."""
+    """The files of a run that are read without Keras."""
     from model.training.run_folder import RunFolder
 
     path = folder / "run" / "r"
@@ -333,7 +333,7 @@ def runs(folder: Path) -> None:
 
 
 def trainings(folder: Path) -> None:
-    """A run of one epoch that may go on for another."""
+    """A run of one epoch that can be resumed for another."""
     import training
 
     data = folder / "run" / "data"
@@ -348,7 +348,7 @@ def trainings(folder: Path) -> None:
 
 
 def settings(folder: Path) -> None:
-    """Files that say what is drawn or allowed: alphabets, texts, layouts, fonts, grounds, lexicons, earlier corpora."""
+    """Files that flags name: alphabets, texts, layouts, fonts, backgrounds, lexicons, earlier corpora."""
     from generate_captcha.plates.layout_files import FOLDER
     from generate_captcha.text.fonts import packaged_font
 

@@ -1,4 +1,4 @@
-"""What was finished is whole when a command is killed, and the next run leaves nothing behind."""
+"""After a kill, finished files are complete, and the next run removes temporary files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are forked")
 
 
-def test_commands_that_are_killed() -> None:
+def test_killed_commands() -> None:
     command = [sys.executable, "-m", "tests.fuzz.kills", "--kills", "2", "--only", "predict-json", "convert-folder"]
     done = finished(command, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
