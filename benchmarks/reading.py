@@ -3,6 +3,7 @@
     python benchmarks/reading.py parts --model captcha
     PEER_PYTHON=… python benchmarks/reading.py readers --models captcha captcha_lite
     python benchmarks/reading.py runtimes MODEL PATH…
+    python benchmarks/reading.py models
 
 The pictures are generated captchas, 128x64, 4 of 0-9A-Z.
 """
@@ -10,6 +11,7 @@ The pictures are generated captchas, 128x64, 4 of 0-9A-Z.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import subprocess
 import sys
@@ -164,6 +166,30 @@ def runtimes(results: Results, given: argparse.Namespace) -> None:
                 results.share("runtimes", subject, trained.name, f"exact match, {runtime}", right, count)
 
 
+def models(results: Results, given: argparse.Namespace) -> None:
+    """Read with every shipped model in a warm process, all by turns, generated pictures of the size of its input.
+
+    Models without an .onnx file are read by Keras.
+    """
+    import model  # noqa: F401 (it adds the files of Keras)
+    from crnn_reader.reader import Reader
+    from parameter.base import SHIPPED_MODELS
+
+    def read(reader: Reader, files: list[Path]) -> None:
+        assert not [reading.error for reading in reader.read(files) if reading.error]
+
+    jobs: dict[str, Callable[[], object]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for reader in map(Reader, SHIPPED_MODELS):
+            width, height = reader.config.width, reader.config.height
+            size = f"--size {width}x{height}" if width else f"--style line --length 5-25 --size autox{height}"
+            pictures = harness.generated(Path(folder) / reader.path.stem, f"--count {given.pictures} --seed 9 {size}")
+            files = sorted(pictures.rglob("*.png"))
+            jobs[reader.path.name] = functools.partial(read, reader, files)
+        seconds = harness.by_turns(jobs, given.rounds)
+    results.rates("models", "size of the input", "speed", given.pictures, seconds, options=f"{given.pictures} pictures")
+
+
 def sizes(results: Results, given: argparse.Namespace) -> None:
     """Measure the packages that reading needs on disk, with their dependencies, and the weights.
 
@@ -208,6 +234,7 @@ def main() -> None:
     compared = command.job(runtimes)
     compared.add_argument("model", metavar="MODEL")
     compared.add_argument("paths", nargs="+", metavar="PATH")
+    command.job(models, rounds=10).add_argument("--pictures", type=int, default=1_000)
     command.job(sizes)
     command.run()
 
