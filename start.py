@@ -31,7 +31,7 @@ TEST = [
     "-m ruff check .",
     "-m ruff format --check .",
     "-m mypy .",
-    "-m pytest -n auto --maxprocesses 4 --dist loadgroup",
+    "-m pytest -n auto --maxprocesses 4 --dist worksteal",
 ]
 
 
