@@ -137,7 +137,7 @@ def decode_image(source: Any, channels: int, options: ImageOptions = DEFAULT_OPT
     )
 
 
-class _MemoryBudget:
+class MemoryBudget:
     """A memory budget shared by all threads. A thread that needs more than is free waits for the others."""
 
     def __init__(self, whole: int) -> None:
@@ -166,7 +166,7 @@ class _MemoryBudget:
                 self._freed.notify_all()
 
 
-_decoding_memory = _MemoryBudget(DECODING_MEMORY)
+decoding_memory = MemoryBudget(DECODING_MEMORY)
 
 
 def _decode_file(data: bytes, channels: int, options: ImageOptions) -> DecodedImage:
@@ -183,7 +183,7 @@ def _decode_file(data: bytes, channels: int, options: ImageOptions) -> DecodedIm
         check_size(found.width, found.height, options.max_pixels)
     # Small pictures never wait.
     if (needed := (found.width * found.height or options.max_pixels) * found.memory) > SMALL:
-        with _decoding_memory.taken(needed):
+        with decoding_memory.taken(needed):
             return _decode(data, found, channels, options)
     return _decode(data, found, channels, options)
 
@@ -293,7 +293,7 @@ def _decode_pillow(image: Any, channels: int, options: ImageOptions) -> DecodedI
                 f"an image that Pillow cannot load ({describe_error(error)}): open it again, or convert it to RGB"
             ) from None
 
-    with _decoding_memory.taken(width * height * Header("").memory):
+    with decoding_memory.taken(width * height * Header("").memory):
         decoded_image, messages = messages_of(decoded)
     _refuse_filled(messages)
     return DecodedImage(decoded_image)

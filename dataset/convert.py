@@ -36,7 +36,7 @@ RECORD = "convert.json"
 #: JPEG quality of pictures that must be converted.
 _JPEG_QUALITY = 95
 
-_SIGNATURES = (
+SIGNATURES = (
     (b"\xff\xd8\xff", ".jpg"),
     (b"\x89PNG", ".png"),
     (b"GIF8", ".gif"),
@@ -168,7 +168,7 @@ def _pictures(
 def _encoded(path: str, suffixes: tuple[str, ...], options: ImageOptions) -> tuple[bytes, str]:
     """A picture file and its suffix. The picture is converted if its format is none of `suffixes`."""
     data = read_bytes(path, options.max_pixels)
-    suffix = next((suffix for signature, suffix in _SIGNATURES if data.startswith(signature)), None)
+    suffix = next((suffix for signature, suffix in SIGNATURES if data.startswith(signature)), None)
     if suffix and (not suffixes or suffix in suffixes):
         return data, suffix
     # A picture in an unknown format is converted, too, because its suffix is unknown.
@@ -184,7 +184,7 @@ def _encoded(path: str, suffixes: tuple[str, ...], options: ImageOptions) -> tup
     return encoded.tobytes(), target
 
 
-def _beside(out: Path) -> tuple[Path, Path]:
+def beside(out: Path) -> tuple[Path, Path]:
     """The folders that hold the new and the old content of `out` while it is replaced."""
     digest = hashlib.blake2b(os.fsencode(out.name), digest_size=8).hexdigest()
     return out.with_name(f".crnn-kit-{digest}.new"), out.with_name(f".crnn-kit-{digest}.before")
@@ -192,7 +192,7 @@ def _beside(out: Path) -> tuple[Path, Path]:
 
 def _recover(out: Path) -> None:
     """Restore the old folder after a killed call, and remove what that left."""
-    staged, before = _beside(out)
+    staged, before = beside(out)
     if before.is_dir() and not before.is_symlink() and not os.path.lexists(out):
         before.rename(out)
     for left in (staged, before):
@@ -207,7 +207,7 @@ def _whole(out: Path) -> Iterator[Path]:
             temporary.mkdir()
             yield temporary
         return
-    staged, before = _beside(out)
+    staged, before = beside(out)
     try:
         with atomic(staged) as temporary:
             temporary.mkdir()

@@ -182,14 +182,14 @@ def _record(file: BinaryIO, left: int) -> bytes | None:
     if len(head) < 12:
         raise Fault("is truncated")
     length, checksum = struct.unpack("<QI", head)
-    if _masked_crc(head[:8]) != checksum:
+    if masked_crc(head[:8]) != checksum:
         raise Fault("has a wrong checksum of its length: the file is damaged, or not a TFRecord file")
     if length + 16 > left:
         raise Fault("is truncated")
     if length > LARGEST:
         raise Fault(f"has {length:,} bytes, more than {LARGEST:,}")
     data = file.read(length)
-    if _masked_crc(data) != int.from_bytes(file.read(4), "little"):
+    if masked_crc(data) != int.from_bytes(file.read(4), "little"):
         raise Fault("is damaged, its checksum is wrong")
     return data
 
@@ -204,12 +204,12 @@ def write(path: Path, data: Iterable[bytes]) -> None:
                     "leave its picture out, or use another format"
                 )
             head = struct.pack("<Q", len(record))
-            file.write(head + struct.pack("<I", _masked_crc(head)))
+            file.write(head + struct.pack("<I", masked_crc(head)))
             file.write(record)
-            file.write(struct.pack("<I", _masked_crc(record)))
+            file.write(struct.pack("<I", masked_crc(record)))
 
 
-def _masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes) -> int:
     import google_crc32c
 
     crc: int = google_crc32c.value(data)
@@ -234,7 +234,7 @@ def _begins_with_a_record(path: Path) -> bool:
     except OSError:
         # Another format will report why it cannot be read.
         return False
-    return len(head) == 12 and _masked_crc(head[:8]) == int.from_bytes(head[8:], "little")
+    return len(head) == 12 and masked_crc(head[:8]) == int.from_bytes(head[8:], "little")
 
 
 def first_features(path: Path) -> list[str]:

@@ -36,12 +36,12 @@ from crnn_reader.errors import UserError
 from parameter import UnpackParameters, notation
 
 #: Maximum number of members, including folders. Maximum number of characters of a name, and of its parts.
-_MOST_MEMBERS = 20_000_000
+MOST_MEMBERS = 20_000_000
 _LONGEST_NAME, _DEEPEST_NAME = 1000, 50
 
 #: Without --max-size, an archive may unpack to this multiple of its size, and always to this many bytes. Pictures
 #: hardly shrink. Text and bitmaps of one colour do, up to about a thousand times.
-_RATIO, _ALWAYS = 100, 250 * 10**6
+_RATIO, ALWAYS = 100, 250 * 10**6
 
 #: Maximum size in bytes of a tar header with the long name or the properties of the next member.
 _LARGEST_HEADER = 1 << 20
@@ -59,13 +59,13 @@ _UTF8, _ENCRYPTED, _UNICODE_PATH = 0x800, 0x1, 0x7075
 #: Encodings of names to suggest.
 _ENCODINGS = ("gbk", "big5", "shift_jis", "euc_kr", "cp866", "cp437")
 
-_WINDOWS = os.name == "nt"
+WINDOWS = os.name == "nt"
 
 #: Names of devices on Windows, and characters that its names cannot contain.
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\.|$)", re.IGNORECASE)
 _NOT_IN_WINDOWS = re.compile(r'[\x00-\x1f<>:"|?*\\]|[. ]$')
 
-_CHUNK = 1 << 20
+CHUNK = 1 << 20
 
 
 class _Damage(Exception):
@@ -115,7 +115,7 @@ def unpack(parameters: UnpackParameters) -> int:
     if parameters.max_size:
         limit = notation.byte_count(parameters.max_size)
     else:
-        limit = max(_ALWAYS, _RATIO * archive.stat().st_size)
+        limit = max(ALWAYS, _RATIO * archive.stat().st_size)
     budget = _Budget(archive, limit)
     new = found = 0
     parents: set[Path] = set()
@@ -171,8 +171,8 @@ def _members(file: BinaryIO, archive: Path, budget: _Budget, encoding: str | Non
         file.seek(0)
         members = _zip(file, archive, budget, encoding) if start[:2] == b"PK" else _tar(file, start, budget, encoding)
         for count, member in enumerate(members):
-            if count >= _MOST_MEMBERS:
-                raise UserError(f"{archive} holds more than {_MOST_MEMBERS:,} files: unpack it with another program")
+            if count >= MOST_MEMBERS:
+                raise UserError(f"{archive} holds more than {MOST_MEMBERS:,} files: unpack it with another program")
             if member is not None:
                 yield member
     except (UserError, _Damage):
@@ -228,7 +228,7 @@ def _check_end(archive: tarfile.TarFile) -> None:
         while data:
             if data.count(0) < len(data):
                 raise _DamagedEnd("there is data behind its end mark")
-            data = rest.read(_CHUNK)
+            data = rest.read(CHUNK)
     except (UserError, _DamagedEnd):
         raise
     except Exception as error:
@@ -251,7 +251,7 @@ class _Stream:
 
     def __init__(self, file: _Readable, budget: _Budget) -> None:
         self._file, self._budget = file, budget
-        self._left = budget.limit + 64 * _CHUNK
+        self._left = budget.limit + 64 * CHUNK
 
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
@@ -383,9 +383,7 @@ def _relative_path(archive: Path, name: str) -> PurePosixPath:
             f"{archive}: the name {_short(name)!r} has {len(name):,} characters in {len(kept):,} parts, more than "
             f"{_LONGEST_NAME:,} in {_DEEPEST_NAME}: this is not an archive of pictures"
         )
-    if _WINDOWS and (
-        odd := next((part for part in kept if _DEVICES.match(part) or _NOT_IN_WINDOWS.search(part)), None)
-    ):
+    if WINDOWS and (odd := next((part for part in kept if _DEVICES.match(part) or _NOT_IN_WINDOWS.search(part)), None)):
         # Windows would write to a device, or drop the last characters and merge files.
         raise UserError(f"{archive}: {odd!r} cannot be the name of a file on Windows: unpack it on another system")
     return PurePosixPath(*kept)
@@ -447,7 +445,7 @@ def _content(member: _Member, budget: _Budget) -> Iterator[bytes]:
         content = member.open()
         assert content is not None
         with content:
-            while chunk := content.read(_CHUNK):
+            while chunk := content.read(CHUNK):
                 budget.take(len(chunk))
                 yield chunk
     except UserError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,12 @@ def split(line: str) -> tuple[Callable[..., int], type[parameter.Parameters], li
 
 def run(line: str) -> int:
     """Run a command line to its end; returns its exit code."""
+    return exit_code(*split(line))
+
+
+def exit_code(main: Callable[[Any], int], parameters: type[parameter.Parameters], arguments: Sequence[str]) -> int:
+    """Run the function of a command with flags, as its script does; returns its exit code."""
     with pytest.raises(SystemExit) as stop:
-        run_command(*split(line))
+        run_command(main, parameters, list(arguments))
     assert isinstance(stop.value.code, int)
     return stop.value.code

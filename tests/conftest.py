@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Fixtures and options for all tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-# Started in the background by a shell, this process is deaf to Ctrl-C, and so would be the commands that it starts.
+# A shell that starts this process in the background makes it ignore Ctrl-C, and the processes that it starts would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """TensorFlow computes without graphs: tracing one takes longer than the few steps of most tests."""
+    """Let TensorFlow compute without graphs: tracing one takes longer than the few steps of most tests."""
     from model.backend import import_keras
 
     if import_keras().backend.backend() != "tensorflow":

@@ -1,4 +1,4 @@
-"""A disk that is full: for a while no file may grow beyond a limit."""
+"""Simulate a full disk by a limit on the size of files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @contextlib.contextmanager
 def full_disk(largest: int) -> Iterator[None]:
-    """Every write beyond `largest` bytes of a file fails in this block, in this process and those that it starts."""
+    """Let writes beyond `largest` bytes of a file fail in this block, also in processes that it starts."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))

@@ -1,4 +1,4 @@
-"""Processes that tests start. One that hangs is killed, and the failure shows what it said and where it hung."""
+"""Start processes in tests. One that hangs is killed, and the failure shows its output and its stacks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-#: Seconds. Several times what anything here takes on a slow machine.
+#: Seconds after which a process counts as hanging: several times what it takes on a slow machine.
 LIMIT = 200.0
-#: As subprocess takes it.
+#: A command as subprocess takes it.
 Command = Sequence[str | os.PathLike[str]] | str
 #: Seconds that a process has to print the stacks of its threads.
 LAST_WORDS = 10.0
 
 
 def _popen(command: Command, **options: Any) -> subprocess.Popen[str]:
-    # A group of its own, which can be killed as a whole; faulthandler prints stacks at SIGABRT.
+    # A process group can be killed as a whole; faulthandler prints stacks at SIGABRT.
     environment = {**(options.pop("env", None) or os.environ), "PYTHONFAULTHANDLER": "1"}
     return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **options)
 
@@ -35,7 +35,7 @@ def _send(process: subprocess.Popen[str], number: int) -> None:
 
 
 def _last_words(process: subprocess.Popen[str]) -> str:
-    """Kill a process; returns what it said that nobody has read yet."""
+    """Kill a process; returns its output that has not been read yet."""
     _send(process, signal.SIGABRT)
     for number in (signal.SIGTERM if os.name == "nt" else signal.SIGKILL, None):
         try:
@@ -57,7 +57,7 @@ def finished(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end and capture its output as text.
 
-    Raises AssertionError with what it said when it has not ended after `seconds`.
+    Raises AssertionError with its output if it has not ended after `seconds`.
     """
     if input is not None:
         options["stdin"] = subprocess.PIPE
@@ -76,10 +76,10 @@ def finished(
 
 @contextlib.contextmanager
 def started(command: Command, *, seconds: float = LIMIT, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A process for the time of a block; at its end, it and those that it started are killed.
+    """Run a process during a block; at the end of the block, it and its child processes are killed.
 
-    After `seconds` they are killed before, so that whatever the block waits for comes to an end. Then, and when the
-    block fails, AssertionError says what the process said.
+    After `seconds` they are killed earlier, so that the block does not wait forever. Then, and if the block fails,
+    AssertionError has the output of the process.
     """
     process, late = _popen(command, **options), threading.Event()
 
@@ -111,7 +111,7 @@ def started(command: Command, *, seconds: float = LIMIT, **options: Any) -> Iter
 
 
 def free_port() -> int:
-    """A port of this machine on which nobody listens."""
+    """A free port of this machine."""
     with socket.socket() as listening:
         listening.bind(("", 0))
         return int(listening.getsockname()[1])

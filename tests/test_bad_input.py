@@ -1,4 +1,4 @@
-"""Odd pictures, odd texts and full disks, through the commands: read right, or refused in one sentence."""
+"""Unusual pictures and texts, and full disks: the commands read them, or refuse them in one sentence."""
 
 from __future__ import annotations
 
@@ -17,40 +17,28 @@ import cv2
 import numpy as np
 import pytest
 
-import evaluation
-import parameter
-import prediction
 import training
-from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
+from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE
 from crnn_reader.alphabet import parse_alphabet
 from crnn_reader.model_files import read_config
-from dataset.__main__ import main as dataset_command
-from dataset.convert import convert
-from generate_captcha.__main__ import generate
 from model.training import defaults
 from model.training.run_folder import RunFolder
-from parameter import (
-    ConvertParameters,
-    DatasetParameters,
-    EvaluationParameters,
-    GenerateParameters,
-    PredictionParameters,
-    TrainingParameters,
-)
+from tests.commands import COMMANDS, exit_code
 from tests.full_disk import full_disk
 from tests.processes import finished, started
 from tests.samples import MODEL, level
 
 ROOT = Path(training.__file__).parent
-SMALL = ["--size", "48x32", "--batch-size", "8", "--augmentation", "0", "--epochs", "1", "--from", "random"]
+SMALL = ["--preset", "lite", "--from", "random", "--size", "48x32"]
+SMALL += ["--batch-size", "8", "--augmentation", "0", "--epochs", "1"]
 
-COMMANDS: dict[str, tuple[Callable[[Any], int], type[parameter.Parameters]]] = {
-    "dataset": (dataset_command, DatasetParameters),
-    "training": (training.main, TrainingParameters),
-    "prediction": (prediction.main, PredictionParameters),
-    "evaluation": (evaluation.main, EvaluationParameters),
-    "convert": (convert, ConvertParameters),
-    "generate_captcha": (generate, GenerateParameters),
+LINES = {
+    "dataset": "python -m dataset",
+    "convert": "python -m dataset convert",
+    "generate_captcha": "python -m generate_captcha",
+    "training": "python training.py",
+    "prediction": "python prediction.py",
+    "evaluation": "python evaluation.py",
 }
 
 Run = Callable[..., tuple[int, list[str], str]]
@@ -65,17 +53,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def run(name: str, *argv: str) -> tuple[int, list[str], str]:
         model = MODEL if name in ("prediction", "evaluation") else ()
-        with pytest.raises(SystemExit) as stop:
-            run_command(*COMMANDS[name], [*model, *argv])
+        code = exit_code(*COMMANDS[LINES[name]], [*model, *argv])
         out, errors = capsys.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, out.removesuffix("\n").split("\n"), errors
+        return code, out.removesuffix("\n").split("\n"), errors
 
     return run
 
 
 def noise(path: str, width: int = 48, height: int = 32) -> Path:
-    """A picture unlike those of other paths."""
+    """Write a picture that depends on its path."""
     file = Path(path)
     file.parent.mkdir(exist_ok=True)
     pixels = np.random.default_rng([*os.fsencode(path)]).integers(0, 256, (height, width), np.uint8)
@@ -84,7 +70,7 @@ def noise(path: str, width: int = 48, height: int = 32) -> Path:
 
 
 def sentence(errors: str) -> str:
-    """The one error of a command."""
+    """The only error of a command."""
     assert "Traceback" not in errors
     (error,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     return error
@@ -93,7 +79,7 @@ def sentence(errors: str) -> str:
 # Texts
 
 
-def test_combining_and_right_to_left_labels_are_stored_composed_and_compared_so(run: Run) -> None:
+def test_combining_and_right_to_left_labels_are_normalised_everywhere(run: Run) -> None:
     labels = {"cafe\u0301": "café", "q\u0323\u0307": "q\u0323\u0307", "שלום": "שלום", "سلام": "سلام", "नमस्ते": "नमस्ते"}
     for label in labels:
         for number in range(4):
@@ -115,13 +101,13 @@ def test_combining_and_right_to_left_labels_are_stored_composed_and_compared_so(
 
 
 @pytest.mark.parametrize("labels", [["a-c", "cab"], ["e\u0307", "qé\u0323".replace("é", "e")], ["ก็", "กิ่", "ש\u05b8"]])
-def test_the_alphabet_of_any_labels_survives_being_written_as_a_flag(labels: list[str]) -> None:
-    # Sorted, a mark would stand behind a letter that it melts with.
+def test_the_alphabet_of_any_labels_can_be_given_as_a_flag(labels: list[str]) -> None:
+    # In sorted order, a mark would combine with the letter before it.
     assert set(parse_alphabet(defaults.characters(labels))) == set("".join(labels))
 
 
 @pytest.mark.parametrize("head", ["ctc", "attention", "joint"])
-def test_unknown_characters_are_named_under_each_head(run: Run, head: str) -> None:
+def test_unknown_characters_are_named_for_each_head(run: Run, head: str) -> None:
     for number in range(8):
         noise(f"data/ab_{number}.png")
     noise("other/aéb_1.png")
@@ -158,7 +144,7 @@ def test_an_empty_text_is_no_label(run: Run, name: str, content: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\\tb", "a\\nb", "\\u0001", "a\\ud800", "\\u0000", "a\\u2028b", "\ufffd"])
-def test_labels_of_what_is_no_text_are_named(run: Run, text: str) -> None:
+def test_labels_with_control_characters_are_named(run: Run, text: str) -> None:
     entries = []
     for number in range(4):
         file = noise(f"data/{number}.png")
@@ -169,7 +155,7 @@ def test_labels_of_what_is_no_text_are_named(run: Run, text: str) -> None:
     assert (code, lines.count("")) == (SOME_UNREADABLE, 0)
     code, _, errors = run("training", "--data", "l.jsonl", "--run", "r", *SMALL)
     assert (code, sentence(errors)) == (WRONG_USE, f"error: {expected}")
-    # What cannot be read is compared, as any other truth.
+    # Such labels count as mistakes.
     assert run("evaluation", "l.jsonl", "--json", "s.json", "--report", "report")[0] == ALL_DONE
     for further in ([], ["--demo", "2"]):
         argv = ["l.jsonl", "--labels", "--csv", "o.csv", "--json", "o.json", *further]
@@ -186,7 +172,7 @@ def test_truncated_records_are_named_by_every_command(run: Run, form: str) -> No
         noise(f"data/ab_{number}.png")
     assert run("convert", "data", "records", "--form", form)[0] == ALL_DONE
     file = max(Path("records").iterdir(), key=lambda path: path.stat().st_size)
-    # Not between two records of the same size: nothing tells of those that would have come.
+    # Cut within a record: after a whole one, nothing would show that there were more.
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2 + 9])
     Path("o.csv").write_text("earlier")
     for name, *argv in (
@@ -247,7 +233,7 @@ def test_training_on_a_full_disk_names_the_file(run: Run, largest: int, name: st
     for number in range(16):
         level(Path(f"data/{'ab'[number % 2]}_{number}.png"), 15 * number)
     arguments = ["--data", "data", *SMALL, "--size", "32x32"]
-    # The packed pictures are there before the disk is full.
+    # This fills the cache of pictures before the disk is full.
     assert run("training", *arguments, "--alphabet", "c")[0] == WRONG_USE
     with full_disk(largest):
         code, _, errors = run("training", *arguments, "--run", "r")
@@ -256,7 +242,7 @@ def test_training_on_a_full_disk_names_the_file(run: Run, largest: int, name: st
     assert not [file for file in Path("r").rglob("*") if "partial" in file.name]
 
 
-def test_a_full_disk_leaves_the_epochs_before_untouched(run: Run) -> None:
+def test_a_full_disk_keeps_the_earlier_epochs(run: Run) -> None:
     for number in range(16):
         level(Path(f"data/{'ab'[number % 2]}_{number}.png"), 15 * number)
     assert run("training", "--data", "data", "--run", "r", *SMALL, "--size", "32x32")[0] == ALL_DONE
@@ -272,7 +258,7 @@ def test_a_full_disk_leaves_the_epochs_before_untouched(run: Run) -> None:
     assert len(Path("r/history.csv").read_text().splitlines()) == 3
 
 
-def test_a_full_disk_under_the_labels_of_a_corpus_leaves_those_that_are_there(run: Run) -> None:
+def test_a_full_disk_keeps_the_labels_of_an_earlier_corpus(run: Run) -> None:
     argv = ["--out", "c", "--style", "line", "--alphabet", "0-9 ", "--workers", "1", "--count"]
     assert run("generate_captcha", *argv, "5")[0] == ALL_DONE
     before = {path: path.read_bytes() for path in Path("c").iterdir()}
@@ -283,7 +269,7 @@ def test_a_full_disk_under_the_labels_of_a_corpus_leaves_those_that_are_there(ru
     assert {path: path.read_bytes() for path in Path("c").iterdir()} == before
 
 
-def test_a_training_goes_on_where_tensorboard_has_no_room(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_continues_without_room_for_tensorboard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = RunFolder(tmp_path)
     picture = np.zeros((4, 4, 3), np.uint8)
     folder.write_tensorboard(1, {"loss": 1.0}, picture)
@@ -296,12 +282,12 @@ def test_a_training_goes_on_where_tensorboard_has_no_room(tmp_path: Path, capsys
             )
     assert capsys.readouterr().err == f"TensorBoard will lack some values: {file} cannot be written (File too large)\n"
     assert threading.active_count() == threads
-    # What comes later stands in a file of its own, not behind half a value.
+    # Later values are in a new file, not behind half a value.
     folder.write_tensorboard(4, {"loss": 0.4}, picture)
     assert max(folder.tensorboard.iterdir()) != file
 
 
-def test_evaluation_on_a_full_disk_leaves_the_earlier_report_whole(run: Run) -> None:
+def test_evaluation_on_a_full_disk_keeps_the_earlier_report(run: Run) -> None:
     for value in range(60):
         level(Path(f"in/{value}_{value}.png"), value)
     argv = ["in", "--json", "s.json", "--report"]
@@ -325,7 +311,7 @@ def test_evaluation_on_a_full_disk_leaves_the_earlier_report_whole(run: Run) -> 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", ["-m dataset {}", "evaluation.py {}"])
-def test_nobody_need_read_the_tables_to_their_end(tmp_path: Path, command: str) -> None:
+def test_a_closed_stdout_is_no_error(tmp_path: Path, command: str) -> None:
     level(tmp_path / "1_a.png", 1)
     whole = [sys.executable, *command.format(tmp_path).split()]
     with started(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
@@ -337,7 +323,7 @@ def test_nobody_need_read_the_tables_to_their_end(tmp_path: Path, command: str) 
 @pytest.mark.parametrize(
     ("name", "argv"), [("dataset", ["l.csv", "--json", "l.csv"]), ("evaluation", ["l.csv", "--json", "l.csv"])]
 )
-def test_a_list_is_not_replaced_by_what_is_said_of_it(run: Run, name: str, argv: list[str]) -> None:
+def test_a_list_is_not_replaced_by_its_report(run: Run, name: str, argv: list[str]) -> None:
     noise("a.png")
     Path("l.csv").write_text("file,label\na.png,a\n")
     code, _, errors = run(name, *argv)
@@ -346,7 +332,7 @@ def test_a_list_is_not_replaced_by_what_is_said_of_it(run: Run, name: str, argv:
     assert Path("l.csv").read_text() == "file,label\na.png,a\n"
 
 
-def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
+def test_results_that_cannot_be_printed_are_an_error(tmp_path: Path) -> None:
     level(tmp_path / "1.png", 1)
     command = [sys.executable, "-m", "dataset", str(tmp_path)]
     with open("/dev/full", "w") as full:
@@ -356,13 +342,11 @@ def test_results_that_cannot_be_printed_are_told(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-# Outputs, and paths that are no lists
+# Outputs, and files that are no lists
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_pipe_is_written_for_a_program_that_reads_it_and_refused_without_one(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pipe_is_written_if_a_program_reads_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.files.PIPE_PATIENCE", 1)
     noise("pictures/a.png")
     os.mkfifo("pipe")
@@ -377,7 +361,7 @@ def test_a_pipe_is_written_for_a_program_that_reads_it_and_refused_without_one(
 
 
 @pytest.mark.parametrize("flag", ["--csv", "--json", "--icdar", "--plot"])
-def test_an_output_has_a_name(run: Run, flag: str) -> None:
+def test_an_output_needs_a_name(run: Run, flag: str) -> None:
     noise("pictures/a.png")
     assert sentence(run("prediction", "pictures", flag, "-")[2]).startswith(f"error: {flag} -: give the name of a file")
     assert not Path("-").exists()
@@ -389,15 +373,13 @@ def test_prose_is_no_list_of_pictures(run: Run, command: str) -> None:
     code, _, errors = run(command, "README.md")
     assert (code, len(errors.splitlines())) == (WRONG_USE, 1)
     assert "README.md is not a list of pictures" in sentence(errors)
-    # Names without suffixes are those of pictures that are there.
+    # Names without suffixes are found if there is one such picture.
     noise("pictures/A1_0.png")
     Path("pictures/list.txt").write_text("A1_0 A1\n")
     assert run(command, "pictures/list.txt")[0] == ALL_DONE
 
 
-def test_a_folder_that_cannot_be_opened_is_like_a_picture_that_cannot(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_opened_is_left_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     noise("pictures/A1_0.png")
     noise("pictures/closed/B2_0.png")
     scandir = os.scandir

@@ -43,7 +43,7 @@ def raising(error: BaseException) -> Callable[[Flags], int]:
     return command
 
 
-def test_exit_code_is_the_command_s() -> None:
+def test_a_command_returns_its_exit_code() -> None:
     assert code_of(lambda flags: flags.count, "--count", "0") == 0
     assert code_of(lambda flags: flags.count) == 1
 
@@ -114,7 +114,7 @@ def test_a_closed_pipe_is_no_failure() -> None:
         assert process.wait() == 0
 
 
-def test_atomic_replaces_whole_files_only(tmp_path: Path) -> None:
+def test_atomic_replaces_a_file_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.csv"
     with atomic(path) as part:
         part.write_text("first")
@@ -172,7 +172,7 @@ def test_atomic_keeps_the_mode_of_what_it_replaces(tmp_path: Path, mode: int) ->
     path.chmod(mode)
     with atomic(path) as part:
         part.write_text("new")
-        # Until it is whole, nobody else may read it.
+        # Until it is complete, other users cannot read it.
         assert part.stat().st_mode & 0o077 == 0
     assert (path.read_text(), path.stat().st_mode & 0o7777) == ("new", mode)
 
@@ -246,7 +246,7 @@ def test_temporary_files_of_killed_processes_are_removed_by_the_next_and_other_f
         assert process.stdout.readline() == "written\n"
         assert len(left()) == 3
         sweep(tmp_path)
-        # It is alive.
+        # The process is still alive.
         assert len(left()) == 3
         process.kill()
         process.wait()
@@ -256,7 +256,7 @@ def test_temporary_files_of_killed_processes_are_removed_by_the_next_and_other_f
     assert all((tmp_path / name).exists() for name in others)
 
 
-def test_a_file_that_cannot_be_read_does_not_get_the_name_of_the_output(tmp_path: Path) -> None:
+def test_an_error_about_another_file_does_not_name_the_output(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="device") as caught, atomic(tmp_path / "a.csv"):
         raise OSError(errno.EIO, "device")
     assert caught.value.filename is None
@@ -269,7 +269,7 @@ def test_atomic_leaves_devices_in_place() -> None:
     assert Path(os.devnull).is_char_device()
 
 
-def test_progress_in_a_log_is_a_line_now_and_then(
+def test_progress_in_a_log_is_one_line_per_interval(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 100.0
@@ -286,11 +286,11 @@ def test_progress_in_a_log_is_a_line_now_and_then(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_bar_on_the_terminal_leaves_stdout_alone(tmp_path: Path) -> None:
+def test_a_progress_bar_does_not_write_to_stdout(tmp_path: Path) -> None:
     import pty
 
     terminal, stderr = pty.openpty()
-    # Paths may stand in the title.
+    # A title may contain a path with markup and control characters.
     script = (
         "from cli.progress import progress\nwith progress('making [/b] \\x1b[2J', 3) as advance:\n"
         "    print('result')\n    advance(3)\n"
@@ -342,7 +342,7 @@ def test_each_message_is_printed_unless_nothing_is_left_to_do(capsys: pytest.Cap
 def test_an_interruption_during_an_import_is_one_sentence(
     command: str, module: str, number: int, tmp_path: Path
 ) -> None:
-    # Imported by the interpreter before anything else; it interrupts the process when `module` is asked for.
+    # The interpreter imports it first; it interrupts the process when `module` is imported.
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\n"
         "class Interrupting:\n"
@@ -367,17 +367,17 @@ def test_an_interruption_during_an_import_is_one_sentence(
     [
         "raise_signal(SIGINT)",
         "raise_signal(SIGTERM)",
-        # A closed terminal; under nohup it is ignored.
+        # A closed terminal; nohup ignores it.
         "raise_signal(SIGHUP) if callable(getsignal(SIGHUP)) else raise_signal(SIGTERM)",
         "[raise_signal(SIGINT) for _ in range(3)]",
-        # A library that is interrupted may say anything.
+        # A library that is interrupted may raise any error.
         "exec('try: raise_signal(SIGINT)\\nexcept BaseException: raise ImportError(1)')",
         "exec('class A:\\n  def __del__(self): raise_signal(SIGINT)\\nA()\\nimport time\\ntime.sleep(20)')",
         "atexit.register(raise_signal, SIGINT) and raise_signal(SIGINT)",
     ],
 )
 def test_an_interruption_of_a_command_is_one_sentence(what: str, tmp_path: Path) -> None:
-    # A script beside the kit's own: that is what makes a command of it.
+    # A script in the folder of the kit counts as a command.
     story = f"""
 import sys
 sys.modules["__main__"].__file__ = {str(ROOT / "story.py")!r}
@@ -397,29 +397,29 @@ run_command(command, Flags, [])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
-def test_signals_of_a_program_that_imports_the_kit_are_left_alone() -> None:
+def test_importing_the_kit_does_not_change_signal_handlers() -> None:
     story = "import signal, crnn_reader\nprint(signal.getsignal(2) is signal.default_int_handler, signal.getsignal(15))"
     done = finished([sys.executable, "-c", story], cwd=ROOT, check=True)
     assert done.stdout.split() == ["True", "0"] or "SIG_DFL" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["training.py", "-m dataset DB/samples", "-m generate_captcha"])
-def test_outside_of_its_environment_a_command_says_so_in_one_sentence(command: str) -> None:
-    # -S leaves out the packages that are installed.
+def test_a_command_without_its_packages_ends_in_one_sentence(command: str) -> None:
+    # -S hides the installed packages.
     done = finished([sys.executable, "-S", *command.split()], cwd=ROOT)
     assert done.returncode == WRONG_USE
     assert done.stderr.count("\n") == 1 and sys.executable in done.stderr
     assert "start.py" in done.stderr and "activate" in done.stderr
 
 
-def test_a_message_about_an_endless_name_keeps_its_ends(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_message_keeps_its_beginning_and_end(capsys: pytest.CaptureFixture[str]) -> None:
     warn("left out " + "x" * 100_000 + ": file name too long")
     line = capsys.readouterr().err
     assert line.startswith("left out xxx") and line.endswith("xxx: file name too long\n")
     assert len(line) <= LONGEST_MESSAGE
 
 
-def test_a_full_disk_under_the_log_stops_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_for_the_log_is_ignored(tmp_path: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no device that is always full")
     script = (

@@ -1,4 +1,4 @@
-"""learning_curve.py from the outside."""
+"""learning_curve.py: trainings, files, mistakes and interruptions."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ import pytest
 import learning_curve
 import training
 from cli import interrupts
-from cli.command import INTERRUPTED, SOME_UNREADABLE, WRONG_USE, run_command
+from cli.command import INTERRUPTED, SOME_UNREADABLE, WRONG_USE
 from crnn_reader.model_files import read_config
 from parameter import LearningCurveParameters, TrainingParameters
+from tests.commands import exit_code
 from tests.model.striped import striped
 
-TRAINING = "--training=--size 48x32 --epochs 1 --augmentation 0 --from random"
+TRAINING = "--training=--preset lite --from random --size 48x32 --epochs 1 --augmentation 0"
 
 
 class Training:
-    """Stands for the process of a training; `ends` are its exit codes, or what waiting for it raises."""
+    """Replaces the process of a training; `ends` are its exit codes, or errors that waiting for it raises."""
 
     def __init__(self, *ends: int | BaseException) -> None:
         self._ends = list(ends)
@@ -41,15 +42,12 @@ class Training:
 
 @pytest.fixture
 def here(eager: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings run in this process, which has imported TensorFlow."""
+    """Run trainings in this process, which has imported TensorFlow."""
 
     def trained(command: list[str], env: dict[str, str]) -> Training:
         interpreter, script, *flags = command
         assert (interpreter, Path(script)) == (sys.executable, Path(training.__file__))
-        with pytest.raises(SystemExit) as stop:
-            run_command(training.main, TrainingParameters, flags)
-        assert isinstance(stop.value.code, int)
-        return Training(stop.value.code)
+        return Training(exit_code(training.main, TrainingParameters, flags))
 
     monkeypatch.setattr("learning_curve.subprocess.Popen", trained)
 
@@ -67,14 +65,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        run_command(learning_curve.main, LearningCurveParameters, list(arguments))
-    return int(stop.value.code or 0)
+    return exit_code(learning_curve.main, LearningCurveParameters, arguments)
 
 
 @pytest.mark.usefixtures("here")
-def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # The same picture under another name may not be read by a network that trained on it.
+def test_growing_parts_are_tested_on_the_same_pictures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Copies of a picture under another name must not be in both parts.
     for file in sorted(data.iterdir())[:5]:
         file.with_stem(f"{file.stem}_copy").write_bytes(file.read_bytes())
     assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == 0
@@ -95,7 +91,7 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
     assert image is not None
     assert np.std(image) > 5
 
-    # What is finished is not trained again, and what differs is not taken for it.
+    # Finished parts are not trained again; other flags or pictures are refused.
     before = Path("curve/000010/model.keras").stat().st_mtime_ns
     assert run("--data", "pictures", "--parts", "10,20", "--run", "curve", TRAINING) == 0
     assert Path("curve/000010/model.keras").stat().st_mtime_ns == before
@@ -110,7 +106,7 @@ def test_growing_parts_are_trained_on_and_the_same_others_read(data: Path, capsy
 
 
 @pytest.mark.usefixtures("here")
-def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
+def test_test_pictures_are_not_trained_on_and_broken_ones_left_out(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "others").mkdir()
@@ -122,10 +118,10 @@ def test_pictures_to_test_with_are_not_trained_on_and_broken_ones_left_out(
     arguments = ["--data", "pictures", "--test", "others", "--parts", "10,34", "--run", "curve", TRAINING]
     assert run(*arguments) == SOME_UNREADABLE
     errors = capsys.readouterr().err
-    assert "6 pictures of --data are also in --test: they are left out of the training" in errors
+    assert "6 pictures of pictures are also in others: they are left out of the training" in errors
     assert "left out abc_broken.png: not a picture" in errors
     assert [point["images"] for point in json.loads(Path("curve/curve.json").read_text())] == [6, 6]
-    # Each part can write all characters, whatever it happens to hold.
+    # All parts have the same alphabet, whichever characters they contain.
     configs = [read_config(Path(f"curve/{name}/model.keras")) for name in ("000010", "000034")]
     assert configs[0].alphabet == configs[1].alphabet == "abcd"
 
@@ -160,14 +156,14 @@ def test_paths_in_lists_start_from_root(data: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.usefixtures("here")
-def test_flags_that_training_refuses_leave_the_folder_to_mended_ones(data: Path) -> None:
+def test_flags_that_training_refuses_can_be_corrected(data: Path) -> None:
     assert run("--data", "pictures", "--run", "curve", "--training=--alphabet X") == WRONG_USE
     refused = (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8")
     assert run("--data", "pictures", "--run", "curve", "--training=--alphabet Y") == WRONG_USE
     assert (data.parent / "curve" / "learning_curve.json").read_text(encoding="utf-8") != refused
 
 
-def test_an_interrupted_curve_waits_for_its_training_which_tells_how_to_continue(
+def test_an_interrupted_curve_waits_for_its_training(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     process = Training(KeyboardInterrupt(), INTERRUPTED)
@@ -182,7 +178,7 @@ def test_an_interrupted_curve_waits_for_its_training_which_tells_how_to_continue
     assert process.signals == [signal.SIGINT]
     assert remedies == [interrupts.CONTINUES]
     assert "interrupted" not in capsys.readouterr().err
-    # In the process of the training, what it would say itself does not count.
+    # In the process of the training, the remedy of the curve replaces its own.
     monkeypatch.setenv(interrupts.REMEDY, remedies[0])
     interrupts.continue_by("continue with: python training.py --resume")
     assert interrupts.sentence() == f"interrupted: {interrupts.CONTINUES}"

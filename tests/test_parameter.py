@@ -250,7 +250,7 @@ def test_gaps_in_a_dictionary_are_reported_once_and_double_ids_refused(
     for _ in range(2):
         assert parse_alphabet(str(path)) == "abc"
     assert capsys.readouterr().err == f"{path}: no characters for the ids 1, 3-5; is a line missing?\n"
-    # By a flag, too, and beside another one that is wrong.
+    # Given as a flag, too, and beside another wrong flag.
     other = tmp_path / "other.txt"
     other.write_text("0\ta\n3\tb\n")
     flags = ["a", "b", "--form", "fsns", "--alphabet", str(other)]

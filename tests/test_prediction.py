@@ -1,4 +1,4 @@
-"""prediction.py from its flags to its lines, files and exit codes."""
+"""prediction.py: flags, lines, files and exit codes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-import evaluation
 import prediction
-from cli.command import INTERRUPTED, WRONG_USE, run_command
+from cli.command import INTERRUPTED, WRONG_USE
 from crnn_reader.image import ImageOptions
 from crnn_reader.reader import Reader, Reading
 from dataset.inputs import inputs
 from model import tables
-from parameter import EvaluationParameters, Parameters, PredictionParameters
+from parameter import PredictionParameters
+from tests.commands import exit_code, run
 from tests.processes import finished, started
 from tests.samples import LABELS, MODEL, level, sample, unsure_sample
 
@@ -47,12 +46,10 @@ def predict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         monkeypatch.setattr(sys, "stdout", out)
-        with pytest.raises(SystemExit) as stop:
-            run_command(prediction.main, PredictionParameters, [*MODEL, *argv])
-        assert isinstance(stop.value.code, int)
+        code = exit_code(prediction.main, PredictionParameters, [*MODEL, *argv])
         assert isinstance(out.buffer, io.BytesIO)
         lines = out.buffer.getvalue().decode("utf-8", "surrogateescape").split("\n")[:-1]
-        return stop.value.code, lines, capsys.readouterr().err
+        return code, lines, capsys.readouterr().err
 
     return predict
 
@@ -186,7 +183,7 @@ def test_tables_hold_any_file_name(predict: Predict, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["pics", "pics/sub", "out", ".", "link"])
 @pytest.mark.parametrize("given", ["pics", "absolute", "../{here}/pics", "stdin", "link"])
-def test_tables_name_pictures_so_that_they_are_read_back(
+def test_tables_name_pictures_relative_to_their_own_folder(
     predict: Predict, tmp_path: Path, place: str, given: str
 ) -> None:
     names = ["1.png", "sub/2.png", " 3.png", "=4.png"]
@@ -201,7 +198,7 @@ def test_tables_name_pictures_so_that_they_are_read_back(
     flags = ["--csv", f"{place}/readings.csv", "--json", f"{place}/readings.json", "--csv-safe"]
     code, lines, errors = predict(path, *flags, stdin=stdin)
     assert (code, len(lines)) == (0, 4), errors
-    # On stdout paths are as they were given.
+    # On stdout, paths are as they were given.
     assert all(line.startswith("pics" if given == "stdin" else path) for line in lines)
     with open(tmp_path / place / "readings.csv", encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
@@ -212,7 +209,7 @@ def test_tables_name_pictures_so_that_they_are_read_back(
             os.path.realpath(tmp_path / "pics" / name): text for name, text in zip(names, LABELS, strict=False)
         }
         assert not any(os.path.isabs(row["file"]) for row in rows)
-    # No cell of the table is a formula, none begins with white space.
+    # No cell is a formula or begins with white space.
     assert not [row for row in table if row["file"].startswith(("=", " "))]
     code, lines, errors = predict(f"{place}/readings.csv")
     assert (code, len(lines)) == (0, 4), errors
@@ -330,8 +327,8 @@ def test_csv_safe_marks_formulas(predict: Predict, tmp_path: Path) -> None:
     ]
 
 
-def test_a_full_disk_ends_the_command_wherever_it_is_met() -> None:
-    """With a real reader, whose threads are at work: in the first row, between, in the last, and at the end."""
+def test_a_full_disk_ends_the_command_at_any_row() -> None:
+    """In the first row, between, in the last, and at the end, while threads are reading."""
     story = """
 import contextlib, errno, sys
 import prediction
@@ -355,7 +352,7 @@ for at in (1, 2, 20, 36, None):
     try:
         prediction.main(parameters)
     except OSError as error:
-        # Its traceback holds what was half read.
+        # Keep the traceback, whose frames hold the interrupted reading.
         kept = error
         failed += 1
 sys.exit(failed)
@@ -384,7 +381,7 @@ def test_control_characters_of_names_and_labels_are_escaped(predict: Predict, tm
     assert (entry["file"], entry["truth"]) == (f"in/1{control}x_.png", label)
 
 
-def test_where_nothing_can_be_read_there_is_nothing_to_do(predict: Predict, tmp_path: Path) -> None:
+def test_it_is_an_error_if_no_picture_can_be_read(predict: Predict, tmp_path: Path) -> None:
     for name in ("1.png", "2.png"):
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / name).write_bytes(b"junk")
@@ -565,7 +562,7 @@ def test_first_lines_come_before_the_last_paths_are_known(tmp_path: Path, monkey
     assert [reading.text for reading in itertools.islice(readings, 300)] == [LABELS[1]] * 300
 
 
-def test_the_real_command_refuses_what_is_no_model_file(tmp_path: Path) -> None:
+def test_other_files_are_refused_as_models(tmp_path: Path) -> None:
     level(tmp_path / "1.png", 1)
     (tmp_path / "foreign.keras").write_bytes(b"no archive")
 
@@ -581,10 +578,10 @@ def test_the_real_command_refuses_what_is_no_model_file(tmp_path: Path) -> None:
     assert "--ignore-case" in command("--help").stdout
 
 
-def test_the_real_commands_read_with_a_real_model_file(
+def test_commands_read_with_a_keras_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From flags through the network to files; it is untrained, so only the shape of its texts is sure."""
+    """With an untrained network, whose texts are not known."""
     from crnn_reader.config import ModelConfig
     from model import model_file, network
 
@@ -603,17 +600,9 @@ def test_the_real_commands_read_with_a_real_model_file(
         level(tmp_path / "in" / f"AB_{number}.png", 80 * number)
     (tmp_path / "in" / "AB_broken.png").write_bytes(b"junk")
 
-    commands: dict[str, tuple[Callable[[Any], int], type[Parameters]]] = {
-        "prediction": (prediction.main, PredictionParameters),
-        "evaluation": (evaluation.main, EvaluationParameters),
-    }
-
     def command(name: str, *argv: str) -> tuple[int, str, str]:
         """In this process, which has imported TensorFlow."""
-        with pytest.raises(SystemExit) as stop:
-            run_command(*commands[name], ["in", "--model", "model.keras", *argv])
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, *capsys.readouterr()
+        return run(shlex.join(["python", f"{name}.py", "in", "--model", "model.keras", *argv])), *capsys.readouterr()
 
     monkeypatch.chdir(tmp_path)
     whole = [sys.executable, str(ROOT / "prediction.py"), "in", "--model", "model.keras"]
@@ -628,7 +617,7 @@ def test_the_real_commands_read_with_a_real_model_file(
     assert "in/AB_broken.png: " in predicted.stderr
     assert len(json.loads((tmp_path / "texts.json").read_text())) == 3
 
-    # From a camera: the next name comes when the line of the one before it is there.
+    # Names from a pipe: the next one is written after the line of the one before has come.
     whole = [sys.executable, str(ROOT / "prediction.py"), "-", "--model", "model.keras"]
     pipe = subprocess.PIPE
     with started(whole, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe) as camera:
@@ -637,13 +626,13 @@ def test_the_real_commands_read_with_a_real_model_file(
             camera.stdin.write(f"in/{text}.png\n")
             camera.stdin.flush()
             assert camera.stdout.readline().startswith(line.partition("\t")[0])
-        # Ctrl-C while it waits for a name: nothing keeps it from ending.
+        # Ctrl-C while it waits for a name.
         camera.send_signal(signal.SIGINT)
         _, errors = camera.communicate()
         assert camera.returncode == INTERRUPTED
         assert "interrupted after 3 pictures" in errors
 
-    # Held to what is known of the texts.
+    # With constraints on the texts.
     (tmp_path / "lexicon.txt").write_text("ABBA\nBABA\nAB\n")
     _, held, errors = command(
         "prediction", "--length", "3-4", "--charset", "A-C", "--pattern", "B.*|A", "--lexicon", "lexicon.txt"
@@ -666,7 +655,7 @@ def test_the_real_commands_read_with_a_real_model_file(
     assert (tmp_path / "report" / "index.html").exists()
 
 
-def test_what_is_no_list_on_stdin_ends_in_one_sentence(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stdin_that_is_no_list_ends_in_one_sentence(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("dataset.inputs", "dataset.formats.text"):
         monkeypatch.setattr(f"{module}.LONGEST_LINE", 1000)
     for content, sentence in (

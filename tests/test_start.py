@@ -1,4 +1,4 @@
-"""start.py in a clone of its own, with requirements that are made here: no test touches the network."""
+"""start.py in a small clone, with packages that are made here: no test uses the network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READER = "import sys, greeting\nprint('read', *sys.argv[1:])\nsys.exit(int(greet
 
 
 def make_wheel(folder: Path, version: str, code: int = 0) -> None:
-    """The smallest package that pip installs: `greeting`, whose CODE the stand-in for prediction.py exits with."""
+    """Write the smallest package that pip installs; the prediction.py of the clone exits with its CODE."""
     folder.mkdir(exist_ok=True)
     info = f"greeting-{version}.dist-info"
     with zipfile.ZipFile(folder / f"greeting-{version}-py3-none-any.whl", "w") as wheel:
@@ -54,7 +54,7 @@ def start(clone: Path, *flags: str, **variables: str) -> CompletedProcess[str]:
     return finished(command, env=environment, cwd=clone.parent)
 
 
-def test_sets_up_once_reads_the_samples_and_hands_on_the_exit_code(clone: Path) -> None:
+def test_installs_once_reads_the_samples_and_returns_the_exit_code(clone: Path) -> None:
     first = start(clone)
     assert (first.returncode, first.stdout) == (0, "read DB/samples --labels\n"), first.stderr
     assert "installing requirements.txt into .venv" in first.stderr
@@ -64,14 +64,14 @@ def test_sets_up_once_reads_the_samples_and_hands_on_the_exit_code(clone: Path) 
     assert (again.returncode, again.stdout) == (0, "read DB/samples --labels\n")
     assert "installing" not in again.stderr
 
-    # A changed lock, and what an interruption leaves: no record of what is installed.
+    # After a change of the lock file, and after an interrupted installation, which leaves no record.
     make_wheel(clone / "wheels", "2.0", code=3)
     (clone / "requirements.txt").write_text("greeting==2.0\n")
     assert start(clone).returncode == 3
     (clone / ".venv" / "installed-requirements.txt").unlink()
     assert "installing" in start(clone).stderr
 
-    # An environment whose Python has gone.
+    # An environment whose Python was removed.
     for python in (clone / ".venv").glob("[bS]*/python*"):
         python.unlink()
     repaired = start(clone)
@@ -79,7 +79,7 @@ def test_sets_up_once_reads_the_samples_and_hands_on_the_exit_code(clone: Path) 
     assert "creating it again" in repaired.stderr
 
 
-def test_an_environment_of_somebody_else_is_left_alone(clone: Path) -> None:
+def test_an_environment_that_start_did_not_make_is_kept(clone: Path) -> None:
     kept = clone / ".venv" / "notes.txt"
     kept.parent.mkdir()
     kept.write_text("mine")
@@ -123,7 +123,7 @@ def test_another_python_ends_in_one_sentence(clone: Path) -> None:
     assert not (clone / ".venv").exists()
 
 
-def test_lock_holds_versions_alone_and_covers_the_tests() -> None:
+def test_locks_hold_only_versions() -> None:
     locks = {
         name: (START.parent / name).read_text().split("\n") for name in ("requirements.txt", "requirements-test.txt")
     }

@@ -20,18 +20,19 @@ import numpy as np
 import pytest
 
 import training
-from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, WRONG_USE, run_command
+from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, WRONG_USE
 from crnn_reader.image import read_image
 from crnn_reader.model_files import read_config
 from crnn_reader.reader import Reader
 from model import model_file
 from model.training import adaptation, trainer
 from parameter import TrainingParameters
+from tests.commands import exit_code
 from tests.model.striped import striped
 from tests.processes import finished, free_port, started
 
 TRAINING = Path(__file__).parents[1] / "training.py"
-SMALL = ["--size", "48x32", "--batch-size", "16", "--augmentation", "0"]
+SMALL = ["--preset", "lite", "--from", "random", "--size", "48x32", "--batch-size", "16", "--augmentation", "0"]
 
 
 #: Only tests that start processes use graphs.
@@ -46,6 +47,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def drawn(folder: Path, count: int, seed: int = 0) -> Path:
+    """Write `count` labelled pictures, no two of which are equal."""
     folder.mkdir(parents=True)
     images, _, texts = striped(count, seed)
     # Each picture gets a different dot, because pictures with the same label must not be equal.
@@ -56,10 +58,8 @@ def drawn(folder: Path, count: int, seed: int = 0) -> Path:
 
 
 def run(*arguments: str) -> int:
-    """The command in this process; its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        run_command(training.main, TrainingParameters, [*arguments])
-    return int(stop.value.code or 0)
+    """Run the command in this process; returns its exit code."""
+    return exit_code(training.main, TrainingParameters, arguments)
 
 
 def command(*arguments: str) -> list[str]:
@@ -75,7 +75,7 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     # Left by a training that had no space on the disk.
     Path("r").mkdir()
     Path("r/training.lock").touch()
-    # The name of this file is the alphabet of the labels; it is not read.
+    # A file whose name is the alphabet of the labels is not read as an alphabet.
     alphabet = "".join(sorted({character for file in data.iterdir() for character in file.name.partition("_")[0]}))
     Path(alphabet).write_text("x\n")
     assert run("--data", "pictures", "--run", "r", "--epochs", "2", "--ema", "0.9", *SMALL) == ALL_DONE
@@ -124,7 +124,7 @@ def test_the_cache_goes_to_the_run_folder_if_the_working_folder_is_read_only(
 def test_a_killed_run_resumes_to_the_result_of_an_uninterrupted_one(data: Path) -> None:
     # In processes of their own, as users run them: eager sums in another order would lead to other weights.
     # Unlike the other tests, with adapted augmentation.
-    arguments = ["--data", "pictures", "--epochs", "5", *SMALL[: SMALL.index("--augmentation")]]
+    arguments = ["--data", "pictures", "--epochs", "4", "--workers", "0", *SMALL[: SMALL.index("--augmentation")]]
     finished(command(*arguments, "--run", "whole"), check=True)
 
     with started(command(*arguments, "--run", "cut"), stderr=subprocess.PIPE) as killed:
@@ -134,12 +134,11 @@ def test_a_killed_run_resumes_to_the_result_of_an_uninterrupted_one(data: Path) 
         killed.send_signal(signal.SIGKILL)
         killed.wait()
     done = len(rows(Path("cut")))
-    assert done < 5, "the kill came too late to test anything"
+    assert done < 4, "the kill came too late to test anything"
     finished(command("--resume", "--run", "cut"), check=True)
 
-    ignored = {"pictures_per_second"}
     for one, other in zip(rows(Path("whole")), rows(Path("cut")), strict=True):
-        for name in one.keys() - ignored:
+        for name in one.keys() - {"pictures_per_second"}:
             assert one[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4), (name, one["epoch"])
     with np.load("whole/state.npz") as whole, np.load("cut/state.npz") as cut:
         for name in whole.files:
@@ -148,7 +147,7 @@ def test_a_killed_run_resumes_to_the_result_of_an_uninterrupted_one(data: Path) 
 
 
 @pytest.mark.parametrize("head", [pytest.param("attention", marks=pytest.mark.slow), "joint"])
-def test_lines_of_any_width_train_and_read_the_same_alone_and_together(
+def test_lines_of_any_width_are_trained_on_and_read_singly_and_in_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -156,26 +155,15 @@ def test_lines_of_any_width_train_and_read_the_same_alone_and_together(
     for i, file in enumerate(sorted(Path("pictures").iterdir())):
         image = read_image(file, 1)[..., 0]
         cv2.imwrite(str(file), np.pad(image, ((0, 0), (0, 16 * (i % 5))), constant_values=255))
-    arguments = [
-        "--data",
-        "pictures",
-        "--size",
-        "autox32",
-        "--head",
-        head,
-        "--batch-size",
-        "4",
-        "--network",
-        "crnn_bigru",
-    ]
+    network = ["--head", head, "--network", "vgg_bigru", "--preset", "lite", "--from", "random"]
+    arguments = ["--data", "pictures", "--size", "autox32", "--batch-size", "4", *network]
     assert run(*arguments, "--run", "r", "--epochs", "1") == ALL_DONE
     assert len(rows(Path("r"))) == 1
     reader, files = Reader("r", decoder="beam"), sorted(Path("pictures").iterdir())
-    together = [(reading.text, reading.probability) for reading in reader.read(files)]
-    for file, (text, probability) in zip(files, together, strict=True):
-        alone = next(reader.read([file]))
-        assert alone.text == text
-        assert alone.probability == pytest.approx(probability, rel=1e-3, abs=1e-6)
+    for file, reading in zip(files, reader.read(files), strict=True):
+        single = reader.read_one(file)
+        assert single.text == reading.text
+        assert single.probability == pytest.approx(reading.probability, rel=1e-3, abs=1e-6)
 
 
 def test_draws_pictures_that_become_harder_as_they_are_learnt(
@@ -184,16 +172,16 @@ def test_draws_pictures_that_become_harder_as_they_are_learnt(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(adaptation, "LEARNT", 2.0)
     lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 16 --difficulty 0.5 --workers 1"
-    arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
+    arguments = ["--data", lines, "--curriculum", *SMALL[:4], "--batch-size", "8", "--validation", "0.5", "--run", "r"]
     assert run(*arguments, "--epochs", "4") == ALL_DONE
     assert [row["difficulty"] for row in rows(Path("r"))] == [0.0, 0.25, 0.5, 0.5]
-    told = capsys.readouterr().err
-    assert re.findall(r"epoch \d/4  difficulty (\S+) ", told) == ["0", "0.25", "0.5", "0.5"]
-    assert re.search(r"the model file is epoch [34]", told)
-    assert "reached difficulty" not in told
+    errors = capsys.readouterr().err
+    assert re.findall(r"epoch \d/4  difficulty (\S+) ", errors) == ["0", "0.25", "0.5", "0.5"]
+    assert re.search(r"the model file is epoch [34]", errors)
+    assert "reached difficulty" not in errors
     assert read_config(Path("r/model.keras")).alphabet == "abc"
-    assert not [path for path in tmp_path.iterdir() if path.name != "r"], "drawn pictures touch no disk"
-    assert not multiprocessing.active_children(), "who drew them has ended"
+    assert not [path for path in tmp_path.iterdir() if path.name != "r"], "drawn pictures are not written"
+    assert not multiprocessing.active_children(), "the processes that drew them have ended"
 
 
 def test_drawn_texts_that_never_fit_end_in_one_sentence(
@@ -211,7 +199,7 @@ def test_drawn_texts_that_never_fit_end_in_one_sentence(
 def test_reports_a_difficulty_that_was_not_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = "generate:line --alphabet abc --length 2 --size 48x32 --count 8 --difficulty 0.4 --workers 1"
-    arguments = ["--data", lines, "--curriculum", "--batch-size", "8", "--validation", "0.5", "--run", "r"]
+    arguments = ["--data", lines, "--curriculum", *SMALL[:4], "--batch-size", "8", "--validation", "0.5", "--run", "r"]
     assert run(*arguments, "--epochs", "1") == ALL_DONE
     assert "reached difficulty 0 of 0.4: train with more --epochs" in Path("r/log.txt").read_text()
 
@@ -262,7 +250,7 @@ def test_trains_and_reads_without_tensorflow(data: Path, backend: str, flags: li
             )
         done = finished([sys.executable, "-c", script], seconds=350, env=environment)
         if together:
-            said = second.communicate(timeout=60)[1]
+            said = second.communicate()[1]
             assert second.returncode == 0, said
             assert "pictures to train on" not in said
     assert done.returncode == 0, done.stderr
@@ -276,7 +264,7 @@ def test_trains_and_reads_without_tensorflow(data: Path, backend: str, flags: li
 def test_starts_from_earlier_weights_with_other_characters(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--data", "pictures", "--run", "r", "--epochs", "1", *SMALL) == 0
     arguments = ["--data", "pictures", "--run", "s", "--epochs", "1", "--from", "r", "--alphabet", "a-f"]
-    assert run(*arguments, *SMALL, "--learning-rate", "1e-9", "--warmup", "0") == 0
+    assert run(*SMALL, *arguments, "--learning-rate", "1e-9", "--warmup", "0") == 0
     assert "4 of 6 characters known" in capsys.readouterr().err
     # The blank and the four known characters are unchanged by the tiny learning rate.
     (old, _), (new, _) = model_file.load(Path("r/model.keras")), model_file.load(Path("s/model.keras"))
@@ -333,10 +321,12 @@ def test_reports_that_all_readings_are_empty(
 ) -> None:
     monkeypatch.setattr(trainer, "SILENT_STEPS", 2)
     monkeypatch.setattr(trainer, "SILENT_EPOCHS", 2)
-    assert run("--data", "pictures", "--run", "r", "--epochs", "3", *SMALL, "--learning-rate", "1e-9") == 0
+    # The weights that trainings start from by default read nothing in these pictures.
+    slow = [*SMALL[4:], "--learning-rate", "1e-9"]
+    assert run("--data", "pictures", "--run", "r", "--epochs", "3", *slow) == 0
     assert capsys.readouterr().err.count("all readings are still empty") == 1
     # A shorter training says so at its end.
-    assert run("--data", "pictures", "--run", "s", "--epochs", "1", *SMALL, "--learning-rate", "1e-9") == 0
+    assert run("--data", "pictures", "--run", "s", "--epochs", "1", *slow) == 0
     assert "give more --epochs or pictures" in capsys.readouterr().err
     # Empty texts do not count for the temperature.
     assert read_config(Path("r/model.keras")).temperature == pytest.approx(1.0)
@@ -345,14 +335,14 @@ def test_reports_that_all_readings_are_empty(
 def test_a_loss_of_nan_ends_in_one_sentence_and_keeps_the_epochs_before(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_epoch, epochs = trainer._Run.train_epoch, list[int]()
+    train_epoch, epochs = trainer.Run.train_epoch, list[int]()
 
     def diverging(*arguments: object) -> tuple[float, int]:
         epochs.append(1)
         loss, pictures = train_epoch(*arguments)  # type: ignore[arg-type]
         return (loss if len(epochs) < 2 else float("nan")), pictures
 
-    monkeypatch.setattr(trainer._Run, "train_epoch", diverging)
+    monkeypatch.setattr(trainer.Run, "train_epoch", diverging)
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "3", "--precision", "mixed_bfloat16", *SMALL]
     assert run(*arguments) == WRONG_USE
     (error,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error:"))
@@ -483,7 +473,7 @@ def test_an_interrupted_training_says_how_to_continue(
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
-            # Libraries that are interrupted may raise anything.
+            # A library that is interrupted may raise any error.
             raise RuntimeError("cancelled") from None
 
     monkeypatch.setattr(trainer, "train", interrupted)

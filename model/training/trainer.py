@@ -77,7 +77,7 @@ def train(
     processes.Lost if another process ends.
     """
     schedule = plan.schedule
-    run = _Run(network, plan)
+    run = Run(network, plan)
     history = run.begin_together(run.restore(folder), plan.place)
     if history:
         # The process may have been killed after it wrote the state and before it wrote the table.
@@ -168,7 +168,7 @@ class _Files:
     interrupted continues after the last epoch that was written.
     """
 
-    def __init__(self, run: _Run, network: Any, config: ModelConfig, folder: RunFolder, history: History) -> None:
+    def __init__(self, run: Run, network: Any, config: ModelConfig, folder: RunFolder, history: History) -> None:
         """`history` has the epochs that the files have."""
         self._run, self._network, self._config, self._folder = run, network, config, folder
         self._rows: list[tuple[dict[str, float], Images]] = []
@@ -212,7 +212,7 @@ class _Files:
         return f" --from {self._folder.name}, which has the weights of epoch {epoch:.0f}"
 
 
-class _Run:
+class Run:
     """A network with its optimizer and, with an `ema`, the moving average of its weights."""
 
     def __init__(self, network: Any, plan: Plan) -> None:

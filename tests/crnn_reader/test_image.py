@@ -574,7 +574,7 @@ def test_a_file_larger_than_its_first_block(tmp_path: Path) -> None:
 
 def test_large_pictures_wait_for_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_module, "SMALL", 0)
-    monkeypatch.setattr(image_module, "_decoding_memory", image_module._MemoryBudget(24 * 40 * 12))
+    monkeypatch.setattr(image_module, "decoding_memory", image_module.MemoryBudget(24 * 40 * 12))
     busy, most = 0, 0
     lock = threading.Lock()
     decode = cv2.imdecode

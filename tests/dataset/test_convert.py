@@ -24,7 +24,7 @@ from crnn_reader.pixels import convert_channels
 from crnn_reader.sources import read_bytes
 from dataset import tfrecord_file as tfrecord
 from dataset.__main__ import run
-from dataset.convert import _beside
+from dataset.convert import beside
 from dataset.formats import WRITERS
 from tests.dataset.conftest import drawn
 from tests.full_disk import full_disk
@@ -322,7 +322,7 @@ def test_a_call_that_was_killed_between_two_names_loses_nothing(convert: Convert
     source = corpus(tmp_path / "in", ["a", "b"])
     assert convert(source, "out", "--form", "csv")[0] == 0
     earlier = {path.name: path.read_bytes() for path in Path("out").iterdir()}
-    staged, before = _beside(tmp_path / "out")
+    staged, before = beside(tmp_path / "out")
     Path("out").rename(before)
     staged.mkdir()
     (staged / "labels.csv").write_text("half of it")
@@ -375,7 +375,7 @@ def test_pictures_that_begin_as_few_do(
         data = signature + struct.pack(order + "L", 8 + len(pixels)) + pixels + directory
         Path("in/a_1.tif").write_bytes(data)
     else:
-        monkeypatch.setattr("dataset.convert._SIGNATURES", ())
+        monkeypatch.setattr("dataset.convert.SIGNATURES", ())
     assert (read_image("in/a_1.tif", 3) == image).all()
     for form in ("csv", "fsns"):
         assert convert("in", form, "--form", form)[0] == 0

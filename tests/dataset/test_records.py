@@ -437,7 +437,7 @@ def test_an_lmdb_of_many_levels_is_read_as_its_library_reads_it(tmp_path: Path) 
 def test_a_record_of_seven_tebibytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.tfrecord"
     head = struct.pack("<Q", 7 << 40)
-    path.write_bytes(head + struct.pack("<I", tfrecord._masked_crc(head)))
+    path.write_bytes(head + struct.pack("<I", tfrecord.masked_crc(head)))
     os.truncate(path, 8 << 40)
     with pytest.raises(UserError, match="record 1 has 7,696,581,394,432 bytes, more than 16,777,216"):
         labels(path)

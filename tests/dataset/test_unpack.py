@@ -391,7 +391,7 @@ def test_what_becomes_too_large_is_stopped(kind: str, unpack: Unpack, tmp_path: 
 def test_by_its_own_size_an_archive_may_become_so_large(
     unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataset.unpack._ALWAYS", 1000)
+    monkeypatch.setattr("dataset.unpack.ALWAYS", 1000)
     path = tar(tmp_path / "a.tar.gz", member("a.txt", bytes(10**6)))
     code, err = unpack(path)
     assert code == 2
@@ -421,7 +421,7 @@ def test_names_without_measure(name: str, kind: str, unpack: Unpack, tmp_path: P
 def test_more_members_than_any_archive_of_pictures_has(
     unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dataset.unpack._MOST_MEMBERS", 3)
+    monkeypatch.setattr("dataset.unpack.MOST_MEMBERS", 3)
     folders = [member(f"d{n}", type=tarfile.DIRTYPE) for n in range(3)]
     assert "holds more than 3 files" in unpack(tar(tmp_path / "a.tar", *folders, member("a"), mode="w:"))[1]
 
@@ -434,7 +434,7 @@ def test_names_that_windows_reads_as_others(
 ) -> None:
     path = tar(tmp_path / "a.tar", member("console.png", b"x"), member("com.1", b"x"), member(name, b"x"), mode="w:")
     assert unpack(path)[0] == 0
-    monkeypatch.setattr("dataset.unpack._WINDOWS", True)
+    monkeypatch.setattr("dataset.unpack.WINDOWS", True)
     code, err = unpack(path, "windows")
     assert (code, "cannot be the name of a file on Windows" in err) == (2, True)
     assert content("windows") == {"console.png": b"x", "com.1": b"x"}
@@ -511,7 +511,7 @@ def test_files_behind_what_looks_like_the_end_are_missed(
 
 
 def test_what_follows_the_end_mark_has_a_bound(unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataset.unpack._CHUNK", 1 << 14)
+    monkeypatch.setattr("dataset.unpack.CHUNK", 1 << 14)
     plain = tar(tmp_path / "a.tar", member("a.jpg", b"a"), mode="w:").read_bytes()
     path = tmp_path / "a.tar.gz"
     path.write_bytes(gzip.compress(plain + bytes(10**7), 1))

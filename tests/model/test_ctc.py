@@ -1,4 +1,4 @@
-"""The loss of CTC against the sum over all alignments."""
+"""The CTC loss against the sum over all alignments."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[RunFolder]:
-    """A run that has begun."""
+    """A run folder whose training has begun."""
     folder = RunFolder(tmp_path / "run")
     folder.begin("{}", {})
     yield folder

@@ -224,7 +224,7 @@ def columns_of(network: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("name", [file.stem for file in SHIPPED.glob("*.keras")])
-def test_trainings_start_from_all_shipped_weights(name: str) -> None:
+def test_a_training_can_start_from_all_shipped_weights(name: str) -> None:
     config = replace(read_config(SHIPPED / f"{name}.keras"), head="joint", width=160)
     assert f"{len(config.alphabet)} of {len(config.alphabet)} characters known" in transfer(name, build(config), config)
 

@@ -15,17 +15,18 @@ import numpy as np
 import pytest
 
 import training
-from cli.command import INTERRUPTED, WRONG_USE, run_command
+from cli.command import INTERRUPTED, WRONG_USE
 from model import processes
 from model.backend import import_keras
 from model.processes import ALONE, Place
 from model.training.run_folder import RunFolder
 from parameter import TrainingParameters
+from tests.commands import exit_code
 from tests.model.test_steps import BATCH, EMA, UNOPTIMISED, array, batches, network, state
 from tests.processes import finished, free_port, started
 
 ROOT = Path(training.__file__).parent
-#: Batches that two processes share evenly, and one that they cannot.
+#: Batch sizes: one that two processes share evenly, and one that they cannot.
 SIZES = [8, 7] * 10
 
 
@@ -34,7 +35,7 @@ def environment() -> dict[str, str]:
 
 
 def train(join: str | None, file: str) -> None:
-    """Twenty steps; the first process writes all variables to `file`."""
+    """Train for twenty steps; the first process writes all variables to `file`."""
     from model.training import steps
 
     place = processes.join(join) if join else ALONE
@@ -60,16 +61,16 @@ def train(join: str | None, file: str) -> None:
 def test_two_processes_train_like_one(tmp_path: Path) -> None:
     pytest.importorskip("jax")
     address = f"localhost:{free_port()}"
-
-    def script(join: str | None, name: str) -> list[str]:
-        call = f"from tests.model import test_processes; test_processes.train({join!r}, {str(tmp_path / name)!r})"
-        return [sys.executable, "-c", call]
-
-    with started(script(f"{address},1/2", ""), env=environment(), stderr=subprocess.PIPE) as second:
-        finished(script(f"{address},0/2", "two.npz"), env=environment(), check=True)
-        said = second.communicate(timeout=60)[1]
+    script = "from tests.model import test_processes\n"
+    second_script = script + f"test_processes.train('{address},1/2', '')\n"
+    # Afterwards the first process trains by itself. Starting a third one would take longer.
+    script += f"test_processes.train('{address},0/2', 'two.npz')\ntest_processes.train(None, 'one.npz')\n"
+    with started(
+        [sys.executable, "-c", second_script], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE
+    ) as second:
+        finished([sys.executable, "-c", script], cwd=tmp_path, env=environment(), check=True)
+        said = second.communicate()[1]
         assert second.returncode == 0, said
-    finished(script(None, "one.npz"), env=environment(), check=True)
     with np.load(tmp_path / "one.npz") as one, np.load(tmp_path / "two.npz") as two:
         assert len(one.files) > 10
         for name in one.files:
@@ -83,7 +84,7 @@ def test_no_process_begins_if_one_cannot(tmp_path: Path) -> None:
     second = [*command, f"{address},1/2"]
     with started(second, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE) as other:
         first = finished([*command, f"{address},0/2", "--resume", "--run", "r"], cwd=tmp_path, env=environment())
-        said = other.communicate(timeout=60)[1]
+        said = other.communicate()[1]
     assert first.returncode == other.returncode == WRONG_USE
     assert "error: r holds no run to resume" in first.stderr
     assert said.endswith("error: process 0 of 2 could not begin: its own output has the reason\n")
@@ -102,16 +103,14 @@ def test_invalid_values_of_join_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], join: str, sentence: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as stop:
-        run_command(training.main, TrainingParameters, ["--join", join])
-    assert stop.value.code == WRONG_USE
+    assert exit_code(training.main, TrainingParameters, ["--join", join]) == WRONG_USE
     assert sentence in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
 def joining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A call of training.py with --join in this process; the exit code. It ends as if the backend were JAX."""
+    """Run training.py with --join in this process, as if the backend were JAX; returns the exit code."""
     pytest.importorskip("jax")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(import_keras().backend, "backend", lambda: "jax")
@@ -121,12 +120,7 @@ def joining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr("model.processes.os._exit", leave)
 
-    def call(join: str) -> Any:
-        with pytest.raises(SystemExit) as stop:
-            run_command(training.main, TrainingParameters, ["--join", join])
-        return stop.value.code
-
-    return call
+    return lambda join: exit_code(training.main, TrainingParameters, ["--join", join])
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_report_has_plots_sheets_and_json(tmp_path: Path) -> None:
 def test_the_share_of_an_added_character_is_of_all_characters(tmp_path: Path) -> None:
     scores = score(["AAB", "B"], ["AABX", "A"], [0.9, 0.8], ["a.png", "b.png"])
     page = report.write(tmp_path, scores, scores.to_dict(), {}).read_text(encoding="utf-8")
-    # One X among four true characters; one B of two that was read as A.
+    # One X for four true characters; one of two Bs was read as A.
     assert "<td>nothing</td><td>X</td><td>1</td><td>25.00% of all characters</td>" in page
     assert "<td>B</td><td>A</td><td>1</td><td>50.00%</td>" in page
 

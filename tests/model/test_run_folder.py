@@ -79,13 +79,13 @@ def entries(**changed: Any) -> dict[str, bytes]:
     return whole | {f"{name.replace('_', '/')}.npy": data for name, data in changed.items()}
 
 
-def told(text: str) -> bytes:
+def with_history(text: str) -> bytes:
     """A state with this history."""
     return archive(entries(history=npy(text)))
 
 
 def other_row(**changed: Any) -> bytes:
-    return told(json.dumps([history()[0], {**history()[1], **changed}]))
+    return with_history(json.dumps([history()[0], {**history()[1], **changed}]))
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def other_row(**changed: Any) -> bytes:
         (archive(entries(network_1=npy(0))), "it has 3 variables, the network of parameters.json has 2"),
         (archive({name: data for name, data in entries().items() if "opt" not in name}), "it has 1 variables"),
         (archive(entries(history=npy(3))), "it has no history"),
-        (told("[]"), "it has no history"),
-        (told("{"), "Expecting"),
-        (told("[" * 100_000), "nested too deeply"),
-        (told("[[]]"), "epoch 1 of its history is not an object"),
-        (told(json.dumps(history()[::-1])), "epoch 1 of its history is not valid"),
+        (with_history("[]"), "it has no history"),
+        (with_history("{"), "Expecting"),
+        (with_history("[" * 100_000), "nested too deeply"),
+        (with_history("[[]]"), "epoch 1 of its history is not an object"),
+        (with_history(json.dumps(history()[::-1])), "epoch 1 of its history is not valid"),
         (other_row(epoch=-2), "epoch 2 of its history is not valid"),
         (other_row(exact_match=7), "epoch 2 of its history is not valid"),
         (other_row(exact_match=float("nan")), "it holds NaN"),
@@ -123,7 +123,10 @@ def other_row(**changed: Any) -> bytes:
         (other_row(loss=10**400), "loss of epoch 2 is not a number"),
         (other_row(loss=True), "loss of epoch 2 is not a number"),
         (other_row(validation_loss=None), "validation_loss of epoch 2 is not a number"),
-        (told(json.dumps([{"epoch": 1, "exact_match": 0, "character_error_rate": 1}])), "loss of epoch 1 is missing"),
+        (
+            with_history(json.dumps([{"epoch": 1, "exact_match": 0, "character_error_rate": 1}])),
+            "loss of epoch 1 is missing",
+        ),
     ],
 )
 def test_a_damaged_state_ends_in_one_sentence(folder: RunFolder, state: bytes, reason: str) -> None:
@@ -265,14 +268,14 @@ def test_the_latest_run_is_found_among_other_folders(tmp_path: Path, monkeypatch
         assert getattr(run_folder.start_or_resume(TrainingParameters(resume=True, **given))[1], name) == number
 
 
-def test_a_model_that_is_newer_than_the_state_has_the_epoch_after_it(folder: RunFolder) -> None:
+def test_a_model_newer_than_the_state_is_of_the_next_epoch(folder: RunFolder) -> None:
     folder.model.write_bytes(b"model of epoch 3")
     # File times do not count: the clock may have been set back.
     os.utime(folder.model, (1, 1))
     assert [epoch for epoch, _ in following.models(str(folder.path))] == [3]
 
 
-def test_tensorboard_reads_a_resumed_run_in_order_though_the_clock_was_set_back(
+def test_tensorboard_reads_a_resumed_run_in_order_after_the_clock_was_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for now in (2_000_000_000.0, 1_999_990_000.0):

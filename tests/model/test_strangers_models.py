@@ -19,7 +19,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import prediction
-from cli.command import run_command
+from cli.command import WRONG_USE
 from crnn_reader import onnx_graph
 from crnn_reader.config import CONFIG_ENTRY, ModelConfig
 from crnn_reader.errors import UserError
@@ -29,6 +29,7 @@ from model import model_file
 from model.model_file import WEIGHTS_ENTRY
 from model.network import build
 from parameter import PredictionParameters
+from tests.commands import exit_code
 
 CONFIG = ModelConfig(
     network="vgg_conv", preset="lite", head="ctc", alphabet="abc", width=32, height=16, channels=1, fit="stretch"
@@ -37,7 +38,7 @@ STEPS, FEATURES, CLASSES = 4, 128, 4
 
 
 def network(weights: Any = None, rows: int = FEATURES, classes: int = CLASSES) -> Any:
-    """A small network as export writes them: pictures to log-probabilities."""
+    """A small network from pictures to log-probabilities, with operators that export writes."""
     rng = np.random.default_rng(0)
     kernel = rng.normal(0, 0.02, (rows, classes)).astype(np.float32) if weights is None else weights
     nodes = [
@@ -289,7 +290,7 @@ def test_a_second_config_is_refused(tmp_path: Path) -> None:
 
 def test_a_longer_alphabet_than_the_network_has_classes_is_refused(tmp_path: Path) -> None:
     refuses(as_file(tmp_path / "m.onnx", network(), replace(CONFIG, alphabet="abcdefg").to_json()), "of 4 classes")
-    # The file says 8 classes, and its weights have 4: seen when it reads.
+    # A file whose graph claims 8 classes, and whose weights have 4, is refused when it reads.
     model = network()
     model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 8
     path = as_file(tmp_path / "m.onnx", model, replace(CONFIG, alphabet="abcdefg").to_json())
@@ -298,7 +299,7 @@ def test_a_longer_alphabet_than_the_network_has_classes_is_refused(tmp_path: Pat
 
 
 def lying(model: Any, *nodes: Any) -> Any:
-    """The network with other nodes in place of its last one."""
+    """Replace the last node of a network by others."""
     del model.graph.node[-1]
     model.graph.node.extend(nodes)
     return model
@@ -324,10 +325,9 @@ def test_outputs_that_are_not_probabilities_are_an_error(
     path = as_file(tmp_path / "m.onnx", model)
     cv2.imwrite(str(tmp_path / "1.png"), PICTURE)
     flags = [str(tmp_path / "1.png"), "--model", str(path), "--json", str(tmp_path / "out.json")]
-    with pytest.raises(SystemExit) as stop:
-        run_command(prediction.main, PredictionParameters, flags)
+    assert exit_code(prediction.main, PredictionParameters, flags) == WRONG_USE
     out, errors = capsys.readouterr()
-    assert stop.value.code == 2 and out == ""
+    assert out == ""
     assert errors.count("\n") == 1 and f"the network in {path} gives log_probabilities that are not valid" in errors
 
 
@@ -371,7 +371,7 @@ def packed(path: Path, found: dict[str, bytes], compressed: str = "") -> Path:
     return path
 
 
-def test_entries_are_stored_plainly_each_once(written: Path, tmp_path: Path) -> None:
+def test_archives_that_the_kit_does_not_write_are_refused(written: Path, tmp_path: Path) -> None:
     found, path = entries(written), tmp_path / "m.keras"
     refuses(packed(path, found, CONFIG_ENTRY), f"its {CONFIG_ENTRY} is compressed or encrypted")
     refuses(packed(path, found, WEIGHTS_ENTRY), f"its {WEIGHTS_ENTRY} is compressed or encrypted")
