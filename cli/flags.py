@@ -14,7 +14,7 @@ import textwrap
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from crnn_reader.errors import UserError
 
@@ -72,8 +72,12 @@ def parse_flags(model: type[BaseModel], argv: list[str], prog: str | None = None
         reason = "takes no value" if error.argument_name in switches else "is given without a value"
         raise UserError(f"{error.argument_name} {reason}; see --help") from error
     if unknown := next((word for word in rest if word.startswith("-") and word != "-"), None):
-        typed = next((word for word in words if _dashed(word) == unknown), unknown).partition("=")[0]
-        _refuse(model, typed)
+        typed = next(word for word in words if _dashed(word) == unknown).partition("=")[0]
+        # Names are compared without dashes, which make all of them alike and of which one is easily forgotten.
+        bare = ["help", *(shown(*item)[2:] for item in model.model_fields.items() if not _flag(item[1]).positional)]
+        meant = difflib.get_close_matches(typed.lstrip("-").replace("_", "-"), bare, 1, 0.7)
+        hint = f" (did you mean --{meant[0]}?)" if meant else ""
+        raise UserError(f"{typed} is not a flag of this command{hint}; see --help")
     values, given = vars(found), [*rest, *after]
     for name, field in model.model_fields.items():
         if _flag(field).positional and given:
@@ -96,16 +100,6 @@ def _dashed(word: str) -> str:
     """`--batch_size=8` -> `--batch-size=8`."""
     name, equals, value = word.partition("=")
     return name.replace("_", "-") + equals + value if word.startswith("--") and " " not in name else word
-
-
-def _refuse(model: type[BaseModel], typed: str) -> NoReturn:
-    names = ["--help", *(shown(name, field) for name, field in model.model_fields.items())]
-    # All names begin with dashes, which would make them alike, and one dash is easily forgotten.
-    bare = [name[2:] for name in names if name.startswith("--")]
-    meant = difflib.get_close_matches(typed.lstrip("-").replace("_", "-"), bare, 1, 0.7)
-    raise UserError(
-        f"{typed} is not a flag of this command{f' (did you mean --{meant[0]}?)' if meant else ''}; see --help"
-    )
 
 
 def _parser(model: type[BaseModel], prog: str | None, with_help: bool) -> argparse.ArgumentParser:
