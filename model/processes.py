@@ -189,7 +189,8 @@ def _failed(here: bool, place: Place) -> int | None:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether `error` is an error of JAX, which in a step with several processes means that one has ended."""
+    """Whether `error` comes from the communication of JAX, which fails if one of several processes has ended."""
     import jax
 
-    return isinstance(error, jax.errors.JaxRuntimeError)
+    # Where JAX waits for the result at once, it raises ValueError, with the name of its library for communication.
+    return isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
