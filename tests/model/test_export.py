@@ -155,8 +155,7 @@ BEAM, HELD = {"decoder": "beam", "beam_width": 4, "top": 3}, {"constraint": Cons
 )
 def test_onnx_reads_the_same_as_keras(name: str, all_settings: list[Any], folder: Path) -> None:
     made(name, folder)
-    # Keras compiles a network of any width again for each shape of a batch, which takes long.
-    sources = pictures(6 if name == "any" else 12)
+    sources = pictures()
     # A text's log-probability is a sum over at most 25 columns: 100 pixels, 4 for each. These pictures may differ a
     # little more than those that the export compared.
     difference = ALLOWED * 25 * float((folder / f"{name}.txt").read_text(encoding="utf-8"))
