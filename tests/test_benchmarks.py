@@ -81,6 +81,9 @@ def test_figures_of_the_readme() -> None:
     for corpus, n in (("plate_us_state", 746), ("plate_cn_lprnet", 1000)):
         ours, peer = (exact(reader, n, corpus) for reader in ("plate", "RapidOCR"))
         assert f"| {ours} | RapidOCR {without_interval(peer)} |" in readme
+    for row in tables.rows_of("reading", job="models"):
+        speed = without_interval(harness.cell(row)).removesuffix(" pictures/s")
+        assert re.search(rf"^\| `{row['variant'].partition('.')[0]}`.* \| {speed} \|$", readme, re.MULTILINE)
     machine = "AMD EPYC (Zen 4), 2 cores"
     ours, ddddocr, rapid = (
         harness.cell(tables.rows_of("reading", job="readers", measure="folder", variant=reader, machine=machine)[-1])
