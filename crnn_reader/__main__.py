@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from .errors import UserError, printable
 
 if TYPE_CHECKING:
     from .reader import Reader
+
+INTERRUPTED = "interrupted: the same command starts again from the beginning"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,16 +44,12 @@ def main(argv: list[str] | None = None) -> int:
         # File names may contain bytes that are not valid UTF-8.
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
-        # Imported here, so that --help is fast, and Ctrl-C during the import prints no traceback.
-        from . import Constraint, Reader
-
-        constraint = Constraint() if given.pattern is None else given.pattern
-        return read(Reader(given.model, constraint=constraint), given.paths)
+        return read(opened(given.model, given.pattern), given.paths)
     except UserError as error:
         warn(f"error: {error}")
         return 2
     except KeyboardInterrupt:
-        warn("interrupted: the same command starts again from the beginning")
+        warn(INTERRUPTED)
         return 130
     except OSError as error:
         # Python would flush stdout again at exit, fail, and change the exit code.
@@ -60,6 +59,26 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         warn(f"error: the readings cannot be written ({error.strerror}): free some space or choose another place")
         return 2
+
+
+def opened(model: str, pattern: str | None) -> Reader:
+    """Open the model. Ctrl-C ends the process meanwhile, because libraries replace exceptions during their import."""
+
+    def stop(*_: object) -> None:
+        warn(INTERRUPTED)
+        os._exit(130)
+
+    before = signal.getsignal(signal.SIGINT)
+    # In background jobs, the shell may have set it to SIG_IGN.
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, stop)
+    try:
+        # Imported here, so that --help is fast.
+        from . import Constraint, Reader
+
+        return Reader(model, constraint=Constraint() if pattern is None else pattern)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def warn(message: str) -> None:
