@@ -19,8 +19,8 @@ from tests.processes import finished
 
 ROOT = Path(__file__).parents[2]
 
-#: Longer than anything here takes, so that a test that hangs ends with a failure.
-LONG = 20.0
+#: Seconds, far more than anything here takes, so that a test that hangs ends with a failure.
+LONG = 100.0
 
 
 def doubled(number: int) -> int:
@@ -49,11 +49,11 @@ def _all_threads_end() -> Iterator[None]:
 
 
 def test_what_comes_fast_comes_in_full_batches_and_in_order() -> None:
-    batches = list(dynamic_batches(range(70), doubled, size=16, ahead=2, patience=0.1))
+    batches = list(dynamic_batches(range(70), doubled, size=16, ahead=2, patience=LONG))
     assert [len(batch) for batch in batches] == [16, 16, 16, 16, 6]
     assert list(itertools.chain(*batches)) == [(number, 2 * number) for number in range(70)]
-    assert list(dynamic_batches([], doubled, size=16, ahead=2, patience=0.1)) == []
-    assert [len(batch) for batch in dynamic_batches(range(32), doubled, size=16, ahead=2, patience=0.1)] == [16, 16]
+    assert list(dynamic_batches([], doubled, size=16, ahead=2, patience=LONG)) == []
+    assert [len(batch) for batch in dynamic_batches(range(32), doubled, size=16, ahead=2, patience=LONG)] == [16, 16]
 
 
 def test_what_comes_slowly_is_there_before_the_next_one_comes() -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +18,6 @@ from model.training.run_folder import RunFolder
 from tests.processes import started
 
 ROOT = Path(following.__file__).parents[2]
-LONG = 20.0
 
 
 @pytest.fixture(autouse=True)
@@ -107,15 +104,6 @@ def test_waits_for_a_model_and_its_epoch(
     assert found == [(1, "first"), (2, "second")]
     assert next(events, "over") == "over"
     assert capsys.readouterr().err == f"waiting for the first epoch of {folder.path}\n"
-
-
-def until(condition: object) -> None:
-    assert callable(condition)
-    for _ in itertools.repeat(None, int(LONG / 0.01)):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come")
 
 
 def test_a_killed_training_has_ended_and_can_be_resumed(tmp_path: Path) -> None:
