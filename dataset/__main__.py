@@ -53,17 +53,18 @@ def main(parameters: DatasetParameters) -> int:
     report = dataset.inspect(contents)
     warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
     if not report.pictures:
-        raise report.errors()[0]
+        raise next(report.errors())
     if parameters.plot:
         _plot(parameters.plot, samples, {name for name, _ in contents.unreadable}, options)
     found = summary(contents, report)
-    _print(parameters, found, list(map(with_flag, report.errors())))
+    errors = list(map(with_flag, report.errors()))
+    _print(parameters, found, errors)
     for remark in contents.remarks(options):
         warn(remark)
     if parameters.json_:
         with atomic(parameters.json_) as temporary:
             temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
-    return SOME_UNREADABLE if contents.unreadable or report.errors() else ALL_DONE
+    return SOME_UNREADABLE if contents.unreadable or errors else ALL_DONE
 
 
 def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any]:

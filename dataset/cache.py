@@ -124,11 +124,11 @@ def pack(
             if len(found.facts) == len(samples) and np.array_equal(unchanged, np.arange(len(samples))):
                 with contextlib.suppress(OSError):  # a cache that may only be read
                     os.utime(index)
-                return Corpus(*contents(samples, found.facts, found.reasons), images=found.images)
+                return Corpus(**contents(samples, found.facts, found.reasons), images=found.images)
             if packed is None or (unchanged >= 0).sum() > (same >= 0).sum():
                 packed, same = found, unchanged
     packed = _write(indexes, _Job(samples, key, stamps, packed, same, shape, fit, options))
-    return Corpus(*contents(samples, packed.facts, packed.reasons), images=packed.images)
+    return Corpus(**contents(samples, packed.facts, packed.reasons), images=packed.images)
 
 
 class _Damage(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 
 from crnn_reader.alphabet import UNREADABLE
@@ -31,58 +31,45 @@ class Report:
     conflicts: list[tuple[str, str, str, str]]  #: name, label, other name, other label
     duplicates: int  #: number of pictures with the same bytes and label as an earlier one
 
-    def errors(self) -> list[UserError]:
-        """The faults that must be corrected."""
-        found = []
+    def errors(self) -> Iterator[UserError]:
+        """Yield the faults that must be corrected."""
         if not self.pictures:
             what = f"none of the {len(self.unreadable)} pictures can be read" if self.unreadable else "no pictures"
             first = " (first {}: {})".format(*self.unreadable[0]) if self.unreadable else ""
             # Only a list names files that do not exist.
             if self.unreadable and all(reason == MISSING for _, reason in self.unreadable):
-                found.append(UserError(f"{what}{first}: give the folder where the paths of the list start", "root"))
+                yield UserError(f"{what}{first}: give the folder where the paths of the list start", "root")
             else:
-                found.append(UserError(f"{what}{first}: check the path and the files"))
+                yield UserError(f"{what}{first}: check the path and the files")
         if self.unlabelled:
-            found.append(
-                UserError(
-                    f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): fill it in "
-                    "where a list has the labels; else name files LABEL_anything.png, see docs/formats.md for other "
-                    "ways, or give a pattern for their names",
-                    "label_pattern",
-                )
+            yield UserError(
+                f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): fill it in where a "
+                "list has the labels; else name files LABEL_anything.png, see docs/formats.md for other ways, or give "
+                "a pattern for their names",
+                "label_pattern",
             )
         if self.broken:
-            found.append(
-                UserError(
-                    f"{_count(self.broken, 'label')} with a tab, line break, control or replacement character "
-                    f"({_some(self.broken)}): mend the labels"
-                )
+            yield UserError(
+                f"{_count(self.broken, 'label')} with a tab, line break, control or replacement character "
+                f"({_some(self.broken)}): mend the labels"
             )
         if self.foreign:
             characters = " ".join(map(shown, sorted(self.foreign)))
-            names = next(iter(self.foreign.values()))
-            found.append(
-                UserError(
-                    f"labels hold {_count(self.foreign, 'character')} outside the alphabet: {characters} "
-                    f"({_some(names)}): mend the labels, or add them to the alphabet",
-                    "alphabet",
-                )
+            yield UserError(
+                f"labels hold {_count(self.foreign, 'character')} outside the alphabet: {characters} "
+                f"({_some(next(iter(self.foreign.values())))}): mend the labels, or add them to the alphabet",
+                "alphabet",
             )
         if self.too_long:
             name, why = self.too_long[0]
-            found.append(
-                UserError(f"{_count(self.too_long, 'label')} too long for the network, first {short(name)}: {why}")
-            )
+            yield UserError(f"{_count(self.too_long, 'label')} too long for the network, first {short(name)}: {why}")
         if self.conflicts:
             one, label, other, other_label = self.conflicts[0]
             more = f", and {len(self.conflicts) - 1} more" if len(self.conflicts) > 1 else ""
-            found.append(
-                UserError(
-                    f"two labels for the same picture: {short(one)} says {short(label)}, {short(other)} says "
-                    f"{short(other_label)}{more}: mend the label or remove one of them"
-                )
+            yield UserError(
+                f"two labels for the same picture: {short(one)} says {short(label)}, {short(other)} says "
+                f"{short(other_label)}{more}: mend the label or remove one of them"
             )
-        return found
 
 
 def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong | None = None) -> Report:
@@ -123,7 +110,7 @@ def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong |
 def check(contents: Contents, alphabet: str, too_long: TooLong) -> Report:
     """Like :func:`inspect`. Raises UserError for a fault that must be corrected before training."""
     report = inspect(contents, alphabet, too_long)
-    if errors := report.errors():
+    if errors := list(report.errors()):
         more = f" (and {_count(errors[1:], 'other fault')})" if errors[1:] else ""
         raise UserError(f"{errors[0]}{more}", errors[0].parameter)
     return report

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -78,32 +78,22 @@ def examine(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> Conten
                 if reason:
                     reasons[row] = reason
             advance(len(rows))
-    return Contents(*contents(samples, facts, reasons))
+    return Contents(**contents(samples, facts, reasons))
 
 
-def contents(
-    samples: Samples, facts: np.ndarray, reasons: dict[int, str]
-) -> tuple[
-    np.ndarray,
-    np.ndarray,
-    npt.NDArray[np.uint64],
-    npt.NDArray[np.uint32],
-    list[tuple[str, str]],
-    npt.NDArray[np.uint32],
-    npt.NDArray[np.bool_],
-]:
+def contents(samples: Samples, facts: np.ndarray, reasons: dict[int, str]) -> dict[str, Any]:
     """The fields of :class:`Contents`. `facts` has a row for each sample, `reasons` one for each unreadable sample."""
     readable = np.flatnonzero(facts["width"])
     kept = facts[readable]
-    return (
-        samples.names[readable],
-        samples.labels[readable],
-        kept["digest"].copy(),
-        np.stack([kept["width"], kept["height"]], axis=1),
-        [(str(samples.names[row]), reason) for row, reason in sorted(reasons.items())],
-        kept["frames"].copy(),
-        kept["plain"].copy(),
-    )
+    return {
+        "names": samples.names[readable],
+        "labels": samples.labels[readable],
+        "digests": kept["digest"].copy(),
+        "sizes": np.stack([kept["width"], kept["height"]], axis=1),
+        "unreadable": [(str(samples.names[row]), reason) for row, reason in sorted(reasons.items())],
+        "frames": kept["frames"].copy(),
+        "plain": kept["plain"].copy(),
+    }
 
 
 def decode(path: str, channels: int, options: ImageOptions = DEFAULT_OPTIONS) -> tuple[Image | None, Fact, str]:

@@ -21,6 +21,7 @@ from cli.progress import progress
 from crnn_reader.alphabet import character_numbers
 from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.image import ImageOptions, read_image
+from crnn_reader.image_headers import header
 from crnn_reader.sources import read_bytes
 from dataset.collecting import Samples, collect
 from dataset.contents import Contents, examine, in_order
@@ -36,20 +37,16 @@ RECORD = "convert.json"
 #: JPEG quality of pictures that must be converted.
 _JPEG_QUALITY = 95
 
-SIGNATURES = (
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"\x89PNG", ".png"),
-    (b"GIF8", ".gif"),
-    (b"RIFF", ".webp"),
-    (b"BM", ".bmp"),
-    (b"II*\0", ".tif"),
-    (b"II\0*", ".tif"),  # invalid, but it can be read
-    (b"MM\0*", ".tif"),
-    (b"MM*\0", ".tif"),
-    (b"II+\0", ".tif"),
-    (b"MM\0+", ".tif"),
-    (b"P", ".ppm"),
-)
+#: Suffixes of the formats that can be decoded.
+_SUFFIXES = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "GIF": ".gif",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "PPM": ".ppm",
+}
 
 
 def convert(parameters: ConvertParameters) -> int:
@@ -168,10 +165,10 @@ def _pictures(
 def _encoded(path: str, suffixes: tuple[str, ...], options: ImageOptions) -> tuple[bytes, str]:
     """A picture file and its suffix. The picture is converted if its format is none of `suffixes`."""
     data = read_bytes(path, options.max_pixels)
-    suffix = next((suffix for signature, suffix in SIGNATURES if data.startswith(signature)), None)
-    if suffix and (not suffixes or suffix in suffixes):
+    found = header(data)
+    suffix = _SUFFIXES[found.kind] if found else ".png"
+    if found and (not suffixes or suffix in suffixes):
         return data, suffix
-    # A picture in an unknown format is converted, too, because its suffix is unknown.
     target = suffixes[-1] if suffixes else ".png"
     image = read_image(data, 3, options)[..., ::-1]
     written, encoded = cv2.imencode(target, image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])

@@ -6,10 +6,12 @@ user decide.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -98,36 +100,36 @@ def doubts(contents: Contents) -> list[str]:
     known = [(str(name), str(label)) for name, label in pairs if label]
     labels = [label for _, label in known]
     found = [_same_label(contents), _identifiers(labels), _running(known), _times(labels), _file_names(labels)]
-    found += [_alphabet(labels), _misread(labels), _padded(known), _spaces(labels), *_notations(labels), _html(labels)]
-    return [sentence for sentence in found if sentence]
+    found += [_alphabet(labels), _misread(labels), _padded(known), _spaces(labels), _notations(labels), _html(labels)]
+    return [sentence for sentences in found for sentence in sentences]
 
 
-def _same_label(contents: Contents) -> str | None:
+def _same_label(contents: Contents) -> Iterator[str]:
     """One label for many different pictures."""
     if len(contents) < 2 * _FEW:
-        return None
+        return
     different = dict(zip(contents.digests[:_MOST].tolist(), map(str, contents.labels[:_MOST]), strict=True))
     counts = Counter(label for label in different.values() if label)
     if not counts:
-        return None
+        return
     label, count = counts.most_common(1)[0]
     # A corpus of single characters may have few different labels.
     part = 0.3 if len(label) > 2 else 0.9
     if count < 2 * _FEW or count < part * len(different):
-        return None
-    return (
+        return
+    yield (
         f"{count:,} of {len(different):,} different pictures have the label {short(label)}: if they show other texts, "
         f"{_REMEDY}"
     )
 
 
-def _identifiers(labels: list[str]) -> str | None:
+def _identifiers(labels: list[str]) -> Iterator[str]:
     if len(labels) < _FEW or len(set(labels)) < len(labels):
-        return None
+        return
     for pattern in (_UUID, _HEX, _GENERATED):
         if sum(bool(pattern.fullmatch(label)) for label in labels) >= 0.8 * len(labels):
-            return f"labels such as {short(labels[0])} look like identifiers, each used once: if they are, {_REMEDY}"
-    return None
+            yield f"labels such as {short(labels[0])} look like identifiers, each used once: if they are, {_REMEDY}"
+            return
 
 
 def _are_running(numbers: list[int]) -> bool:
@@ -135,133 +137,118 @@ def _are_running(numbers: list[int]) -> bool:
     return len(set(numbers)) == len(numbers) >= 0.9 * (max(numbers) - min(numbers) + 1)
 
 
-def _running_in_folders(known: list[tuple[str, str]]) -> str | None:
-    """Running numbers that begin again in each folder. The names of the folders may be the labels."""
+def _folders_of_running(known: list[tuple[str, str]]) -> int:
+    """The number of folders if each has running numbers as labels. 0 otherwise, and for a single folder."""
     numbers: dict[str, list[int]] = {}
     for name, label in known:
         if not label.isdecimal() or len(label) > 18:
-            return None
+            return 0
         numbers.setdefault(name.rpartition("/")[0], []).append(int(label))
-    if len(numbers) < 2 or len(known) < 2 * len(numbers) or not all(map(_are_running, numbers.values())):
-        return None
-    return (
-        f"the labels are running numbers in each of {len(numbers):,} folders: if the folders' names are the labels, "
-        "list them (docs/formats.md)"
-    )
+    several = len(numbers) > 1 and len(known) >= 2 * len(numbers)
+    return len(numbers) if several and all(map(_are_running, numbers.values())) else 0
 
 
-def _running(known: list[tuple[str, str]]) -> str | None:
+def _running(known: list[tuple[str, str]]) -> Iterator[str]:
     """Running numbers, all with the same text before them."""
     if len(known) < _FEW:
-        return None
-    if folders := _running_in_folders(known):
-        return folders
+        return
+    if folders := _folders_of_running(known):
+        yield (
+            f"the labels are running numbers in each of {folders:,} folders: if the folders' names are the labels, "
+            "list them (docs/formats.md)"
+        )
+        return
     matches = [match for _, label in known if (match := _NUMBERED.fullmatch(label))]
     numbers = [int(match["number"]) for match in matches]
     if len(matches) < len(known) or len({match["before"] for match in matches}) > 1 or not _are_running(numbers):
-        return None
+        return
     by_number = sorted((number, label) for number, (_, label) in zip(numbers, known, strict=True))
     stems = [os.path.splitext(name.rpartition("/")[2])[0] for name, _ in known]
     behind = all("_" in stem and stem.partition("_")[0] == label for stem, (_, label) in zip(stems, known, strict=True))
     remedy = "--label-pattern '_(?P<label>[^_]+)' takes what stands behind the number" if behind else _REMEDY
-    return (
+    yield (
         f"the labels are running numbers, {by_number[0][1]} to {by_number[-1][1]}, each there once: if they only count "
         f"the pictures, {remedy}"
     )
 
 
-def _times(labels: list[str]) -> str | None:
+def _times(labels: list[str]) -> Iterator[str]:
     if len(labels) < _FEW or len(set(labels)) < len(labels) or not all(map(str.isdecimal, labels)):
-        return None
+        return
     numbers = [int(label[:20]) for label in labels]
     if any(all(low <= number < high for number in numbers) for low, high in _TIMES):
-        return f"labels such as {short(labels[0])} look like times at which pictures were saved: if they are, {_REMEDY}"
-    return None
+        yield f"labels such as {short(labels[0])} look like times at which pictures were saved: if they are, {_REMEDY}"
 
 
-def _file_names(labels: list[str]) -> str | None:
+def _file_names(labels: list[str]) -> Iterator[str]:
     named = [label for label in labels if _SUFFIX.search(label)]
-    if not named or 2 * len(named) < len(labels):
-        return None
-    return (
-        f"{len(named):,} labels end like file names, such as {short(named[0])}: give the column or the list with the "
-        "texts"
-    )
+    if named and 2 * len(named) >= len(labels):
+        yield (
+            f"{len(named):,} labels end like file names, such as {short(named[0])}: give the column or the list with "
+            "the texts"
+        )
 
 
-def _alphabet(labels: list[str]) -> str | None:
+def _alphabet(labels: list[str]) -> Iterator[str]:
     """A large alphabet of rare characters."""
     seen = Counter(character for label in labels for character in label)
     rare = sum(count <= 2 for count in seen.values())
-    if len(seen) < 64 or 2 * rare < len(seen) or len(seen) < len(labels):
-        return None
-    return (
-        f"{len(labels):,} labels hold {len(seen):,} different characters, {rare:,} of them once or twice, which is too "
-        "few to learn: check that these are the labels, or add pictures"
-    )
+    if len(seen) >= 64 and 2 * rare >= len(seen) >= len(labels):
+        yield (
+            f"{len(labels):,} labels hold {len(seen):,} different characters, {rare:,} of them once or twice, which is "
+            "too few to learn: check that these are the labels, or add pictures"
+        )
 
 
-def _misread(labels: list[str]) -> str | None:
+def _misread(labels: list[str]) -> Iterator[str]:
     """UTF-8 that was decoded as another encoding: `Ã¤` for `ä`."""
-    found = []
-    for label in labels:
-        if label.isascii():
-            continue
-        for encoding in ("cp1252", "latin-1"):
-            try:
-                meant = label.encode(encoding).decode("utf-8")
-            except UnicodeError:
-                continue
-            found.append((label, meant))
-            break
-    if not found:
-        return None
-    label, meant = found[0]
-    return (
-        f"{len(found):,} labels look as if UTF-8 had been read as another encoding, such as {short(label)}, which may "
-        f"be {short(meant)}: save the list again from a program that shows it correctly"
-    )
+    found = [(label, meant) for label in labels if not label.isascii() and (meant := _as_utf8(label))]
+    if found:
+        label, meant = found[0]
+        yield (
+            f"{len(found):,} labels look as if UTF-8 had been read as another encoding, such as {short(label)}, which "
+            f"may be {short(meant)}: save the list again from a program that shows it correctly"
+        )
 
 
-def _padded(known: list[tuple[str, str]]) -> str | None:
-    found = [name for name, label in known if padded(label)]
-    if not found:
-        return None
-    return (
-        f"{len(found):,} labels begin or end with white space ({', '.join(map(short, found[:3]))}"
-        f"{', …' if len(found) > 3 else ''}), which becomes a character of the alphabet: correct them if that is not "
-        "intended"
-    )
+def _as_utf8(label: str) -> str | None:
+    for encoding in ("cp1252", "latin-1"):
+        with contextlib.suppress(UnicodeError):
+            return label.encode(encoding).decode("utf-8")
+    return None
 
 
-def _notations(labels: list[str]) -> list[str]:
+def _padded(known: list[tuple[str, str]]) -> Iterator[str]:
+    if found := [name for name, label in known if padded(label)]:
+        yield (
+            f"{len(found):,} labels begin or end with white space ({', '.join(map(short, found[:3]))}"
+            f"{', …' if len(found) > 3 else ''}), which becomes a character of the alphabet: correct them if that is "
+            "not intended"
+        )
+
+
+def _notations(labels: list[str]) -> Iterator[str]:
     """Most labels still contain a part of their list's notation."""
-    found = []
     sample = labels[:_SAMPLE]
     for pattern, advice in _NOTATIONS:
         if len(sample) >= _FEW and sum(bool(pattern.fullmatch(label)) for label in sample) >= 0.8 * len(sample):
             alike = [label for label in labels if pattern.fullmatch(label)]
-            found.append(f"{len(alike):,} labels, such as {short(alike[0])}, {advice}")
-    return found
+            yield f"{len(alike):,} labels, such as {short(alike[0])}, {advice}"
 
 
-def _html(labels: list[str]) -> str | None:
-    found = [label for label in labels if "&" in label and _ENTITY.search(label)]
-    if not found:
-        return None
-    return (
-        f"{len(found):,} labels hold characters as HTML writes them, such as {short(found[0])}: write "
-        f"{short(html.unescape(found[0]))} if the picture shows that"
-    )
+def _html(labels: list[str]) -> Iterator[str]:
+    if found := [label for label in labels if "&" in label and _ENTITY.search(label)]:
+        yield (
+            f"{len(found):,} labels hold characters as HTML writes them, such as {short(found[0])}: write "
+            f"{short(html.unescape(found[0]))} if the picture shows that"
+        )
 
 
-def _spaces(labels: list[str]) -> str | None:
+def _spaces(labels: list[str]) -> Iterator[str]:
     """Characters that look like a space."""
     characters = (character for label in labels if not label.isascii() for character in set(label))
-    odd = Counter(character for character in characters if character.isspace() and character not in " \u3000")
-    if not odd:
-        return None
-    return (
-        f"{sum(odd.values()):,} labels hold {' and '.join(map(shown, sorted(odd)))}, which looks like a space and "
-        "becomes a character of its own: write a space if that is intended"
-    )
+    if odd := Counter(character for character in characters if character.isspace() and character not in " \u3000"):
+        yield (
+            f"{sum(odd.values()):,} labels hold {' and '.join(map(shown, sorted(odd)))}, which looks like a space and "
+            "becomes a character of its own: write a space if that is intended"
+        )

@@ -81,7 +81,13 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], u
         for path in given
         if os.path.isdir(path) or os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES
     }
-    folders = {os.path.realpath(path): path for path in pictures if os.path.isdir(path) and not _holds_records(path)}
+    # Picture files in a folder of records are not read.
+    records = [each for each in FORMATS.values() if isinstance(each, RecordFormat)]
+    folders = {
+        os.path.realpath(path): path
+        for path in pictures
+        if os.path.isdir(path) and not any(each.matches(Path(path)) for each in records)
+    }
     taken = {os.path.realpath(path): f"what is read, {path}" for path in files}
     for flag, output in outputs.items():
         if output is None:
@@ -109,11 +115,6 @@ def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], u
                 f"{flag} {output} would be among the pictures, and later be read as their labels: choose another folder"
             )
         taken[place] = f"what {flag} writes"
-
-
-def _holds_records(folder: str) -> bool:
-    """Whether the pictures of a folder are in records, so that picture files in it are not read."""
-    return any(isinstance(each, RecordFormat) and each.matches(Path(folder)) for each in FORMATS.values())
 
 
 def _lists(folder: Path) -> list[str]:

@@ -119,10 +119,11 @@ class DataFile:
             return path
         page = self._page(self._root, self._depth == 1)
         while not page.is_leaf:
-            place = page.child_of(key)
+            # The first child has no lower bound.
+            place = bisect.bisect_right(range(1, len(page)), key, key=page.key)
             path.append((page, place + 1))
             page = self._child(page, place, len(path) + 1)
-        path.append((page, page.first_from(key)))
+        path.append((page, bisect.bisect_left(range(len(page)), key, key=page.key)))
         return path
 
     def _child(self, page: _Page, place: int, level: int) -> _Page:
@@ -213,14 +214,6 @@ class _Page:
         """Size, flags, and offset in the page."""
         low, high, flags, key_size = self._node(place)
         return low | high << 16, flags, self._nodes[place] + _NODE.size + key_size
-
-    def first_from(self, key: bytes) -> int:
-        """The index of the first key that is not less than `key`, `len` if there is none."""
-        return bisect.bisect_left(range(len(self)), key, key=self.key)
-
-    def child_of(self, key: bytes) -> int:
-        """The index of the child that may contain `key`. The first child has no lower bound."""
-        return bisect.bisect_right(range(1, len(self)), key, key=self.key)
 
     def cut(self, start: int, size: int) -> bytes:
         data = self._data[start : start + size]

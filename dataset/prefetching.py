@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from multiprocessing import get_context, reduction
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ from crnn_reader.fit import padded_width
 from dataset.augmentation import augmented
 from dataset.cache import Ragged
 from dataset.contents import in_order
+
+if TYPE_CHECKING:
+    from dataset.batches import Batches
 
 #: Images, or the pair (images, widths) if the widths of the pictures differ; and labels.
 Batch = tuple[Any, npt.NDArray[np.int32]]
@@ -43,30 +46,10 @@ WAITING, RESERVE = 0.1, 1.2
 TASK = 32
 
 
-class Source(Protocol):
-    """The source of batches; see :class:`dataset.Batches`."""
-
-    images: Any
-    seed: int
-    augmentation: float
-
-    def __len__(self) -> int:
-        """Batches per epoch."""
-
-    def get(self, epoch: int, index: int) -> Batch:
-        """Make a batch."""
-
-    def rows_and_labels(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
-        """The rows of the pictures in a batch, and their labels."""
-
-    def largest_batch(self) -> tuple[int, int]:
-        """Pictures in the largest batch, and the bytes of its images."""
-
-
 class Prefetcher:
     """Streams the batches of a source and makes a few of them ahead."""
 
-    def __init__(self, source: Source, workers: int | None) -> None:
+    def __init__(self, source: Batches, workers: int | None) -> None:
         """`workers` processes augment. None starts as many as the network needs once it has to wait."""
         self._source, self._workers = source, workers
         self._timings = deque[_Timing](maxlen=RECENT)
@@ -146,7 +129,7 @@ class _Task(NamedTuple):
 class _SharedBatches:
     """Worker processes and shared memory with a slot for each batch."""
 
-    def __init__(self, source: Source, workers: Workers, memory: Any, slot: int, part: int) -> None:
+    def __init__(self, source: Batches, workers: Workers, memory: Any, slot: int, part: int) -> None:
         self._source, self._workers = source, workers
         self._slots = np.frombuffer(memory, np.uint8).reshape(-1, slot)
         #: Number of pictures in a task.
@@ -154,7 +137,7 @@ class _SharedBatches:
         self._free = deque(range(len(self._slots)))
 
     @classmethod
-    def begin(cls, source: Source, count: int) -> _SharedBatches | None:
+    def begin(cls, source: Batches, count: int) -> _SharedBatches | None:
         """Start the processes.
 
         Returns None if the pictures are not in a named file, or, with a warning, if shared memory is too small.

@@ -100,44 +100,35 @@ def example(texts: dict[str, bytes], integers: dict[str, list[int]]) -> bytes:
     return bytes(message.SerializeToString())
 
 
+#: TensorFlow's example.proto and feature.proto. On the wire, the map of features is a list of entries.
+_PROTO = """
+name: "example.proto" syntax: "proto3"
+message_type { name: "BytesList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "FloatList" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
+message_type { name: "Int64List" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
+message_type {
+  name: "Feature" oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 label: LABEL_OPTIONAL type_name: ".BytesList" oneof_index: 0 }
+  field { name: "float_list" number: 2 label: LABEL_OPTIONAL type_name: ".FloatList" oneof_index: 0 }
+  field { name: "int64_list" number: 3 label: LABEL_OPTIONAL type_name: ".Int64List" oneof_index: 0 }
+}
+message_type {
+  name: "Entry"
+  field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+  field { name: "value" number: 2 label: LABEL_OPTIONAL type_name: ".Feature" }
+}
+message_type { name: "Features" field { name: "feature" number: 1 label: LABEL_REPEATED type_name: ".Entry" } }
+message_type { name: "Example" field { name: "features" number: 1 label: LABEL_OPTIONAL type_name: ".Features" } }
+"""
+
+
 @functools.cache
 def _example_class() -> Any:
-    """The message class of example.proto. It is in a separate pool, because TensorFlow may register the same class."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    """The message class of an Example. It is in a separate pool, because TensorFlow may register the same class."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-    file = descriptor_pb2.FileDescriptorProto(name="example.proto", syntax="proto3")
-
-    def message(name: str, *fields: tuple[str, int, str, bool], oneof: str | None = None) -> None:
-        described = file.message_type.add(name=name)
-        if oneof:
-            described.oneof_decl.add(name=oneof)
-        for field_name, number, kind, repeated in fields:
-            field = described.field.add(name=field_name, number=number, label=3 if repeated else 1)
-            if kind in scalars:
-                field.type = scalars[kind]
-            else:
-                field.type, field.type_name = field.TYPE_MESSAGE, f".{kind}"
-            if oneof:
-                field.oneof_index = 0
-
-    field_type = descriptor_pb2.FieldDescriptorProto
-    scalars = {
-        "bytes": field_type.TYPE_BYTES,
-        "float": field_type.TYPE_FLOAT,
-        "int64": field_type.TYPE_INT64,
-        "string": field_type.TYPE_STRING,
-    }
-    message("BytesList", ("value", 1, "bytes", True))
-    message("FloatList", ("value", 1, "float", True))
-    message("Int64List", ("value", 1, "int64", True))
-    lists = (("bytes_list", 1, "BytesList"), ("float_list", 2, "FloatList"), ("int64_list", 3, "Int64List"))
-    message("Feature", *((name, number, kind, False) for name, number, kind in lists), oneof="kind")
-    # On the wire, a map is a list of such entries.
-    message("Entry", ("key", 1, "string", False), ("value", 2, "Feature", False))
-    message("Features", ("feature", 1, "Entry", True))
-    message("Example", ("features", 1, "Features", False))
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
+    pool.Add(text_format.Parse(_PROTO, descriptor_pb2.FileDescriptorProto()))
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("Example"))
 
 

@@ -253,7 +253,8 @@ def warn_of_unused(path: Path) -> None:
         others = sorted(entry.name for entry in entries if suffix_of(entry.name) not in checked and entry.is_file())
     _warn_of_many(path)
     for name in others[:_FILES]:
-        if name.startswith(".") or name.lower() in _NOT_LISTS or _is_beside_picture(path / name):
+        is_sidecar = any((path / name).with_suffix(suffix).exists() for suffix in PICTURE_SUFFIXES)
+        if name.startswith(".") or name.lower() in _NOT_LISTS or is_sidecar:
             continue
         if suffix_of(name) in _TABLES:
             warn(f"{path}: {name} is not read: if it has the labels, save them as CSV")
@@ -263,11 +264,6 @@ def warn_of_unused(path: Path) -> None:
             else:
                 warn(f"{path}: {name} names pictures, but is not a list that the kit reads ({_SEE_DOCS})")
     _warn_of_lists_elsewhere(path)
-
-
-def _is_beside_picture(file: Path) -> bool:
-    """Whether there is a picture with the same stem."""
-    return any(file.with_suffix(suffix).exists() for suffix in PICTURE_SUFFIXES)
 
 
 def _warn_of_lists_elsewhere(path: Path) -> None:

@@ -257,7 +257,10 @@ def _records(
             ):
                 # Some programs put all texts of a TSV in quotes.
                 row = [cell[1:-1].replace('""', '"') if _is_quoted(cell) else cell for cell in row]
-            if len(taken) > 1 and ((_contains_row(row) and not breaks_allowed) or not _is_closed(text)):
+            if len(taken) > 1 and (
+                (not breaks_allowed and any(re.search(_ROW, cell) for cell in row if "\n" in cell))
+                or not _is_closed(text)
+            ):
                 raise UserError(
                     f"{path}, line {began}: a quote opens there that is not closed on the line, and swallows the "
                     f"{len(taken) - 1:,} line{'s' * (len(taken) > 2)} after it: close it, or write two quotes for a "
@@ -299,11 +302,6 @@ def _is_quoted(cell: str) -> bool:
 def _is_bare(cell: str) -> bool:
     """Whether a cell is a number or empty. Programs do not quote these."""
     return not cell or cell.replace(".", "", 1).isdecimal()
-
-
-def _contains_row(row: list[str]) -> bool:
-    """Whether a cell with line breaks contains another row of the list."""
-    return any(re.search(_ROW, cell) for cell in row if "\n" in cell)
 
 
 def _is_closed(text: str) -> bool:

@@ -47,7 +47,7 @@ class Database:
             raise UserError(f"{self.path} has {value} among its {entries:,} keys: see docs/formats.md for the format")
         count = int(found)
         if count > min(entries, _MOST):
-            number = f"{count:,}" if count <= _MOST else _short_number(found.decode())
+            number = f"{count:,}" if count <= _MOST else f"{found[:20].decode()}{'…' if len(found) > 20 else ''}"
             raise UserError(
                 f"{self.path}: num-samples is {number}, but the database has {entries:,} keys: write it again"
             )
@@ -108,10 +108,6 @@ class Database:
             raise UserError(f"{self.path / _FILE} {error}: copy or write it again") from None
         except OSError as error:
             raise UserError(f"{self.path / _FILE} cannot be read ({error.strerror}): copy or write it again") from None
-
-
-def _short_number(digits: str) -> str:
-    return f"{digits[:20]}…" if len(digits) > 20 else digits
 
 
 WRITES = ("lmdb",)

@@ -56,7 +56,8 @@ def with_found_pictures(path: Path, rows: Iterable[Row], root: str | None) -> It
     else:
         start = find_start(names, here)
     # A list may leave out suffixes, and a picture may be missing, but hardly both in all rows.
-    if names and not any(map(_is_like_picture, names)) and not start.count(names):
+    has_suffix = any(suffix in name.lower() for name in names for suffix in PICTURE_SUFFIXES)
+    if names and not has_suffix and not start.count(names):
         raise UserError(
             f"{path} is not a list of pictures: none of the first names in it, such as {short(names[0])}, is that of a "
             "picture or file; give a list with the path of a picture on each line, or the folder where its paths start",
@@ -71,10 +72,6 @@ def with_found_pictures(path: Path, rows: Iterable[Row], root: str | None) -> It
         return
     for name, label in chain(first, rows):
         yield _relative(start.find(name), here), label
-
-
-def _is_like_picture(name: str) -> bool:
-    return any(suffix in name.lower() for suffix in PICTURE_SUFFIXES)
 
 
 def folder_of(path: Path) -> str:
