@@ -13,13 +13,13 @@ Maker = Callable[..., Path]
 
 
 def drawn(seed: int, width: int = 40, height: int = 20) -> np.ndarray:
-    """A picture unlike those of other seeds: `uint8 (height, width, 3)`."""
+    """A picture that depends on the seed: `uint8 (height, width, 3)`."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
 @pytest.fixture
 def write() -> Maker:
-    """`write(folder, names, width, height)`: a picture for each name, all different."""
+    """`write(folder, names, width, height)` writes a different picture for each name."""
 
     def write(folder: Path, names: Iterable[str], width: int = 40, height: int = 20) -> Path:
         for index, name in enumerate(names):

@@ -16,7 +16,7 @@ WIDTHS = [8, 20, 21, 40, 41, 60, 90, 90, 130, 400, 900]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures 20 pixels high, each of its own grey and width, named by their order."""
+    """Pictures 20 pixels high of different greys and widths, named by their order."""
     folder = tmp_path / "data"
     folder.mkdir()
     for i, width in enumerate(WIDTHS):
@@ -44,7 +44,7 @@ def test_widths_follow_the_aspect_in_steps(folder: Path) -> None:
             assert [int(corpus.images[row].mean()) for row in range(len(corpus))] == list(range(5, 225, 20))
 
 
-def test_every_picture_comes_once_among_its_like(folder: Path) -> None:
+def test_each_picture_is_once_in_a_batch_of_similar_width(folder: Path) -> None:
     corpus = pack(folder)
     feed = dataset.Batches(corpus, np.arange(len(corpus)), encode, 2)
     seen = []
@@ -60,7 +60,7 @@ def test_every_picture_comes_once_among_its_like(folder: Path) -> None:
     assert sorted(seen) == list(range(len(WIDTHS)))
 
 
-def test_training_batches_are_full_shuffled_and_a_function_of_the_epoch(folder: Path) -> None:
+def test_training_batches_are_full_shuffled_and_depend_on_the_epoch(folder: Path) -> None:
     corpus = pack(folder)
     feed = dataset.Batches(corpus, np.arange(len(corpus)), encode, 2, shuffle=True, augmentation=1, seed=3)
     epochs = [list(feed.stream(epoch)) for epoch in (0, 1)]
@@ -76,12 +76,12 @@ def test_training_batches_are_full_shuffled_and_a_function_of_the_epoch(folder: 
         assert (labels == other_labels).all()
 
 
-def test_what_would_be_too_wide_is_left_out_and_said(folder: Path) -> None:
+def test_too_wide_pictures_are_left_out_with_a_reason(folder: Path) -> None:
     cv2.imwrite(str(folder / "z_99.png"), np.zeros((1, 2000), np.uint8))
     corpus = pack(folder)
     assert len(corpus) == len(WIDTHS)
     assert corpus.unreadable == [("z_99.png", "40,000 pixels wide at a height of 20, more than 16,000: cut it")]
 
 
-def test_a_line_a_pixel_wide_has_the_least_width(folder: Path) -> None:
+def test_a_picture_one_pixel_wide_gets_the_minimum_width(folder: Path) -> None:
     assert fit_image(np.zeros((50, 1, 1), np.uint8), None, 32).shape == (32, MIN_WIDTH, 1)

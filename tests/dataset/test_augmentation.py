@@ -32,7 +32,7 @@ def test_strength_0_changes_nothing(channels: int) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [(128, 64), (200, 32), (1, 1), (3, 50), (50, 3), (301, 47)])
 @pytest.mark.parametrize("strength", [0.3, 1.0, 3.0])
-def test_shape_and_type_stay_and_the_source_too(channels: int, size: tuple[int, int], strength: float) -> None:
+def test_shape_dtype_and_source_are_kept(channels: int, size: tuple[int, int], strength: float) -> None:
     image = generator(1).integers(0, 256, (size[1], size[0], channels), np.uint8)
     image.flags.writeable = False  # as rows of the mapped cache are
     before = image.copy()
@@ -43,7 +43,7 @@ def test_shape_and_type_stay_and_the_source_too(channels: int, size: tuple[int, 
     assert (image == before).all()
 
 
-def test_the_generator_alone_decides() -> None:
+def test_the_result_depends_only_on_the_generator() -> None:
     image = text(3)
     for number in range(30):
         one, other = (dataset.augment(image, generator(number), 1.0) for _ in range(2))
@@ -53,8 +53,8 @@ def test_the_generator_alone_decides() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("ink", "paper"), [(30, 220), (230, 40), (110, 140)])
-def test_text_stays_stronger_than_what_is_added(channels: int, ink: int, paper: int) -> None:
-    """Ink against paper, at its faintest, still stands out from the noise: Otsu's two classes lie well apart."""
+def test_text_stands_out_from_the_noise(channels: int, ink: int, paper: int) -> None:
+    """The faintest ink still stands out from the noise: the two classes of Otsu's threshold are far apart."""
     image = text(channels, ink, paper)
     for number in range(150):
         grey = dataset.augment(image, generator(number), 1.0).mean(axis=2)
@@ -68,14 +68,14 @@ def test_text_stays_stronger_than_what_is_added(channels: int, ink: int, paper: 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_text_stays_in_the_frame(strength: float) -> None:
-    """Four dots near the corners are all still there: text, which lies between them, is not pushed out."""
+    """Four dots near the corners are still visible, so text between them is not moved out of the frame."""
     image = np.full((64, 128, 1), 255, np.uint8)
     marks = [(10, 12), (117, 12), (117, 51), (10, 51)]
     for mark in marks:
         cv2.circle(image, mark, 5, (0,), -1)
     for number in range(150):
         changed = dataset.augment(image, generator(number), strength)
-        # Each quarter has something dark against the picture's own median, be it what a line has left of a dot.
+        # Each quarter has dark pixels relative to the median, even if a line covers a part of the dot.
         smooth = cv2.GaussianBlur(changed, (0, 0), 1).astype(float)
         depth = np.median(smooth) - smooth
         found = depth > 0.4 * depth.max()
@@ -85,8 +85,8 @@ def test_text_stays_in_the_frame(strength: float) -> None:
         assert min(quarter.sum() for quarter in quarters) > 8, number
 
 
-def test_long_lines_keep_their_letters() -> None:
-    """Of a line that fills its picture, nearly all ink stays, and so do the letters at both ends."""
+def test_letters_of_long_lines_stay_in_the_frame() -> None:
+    """Nearly all ink of a line that fills its picture stays, and so do the letters at both ends."""
     line, ends = (np.full((32, 640, 1), 255, np.uint8) for _ in range(2))
     for x in range(4, 640, 12):
         line[4:28, x : x + 6] = 0
@@ -103,7 +103,7 @@ def test_long_lines_keep_their_letters() -> None:
     assert (worst > (0.5, 0.35, 0.35)).all(), worst
 
 
-def test_strength_grows_the_change() -> None:
+def test_changes_grow_with_the_strength() -> None:
     image = text(1)
     means = [
         np.mean([np.abs(dataset.augment(image, generator(n), s).astype(int) - image).mean() for n in range(60)])

@@ -39,7 +39,7 @@ def batches(corpus: dataset.Corpus, rows: Any = range(7), batch_size: int = 3, *
 
 
 def per_row(feed: dataset.Batches, corpus: dataset.Corpus, epoch: int) -> dict[tuple[int, ...], bytes]:
-    """The pictures of an epoch by their labels, which tell them apart."""
+    """The pictures of an epoch by their labels."""
     found: dict[tuple[int, ...], bytes] = {}
     for images, labels in feed.stream(epoch):
         found |= {tuple(label): image.tobytes() for image, label in zip(images, labels, strict=True)}
@@ -50,7 +50,7 @@ def same(one: Any, other: Any) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_validation_comes_in_order_and_whole(corpus: dataset.Corpus) -> None:
+def test_validation_has_all_pictures_in_order(corpus: dataset.Corpus) -> None:
     feed = batches(corpus, [4, 1, 6, 0])
     assert len(feed) == 2
     images, labels = feed.get(0, 0)
@@ -64,7 +64,7 @@ def test_validation_comes_in_order_and_whole(corpus: dataset.Corpus) -> None:
     assert labels.tolist() == [[1, 0, 0]]
 
 
-def test_batches_may_be_changed_by_their_owner(corpus: dataset.Corpus) -> None:
+def test_changing_a_batch_does_not_change_the_corpus(corpus: dataset.Corpus) -> None:
     feed = batches(corpus)
     before = corpus.images[0].copy()
     images, labels = feed.get(0, 0)
@@ -73,7 +73,7 @@ def test_batches_may_be_changed_by_their_owner(corpus: dataset.Corpus) -> None:
     assert feed.get(0, 0)[1][0].tolist() == [1, 0, 0, 0]
 
 
-def test_training_sees_every_picture_in_batches_of_one_shape(corpus: dataset.Corpus) -> None:
+def test_training_batches_have_one_shape_and_all_pictures(corpus: dataset.Corpus) -> None:
     feed = batches(corpus, shuffle=True)
     orders = []
     for epoch in range(5):
@@ -108,7 +108,7 @@ def test_a_picture_does_not_depend_on_batch_size_rows_or_order(corpus: dataset.C
         assert per_row(batches(corpus, augmentation=1.0, seed=5, **options), corpus, 3) == expected
 
 
-def test_threads_and_restarts_change_nothing(corpus: dataset.Corpus) -> None:
+def test_batches_do_not_depend_on_threads_and_restarts(corpus: dataset.Corpus) -> None:
     rows = np.arange(7).repeat(6)
     options = {"rows": rows, "batch_size": 4, "shuffle": True, "augmentation": 1.0}
     feed = batches(corpus, **options)  # type: ignore[arg-type]
@@ -124,7 +124,7 @@ def test_threads_and_restarts_change_nothing(corpus: dataset.Corpus) -> None:
         assert same(got, expected[2, index])
 
 
-def test_beyond_the_last_batch(corpus: dataset.Corpus) -> None:
+def test_there_is_no_batch_behind_the_last_one(corpus: dataset.Corpus) -> None:
     for index in (-1, 3):
         with pytest.raises(IndexError):
             batches(corpus).get(0, index)
@@ -170,7 +170,7 @@ def test_workers_make_the_same_batches(width: str, corpus: dataset.Corpus, tmp_p
                 assert same(images, wanted) if width == "any" else (images == wanted).all()
                 assert (labels == wanted_labels).all()
             assert len(set(multiprocessing.active_children()) - before) == 2
-        # Another strength, and a stream that nobody reads to its end.
+        # Another strength, and a stream that is not read to its end.
         feed.augmentation = expected.augmentation = 0.4
         next(feed.stream(2))
         for (images, _), (wanted, _) in zip(feed.stream(3), expected.stream(3), strict=True):
@@ -180,9 +180,7 @@ def test_workers_make_the_same_batches(width: str, corpus: dataset.Corpus, tmp_p
     assert set(multiprocessing.active_children()) == before
 
 
-def test_workers_take_over_where_the_network_waits_and_not_where_it_does_not(
-    corpus: dataset.Corpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_start_only_if_the_network_waits(corpus: dataset.Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dataset.prefetching.available_cores", lambda: 2)
     options = {"rows": np.arange(7).repeat(60), "batch_size": 7, "augmentation": 1.0}
     expected = batches(corpus, **options)  # type: ignore[arg-type]
@@ -201,7 +199,7 @@ def test_workers_take_over_where_the_network_waits_and_not_where_it_does_not(
             feed.close()
 
 
-def test_a_killed_worker_ends_in_one_sentence(corpus: dataset.Corpus) -> None:
+def test_a_killed_worker_is_an_error(corpus: dataset.Corpus) -> None:
     before = set(multiprocessing.active_children())
     feed = batches(corpus, np.arange(7).repeat(1000), 40, augmentation=1.0, workers=2)
     made = feed.stream(0)
@@ -214,7 +212,7 @@ def test_a_killed_worker_ends_in_one_sentence(corpus: dataset.Corpus) -> None:
 
 
 @pytest.mark.parametrize("why", ["memory", "the cache has no name"])
-def test_a_thread_goes_on_where_nothing_can_be_shared(
+def test_a_thread_continues_if_memory_cannot_be_shared(
     why: str, corpus: dataset.Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if why == "memory":
@@ -227,7 +225,7 @@ def test_a_thread_goes_on_where_nothing_can_be_shared(
     assert capsys.readouterr().err.count("--shm-size") == (why == "memory")
 
 
-def test_workers_map_the_file_that_was_there_when_they_were_asked_for(corpus: dataset.Corpus) -> None:
+def test_workers_map_the_file_that_was_there_at_the_start(corpus: dataset.Corpus) -> None:
     feed = batches(corpus, np.arange(7).repeat(10), augmentation=1.0, workers=2)
     expected = [images.copy() for images, _ in batches(corpus, np.arange(7).repeat(10), augmentation=1.0).stream(0)]
     Path(corpus.images.filename).unlink()

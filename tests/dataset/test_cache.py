@@ -42,7 +42,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("fit", ["stretch", "pad"])
-def test_rows_are_the_pictures_read_and_fitted(channels: int, fit: str, tmp_path: Path, write: Maker) -> None:
+def test_rows_are_the_fitted_pictures(channels: int, fit: str, tmp_path: Path, write: Maker) -> None:
     folder = write(tmp_path / "data", [f"{i:03}_x.png" for i in range(100)], 30, 20)
     corpus = pack(folder, tmp_path / "cache", channels=channels, fit=fit)
     assert corpus.images.shape == (100, 16, 32, channels)
@@ -57,7 +57,7 @@ def test_rows_are_the_pictures_read_and_fitted(channels: int, fit: str, tmp_path
     assert corpus.unreadable == []
 
 
-def test_the_second_time_nothing_is_decoded(tmp_path: Path, write: Maker, decoded: list[str]) -> None:
+def test_pictures_are_decoded_once(tmp_path: Path, write: Maker, decoded: list[str]) -> None:
     folder = write(tmp_path / "data", ["a.png", "b.png"])
     first = pack(folder, tmp_path / "cache")
     assert len(decoded) == 2
@@ -110,7 +110,7 @@ def test_size_channels_fit_and_path_have_their_own_caches(tmp_path: Path, write:
     assert len(decoded) == 5
 
 
-def test_labels_are_never_old(tmp_path: Path, write: Maker) -> None:
+def test_labels_are_not_cached(tmp_path: Path, write: Maker) -> None:
     folder = write(tmp_path / "data", ["a.png"])
     for label in ("x", "y"):
         (folder / "list.txt").write_text(f"a.png {label}\n")
@@ -127,7 +127,7 @@ def test_unreadable_pictures_are_left_out(tmp_path: Path, write: Maker) -> None:
         assert corpus.unreadable == [("b.png", "zero bytes"), ("d.png", "truncated")]
 
 
-def test_a_missing_file_is_found_when_it_comes(tmp_path: Path, write: Maker) -> None:
+def test_a_missing_file_is_found_later(tmp_path: Path, write: Maker) -> None:
     folder = write(tmp_path / "data", ["a.png"])
     (folder / "list.txt").write_text("a.png x\nlate.png y\n")
     assert pack(folder / "list.txt", tmp_path / "cache").unreadable == [("late.png", "no such file")]
@@ -135,7 +135,7 @@ def test_a_missing_file_is_found_when_it_comes(tmp_path: Path, write: Maker) -> 
     assert pack(folder / "list.txt", tmp_path / "cache").unreadable == []
 
 
-def test_nothing_readable_at_all(tmp_path: Path) -> None:
+def test_without_a_readable_picture(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.png").touch()
     for _ in range(2):
@@ -143,7 +143,7 @@ def test_nothing_readable_at_all(tmp_path: Path) -> None:
 
 
 def flipped(place: float) -> Callable[[bytes], bytes]:
-    """Flip a bit, so far into the file."""
+    """Flip a bit at a relative position in the file."""
 
     def spoil(data: bytes) -> bytes:
         at = int(place * (len(data) - 1))
@@ -167,7 +167,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes | None]] = {
 @pytest.mark.parametrize("width", [32, None])
 @pytest.mark.parametrize("suffix", ["npz", "pictures"])
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_cache_is_made_again_and_said(
+def test_a_damaged_cache_is_written_again_with_a_warning(
     damage: str,
     suffix: str,
     width: int | None,
@@ -189,7 +189,7 @@ def test_a_damaged_cache_is_made_again_and_said(
         corpus = pack(folder, tmp_path / "cache", width=width)
         assert all((corpus.images[row] == expected[row]).all() for row in range(8))
         err = capsys.readouterr().err
-        # An index that is gone is as good as none.
+        # Without an index there is no warning.
         if times == 1 and (damage, suffix) != ("gone", "npz"):
             assert err.startswith(str(tmp_path / "cache")) and "is damaged (" in err
             assert err.endswith("): its pictures are decoded again\n")
@@ -202,7 +202,7 @@ def test_a_damaged_cache_is_made_again_and_said(
 def test_a_cache_of_other_pictures_is_not_used(
     tmp_path: Path, write: Maker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sound files under a wrong name, as after a folder was put together from several."""
+    """Undamaged files with wrong names, such as in a folder that was merged from several."""
     folder = write(tmp_path / "data", ["a.png", "b.png"])
     for width in (16, 32):
         pack(folder, tmp_path / str(width), width=width)
@@ -225,7 +225,9 @@ def test_a_pipe_in_the_cache_is_not_waited_for(at_work: str, tmp_path: Path, wri
     assert (pack(folder, tmp_path / "cache").images == expected).all()
 
 
-def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_call_keeps_finished_pictures(
+    tmp_path: Path, write: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write(tmp_path / "data", [f"{i:04}.png" for i in range(400)], 4, 4)
     seen: list[str] = []
 
@@ -251,7 +253,7 @@ def test_interrupted_it_keeps_what_was_done(tmp_path: Path, write: Maker, monkey
 
 @pytest.fixture
 def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Make the disk full for what is written into a folder of this name."""
+    """Simulate a full disk for files in folders of this name."""
     opened = Path.open
 
     def fill(folder: str) -> None:
@@ -266,7 +268,7 @@ def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
     return fill
 
 
-def test_where_the_disk_is_full_the_next_folder_has_the_pictures(
+def test_pictures_go_to_the_next_folder_if_the_disk_is_full(
     tmp_path: Path,
     write: Maker,
     full: Callable[[str], None],
@@ -291,7 +293,7 @@ def test_where_the_disk_is_full_the_next_folder_has_the_pictures(
 
 
 @pytest.mark.parametrize("obstacle", ["a file", "a file above", "a link in a circle"])
-def test_where_no_cache_can_be_made_a_file_without_a_name_has_the_pictures(
+def test_pictures_go_to_a_temporary_file_if_no_cache_can_be_written(
     obstacle: str, tmp_path: Path, write: Maker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, cache = write(tmp_path / "data", ["a.png", "b.png"]), tmp_path / "cache"
@@ -311,7 +313,7 @@ def test_where_no_cache_can_be_made_a_file_without_a_name_has_the_pictures(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_cache_that_may_only_be_read_serves(
+def test_a_read_only_cache_is_used(
     tmp_path: Path, write: Maker, full: Callable[[str], None], decoded: list[str]
 ) -> None:
     folder = write(tmp_path / "data", ["a.png"])
@@ -325,7 +327,7 @@ def test_a_cache_that_may_only_be_read_serves(
     assert sorted(decoded) == ["0.png", "a.png", "b.png"], "what is unchanged is copied"
 
 
-def test_where_nothing_can_be_written_the_place_is_named(tmp_path: Path, write: Maker) -> None:
+def test_the_error_names_the_folder_if_nothing_can_be_written(tmp_path: Path, write: Maker) -> None:
     folder = write(tmp_path / "data", [f"{i:03}.png" for i in range(300)])
     with full_disk(1000), pytest.raises(OSError, match="File too large") as caught:
         pack(folder, tmp_path / "cache")
@@ -333,7 +335,7 @@ def test_where_nothing_can_be_written_the_place_is_named(tmp_path: Path, write: 
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_what_killed_processes_left_is_removed(tmp_path: Path, write: Maker) -> None:
+def test_files_of_killed_processes_are_removed(tmp_path: Path, write: Maker) -> None:
     folder, cache = write(tmp_path / "data", ["a.png"]), tmp_path / "cache"
     cache.mkdir()
     left, fresh = (cache / f"{'0123' * 4}-{token * 3}.pictures" for token in ("dead", "a11e"))
@@ -350,7 +352,7 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path, write: Maker) -> 
     assert fresh.exists(), "another process may be writing it"
 
 
-def test_what_nobody_has_opened_for_a_month_makes_room(tmp_path: Path, write: Maker) -> None:
+def test_caches_unused_for_a_month_are_removed(tmp_path: Path, write: Maker) -> None:
     cache = tmp_path / "cache"
     for name in ("used", "unused"):
         pack(write(tmp_path / name, ["a.png"]), cache)
@@ -365,7 +367,7 @@ def test_what_nobody_has_opened_for_a_month_makes_room(tmp_path: Path, write: Ma
     assert pack(tmp_path / "used", cache).images.filename not in map(str, gone)
 
 
-def test_survey(tmp_path: Path, write: Maker) -> None:
+def test_image_statistics(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, [f"a{i}.png" for i in range(30)], 60, 20)
     write(tmp_path, ["wide.png"], 300, 20)
     (tmp_path / "broken.png").touch()
@@ -373,7 +375,7 @@ def test_survey(tmp_path: Path, write: Maker) -> None:
 
 
 @pytest.mark.parametrize(("ink", "hues"), [((0, 0, 0), (1.0, 1.1)), ((255, 255, 0), (8.0, 10.0))])
-def test_survey_tells_yellow_from_black_on_white(
+def test_image_statistics_tell_yellow_from_black_on_white(
     ink: tuple[int, int, int], hues: tuple[float, float], tmp_path: Path
 ) -> None:
     for name in "ab":
@@ -384,6 +386,6 @@ def test_survey_tells_yellow_from_black_on_white(
     assert low <= dataset.image_statistics(dataset.collect(tmp_path)).hues <= high
 
 
-def test_survey_of_nothing_readable(tmp_path: Path) -> None:
+def test_image_statistics_without_a_readable_picture(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     assert dataset.image_statistics(dataset.collect(tmp_path)) == (1.0, 1.0)

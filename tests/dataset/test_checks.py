@@ -30,7 +30,7 @@ def contents(folder: Path) -> dataset.Contents:
     return dataset.examine(dataset.collect(folder))
 
 
-def test_a_sound_corpus(tmp_path: Path, write: Maker) -> None:
+def test_a_corpus_without_faults(tmp_path: Path, write: Maker) -> None:
     report = dataset.check(contents(write(tmp_path, ["ab_1.png", "ba_2.png", "ab_3.png"])), "ab", fine)
     assert (report.pictures, report.duplicates, report.errors()) == (3, 0, [])
 
@@ -68,14 +68,14 @@ def test_copies_with_the_same_label_are_counted(tmp_path: Path, write: Maker) ->
     assert dataset.check(contents(tmp_path), "a", fine).duplicates == 2
 
 
-def test_a_picture_without_a_label_contradicts_no_label(tmp_path: Path, write: Maker) -> None:
+def test_a_copy_without_a_label_is_no_conflict(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, ["a_1.png"])
     shutil.copy(tmp_path / "a_1.png", tmp_path / "_2.png")
     with pytest.raises(UserError, match=r"^1 picture without a label \(_2\.png\)[^()]*$"):
         dataset.check(contents(tmp_path), "a", fine)
 
 
-def test_unreadable_pictures_alone_are_no_error(tmp_path: Path, write: Maker) -> None:
+def test_unreadable_pictures_are_no_error(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, ["a_1.png"])
     (tmp_path / "a_2.png").touch()
     report = dataset.check(contents(tmp_path), "a", fine)
@@ -100,7 +100,7 @@ def run(path: Path, *flags: str, capsys: pytest.CaptureFixture[str]) -> tuple[in
     return int(stop.value.code or 0), *capsys.readouterr()
 
 
-def test_what_the_report_says_next_and_of_rare_characters(
+def test_report_names_the_next_command_and_rare_characters(
     tmp_path: Path, write: Maker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     texts = [f"{number * 7919 % 10000:04}" for number in range(100)]
@@ -129,7 +129,7 @@ def test_command(tmp_path: Path, write: Maker) -> None:
     assert report["width"] == {"smallest": 40, "median": 40, "largest": 40}
 
 
-def test_command_names_what_is_broken(tmp_path: Path, write: Maker, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_names_faults(tmp_path: Path, write: Maker, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, ["a_1.png", "[b]_1.png"])
     (tmp_path / "c_1.png").write_text("no picture")
     shutil.copy(tmp_path / "a_1.png", tmp_path / "d_1.png")
@@ -142,7 +142,7 @@ def test_command_names_what_is_broken(tmp_path: Path, write: Maker, capsys: pyte
     assert "training.py" not in out
 
 
-def test_a_misspelt_command_is_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         command_line.run(["conver", "in", "out", "--form", "tsv"])
     assert stop.value.code == WRONG_USE
@@ -178,7 +178,7 @@ def test_command_used_wrongly(
     assert len(err.splitlines()) == 1
 
 
-def test_command_without_one_readable_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_without_a_readable_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a_1.png").touch()
     code, out, err = run(tmp_path, capsys=capsys)
     assert (code, out) == (2, "")

@@ -29,28 +29,28 @@ def test_rows_and_columns(count: int, columns: int, cells: tuple[int, int]) -> N
     gap = 2 * one.shape[1] - dataset.contact_sheet([*pictures[:1]] * 2, ["x"] * 2, 2).shape[1]
     assert sheet.shape[1] == cells[0] * (one.shape[1] - gap) + gap
     assert sheet.shape[0] == cells[1] * (one.shape[0] - gap) + gap
-    # All of every picture is there: dark pixels in proportion to the number of pictures.
+    # The number of dark pixels is proportional to the number of pictures.
     assert (sheet == 60).all(axis=2).sum() == count * (one == 60).all(axis=2).sum() > 0
 
 
-def test_lines_of_text_have_twice_the_room() -> None:
+def test_lines_of_text_get_twice_the_width() -> None:
     line = np.full((32, 280, 1), 60, np.uint8)
     picture = np.full((32, 64, 1), 60, np.uint8)
     lines = dataset.contact_sheet([line] * 12 + [picture], ["x"] * 13, 6)
     pictures = dataset.contact_sheet([line] + [picture] * 12, ["x"] * 13, 6)
-    # Three and five to a row, and each line at more than its own size.
+    # Rows of three and five, and lines are enlarged.
     assert lines.shape[1] > 0.9 * 6 / 5 * pictures.shape[1]
     assert (lines == 60).all(axis=2).sum() > 12 * line.size
 
 
-def test_colours_and_sizes_may_be_mixed() -> None:
+def test_pictures_of_different_colours_and_sizes() -> None:
     red = np.zeros((5, 300, 3), np.uint8)
     red[..., 0] = 200
     sheet = dataset.contact_sheet([red, np.zeros((300, 5, 1), np.uint8), np.full((1, 1, 3), 9, np.uint8)], ["", "", ""])
     assert reddish(sheet) > 100
 
 
-def test_wrong_ones_have_a_red_caption() -> None:
+def test_captions_of_wrong_pictures_are_red() -> None:
     pictures = [np.full((20, 40, 1), 60, np.uint8)] * 2
     assert reddish(dataset.contact_sheet(pictures, ["abc", "abc"], 2)) == 0
     assert reddish(dataset.contact_sheet(pictures, ["abc", "abc"], 2, wrong=[1])) > 10
@@ -61,11 +61,11 @@ def test_any_caption(caption: str) -> None:
     picture = np.full((20, 40, 1), 60, np.uint8)
     sheet = dataset.contact_sheet([picture], [caption], 1)
     assert sheet.shape == dataset.contact_sheet([picture], ["x"], 1).shape
-    # The caption's strip holds ink, as far as there is a caption.
+    # There is ink below the picture if it has a caption.
     assert (sheet[100:] < 128).any() == bool(caption)
 
 
-def test_nothing_to_show() -> None:
+def test_an_empty_sheet() -> None:
     assert dataset.contact_sheet([], []).shape[2] == 3
 
 
@@ -85,8 +85,8 @@ def test_a_script_without_a_font_is_named_once(
     assert "install a font that has them" in told
 
 
-def test_each_character_has_the_first_font_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a caption in two scripts, each part is drawn with a font of its own."""
+def test_each_character_is_drawn_with_the_first_font_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of a caption in two scripts have different fonts."""
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     other = str(fonts / "STIXGeneral.ttf")
     only_stix = next(chr(point) for point in sorted(_coverage(other) - _coverage(str(fonts / "DejaVuSans.ttf"))))

@@ -1,4 +1,4 @@
-"""`python -m dataset convert`: every writer's form holds what it was given, whole or not at all."""
+"""`python -m dataset convert`: every format holds all pictures and labels, or nothing is written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.processes import finished
 
 Convert = Callable[..., tuple[int, str]]
 
-#: What is hard in some form or other; which label a form refuses is in REFUSED.
+#: Labels that are difficult in some format. REFUSED has those that a format cannot hold.
 HARD = {
     "plain": "aB3x",
     "spaces": "a  b",
@@ -60,7 +60,7 @@ REFUSED = {
 
 @pytest.fixture
 def convert(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Convert:
-    """Run the command in a folder of its own; gives exit code and stderr."""
+    """Run the command in an empty folder. Returns exit code and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def convert(*argv: str) -> tuple[int, str]:
@@ -75,7 +75,7 @@ def convert(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
 
 
 def corpus(folder: Path, labels: list[str], suffix: str = ".png") -> Path:
-    """A list that can hold any label, with a picture of its own for each."""
+    """A list that can hold any label, with a different picture for each."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "in.jsonl").open("w", encoding="utf-8") as file:
         for index, label in enumerate(labels):
@@ -90,7 +90,7 @@ def written(out: str, form: str) -> Path:
 
 
 @pytest.mark.parametrize("form", WRITERS)
-def test_what_is_written_is_read_back(form: str, convert: Convert, tmp_path: Path) -> None:
+def test_written_pictures_are_read_back(form: str, convert: Convert, tmp_path: Path) -> None:
     labels = [label for name, label in HARD.items() if name not in REFUSED.get(form, ())]
     source = corpus(tmp_path / "in", labels)
     assert convert(source, "out", "--form", form)[0] == 0
@@ -109,7 +109,7 @@ def test_what_is_written_is_read_back(form: str, convert: Convert, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("form", "name"), [(form, name) for form in REFUSED for name in sorted(REFUSED[form])])
-def test_labels_that_a_form_cannot_hold(form: str, name: str, convert: Convert, tmp_path: Path) -> None:
+def test_labels_that_a_format_cannot_hold(form: str, name: str, convert: Convert, tmp_path: Path) -> None:
     source = corpus(tmp_path / "in", ["fine", HARD[name]])
     code, err = convert(source, "out", "--form", form)
     assert code == 2
@@ -125,7 +125,7 @@ def test_pictures_without_a_label_are_counted(convert: Convert, tmp_path: Path) 
     assert "out: 4 pictures\n2 of them have no label and cannot be trained on\n" in err
 
 
-def test_pictures_are_not_joined_by_their_copies(convert: Convert, tmp_path: Path) -> None:
+def test_the_source_is_not_written_into(convert: Convert, tmp_path: Path) -> None:
     corpus(tmp_path / "in", ["ab"])
     code, err = convert("in", "in/out", "--form", "csv")
     assert code == 2
@@ -134,8 +134,8 @@ def test_pictures_are_not_joined_by_their_copies(convert: Convert, tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", WRITERS)
-def test_every_form_to_every_other(form: str, convert: Convert, tmp_path: Path) -> None:
-    """Names of records are no file names, and go into other forms all the same."""
+def test_every_format_to_every_other(form: str, convert: Convert, tmp_path: Path) -> None:
+    """Records have no file names and are converted to other formats, too."""
     corpus(tmp_path / "in", ["ab", "ba", "b"])
     assert convert("in/in.jsonl", "one", "--form", form)[0] == 0
     for other in WRITERS:
@@ -145,7 +145,7 @@ def test_every_form_to_every_other(form: str, convert: Convert, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("form", ["tfrecord", "lmdb", "csv"])
-def test_validation_is_the_split_of_the_house(form: str, convert: Convert, tmp_path: Path) -> None:
+def test_validation_is_split_like_training_does(form: str, convert: Convert, tmp_path: Path) -> None:
     source = corpus(tmp_path / "in", [f"{index:03}" for index in range(100)])
     for copy in range(50, 60):
         (tmp_path / "in" / f"{copy}.png").write_bytes((tmp_path / "in" / f"{copy - 50}.png").read_bytes())
@@ -180,7 +180,7 @@ def test_shards(convert: Convert, tmp_path: Path) -> None:
     )
 
 
-def test_pictures_that_a_form_does_not_take_are_converted_and_others_kept(convert: Convert, tmp_path: Path) -> None:
+def test_pictures_are_converted_only_if_the_format_cannot_hold_them(convert: Convert, tmp_path: Path) -> None:
     image = np.tile(np.linspace(0, 255, 60, dtype=np.uint8)[None, :, None], (30, 1, 3))
     (tmp_path / "in").mkdir()
     for suffix in ("jpg", "png", "bmp", "webp", "tiff", "ppm"):
@@ -234,7 +234,7 @@ def test_unreadable_pictures_are_left_out_and_named(convert: Convert, tmp_path: 
     assert not Path("all").exists()
 
 
-def test_more_than_a_folder_of_pictures_goes_into_several(monkeypatch: pytest.MonkeyPatch, convert: Convert) -> None:
+def test_many_pictures_go_into_several_folders(monkeypatch: pytest.MonkeyPatch, convert: Convert) -> None:
     monkeypatch.setattr("dataset.formats.writing.PER_FOLDER", 2)
     source = corpus(Path("in"), list("abcde"))
     for form in ("folder", "sidecar", "csv"):
@@ -243,7 +243,7 @@ def test_more_than_a_folder_of_pictures_goes_into_several(monkeypatch: pytest.Mo
         assert Path(form, "0002").is_dir()
 
 
-def test_a_folder_is_replaced_only_as_convert_has_left_it(convert: Convert, tmp_path: Path) -> None:
+def test_a_folder_is_replaced_only_if_convert_wrote_it(convert: Convert, tmp_path: Path) -> None:
     source = corpus(tmp_path / "in", ["a", "b"])
     assert convert(source, "out", "--form", "sidecar")[0] == 0
     assert convert(source, "out", "--form", "csv")[0] == 0
@@ -265,7 +265,7 @@ def test_a_folder_is_replaced_only_as_convert_has_left_it(convert: Convert, tmp_
 
 
 @pytest.mark.parametrize("form", WRITERS)
-def test_interrupted_it_leaves_nothing(
+def test_an_interrupted_call_leaves_nothing(
     form: str, convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = corpus(tmp_path / "in", list("abcdef"))
@@ -288,7 +288,7 @@ def test_interrupted_it_leaves_nothing(
 
 
 @pytest.mark.parametrize("form", WRITERS)
-def test_a_full_disk_is_told_by_the_folders_own_name(form: str, convert: Convert, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_with_the_name_of_the_folder(form: str, convert: Convert, tmp_path: Path) -> None:
     source = corpus(tmp_path / "in", list("abcdef"))
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
@@ -304,8 +304,8 @@ def test_a_full_disk_is_told_by_the_folders_own_name(form: str, convert: Convert
 
 
 @pytest.mark.parametrize("largest", [5_000, 9_000, 13_000, 20_000, 70_000])
-def test_a_disk_that_is_full_in_the_middle_of_a_database(largest: int, convert: Convert, tmp_path: Path) -> None:
-    """What LMDB makes of a write that ends early is an error of its own."""
+def test_a_disk_that_becomes_full_while_lmdb_writes(largest: int, convert: Convert, tmp_path: Path) -> None:
+    """LMDB reports a full disk by an error of its own."""
     source = corpus(tmp_path / "in", [f"{n}" for n in range(40)])
     assert convert(source, "out", "--form", "csv")[0] == 0
     before = sorted(Path("out").iterdir())
@@ -317,8 +317,8 @@ def test_a_disk_that_is_full_in_the_middle_of_a_database(largest: int, convert: 
     assert sorted(os.listdir()) == ["in", "out"]
 
 
-def test_a_call_that_was_killed_between_two_names_loses_nothing(convert: Convert, tmp_path: Path) -> None:
-    """The folder that was there is away, the new one has not come: what a kill at the worst moment leaves."""
+def test_a_call_killed_between_two_renames_loses_nothing(convert: Convert, tmp_path: Path) -> None:
+    """After a kill at the worst moment, the old folder is renamed and the new one is not there yet."""
     source = corpus(tmp_path / "in", ["a", "b"])
     assert convert(source, "out", "--form", "csv")[0] == 0
     earlier = {path.name: path.read_bytes() for path in Path("out").iterdir()}
@@ -326,10 +326,10 @@ def test_a_call_that_was_killed_between_two_names_loses_nothing(convert: Convert
     Path("out").rename(before)
     staged.mkdir()
     (staged / "labels.csv").write_text("half of it")
-    # Nothing to do, so that what was there comes back and stays.
+    # A call that does nothing restores the old folder.
     assert convert("nowhere", "out", "--form", "tsv")[0] == 2
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == earlier
-    # Killed later: the new one is there, the old one was not removed.
+    # Killed later: the new folder is there, and the old one was not removed.
     before.mkdir()
     assert convert(source, "out", "--form", "tsv")[0] == 0
     assert Path("out/labels.tsv").is_file()
@@ -347,7 +347,7 @@ def test_a_folder_keeps_its_mode_and_a_link_stays(convert: Convert, tmp_path: Pa
     assert stat.S_IMODE(os.stat("disk/out").st_mode) == 0o2750
 
 
-def test_a_name_of_the_greatest_length(convert: Convert, tmp_path: Path) -> None:
+def test_the_longest_possible_name(convert: Convert, tmp_path: Path) -> None:
     source = corpus(tmp_path / "in", ["a", "b"])
     for _ in range(2):
         assert convert(source, "o" * 255, "--form", "csv")[0] == 0
@@ -377,7 +377,7 @@ def test_tiff_with_swapped_bytes_in_its_signature(signature: bytes, convert: Con
     assert Path("csv", "000000.tif").is_file()
 
 
-def test_what_was_there_comes_back_where_nothing_took_its_place(
+def test_the_old_folder_is_restored_if_the_new_one_is_missing(
     convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = corpus(tmp_path / "in", list("abc"))
@@ -396,7 +396,7 @@ def test_what_was_there_comes_back_where_nothing_took_its_place(
     assert sorted(os.listdir()) == ["in", "out"]
 
 
-def test_a_picture_wider_than_its_format_can_be_is_named(convert: Convert, tmp_path: Path) -> None:
+def test_a_picture_too_wide_for_its_format_is_named(convert: Convert, tmp_path: Path) -> None:
     Path("in").mkdir()
     cv2.imwrite("in/a_1.png", np.zeros((1, 70_000), np.uint8))
     code, err = convert("in", "out", "--form", "tfrecord")
@@ -404,7 +404,7 @@ def test_a_picture_wider_than_its_format_can_be_is_named(convert: Convert, tmp_p
     assert os.listdir() == ["in"]
 
 
-def test_the_report_is_what_it_was(convert: Convert, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_does_not_change(convert: Convert, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     corpus(tmp_path / "convert", ["a"])
     with pytest.raises(SystemExit) as stop:
         run(["./convert/in.jsonl"])

@@ -64,7 +64,7 @@ def icdar_format(folder: Path) -> Path:
 def labels_file_format(folder: Path) -> Path:
     rows = [f"{name}\t{label}\n" for name, label in LABELS.items()]
     (folder / "labels.tsv").write_text("".join(["file\tlabel\n", *rows]), encoding="utf-8")
-    # What is not listed does not count, whatever its name.
+    # Pictures that are not in the list are left out.
     (folder / "000017.png").touch()
     return folder
 
@@ -89,7 +89,7 @@ def mjsynth_format(folder: Path) -> Path:
 
 
 def written(form: str) -> Callable[[Path], Path]:
-    """A corpus by the form's own writer; tests/dataset/test_records.py compares that with others' writers."""
+    """A corpus by our writer. tests/dataset/test_records.py compares it with other writers."""
 
     def write(folder: Path) -> Path:
         numbers = character_numbers(None, LABELS.values())
@@ -115,7 +115,7 @@ def any_list_format(folder: Path) -> Path:
     return folder
 
 
-#: One corpus per form: a new form is tested by one more function here.
+#: A corpus for each format.
 MAKERS = {
     "lmdb": written("lmdb"),
     "fsns": written("fsns"),
@@ -135,15 +135,15 @@ MAKERS = {
 
 LISTS = ["delimited", "json_lines", "icdar", "plain"]
 
-#: Labels that a form cannot hold.
+#: Labels that a format cannot hold.
 LACKING = {"mjsynth": {"x y"}}
 
 
-def test_every_form_is_tested() -> None:
+def test_every_format_is_tested() -> None:
     assert MAKERS.keys() == FORMATS.keys()
 
 
-def test_every_writer_can_be_asked_for() -> None:
+def test_every_writer_is_a_value_of_the_flag() -> None:
     assert set(parameter.corpora.FORMATS) == WRITERS.keys()
 
 
@@ -163,7 +163,7 @@ def test_contract_of_every_format(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("change", ["bom", "crlf", "blank lines", "no last line end"])
-def test_every_list_form_forgives(name: str, change: str, tmp_path: Path) -> None:
+def test_list_formats_accept_variations(name: str, change: str, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
     text = path.read_text(encoding="utf-8")
     text = {
@@ -178,7 +178,7 @@ def test_every_list_form_forgives(name: str, change: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00\xdc", b"a,b\0c", "é".encode("latin-1") + b" x"])
-def test_a_list_that_is_no_text(name: str, content: bytes, tmp_path: Path) -> None:
+def test_a_list_that_is_not_text(name: str, content: bytes, tmp_path: Path) -> None:
     path = MAKERS[name](tmp_path)
     path.write_bytes(content)
     with pytest.raises(UserError, match=rf"{path.name}.*text"):

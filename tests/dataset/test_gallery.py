@@ -14,7 +14,7 @@ from dataset.contact_sheets import gallery, gallery_file
 from tests.samples import level
 
 
-def test_pictures_of_any_size_and_lost_ones_have_a_place(tmp_path: Path) -> None:
+def test_pictures_of_any_size_and_missing_files(tmp_path: Path) -> None:
     large = tmp_path / "large.png"
     large.write_bytes(cv2.imencode(".png", np.full((1500, 3000, 3), (0, 0, 255), np.uint8))[1].tobytes())
     small = level(tmp_path / "small.png", 90)
@@ -24,7 +24,7 @@ def test_pictures_of_any_size_and_lost_ones_have_a_place(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
-def test_sheet_is_written_in_the_format_of_its_name(tmp_path: Path, suffix: str) -> None:
+def test_the_suffix_decides_the_format(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"sheet{suffix}"
     with gallery_file(str(path)) as draw:
         draw([str(level(tmp_path / "a.png", 50))], ["a"], [], DEFAULT_OPTIONS)

@@ -40,7 +40,7 @@ def test_a_file_without_suffix_is_told_by_its_bytes(tmp_path: Path) -> None:
 
 
 def test_a_list_through_a_pipe_is_read_whole(tmp_path: Path) -> None:
-    # As of `<(find pictures)`; paths begin where the command does.
+    # Such as `<(find pictures)`, whose paths are relative to the working folder.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     names = [f"pictures/{number}_.png" for number in range(3000)]
@@ -62,9 +62,9 @@ def test_some_are_drawn_by_lot_but_always_the_same() -> None:
     places = [int(sample.label) for sample in drawn]
     assert len(set(places)) == 10
     assert places == sorted(places)
-    # All over the place; the ten first ones would end at 9.
+    # Not the first ten, which would end at 9.
     assert max(places) - min(places) > 300
-    # Neither the order nor unlabelled pictures between them change the lot.
+    # The choice does not depend on the order and on unlabelled pictures.
     shuffled = [line for line in reversed(pictures(1000)) for line in (line, f"_{line}")]
     assert sorted(sample.name for sample in some(inputs(["-"], shuffled), 10)) == sorted(
         sample.name for sample in drawn

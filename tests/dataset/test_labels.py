@@ -101,7 +101,7 @@ def test_a_list_that_names_the_pictures_of_its_folder_is_read(name: str, tmp_pat
     said = capsys.readouterr().err
     assert f"labels are taken from {name}" in said
     assert ("5 pictures are not in columns.json and left out" in said) == (name == "columns.json")
-    # Whoever only reads the pictures gets all of them.
+    # Without labels, all pictures are read.
     assert [sample.name for sample in dataset.samples(folder, labels=False)] == NAMES
 
 
@@ -213,7 +213,7 @@ SPACES = [" ", "\t", "\u00a0", "\u3000", "\u2009", "\ufeff", "\u200b", "\u200e"]
         ("icdar.txt", "a.png,{}01 C6{}\n"),
     ],
 )
-def test_white_space_around_a_label_is_no_part_of_it(name: str, text: str, space: str, tmp_path: Path) -> None:
+def test_white_space_around_a_label_is_removed(name: str, text: str, space: str, tmp_path: Path) -> None:
     if space == "\t" and name != "l.csv":
         space = "\\t" if "json" in name else " "
     (tmp_path / name).write_text(text.format(space, space), encoding="utf-8")
@@ -267,7 +267,7 @@ def test_what_a_spreadsheet_did_is_said_with_its_lines(
     if form == "jsonl":
         text = "".join(json.dumps({"file": name, "label": label}) + "\n" for name, label in rows)
     path = tmp_path / f"l.{form}"
-    # The same numbers of lines, whether there is a head or not.
+    # The same line numbers with and without a header.
     path.write_text(("" if head else "\n") + text, encoding="utf-8")
     assert [label for _, label in pairs(path)] == (taken or labels)
     assert re.search(said, capsys.readouterr().err)
@@ -345,7 +345,7 @@ def test_sidecars_that_hold_boxes_are_an_error(text: str, what: str, tmp_path: P
     with pytest.raises(UserError, match=rf"3 texts beside pictures hold .*{what}.*, not labels, ") as raised:
         pairs(tmp_path)
     assert (raised.value.parameter, raised.value.example) == ("label_pattern", "^(?P<label>[^_]+)")
-    # Whoever says where the labels are gets them.
+    # A pattern gives the labels in the names.
     assert [label for _, label in pairs(tmp_path, "^(?P<label>[^_]+)")] == ["01C6", "0EAX", "1C6X"]
 
 
@@ -433,7 +433,7 @@ def test_texts_that_name_the_plate(text: str, tmp_path: Path) -> None:
         *("Copy (2) of AB12", "Kopia (2) av AB12_7", "AB12 - 副本（2）"),
     ],
 )
-def test_marks_of_copies_are_no_part_of_a_label(stem: str, tmp_path: Path) -> None:
+def test_marks_of_copies_are_removed_from_labels(stem: str, tmp_path: Path) -> None:
     touched(tmp_path, [f"{stem}.png"])
     assert pairs(tmp_path) == [(f"{stem}.png", "AB12")] or "AB12(1)" in stem
     assert next(inputs([str(tmp_path / f"{stem}.png")], [])).label == "AB12"
@@ -483,7 +483,7 @@ UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c33"
         ),
     ],
 )
-def test_labels_that_look_like_none(names: list[str], said: str, tmp_path: Path, write: Maker, capsys: Said) -> None:
+def test_doubtful_labels_are_reported(names: list[str], said: str, tmp_path: Path, write: Maker, capsys: Said) -> None:
     write(tmp_path, names)
     code, out, errors = run(tmp_path, capsys=capsys)
     assert code == 0
@@ -501,7 +501,7 @@ def test_labels_that_look_like_none(names: list[str], said: str, tmp_path: Path,
         [f"ORDER{number * 37 % 1000}_{number}.png" for number in range(12)],
     ],
 )
-def test_labels_that_look_like_some(names: list[str], tmp_path: Path, write: Maker, capsys: Said) -> None:
+def test_usual_labels_are_not_reported(names: list[str], tmp_path: Path, write: Maker, capsys: Said) -> None:
     code, out, errors = run(write(tmp_path, names), capsys=capsys)
     assert (code, "doubtful" in out, "python training.py" in errors) == (0, False, True)
 
@@ -537,20 +537,22 @@ READINGS = "file,text,probability{}\na.png,XX,0.9{}\nb.png,YY,0.8{}\n"
         ("labels.tsv", "a.png\tXX\t0.9000\nb.png\tYY\t0.8000\n", ["a", "b"]),
     ],
 )
-def test_readings_in_a_folder_are_no_labels(name: str, text: str, labels: list[str], tmp_path: Path) -> None:
+def test_predictions_in_a_folder_are_not_used_as_labels(
+    name: str, text: str, labels: list[str], tmp_path: Path
+) -> None:
     touched(tmp_path, ["a.png", "b.png"])
     (tmp_path / name).write_text(text)
     assert [label for _, label in pairs(tmp_path)] == labels
 
 
-def test_readings_that_are_named_are_taken(tmp_path: Path, capsys: Said) -> None:
+def test_a_named_table_of_predictions_is_read(tmp_path: Path, capsys: Said) -> None:
     path = tmp_path / "out.csv"
     path.write_text(READINGS.format(",status", ",accepted", ",rejected"))
     assert [label for _, label in pairs(path)] == ["XX", ""]
     assert "is a table of readings: texts with the status accepted" in capsys.readouterr().err
 
 
-def test_outputs_stay_apart_from_lists_that_are_read(tmp_path: Path) -> None:
+def test_outputs_do_not_replace_lists_that_are_read(tmp_path: Path) -> None:
     touched(tmp_path, ["0000.png"])
     (tmp_path / "gt.txt").write_text("0000.png x\n")
     (tmp_path / "labels.csv").write_text("file,text,probability\n0000.png,x,0.9\n")
@@ -562,12 +564,12 @@ def test_outputs_stay_apart_from_lists_that_are_read(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=rf"{flag} .*{output} would lie in .* would be read as pictures"):
             keep_apart([str(tmp_path)], {flag: str(tmp_path / output)})
         keep_apart([str(tmp_path / "0000.png")], {flag: str(tmp_path / output)}, used=[str(tmp_path)])
-    # What was read before is read anew.
+    # A previous output may be replaced.
     keep_apart([str(tmp_path)], {"--csv": str(tmp_path / "labels.csv")})
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".csv", ".json"])
-def test_pages_of_text_are_no_label(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_texts_are_not_labels(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = "AB12" * 3000
     path = tmp_path / f"list{suffix}"
     content = {
@@ -589,7 +591,7 @@ def test_stdin_with_a_byte_order_mark() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
 @pytest.mark.parametrize("kind", ["pipe", "device", "loop", "socket", "large"])
 @pytest.mark.parametrize("name", ["2.txt", "labels.csv", "gt.txt", "char_map.json", "2.gt.txt", "2.json"])
-def test_what_is_no_file_beside_pictures_is_never_waited_for(name: str, kind: str, tmp_path: Path) -> None:
+def test_pipes_and_devices_beside_pictures_are_not_opened(name: str, kind: str, tmp_path: Path) -> None:
     touched(tmp_path, ["1.png", "2.png", "3.png"])
     for text in ("1.txt", "3.txt"):
         (tmp_path / text).write_text("AB\n")
@@ -618,7 +620,7 @@ def test_what_is_no_file_beside_pictures_is_never_waited_for(name: str, kind: st
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
 @pytest.mark.parametrize("kind", ["pipe", "zero", "socket"])
-def test_lists_that_are_no_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_that_are_pipes_and_devices(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dataset.formats.text.PIPE_PATIENCE", 0.1)
     path = tmp_path / "l.txt"
     if kind == "pipe":
@@ -635,9 +637,7 @@ def test_lists_that_are_no_files(kind: str, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("lead", ["/home/bob/data/", "C:\\bob\\data\\", "data/"])
 @pytest.mark.parametrize("place", ["beside", "labels.csv", "root"])
-def test_paths_of_another_computer_are_found_by_their_ends(
-    lead: str, place: str, tmp_path: Path, write: Maker, capsys: Said
-) -> None:
+def test_paths_of_another_computer(lead: str, place: str, tmp_path: Path, write: Maker, capsys: Said) -> None:
     pictures = write(tmp_path / "pictures", [f"{folder}/{name}" for folder in "ab" for name in NAMES[:3]])
     rows = [
         (f"{lead}{folder}/{name}".replace("/", "\\" if "\\" in lead else "/"), "X")
@@ -660,7 +660,7 @@ def test_pictures_of_the_same_names_in_another_folder_are_not_taken(tmp_path: Pa
     assert not any(Path(sample.path).exists() for sample in dataset.collect(tmp_path / "l.csv"))
 
 
-def test_names_that_begin_as_a_comment_does(tmp_path: Path) -> None:
+def test_names_that_begin_like_a_comment(tmp_path: Path) -> None:
     touched(tmp_path, ["#1.png", "#2.png"])
     (tmp_path / "l.txt").write_text("#1.png A\n#2.png\t#B\n")
     (tmp_path / "l.csv").write_text("label,file\n#B,#2.png\n# ,#1.png\n")
@@ -669,11 +669,11 @@ def test_names_that_begin_as_a_comment_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [["AB_1.png", "CD_2.png"], ["word_1.png", "word_2.png"]])
-def test_a_submission_above_the_pictures_is_no_list_of_labels(names: list[str], tmp_path: Path, capsys: Said) -> None:
+def test_a_submission_above_the_pictures_is_not_reported(names: list[str], tmp_path: Path, capsys: Said) -> None:
     pictures = touched(tmp_path / "pictures", names)
     (tmp_path / "results.txt").write_text(f'{names[0]}, "AB"\n{names[1]}, "C0"\n')
     pairs(pictures)
-    # Ground truth looks the same; what the names say tells them apart.
+    # Ground truth looks the same. It differs from the labels in the names.
     assert ("results.txt names pictures" in capsys.readouterr().err) == (names[0] == "word_1.png")
 
 
@@ -701,7 +701,7 @@ def test_the_commands_that_read_lists_take_root(tmp_path: Path, write: Maker, ca
         ("l.txt", "a" * 100_000 + '.png\t{"x": 1}\n'),
     ],
 )
-def test_messages_quote_a_part_of_what_is_long(name: str, text: str, tmp_path: Path) -> None:
+def test_messages_shorten_long_texts(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError) as error:
         pairs(tmp_path / name)
@@ -723,7 +723,7 @@ def test_boxes_of_ppocrlabel_are_whole_pictures_or_an_error(part: float, tmp_pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no links there")
-def test_a_picture_that_is_a_link_to_itself_is_one_that_cannot_be_read(tmp_path: Path, write: Maker) -> None:
+def test_a_link_to_itself_is_an_unreadable_picture(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, ["AB_1.png"])
     (tmp_path / "CD_2.png").symlink_to(tmp_path / "CD_2.png")
     contents = dataset.examine(dataset.collect(tmp_path))
@@ -731,7 +731,7 @@ def test_a_picture_that_is_a_link_to_itself_is_one_that_cannot_be_read(tmp_path:
     assert [name for name, _ in contents.unreadable] == ["CD_2.png"]
 
 
-def test_a_name_of_100_000_characters_is_a_picture_that_is_not_there(tmp_path: Path, write: Maker) -> None:
+def test_a_name_of_100_000_characters_is_a_missing_picture(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, ["a.png"])
     (tmp_path / "l.jsonl").write_text(f'{{"file": "a.png", "label": "x"}}\n{{"file": "{"b" * 100_000}.png"}}\n')
     contents = dataset.examine(dataset.collect(tmp_path / "l.jsonl"))
@@ -753,7 +753,7 @@ def test_a_table_in_a_folder_that_cannot_be_read_is_an_error(data: bytes, said: 
         pairs(tmp_path)
 
 
-def test_a_text_in_another_encoding_is_no_list(tmp_path: Path) -> None:
+def test_a_text_in_another_encoding_is_not_a_list(tmp_path: Path) -> None:
     touched(tmp_path, ["AB_1.png"])
     (tmp_path / "notes.txt").write_bytes("AB_1.png is bläh\n".encode("cp1252"))
     assert pairs(tmp_path) == [("AB_1.png", "AB")]
@@ -798,7 +798,7 @@ def test_texts_in_a_folder_of_labels_are_named(text: str, tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize("change", [str.upper, lambda name: name.removesuffix(".png"), lambda name: f".\\{name}"])
-def test_pictures_that_a_list_names_otherwise_are_not_left_out(
+def test_pictures_with_other_spellings_in_the_list_are_not_left_out(
     tmp_path: Path, capsys: Said, change: Callable[[str], str]
 ) -> None:
     touched(tmp_path, NAMES)
@@ -819,7 +819,7 @@ def test_pictures_that_a_list_names_otherwise_are_not_left_out(
         ("x.csv", 'a.png,"=""0042"""\n', "0042"),
     ],
 )
-def test_quotes_that_keep_a_text_a_text_are_no_part_of_it(tmp_path: Path, name: str, row: str, label: str) -> None:
+def test_quotes_of_spreadsheet_formulas_are_removed(tmp_path: Path, name: str, row: str, label: str) -> None:
     touched(tmp_path, ["a.png"])
     (tmp_path / name).write_text(row)
     assert pairs(tmp_path / name) == [("a.png", label)]
@@ -828,7 +828,7 @@ def test_quotes_that_keep_a_text_a_text_are_no_part_of_it(tmp_path: Path, name: 
 @pytest.mark.parametrize(
     ("odd", "said"), [("nan", "an empty cell"), ("NULL", "an empty cell"), ("'0042", "apostrophe")]
 )
-def test_what_programs_write_for_texts_and_nothing_is_doubted(
+def test_values_that_programs_write_for_texts_and_empty_cells_are_reported(
     tmp_path: Path, capsys: Said, odd: str, said: str
 ) -> None:
     touched(tmp_path, NAMES)
@@ -839,7 +839,7 @@ def test_what_programs_write_for_texts_and_nothing_is_doubted(
 
 @pytest.mark.parametrize("name", ["labels.tsv", "gt.txt", "labels.txt", "train.tab", "labels.jsonl", "x.ndjson"])
 @pytest.mark.parametrize("array", [True, False])
-def test_readings_are_no_labels_whatever_their_file_is_called(
+def test_predictions_are_not_labels_whatever_their_file_is_called(
     tmp_path: Path, capsys: Said, name: str, array: bool
 ) -> None:
     touched(tmp_path, [f"{label}_0.png" for label in LABELS])
@@ -864,7 +864,7 @@ def test_readings_are_no_labels_whatever_their_file_is_called(
         ("labels.jsonl", json.dumps([{"file": name, "label": label} for name, label in PAIRS], indent=1)),
     ],
 )
-def test_a_list_with_the_suffix_of_another_is_read_as_what_it_is(tmp_path: Path, name: str, content: str) -> None:
+def test_lists_with_the_suffix_of_another_format(tmp_path: Path, name: str, content: str) -> None:
     touched(tmp_path, NAMES)
     (tmp_path / name).write_text(content)
     assert pairs(tmp_path) == pairs(tmp_path / name) == PAIRS
@@ -877,7 +877,7 @@ def records(keys: tuple[str, str], rows: list[tuple[str, str, str]]) -> list[dic
 @pytest.mark.parametrize("name", ["labels.csv", "names.csv", "x.tsv", "list.txt", "x.jsonl", "x.json", "columns.json"])
 @pytest.mark.parametrize("keys", [("label", "text"), ("transcription", "label"), ("code", "plate")])
 @pytest.mark.parametrize("differs", [0, 3, None])
-def test_two_columns_of_labels_agree_or_are_an_error(
+def test_two_columns_of_labels_must_agree(
     name: str, keys: tuple[str, str], differs: int | None, tmp_path: Path
 ) -> None:
     touched(tmp_path, NAMES)
@@ -906,9 +906,7 @@ def test_two_columns_of_labels_agree_or_are_an_error(
 @pytest.mark.parametrize("chosen", ["labels.csv", "labels.tsv", "labels.jsonl", "names.csv"])
 @pytest.mark.parametrize("other", ["corrected.csv", "gt.txt", "0003.txt", "0003.TXT", "0003.gt.txt", "0003.png.txt"])
 @pytest.mark.parametrize("label", [LABELS[3], "OTHER"])
-def test_what_lies_beside_a_list_agrees_with_it(
-    chosen: str, other: str, label: str, tmp_path: Path, capsys: Said
-) -> None:
+def test_lists_and_sidecars_must_agree(chosen: str, other: str, label: str, tmp_path: Path, capsys: Said) -> None:
     touched(tmp_path, NAMES)
     rows = "".join(json.dumps({"file": name, "label": text}) + "\n" for name, text in PAIRS)
     (tmp_path / chosen).write_text(
@@ -923,12 +921,12 @@ def test_what_lies_beside_a_list_agrees_with_it(
             UserError, match=f"contradict each other: for {NAMES[3]}, .*{re.escape(str(tmp_path / chosen))}"
         ):
             pairs(tmp_path)
-    # Whoever names the list gets what it says.
+    # A named list is read.
     assert pairs(tmp_path / chosen) == PAIRS
     assert capsys.readouterr().err.count("\n") <= 2
 
 
-def test_readings_and_boxes_beside_a_list_do_not_contradict_it(tmp_path: Path) -> None:
+def test_predictions_and_boxes_beside_a_list_are_no_contradiction(tmp_path: Path) -> None:
     touched(tmp_path, NAMES)
     (tmp_path / "labels.csv").write_text(table("file,label"))
     (tmp_path / "out.csv").write_text(f"file,text,probability\n{NAMES[0]},OTHER,0.9\n")
@@ -950,7 +948,7 @@ def test_sidecars_of_other_names(suffix: str, tmp_path: Path, capsys: Said) -> N
 @pytest.mark.parametrize(
     ("there", "listed"), [("02f076.png", "02F076.PNG"), ("Ab.png", "aB.png"), ("a b.png", "a%20b.png")]
 )
-def test_a_list_may_write_names_in_other_capitals_or_as_addresses(
+def test_names_in_other_capitals_and_percent_encoding(
     name: str, there: str, listed: str, tmp_path: Path, capsys: Said
 ) -> None:
     touched(tmp_path, [there, "other.png"])
@@ -971,7 +969,7 @@ def test_pictures_may_be_named_by_numbers(name: str, tmp_path: Path) -> None:
     assert [label for _, label in pairs(tmp_path)] == ["AB", "AB"]
 
 
-def test_names_that_differ_by_their_capitals_are_not_guessed(tmp_path: Path, capsys: Said) -> None:
+def test_ambiguous_capitals_are_not_guessed(tmp_path: Path, capsys: Said) -> None:
     touched(tmp_path, ["ab.png", "AB.png", "c.png"])
     (tmp_path / "names.csv").write_text("file,label\nAb.png,X\nab.png,Y\nc.png,Z\n")
     assert [Path(each.path).is_file() for each in dataset.samples(tmp_path)] == [False, True, True]
@@ -1026,7 +1024,7 @@ def test_files_that_contain_or_describe_single_pictures_are_not_called_lists(tmp
 @pytest.mark.parametrize(
     ("cells", "is_said"), [("{},120,34", True), ("{},train", True), ("{}", False), ("{},,", False)]
 )
-def test_a_table_of_many_columns_without_their_names_says_which_is_used(
+def test_a_table_without_header_reports_the_column_that_is_used(
     cells: str, is_said: bool, tmp_path: Path, capsys: Said
 ) -> None:
     touched(tmp_path, NAMES)
@@ -1060,24 +1058,24 @@ def test_more_files_than_are_looked_at_are_reported(tmp_path: Path, capsys: Said
         *('"{}" "{}"', '"{}","{}"', '"{}"\t"{}"', "'{}' '{}'", "{}\t{}\ttrain", "{}\t{}\tval", "{}\t{}\ttrain|0.98"),
     ],
 )
-def test_a_notation_that_all_rows_have_is_no_part_of_the_labels(row: str, tmp_path: Path) -> None:
+def test_a_separator_in_all_rows_is_not_part_of_the_labels(row: str, tmp_path: Path) -> None:
     touched(tmp_path, NAMES)
     (tmp_path / "gt.txt").write_text("".join(f"{row.format(*each)}\n" for each in PAIRS))
     assert pairs(tmp_path) == pairs(tmp_path / "gt.txt") == PAIRS
 
 
-def test_signs_that_only_some_labels_begin_with_are_part_of_them(tmp_path: Path) -> None:
+def test_signs_at_the_start_of_some_labels_belong_to_them(tmp_path: Path) -> None:
     (tmp_path / "gt.txt").write_text("a.png - 5\nb.png 7\nc.png | x\nd.png\t: y\n")
     assert [label for _, label in pairs(tmp_path / "gt.txt")] == ["- 5", "7", "| x", ": y"]
 
 
-def test_a_row_in_another_notation_than_the_first_ones_is_an_error(tmp_path: Path) -> None:
+def test_a_row_without_the_separator_of_the_first_rows_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "gt.txt").write_text("file | label\n" + "a.png | X\n" * 60 + "b.png Y\n")
     with pytest.raises(UserError, match=r"line 62 has no \| between name and label"):
         pairs(tmp_path / "gt.txt")
 
 
-def test_donut_has_its_labels_in_json_in_json(tmp_path: Path) -> None:
+def test_ground_truth_of_donut(tmp_path: Path) -> None:
     touched(tmp_path, NAMES)
     path = tmp_path / "metadata.jsonl"
     truths = [json.dumps({"gt_parse": {"text_sequence": label}}) for label in LABELS]
@@ -1093,7 +1091,7 @@ def test_donut_has_its_labels_in_json_in_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ['{{"text": "{}"}}', '{{\n "label": "{}", "score": 1\n}}', "text: {}", "label: {}", "id: 7\ntext: {}"]
 )
-def test_sidecars_that_say_which_part_is_the_label(text: str, tmp_path: Path) -> None:
+def test_sidecars_with_a_key_before_the_label(text: str, tmp_path: Path) -> None:
     touched(tmp_path, NAMES)
     for name, label in PAIRS:
         (tmp_path / f"{name.removesuffix('.png')}.txt").write_text(text.format(label))
@@ -1101,7 +1099,7 @@ def test_sidecars_that_say_which_part_is_the_label(text: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("texts", [["label: x", "y"], ["{x}", "{y}"], ["Text: x", "Label: y"]])
-def test_sidecars_that_only_look_as_if_they_did(texts: list[str], tmp_path: Path) -> None:
+def test_sidecars_that_only_look_like_keys_and_labels(texts: list[str], tmp_path: Path) -> None:
     for name, text in zip("ab", texts, strict=True):
         touched(tmp_path, [f"{name}.png"])
         (tmp_path / f"{name}.txt").write_text(text)
@@ -1142,7 +1140,7 @@ def test_few_texts_that_look_like_boxes_are_labels(tmp_path: Path) -> None:
         ("{}&amp;", "6 labels hold characters as HTML writes them, such as 01C6&amp;: write 01C6&"),
     ],
 )
-def test_notation_that_is_left_in_labels_is_doubted(
+def test_notation_left_in_labels_is_reported(
     pattern: str, said: str, tmp_path: Path, write: Maker, capsys: Said
 ) -> None:
     write(tmp_path, NAMES)
@@ -1165,7 +1163,7 @@ def test_notation_that_is_left_in_labels_is_doubted(
         *[("score", ["98.5", "100", "0"]), ("scores", ["[0.9, 0.8]", "[1, 1]", "[0.5]"]), ("status", ["rejected"] * 3)],
     ],
 )
-def test_what_another_program_has_read_is_no_label(
+def test_predictions_of_other_programs_are_not_labels(
     name: str, key: str, column: str, cells: list[str], tmp_path: Path, capsys: Said
 ) -> None:
     touched(tmp_path, ["AB_0.png", "CD_1.png", "EF_2.png"])
@@ -1174,13 +1172,13 @@ def test_what_another_program_has_read_is_no_label(
         rows = [{**row, column: row[column] if column == "status" else json.loads(row[column])} for row in rows]
         text = json.dumps(rows) if name == "out.json" else "".join(f"{json.dumps(row)}\n" for row in rows)
     else:
-        # Cells of a list have the separator of CSV in them.
+        # The cells contain the separator of CSV.
         text = "\t".join(rows[0]) + "\n" + "".join("\t".join(row.values()) + "\n" for row in rows)
         text = text if name == "out.tsv" else text.replace(", ", " ").replace("\t", ",")
     (tmp_path / name).write_text(text)
     assert [label for _, label in pairs(tmp_path)] == ["AB", "CD", "EF"]
     assert f"{name} holds what was read, not labels" in capsys.readouterr().err
-    # Whoever names the table wants what it says.
+    # A named table is read.
     assert {label for _, label in pairs(tmp_path / name)} == {
         "" if column == "status" and "js" not in name else "WRONG"
     }
@@ -1197,13 +1195,13 @@ def test_what_another_program_has_read_is_no_label(
         "file,text,score,status\n0000.png,AB,0.9,checked\n0001.png,CD,0.8,accepted\n",
     ],
 )
-def test_other_columns_make_no_readings(text: str, tmp_path: Path) -> None:
+def test_other_columns_do_not_make_predictions(text: str, tmp_path: Path) -> None:
     touched(tmp_path, NAMES[:2])
     (tmp_path / "labels.csv").write_text(text)
     assert pairs(tmp_path) == [("0000.png", "AB"), ("0001.png", "CD")]
 
 
-def test_a_list_of_texts_with_scores_is_no_list_of_labels(tmp_path: Path, capsys: Said) -> None:
+def test_a_list_of_texts_with_scores_is_not_a_list_of_labels(tmp_path: Path, capsys: Said) -> None:
     touched(tmp_path, NAMES)
     (tmp_path / "pred.txt").write_text(
         "".join(f"{name}\tWRONG\t{score}\n" for name, score in zip(NAMES, [0.5, 0.98, 1] * 2, strict=True))

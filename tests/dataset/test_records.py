@@ -35,7 +35,7 @@ def png(seed: int) -> bytes:
 
 
 def write(form: str, folder: Path, texts: Iterable[str] = TEXTS, shards: int = 1, title: str = "all") -> Path:
-    """A set of records in a new folder."""
+    """Records in a new folder."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = list(texts)
     plan = Plan(title, len(texts), max(map(len, texts)), character_numbers(None, texts), shards)
@@ -47,7 +47,7 @@ def labels(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("form", ["lmdb", "tfrecord", "fsns"])
-def test_records_go_wherever_paths_of_pictures_go(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_are_read_like_pictures(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(form, tmp_path / "records", shards=2)
     monkeypatch.chdir(tmp_path)
     collected = dataset.collect("records")
@@ -64,7 +64,7 @@ def test_records_go_wherever_paths_of_pictures_go(form: str, tmp_path: Path, mon
 
 
 @pytest.mark.parametrize("form", ["lmdb", "tfrecord", "fsns"])
-def test_white_space_around_a_label_is_no_part_of_it(form: str, tmp_path: Path) -> None:
+def test_white_space_around_a_label_is_removed(form: str, tmp_path: Path) -> None:
     path = write(form, tmp_path / "records", [" ab", "ab\u00a0", "\u3000a b\t"])
     assert labels(path) == ["ab", "ab", "a b"]
 
@@ -151,7 +151,7 @@ def test_a_damaged_file_of_records(byte: int | None, message: str, tmp_path: Pat
         labels(path)
 
 
-def test_a_record_that_is_no_example(tmp_path: Path) -> None:
+def test_a_record_that_is_not_an_example(tmp_path: Path) -> None:
     tfrecord.write(tmp_path / "x.tfrecord", [b"\xff\xff\xff"])
     with pytest.raises(UserError, match=r"record 1 holds no tf\.train\.Example"):
         labels(tmp_path / "x.tfrecord")
@@ -235,7 +235,7 @@ def test_fsns_without_text_is_read_by_its_dictionary(tmp_path: Path) -> None:
         ("\u00e9\ta\tb" + "c" * 5000, "line 1 of the file is 'é"),
     ],
 )
-def test_dictionaries_without_measure_are_told_in_a_line(content: str, message: str, tmp_path: Path) -> None:
+def test_dictionaries_without_limits_are_errors_of_one_line(content: str, message: str, tmp_path: Path) -> None:
     path = fsns(tmp_path / "x.tfrecord", {}, {"image/class": [1]})
     (tmp_path / "dic.txt").write_text(content, encoding="utf-8")
     with pytest.raises(UserError) as caught:
@@ -244,7 +244,7 @@ def test_dictionaries_without_measure_are_told_in_a_line(content: str, message: 
     assert len(str(caught.value)) < 500
 
 
-def test_fsns_with_a_text_that_is_none(tmp_path: Path) -> None:
+def test_fsns_with_a_text_that_is_not_utf8(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"record 1 has an image/text that is not UTF-8"):
         labels(fsns(tmp_path / "x.tfrecord", {"image/text": b"\xff"}, {}))
 
@@ -321,7 +321,7 @@ def test_lmdb_as_others_write_it(tmp_path: Path) -> None:
         ({b"num-samples": b"1", b"label-000000001": b"\xff"}, "label-000000001 is not UTF-8"),
     ],
 )
-def test_lmdb_of_another_kind(entries: dict[bytes, bytes], message: str, tmp_path: Path) -> None:
+def test_unsupported_lmdb(entries: dict[bytes, bytes], message: str, tmp_path: Path) -> None:
     path = database(tmp_path / "db", entries)
     with pytest.raises(UserError, match=message):
         labels(path)
@@ -338,7 +338,7 @@ def test_lmdb_of_another_kind(entries: dict[bytes, bytes], message: str, tmp_pat
         (lambda data: data[:8192] + data[12288:] + data[8192:12288], "is damaged at page"),
     ],
 )
-def test_a_spoilt_lmdb(spoil: Callable[[bytes], bytes], message: str, tmp_path: Path) -> None:
+def test_a_damaged_lmdb(spoil: Callable[[bytes], bytes], message: str, tmp_path: Path) -> None:
     entries = {b"image-%09d" % n: np.random.default_rng(n).bytes(5000) for n in range(1, 20)}
     path = database(tmp_path / "db", entries | {b"num-samples": b"19"})
     whole = (path / "data.mdb").read_bytes()
@@ -348,7 +348,7 @@ def test_a_spoilt_lmdb(spoil: Callable[[bytes], bytes], message: str, tmp_path: 
 
 
 def mutated(data: bytes, seed: int) -> bytes:
-    """A file with damage of one kind or other: bits, bytes, pages of zeros, pages exchanged, a part missing."""
+    """Damage a file: flipped bits, other bytes, pages of zeros, swapped pages, a missing part."""
     rng = np.random.default_rng(seed)
     spoilt, size = bytearray(data), len(data)
     kind, count = rng.integers(5), int(rng.choice([1, 10, 300]))
@@ -371,7 +371,7 @@ def mutated(data: bytes, seed: int) -> bytes:
 
 
 def complaints(folder: Path) -> list[str]:
-    """What is said of a set of records, and of its pictures' bytes."""
+    """The messages about records and their pictures."""
     found = []
     try:
         for sample in dataset.collect(folder):
@@ -400,7 +400,7 @@ def test_damage_of_any_kind_is_an_error_of_the_file_or_of_a_picture(form: str, t
 
 
 def test_an_lmdb_that_claims_more_pictures_than_it_has_ends_at_once(tmp_path: Path) -> None:
-    """The number of keys is a field of the file like others: a forged one must not fill the memory."""
+    """A forged number of keys must not fill the memory."""
     count = b"%d" % 900_000_000
     path = database(tmp_path / "db", {b"image-000000001": png(1), b"num-samples": count})
     data = bytearray((path / "data.mdb").read_bytes())
@@ -412,7 +412,7 @@ def test_an_lmdb_that_claims_more_pictures_than_it_has_ends_at_once(tmp_path: Pa
 
 
 def test_an_lmdb_that_is_cut_while_it_is_open_gives_unreadable_pictures(tmp_path: Path) -> None:
-    """A mapped file would end the process."""
+    """If the file was mapped, the process would be killed."""
     path = write("lmdb", tmp_path / "db", ["a"] * 30)
     samples = dataset.collect(path)
     os.truncate(path / "data.mdb", 8192)
@@ -450,7 +450,7 @@ def test_a_record_of_seven_tebibytes_is_refused_before_it_is_read(tmp_path: Path
         ({}, {"labels": [0] * 10_001}, "has 10,001 numbers in the feature labels"),
     ],
 )
-def test_a_record_of_too_many_things(
+def test_a_record_with_too_many_features_or_numbers(
     texts: dict[str, bytes], integers: dict[str, list[int]], message: str, tmp_path: Path
 ) -> None:
     path = record(tmp_path / "x.tfrecord", {"images": b"x"} | texts, integers)

@@ -23,7 +23,7 @@ def test_about_the_fraction_goes_to_validation() -> None:
         assert abs(len(validation) - 2000 * fraction) < 4 * (2000 * fraction * (1 - fraction)) ** 0.5
 
 
-def test_known_names_fall_where_sha1_says() -> None:
+def test_known_names_are_split_by_sha1() -> None:
     # sha1("abc") is a9993e36…, sha1("") da39a3ee…, sha1("a") 86f7e437…
     train, validation = sides(["abc", "a"], [1, 2], 0.6)
     assert (train, validation) == ({"abc"}, {"a"})
@@ -62,6 +62,6 @@ def test_two_different_pictures_are_enough_for_two_sides() -> None:
     assert set() in sides(["a", "abc"], [1, 1], 0.1)
 
 
-def test_apart_drops_what_the_other_side_has() -> None:
+def test_apart_drops_pictures_of_the_other_side() -> None:
     train, validation = np.array([5, 6, 7, 5], np.uint64), np.array([7, 9], np.uint64)
     assert dataset.apart(train, validation).tolist() == [0, 1, 3]

@@ -34,7 +34,7 @@ FILES = {
 
 @pytest.fixture
 def unpack(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unpack:
-    """Run the command in a folder of its own; gives exit code and stderr."""
+    """Run the command in an empty folder. Returns exit code and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def unpack(archive: Path | str, out: str = "out", *flags: str) -> tuple[int, str]:
@@ -68,7 +68,7 @@ def content(folder: str = "out") -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2", "tar.xz", "zip"])
-def test_archives_are_unpacked_and_gone_on_with(kind: str, unpack: Unpack, tmp_path: Path) -> None:
+def test_archives_are_unpacked_and_continued(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     path = tmp_path / f"archive.{kind}"
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
@@ -88,7 +88,7 @@ def test_archives_are_unpacked_and_gone_on_with(kind: str, unpack: Unpack, tmp_p
     assert content() == {name.removeprefix("./"): data for name, data in FILES.items()}
 
 
-def test_a_file_of_ones_own_is_not_replaced(unpack: Unpack, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_replaced(unpack: Unpack, tmp_path: Path) -> None:
     links = [member("hard.jpg", type=tarfile.LNKTYPE, linkname="c.jpg")]
     path = tar(tmp_path / "a.tar", member("c.jpg", b"good"), *links, mode="w:")
     for name, own in itertools.product(("c.jpg", "hard.jpg"), (b"my own", b"size", b"", b"good and more")):
@@ -173,7 +173,7 @@ def test_a_link_in_a_zip(unpack: Unpack, tmp_path: Path) -> None:
     assert content() == {}
 
 
-def test_links_that_were_there_before_lead_nowhere(unpack: Unpack, tmp_path: Path) -> None:
+def test_files_are_not_written_through_existing_links(unpack: Unpack, tmp_path: Path) -> None:
     for folder in ("out", "elsewhere"):
         (tmp_path / folder).mkdir()
     (tmp_path / "out" / "d").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
@@ -186,7 +186,7 @@ def test_links_that_were_there_before_lead_nowhere(unpack: Unpack, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a folder"])
-def test_what_is_in_the_way_of_a_file_is_named(kind: str, unpack: Unpack, tmp_path: Path) -> None:
+def test_a_pipe_or_folder_in_the_place_of_a_file_is_named(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     archive = tar(tmp_path / "a.tar.gz", member("b.jpg", b"x"))
     (tmp_path / "out").mkdir()
     (os.mkfifo if kind == "a named pipe" else os.mkdir)(tmp_path / "out" / "b.jpg")
@@ -217,7 +217,7 @@ def test_broken_archives(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
     assert ("holds no files" if kind == "no files" else "download it again") in err
-    # What is there is whole.
+    # All files are complete.
     sizes = {file.stat().st_size for file in Path("out").rglob("*")} if Path("out").exists() else set()
     assert sizes == ({50_000} if kind in ("gz", "xz", "zip") else set())
 
@@ -230,7 +230,7 @@ def test_no_archive(unpack: Unpack) -> None:
 
 
 def raw_zip(path: Path, *names: bytes, flags: int = 0, extra: bytes = b"") -> Path:
-    """A zip whose names are these bytes, as a program of another system writes them; each file holds its number."""
+    """A zip with these bytes as names. Each file contains its number."""
     data, directory = b"", b""
     for number, name in enumerate(names):
         content = b"%d" % number
@@ -243,8 +243,8 @@ def raw_zip(path: Path, *names: bytes, flags: int = 0, extra: bytes = b"") -> Pa
     return path
 
 
-def test_names_of_a_zip_that_are_not_marked_but_utf8(unpack: Unpack, tmp_path: Path) -> None:
-    """As macOS packs."""
+def test_unmarked_names_in_utf8_in_a_zip(unpack: Unpack, tmp_path: Path) -> None:
+    """Such as zips of macOS."""
     assert unpack(raw_zip(tmp_path / "a.zip", "京A1_1.png".encode(), b"plain.png"))[0] == 0
     assert content() == {"京A1_1.png": b"0", "plain.png": b"1"}
 
@@ -254,10 +254,10 @@ def test_names_of_a_zip_that_are_not_marked_but_utf8(unpack: Unpack, tmp_path: P
     [("gbk", "京A1_1.png"), ("shift_jis", "品川_1.png"), ("euc_kr", "서울_1.png"), ("cp866", "А1_1.png")],
 )
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
-def test_names_in_another_encoding_have_to_be_told(
+def test_names_in_another_encoding_need_the_flag(
     kind: str, encoding: str, name: str, unpack: Unpack, tmp_path: Path
 ) -> None:
-    """As Windows packs in China, Japan, Korea and Russia, and as old tars are."""
+    """Such as zips of Windows in China, Japan, Korea and Russia, and old tars."""
     path = tmp_path / "a"
     if kind == "zip":
         raw_zip(path, b"a.png", name.encode(encoding))
@@ -271,14 +271,14 @@ def test_names_in_another_encoding_have_to_be_told(
     assert f"the name {name.encode(encoding)!r} is not UTF-8: give the encoding of the names; " in err
     assert f"{encoding} gives {name!r}" in err
     assert err.endswith(" (--names)\n")
-    # Of a zip all names are known beforehand.
+    # The names in a zip are known before its content.
     assert content() == ({} if kind == "zip" else {"a.png": b"0"})
     assert unpack(path, "out", "--names", encoding)[0] == 0
     assert content() == {"a.png": b"0", name: b"1"}
 
 
-def test_one_name_that_is_not_utf8_makes_all_of_them_so(unpack: Unpack, tmp_path: Path) -> None:
-    """The two bytes of a name in GBK may be those of a letter in UTF-8."""
+def test_names_of_a_zip_are_decoded_together(unpack: Unpack, tmp_path: Path) -> None:
+    """The bytes of a name in GBK may be valid UTF-8."""
     both = b"\xc4\x81.png"
     assert both.decode() == "ā.png"
     path = raw_zip(tmp_path / "a.zip", both, "京.png".encode("gbk"))
@@ -287,7 +287,7 @@ def test_one_name_that_is_not_utf8_makes_all_of_them_so(unpack: Unpack, tmp_path
     assert content() == {both.decode("gbk"): b"0", "京.png": b"1"}
 
 
-def test_names_that_say_they_are_utf8_are_taken_at_their_word(unpack: Unpack, tmp_path: Path) -> None:
+def test_names_marked_as_utf8(unpack: Unpack, tmp_path: Path) -> None:
     name = "京A1_1.png"
     old = name.encode("gbk")
     copy = b"\1" + struct.pack("<L", zlib.crc32(old)) + name.encode()
@@ -303,19 +303,19 @@ def test_names_that_say_they_are_utf8_are_taken_at_their_word(unpack: Unpack, tm
     assert "does not" not in unpack(raw_zip(tmp_path / "bad.zip", b"\xff.png", flags=0x800), "bad")[1]
 
 
-def test_an_encoding_that_is_none(unpack: Unpack, tmp_path: Path) -> None:
+def test_an_unknown_encoding(unpack: Unpack, tmp_path: Path) -> None:
     for name in ("klingon", "hex", "rot13"):
         code, err = unpack(raw_zip(tmp_path / "a.zip", b"a"), "out", "--names", name)
         assert (code, "not the name of a text encoding" in err) == (2, True)
 
 
-def test_separators_of_windows_in_a_zip_make_folders(unpack: Unpack, tmp_path: Path) -> None:
+def test_backslashes_in_a_zip_make_folders(unpack: Unpack, tmp_path: Path) -> None:
     assert unpack(raw_zip(tmp_path / "a.zip", b"train\\a.png", b"train\\sub\\"))[0] == 0
     assert content() == {"train/a.png": b"0"}
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_a_name_that_stands_twice(kind: str, unpack: Unpack, tmp_path: Path) -> None:
+def test_a_name_that_is_twice_in_the_archive(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     for same in (True, False):
         path = tmp_path / f"{same}.{kind}"
         files = [("a.png", b"one"), ("a.png", b"one" if same else b"two")]
@@ -341,7 +341,7 @@ def test_an_encrypted_zip_is_named(unpack: Unpack, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_of_a_method_whose_reader_has_no_bounds(method: int, unpack: Unpack, tmp_path: Path) -> None:
+def test_compression_methods_without_limits_are_refused(method: int, unpack: Unpack, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
         archive.writestr("a.png", bytes(1000))
     assert f"a.png is compressed by method {method}, which is not read (8 is)" in unpack("a.zip")[1]
@@ -351,7 +351,7 @@ LARGE = 40_000_000
 
 
 def zeros(path: Path, kind: str) -> Path:
-    """An archive of a few kilobytes that becomes 40 MB, or says so: a file, or headers that are read into memory."""
+    """An archive of a few kilobytes with 40 MB, in a file or in headers that are read into memory."""
     if kind == "zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.bmp", "w") as file:
             for _ in range(LARGE // 10**6):
@@ -375,7 +375,7 @@ def zeros(path: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "links", "pax header", "long name"])
-def test_what_becomes_too_large_is_stopped(kind: str, unpack: Unpack, tmp_path: Path) -> None:
+def test_bombs_are_stopped(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     path = zeros(tmp_path / "bomb", kind)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -388,7 +388,7 @@ def test_what_becomes_too_large_is_stopped(kind: str, unpack: Unpack, tmp_path: 
     assert not list(tmp_path.rglob("*.partial*"))
 
 
-def test_by_its_own_size_an_archive_may_become_so_large(
+def test_the_limit_depends_on_the_size_of_the_archive(
     unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dataset.unpack.ALWAYS", 1000)
@@ -406,7 +406,7 @@ def test_by_its_own_size_an_archive_may_become_so_large(
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 @pytest.mark.parametrize("name", ["a/" * 60 + "a.png", "n" * 1001, "a/" * 5000])
-def test_names_without_measure(name: str, kind: str, unpack: Unpack, tmp_path: Path) -> None:
+def test_names_that_are_too_long_or_deep(name: str, kind: str, unpack: Unpack, tmp_path: Path) -> None:
     path = tmp_path / "a"
     if kind == "tar":
         tar(path, member(name, b"x"))
@@ -418,9 +418,7 @@ def test_names_without_measure(name: str, kind: str, unpack: Unpack, tmp_path: P
     assert len(err) < 500
 
 
-def test_more_members_than_any_archive_of_pictures_has(
-    unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_members(unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dataset.unpack.MOST_MEMBERS", 3)
     folders = [member(f"d{n}", type=tarfile.DIRTYPE) for n in range(3)]
     assert "holds more than 3 files" in unpack(tar(tmp_path / "a.tar", *folders, member("a"), mode="w:"))[1]
@@ -429,7 +427,7 @@ def test_more_members_than_any_archive_of_pictures_has(
 @pytest.mark.parametrize(
     "name", ["con", "NUL.png", "a/aux.txt", "com1", "a./b.png", "a.png ", "a<b.png", "a|b", "x?.png"]
 )
-def test_names_that_windows_reads_as_others(
+def test_names_that_windows_would_change(
     name: str, unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tar(tmp_path / "a.tar", member("console.png", b"x"), member("com.1", b"x"), member(name, b"x"), mode="w:")
@@ -441,7 +439,7 @@ def test_names_that_windows_reads_as_others(
 
 
 @pytest.mark.parametrize("damage", ["header", "size", "boundary"])
-def test_a_damaged_header_does_not_pass_for_the_end(damage: str, unpack: Unpack, tmp_path: Path) -> None:
+def test_a_damaged_header_is_not_the_end(damage: str, unpack: Unpack, tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar", *(member(f"{n}.jpg", b"%d" % n) for n in range(5)), mode="w:")
     data = bytearray(path.read_bytes())
     if damage == "header":
@@ -453,7 +451,7 @@ def test_a_damaged_header_does_not_pass_for_the_end(damage: str, unpack: Unpack,
     path.write_bytes(data)
     code, err = unpack(path)
     assert (code, "cannot be unpacked beyond its first" in err) == (2, True)
-    # An incomplete block of zeros after the third file's only byte costs nothing.
+    # An incomplete block of zeros behind the last byte of the third file does no harm.
     assert set(content()) == {f"{n}.jpg" for n in range(3 if damage == "boundary" else 2)}
 
 
@@ -462,7 +460,7 @@ NOISE = [(f"{n}.jpg", random.Random(n).randbytes(3000)) for n in range(5)]
 
 @pytest.mark.parametrize("damage", ["flipped bit", "checksum", "length", "no trailer", "half a trailer", "no marker"])
 def test_a_compressed_archive_is_read_to_its_checksum(damage: str, unpack: Unpack, tmp_path: Path) -> None:
-    # Stored without compression, one bit more or less in a picture is no error of the compressed data.
+    # A flipped bit in stored data is no error of the decompressor.
     plain = tar(tmp_path / "a.tar", *(member(*file) for file in NOISE), mode="w:").read_bytes()
     data = bytearray(gzip.compress(plain, 0, mtime=0))
     if damage == "flipped bit":
@@ -484,9 +482,7 @@ def test_a_compressed_archive_is_read_to_its_checksum(damage: str, unpack: Unpac
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("damage", ["zeros", "first", "last", "cut", "one block", "second", "lone block"])
-def test_files_behind_what_looks_like_the_end_are_missed(
-    damage: str, packed: bool, unpack: Unpack, tmp_path: Path
-) -> None:
+def test_files_behind_a_false_end_mark_are_an_error(damage: str, packed: bool, unpack: Unpack, tmp_path: Path) -> None:
     data = bytearray(tar(tmp_path / "a.tar", *(member(*file) for file in NOISE), mode="w:").read_bytes())
     each = tarfile.BLOCKSIZE + -(-3000 // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
     overwritten = {"zeros": 2, "first": 0, "last": 4}
@@ -510,7 +506,7 @@ def test_files_behind_what_looks_like_the_end_are_missed(
     assert "download" in err
 
 
-def test_what_follows_the_end_mark_has_a_bound(unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zeros_behind_the_end_mark_are_limited(unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dataset.unpack.CHUNK", 1 << 14)
     plain = tar(tmp_path / "a.tar", member("a.jpg", b"a"), mode="w:").read_bytes()
     path = tmp_path / "a.tar.gz"
