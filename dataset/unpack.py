@@ -1,7 +1,7 @@
 """Unpack archives of pictures from untrusted sources: `python -m dataset unpack mjsynth.tar.gz DIR`.
 
-`tarfile`'s data filter and `zipfile` keep files inside DIR, too. But they replace existing files, write through links
-that are already there, silently stop at damaged headers, unpack any amount of data, and guess the encoding of names.
+`tarfile`'s data filter and `zipfile` keep files inside DIR, too. But they replace existing files, silently stop at
+damaged headers, unpack any amount of data, and guess the encoding of names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import IO, BinaryIO, NamedTuple, Protocol
 
 from cli import interrupts
 from cli.command import ALL_DONE
-from cli.files import atomic
+from cli.files import atomic, write_new
 from cli.messages import warn
 from cli.progress import progress
 from crnn_reader import bounded
@@ -429,13 +429,17 @@ def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Bud
                 "folder; if the archive has the name twice, use another archive"
             )
         return False
-    with atomic(target, sync=False) as temporary:
-        if source:
+    if source:
+        with atomic(target, sync=False) as temporary:
             shutil.copyfile(source, temporary)
-        else:
-            with temporary.open("wb") as file:
-                for chunk in _content(member, budget):
-                    file.write(chunk)
+        return True
+    chunks = _content(member, budget)
+    first, second = next(chunks, b""), next(chunks, b"")
+    if not second:
+        write_new(target, first)  # faster, and most pictures are small
+        return True
+    with atomic(target, sync=False) as temporary, temporary.open("wb") as file:
+        file.writelines(itertools.chain((first, second), chunks))
     return True
 
 
