@@ -242,6 +242,9 @@ def test_a_run_begins_after_one_that_was_killed_at_its_beginning(tmp_path: Path)
     (run.path / ".crnn-kit-00000000-1-0000000000000000.partial.json").touch()
     (run.path / "training.lock").touch()
     run.refuse_other_files()
+    run.begin("{}", SPLIT)
+    assert run.is_training()
+    run.end()
 
 
 def test_file_names_that_are_not_utf_8_are_in_the_split(tmp_path: Path) -> None:
@@ -251,6 +254,7 @@ def test_file_names_that_are_not_utf_8_are_in_the_split(tmp_path: Path) -> None:
         run.begin("{}", split)
         run.log("in " + os.fsdecode(b"r-\xff"))
         run.end()
+    assert json.loads((run.path / "split.json").read_text())["training"] == split["training"]
 
 
 def test_the_latest_run_is_found_among_other_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
