@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.fuzz import kinds
 from tests.fuzz.kinds import KINDS, Facts, Kind
-from tests.fuzz.mutators import Mutation, copied, spoil
+from tests.fuzz.mutators import Mutation, copied, damage
 from tests.fuzz.oracle import Case, Verdict, fresh, judge, memory
 
 #: How many failures of one cause to show; further ones are counted.
@@ -43,7 +43,7 @@ class Campaign:
         rng = random.Random(f"{self.name} {self.seed} {index}")
         variant = rng.choice(self.variants)
         self._sound(variant, folder)
-        return variant, spoil(folder, rng, self.kind.strays, self.kind.within, self._others)
+        return variant, damage(folder, rng, self.kind.strays, self.kind.within, self._others)
 
     def _sound(self, variant: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -61,9 +61,9 @@ class Campaign:
 
         verdict = judge(self._case, run, self.kind.writes, self.kind.seconds)
         strays = [mutation for mutation in mutations if Path(mutation.path).name in self.kind.strays]
-        spoilt = {mutation.path for mutation in mutations}
+        damaged = {mutation.path for mutation in mutations}
         sound_ones = any(
-            path.is_file() and str(path.relative_to(self._case)) not in spoilt for path in self._case.rglob("*")
+            path.is_file() and str(path.relative_to(self._case)) not in damaged for path in self._case.rglob("*")
         )
         if not verdict.wrong and self.kind.same == "untouched" and 2 in verdict.codes and sound_ones and not strays:
             verdict.wrong = verdict.signature = "a file stops the whole folder"
@@ -133,7 +133,7 @@ def main() -> int:
             print(f"\nFAILED {given.kind} {index}: {verdict.wrong}")
             print(f"  again: python -m tests.fuzz {given.kind} --seed {given.seed} --first {index} --cases 1")
             print(f"  input: {saved}")
-            print("".join(f"  spoilt: {mutation}\n" for mutation in mutations), end="")
+            print("".join(f"  damaged: {mutation}\n" for mutation in mutations), end="")
             print("".join(f"  | {line[:400]}\n" for line in verdict.output.splitlines()[-40:]), end="", flush=True)
     if not failures and not given.keep:
         kept.rmdir()

@@ -35,7 +35,7 @@ from parameter import (
     UnpackParameters,
 )
 from tests.fuzz import seeds
-from tests.fuzz.mutators import Mutation, spoil
+from tests.fuzz.mutators import Mutation, damage
 from tests.fuzz.oracle import Case, Wrong, strict_json, table
 
 #: Which facts of the intact seed a mutant must give as well: those of files that were not touched; all, if a checksum
@@ -205,7 +205,7 @@ def unpacked(case: Case, rng: random.Random) -> Facts:
             break
         if rng.random() < 0.2:
             # Files that an earlier call has written may have changed.
-            spoil(Path("out"), rng)
+            damage(Path("out"), rng)
     return {}
 
 
@@ -307,7 +307,7 @@ def drawn(case: Case, rng: random.Random) -> Facts:
         case.command(generate, GenerateParameters, *argv)
         if rng.random() < 0.3 and Path("out/corpus.json").exists():
             # Files of an earlier corpus are read as well.
-            spoil(Path("out"), rng)
+            damage(Path("out"), rng)
             case.command(generate, GenerateParameters, *argv)
     else:
         predicted(case, rng, "pics", *argv)

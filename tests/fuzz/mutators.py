@@ -546,7 +546,7 @@ def mutated(data: bytes, rng: random.Random, other: bytes = b"") -> tuple[bytes,
 # Folders
 
 
-def spoil(
+def damage(
     folder: Path, rng: random.Random, strays: Sequence[str] = (), within: str = "", others: Sequence[Path] = ()
 ) -> list[Mutation]:
     """Damage a few of the files below `folder`, replace them by special files, or add files named `strays`.

@@ -377,7 +377,7 @@ def test_both_heads_respect_a_constraint(tmp_path: Path) -> None:
         ("vgg_bigru", (128, 64), 63, 7.0, 32),
         # arXiv 1507.05717: 8.3 million parameters at 37 classes, 26 columns.
         ("crnn_bilstm", (100, 32), 37, 8.3, 26),
-        # arXiv 1904.01906 counts 44.3 million in this backbone alone.
+        # arXiv 1904.01906 counts 44.3 million in this backbone by itself.
         ("resnet_bilstm", (100, 32), 37, 47.0, 26),
         # attention_ocr sees 72 columns of 150x600.
         ("inception_bilstm", (600, 150), 100, None, 72),
