@@ -46,6 +46,8 @@ FIELDS, LINES, TIMES, AMONG = 80_000, 160_000, 40, 20_000
 
 def heads(results: Results, given: argparse.Namespace) -> None:
     """Train the same network with each head on captchas and on lines, and compare speeds by turns."""
+    from crnn_reader.decoding import DECODERS
+
     folder = given.folder or Path("runs/heads").resolve()
     for kind, flags in KINDS.items():
         train = harness.generated(folder / kind / "train", f"{flags} --count {given.count} --seed 1")
@@ -54,8 +56,8 @@ def heads(results: Results, given: argparse.Namespace) -> None:
         for head in HEADS:
             run = folder / kind / head
             harness.trained(run, ["--data", train, "--size", size, "--head", head, "--from", "random", *SHORT.split()])
-            for reads in ("ctc", "attention") if head == "joint" else (head,):
-                name = f"joint, read by {reads}" if head == "joint" else head
+            for reads in DECODERS[head]:
+                name = f"{head}, read by {reads}" if len(DECODERS[head]) > 1 else head
                 score(results, "heads", kind, name, run, test, "--head", reads)
         speeds(results, kind, folder / kind, given.rounds)
 

@@ -72,9 +72,9 @@ def taken(source: Any) -> float:
 def captchas(preset: str) -> Any:
     """The config of a network with CTC for captchas of 128x64."""
     from crnn_reader.config import ModelConfig
+    from parameter import PRESETS
 
-    network = "vgg_conv" if preset == "lite" else "vgg_bilstm"
-    return ModelConfig(network, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
+    return ModelConfig(PRESETS[preset].network, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
 
 
 def compiled(config: Any, policy: str) -> Any:

@@ -10,13 +10,14 @@ import captcha.image
 import numpy as np
 import pytest
 
+import parameter
 from crnn_reader.errors import UserError
 from generate_captcha import STYLES, picture_path, style_of
 from generate_captcha.seeded_random import SeededRandom
 from parameter import GenerateParameters
 
 #: Styles that draw any text; that of a plate comes from its layout.
-TEXTS = [style for style in STYLES if style != "plate"]
+TEXTS = [name for name, style in parameter.STYLES.items() if not style.texts_from]
 SIZES = ["128x64", "70x30", "150x40", "24x12", "61x200"]
 
 
@@ -83,8 +84,8 @@ class TestEveryTextStyle:
         assert 0 < none < usual < much
 
     def test_picture_without_noise_and_distortion_has_only_letters(self, style: str) -> None:
-        # The backgrounds of style line depend on its difficulty.
-        even = {"difficulty": 0} if style == "line" else {}
+        # Backgrounds depend on the difficulty.
+        even = {"difficulty": 0} if "difficulty" in parameter.STYLES[style].own else {}
         made = style_of(parameters(style, noise=0, distortion=0, length="1", alphabet="I", size="400x60", **even))
         image = made.picture(0)[0].astype(int)
         inked = np.flatnonzero((abs(image - np.median(image, axis=(0, 1))).max(axis=2) > 24).any(axis=0))
