@@ -54,7 +54,7 @@ def start(clone: Path, *flags: str, **variables: str) -> CompletedProcess[str]:
     return finished(command, env=environment, cwd=clone.parent)
 
 
-def test_installs_once_reads_the_samples_and_returns_the_exit_code(clone: Path) -> None:
+def test_installs_what_is_missing_and_returns_the_exit_code_of_the_reading(clone: Path) -> None:
     first = start(clone)
     assert (first.returncode, first.stdout) == (0, "read DB/samples --labels\n"), first.stderr
     assert "installing requirements.txt into .venv" in first.stderr
@@ -78,6 +78,14 @@ def test_installs_once_reads_the_samples_and_returns_the_exit_code(clone: Path) 
     assert repaired.returncode == 3
     assert "creating it again" in repaired.stderr
 
+    # Requirements that pip cannot find.
+    (clone / "requirements.txt").write_text("greeting==9.9\n")
+    refused = start(clone)
+    assert refused.returncode == 2
+    sentence = "error: pip could not install the requirements (No matching distribution found for greeting==9.9)"
+    assert sentence in refused.stderr and "Traceback" not in refused.stderr
+    assert not (clone / ".venv" / "installed-requirements.txt").exists()
+
 
 def test_an_environment_that_start_did_not_make_is_kept(clone: Path) -> None:
     kept = clone / ".venv" / "notes.txt"
@@ -87,18 +95,6 @@ def test_an_environment_that_start_did_not_make_is_kept(clone: Path) -> None:
     assert result.returncode == 2
     assert ".venv holds no Python that runs and was not made by this script: move it away" in result.stderr
     assert kept.read_text() == "mine"
-
-
-def test_requirements_that_cannot_be_had_end_in_one_sentence(clone: Path) -> None:
-    (clone / "requirements.txt").write_text("greeting==9.9\n")
-    result = start(clone)
-    assert result.returncode == 2
-    assert (
-        "error: pip could not install the requirements (No matching distribution found for greeting==9.9)"
-        in result.stderr
-    )
-    assert "Traceback" not in result.stderr
-    assert not (clone / ".venv" / "installed-requirements.txt").exists()
 
 
 def test_python_without_venv_ends_in_one_sentence(clone: Path) -> None:
