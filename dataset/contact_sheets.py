@@ -126,10 +126,10 @@ def _small(path: str, options: ImageOptions) -> Image:
 def _fit(caption: str, width: int) -> list[Run]:
     """The caption in the largest font size that fits. Cut if the smallest one does not."""
     for size in (14, 12, 10, 8):
-        runs = _runs(caption, size)
+        runs = caption_runs(caption, size)
         if _length(runs) <= width:
             return runs
-    while caption and _length(runs := _runs(caption + "…", size)) > width:
+    while caption and _length(runs := caption_runs(caption + "…", size)) > width:
         caption = caption[:-1]
     return runs
 
@@ -138,12 +138,12 @@ def _length(runs: Sequence[Run]) -> float:
     return sum(font.getlength(text) for text, font in runs)
 
 
-def _runs(caption: str, size: int) -> list[Run]:
+def caption_runs(caption: str, size: int) -> list[Run]:
     """Divide a caption into runs of characters with the same font: the first that has them."""
-    paths = _fonts(frozenset(caption))
+    paths = fonts_for(frozenset(caption))
     runs: list[tuple[str, str]] = []
     for character in caption:
-        has = [path for path in paths if ord(character) in _coverage(path)] or [paths[0]]
+        has = [path for path in paths if ord(character) in coverage(path)] or [paths[0]]
         # Marks and spaces have the font of the letter before them, if it has them.
         stays = unicodedata.category(character)[0] in "MCZ" and runs and runs[-1][1] in has
         path = runs[-1][1] if stays else has[0]
@@ -155,7 +155,7 @@ def _runs(caption: str, size: int) -> list[Run]:
 
 
 @lru_cache(maxsize=1024)
-def _fonts(characters: frozenset[str]) -> tuple[str, ...]:
+def fonts_for(characters: frozenset[str]) -> tuple[str, ...]:
     """Matplotlib's DejaVu Sans, and as few fonts of the system as possible that have the other characters.
 
     Warns, once for each script, of characters that no font has.
@@ -163,18 +163,18 @@ def _fonts(characters: frozenset[str]) -> tuple[str, ...]:
     import matplotlib
 
     fonts = [str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))]
-    missing = {ord(character) for character in characters} - _coverage(fonts[0])
+    missing = {ord(character) for character in characters} - coverage(fonts[0])
     if missing:
         from matplotlib.font_manager import findSystemFonts
 
         candidates = sorted(findSystemFonts())
-        while candidates and (most := max(candidates, key=lambda font: len(missing & _coverage(font)))):
-            if not missing & _coverage(most):
+        while candidates and (most := max(candidates, key=lambda font: len(missing & coverage(font)))):
+            if not missing & coverage(most):
                 break
             fonts.append(most)
-            missing -= _coverage(most)
-    if scripts := sorted({_script(chr(point)) for point in missing} - _reported):
-        _reported.update(scripts)
+            missing -= coverage(most)
+    if scripts := sorted({_script(chr(point)) for point in missing} - reported):
+        reported.update(scripts)
         warn(
             f"no installed font has the characters of {', '.join(scripts)}, so contact sheets show boxes: install a "
             "font that has them, such as Noto Sans"
@@ -183,7 +183,7 @@ def _fonts(characters: frozenset[str]) -> tuple[str, ...]:
 
 
 #: Scripts without a font for which a warning was printed.
-_reported: set[str] = set()
+reported: set[str] = set()
 
 
 def _script(character: str) -> str:
@@ -202,7 +202,7 @@ def _font(path: str, size: int) -> FreeTypeFont:
 
 
 @lru_cache(maxsize=1024)
-def _coverage(path: str) -> frozenset[int]:
+def coverage(path: str) -> frozenset[int]:
     """The code points that a font has outlines for."""
     from fontTools.ttLib import TTFont, TTLibError
 

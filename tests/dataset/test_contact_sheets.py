@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import dataset
-from dataset.contact_sheets import _coverage, _fonts, _runs
+from dataset.contact_sheets import caption_runs, coverage, fonts_for
 
 
 def reddish(sheet: np.ndarray) -> int:
@@ -73,12 +73,12 @@ def test_a_script_without_a_font_is_named_once(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", list)
-    monkeypatch.setattr(sys.modules["dataset.contact_sheets"], "_reported", set())
-    _fonts.cache_clear()
+    monkeypatch.setattr(sys.modules["dataset.contact_sheets"], "reported", set())
+    fonts_for.cache_clear()
     picture = np.full((20, 40, 1), 60, np.uint8)
     for _ in range(2):
         dataset.contact_sheet([picture] * 4, ["47하1693", "皖A77Z41", "ภาษา", "שלום AB"])
-    _fonts.cache_clear()
+    fonts_for.cache_clear()
     told = capsys.readouterr().err
     assert [script for script in ("Hangul", "CJK", "Thai") if told.count(script) == 1] == ["Hangul", "CJK", "Thai"]
     assert "Hebrew" not in told
@@ -89,11 +89,11 @@ def test_each_character_is_drawn_with_the_first_font_that_has_it(monkeypatch: py
     """The parts of a caption in two scripts have different fonts."""
     fonts = Path(matplotlib.get_data_path(), "fonts", "ttf")
     other = str(fonts / "STIXGeneral.ttf")
-    only_stix = next(chr(point) for point in sorted(_coverage(other) - _coverage(str(fonts / "DejaVuSans.ttf"))))
+    only_stix = next(chr(point) for point in sorted(coverage(other) - coverage(str(fonts / "DejaVuSans.ttf"))))
     monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: [other])
-    _fonts.cache_clear()
-    runs = _runs(f"AB {only_stix}7", 14)
-    _fonts.cache_clear()
+    fonts_for.cache_clear()
+    runs = caption_runs(f"AB {only_stix}7", 14)
+    fonts_for.cache_clear()
     assert [(text, font.getname()[0]) for text, font in runs] == [
         ("AB ", "DejaVu Sans"),
         (only_stix, "STIXGeneral"),
