@@ -57,7 +57,8 @@ class FileSource:
         if not len(rows) or not len(self._held_out_rows):
             raise UserError(
                 f"{len(corpus)} pictures leave {len(rows)} to train on and {len(self._held_out_rows)} to validate: "
-                "add pictures, or give others with --validation"
+                "add pictures, or choose others to validate with",
+                "validation",
             )
         self._corpus, self._rows = corpus, rows
         self._encode = Alphabet(config.alphabet).encode

@@ -169,6 +169,9 @@ def _members(file: BinaryIO, archive: Path, budget: _Budget, encoding: str | Non
         # zipfile looks at the end of the file, but a tar whose last file is a zip ends like a zip, too.
         start = file.read(6)
         file.seek(0)
+        if start and not any(start):
+            # A sparse file may have terabytes of zeros, which tarfile treats as an empty archive.
+            raise _Damage("it begins with zeros")
         members = _zip(file, archive, budget, encoding) if start[:2] == b"PK" else _tar(file, start, budget, encoding)
         for count, member in enumerate(members):
             if count >= MOST_MEMBERS:

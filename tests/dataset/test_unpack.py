@@ -222,6 +222,13 @@ def test_broken_archives(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     assert sizes == ({50_000} if kind in ("gz", "xz", "zip") else set())
 
 
+def test_a_sparse_file_is_not_read_to_its_end(unpack: Unpack, tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.touch()
+    os.truncate(path, 1 << 42)
+    assert "is not a tar or zip archive, or it is damaged (it begins with zeros)" in unpack(path)[1]
+
+
 def test_no_archive(unpack: Unpack) -> None:
     assert unpack("nowhere.tar.gz") == (
         2,
