@@ -65,7 +65,7 @@ def run_command(
         code = command(parameters.parse(argv, prog))
         sys.stdout.flush()
     except BaseException as error:
-        code = reported(error)
+        code = report_error(error)
     finally:
         interrupts.end()
     try:
@@ -76,9 +76,9 @@ def run_command(
     sys.exit(code)
 
 
-def reported(error: BaseException) -> int:
+def report_error(error: BaseException) -> int:
     """Print a message for an error that the kit did not cause, and return the exit code. Re-raises all other errors."""
-    if isinstance(error, KeyboardInterrupt) or (interrupts.heard() and isinstance(error, Exception)):
+    if isinstance(error, KeyboardInterrupt) or (interrupts.was_interrupted() and isinstance(error, Exception)):
         # A library that is interrupted during its import may raise any exception.
         warn(interrupts.sentence())
         return INTERRUPTED
@@ -116,7 +116,7 @@ def _sentence(error: OSError) -> str | None:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission for {where}: change its permissions or choose another place"
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR) and error.filename:
-        what = "is a folder, where a file is to be" if error.errno == errno.EISDIR else "is not a folder"
+        what = "is a folder, not a file" if error.errno == errno.EISDIR else "is not a folder"
         return f"{where} {what}: choose another path"
     if error.errno == errno.ENOENT and error.filename:
         return f"{where} does not exist, or cannot be created: check the path"

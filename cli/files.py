@@ -59,7 +59,7 @@ def atomic(path: Path | str, sync: bool = True) -> Iterator[Path]:
             # The old file may be private, so the new one is private until it gets the old mode.
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield temporary
-        with naming(temporary):
+        with file_name_in_errors(temporary):
             if sync and temporary.is_file():
                 _sync(temporary)
             _copy_ownership(temporary, path)
@@ -230,7 +230,7 @@ def _is_abandoned(machine: str, process: int, found: os.stat_result) -> bool:
 
 
 @contextlib.contextmanager
-def naming(path: Path | str) -> Iterator[None]:
+def file_name_in_errors(path: Path | str) -> Iterator[None]:
     """Context that adds `path` to OSErrors without a file name, such as those of writing to an open file."""
     try:
         yield

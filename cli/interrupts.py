@@ -38,10 +38,10 @@ REMEDY = "CRNN_KIT_REMEDY"
 _HANGUP = getattr(signal, "SIGHUP", None)
 
 #: A second signal within this many seconds is the same interruption: terminal, shell and wrapper may each send one.
-SAME = 0.5
+SAME_INTERRUPT_SECONDS = 0.5
 
 #: Time of the last signal, by time.monotonic(). None if there was none.
-_heard: float | None = None
+_interrupted_at: float | None = None
 
 _remedy = os.environ.get(REMEDY, _NOT_BEGUN)
 
@@ -57,9 +57,9 @@ def _is_command() -> bool:
     return bool(name) and os.path.exists(os.path.join(here, name.partition(".")[0], "__main__.py"))
 
 
-def heard() -> bool:
+def was_interrupted() -> bool:
     """Whether the user has interrupted the command. Any later exception may be a consequence."""
-    return _heard is not None
+    return _interrupted_at is not None
 
 
 def sentence() -> str:
@@ -75,8 +75,8 @@ def continue_by(remedy: str) -> None:
 
 def begin() -> None:
     """From here on, an interruption raises KeyboardInterrupt in the main thread."""
-    global _heard
-    _heard = None
+    global _interrupted_at
+    _interrupted_at = None
     continue_by(_STARTS_AGAIN)
     # SIGTERM comes from a time limit or a stopping container. Keep finished work, as after Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -102,12 +102,12 @@ def _end_at_once(_number: int, _frame: FrameType | None) -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    global _heard
+    global _interrupted_at
     import time
 
-    now, earlier = time.monotonic(), _heard
-    _heard = now
-    if earlier is None or now - earlier > SAME:
+    now, earlier = time.monotonic(), _interrupted_at
+    _interrupted_at = now
+    if earlier is None or now - earlier > SAME_INTERRUPT_SECONDS:
         raise KeyboardInterrupt
 
 

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 #: How many messages to print before summarising the rest.
 MAX_MESSAGES = 100
 #: Longest line on stderr, in characters. A picture's name in a list of labels may be of any length.
-LONGEST_MESSAGE = 2_000
+MAX_MESSAGE_LENGTH = 2_000
 #: Error numbers of a full disk. Only writing causes them.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def warn(message: str) -> None:
-    """Print a message on stderr, in one line of at most LONGEST_MESSAGE characters."""
+    """Print a message on stderr, in one line of at most MAX_MESSAGE_LENGTH characters."""
     message = printable(message)
-    if len(message) > LONGEST_MESSAGE:
+    if len(message) > MAX_MESSAGE_LENGTH:
         # Shorten the middle, which usually is a long name or text: the start and the end say what is wrong and what to
         # do.
-        half = LONGEST_MESSAGE // 2 - 1
+        half = MAX_MESSAGE_LENGTH // 2 - 1
         message = f"{message[:half]}…{message[-half:]}"
     try:
         print(message, file=sys.stderr, flush=True)

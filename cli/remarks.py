@@ -13,14 +13,14 @@ class ImageRemarks:
 
     def __init__(self, options: ImageOptions = DEFAULT_OPTIONS) -> None:
         self._frame = options.frame
-        self._plain: list[str] = []
+        self._single_colour: list[str] = []
         self._animated: list[str] = []
         self._counts = [0, 0]
 
-    def see(self, name: str, plain: bool, frames: int) -> None:
+    def add(self, name: str, single_colour: bool, frames: int) -> None:
         """Record a picture: its name, whether it has a single colour, and its number of frames."""
         for place, names, odd, text in (
-            (0, self._plain, plain, name),
+            (0, self._single_colour, single_colour, name),
             (1, self._animated, frames > 1, f"{name} has {frames:,}"),
         ):
             if odd:
@@ -31,11 +31,11 @@ class ImageRemarks:
     def sentences(self) -> list[str]:
         """A sentence for each kind of unusual pictures, with their number and the first names."""
         found = []
-        plain, animated = self._counts
-        if plain:
+        blank, animated = self._counts
+        if blank:
             found.append(
-                f"{plain:,} picture{'s have' if plain > 1 else ' has'} a single colour, so there is nothing to read "
-                f"({_first_names(self._plain, plain)})"
+                f"{blank:,} picture{'s have' if blank > 1 else ' has'} a single colour, so there is nothing to read "
+                f"({_first_names(self._single_colour, blank)})"
             )
         if animated:
             which = f"the {self._frame}" if self._frame in ("first", "last") else f"number {self._frame}"

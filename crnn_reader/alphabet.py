@@ -33,10 +33,10 @@ UNREADABLE = re.compile(
 )
 
 #: Maximum size of an alphabet file in bytes. All of Unicode with ids would need less.
-LARGEST_FILE = 1 << 24
+MAX_FILE_BYTES = 1 << 24
 
 #: Maximum number of digits of an id in a dictionary. Ids are 64-bit integers in TFRecords.
-_LONGEST_ID = 19
+_MAX_ID_DIGITS = 19
 
 #: The entry for padding in dictionaries of attention_ocr. It is not a character.
 PADDING = "<nul>"
@@ -205,7 +205,7 @@ def character_numbers(text: str | None, labels: Iterable[str]) -> dict[str, int]
 def _lines(path: Path) -> list[str]:
     """The lines of a file, in NFC."""
     try:
-        text = bounded.read_text(path, LARGEST_FILE).replace("\r\n", "\n")
+        text = bounded.read_text(path, MAX_FILE_BYTES).replace("\r\n", "\n")
     except ValueError as error:
         raise ValueError(f"{error}; give a UTF-8 file with one character per line") from error
     return unicodedata.normalize("NFC", text).split("\n")
@@ -261,7 +261,7 @@ def _entries(path: Path, padding: bool = False) -> Iterator[tuple[int | None, st
             continue
         number = None
         if tab and left.isdecimal():
-            if len(left) > _LONGEST_ID:
+            if len(left) > _MAX_ID_DIGITS:
                 raise ValueError(f"line {line_number} of the file has an id of {len(left):,} digits")
             number = int(left)
         if number is not None:

@@ -56,7 +56,7 @@ class _ThreadGroup:
     """
 
     def __init__(self) -> None:
-        self.over = self.stopped = False
+        self.stopping = self.stopped = False
 
     def begin(self) -> None:
         """Register the threads to be stopped at exit. Call this before starting the first thread."""
@@ -82,7 +82,7 @@ class _ThreadGroup:
         """Stop all threads. Never blocks; may be called by any thread at any point."""
         # Guards against calls by destructors during interpreter shutdown, when module globals are gone.
         if not self.stopped:
-            self.over = True
+            self.stopping = True
             self.wake()
             _groups.discard(self)
             self.stopped = True
@@ -140,7 +140,7 @@ class DynamicBatches(Iterator[list[tuple[Item, Prepared]]]):
                     break
             if not isinstance(entry, tuple):
                 self._end.append(entry)
-            if self._preparation.over:
+            if self._preparation.stopping:
                 self._end.append(None)
             elif batch:
                 return [(item, future.result()) for item, future in batch]
@@ -180,7 +180,7 @@ class _Preparation(_ThreadGroup, Generic[Item, Prepared]):
 
     def __init__(self, prepare: Callable[[Item], Prepared], room: int) -> None:
         super().__init__()
-        self.prepare, self.most_preparers = prepare, available_cores()
+        self.prepare, self.max_preparers = prepare, available_cores()
         #: Has one entry for each item that may be taken.
         self.room = SimpleQueue[None]()
         for _ in range(room):
@@ -200,15 +200,15 @@ class _Preparation(_ThreadGroup, Generic[Item, Prepared]):
         try:
             remaining = iter(items)
             del items
-            while not self.over:
+            while not self.stopping:
                 self.room.get()
-                if self.over:
+                if self.stopping:
                     break
                 try:
                     item = next(remaining)
                 except StopIteration:
                     break
-                if preparers < self.most_preparers:
+                if preparers < self.max_preparers:
                     self.thread(self._prepare_items, f"preparing {preparers}").start()
                     preparers += 1
                 entry = item, Future[Prepared]()
@@ -217,13 +217,13 @@ class _Preparation(_ThreadGroup, Generic[Item, Prepared]):
                 self.arrived.put(entry)
         except BaseException as error:
             end = error
-        if self.over:
+        if self.stopping:
             self._cancel_preparing()
         self.arrived.put(end)
         self._stop_preparers()
 
     def _stop_preparers(self) -> None:
-        for _ in range(self.most_preparers):
+        for _ in range(self.max_preparers):
             self.to_prepare.put(None)
 
     def _cancel_preparing(self) -> None:
@@ -236,7 +236,7 @@ class _Preparation(_ThreadGroup, Generic[Item, Prepared]):
     def _prepare_items(self) -> None:
         while (entry := self.to_prepare.get()) is not None:
             item, future = entry
-            if self.over:
+            if self.stopping:
                 future.cancel()
                 continue
             try:
@@ -333,9 +333,9 @@ class _WorkerGroup(_ThreadGroup, Generic[Item, Made]):
             while True:
                 self.slots.get()
                 with self.turn:
-                    if self.over or self.ended:
+                    if self.stopping or self.ended:
                         return
-                    # If next() raises, `ended` stays True, and no other worker takes the items behind the failed one.
+                    # If next() raises, `ended` stays True, and no other worker takes the items after the failed one.
                     number, self.ended = self.taken, True
                     try:
                         item = next(self.items)
@@ -344,7 +344,7 @@ class _WorkerGroup(_ThreadGroup, Generic[Item, Made]):
                         self._wake_workers()
                         return
                     self.taken, self.ended = number + 1, False
-                if self.over:
+                if self.stopping:
                     return
                 self.done.put(_Outcome(number, (self.work(item),)))
         except BaseException as error:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 #: Default of the maximum size of a JSON file, in bytes.
-LARGEST = 16 * 1024**2
+MAX_BYTES = 16 * 1024**2
 #: Bytes to read at a time.
 PART = 1024**2
 #: Maximum nesting depth of lists and objects. The kit writes at most three levels.
-DEEPEST = 20
+MAX_DEPTH = 20
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -62,7 +62,7 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def read_json(path: Path | str, largest: int = LARGEST) -> Any:
+def read_json(path: Path | str, largest: int = MAX_BYTES) -> Any:
     """Read a JSON file of at most `largest` bytes.
 
     Raises OSError if the file cannot be opened, and ValueError as :func:`read_text` and :func:`json_value` do.
@@ -102,14 +102,14 @@ def read_text(path: Path | str, largest: int) -> str:
 def json_value(text: str) -> Any:
     """Decode JSON strictly.
 
-    Raises ValueError for invalid JSON, NaN, infinity, duplicate names, and nesting deeper than DEEPEST.
+    Raises ValueError for invalid JSON, NaN, infinity, duplicate names, and nesting deeper than MAX_DEPTH.
     """
     try:
         value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         level = [
             inner
             for outer in level
@@ -131,4 +131,4 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"it holds {constant}, which is no number of JSON")
+    raise ValueError(f"it holds {constant}, which is not valid in JSON")

@@ -12,24 +12,24 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .alphabet import UNREADABLE
 from .decoding import DECODERS, NAMES
-from .decoding.calibration import COLDEST, HOTTEST
-from .parsing import MAX_ROWS, MAX_SIDE, MAX_TEXT_LENGTH, parse_frame
+from .decoding.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
+from .limits import MAX_INPUT_SIDE, MAX_ROWS, MAX_TEXT_LENGTH, parse_frame
 
 #: Version of the kit, written to every model file. Equal to the version in pyproject.toml.
 KIT_VERSION = "0.1.0"
-#: Version of the file format. Increased whenever older versions of the kit cannot read new files.
-FORMAT = 4
+#: Version of the configuration, stored as `format`. Increased whenever older versions of the kit cannot read new files.
+CONFIG_VERSION = 4
 #: Name of the entry of a model file with its configuration, and the maximum size of that entry. With all of Unicode as
 #: its alphabet it would have 600 kB.
-CONFIG_ENTRY, LARGEST_CONFIG = "crnn_kit.json", 1 << 20
+CONFIG_ENTRY, MAX_CONFIG_BYTES = "crnn_kit.json", 1 << 20
 #: Minimum and maximum of each number in a configuration. `longest` is by default twice the longest label.
 BOUNDS: dict[str, tuple[float, float]] = {
-    "width": (1, MAX_SIDE),
-    "height": (1, MAX_SIDE),
+    "width": (1, MAX_INPUT_SIDE),
+    "height": (1, MAX_INPUT_SIDE),
     "rows": (1, MAX_ROWS),
     "longest": (1, 2 * MAX_TEXT_LENGTH),
     "label_smoothing": (0, 1),
-    "temperature": (COLDEST, HOTTEST),
+    "temperature": (MIN_TEMPERATURE, MAX_TEMPERATURE),
 }
 
 
@@ -54,7 +54,7 @@ class ModelConfig:
     cell: Literal["gru", "lstm"] = "gru"
     label_smoothing: float = 0.1
     longest: int = 100
-    #: The decoder, if the head has several.
+    #: Which output of a joint head is read: `ctc` or `attention`.
     reads: str = "ctc"
     decoder: Literal["greedy", "beam"] = "greedy"
     #: Temperature that calibrates the probabilities, see decoding/calibration.py.
@@ -66,7 +66,7 @@ class ModelConfig:
     #: The frame of an animation or page of a TIFF to read: `first`, `last` or a number from 1.
     frame: str = "first"
     kit_version: str = KIT_VERSION
-    format: int = FORMAT
+    format: int = CONFIG_VERSION
 
     @classmethod
     def of(cls, entry: Any) -> ModelConfig:

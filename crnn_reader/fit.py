@@ -68,9 +68,9 @@ def _scale(own_width: int, own_height: int, width: int, height: int) -> float:
     return min(width / own_width, height / own_height)
 
 
-def scaled_width(height: int, width: int, own_height: int) -> int:
-    """The width that :func:`fit_image` gives a picture of `width` x `own_height` pixels for a network of any width."""
-    return max(MIN_WIDTH, WIDTH_STEP * round(width * height / own_height / WIDTH_STEP))
+def scaled_width(target_height: int, width: int, height: int) -> int:
+    """The width that :func:`fit_image` gives a picture of `width` x `height` pixels for a network of any width."""
+    return max(MIN_WIDTH, WIDTH_STEP * round(width * target_height / height / WIDTH_STEP))
 
 
 def padded_width(widest: int) -> int:

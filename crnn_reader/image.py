@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from .errors import UnreadablePicture, UserError
 from .image_headers import PICTURE_SUFFIXES, Header, check_size, header
+from .limits import MAX_PIXELS, parse_frame
 from .native_messages import messages_of
-from .parsing import MAX_PIXELS, parse_frame
 from .pixels import Image, array_to_image, check_array, convert
 from .sources import NO_MEMORY, bounded_bytes, describe_error, describe_text, read_bytes, read_file
 
@@ -198,7 +198,7 @@ def _decode(data: bytes, found: Header, channels: int, options: ImageOptions) ->
             flag = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
         image, messages = messages_of(lambda: _by_opencv(data, flag))
         _refuse_filled(messages)
-        if found.plain and image is not None:
+        if found.opencv_safe and image is not None:
             return DecodedImage(array_to_image(image, channels, bgr=True), found.frames)
         if found.kind == "PNG" and image is None:
             # Pillow would return the part before the damage, and black below it.

@@ -21,17 +21,17 @@ PICTURE_SUFFIXES = frozenset(
     ".heic .heif .avif .jp2 .j2k .jxl .svg".split()
 )
 #: Maximum width and height of a picture in pixels. OpenCV has a similar limit.
-MOST_SIDE = 1_000_000
+MAX_PICTURE_SIDE = 1_000_000
 #: Maximum number of scans of a progressive JPEG. Each scan takes a pass over all pixels, and the developers of
 #: libjpeg-turbo know of no use for more ("Two Issues with the JPEG Standard", 2015).
-MOST_SCANS = 100
+MAX_SCANS = 100
 #: A progressive JPEG with more than SCANNED_PIXELS in all scans together may have at most USUAL_SCANS scans, as many as
 #: common programs write.
 SCANNED_PIXELS, USUAL_SCANS = 500_000_000, 20
 #: Maximum size of a Netpbm file with samples as decimal text, in bytes. Pillow takes a second for two million samples.
-MOST_PLAIN_TEXT = 8 << 20
+MAX_DECIMAL_BYTES = 8 << 20
 #: Maximum number of chunks, segments or pages to parse, and of tags of a TIFF page.
-MOST_PARTS, MOST_TAGS = 100_000, 4_096
+MAX_PARTS, MAX_TAGS = 100_000, 4_096
 
 
 class Header(NamedTuple):
@@ -42,7 +42,7 @@ class Header(NamedTuple):
     width: int = 0
     height: int = 0
     frames: int = 1
-    plain: bool = False  #: whether OpenCV decodes the file correctly
+    opencv_safe: bool = False  #: whether OpenCV decodes the file correctly
     memory: int = 16  #: maximum memory for decoding, in bytes per pixel
     #: PNG: a file with only the chunks of the first frame. None for other formats.
     first_frame: bytes | None = None
@@ -52,16 +52,16 @@ class Header(NamedTuple):
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raise UnreadablePicture for a picture with no pixels, more than `max_pixels`, or a side above MOST_SIDE."""
+    """Raise UnreadablePicture for no pixels, more than `max_pixels`, or a side of more than MAX_PICTURE_SIDE pixels."""
     if width * height > max_pixels:
         most = f"{max_pixels / 1e6:g} million" if max_pixels >= 10_000 else f"{max_pixels:,}"
         raise UnreadablePicture(
-            f"claims {width}x{height} pixels, more than {most}: make it smaller, or raise max_pixels"
+            f"claims {width}x{height} pixels, more than {most}: make it smaller, or allow more with max_pixels"
         )
     if width < 1 or height < 1:
         raise UnreadablePicture(f"claims {width}x{height} pixels")
-    if max(width, height) > MOST_SIDE:
-        raise UnreadablePicture(f"claims {width}x{height} pixels, more than {MOST_SIDE:,} on a side: cut it")
+    if max(width, height) > MAX_PICTURE_SIDE:
+        raise UnreadablePicture(f"claims {width}x{height} pixels, more than {MAX_PICTURE_SIDE:,} on a side: cut it")
 
 
 def begins_a_picture(start: bytes) -> bool:
@@ -91,7 +91,7 @@ def header(data: bytes) -> Header | None:
         # The height is negative if the rows are stored from top to bottom.
         return Header("BMP", sizes[0], abs(sizes[1]))
     if netpbm := _NETPBM.match(data):
-        if data[1:2] in (b"1", b"2", b"3") and len(data) > MOST_PLAIN_TEXT:
+        if data[1:2] in (b"1", b"2", b"3") and len(data) > MAX_DECIMAL_BYTES:
             raise UnreadablePicture("a Netpbm picture of many numbers in plain text: convert it to PNG")
         return Header("PPM", int(netpbm[1]), int(netpbm[2]))
     return None
@@ -109,7 +109,7 @@ _BMP = {struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124)}
 #: PNG: ancillary chunks of the first frame. It also has all critical chunks, whose names have a capital first letter.
 #: The other chunks are comments, further frames and colour profiles. Profiles may decompress to gigabytes, and libpng
 #: prints warnings about them.
-_OF_FIRST_FRAME = (b"tRNS", b"eXIf")
+_FIRST_FRAME_CHUNKS = (b"tRNS", b"eXIf")
 _SAMPLES = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 
 
@@ -118,115 +118,115 @@ def _png(data: bytes) -> Header:
         raise UnreadablePicture("truncated" if len(data) < 33 else "damaged")
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
     kept, begin = list[bytes](), 0
-    plain, frames, own_frame, started = True, 0, False, False
-    place, end = 8, len(data)
-    for _ in range(MOST_PARTS):
-        if place + 12 > end:
+    opencv_safe, frames, default_image_is_frame, started = True, 0, False, False
+    offset, end = 8, len(data)
+    for _ in range(MAX_PARTS):
+        if offset + 12 > end:
             raise UnreadablePicture("truncated")
-        (length,) = struct.unpack_from(">I", data, place)
-        kind = data[place + 4 : place + 8]
-        after = place + 12 + length
+        (length,) = struct.unpack_from(">I", data, offset)
+        kind = data[offset + 4 : offset + 8]
+        after = offset + 12 + length
         if after > end:
             raise UnreadablePicture("truncated")
         # Only check the checksums of critical chunks: a damaged comment does not affect the pixels.
         if critical := kind[:1].isupper():
             (stored,) = struct.unpack_from(">I", data, after - 4)
-            if zlib.crc32(data[place + 4 : after - 4]) != stored:
+            if zlib.crc32(data[offset + 4 : after - 4]) != stored:
                 raise UnreadablePicture("damaged: a checksum does not match")
         if kind == b"eXIf" or (kind == b"tRNS" and colour != 3):
-            plain = False
+            opencv_safe = False
         elif kind == b"fcTL":
-            frames, own_frame = frames + 1, own_frame or not started
+            frames, default_image_is_frame = frames + 1, default_image_is_frame or not started
         started = started or kind == b"IDAT"
-        if not critical and kind not in _OF_FIRST_FRAME:
-            kept.append(data[begin:place])
+        if not critical and kind not in _FIRST_FRAME_CHUNKS:
+            kept.append(data[begin:offset])
             begin = after
         if kind == b"IEND":
             memory = 3 * _SAMPLES.get(colour, 4) * (2 if depth == 16 else 1)
             # An animation may have a separate default image for programs that cannot show it. Count it as a frame.
-            frames += bool(frames) and not own_frame
+            frames += bool(frames) and not default_image_is_frame
             first = data if begin == 0 else b"".join([*kept, data[begin:after]])
-            return Header("PNG", width, height, max(1, frames), plain, max(6, memory), first)
-        place = after
-    raise UnreadablePicture(f"damaged: more than {MOST_PARTS:,} chunks")
+            return Header("PNG", width, height, max(1, frames), opencv_safe, max(6, memory), first)
+        offset = after
+    raise UnreadablePicture(f"damaged: more than {MAX_PARTS:,} chunks")
 
 
 def _jpeg(data: bytes) -> Header:
-    place, size = 2, len(data)
+    offset, size = 2, len(data)
     width = height = 0
-    plain, memory = False, 16
-    for _ in range(MOST_PARTS):
-        if place + 4 > size:
+    opencv_safe, memory = False, 16
+    for _ in range(MAX_PARTS):
+        if offset + 4 > size:
             raise UnreadablePicture("truncated")
-        if data[place] != 0xFF:
+        if data[offset] != 0xFF:
             # The file violates the standard here, but Pillow may be able to read it.
             return Header("JPEG", width, height)
-        marker = data[place + 1]
+        marker = data[offset + 1]
         if marker == 0xFF:  # fill byte
-            place += 1
+            offset += 1
             continue
-        (length,) = struct.unpack_from(">H", data, place + 2)
+        (length,) = struct.unpack_from(">H", data, offset + 2)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            if place + 10 > size:
+            if offset + 10 > size:
                 raise UnreadablePicture("truncated")
-            depth, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
+            depth, height, width, components = struct.unpack_from(">BHHB", data, offset + 4)
             if height < 1 or width < 1:
                 raise UnreadablePicture(f"claims {width}x{height} pixels")
             # Decoding a progressive JPEG keeps all coefficients in memory between scans.
             memory = 6 if marker in (0xC0, 0xC1) else 12
-            plain = depth == 8 and components in (1, 3)
+            opencv_safe = depth == 8 and components in (1, 3)
         elif marker == 0xDA:
             # A truncated file has no end marker.
-            if data.rfind(b"\xff\xd9", place) < 0:
+            if data.rfind(b"\xff\xd9", offset) < 0:
                 raise UnreadablePicture("truncated")
             # Other data, even a video, may follow the picture, so the simple counts may be too high. They only decide
             # whether to count exactly, which is slower.
-            most = max(USUAL_SCANS, min(MOST_SCANS, SCANNED_PIXELS // max(1, width * height)))
+            most = max(USUAL_SCANS, min(MAX_SCANS, SCANNED_PIXELS // max(1, width * height)))
             # Counting one byte is much faster than counting two.
             if (
-                data.count(b"\xda", place) > most
-                and data.count(b"\xff\xda", place) > most
-                and _scans(data, place, most) > most
+                data.count(b"\xda", offset) > most
+                and data.count(b"\xff\xda", offset) > most
+                and _scans(data, offset, most) > most
             ):
                 raise UnreadablePicture(f"a JPEG of more than {most} scans, which take too long: save it again")
-            return Header("JPEG", width, height, 1, plain, memory)
-        place += 2 + length
-    raise UnreadablePicture(f"damaged: more than {MOST_PARTS:,} segments")
+            return Header("JPEG", width, height, 1, opencv_safe, memory)
+        offset += 2 + length
+    raise UnreadablePicture(f"damaged: more than {MAX_PARTS:,} segments")
 
 
 #: JPEG: a marker in the data of a scan, except stuffed zeros, restart markers and fill bytes.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
-def _scans(data: bytes, place: int, most: int) -> int:
+def _scans(data: bytes, offset: int, most: int) -> int:
     """Count the scans of a JPEG, beginning at the first scan's offset. Stops at `most` + 1."""
     scans = 0
-    for _ in range(MOST_PARTS):
-        marker = _MARKER.search(data, place)
+    for _ in range(MAX_PARTS):
+        marker = _MARKER.search(data, offset)
         if marker is None or marker[0] == b"\xff\xd9" or marker.end() + 2 > len(data):
             return scans
         scans += marker[0] == b"\xff\xda"
         if scans > most:
             return scans
-        place = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-    raise UnreadablePicture(f"damaged: more than {MOST_PARTS:,} segments")
+        offset = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+    raise UnreadablePicture(f"damaged: more than {MAX_PARTS:,} segments")
 
 
 def _gif(data: bytes) -> Header:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    place, end, frames = 13 + _colours(flags), len(data), 0
-    while place + 10 < end and frames < MOST_PARTS:
-        block = data[place]
+    offset, end, frames = 13 + _colours(flags), len(data), 0
+    while offset + 10 < end and frames < MAX_PARTS:
+        block = data[offset]
         if block == 0x2C:
             frames += 1
-            place += 11 + _colours(data[place + 9])
+            offset += 11 + _colours(data[offset + 9])
         elif block == 0x21:
-            place += 2
+            offset += 2
         else:
             break
-        while place < end and (length := data[place]):
-            place += 1 + length
-        place += 1
+        while offset < end and (length := data[offset]):
+            offset += 1 + length
+        offset += 1
     return Header("GIF", width, height, max(1, frames))
 
 
@@ -241,7 +241,7 @@ def _webp(data: bytes) -> Header:
     if len(start) < 10:
         raise UnreadablePicture("truncated")
     if kind == b"VP8X":
-        width, height = (1 + int.from_bytes(start[place : place + 3], "little") for place in (4, 7))
+        width, height = (1 + int.from_bytes(start[offset : offset + 3], "little") for offset in (4, 7))
         if start[0] & 2:
             frames = max(1, sum(kind == b"ANMF" for kind in _riff(data)))
     elif kind == b"VP8L":
@@ -255,13 +255,13 @@ def _webp(data: bytes) -> Header:
 
 
 def _riff(data: bytes) -> Iterator[bytes]:
-    place = 12
-    for _ in range(MOST_PARTS):
-        if place + 8 > len(data):
+    offset = 12
+    for _ in range(MAX_PARTS):
+        if offset + 8 > len(data):
             return
-        yield data[place : place + 4]
-        length = int.from_bytes(data[place + 4 : place + 8], "little")
-        place += 8 + length + length % 2
+        yield data[offset : offset + 4]
+        length = int.from_bytes(data[offset + 4 : offset + 8], "little")
+        offset += 8 + length + length % 2
 
 
 def _tiff(data: bytes) -> Header:
@@ -271,7 +271,7 @@ def _tiff(data: bytes) -> Header:
     more bytes than the file has.
     """
     order, big = _TIFF[data[:4]]
-    place_kind, count_kind, entry_kind = (
+    offset_kind, count_kind, entry_kind = (
         (f"{order}Q", f"{order}Q", f"{order}HHQ8s") if big else (f"{order}I", f"{order}H", f"{order}HHI4s")
     )
     entry = struct.calcsize(entry_kind)
@@ -279,11 +279,11 @@ def _tiff(data: bytes) -> Header:
     pages, sides = dict[int, None](), {_TIFF_WIDTH: 0, _TIFF_HEIGHT: 0}
     white_is_zero = dict[int, tuple[int, bytes]]()
     try:
-        (place,) = struct.unpack_from(place_kind, data, 8 if big else 4)
-        while place and place not in pages and len(pages) < MOST_PARTS:
-            (count,) = struct.unpack_from(count_kind, data, place)
-            start = place + struct.calcsize(count_kind)
-            if count > MOST_TAGS:
+        (offset,) = struct.unpack_from(offset_kind, data, 8 if big else 4)
+        while offset and offset not in pages and len(pages) < MAX_PARTS:
+            (count,) = struct.unpack_from(count_kind, data, offset)
+            start = offset + struct.calcsize(count_kind)
+            if count > MAX_TAGS:
                 raise UnreadablePicture(f"damaged: a page with {count:,} tags")
             stored, bits, white = 0, 0, None
             entries = struct.iter_unpack(entry_kind, data[start : start + count * entry])
@@ -303,8 +303,8 @@ def _tiff(data: bytes) -> Header:
                 raise UnreadablePicture("damaged: its tags claim more bytes than the file has")
             if bits == 16 and white:
                 white_is_zero[len(pages)] = white
-            pages[place] = None
-            (place,) = struct.unpack_from(place_kind, data, start + count * entry)
+            pages[offset] = None
+            (offset,) = struct.unpack_from(offset_kind, data, start + count * entry)
     except struct.error:
         if not pages:
             raise UnreadablePicture("truncated") from None

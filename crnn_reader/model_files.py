@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from . import bounded, onnx
 from .alphabet import Alphabet
-from .config import CONFIG_ENTRY, FORMAT, ModelConfig
+from .config import CONFIG_ENTRY, CONFIG_VERSION, ModelConfig
 from .errors import UserError, did_you_mean
 from .runtime import Runtime, checked_runtime
 
@@ -27,7 +27,7 @@ ELSEWHERE = {
 WEIGHTS = [Path(__file__).parent / "weights"]
 
 
-class Format(NamedTuple):
+class ModelFileFormat(NamedTuple):
     """How to read one format of model files."""
 
     #: Returns the JSON text of a file's configuration. Raises KeyError if there is none, ValueError for a damaged file.
@@ -41,12 +41,12 @@ class Format(NamedTuple):
 
 
 #: The formats by their suffixes, the fastest first.
-FORMATS = {".onnx": Format(onnx.read_description, onnx.open_onnx, compiles=False, trains=False)}
+MODEL_FILE_FORMATS = {".onnx": ModelFileFormat(onnx.read_description, onnx.open_onnx, compiles=False, trains=False)}
 
 
-def add_format(suffix: str, form: Format, weights: Path) -> None:
+def add_format(suffix: str, form: ModelFileFormat, weights: Path) -> None:
     """Register the format of files with `suffix`, such as `.keras`, and a folder with shipped models."""
-    FORMATS[suffix] = form
+    MODEL_FILE_FORMATS[suffix] = form
     if weights not in WEIGHTS:
         WEIGHTS.append(weights)
 
@@ -61,13 +61,13 @@ def locate_model(name_or_file: str, to_train: bool = False) -> Path:
 
     Raises UserError if there is no such file, or if it has another format.
     """
-    suffixes = [suffix for suffix, form in FORMATS.items() if form.trains or not to_train]
+    suffixes = [suffix for suffix, form in MODEL_FILE_FORMATS.items() if form.trains or not to_train]
     places = [folder / f"{name_or_file}{suffix}" for suffix in suffixes for folder in WEIGHTS]
     shipped = [file for file in places if file.is_file()]
     # A name has neither a folder nor a suffix; anything else is a path.
     path = shipped[0] if Path(name_or_file).name == name_or_file and shipped else Path(name_or_file)
     if path.is_dir() and name_or_file:
-        names = [f"model{suffix}" for suffix, form in FORMATS.items() if form.trains]
+        names = [f"model{suffix}" for suffix, form in MODEL_FILE_FORMATS.items() if form.trains]
         names = names or [f"model{suffix}" for suffix in ELSEWHERE]
         found = next((path / name for name in names if (path / name).is_file()), None)
         if not found:
@@ -97,10 +97,10 @@ def read_config(path: Path) -> ModelConfig:
     except ValueError as error:
         raise UserError(f"{path} is not a model file, or damaged ({error}): {REMEDY}") from error
     written = entry.get("format") if isinstance(entry, dict) else None
-    if type(written) is int and written > FORMAT:
+    if type(written) is int and written > CONFIG_VERSION:
         raise UserError(
             f"{path} was written by crnn-kit {reprlib.repr(entry.get('kit_version'))[1:-1]} in format "
-            f"{reprlib.repr(written)}, this kit reads up to {FORMAT}: update the kit"
+            f"{reprlib.repr(written)}, this kit reads up to {CONFIG_VERSION}: update the kit"
         )
     try:
         return ModelConfig.of(entry)
@@ -110,9 +110,9 @@ def read_config(path: Path) -> ModelConfig:
         ) from error
 
 
-def _format_of(path: Path) -> Format:
-    if path.suffix in FORMATS:
-        return FORMATS[path.suffix]
+def _format_of(path: Path) -> ModelFileFormat:
+    if path.suffix in MODEL_FILE_FORMATS:
+        return MODEL_FILE_FORMATS[path.suffix]
     if path.suffix in ELSEWHERE:
         raise UserError(f"{path} {ELSEWHERE[path.suffix].format(path=path, exported=path.with_suffix('.onnx'))}")
     raise UserError(f"{path} is not a model file that this kit reads: {REMEDY}")
@@ -120,5 +120,5 @@ def _format_of(path: Path) -> Format:
 
 def open_model(path: Path, config: ModelConfig) -> Runtime:
     """Open the network in a model file, whose configuration is `config`. Raises UserError for a damaged file."""
-    run = FORMATS[path.suffix].open(path, config)
+    run = MODEL_FILE_FORMATS[path.suffix].open(path, config)
     return checked_runtime(run, Alphabet(config.alphabet).classes, path)

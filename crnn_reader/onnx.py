@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import onnx_graph, onnx_metadata
 from .alphabet import Alphabet
-from .config import CONFIG_ENTRY, LARGEST_CONFIG, ModelConfig
+from .config import CONFIG_ENTRY, MAX_CONFIG_BYTES, ModelConfig
 from .errors import UserError
 from .runtime import IMAGES, LOG_PROBABILITIES, WIDTHS, Runtime, first_line
 
@@ -25,7 +25,7 @@ ALL_CORES = 0
 def read_description(path: Path) -> str:
     """Read the JSON text of a file's configuration. Raises KeyError if there is none, ValueError for a damaged file."""
     text = onnx_metadata.metadata(onnx_metadata.read_content(path))[CONFIG_ENTRY]
-    if len(text) > LARGEST_CONFIG:
+    if len(text) > MAX_CONFIG_BYTES:
         raise ValueError(f"its {CONFIG_ENTRY} has {len(text):,} characters")
     return text
 

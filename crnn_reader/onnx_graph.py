@@ -40,11 +40,11 @@ ATTRIBUTES = frozenset(
 
 #: Maximum number of nodes, constants and protobuf fields of a graph and its subgraphs. The largest network of this kit
 #: has about 400 nodes and 400 constants.
-MOST_NODES, MOST_CONSTANTS, MOST_FIELDS = 5_000, 10_000, 500_000
+MAX_NODES, MAX_CONSTANTS, MAX_FIELDS = 5_000, 10_000, 500_000
 #: Maximum number of elements in a result computed from constants, and in a tensor whose shape is given by a constant.
-MOST_MADE, MOST_STATED = 1 << 24, 1 << 28
+MAX_COMPUTED, MAX_SHAPED = 1 << 24, 1 << 28
 #: Maximum of integer constants and of the axes of inputs, and of integer attributes such as kernel sizes.
-LONGEST, LARGEST_ATTRIBUTE = 1 << 24, 10_000
+MAX_AXIS, MAX_ATTRIBUTE = 1 << 24, 10_000
 
 #: Data types of TensorProto: their name, and the field with the elements if there is no raw_data.
 _TYPES = {
@@ -156,7 +156,7 @@ class _Check:
     """Checks one file, and counts its fields, nodes and constants."""
 
     def __init__(self) -> None:
-        self._fields, self._nodes, self._constants = MOST_FIELDS, 0, 0
+        self._fields, self._nodes, self._constants = MAX_FIELDS, 0, 0
 
     def model(self, content: memoryview) -> Interface:
         found = self._message(content, _MODEL, "file")
@@ -184,7 +184,7 @@ class _Check:
             if len(values) > 1 and not several:
                 raise ValueError(f"its {what} has the field {name} twice")
         if self._fields <= 0:
-            raise ValueError(f"it has more than {MOST_FIELDS:,} fields")
+            raise ValueError(f"it has more than {MAX_FIELDS:,} fields")
         return found
 
     def _packed(self, message: memoryview, kind: int) -> Iterator[int | memoryview]:
@@ -198,7 +198,7 @@ class _Check:
             value, place = varint(message, place)
             self._fields -= 1
             if self._fields <= 0:
-                raise ValueError(f"it has more than {MOST_FIELDS:,} fields")
+                raise ValueError(f"it has more than {MAX_FIELDS:,} fields")
             yield value
 
     def _ordinary(self, found: Mapping[str, list[Any]]) -> None:
@@ -225,8 +225,8 @@ class _Check:
 
     def _node(self, node: Mapping[str, list[Any]], sizes: dict[str, int], inner: bool) -> None:
         self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise ValueError(f"it has more than {MOST_NODES:,} nodes")
+        if self._nodes > MAX_NODES:
+            raise ValueError(f"it has more than {MAX_NODES:,} nodes")
         operator = _text(node, "op_type")
         self._ordinary(node)
         if operator not in OPERATORS or (operator == "If" and inner):
@@ -248,7 +248,7 @@ class _Check:
         found = self._message(message, _ATTRIBUTE, "attribute")
         name, kind = _text(found, "name"), found.get("type", [0])[0]
         numbers = [_signed(number) for number in (*found.get("i", []), *found.get("ints", []))]
-        if any(abs(number) > LARGEST_ATTRIBUTE for number in numbers):
+        if any(abs(number) > MAX_ATTRIBUTE for number in numbers):
             raise ValueError(f"a node {operator} has the {name[:40]!r} {max(numbers, key=abs)}")
         if "f" in found and not np.isfinite(np.frombuffer(found["f"][0], "<f4")).all():
             raise ValueError(f"a node {operator} has a {name[:40]!r} that is no number")
@@ -269,8 +269,8 @@ class _Check:
     def _array(self, message: memoryview) -> tuple[str, int]:
         """Check a constant. Returns its name and its number of elements."""
         self._constants += 1
-        if self._constants > MOST_CONSTANTS:
-            raise ValueError(f"it has more than {MOST_CONSTANTS:,} constants")
+        if self._constants > MAX_CONSTANTS:
+            raise ValueError(f"it has more than {MAX_CONSTANTS:,} constants")
         found = self._message(message, _ARRAY, "constant")
         name = _text(found, "name")
         subject = f"the constant {name[:80]!r}"
@@ -290,7 +290,7 @@ class _Check:
             raise ValueError(f"{subject} holds NaN or infinity")
         if dtype == "int64" and size:
             stated = math.prod(number for number in values.ravel()[:8].tolist() if number > 0)
-            if np.abs(values).max() > LONGEST or values.min() < -LONGEST or stated > MOST_STATED:
+            if np.abs(values).max() > MAX_AXIS or values.min() < -MAX_AXIS or stated > MAX_SHAPED:
                 raise ValueError(f"{subject} states the gigantic length {max(values.ravel().tolist(), key=abs)}")
         return name, size
 
@@ -303,7 +303,7 @@ class _Check:
             tensor = self._message(_only(kind, "tensor_type"), _TENSOR_TYPE, "type")
             shape = self._message(_only(tensor, "shape"), _SHAPE, "shape")
             axes = [self._message(axis, _AXIS, "axis").get("dim_value", [None])[0] for axis in shape.get("dim", [])]
-            if any(length is not None and not 0 < length <= LONGEST for length in axes):
+            if any(length is not None and not 0 < length <= MAX_AXIS for length in axes):
                 raise ValueError(f"its {field} {name[:40]!r} has the shape {axes[:9]}")
             yield name, Value(_TYPES.get(tensor.get("elem_type", [0])[0], ("", ""))[0], tuple(axes))
 
@@ -329,7 +329,7 @@ def _values(found: Mapping[str, list[Any]], dtype: str, typed: str) -> NDArray[A
 def _size(operator: str, sizes: list[int]) -> int:
     """Upper bound on the number of elements that a node computes from constants with these numbers of elements.
 
-    Raises ValueError if there is no bound, or if it exceeds MOST_MADE.
+    Raises ValueError if there is no bound, or if it exceeds MAX_COMPUTED.
     """
     if operator in _GROWING:
         raise ValueError(f"it has a node {operator} with only constants, whose result could be of any size")
@@ -338,9 +338,9 @@ def _size(operator: str, sizes: list[int]) -> int:
     if operator in _NO_LARGER:
         return sizes[0]
     size = sum(sizes) if operator == "Concat" else math.prod(sizes)
-    if size > MOST_MADE:
+    if size > MAX_COMPUTED:
         raise ValueError(
-            f"it has a node {operator} with only constants, which could make more than {MOST_MADE:,} numbers"
+            f"it has a node {operator} with only constants, which could make more than {MAX_COMPUTED:,} numbers"
         )
     return size
 

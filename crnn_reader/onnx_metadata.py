@@ -26,15 +26,15 @@ GRAPH, METADATA, KEY, VALUE = 7, 14, 1, 2
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 #: Maximum size of a file and of a field other than the network, in bytes, and maximum number of fields. The largest
 #: network of this kit has 200 MB, its file has a dozen fields, and the longest of them is the configuration.
-LARGEST, LARGEST_FIELD, MOST_FIELDS = 1 << 30, 2 << 20, 1_000
+MAX_FILE_BYTES, MAX_FIELD_BYTES, MAX_FIELDS = 1 << 30, 2 << 20, 1_000
 
 
 def read_content(path: Path) -> bytes:
-    """Read a file. Raises ValueError if it is larger than LARGEST bytes."""
+    """Read a file. Raises ValueError if it is larger than MAX_FILE_BYTES bytes."""
     with bounded.open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > LARGEST:
-            raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {LARGEST:,}")
+        if size > MAX_FILE_BYTES:
+            raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {MAX_FILE_BYTES:,}")
         return file.read(size)
 
 
@@ -48,7 +48,7 @@ def metadata(content: bytes) -> dict[str, str]:
     for number, kind, value in fields(memoryview(content)):
         if number == GRAPH or kind == VARINT or not isinstance(value, memoryview):
             continue
-        if len(value) > LARGEST_FIELD:
+        if len(value) > MAX_FIELD_BYTES:
             raise ValueError(f"beside its network it has a field of {len(value):,} bytes")
         if number == METADATA:
             key, text = _entry(value)
@@ -77,7 +77,7 @@ def config_checksum(config: str) -> str:
     return f"{zlib.crc32(config.encode()):08x}"
 
 
-def fields(message: memoryview, most: int = MOST_FIELDS) -> Iterator[tuple[int, int, int | memoryview]]:
+def fields(message: memoryview, most: int = MAX_FIELDS) -> Iterator[tuple[int, int, int | memoryview]]:
     """Yield field number, wire type and value of each field of a message. The value of a VARINT is an int.
 
     Raises ValueError if there are more than `most` fields, or if the bytes are not a protobuf message.

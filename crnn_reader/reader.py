@@ -21,11 +21,11 @@ from .decoding.ctc import Decoded
 from .errors import UnreadablePicture, UserError
 from .fit import FULL_BATCH_WIDTH, WIDTH_STEP, fit_image, pad_batch, visible_width
 from .image import ImageOptions, decode_image
-from .model_files import FORMATS, locate_model, open_model, read_config
-from .parsing import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
+from .limits import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
+from .model_files import MODEL_FILE_FORMATS, locate_model, open_model, read_config
 from .pixels import is_single_colour
 from .sources import NO_MEMORY, describe_error
-from .trained_sizes import is_far
+from .trained_sizes import is_unlike_training
 
 #: A path, the bytes of a file, an open binary file, a Pillow image, or an array.
 Source = (
@@ -40,8 +40,8 @@ PATIENCE = 0.1
 #: Batches to prepare ahead of the network. Enough to hide a slow file, with little memory.
 BATCHES_AHEAD = 4
 ANY_TEXT = Constraint()
-#: For networks of any width: number of batches whose pictures are sorted by width together.
-WINDOW = 8
+#: Networks of any width: number of batches whose pictures are sorted by width together.
+SORTED_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class Reading:
     #: with attention, whose beam search is not exact.
     proven: bool | None = None
     #: Whether the picture's size or aspect ratio differs much from the training pictures, see trained_sizes.py.
-    far: bool = False
+    unlike_training: bool = False
     #: Whether the picture has a single colour, and the number of frames or pages of its file.
-    plain: bool = False
+    single_colour: bool = False
     frames: int = 1
 
     def __str__(self) -> str:
@@ -116,7 +116,7 @@ class _Fitted(NamedTuple):
     #: Size of the original picture in pixels.
     own_width: int
     own_height: int
-    plain: bool
+    single_colour: bool
     frames: int
 
 
@@ -213,7 +213,7 @@ class Reader:
         self._decoding = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width, top)
         #: Whether the runtime compiles the network again for every new shape of a batch. Other runtimes compute several
         #: batches in parallel.
-        self._compiles = FORMATS[self.path.suffix].compiles
+        self._compiles = MODEL_FILE_FORMATS[self.path.suffix].compiles
         self._workers = 1 if self._compiles else available_cores()
         self._batch_size = batch_size or (BATCH_SIZE if self._compiles else BATCH_SIZE_ONNX)
 
@@ -253,7 +253,8 @@ class Reader:
             yield self.read_one(sources[0])
             return
         # A network of any width gets several batches at once, to group pictures of similar width.
-        size, ahead = (self._batch_size, BATCHES_AHEAD) if self.config.width else (self._batch_size * WINDOW, 2)
+        batches, ahead = (1, BATCHES_AHEAD) if self.config.width else (SORTED_BATCHES, 2)
+        size = batches * self._batch_size
         prepared = dynamic_batches(sources, self._prepare, size, ahead, PATIENCE if self._compiles else 0.0)
         for readings in ordered_map(prepared, self._read_chunk, self._workers):
             yield from readings
@@ -294,9 +295,17 @@ class Reader:
             if texts:
                 found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
                 characters = self._characters(texts[0], fitted, steps)
-                far = is_far(self.config, fitted.own_width, fitted.own_height)
-                proven, plain, frames = texts[0].proven, fitted.plain, fitted.frames
-                readings.append(Reading(source, *found[0], found, None, characters, proven, far, plain, frames))
+                reading = Reading(
+                    source,
+                    *found[0],
+                    alternatives=found,
+                    characters=characters,
+                    proven=texts[0].proven,
+                    unlike_training=is_unlike_training(self.config, fitted.own_width, fitted.own_height),
+                    single_colour=fitted.single_colour,
+                    frames=fitted.frames,
+                )
+                readings.append(reading)
             else:
                 reason = "no text that satisfies the constraint fits into this picture"
                 readings.append(Reading(source, error=reason))

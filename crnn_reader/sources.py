@@ -11,11 +11,11 @@ from typing import Any, Self
 
 from .errors import UnreadablePicture
 from .image_headers import begins_a_picture
-from .parsing import MAX_PIXELS
+from .limits import MAX_PIXELS
 
-#: Maximum size of a file: FILE_BYTES per allowed pixel, as in uncompressed 16-bit RGB, but at least LEAST_FILE bytes.
-#: The first START bytes are checked before the rest is read.
-FILE_BYTES, LEAST_FILE, START = 6, 16 << 20, 1 << 16
+#: The maximum size of a file is FILE_BYTES per allowed pixel, as in uncompressed 16-bit RGB, but at least
+#: MIN_FILE_LIMIT bytes. The first START bytes are checked before the rest is read.
+FILE_BYTES, MIN_FILE_LIMIT, START = 6, 16 << 20, 1 << 16
 #: Bytes to read at a time, and maximum number of characters quoted from the message of an exception of other code.
 READ, MAX_QUOTED = 1 << 20, 200
 
@@ -52,7 +52,7 @@ class StoredImage(str):
 
 def max_bytes(max_pixels: int) -> int:
     """Maximum size of the file of a picture with `max_pixels` pixels, in bytes."""
-    return max(LEAST_FILE, FILE_BYTES * max_pixels)
+    return max(MIN_FILE_LIMIT, FILE_BYTES * max_pixels)
 
 
 def read_bytes(path: Path | str, max_pixels: int = MAX_PIXELS) -> bytes:

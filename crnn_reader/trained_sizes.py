@@ -15,13 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     from .config import ModelConfig
 
-#: A picture is far if its height or its aspect ratio is outside the trained range by this factor.
+#: A picture is unlike the training pictures if its height or aspect ratio is outside their range by this factor.
 HEIGHT_FACTOR, ASPECT_FACTOR = 5.0, 2.0
 #: Percentiles of the training pictures that bound the range, so that single outliers do not widen it.
 PERCENTILES = (1, 99)
-#: Assumed minimum height of the training pictures, as a fraction of the network's height, for model files without a
-#: range.
-LOWEST_PART = 1 / 3
+#: For model files without a range: assumed minimum height of the training pictures, as a fraction of the network's.
+MIN_HEIGHT_FRACTION = 1 / 3
 
 
 def with_sizes(config: ModelConfig, sizes: ArrayLike) -> ModelConfig:
@@ -38,9 +37,9 @@ def with_sizes(config: ModelConfig, sizes: ArrayLike) -> ModelConfig:
     return replace(config, trained_heights=bounds(heights), trained_aspects=bounds(widths / heights))
 
 
-def is_far(config: ModelConfig, width: int, height: int) -> bool:
+def is_unlike_training(config: ModelConfig, width: int, height: int) -> bool:
     """Whether a picture of `width` x `height` pixels differs much from the training pictures."""
-    lowest, highest = config.trained_heights or (LOWEST_PART * config.height, config.height)
+    lowest, highest = config.trained_heights or (MIN_HEIGHT_FRACTION * config.height, config.height)
     if lowest > HEIGHT_FACTOR * height or height >= HEIGHT_FACTOR * highest:
         return True
     if config.trained_aspects:
@@ -55,7 +54,7 @@ def is_far(config: ModelConfig, width: int, height: int) -> bool:
 
 
 def crops_expected(config: ModelConfig, model: str, count: int, first: str) -> str:
-    """The message about pictures that are far from the training pictures.
+    """The message about pictures unlike the training pictures.
 
     Arguments:
         config: configuration of the model.

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
-from cli.files import atomic, naming
+from cli.files import atomic, file_name_in_errors
 from cli.messages import warn
 from cli.progress import progress
 from crnn_reader import bounded
@@ -332,7 +332,7 @@ def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
         except OSError as error:
             instead = after.parent if after else "a temporary file, which goes when this ends"
             warn(f"{index.parent} cannot be written ({error.strerror or error}): decoded pictures go to {instead}")
-    with naming(tempfile.gettempdir()), tempfile.TemporaryFile() as unnamed:
+    with file_name_in_errors(tempfile.gettempdir()), tempfile.TemporaryFile() as unnamed:
         done = _Done(job)
         done.write(unnamed)
         return done.packed(None, _mapped(unnamed, done.facts, job.shape))
@@ -346,7 +346,7 @@ def _write_pair(index: Path, job: _Job) -> _Packed:
     done = _Done(job)
     try:
         # Not mapped: on a full disk, writing raises an error, and writing to mapped memory kills the process.
-        with naming(pictures), pictures.open("wb") as file:
+        with file_name_in_errors(pictures), pictures.open("wb") as file:
             done.write(file)
         done.save(index, pictures)
     except KeyboardInterrupt:
@@ -411,7 +411,7 @@ class _Done:
                 pictures=_joined([pictures.name]),
                 sums=np.array(self._sums, np.uint32),
             )
-            with naming(index), temporary.open("r+b") as file:
+            with file_name_in_errors(index), temporary.open("r+b") as file:
                 file.write(_SEAL.pack(_checksum(file, temporary.stat().st_size), _MARK))
 
     def packed(self, pictures: Path | None, images: Any) -> _Packed:

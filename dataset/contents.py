@@ -55,7 +55,7 @@ class Contents:
         """A sentence for each kind of odd picture."""
         found = ImageRemarks(options)
         for row in np.flatnonzero(self.plain | (self.frames > 1)):
-            found.see(str(self.names[row]), bool(self.plain[row]), int(self.frames[row]))
+            found.add(str(self.names[row]), bool(self.plain[row]), int(self.frames[row]))
         return found.sentences()
 
     def __len__(self) -> int:

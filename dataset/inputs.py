@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from cli.files import naming
+from cli.files import file_name_in_errors
 from cli.messages import missing_path
 from crnn_reader.errors import UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
@@ -225,7 +225,7 @@ def _is_picture(path: str) -> bool:
     # A pipe such as that of `<(find …)` can be read only once.
     if not os.path.isfile(path) or is_records(Path(path)):
         return False
-    with naming(path), open(path, "rb") as file:
+    with file_name_in_errors(path), open(path, "rb") as file:
         start = file.read(1024)
     # The signatures and sizes at the start of a picture contain control characters, and texts do not.
     return bool(re.search(rb"[\x00-\x08\x0e-\x1a]", start))

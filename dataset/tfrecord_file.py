@@ -347,7 +347,7 @@ def find_beside(path: Path, *patterns: str) -> Path | None:
             for file in sorted(place.glob(pattern)):
                 if what := bounded.irregular(file):
                     raise UserError(f"{file} is {what}: put a character map or dictionary there")
-                if (size := file.stat().st_size) > bounded.LARGEST:
+                if (size := file.stat().st_size) > bounded.MAX_BYTES:
                     raise UserError(f"{file} has {size:,} bytes: is it a character map or dictionary?")
                 return file
     return None

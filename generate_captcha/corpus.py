@@ -19,7 +19,7 @@ from typing import Any
 
 import cv2
 
-from cli.files import atomic, naming, sweep, write_new
+from cli.files import atomic, file_name_in_errors, sweep, write_new
 from cli.progress import progress
 from crnn_reader import bounded
 from crnn_reader.batching import available_cores
@@ -157,7 +157,7 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
 def _count_lines(path: Path) -> int:
     """Count the lines of a list. Raises UserError if it is not a file, such as a pipe."""
     try:
-        with naming(path), bounded.open_regular(path) as file:
+        with file_name_in_errors(path), bounded.open_regular(path) as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
     except ValueError as error:
         raise UserError(f"{path} is not the list of this corpus ({error}): remove it") from error

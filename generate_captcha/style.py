@@ -15,7 +15,7 @@ import cv2
 import parameter
 from crnn_reader.alphabet import character_frequencies, parse_alphabet
 from crnn_reader.errors import UserError
-from crnn_reader.parsing import parse_length
+from crnn_reader.limits import parse_length
 from generate_captcha.arrays import Image
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.text import fonts

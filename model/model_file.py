@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from cli.files import atomic
 from crnn_reader import bounded
-from crnn_reader.config import CONFIG_ENTRY, LARGEST_CONFIG, ModelConfig
+from crnn_reader.config import CONFIG_ENTRY, MAX_CONFIG_BYTES, ModelConfig
 from crnn_reader.errors import UserError
-from crnn_reader.model_files import Format, add_format, read_config
+from crnn_reader.model_files import ModelFileFormat, add_format, read_config
 from crnn_reader.runtime import Runtime, first_line
 from model import runtimes
 
@@ -37,7 +37,7 @@ LARGEST_FILE, LARGEST_DIRECTORY, MOST_ENTRIES = 1 << 30, 1 << 16, 64
 
 def read_description(path: Path) -> str:
     """The JSON text of a file's configuration. Raises KeyError if there is none, ValueError for a damaged file."""
-    return _entry(path, CONFIG_ENTRY, LARGEST_CONFIG).decode()
+    return _entry(path, CONFIG_ENTRY, MAX_CONFIG_BYTES).decode()
 
 
 def open_keras(path: Path, config: ModelConfig) -> Runtime:
@@ -49,7 +49,7 @@ def open_keras(path: Path, config: ModelConfig) -> Runtime:
     return runtimes.of_keras(HEADS[config.head].parts(network, config))
 
 
-add_format(".keras", Format(read_description, open_keras, compiles=True, trains=True), SHIPPED)
+add_format(".keras", ModelFileFormat(read_description, open_keras, compiles=True, trains=True), SHIPPED)
 
 
 def _entry(path: Path, name: str, largest: int) -> bytes:

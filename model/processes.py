@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cli.command import reported
+from cli.command import report_error
 from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.backend import import_keras
@@ -56,12 +56,12 @@ def run_joined(how: str | None, command: Callable[[Place], int]) -> int:
     try:
         return command(join(how))
     except (KeyboardInterrupt, Lost) as error:
-        code = reported(error)
+        code = report_error(error)
     except Exception as error:
         if not is_lost(error):
             raise
         sentence = "another process ended before the training began: its own output has the reason; start all again"
-        code = reported(Lost(sentence))
+        code = report_error(Lost(sentence))
     sys.stdout.flush()
     os._exit(code)
 

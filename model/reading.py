@@ -66,8 +66,8 @@ class ReadingSummary:
         #: Rows to score or to plot, without the columns that only tables need: there may be a million.
         self.rows: list[Row] = []
         self.read = self.unreadable = 0
-        self._missing = self._empty = self._rejected = self._unproven = self._far = 0
-        self._first_far = ""
+        self._missing = self._empty = self._rejected = self._unproven = self._unlike = 0
+        self._first_unlike = ""
 
     def add(self, sample: Labelled, reading: Reading) -> Row | None:
         """Count a reading and return its row; for a picture that cannot be read, print the reason and return None."""
@@ -82,10 +82,10 @@ class ReadingSummary:
         self._empty += not row.text
         self._rejected += row.accepted is False
         self._unproven += row.proven is False
-        self._far += reading.far
-        if reading.far and not self._first_far:
-            self._first_far = sample.path
-        self._remarks.see(sample.path, reading.plain, reading.frames)
+        self._unlike += reading.unlike_training
+        if reading.unlike_training and not self._first_unlike:
+            self._first_unlike = sample.path
+        self._remarks.add(sample.path, reading.single_colour, reading.frames)
         if self._labels or self.read <= PLOTTED:
             self.rows.append(replace(row, others=(), characters=()))
         return row
@@ -108,8 +108,8 @@ class ReadingSummary:
             )
         if self._empty:
             yield f"{self._empty:,} of them have no text: they are read as empty, with probability 0"
-        if self._far:
-            yield crops_expected(self._reader.config, self._model, self._far, self._first_far)
+        if self._unlike:
+            yield crops_expected(self._reader.config, self._model, self._unlike, self._first_unlike)
         yield from self._remarks.sentences()
         if self._rejected:
             yield f"{self._rejected:,} of them rejected: read as empty, or with a probability below {self._least:g}"

@@ -193,16 +193,16 @@ def read_labelled(
 
     With `warnings`, prints which pictures cannot be read or are unusual. Raises UserError if none can be read.
     """
-    read, faults, far = list[tuple[Labelled, "Reading"]](), [], []
+    read, faults, unlike = list[tuple[Labelled, "Reading"]](), [], []
     remarks = ImageRemarks(reader.options)
     with progress("reading", len(labelled)) as advance:
         for sample, reading in zip(labelled, reader.read(sample.path for sample in labelled), strict=True):
             advance(1)
             if reading.error is None:
                 read.append((sample, reading))
-                if reading.far:
-                    far.append(sample.path)
-                remarks.see(sample.path, reading.plain, reading.frames)
+                if reading.unlike_training:
+                    unlike.append(sample.path)
+                remarks.add(sample.path, reading.single_colour, reading.frames)
                 continue
             faults.append(f"{sample.path}: {reading.error}")
             if warnings:
@@ -212,8 +212,8 @@ def read_labelled(
         remedy = "say where the paths of the list start" if absent else "give others"
         message = f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}"
         raise UserError(message, "root" if absent else None)
-    if far and warnings:
-        warn(crops_expected(reader.config, str(reader.path), len(far), far[0]))
+    if unlike and warnings:
+        warn(crops_expected(reader.config, str(reader.path), len(unlike), unlike[0]))
     for remark in remarks.sentences() if warnings else ():
         warn(remark)
     return read

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cli.flags import Flag, OneOf
 from cli.registries import constant, names
 from crnn_reader.errors import UserError
-from crnn_reader.parsing import MAX_PIXELS
+from crnn_reader.limits import MAX_PIXELS
 from parameter.base import TRAIN_FOLDER, Parameters
 from parameter.types import Alphabet, ByteCount, Encoding, File, LabelPattern, MaxPixels, Root
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from typing import Self
 
 #: The formats that convert writes, and whether they have labels as numbers of characters.
-FORMATS: dict[str, bool] = {
+WRITABLE_FORMATS: dict[str, bool] = {
     written: constant(f"dataset.formats.{name}", "NUMBERED", False)
     for name in names("dataset.formats")
     for written in constant(f"dataset.formats.{name}", "WRITES", ())
 }
-_NUMBERED = [name for name, numbered in FORMATS.items() if numbered]
+_NUMBERED = [name for name, numbered in WRITABLE_FORMATS.items() if numbered]
 
 
 class DatasetParameters(Parameters):
@@ -46,7 +46,7 @@ class ConvertParameters(Parameters):
 
     source: Annotated[str, Flag("IN", positional=True)] = Field(description="Labelled pictures in any format.")
     out: Annotated[str, Flag("OUT", positional=True)] = Field(description="Folder to create.")
-    form: Annotated[str, AfterValidator(OneOf(tuple(FORMATS)))] = Field(
+    form: Annotated[str, AfterValidator(OneOf(tuple(WRITABLE_FORMATS)))] = Field(
         description="Format to write; docs/formats.md shows each."
     )
     validation: Annotated[float | None, Flag("FRACTION", default="all in OUT")] = Field(
@@ -62,7 +62,7 @@ class ConvertParameters(Parameters):
 
     @model_validator(mode="after")
     def _only_records_have_these(self) -> Self:
-        if not FORMATS[self.form] and (self.shards > 1 or self.alphabet):
+        if not WRITABLE_FORMATS[self.form] and (self.shards > 1 or self.alphabet):
             name = "shards" if self.shards > 1 else "alphabet"
             raise UserError(f"--{name} is for --form {' and '.join(_NUMBERED)}, not for {self.form}: leave it out")
         return self

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cli.flags import Flag, OneOf, shown
 from cli.registries import constant, names
 from crnn_reader.errors import UserError
-from crnn_reader.parsing import parse_length
+from crnn_reader.limits import parse_length
 from parameter import notation
 from parameter.base import TRAIN_FOLDER, Parameters
 from parameter.types import Alphabet, File, Folder, Length, PictureSize

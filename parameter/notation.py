@@ -8,14 +8,14 @@ from __future__ import annotations
 import itertools
 import re
 
-from crnn_reader.parsing import MAX_SIDE
+from crnn_reader.limits import MAX_INPUT_SIDE
 
 
 def size(text: str) -> tuple[int, int]:
     """`128x64` -> (128, 64), the width and height in pixels, each from 1 to 10,000."""
     match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", text)
-    if not match or not all(1 <= int(side) <= MAX_SIDE for side in match.groups()):
-        raise ValueError(f"a size is WIDTHxHEIGHT in pixels, each from 1 to {MAX_SIDE:,}, such as 128x64")
+    if not match or not all(1 <= int(side) <= MAX_INPUT_SIDE for side in match.groups()):
+        raise ValueError(f"a size is WIDTHxHEIGHT in pixels, each from 1 to {MAX_INPUT_SIDE:,}, such as 128x64")
     return int(match[1]), int(match[2])
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cli.flags import Flag, OneOf
 from cli.registries import names
 from crnn_reader.errors import UserError
-from crnn_reader.parsing import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
+from crnn_reader.limits import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
 from parameter.base import SHIPPED_MODELS, TEST_FOLDER, Parameters
 from parameter.types import Alphabet, File, Folder, Frame, LabelPattern, Length, MaxPixels, MinProbability, Root
 
@@ -27,9 +27,9 @@ class ReadingParameters(Parameters):
     )
     head: Annotated[
         Annotated[str, AfterValidator(OneOf(names("crnn_reader.decoding")))] | None, Flag(default="the model file's")
-    ] = Field(None, description="Which head reads, if the model file has both.")
+    ] = Field(None, description="Head to read with, if the model file has both.")
     decoder: Annotated[Literal["greedy", "beam"] | None, Flag(default="the model file's")] = Field(
-        None, description="How to find the text."
+        None, description="Search: greedy or beam."
     )
     beam_width: int = Field(10, ge=1, le=MAX_BEAM_WIDTH, description="Number of texts that the beam keeps.")
     length: Length | None = Field(None, description="Number of characters of each text, or a range.")

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cli.flags import Flag, OneOf
 from cli.registries import names
 from crnn_reader.errors import UserError
-from crnn_reader.parsing import MAX_BATCH_SIZE, MAX_PIXELS, MAX_ROWS, MAX_TEXT_LENGTH
+from crnn_reader.limits import MAX_BATCH_SIZE, MAX_PIXELS, MAX_ROWS, MAX_TEXT_LENGTH
 from parameter.base import RUNS_FOLDER, TRAIN_FOLDER, Parameters
 from parameter.generation import split_flags
 from parameter.types import (

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from cli.flags import Flag
 from crnn_reader.alphabet import parse_alphabet, write_alphabet
-from crnn_reader.parsing import MAX_PIXELS_SETTING, parse_frame, parse_length
+from crnn_reader.limits import MAX_PIXELS_SETTING, parse_frame, parse_length
 from parameter import notation
 from parameter.base import STORED
 

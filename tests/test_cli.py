@@ -14,7 +14,7 @@ import pytest
 
 from cli.command import INTERRUPTED, WRONG_USE, run_command
 from cli.files import atomic, sweep
-from cli.messages import LONGEST_MESSAGE, warn, warn_of_each
+from cli.messages import MAX_MESSAGE_LENGTH, warn, warn_of_each
 from cli.progress import LOG_INTERVAL, progress
 from cli.workers import interrupts_held
 from crnn_reader.errors import UserError
@@ -416,7 +416,7 @@ def test_a_long_message_keeps_its_beginning_and_end(capsys: pytest.CaptureFixtur
     warn("left out " + "x" * 100_000 + ": file name too long")
     line = capsys.readouterr().err
     assert line.startswith("left out xxx") and line.endswith("xxx: file name too long\n")
-    assert len(line) <= LONGEST_MESSAGE
+    assert len(line) <= MAX_MESSAGE_LENGTH
 
 
 def test_a_full_disk_for_the_log_is_ignored(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_misread_pictures_of_records_are_listed_and_drawn(evaluate: Evaluate, tm
         (["empty"], "no pictures in empty"),
         (["unlabelled"], "no picture in unlabelled has a label"),
         (["broken"], "none of the 1 pictures can be read (first broken/"),
-        (["in", "--json", "empty"], "empty is a folder, where a file is to be"),
+        (["in", "--json", "empty"], "empty is a folder, not a file"),
         (["in", "--follow"], "--follow needs a run folder, and captcha_lite is not one"),
         (["in", "--report", "broken/1.png"], "broken/1.png is not a folder: choose another path"),
         (["in", "--report", "broken"], "broken holds something other than a report: choose another folder"),

@@ -468,7 +468,7 @@ def test_a_plot_that_leaves_pictures_out_says_so(predict: Predict, tmp_path: Pat
         (["nowhere"], "nowhere does not exist"),
         (["empty"], "no pictures in empty"),
         (["empty", "-"], "no pictures in empty, what came on stdin"),
-        (["in", "--csv", "folder"], "folder is a folder, where a file is to be"),
+        (["in", "--csv", "folder"], "folder is a folder, not a file"),
         (["in", "--json", "in/1.png/o.json"], "is not a folder: choose another path"),
         (["in", "--csv", "/dev/full"], "no space left to write"),
         (["in", "--plot", "sheet"], "sheet does not end like a picture"),

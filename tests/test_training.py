@@ -102,7 +102,7 @@ def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
     assert f"only {count} validation pictures: the choice of the best epoch" in log
     readings = list(Reader("r").read(sorted(data.iterdir())))
     assert len(readings) == 40
-    assert all(reading.error is None and not reading.far for reading in readings)
+    assert all(reading.error is None and not reading.unlike_training for reading in readings)
     config = read_config(folder / "model.keras")
     assert config.alphabet == alphabet
     assert (config.trained_heights, config.trained_aspects) == ([32, 32], [1.5, 1.5])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..runtime import LOG_PROBABILITIES, Runtime, named_inputs
 from .automaton import Automaton
-from .ctc import Decoded, Place
+from .ctc import CharacterSpan, Decoded
 
 if TYPE_CHECKING:
     from ..config import ModelConfig
@@ -133,7 +133,10 @@ class AttentionDecoder:
                 Decoded(
                     tuple(text[text > 0].tolist()),
                     float(np.exp(min(score, 0.0))),
-                    tuple(Place(float(np.exp(log)), centre, centre + 1) for log, centre in where[text > 0].tolist()),
+                    tuple(
+                        CharacterSpan(float(np.exp(log)), centre, centre + 1)
+                        for log, centre in where[text > 0].tolist()
+                    ),
                 )
                 for text, score, where in zip(texts[row, :top], scores[row], places[row], strict=False)
                 if np.isfinite(score)

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 #: Minimum and maximum temperature.
-COLDEST, HOTTEST = 0.1, 10.0
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
 #: Standard deviation of the prior on log T, a normal distribution around 0. Without it, a hundred correct texts would
 #: make every probability almost 1.
 PRIOR = 0.5
 #: Calibrated probability of the empty text. Every training picture has a text, so the empty text is never correct,
 #: whatever its probability.
 EMPTY_PROBABILITY = 0.0
-#: Probabilities are clipped to LEAST … 1 - LEAST, so that their logarithms are finite.
-LEAST = 1e-12
+#: Probabilities are clipped to MIN_PROBABILITY … 1 - MIN_PROBABILITY, so that their logarithms are finite.
+MIN_PROBABILITY = 1e-12
 
 
 def calibrated(probability: float, temperature: float) -> float:
@@ -35,10 +35,10 @@ def temperature(probabilities: ArrayLike, right: ArrayLike) -> float:
             fixed.
         right: whether each text is correct, bool (n,).
 
-    Returns a temperature from COLDEST to HOTTEST.
+    Returns a temperature from MIN_TEMPERATURE to MAX_TEMPERATURE.
     """
-    logs = np.log(np.clip(np.asarray(probabilities, np.float64), LEAST, 1 - LEAST))
-    low, high = COLDEST, HOTTEST
+    logs = np.log(np.clip(np.asarray(probabilities, np.float64), MIN_PROBABILITY, 1 - MIN_PROBABILITY))
+    low, high = MIN_TEMPERATURE, MAX_TEMPERATURE
     # Grid search: each round covers a twentieth of the previous interval, around its best temperature.
     for _ in range(4):
         candidates = np.geomspace(low, high, 41)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..alphabet import parse_alphabet
 from ..errors import UserError
-from ..parsing import parse_length
+from ..limits import parse_length
 from .automaton import Automaton
 from .lexicon import Texts, prefix_tree, read_texts
 from .pattern import Pattern, PatternError

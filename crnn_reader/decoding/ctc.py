@@ -29,7 +29,7 @@ LogProbabilities = NDArray[np.floating]
 RESCALED = 8
 
 
-class Place(NamedTuple):
+class CharacterSpan(NamedTuple):
     """Position of a character: its probability, and the output columns from `start` to `end`, exclusive."""
 
     probability: float
@@ -43,7 +43,7 @@ class Decoded(NamedTuple):
     numbers: tuple[int, ...]
     probability: float
     #: Position of each character. Empty for all but the most probable text of a picture.
-    places: tuple[Place, ...] = ()
+    places: tuple[CharacterSpan, ...] = ()
     #: Whether the exact search proved that no allowed text is more probable. None without such a search.
     proven: bool | None = None
 
@@ -96,7 +96,7 @@ def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tupl
     emissions, skips = _states(log_probabilities, texts)
     emitted, skips = np.exp(emissions).transpose(1, 0, 2), skips.astype(np.float64)
     lengths = np.array([len(text) for text in texts], int)
-    # Exclude the states behind a shorter text: their sums would soon dominate those of the text when rescaling.
+    # Exclude the states after a shorter text: their sums would soon dominate those of the text when rescaling.
     emitted[:, np.arange(skips.shape[1]) > 2 * lengths[:, np.newaxis]] = 0.0
     # Two impossible states before the first one, so that each state has two predecessors.
     padded = np.zeros((len(skips), skips.shape[1] + 2))
@@ -118,7 +118,7 @@ def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tupl
         return np.minimum(np.log(forward[rows, 2 * lengths] + last_character) + logarithms, 0.0)
 
 
-def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> list[tuple[Place, ...]]:
+def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> list[tuple[CharacterSpan, ...]]:
     """Find the characters of one text per picture in its most probable alignment, with the Viterbi algorithm.
 
     Arguments:
@@ -148,7 +148,9 @@ def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) ->
         columns = [np.flatnonzero(path[row] == 2 * place + 1) for place in range(len(text))]
         found.append(
             tuple(
-                Place(math.exp(emissions[row, where, 2 * place + 1].max()), where[0].item(), where[-1].item() + 1)
+                CharacterSpan(
+                    math.exp(emissions[row, where, 2 * place + 1].max()), where[0].item(), where[-1].item() + 1
+                )
                 for place, where in enumerate(columns)
             )
         )
@@ -162,7 +164,7 @@ def _states(
 
     Returns the log-probabilities of their emissions, float64 (batch, steps, states), and which states may be reached by
     skipping the one before, bool (batch, states): characters that differ from the character before the skipped blank.
-    Values behind the states of a shorter text have no meaning.
+    Values after the states of a shorter text have no meaning.
     """
     longest = max(map(len, texts), default=0)
     states = np.full((len(texts), 2 * longest + 1), BLANK)
@@ -232,7 +234,7 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
 
 def _best_paths(
     log_probabilities: LogProbabilities,
-) -> tuple[list[tuple[int, ...]], list[tuple[Place, ...]]]:
+) -> tuple[list[tuple[int, ...]], list[tuple[CharacterSpan, ...]]]:
     """The text of each picture's most probable alignment, and the positions of its characters."""
     batch, steps, _ = log_probabilities.shape
     best = log_probabilities.argmax(axis=-1)
@@ -246,7 +248,7 @@ def _best_paths(
     kept = numbers != BLANK
     starts, lengths, numbers, probabilities = starts[kept], lengths[kept], numbers[kept], probabilities[kept]
     columns = starts % steps
-    found = list(map(Place, probabilities.tolist(), columns.tolist(), (columns + lengths).tolist()))
+    found = list(map(CharacterSpan, probabilities.tolist(), columns.tolist(), (columns + lengths).tolist()))
     texts, bounds = numbers.tolist(), np.searchsorted(starts, np.arange(batch + 1) * steps).tolist()
     spans = [slice(*span) for span in itertools.pairwise(bounds)]
     return [tuple(texts[span]) for span in spans], [tuple(found[span]) for span in spans]

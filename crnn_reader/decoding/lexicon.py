@@ -14,9 +14,9 @@ from ..errors import UserError
 from .automaton import Automaton, Integers
 
 #: Maximum number of characters of a text in a lexicon. No picture shows more.
-LONGEST_TEXT = 1_000
+MAX_CHARACTERS = 1_000
 #: Maximum size of a lexicon in bytes, enough for several million texts. The search takes about 20 times as much memory.
-LARGEST_LEXICON = 1 << 26
+MAX_LEXICON_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_texts(path: Path, alphabet: str) -> Texts:
     """
     remedy = "give a UTF-8 text file with an allowed text per line"
     try:
-        content = bounded.read_text(path, LARGEST_LEXICON)
+        content = bounded.read_text(path, MAX_LEXICON_BYTES)
     except FileNotFoundError as error:
         raise UserError(f"lexicon {path} does not exist; {remedy}") from error
     except OSError as error:
@@ -82,10 +82,10 @@ def read_texts(path: Path, alphabet: str) -> Texts:
             f"{path}, line {first + 1}: the model cannot read {strange} in {text!r}, {len(lines):,} of "
             f"{filled.sum():,} texts have such characters; remove them, or use a model that reads them"
         )
-    if len(long := np.flatnonzero(ends - starts > LONGEST_TEXT)):
+    if len(long := np.flatnonzero(ends - starts > MAX_CHARACTERS)):
         raise UserError(
             f"{path}, line {long[0] + 1}: a text of {(ends - starts)[long[0]]:,} characters, more than the "
-            f"{LONGEST_TEXT:,} that are allowed: write one text per line"
+            f"{MAX_CHARACTERS:,} that are allowed: write one text per line"
         )
     return Texts(numbers, starts[filled], ends[filled])
 

@@ -26,7 +26,7 @@ from .automaton import Automaton
 
 #: Limits on patterns: elements after expanding repeats, states and edges of the automaton, nesting depth of groups, and
 #: the number in a repeat.
-MOST_PARTS, MOST_STATES, MOST_EDGES, DEEPEST, MOST_REPEATS = 10_000, 20_000, 5_000_000, 50, 1_000
+MAX_PARTS, MAX_STATES, MAX_EDGES, MAX_DEPTH, MAX_REPEATS = 10_000, 20_000, 5_000_000, 50, 1_000
 
 #: The elements of a pattern. Python's `re` checks how they are put together, and what a character class matches.
 _ELEMENTS = re.compile(
@@ -134,12 +134,12 @@ def _elements(pattern: str) -> Iterator[re.Match[str]]:
                 # Python knows lazy and possessive repeats.
                 raise PatternError(f"a repeat of a repeat {where}; put a group '(…)' around the first, or remove one")
             low, high = _counts(element)
-            if max(low, high or 0) > MOST_REPEATS:
-                raise PatternError(f"more than {MOST_REPEATS:,} repeats {where}; write fewer, or '*' for any number")
+            if max(low, high or 0) > MAX_REPEATS:
+                raise PatternError(f"more than {MAX_REPEATS:,} repeats {where}; write fewer, or '*' for any number")
         elif element["sign"] and element["sign"] != "|":
             depth += -1 if element["sign"] == ")" else 1
-            if depth > DEEPEST:
-                raise PatternError(f"more than {DEEPEST} groups inside one another {where}; nest fewer")
+            if depth > MAX_DEPTH:
+                raise PatternError(f"more than {MAX_DEPTH} groups inside one another {where}; nest fewer")
         repeated = bool(element["repeat"])
         yield element
         place = element.end()
@@ -170,7 +170,7 @@ class _NFA:
     def _add(self, part: _Part, start: int) -> int:
         """Add states and edges for `part`, beginning in state `start`. Returns the state in which it ends."""
         self._parts += 1
-        if self._parts > MOST_PARTS:
+        if self._parts > MAX_PARTS:
             raise PatternError("too many repeats in repeats; write it shorter")
         end = start
         if isinstance(part, frozenset):
@@ -239,7 +239,7 @@ def _determinise(machine: _NFA, usable: list[int], lengths: tuple[int, int] | No
             after[group] = states[key]
             edges += len(members)
         moves.append(after)
-        if len(states) > MOST_STATES or edges > MOST_EDGES:
+        if len(states) > MAX_STATES or edges > MAX_EDGES:
             raise PatternError("too many texts begin alike and go on differently; take fewer or shorter alternatives")
     accepting = np.array([machine.end in here and count >= low for here, count in states])
     return _trimmed(moves, groups, accepting, classes)

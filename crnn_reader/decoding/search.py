@@ -36,10 +36,10 @@ MAX_EXPANDED = 600_000
 #: the tolerance for rounding errors when their threshold is derived from a text.
 LIKELY, ROUNDING = math.log(1e-3), 1e-6
 #: Beam width of the initial beam search, and the number of prefixes to expand together later.
-WIDTH, LARGEST_BATCH = 4, 64
+WIDTH, MAX_EXPANDED_TOGETHER = 4, 64
 #: Limit on the effort for bounds: pairs of consecutive characters, over all states, times columns. It limits the number
 #: of characters with bounds of their own, but at least MIN_SYMBOLS characters have them.
-MOST_PAIRS, MIN_SYMBOLS = 4_000_000, 4
+MAX_PAIRS, MIN_SYMBOLS = 4_000_000, 4
 
 
 #: A text with its log-probability: (log-probability, class numbers).
@@ -152,7 +152,7 @@ class _Search:
 
         most = MAX_EXPANDED // len(self._logs)
         while waiting and -waiting[0][0] > self._threshold and len(self._prefixes.parents) < most:
-            size = min(LARGEST_BATCH, 1 + len(self._prefixes.parents) // 8)
+            size = min(MAX_EXPANDED_TOGETHER, 1 + len(self._prefixes.parents) // 8)
             taken: list[tuple[_Children, int]] = []
             while waiting and len(taken) < size and -waiting[0][0] > self._threshold:
                 _, _, place, children = heapq.heappop(waiting)
@@ -254,7 +254,7 @@ class _Bounds:
     def __init__(self, logs: Logs, automaton: Automaton, usable: NDArray[np.bool_]) -> None:
         self._logs = logs
         used = automaton.characters[usable[automaton.characters]]
-        part = math.sqrt(MOST_PAIRS / (len(logs) * max(automaton.neighbours, 1)))
+        part = math.sqrt(MAX_PAIRS / (len(logs) * max(automaton.neighbours, 1)))
         symbols = min(max(int(part * len(automaton.characters)), MIN_SYMBOLS), len(used))
         ranked = used[np.argsort(-logs[:, used].max(axis=0), kind="stable")]
         self._symbol = np.full(automaton.classes, symbols)

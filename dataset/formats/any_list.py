@@ -305,7 +305,7 @@ def _holds_predictions(file: Path, start: bytes, names: set[str]) -> bool:
     if b"probability" in start:
         return True
     kind = list_format(file)
-    if kind.holds_submissions:
+    if kind.may_be_unmarked_predictions:
         # A submission looks like ground truth. It is one if most of its texts are the labels in the file names.
         with contextlib.suppress(UserError):
             rows = islice(kind.listed_rows(file, warnings=False), _ENTRIES)

@@ -56,7 +56,7 @@ class ListFormat(Format):
     #: Lines above the first row.
     header_lines: ClassVar[int] = 0
     #: Whether programs write predictions in this format without marking them as such.
-    holds_submissions: ClassVar[bool] = False
+    may_be_unmarked_predictions: ClassVar[bool] = False
 
     def entries(self, path: Path, report: Callable[[str], None] = warn) -> Iterator[Entry]:
         """Yield the rows as they are in the file. Remarks on the file go to `report`. Raises UserError."""

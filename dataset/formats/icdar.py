@@ -19,7 +19,7 @@ _ESCAPED = r"\\(.)"
 
 
 class Icdar(ListFormat):
-    holds_submissions = True
+    may_be_unmarked_predictions = True
 
     def matches(self, path: Path) -> bool:
         # The first line can be read only once from a pipe.

@@ -17,7 +17,7 @@ from generate_captcha.arrays import Image
 from generate_captcha.seeded_random import SeededRandom
 
 #: Length in pixels to which the longer side of a background is reduced.
-MAX_SIDE = 1000
+MAX_BACKGROUND_SIDE = 1000
 
 
 class Backgrounds:
@@ -68,5 +68,5 @@ def _read(path: Path) -> Image:
         image = read_image(path, channels=3)
     except UnreadablePicture as error:
         raise UserError(f"the background {path} cannot be read ({error}): remove it") from error
-    factor = MAX_SIDE / max(image.shape[:2])
+    factor = MAX_BACKGROUND_SIDE / max(image.shape[:2])
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) if factor < 1 else image

@@ -15,8 +15,8 @@ from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
 from crnn_reader.fit import WIDTH_STEP, scaled_width
 from crnn_reader.image import TooLong
+from crnn_reader.limits import MAX_INPUT_SIDE
 from crnn_reader.model_files import locate_model, read_config
-from crnn_reader.parsing import MAX_SIDE
 from model import network
 from model.heads import HEADS
 from model.model_file import SHIPPED
@@ -88,10 +88,10 @@ def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
     else:
         steps = -(-max(map(HEADS[head].steps_needed, source.labels)) // asked["rows"])
         width, height = size(source.aspect, steps, network.column_width(asked["network"]))
-        if width > MAX_SIDE:
+        if width > MAX_INPUT_SIDE:
             raise UserError(
                 f"the longest label, of {longest:,} characters, needs pictures {width:,} pixels wide with --head "
-                f"{head}, more than {MAX_SIDE:,}: leave it out, cut its picture, or try --head attention"
+                f"{head}, more than {MAX_INPUT_SIDE:,}: leave it out, cut its picture, or try --head attention"
             )
     alphabet = expand_alphabet(flags.alphabet or write_alphabet(characters([found, known])))
     written_leftwards = any(unicodedata.bidirectional(character) in ("R", "AL") for character in alphabet)

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 import parameter
 from cli import interrupts
-from cli.files import atomic, naming
+from cli.files import atomic, file_name_in_errors
 from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
@@ -200,7 +200,7 @@ class RunFolder:
         """Print `message` on stderr and append it to log.txt."""
         warn(message)
         path = self.path / "log.txt"
-        with naming(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        with file_name_in_errors(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
 
     def write_history(self, history: History) -> None:
@@ -280,7 +280,7 @@ class RunFolder:
 def digest(path: Path) -> str:
     """SHA-256 of a file, hexadecimal; "" if there is no file, or if it is too large for a model file."""
     try:
-        with naming(path), bounded.open_regular(path) as file:
+        with file_name_in_errors(path), bounded.open_regular(path) as file:
             # A sparse file may be larger than any disk.
             if os.fstat(file.fileno()).st_size > model_file.LARGEST_FILE:
                 return ""

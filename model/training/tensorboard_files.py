@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cli.files import naming
+from cli.files import file_name_in_errors
 from cli.messages import warn
 
 
@@ -54,7 +54,7 @@ class TensorBoardFiles:
             self._file = self._folder / f"events.out.tfevents.{self._after_others():.6f}.{os.getpid()}"
             events.insert(0, Event(wall_time=time.time(), file_version="brain.Event:2"))
         # TensorBoard's own EventFileWriter writes in a thread, whose errors print tracebacks.
-        with naming(self._file), self._file.open("ab") as file:
+        with file_name_in_errors(self._file), self._file.open("ab") as file:
             writer = RecordWriter(file)
             for event in events:
                 writer.write(event.SerializeToString())

@@ -182,7 +182,7 @@ PATTERNS = [".*", "a?b*-?", "(ab|ba|-7)+", "[^a]{2}", "(a|b|aa)-?", "aab?", "b{3
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_the_search_finds_what_enumeration_finds(pattern: str, pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # With one character told apart, all others are bounded together.
-    monkeypatch.setattr(prefix_search, "MOST_PAIRS", pairs)
+    monkeypatch.setattr(prefix_search, "MAX_PAIRS", pairs)
     monkeypatch.setattr(prefix_search, "MIN_SYMBOLS", 1)
     automaton = Constraint(pattern=pattern).automaton("ab-7")
     assert automaton is not None

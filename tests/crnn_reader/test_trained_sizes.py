@@ -19,7 +19,7 @@ from cli.command import ALL_DONE, run_command
 from crnn_reader.config import ModelConfig
 from crnn_reader.model_files import locate_model, read_config
 from crnn_reader.reader import Reader
-from crnn_reader.trained_sizes import is_far
+from crnn_reader.trained_sizes import is_unlike_training
 from parameter import EvaluationParameters, PredictionParameters
 
 SAMPLES = Path(prediction.__file__).parent / "DB" / "samples"
@@ -63,8 +63,8 @@ def config(**sizes: Any) -> ModelConfig:
 def test_far_is_what_differs_much_in_height_or_shape(
     described: ModelConfig, near: list[tuple[int, int]], far: list[tuple[int, int]]
 ) -> None:
-    assert [size for size in near if is_far(described, *size)] == []
-    assert [size for size in far if not is_far(described, *size)] == []
+    assert [size for size in near if is_unlike_training(described, *size)] == []
+    assert [size for size in far if not is_unlike_training(described, *size)] == []
 
 
 def test_the_commands_ask_for_crops_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

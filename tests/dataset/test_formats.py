@@ -144,7 +144,7 @@ def test_every_format_is_tested() -> None:
 
 
 def test_every_writer_is_a_value_of_the_flag() -> None:
-    assert set(parameter.corpora.FORMATS) == WRITERS.keys()
+    assert set(parameter.corpora.WRITABLE_FORMATS) == WRITERS.keys()
 
 
 @pytest.mark.parametrize("name", FORMATS)

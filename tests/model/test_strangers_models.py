@@ -182,7 +182,7 @@ def other_length(model: Any) -> None:
 
 
 def many_nodes(model: Any) -> None:
-    for number in range(onnx_graph.MOST_NODES):
+    for number in range(onnx_graph.MAX_NODES):
         model.graph.node.append(helper.make_node("Identity", ["images"], [f"n{number}"]))
 
 

@@ -1,14 +1,14 @@
-"""Parsers for lengths and frames, and limits on settings of a reader."""
+"""Limits on settings of models and readers, and parsers for frames and lengths."""
 
 from __future__ import annotations
 
 import re
 
 #: Width and height of a network's input, in pixels.
-MAX_SIDE = 10_000
+MAX_INPUT_SIDE = 10_000
 #: Text lines in a picture, and characters of a text.
 MAX_ROWS, MAX_TEXT_LENGTH = 4, 10_000
-#: Default of the limit on the pixels of a picture, and the highest limit that a user may set.
+#: Default of `max_pixels`, the limit on the pixels of a picture, and its maximum on the command line.
 MAX_PIXELS, MAX_PIXELS_SETTING = 25_000_000, 100_000_000
 #: Alternatives in a reading, beam width, and pictures in a batch.
 MAX_TEXTS, MAX_BEAM_WIDTH, MAX_BATCH_SIZE = 100, 1_000, 65_536
