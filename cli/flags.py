@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import shutil
 import textwrap
 import types
@@ -71,7 +72,8 @@ def parse_flags(model: type[BaseModel], argv: list[str], prog: str | None = None
         switches = [shown(name, field) for name, field in model.model_fields.items() if field.annotation is bool]
         reason = "takes no value" if error.argument_name in switches else "is given without a value"
         raise UserError(f"{error.argument_name} {reason}; see --help") from error
-    if unknown := next((word for word in rest if word.startswith("-") and word != "-"), None):
+    # No flag but -h has a single dash, but names of pictures may begin with one.
+    if unknown := next(filter(_like_a_flag, rest), None):
         typed = next(word for word in words if _dashed(word) == unknown).partition("=")[0]
         # Names are compared without dashes, which make all of them alike and of which one is easily forgotten.
         bare = ["help", *(shown(*item)[2:] for item in model.model_fields.items() if not _flag(item[1]).positional)]
@@ -94,6 +96,11 @@ def shown(name: str, field: FieldInfo | None) -> str:
         return _flag(field).metavar.strip("[]…")
     # `from_` and `json_` only avoid names of Python.
     return "--" + name.rstrip("_").replace("_", "-")
+
+
+def _like_a_flag(word: str) -> bool:
+    """Whether a word begins with a dash, and is not the name of a file with a single one."""
+    return word.startswith("--") or (word[:1] == "-" and word != "-" and not os.path.exists(word))
 
 
 def _dashed(word: str) -> str:

@@ -273,3 +273,12 @@ def test_a_beam_width_without_a_beam_is_refused(parameters: type[parameter.Param
         parameters.parse(["DB/samples", "--beam-width", "20"])
     for use in (["--decoder", "beam"], ["--length", "4"]):
         parameters.parse(["DB/samples", "--beam-width", "20", *use])
+
+
+@pytest.mark.parametrize("name", ["-5+3=_1.png", "-x.png", "-1.png", "-b=c", "- 1.png"])
+def test_names_of_files_may_begin_with_a_dash(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).touch()
+    assert parameter.PredictionParameters.parse(["a.png", name, "--top", "2"]).paths == ("a.png", name)
+    with pytest.raises(UserError, match=r"^-y\.png is not a flag of this command"):
+        parameter.PredictionParameters.parse([name, "-y.png"])
