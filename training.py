@@ -101,7 +101,7 @@ def with_quick_pictures(flags: TrainingParameters) -> TrainingParameters:
 def pictures(flags: TrainingParameters, folder: RunFolder) -> PictureSource:
     """The pictures of --data: drawn while training, or found in files."""
     if drawn := parameter.generated(flags.data):
-        from generate_captcha.sources import SyntheticSource
+        from generate_captcha.drawn_source import SyntheticSource
 
         return SyntheticSource(flags, drawn)
     from dataset.sources import FileSource

@@ -11,11 +11,11 @@ import numpy as np
 from generate_captcha.arrays import Mask
 from generate_captcha.seeded_random import SeededRandom
 
-#: Least size in pixels of letters that can be made thinner, and from which on the change is larger.
-THINNED, LARGE = 24, 30
+#: Letters of at least this size in pixels may become thinner; from the second on, weights change by more pixels.
+MIN_THINNED_EM, MIN_LARGE_EM = 24, 30
 #: Rows of dots per em that letters of a dot matrix need.
 DOTS_PER_EM = 10
-#: Largest difference between the printed dots and the ink, as a fraction of the ink.
+#: Maximum difference between the printed dots and the ink, as a fraction of the ink.
 MAX_DOT_LOSS = 0.55
 
 
@@ -33,9 +33,9 @@ def change_weight(mask: Mask, em: float, difficulty: float, rng: SeededRandom) -
     if rng.random() > 0.3 * difficulty:
         return mask
     thicker = rng.random() < 0.6
-    if not thicker and em < THINNED:
+    if not thicker and em < MIN_THINNED_EM:
         return mask
-    kernel = np.ones((2, 2) if em < LARGE else (3, 3), np.uint8)
+    kernel = np.ones((2, 2) if em < MIN_LARGE_EM else (3, 3), np.uint8)
     changed = (cv2.dilate if thicker else cv2.erode)(mask, kernel)
     share = rng.between(0.2, 0.8 if thicker else 0.5)
     return cv2.addWeighted(mask, 1 - share, changed, share, 0)

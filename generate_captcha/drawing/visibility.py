@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from generate_captcha.arrays import Image, Mask
 
-#: Least contrast of the ink: in grey levels, and in standard deviations of the background.
+#: Minimum contrast of the ink: in grey levels, and in standard deviations of the background.
 MIN_CONTRAST, MIN_DEVIATIONS = 32.0, 1.5
-#: The fraction of the least contrast that the upper and the lower part of letters need.
+#: The fraction of the minimum contrast that the upper and the lower part of letters need.
 PART_CONTRAST = 0.3
 #: Mask levels: above the first is ink, up to the second is background, those between are edges.
 INK, BACKGROUND = 100, 16
@@ -28,7 +28,7 @@ def stands_out(image: Image, mask: Mask, em: float, min_contrast: float = MIN_CO
         image: uint8 (height, width, 3) in RGB order.
         mask: uint8 (height, width), the line's ink in the picture.
         em: size of the letters in pixels.
-        min_contrast: least difference in grey levels.
+        min_contrast: minimum difference in grey levels.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     reach = 2 * max(2, round(em / 10)) + 1

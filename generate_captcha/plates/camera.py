@@ -18,9 +18,9 @@ from generate_captcha.drawing.pose import Floats, Pose
 from generate_captcha.plates.rendering import RenderedPlate
 from generate_captcha.seeded_random import SeededRandom
 
-#: Least height of legible letters in pixels, that of Hangul and Han letters, and the least distance between letters.
+#: Minimum in pixels of the height of legible letters, of that of Hangul and Han letters, and of their distance.
 MIN_HEIGHT, MIN_FULL_WIDTH_HEIGHT, MIN_PITCH = 9.0, 9.5, 6.0
-#: Least width of a plate in pixels.
+#: Minimum width of a plate in pixels.
 MIN_WIDTH = 60.0
 
 
@@ -57,22 +57,22 @@ def random_view(
     matrix = pose.matrix(width / height, 1.0) @ to_pose
     crop = _random_crop(_project_box(matrix, rendered.plate), _project_box(matrix, rendered.text), difficulty, rng)
     crop_width, crop_height = crop[2] - crop[0], crop[3] - crop[1]
-    # Pixels per unit, that is the height of the plate in pixels.
-    most = 1.1 * max_size[1] / crop_height
+    # The scales are in pixels per unit: heights of the plate in pixels.
+    max_scale = 1.1 * max_size[1] / crop_height
     if max_size[0]:
-        most = max(most, 1.1 * max_size[0] / crop_width)
-    least = height * max(
+        max_scale = max(max_scale, 1.1 * max_size[0] / crop_width)
+    min_scale = height * max(
         (MIN_FULL_WIDTH_HEIGHT if full_width else MIN_HEIGHT) / rendered.letter_height,
         MIN_PITCH / rendered.pitch / min(1, pose.stretch),
         MIN_WIDTH / width,
     )
-    least = min(most, least * (1 + 2.5 * (1 - difficulty) ** 2))
+    min_scale = min(max_scale, min_scale * (1 + 2.5 * (1 - difficulty) ** 2))
     low_resolution = rng.random() < 0.75 * difficulty
-    pixels = math.exp(rng.between(math.log(least), math.log(most))) if low_resolution else most
-    size = max(8, round(pixels * crop_width)), max(8, round(pixels * crop_height))
+    scale = math.exp(rng.between(math.log(min_scale), math.log(max_scale))) if low_resolution else max_scale
+    size = max(8, round(scale * crop_width)), max(8, round(scale * crop_height))
     across, down = size[0] / crop_width, size[1] / crop_height
     to_picture = np.array([[across, 0, -across * crop[0]], [0, down, -down * crop[1]], [0, 0, 1]])
-    return View(to_picture @ matrix, size, pixels / height)
+    return View(to_picture @ matrix, size, scale / height)
 
 
 def _random_pose(aspect: float, difficulty: float, distortion: float, rng: SeededRandom) -> Pose:
@@ -85,8 +85,8 @@ def _random_pose(aspect: float, difficulty: float, distortion: float, rng: Seede
         shear = -math.tan(math.radians(rotation)) * rng.between(0.5, 1.8)
     else:
         # Long plates are rotated less, because they would leave their crop.
-        most = min(16.0, 50.0 / aspect)
-        rotation = rng.between(-most, most) * strength * math.sqrt(rng.random())
+        max_rotation = min(16.0, 50.0 / aspect)
+        rotation = rng.between(-max_rotation, max_rotation) * strength * math.sqrt(rng.random())
         shear = rng.between(-0.6, 0.6) * strength * math.sqrt(rng.random())
     return Pose(
         rotation=rotation,
@@ -110,17 +110,16 @@ def _random_crop(plate: Sequence[float], text: Sequence[float], difficulty: floa
     tight, loose = rng.random() < 0.45 * difficulty, rng.random() < 0.5 * difficulty
     crop = []
     for side, (edge, of_text) in enumerate(zip(plate, text, strict=True)):
-        # The direction outwards is negative on the left and at the top.
-        out = -1 if side < 2 else 1
+        outwards = -1 if side < 2 else 1
         if tight and rng.random() < 0.6:
             # Never through a letter.
             edge = of_text + (edge - of_text) * rng.between(0.15, 1.0)
         elif loose:
-            edge += out * rng.random() * 0.3 * difficulty * height
+            edge += outwards * rng.random() * 0.3 * difficulty * height
         else:
-            edge += out * rng.between(-0.01, 0.04) * height * difficulty
-        least = of_text + out * 0.03 * height
-        crop.append(min(edge, least) if side < 2 else max(edge, least))
+            edge += outwards * rng.between(-0.01, 0.04) * height * difficulty
+        nearest = of_text + outwards * 0.03 * height
+        crop.append(min(edge, nearest) if side < 2 else max(edge, nearest))
     return crop
 
 

@@ -118,11 +118,11 @@ def draw_frame(image: Image, plate: Box, text: Box, rng: SeededRandom) -> None:
     """
     height = plate[3] - plate[1]
     rgb = paint.random_colour(rng.choice((15.0, 25.0, 40.0, 60.0, 170.0, 215.0)), 8, rng)
-    out = rng.between(0.02, 0.09) * height
+    outwards = rng.between(0.02, 0.09) * height
     inwards = [
         min(rng.random() * 0.16 * height, 0.6 * abs(edge - of_text)) for edge, of_text in zip(plate, text, strict=True)
     ]
-    outer = plate[0] - out, plate[1] - out, plate[2] + out, plate[3] + out
+    outer = plate[0] - outwards, plate[1] - outwards, plate[2] + outwards, plate[3] + outwards
     inner = plate[0] + inwards[0], plate[1] + inwards[1], plate[2] - inwards[2], plate[3] - inwards[3]
     below = rng.between(0.04, 0.15) * height if rng.random() < 0.6 else 0.0
     above = rng.between(0.04, 0.12) * height if rng.random() < 0.25 else 0.0

@@ -15,7 +15,7 @@ from generate_captcha.plates.letters import Face
 from generate_captcha.plates.patterns import Pattern
 from generate_captcha.text.fonts import Font
 
-#: Largest length or coordinate, in millimetres.
+#: Maximum length or coordinate, in millimetres.
 MAX_LENGTH = 3000
 
 LETTERS, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"

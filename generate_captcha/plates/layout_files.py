@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from cli.messages import warn
 from crnn_reader import bounded
-from crnn_reader.alphabet import parse_alphabet
+from crnn_reader.alphabet import expand_alphabet
 from crnn_reader.errors import UserError
 from generate_captcha.plates import letters
 from generate_captcha.plates.layout import Layout, LayoutFields
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parents[1] / "layouts"
 SUFFIX = ".toml"
-#: Largest size of a layout file in bytes; the longest of ours has some thousands.
+#: Maximum size of a layout file in bytes; the shipped ones have some thousands.
 MAX_BYTES = 1024**2
 #: File name of the font of bands, stickers and frames.
 SMALL_FONT = "SourceSansPro-Bold.ttf"
-#: Largest ratio between the sides of a plate, and least height of a row as a fraction of the plate's.
+#: Maximum ratio between the sides of a plate, and minimum height of a row as a fraction of the plate's.
 MAX_ASPECT, MIN_ROW_HEIGHT = 10, 0.1
 #: Path of a field: keys of tables, and indices in lists.
 FieldPath: TypeAlias = tuple[str | int, ...]
@@ -256,7 +256,7 @@ def _parse_patterns(layout: LayoutFields) -> Iterator[Pattern]:
     for name, texts in lists.items():
         if not texts or not all(texts):
             raise _FieldError(("lists", name), " is empty or has an empty text: add texts or remove it")
-    letters_, digits = _parse_alphabet("letters", layout.letters), _parse_alphabet("digits", layout.digits)
+    letters_, digits = _expand_alphabet("letters", layout.letters), _expand_alphabet("digits", layout.digits)
     for number, text in enumerate(layout.patterns):
         field = ("patterns", number)
         try:
@@ -276,9 +276,9 @@ def _parse_patterns(layout: LayoutFields) -> Iterator[Pattern]:
         yield pattern
 
 
-def _parse_alphabet(field: str, text: str) -> str:
+def _expand_alphabet(field: str, text: str) -> str:
     try:
-        return parse_alphabet(text)
+        return expand_alphabet(text)
     except ValueError as error:
         raise _FieldError((field,), f": {error}") from error
 
@@ -286,7 +286,7 @@ def _parse_alphabet(field: str, text: str) -> str:
 def _find_faces(field: FieldPath, names: tuple[str, ...], needed: str, path: Path) -> list[Face]:
     """Return the faces called `names` that have the characters `needed`.
 
-    Faces of a role that lack some are left out as long as one has them all. Raises UserError.
+    Incomplete faces of a role are skipped if at least one is complete. Raises UserError.
     """
     found: list[Face] = []
     for name in names:

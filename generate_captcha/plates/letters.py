@@ -31,8 +31,8 @@ MASTER = 96
 
 #: Sets of letter forms (:mod:`generate_captcha.text.strokes`) that a plate maker uses together.
 FORMS = (
-    "", "41 61 91 A2", "11 31 71 J1 42 V1", "A1 I1 21 43 Q1", "13 21 M1 A2 Q1", "13 22 G1 W1 42 61 91 I1 A2 V1",
-    "14 22 43 81 M2 I1 Q1", "21 11 61 91 J1 42",
+    "", "4b 6b 9b Ac", "1b 3b 7b Jb 4c Vb", "Ab Ib 2b 4d Qb", "1d 2b Mb Ac Qb", "1d 2c Gb Wb 4c 6b 9b Ib Ac Vb",
+    "1e 2c 4d 8b Mc Ib Qb", "2b 1b 6b 9b Jb 4c",
 )  # fmt: skip
 #: Dies of plate makers: light to heavy, round to square, each with two sets of forms.
 DIES = tuple(
@@ -52,13 +52,13 @@ ROLES: dict[str, tuple[StrokeFont | str, ...]] = {
     "die": DIES,
     "thin": tuple(face._replace(weight=0.8 * face.weight) for face in DIES),
     # A 1 that is a single bar, for plates without I.
-    "bar": tuple(face._replace(weight=0.9 * face.weight, forms=f"{face.forms} 12") for face in DIES),
+    "bar": tuple(face._replace(weight=0.9 * face.weight, forms=f"{face.forms} 1c") for face in DIES),
     # An I with serifs, so that a 1 may be a bar, or have a small flag or a foot. Some have an S with a diagonal middle,
     # and an M and a W no wider than other letters.
     "american": tuple(
-        face._replace(forms=f"{face.forms} I1 {one} {others}")
+        face._replace(forms=f"{face.forms} Ib {one} {others}")
         for face, one, others in zip(
-            DIES, itertools.cycle(("", "14", "15", "", "12")), itertools.cycle(("", "S1", "S1 M3 W2", "M3 W2"))
+            DIES, itertools.cycle(("", "1e", "1f", "", "1c")), itertools.cycle(("", "Sb", "Sb Md Wc", "Md Wc"))
         )
     ),
     "grotesk": (

@@ -20,7 +20,7 @@ from crnn_reader.alphabet import expand_ranges
 from generate_captcha.seeded_random import SeededRandom
 
 SEPARATORS = " -·."
-#: Most repetitions of an element, and most brackets in one another.
+#: Maximum repetitions of an element, and maximum depth of brackets in one another.
 MAX_REPEATS, MAX_DEPTH = 12, 50
 
 
@@ -61,7 +61,7 @@ class _Node(ABC):
         return 0
 
     def fewest(self) -> list[int]:
-        """Least number of characters in each of its rows. It shares its first and last row with its neighbours."""
+        """Minimum number of characters in each of its rows. It shares its first and last row with its neighbours."""
         return [0]
 
 

@@ -28,7 +28,7 @@ class RenderedPlate(NamedTuple):
     plate: Box  #: bounding box of the plate
     text: Box  #: bounding box of the letters
     letter_height: float  #: of the smallest row
-    pitch: float  #: least distance from letter to letter
+    pitch: float  #: minimum distance from letter to letter
 
 
 def render(

@@ -23,7 +23,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 #: The width of the widest of these letters determines how narrow a face must become.
 USUAL_LETTERS = "HN08B"
-#: Least height of Hangul and Han letters, as a fraction of the height of digits.
+#: Minimum height of Hangul and Han letters, as a fraction of the height of digits.
 MIN_FULL_WIDTH_HEIGHT = {"hangul": 0.6, "han": 0.82}
 
 
@@ -76,7 +76,7 @@ def place_letters(
         scale: pixels per millimetre.
 
     Returns:
-        The letters, the least distance from letter to letter, and the centre (x, y) of the first separator, in pixels.
+        The letters, their minimum distance, and the centre (x, y) of the first separator, in pixels.
     """
     left, top, right, bottom = (side * scale for side in row.box)
     height = max(4, round(bottom - top))

@@ -17,9 +17,9 @@ from generate_captcha.text.glyphs import FAMILY, draw_glyph, paste, rotate
 
 #: The original's numbers, for a picture of 150x40 pixels.
 DOTS, LINES, AREA, HEIGHT = 200, 3, 150 * 40, 40
-#: A letter's size as a fraction of the height, and its largest multiple of the width per letter.
+#: A letter's size as a fraction of the height, and its maximum multiple of the width per letter.
 SIZE_OF_HEIGHT, SIZE_OF_ADVANCE = 0.75, 1.45
-#: Largest shear, vertical shift and amplitude of the sine waves, as fractions of the height.
+#: Maximum shear, vertical shift and amplitude of the sine waves, as fractions of the height.
 SHEAR, SHIFT, AMPLITUDE = 0.3, 0.12, 0.05
 
 

@@ -52,23 +52,23 @@ MARGIN, CUT = 2, 64
 #: Steps of the size in pixels per em, for letters that are projected and for upright ones. With few sizes, letters and
 #: opened fonts can be cached; a font of ideographs takes megabytes for each size.
 STEPS, STEPS_IDEOGRAPHS = (4, 1), (8, 4)
-#: Largest width in pixels of a line to be projected: OpenCV takes 32,767, and small letters are drawn larger.
+#: Maximum width in pixels of a line to be projected: OpenCV takes 32,767, and small letters are drawn larger.
 MAX_PROJECTED_WIDTH = 24_000
 #: Height at which lines are usually read. Lower pictures are enlarged to it and must not become too wide.
 READ_HEIGHT = 32
 #: Pixels per em that letters, and ideographs, need to be legible after all effects.
 LEGIBLE, LEGIBLE_IDEOGRAPHS = 13, 22
-#: Pixels per em below which neither is legible even in clean print.
-LEAST, LEAST_IDEOGRAPHS = 7, 10
+#: Minimum of pixels per em of letters, and of ideographs, in clean print.
+MIN_EM, MIN_EM_IDEOGRAPHS = 7, 10
 #: How much larger letters must be to be legible in black and white.
 BINARY = 1.4
-#: Largest reduction of a side's pixels in a picture of low resolution.
+#: Maximum reduction of a side's pixels in a picture of low resolution.
 LOW_RESOLUTION = 0.7
-#: Least distance from letter to letter as a fraction of the legible size, if the picture has room.
+#: Minimum distance from letter to letter as a fraction of the legible size, if the picture has room.
 PITCH = 0.4
 #: How much a line that is cut closely may lose at each side, in em: less than half a full stop.
 TRACE = 0.04
-#: How much of the line above or below may be visible, as a fraction of its height, and the least gap to it in em.
+#: How much of the line above or below may be visible, as a fraction of its height, and the minimum gap to it in em.
 NEIGHBOUR, GAP = 0.35, 0.05
 
 
@@ -110,11 +110,11 @@ class Line(TextStyle):
         self._max_width = MAX_WIDTH * min(self.height, READ_HEIGHT) // READ_HEIGHT
 
     def draw(self, label: str, rng: SeededRandom) -> Image:
-        least = LEAST_IDEOGRAPHS if _has_full_width(label) else LEAST
+        min_em = MIN_EM_IDEOGRAPHS if _has_full_width(label) else MIN_EM
         for attempt in range(FULL_ATTEMPTS + EASIER_ATTEMPTS + 1):
             difficulty = self.difficulty * min(1.0, 1 - (attempt - FULL_ATTEMPTS) / EASIER_ATTEMPTS)
             line = self.place(label, difficulty, rng)
-            if line.em < least:
+            if line.em < min_em:
                 continue
             mask = _crop_margin(line.ink)
             if not line.closely and (line.ink > CUT).sum() > (mask > CUT).sum():
@@ -318,16 +318,16 @@ class Line(TextStyle):
         if rng.random() < 0.2 * difficulty:
             image = effects.motion_blur(image, 1 + rng.random() * 0.13 * difficulty * em, rng.between(0, 180))
         if rng.random() < 0.35 * difficulty:
-            least = max(1 - LOW_RESOLUTION * difficulty, LEGIBLE / em)
-            if least < 1:
-                image = effects.low_resolution(image, rng.between(least, 1))
+            factor = max(1 - LOW_RESOLUTION * difficulty, LEGIBLE / em)
+            if factor < 1:
+                image = effects.low_resolution(image, rng.between(factor, 1))
         if rng.random() < 0.7 * difficulty:
             image = effects.noise(image, rng.random() * 17 * difficulty * self.noise, rng.random() < 0.5, rng)
         if rng.random() < 0.3 * difficulty and em > BINARY * LEGIBLE:
-            least = max(1 - LOW_RESOLUTION * difficulty, BINARY * LEGIBLE / em)
+            factor = max(1 - LOW_RESOLUTION * difficulty, BINARY * LEGIBLE / em)
             image = effects.noise(image, rng.random() * 30 * difficulty * self.noise, rng.random() < 0.2, rng)
             contrast = 255.0 if rng.random() < 0.3 else rng.between(1.5, 6)
-            image = effects.scan(image, rng.between(least, 1), contrast, rng)
+            image = effects.scan(image, rng.between(factor, 1), contrast, rng)
         if rng.random() < 0.6 * difficulty:
             image = effects.jpeg(image, int(rng.between(95 - 65 * difficulty, 95)))
         return image
@@ -350,8 +350,8 @@ def _random_pose(width: float, height: float, difficulty: float, distortion: flo
         return Pose()
     stretch = rng.between(1 - 0.6 * difficulty, 1 + 0.3 * difficulty)
     # Rotation makes a long line taller and its letters smaller, so it is rotated less.
-    most = min(14.0, math.degrees(math.atan(0.7 * height / width)))
-    rotation = rng.between(-most, most) * strength if rng.random() < 0.6 else 0.0
+    max_rotation = min(14.0, math.degrees(math.atan(0.7 * height / width)))
+    rotation = rng.between(-max_rotation, max_rotation) * strength if rng.random() < 0.6 else 0.0
     shear = rng.between(-0.35, 0.35) * strength if rng.random() < 0.5 else 0.0
     tilt = rng.between(-0.35, 0.35) * strength, rng.between(-0.15, 0.15) * strength
     if rng.random() < 0.6:
@@ -370,7 +370,7 @@ def _crop_margin(mask: Mask) -> Mask:
 
 
 def _tallest(mask: Mask) -> int:
-    """The largest number of rows from the first to the last with ink, over the columns."""
+    """The maximum over the columns of the number of rows from the first to the last with ink."""
     has_ink = mask > CUT
     between = len(has_ink) - has_ink.argmax(axis=0) - has_ink[::-1].argmax(axis=0)
     return int((between * has_ink.any(axis=0)).max())

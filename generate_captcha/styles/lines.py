@@ -15,10 +15,10 @@ from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import TextStyle
 from generate_captcha.text.glyphs import FAMILY, draw_glyph, paste, rotate
 
-#: The original's letter size as a fraction of the height, and its largest multiple of the width per letter.
+#: The original's letter size as a fraction of the height, and its maximum multiple of the width per letter.
 SIZE_OF_HEIGHT, SIZE_OF_ADVANCE = 26 / 30, 26 / (70 / 4)
 LINES = 3
-#: Largest rotation of a letter in degrees.
+#: Maximum rotation of a letter in degrees.
 MAX_ROTATION = 6.0
 
 

@@ -35,11 +35,11 @@ PROPERTIES = {
 FULL_ATTEMPTS, EASIER_ATTEMPTS = 4, 8
 #: Size in pixels of the smallest picture in which a plate is legible.
 MIN_WIDTH, MIN_HEIGHT = 80, 20
-#: Least heights in pixels for all layouts, also those of two rows; the second if the width follows the plate.
+#: Minimum heights in pixels for all layouts, also those of two rows; the second if the width follows the plate.
 ANY_LAYOUT_HEIGHT, ANY_LAYOUT_HEIGHT_AUTO = 32, 40
-#: Least height in pixels of letters in a lower picture that a plate just fills.
+#: Minimum height in pixels of letters in a lower picture that a plate just fills.
 MIN_LETTER_HEIGHT = 8.0
-#: Least contrast of letters in grey levels; low, because of cars in the shade at dusk.
+#: Minimum contrast of letters in grey levels; low, because of cars in the shade at dusk.
 MIN_CONTRAST = 20.0
 #: Pixels of the rendered plate per pixel of the picture.
 OVERSAMPLING = 1.2
@@ -60,13 +60,13 @@ class Plate(Style):
             )
         own_fonts = None if parameters.fonts is None else choose_fonts(parameters.fonts, (), "")
         self.layouts = choose_layouts(parameters.layouts, own_fonts)
-        enough = ANY_LAYOUT_HEIGHT if self.width else ANY_LAYOUT_HEIGHT_AUTO
-        for layout in self.layouts if self.height < enough else ():
+        min_height = ANY_LAYOUT_HEIGHT if self.width else ANY_LAYOUT_HEIGHT_AUTO
+        for layout in self.layouts if self.height < min_height else ():
             letter_height = layout.letter_height / layout.fields.size[1] * self.height
             if len(layout.fields.rows) > 1 or letter_height < MIN_LETTER_HEIGHT:
                 raise UserError(
                     f"the size {parameters.size} is too small for layout {layout.name}, whose letters would be "
-                    f"{letter_height:.0f} pixels high: give a height of {enough} or more, or other layouts",
+                    f"{letter_height:.0f} pixels high: give a height of {min_height} or more, or other layouts",
                     parameter="size",
                 )
         self._cumulative_weights = list(itertools.accumulate(layout.fields.weight for layout in self.layouts))

@@ -28,7 +28,7 @@ CLOSING = (
     "。．，、！？：；…）］｝〉》」』】〕〗’”%℃‰·ー々ゝゞヽヾぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ.,!?:;)]}»"
 )
 OPENING = "（［｛〈《「『【〔〖‘“([{«"
-#: Largest size of a text file in bytes.
+#: Maximum size of a text file in bytes.
 MAX_BYTES = 1024**3
 #: Number of characters that are classified at a time.
 BLOCK = 1 << 20
@@ -75,8 +75,8 @@ class TextFile:
         start = int(rng.choice(self._starts))  # type: ignore[arg-type]  # an array is as good as a sequence
         wanted = self._shortest + rng.randbelow(self._longest - self._shortest + 1)
         barriers = np.flatnonzero(self._barrier[start : start + self._longest])
-        most = int(barriers[0]) if len(barriers) else self._longest
-        ends = np.flatnonzero(self._ends[start + self._shortest : start + most + 1]) + self._shortest
+        max_length = int(barriers[0]) if len(barriers) else self._longest
+        ends = np.flatnonzero(self._ends[start + self._shortest : start + max_length + 1]) + self._shortest
         # The longest that is not longer than wanted, otherwise the shortest one.
         end = ends[max(0, int(np.searchsorted(ends, wanted, "right")) - 1)]
         return self._text[start : start + int(end)]

@@ -84,25 +84,7 @@ def test_every_layout_is_drawn_and_labels_match_its_patterns(path: Path) -> None
 def test_expected_countries_and_kinds_exist() -> None:
     names = {path.stem for path in FILES}
     groups = {name.split("_")[0] for name in names}
-    assert {
-        "kr",
-        "cn",
-        "us",
-        "de",
-        "pl",
-        "cz",
-        "sk",
-        "hr",
-        "fr",
-        "it",
-        "es",
-        "nl",
-        "gb",
-        "br",
-        "ar",
-        "vn",
-        "in",
-    } <= groups
+    assert set("kr cn us de pl cz sk hr fr it es nl gb br ar vn in".split()) <= groups
     assert {"kr_white_long", "kr_white_short", "kr_yellow_two_rows", "kr_green_two_rows", "kr_new_long"} <= names
     assert sum(len(load(path).fields.rows) > 1 for path in FILES if not path.stem.startswith(("kr", "cn"))) >= 12
 
@@ -117,6 +99,19 @@ def test_letters_that_a_country_does_not_use_do_not_occur(name: str, never: str)
 
 def test_german_plates_have_umlauts() -> None:
     assert set("ÄÖÜ") <= set(plate(layouts="de").alphabet)
+
+
+def test_every_country_is_documented() -> None:
+    """Also the number of layouts in README.md, and that of characters."""
+    page = " ".join(DOCUMENTATION.read_text(encoding="utf-8").split())
+    section = page.partition("## Available layouts")[2].partition(" ## ")[0]
+    layouts = [load(path) for path in FILES]
+    countries = {each.fields.title.partition(",")[0] for each in layouts if not each.name.startswith("any_")}
+    assert not {country for country in countries if country not in section}
+    characters = {character for each in layouts for pattern in each.patterns for character in pattern.characters}
+    assert f"has {len(characters)} characters" in section
+    readme = (DOCUMENTATION.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"licence plates of {len(FILES)} layouts" in readme
 
 
 def test_every_field_is_documented() -> None:
@@ -357,7 +352,7 @@ def test_invalid_pattern_is_refused(pattern: str, sentence: str) -> None:
 # Lettering
 
 
-@pytest.mark.parametrize("face", [StrokeFont(0.14, 0.5), StrokeFont(0.1, 0.3, "A1 01 31"), "SourceSansPro-Bold.ttf"])
+@pytest.mark.parametrize("face", [StrokeFont(0.14, 0.5), StrokeFont(0.1, 0.3, "Ab 0b 3b"), "SourceSansPro-Bold.ttf"])
 def test_letters_fill_the_requested_size(face: StrokeFont | str) -> None:
     drawn = Font(fonts.packaged_font(face)) if isinstance(face, str) else face
     for letter in "AQÖ0171":
@@ -539,6 +534,16 @@ def test_stacked_print_may_have_spaces(tmp_path: Path) -> None:
 def test_missing_top_level_field_has_no_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"own\.toml: title is missing: add it"):
         plate(layouts=written(tmp_path, SMALL.replace('title = "Nowhere"', "")))
+
+
+def test_letters_and_digits_of_a_layout_are_never_names_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("AB", "12"):
+        (tmp_path / name).write_text("X\nY\n", encoding="utf-8")
+    path = written(tmp_path, SMALL.replace("size = ", 'letters = "AB"\ndigits = "12"\nsize = '))
+    assert plate(layouts=path).alphabet == "12AB"
 
 
 def test_han_letters_have_their_own_face(tmp_path: Path) -> None:
