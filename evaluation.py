@@ -37,13 +37,13 @@ def main(flags: EvaluationParameters) -> int:
     """Read the pictures, score them, and write the report. Returns the exit code."""
     import dataset
     from dataset.contact_sheets import gallery
-    from dataset.inputs import keep_apart
+    from dataset.inputs import refuse_overlapping_paths
     from model import report
     from model.comparison import compared
     from model.training import following
     from model.training.run_folder import trained_on
 
-    keep_apart(
+    refuse_overlapping_paths(
         [flags.path],
         {"--json": flags.json_, "--report": flags.report},
         used=[flags.model, flags.lexicon, flags.charset],

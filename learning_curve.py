@@ -36,14 +36,14 @@ SMALLEST = 50
 
 def main(flags: LearningCurveParameters) -> int:
     """Train on each part, test it, and draw the curve. Returns the exit code."""
-    from dataset.inputs import keep_apart
+    from dataset.inputs import refuse_overlapping_paths
     from dataset.splitting import held_out
     from model import learning_curve
     from model.training import defaults
     from model.training.run_folder import RunFolder
 
     interrupts.continue_by(interrupts.CONTINUES)
-    keep_apart([flags.data, flags.test], {"--run": flags.run})
+    refuse_overlapping_paths([flags.data, flags.test], {"--run": flags.run})
     pictures, test, unreadable = held_out(flags.data, flags.test, flags.label_pattern, flags.root)
     parts = notation.parts(flags.parts) if flags.parts else doubling(len(pictures))
     if parts[-1] > len(pictures):

@@ -35,14 +35,14 @@ DEMO = "demo.png"
 def main(flags: PredictionParameters) -> int:
     """Read the pictures, print and write their texts, and sum up. Returns the exit code."""
     from dataset.contact_sheets import gallery_file
-    from dataset.inputs import keep_apart
+    from dataset.inputs import refuse_overlapping_paths
     from model import tables
     from model.reading import PLOTTED, ReadingSummary, read_samples, reader_of
 
     labels = flags.labels or bool(flags.demo)
     sheet = flags.plot or (DEMO if flags.demo else None)
     outputs = {"--csv": flags.csv, "--json": flags.json_, "--icdar": flags.icdar}
-    keep_apart(flags.paths, outputs | {"--plot": sheet}, (flags.model, flags.lexicon, flags.charset))
+    refuse_overlapping_paths(flags.paths, outputs | {"--plot": sheet}, (flags.model, flags.lexicon, flags.charset))
     samples = samples_to_read(flags, labels)
 
     interrupted = False
@@ -93,12 +93,12 @@ def main(flags: PredictionParameters) -> int:
 def samples_to_read(flags: PredictionParameters, labels: bool) -> Iterator[Sample]:
     """The pictures of all paths, or some of them for --demo. Raises UserError if there are none."""
     from dataset.formats.text import LONGEST_LINE
-    from dataset.inputs import inputs, some
+    from dataset.inputs import choose_labelled, inputs
 
     lines = iter(partial(sys.stdin.readline, LONGEST_LINE), "")
     samples = inputs(flags.paths, lines, flags.label_pattern, flags.root, labels)
     if flags.demo:
-        samples = iter(some(samples, flags.demo))
+        samples = iter(choose_labelled(samples, flags.demo))
     first = next(samples, None)
     if first is None:
         places = ", ".join("what came on stdin" if path == "-" else path for path in flags.paths)

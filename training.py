@@ -82,9 +82,9 @@ def attempt(flags: TrainingParameters, folder: RunFolder, place: Place) -> int:
 
 def refuse_places_in_use(flags: TrainingParameters, folder: RunFolder) -> None:
     """Raise UserError if the run folder holds other files, or lies among the pictures."""
-    from dataset.inputs import keep_apart
+    from dataset.inputs import refuse_overlapping_paths
 
-    keep_apart([flags.data, flags.validation], {"--run": str(folder.path)})
+    refuse_overlapping_paths([flags.data, flags.validation], {"--run": str(folder.path)})
     folder.refuse_other_files()
 
 
@@ -104,7 +104,7 @@ def pictures(flags: TrainingParameters, folder: RunFolder) -> PictureSource:
         from generate_captcha.drawn_source import SyntheticSource
 
         return SyntheticSource(flags, drawn)
-    from dataset.sources import FileSource
+    from dataset.file_source import FileSource
 
     return FileSource(flags, folder.cache)
 

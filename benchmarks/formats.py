@@ -29,7 +29,7 @@ from benchmarks.harness import Command, Results
 from crnn_reader.alphabet import character_numbers
 from crnn_reader.sources import StoredImage, read_bytes
 from dataset.formats import WRITERS
-from dataset.formats.writing import Picture, Plan
+from dataset.formats.writing import CorpusFacts, Picture
 
 READ = 1_000
 FORMS = ("tsv", "lmdb", "tfrecord", "fsns")
@@ -96,8 +96,8 @@ def made(form: str, folder: Path, rows: int) -> Path:
         for name, label in names:
             yield Picture(name, label, data, ".jpg", 12)
 
-    plan = Plan("train", rows, 6, character_numbers("0-9", []), shards=10)
-    return WRITERS[form].write(folder, pictures(), plan)
+    facts = CorpusFacts("train", rows, 6, character_numbers("0-9", []), shards=10)
+    return WRITERS[form].write(folder, pictures(), facts)
 
 
 def main() -> None:

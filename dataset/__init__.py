@@ -1,7 +1,7 @@
 """Labelled pictures of any format: found, checked, split, cached, and fed in batches.
 
     pictures = dataset.collect("DB/train")                  # names and labels
-    aspect, hues = dataset.image_statistics(pictures)       # shape and colours
+    aspect, contrast = dataset.image_statistics(pictures)    # shape and colours
     corpus = dataset.pack(pictures, 128, 64, channels=1)    # decoded once, memory-mapped
     dataset.check(corpus, alphabet, too_long)               # raises UserError for faults
     dataset.preview(corpus)                                 # prints some labels and warnings
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from dataset.collecting import Sample, Samples, collect, samples
     from dataset.contact_sheets import contact_sheet
     from dataset.contents import Contents, ImageStatistics, examine, image_statistics
-    from dataset.doubts import preview
     from dataset.formats import FORMATS, WRITERS
+    from dataset.label_warnings import preview
     from dataset.splitting import apart, split
 
 #: The public names of each module. A module is imported when one of its names is first used, because a command that
@@ -44,7 +44,7 @@ _NAMES = {
     "checks": "Report check inspect",
     "contact_sheets": "contact_sheet",
     "contents": "Contents ImageStatistics examine image_statistics",
-    "doubts": "preview",
+    "label_warnings": "preview",
     "formats": "FORMATS WRITERS",
     "collecting": "Sample Samples collect samples",
     "splitting": "apart split",

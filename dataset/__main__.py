@@ -28,9 +28,9 @@ from crnn_reader.image import ImageOptions
 from dataset.checks import shown
 from dataset.contact_sheets import gallery_file
 from dataset.convert import convert
-from dataset.doubts import doubts, examples
 from dataset.formats.normalize import short
-from dataset.inputs import keep_apart
+from dataset.inputs import refuse_overlapping_paths
+from dataset.label_warnings import examples, warnings_about
 from dataset.unpack import unpack
 from parameter import CORPUS_RECORD, ConvertParameters, DatasetParameters, UnpackParameters, picture_size, size_flag
 
@@ -46,7 +46,7 @@ _PLOTTED = 96
 
 def main(parameters: DatasetParameters) -> int:
     """Read all pictures, print the report, and return the exit code."""
-    keep_apart([parameters.path], {"--json": parameters.json_, "--plot": parameters.plot})
+    refuse_overlapping_paths([parameters.path], {"--json": parameters.json_, "--plot": parameters.plot})
     samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
     options = ImageOptions(parameters.max_pixels)
     contents = dataset.examine(samples, options)
@@ -76,7 +76,7 @@ def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any
     return {
         "pictures": report.pictures,
         "examples": [{"file": name, "label": label} for name, label in examples(contents)],
-        "doubts": doubts(contents),
+        "doubts": warnings_about(contents),
         "labels": len(set(labels)),
         "alphabet": "".join(sorted(characters)),
         "characters": dict(sorted(characters.items())),

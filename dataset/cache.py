@@ -88,7 +88,7 @@ def pack(
     channels: int,
     fit: Literal["stretch", "pad"] = "stretch",
     cache: Path | str = ".cache",
-    others: Sequence[Path | str] = (),
+    fallbacks: Sequence[Path | str] = (),
     options: ImageOptions = DEFAULT_OPTIONS,
 ) -> Corpus:
     """Decode and fit pictures in parallel, or take them from the cache.
@@ -102,7 +102,7 @@ def pack(
         channels: 1 or 3.
         fit: see :func:`crnn_reader.fit.fit_image`.
         cache: the folder of the cache.
-        others: folders to use instead if the cache cannot be written (no permission, disk full). If these cannot be
+        fallbacks: folders to use instead if the cache cannot be written (no permission, disk full). If these cannot be
             written either, the pictures go to a temporary file. A warning says where they go.
         options: how to decode.
 
@@ -114,7 +114,7 @@ def pack(
     if options != DEFAULT_OPTIONS:
         key += f" {options.max_pixels} {options.frame}"
     name = f"{hashlib.sha1(key.encode()).hexdigest()[:16]}.npz"
-    indexes = [Path(folder) / name for folder in (cache, *others)]
+    indexes = [Path(folder) / name for folder in (cache, *fallbacks)]
 
     stamps = _stamps(samples)
     packed, same = None, np.full(len(samples), -1)
@@ -229,7 +229,7 @@ def _blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
         size -= len(data)
 
 
-class _Checked:
+class _ChecksummedFile:
     """Writes a file in blocks and computes the checksum of each."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -330,12 +330,12 @@ def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
             index.parent.mkdir(parents=True, exist_ok=True)
             return _write_pair(index, job)
         except OSError as error:
-            instead = after.parent if after else "a temporary file, which goes when this ends"
+            instead = after.parent if after else "a temporary file, which is deleted at exit"
             warn(f"{index.parent} cannot be written ({error.strerror or error}): decoded pictures go to {instead}")
     with file_name_in_errors(tempfile.gettempdir()), tempfile.TemporaryFile() as unnamed:
-        done = _Done(job)
-        done.write(unnamed)
-        return done.packed(None, _mapped(unnamed, done.facts, job.shape))
+        finished = _Progress(job)
+        finished.write(unnamed)
+        return finished.packed(None, _mapped(unnamed, finished.facts, job.shape))
 
 
 def _write_pair(index: Path, job: _Job) -> _Packed:
@@ -343,26 +343,26 @@ def _write_pair(index: Path, job: _Job) -> _Packed:
     if what := bounded.irregular(index):
         raise OSError(f"{index.name} is {what}")
     pictures = index.with_name(f"{index.stem}-{uuid.uuid4().hex[:12]}.pictures")
-    done = _Done(job)
+    finished = _Progress(job)
     try:
         # Not mapped: on a full disk, writing raises an error, and writing to mapped memory kills the process.
         with file_name_in_errors(pictures), pictures.open("wb") as file:
-            done.write(file)
-        done.save(index, pictures)
+            finished.write(file)
+        finished.save(index, pictures)
     except KeyboardInterrupt:
-        if job.old and done.rows < len(job.old.facts):
+        if job.old and finished.rows < len(job.old.facts):
             pictures.unlink(missing_ok=True)
         else:
-            done.save(index, pictures)
+            finished.save(index, pictures)
         raise
     except BaseException:
         pictures.unlink(missing_ok=True)
         raise
     _sweep(index, pictures, job.old)
-    return done.packed(pictures, _mapped(pictures, done.facts, job.shape))
+    return finished.packed(pictures, _mapped(pictures, finished.facts, job.shape))
 
 
-class _Done:
+class _Progress:
     """The finished part of a job."""
 
     def __init__(self, job: _Job) -> None:
@@ -377,7 +377,7 @@ class _Done:
         """Write the pictures. After an interruption, `rows` of them are complete."""
         count = len(self._job.samples)
         tasks = (range(start, min(start + TASK, count)) for start in range(0, count, TASK))
-        checked = _Checked(file)
+        checked = _ChecksummedFile(file)
         self._sums = checked.sums
         try:
             with progress("reading pictures", count) as advance:

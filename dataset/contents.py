@@ -130,17 +130,21 @@ class ImageStatistics(NamedTuple):
 
     aspect: float = 1.0  #: median of width / height
     #: Upper quartile of the standard deviation in the strongest of red, green and blue, relative to that in grey.
-    hues: float = 1.0
+    colour_contrast: float = 1.0
 
 
 def image_statistics(samples: Samples, options: ImageOptions = DEFAULT_OPTIONS) -> ImageStatistics:
     """Compute statistics from evenly spaced pictures. Unreadable ones are skipped."""
-    aspects, hues = [], []
+    aspects, contrasts = [], []
     for index in np.linspace(0, len(samples) - 1, min(len(samples), _LOOKED_AT)).round().astype(int):
         try:
             image = read_image(samples[index].path, 3, options)
         except UnreadablePicture:
             continue
         aspects.append(image.shape[1] / image.shape[0])
-        hues.append(image.std((0, 1)).max() / max(convert_channels(image, 1).std(), 1.0))
-    return ImageStatistics(float(np.median(aspects)), float(np.percentile(hues, 75))) if aspects else ImageStatistics()
+        contrasts.append(image.std((0, 1)).max() / max(convert_channels(image, 1).std(), 1.0))
+    return (
+        ImageStatistics(float(np.median(aspects)), float(np.percentile(contrasts, 75)))
+        if aspects
+        else ImageStatistics()
+    )

@@ -27,7 +27,7 @@ from dataset.collecting import Samples, collect
 from dataset.contents import Contents, examine, in_order
 from dataset.formats import WRITERS, Writer
 from dataset.formats.normalize import short
-from dataset.formats.writing import Picture, Plan
+from dataset.formats.writing import CorpusFacts, Picture
 from dataset.splitting import split
 from parameter import ConvertParameters
 
@@ -76,14 +76,14 @@ def convert(parameters: ConvertParameters) -> int:
     with _whole(out) as folder:
         made = {}
         for title, rows in parts.items():
-            part = folder / title if parameters.validation else folder
-            part.mkdir(exist_ok=True)
+            subset = folder / title if parameters.validation else folder
+            subset.mkdir(exist_ok=True)
             longest = max(len(str(contents.labels[row])) for row in rows)
-            plan = Plan(title, len(rows), longest, numbers, parameters.shards)
+            facts = CorpusFacts(title, len(rows), longest, numbers, parameters.shards)
             with progress(f"writing {title}", len(rows)) as advance:
                 widths = contents.sizes[rows, 0]
                 pictures = _pictures(samples, places[rows], widths, writer.picture_suffixes, advance, options)
-                made[title] = out / writer.write(part, pictures, plan).relative_to(folder)
+                made[title] = out / writer.write(subset, pictures, facts).relative_to(folder)
         (folder / RECORD).write_text(parameters.to_json(), encoding="utf-8")
 
     counts = " and ".join(f"{len(rows):,} in {title}" for title, rows in parts.items() if parameters.validation)

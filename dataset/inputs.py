@@ -61,7 +61,9 @@ def inputs(
 _DRAWN = ("--plot", "--report", "--run")
 
 
-def keep_apart(paths: Iterable[str | None], outputs: Mapping[str, str | None], used: Iterable[str | None] = ()) -> None:
+def refuse_overlapping_paths(
+    paths: Iterable[str | None], outputs: Mapping[str, str | None], used: Iterable[str | None] = ()
+) -> None:
     """Raise UserError if an output of a command would replace an input, a picture or another output.
 
     Arguments:
@@ -122,7 +124,7 @@ def _lists(folder: Path) -> list[str]:
     return [CORPUS_RECORD, *main_lists(folder), *(each.name for each in found_lists(folder) if each.usable)]
 
 
-def some(samples: Iterable[Sample], count: int) -> list[Sample]:
+def choose_labelled(samples: Iterable[Sample], count: int) -> list[Sample]:
     """Choose `count` labelled pictures by a hash of their names, in their original order.
 
     The choice depends only on the names of the pictures. Keeps `count` samples in memory. Raises UserError if no

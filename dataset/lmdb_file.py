@@ -46,7 +46,7 @@ class Damaged(Exception):
     """A damaged file. The message continues its name, as in `is truncated`."""
 
 
-class TooLarge(Exception):
+class RecordTooLarge(Exception):
     """A value that is larger than allowed. The message is its size."""
 
 
@@ -79,14 +79,14 @@ class DataFile:
             raise Damaged("has no root page")
         self._last = last
 
-    def get(self, key: bytes, largest: int) -> bytes | None:
-        """The value of a key, None if there is none. Raises Damaged, and TooLarge for more than `largest` bytes."""
+    def get(self, key: bytes, limit: int) -> bytes | None:
+        """The value of a key, or None. Raises Damaged, and RecordTooLarge for more than `limit` bytes."""
         for page, place in self._path(key)[-1:]:
             if place < len(page) and page.key(place) == key:
-                return self._value(page, place, largest)
+                return self._value(page, place, limit)
         return None
 
-    def items(self, first: bytes, end: bytes, largest: int) -> Iterator[tuple[bytes, bytes]]:
+    def items(self, first: bytes, end: bytes, limit: int) -> Iterator[tuple[bytes, bytes]]:
         """Yield the keys from `first` up to, but not including, `end`, and their values. Raises as :meth:`get`."""
         path = self._path(first)
         before = None
@@ -107,7 +107,7 @@ class DataFile:
                 return
             before = key
             if key >= first:
-                yield key, self._value(page, place, largest)
+                yield key, self._value(page, place, limit)
 
     def _path(self, key: bytes) -> list[tuple[_Page, int]]:
         """The pages from the root to the leaf where `key` belongs, each with an index.
@@ -129,12 +129,12 @@ class DataFile:
     def _child(self, page: _Page, place: int, level: int) -> _Page:
         return self._page(page.child(place), level == self._depth)
 
-    def _value(self, page: _Page, place: int, largest: int) -> bytes:
+    def _value(self, page: _Page, place: int, limit: int) -> bytes:
         size, flags, start = page.value(place)
         if flags & (_SUB_DATABASE | _DUPLICATES):
             raise Damaged("has named databases or duplicate keys, which are not read")
-        if size > largest:
-            raise TooLarge(f"{size:,} bytes")
+        if size > limit:
+            raise RecordTooLarge(f"{size:,} bytes")
         if not flags & _LARGE_VALUE:
             return page.cut(start, size)
         (number,) = struct.unpack("<Q", page.cut(start, 8))

@@ -129,11 +129,11 @@ class _Task(NamedTuple):
 class _SharedBatches:
     """Worker processes and shared memory with a slot for each batch."""
 
-    def __init__(self, source: Batches, workers: Workers, memory: Any, slot: int, part: int) -> None:
+    def __init__(self, source: Batches, workers: Workers, memory: Any, slot: int, task_size: int) -> None:
         self._source, self._workers = source, workers
         self._slots = np.frombuffer(memory, np.uint8).reshape(-1, slot)
         #: Number of pictures in a task.
-        self._part = part
+        self._task_size = task_size
         self._free = deque(range(len(self._slots)))
 
     @classmethod
@@ -143,9 +143,9 @@ class _SharedBatches:
         Returns None if the pictures are not in a named file, or, with a warning, if shared memory is too small.
         """
         pictures, size = source.largest_batch()
-        part = max(TASK, -(-pictures // count))
+        task_size = max(TASK, -(-pictures // count))
         # One slot is filled and one is consumed. The others hold two tasks for each worker.
-        slots = 2 + -(-2 * count // -(-pictures // part))
+        slots = 2 + -(-2 * count // -(-pictures // task_size))
         try:
             images = _Mapped.of(source.images)
             if images is None:
@@ -160,7 +160,7 @@ class _SharedBatches:
             )
             return None
         workers = Workers(count, _begin, images, source.seed, memory, size)
-        return cls(source, workers, memory, size, part)
+        return cls(source, workers, memory, size, task_size)
 
     def close(self) -> None:
         self._workers.close()
@@ -191,9 +191,10 @@ class _SharedBatches:
             width, shape = images.shape[2], (images.shape[1], images.shape[3])
         tasks = [
             self._workers.submit(
-                _fill, _Task(slot, width, first, rows[first : first + self._part], epoch, self._source.augmentation)
+                _fill,
+                _Task(slot, width, first, rows[first : first + self._task_size], epoch, self._source.augmentation),
             )
-            for first in range(0, len(rows), self._part)
+            for first in range(0, len(rows), self._task_size)
         ]
         return _PendingBatch(slot, (len(rows), shape[0], width, shape[1]), widths, labels, tasks)
 

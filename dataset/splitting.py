@@ -95,8 +95,8 @@ def held_out(
     are left.
     """
     pictures, unreadable = _labelled(data, label_pattern, root)
-    part = notation.fraction(test)
-    if part is None:
+    share = notation.fraction(test)
+    if share is None:
         tested, more_unreadable = _labelled(test, label_pattern, root)
         digests = {picture.digest for picture in tested}
         others = [picture for picture in pictures if picture.digest not in digests]
@@ -108,7 +108,7 @@ def held_out(
         if not others:
             raise UserError(f"all pictures in {data} are also in {test}: give other pictures to one flag")
         return others, tested, unreadable + more_unreadable
-    border = round(part * len(pictures))
+    border = round(share * len(pictures))
     # Copies of a picture stay on one side.
     while 0 < border < len(pictures) and pictures[border].digest == pictures[border - 1].digest:
         border += 1

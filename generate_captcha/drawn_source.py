@@ -17,7 +17,7 @@ class SyntheticSource:
 
     augments = False
     #: All drawn pictures are readable. Their colours are not examined.
-    unreadable, hues = 0, 1.0
+    unreadable, colour_contrast = 0, 1.0
 
     def __init__(self, parameters: TrainingParameters, drawn: GenerateParameters) -> None:
         """Draw a preview of the pictures of `drawn`. Raises UserError if `parameters` do not fit drawn pictures."""

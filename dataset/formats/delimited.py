@@ -33,7 +33,7 @@ from dataset.formats.text import (
     two_labels,
     unquoted_fault,
 )
-from dataset.formats.writing import Picture, Plan, Writer, write_pictures
+from dataset.formats.writing import CorpusFacts, Picture, Writer, write_pictures
 
 _TAB = "\t"
 _ANY = f",;{_TAB}"
@@ -68,7 +68,7 @@ class _Writer(Writer):
             return line_fault(label)
         return "holds a tab" if _TAB in label else unquoted_fault(label)
 
-    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+    def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
         path = folder / f"labels.{self.name}"
         with path.open("w", encoding="utf-8", newline="") as file:
             if self.name == "csv":

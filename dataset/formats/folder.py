@@ -20,7 +20,7 @@ from dataset.formats.file_names import TIGHT_NUMBER, ccpd_plate, label_of_name
 from dataset.formats.files import find_files
 from dataset.formats.normalize import padded
 from dataset.formats.paths import Row
-from dataset.formats.writing import Picture, Plan, Writer, numbered_name, write_file
+from dataset.formats.writing import CorpusFacts, Picture, Writer, numbered_name, write_file
 
 #: Number of names by which a folder is judged.
 _LOOKED_AT = 100
@@ -45,7 +45,7 @@ class _Writer(Writer):
         bad = next((each for each in label if each in '_/\\:*?"<>|' or unicodedata.category(each) == "Cc"), None)
         return None if bad is None else f"holds {bad!r}, which cannot be in a file name's label"
 
-    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+    def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
         for index, picture in enumerate(pictures):
             above, slash, number = numbered_name(index).rpartition("/")
             write_file(folder, f"{above}{slash}{picture.label}_{number}{picture.suffix}", picture.data)

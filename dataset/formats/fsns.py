@@ -16,7 +16,7 @@ from crnn_reader.alphabet import PADDING, read_dictionary
 from crnn_reader.errors import UserError
 from dataset import tfrecord_file
 from dataset.formats.base import RecordFormat
-from dataset.formats.writing import LARGEST_LABEL, Picture, Plan, Writer, write_shards
+from dataset.formats.writing import LARGEST_LABEL, CorpusFacts, Picture, Writer, write_shards
 
 _DICTIONARY = "dic.txt"
 
@@ -31,11 +31,11 @@ class _Writer(Writer):
     picture_suffixes = (".jpg", ".png")
     cannot_hold = staticmethod(tfrecord_file.cannot_hold)
 
-    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
-        numbers, padding = plan.numbers, plan.numbers[PADDING]
+    def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
+        numbers, padding = facts.numbers, facts.numbers[PADDING]
         lines = [f"{number}\t{character}\n" for character, number in sorted(numbers.items(), key=itemgetter(1))]
         (folder / _DICTIONARY).write_text("".join(lines), encoding="utf-8", newline="\n")
-        padded = max(_PADDED, plan.longest)
+        padded = max(_PADDED, facts.longest)
 
         def records() -> Iterator[bytes]:
             for picture in pictures:
@@ -55,7 +55,7 @@ class _Writer(Writer):
                     },
                 )
 
-        write_shards(folder, records(), plan)
+        write_shards(folder, records(), facts)
         return folder
 
 

@@ -14,7 +14,7 @@ from crnn_reader.errors import UserError
 from dataset.formats.base import ListFormat
 from dataset.formats.normalize import clean_label, padded, short
 from dataset.formats.text import FILE_KEYS, LABEL_KEYS, SCORE_KEYS, Entry, is_comment, is_score, lines, two_labels
-from dataset.formats.writing import Picture, Plan, Writer, write_pictures
+from dataset.formats.writing import CorpusFacts, Picture, Writer, write_pictures
 
 SUFFIXES = (".jsonl", ".ndjson", ".jsonlines")
 
@@ -28,7 +28,7 @@ class _Writer(Writer):
     def cannot_hold(self, label: str) -> str | None:
         return "begins or ends with white space" if padded(label) else None
 
-    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+    def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
         path = folder / "labels.jsonl"
         with path.open("w", encoding="utf-8", newline="\n") as file:
             for name, label, source in write_pictures(pictures, folder):

@@ -15,8 +15,8 @@ from typing import Any
 
 from crnn_reader.errors import UnreadablePicture, UserError
 from dataset.formats.base import RecordFormat
-from dataset.formats.writing import LARGEST_LABEL, LARGEST_PICTURE, Picture, Plan, Writer
-from dataset.lmdb_file import Damaged, DataFile, TooLarge
+from dataset.formats.writing import LARGEST_LABEL, LARGEST_PICTURE, CorpusFacts, Picture, Writer
+from dataset.lmdb_file import Damaged, DataFile, RecordTooLarge
 
 _FILE = "data.mdb"
 
@@ -39,8 +39,8 @@ class Database:
     def _number_of_pictures(self) -> int:
         entries = self._file.entries
         try:
-            found = self._file.get(b"num-samples", largest=100)
-        except TooLarge as error:
+            found = self._file.get(b"num-samples", limit=100)
+        except RecordTooLarge as error:
             raise UserError(f"{self.path} has {error} for num-samples: see docs/formats.md for the format") from None
         if found is None or not found.isdigit():
             value = "no num-samples" if found is None else f"{found[:20]!r} for num-samples"
@@ -61,7 +61,7 @@ class Database:
             with self._sound():
                 try:
                     labels = dict(self._file.items(b"label-%09d" % start, b"label-%09d" % end, LARGEST_LABEL))
-                except TooLarge as error:
+                except RecordTooLarge as error:
                     raise UserError(
                         f"{self.path} has a label of {error} among {start:,} to {end - 1:,}: mend the labels"
                     ) from None
@@ -79,8 +79,8 @@ class Database:
 
     def _any(self, first: bytes, end: bytes) -> bool:
         try:
-            return any(True for _ in self._file.items(first, end, largest=0))
-        except TooLarge:
+            return any(True for _ in self._file.items(first, end, limit=0))
+        except RecordTooLarge:
             return True
 
     def fetch(self, name: str) -> bytes:
@@ -89,7 +89,7 @@ class Database:
             data = self._file.get(name.encode(), LARGEST_PICTURE)
         except Damaged as error:
             raise UnreadablePicture(f"the database {error}") from None
-        except TooLarge as error:
+        except RecordTooLarge as error:
             raise UnreadablePicture(f"{error}, more than {LARGEST_PICTURE:,}") from None
         if data is None:
             raise UnreadablePicture("no such key")
@@ -117,7 +117,7 @@ class _Writer(Writer):
     def cannot_hold(self, label: str) -> str | None:
         return f"is longer than {LARGEST_LABEL:,} bytes" if len(label.encode()) > LARGEST_LABEL else None
 
-    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+    def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
         import lmdb
 
         try:
@@ -132,7 +132,7 @@ class _Writer(Writer):
                     images = [(b"image-%09d" % number, picture.data) for number, picture in chunk]
                     labels = [(b"label-%09d" % number, picture.label.encode()) for number, picture in chunk]
                     _put(environment, images + labels)
-                _put(environment, [(b"num-samples", str(plan.count).encode())])
+                _put(environment, [(b"num-samples", str(facts.count).encode())])
                 environment.sync(True)
         except lmdb.Error as error:
             code = getattr(error, "code", 0)

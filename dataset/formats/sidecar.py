@@ -24,7 +24,7 @@ from dataset.formats.files import find_files, pictures_in, suffix_of
 from dataset.formats.normalize import clean_label
 from dataset.formats.paths import Row
 from dataset.formats.text import LABEL_KEYS, LARGEST_TEXT, read_text, unquoted_fault
-from dataset.formats.writing import Picture, Plan, Writer, write_pictures
+from dataset.formats.writing import CorpusFacts, Picture, Writer, write_pictures
 
 _SUFFIX = ".txt"
 #: Suffix of the labels of ocropus, kraken and calamari, where `x.txt` is a prediction; and suffixes of the stems of
@@ -67,7 +67,7 @@ class _Writer(Writer):
             return "would be read as something else than a text, such as JSON or a box"
         return unquoted_fault(label)
 
-    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+    def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
         for name, label, _ in write_pictures(pictures, folder):
             (folder / (os.path.splitext(name)[0] + _SUFFIX)).write_text(label + "\n", encoding="utf-8", newline="\n")
         return folder

@@ -15,7 +15,7 @@ from crnn_reader.alphabet import PADDING
 from crnn_reader.errors import UserError
 from dataset import tfrecord_file
 from dataset.formats.base import RecordFormat
-from dataset.formats.writing import Picture, Plan, Writer, write_shards
+from dataset.formats.writing import CorpusFacts, Picture, Writer, write_shards
 
 _MAP = "char_map.json"
 _EXAMPLE = 'write {"a": 0, "b": 1}, each character with its own number'
@@ -31,8 +31,8 @@ class _Writer(Writer):
     picture_suffixes = (".jpg",)
     cannot_hold = staticmethod(tfrecord_file.cannot_hold)
 
-    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
-        numbers = {character: number for character, number in plan.numbers.items() if character != PADDING}
+    def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
+        numbers = {character: number for character, number in facts.numbers.items() if character != PADDING}
         (folder / _MAP).write_text(json.dumps(numbers, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
 
         def records() -> Iterator[bytes]:
@@ -42,7 +42,7 @@ class _Writer(Writer):
                     {"labels": [numbers[character] for character in picture.label]},
                 )
 
-        write_shards(folder, records(), plan)
+        write_shards(folder, records(), facts)
         return folder
 
 

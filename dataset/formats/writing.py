@@ -29,7 +29,7 @@ class Picture(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class CorpusFacts:
     """Facts about all pictures that are known before the first one is written."""
 
     title: str  #: train or validation; pictures if they are not split
@@ -50,7 +50,7 @@ class Writer:
         """The reason why a label cannot be written, as words behind `the label`. None if it can be."""
         return None
 
-    def write(self, folder: Path, pictures: Iterable[Picture], plan: Plan) -> Path:
+    def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
         """Write into an empty folder. Returns the path to read the pictures from."""
         raise NotImplementedError
 
@@ -69,11 +69,11 @@ def write_file(folder: Path, name: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def write_shards(folder: Path, records: Iterator[bytes], plan: Plan) -> None:
+def write_shards(folder: Path, records: Iterator[bytes], facts: CorpusFacts) -> None:
     """Distribute the records evenly over files `train-00000-of-00010.tfrecord` and so on."""
-    for shard in range(plan.shards):
-        first, end = (plan.count * number // plan.shards for number in (shard, shard + 1))
-        name = f"{plan.title}-{shard:05}-of-{plan.shards:05}.tfrecord"
+    for shard in range(facts.shards):
+        first, end = (facts.count * number // facts.shards for number in (shard, shard + 1))
+        name = f"{facts.title}-{shard:05}-of-{facts.shards:05}.tfrecord"
         tfrecord_file.write(folder / name, islice(records, end - first))
 
 

@@ -37,7 +37,7 @@ STARTS = ("general", "lines")
 STEPS, LARGEST_BATCH = 4_000, 1_024
 
 #: Use RGB if one channel has more than this multiple of the contrast of grey.
-HUES = 2.0
+RGB_CONTRAST = 2.0
 
 #: Height of the input in pixels: enough for the strokes of one line of text.
 HEIGHT = 64
@@ -97,7 +97,7 @@ def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
     written_leftwards = any(unicodedata.bidirectional(character) in ("R", "AL") for character in alphabet)
     if written_leftwards and HEADS[head].left_to_right:
         warn(f"labels are written from right to left, and {head} reads from left to right: try --head attention")
-    colour = asked["colour"] or ("rgb" if source.hues > HUES else "grey")
+    colour = asked["colour"] or ("rgb" if source.colour_contrast > RGB_CONTRAST else "grey")
     return ModelConfig(
         alphabet=alphabet,
         width=width,

@@ -58,7 +58,7 @@ class PictureSource(Protocol):
     labels: list[str]  #: labels with every character and length of the texts
     count: int  #: number of pictures, in an epoch if they are drawn
     aspect: float  #: median of width / height
-    hues: float  #: contrast of the best of red, green and blue, as a multiple of the contrast of grey
+    colour_contrast: float  #: contrast of the best of red, green and blue, as a multiple of the contrast of grey
     difficulty: float | None  #: of drawn pictures, 0 to 1; None if they have none
     augments: bool  #: whether pictures to train on are augmented
 

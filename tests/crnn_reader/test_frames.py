@@ -19,7 +19,7 @@ from crnn_reader.errors import UserError
 from crnn_reader.image import ImageOptions
 from crnn_reader.reader import Reader
 from dataset.__main__ import main as report
-from dataset.sources import FileSource
+from dataset.file_source import FileSource
 from model.training import defaults
 from parameter import DatasetParameters, PredictionParameters, TrainingParameters
 

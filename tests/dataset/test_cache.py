@@ -282,7 +282,7 @@ def test_pictures_go_to_the_next_folder_if_the_disk_is_full(
     full("cache")
     decoded.clear()
     for _ in range(2):
-        corpus = pack(folder, tmp_path / "cache", others=[tmp_path / "run" / ".cache"])
+        corpus = pack(folder, tmp_path / "cache", fallbacks=[tmp_path / "run" / ".cache"])
         for name, image in zip("ab", corpus.images, strict=True):
             assert (image == fit_image(read_image(folder / f"{name}.png", 1), 32, 16)).all()
     assert decoded == ["a.png", "b.png"]
@@ -309,7 +309,7 @@ def test_pictures_go_to_a_temporary_file_if_no_cache_can_be_written(
         assert (corpus.images[1] == fit_image(read_image(folder / "b.png", 1), width, 16)).all()
         err = capsys.readouterr().err
         assert err.startswith(str(cache)) and err.count("\n") == 1
-        assert err.endswith("decoded pictures go to a temporary file, which goes when this ends\n")
+        assert err.endswith("decoded pictures go to a temporary file, which is deleted at exit\n")
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -319,11 +319,11 @@ def test_a_read_only_cache_is_used(
     folder = write(tmp_path / "data", ["a.png"])
     pack(folder, tmp_path / "cache")
     full("cache")
-    pack(folder, tmp_path / "cache", others=[tmp_path / "run"])
+    pack(folder, tmp_path / "cache", fallbacks=[tmp_path / "run"])
     assert decoded == ["a.png"]
     assert not (tmp_path / "run").exists()
     write(folder, ["0.png", "b.png"])
-    pack(folder, tmp_path / "cache", others=[tmp_path / "run"])
+    pack(folder, tmp_path / "cache", fallbacks=[tmp_path / "run"])
     assert sorted(decoded) == ["0.png", "a.png", "b.png"], "what is unchanged is copied"
 
 
@@ -374,16 +374,16 @@ def test_image_statistics(tmp_path: Path, write: Maker) -> None:
     assert dataset.image_statistics(dataset.collect(tmp_path)).aspect == 3.0
 
 
-@pytest.mark.parametrize(("ink", "hues"), [((0, 0, 0), (1.0, 1.1)), ((255, 255, 0), (8.0, 10.0))])
+@pytest.mark.parametrize(("ink", "contrast"), [((0, 0, 0), (1.0, 1.1)), ((255, 255, 0), (8.0, 10.0))])
 def test_image_statistics_tell_yellow_from_black_on_white(
-    ink: tuple[int, int, int], hues: tuple[float, float], tmp_path: Path
+    ink: tuple[int, int, int], contrast: tuple[float, float], tmp_path: Path
 ) -> None:
     for name in "ab":
         image = np.full((20, 60, 3), 255, np.uint8)
         image[5:15, 10:50] = ink
         cv2.imwrite(str(tmp_path / f"{name}.png"), image[..., ::-1])
-    low, high = hues
-    assert low <= dataset.image_statistics(dataset.collect(tmp_path)).hues <= high
+    low, high = contrast
+    assert low <= dataset.image_statistics(dataset.collect(tmp_path)).colour_contrast <= high
 
 
 def test_image_statistics_without_a_readable_picture(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from crnn_reader.alphabet import character_numbers
 from crnn_reader.errors import UserError
 from crnn_reader.image import read_image
 from dataset import FORMATS, WRITERS, collect
-from dataset.formats.writing import Picture, Plan
+from dataset.formats.writing import CorpusFacts, Picture
 from tests.samples import level
 
 LABELS = {"a/one.png": "Ab1", "two words.png": "x y", "three.png": "é粤"}
@@ -93,9 +93,9 @@ def written(form: str) -> Callable[[Path], Path]:
 
     def write(folder: Path) -> Path:
         numbers = character_numbers(None, LABELS.values())
-        plan = Plan("train", len(LABELS), max(map(len, LABELS.values())), numbers, shards=2)
+        facts = CorpusFacts("train", len(LABELS), max(map(len, LABELS.values())), numbers, shards=2)
         pictures = (Picture(name, label, name.encode(), ".png", 40) for name, label in LABELS.items())
-        return WRITERS[form].write(folder, pictures, plan)
+        return WRITERS[form].write(folder, pictures, facts)
 
     return write
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crnn_reader.errors import UserError
-from dataset.inputs import inputs, some
+from dataset.inputs import choose_labelled, inputs
 from tests.samples import level
 
 
@@ -58,7 +58,7 @@ def test_some_are_drawn_by_lot_but_always_the_same() -> None:
     def pictures(count: int) -> list[str]:
         return [f"{number}_.png\n" for number in range(count)]
 
-    drawn = some(inputs(["-"], pictures(1000)), 10)
+    drawn = choose_labelled(inputs(["-"], pictures(1000)), 10)
     places = [int(sample.label) for sample in drawn]
     assert len(set(places)) == 10
     assert places == sorted(places)
@@ -66,13 +66,13 @@ def test_some_are_drawn_by_lot_but_always_the_same() -> None:
     assert max(places) - min(places) > 300
     # The choice does not depend on the order and on unlabelled pictures.
     shuffled = [line for line in reversed(pictures(1000)) for line in (line, f"_{line}")]
-    assert sorted(sample.name for sample in some(inputs(["-"], shuffled), 10)) == sorted(
+    assert sorted(sample.name for sample in choose_labelled(inputs(["-"], shuffled), 10)) == sorted(
         sample.name for sample in drawn
     )
-    assert len(some(inputs(["-"], pictures(3)), 10)) == 3
-    assert some([], 10) == []
+    assert len(choose_labelled(inputs(["-"], pictures(3)), 10)) == 3
+    assert choose_labelled([], 10) == []
     with pytest.raises(UserError, match="none of the 2 pictures has a label to compare with"):
-        some(inputs(["-"], ["_a.png", "_b.png"]), 10)
+        choose_labelled(inputs(["-"], ["_a.png", "_b.png"]), 10)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from crnn_reader.errors import UserError
 from dataset import __main__ as command_line
 from dataset.__main__ import main
 from dataset.formats.file_names import label_of_name
-from dataset.inputs import inputs, keep_apart
+from dataset.inputs import inputs, refuse_overlapping_paths
 from parameter import DatasetParameters
 from tests.dataset.test_checks import run
 from tests.dataset.test_formats import pairs
@@ -557,15 +557,15 @@ def test_outputs_do_not_replace_lists_that_are_read(tmp_path: Path) -> None:
     (tmp_path / "gt.txt").write_text("0000.png x\n")
     (tmp_path / "labels.csv").write_text("file,text,probability\n0000.png,x,0.9\n")
     with pytest.raises(UserError, match=r"--csv .*gt.txt would replace what is read"):
-        keep_apart([str(tmp_path)], {"--csv": str(tmp_path / "gt.txt")})
+        refuse_overlapping_paths([str(tmp_path)], {"--csv": str(tmp_path / "gt.txt")})
     with pytest.raises(UserError, match=r"--icdar .* would be among the pictures"):
-        keep_apart([str(tmp_path)], {"--icdar": str(tmp_path / "new.txt")})
+        refuse_overlapping_paths([str(tmp_path)], {"--icdar": str(tmp_path / "new.txt")})
     for flag, output in (("--plot", "sheet.png"), ("--report", "in/report"), ("--run", "run")):
         with pytest.raises(UserError, match=rf"{flag} .*{output} would lie in .* would be read as pictures"):
-            keep_apart([str(tmp_path)], {flag: str(tmp_path / output)})
-        keep_apart([str(tmp_path / "0000.png")], {flag: str(tmp_path / output)}, used=[str(tmp_path)])
+            refuse_overlapping_paths([str(tmp_path)], {flag: str(tmp_path / output)})
+        refuse_overlapping_paths([str(tmp_path / "0000.png")], {flag: str(tmp_path / output)}, used=[str(tmp_path)])
     # A previous output may be replaced.
-    keep_apart([str(tmp_path)], {"--csv": str(tmp_path / "labels.csv")})
+    refuse_overlapping_paths([str(tmp_path)], {"--csv": str(tmp_path / "labels.csv")})
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".csv", ".json"])

@@ -23,7 +23,7 @@ from crnn_reader.image import read_image
 from crnn_reader.sources import read_bytes
 from dataset import tfrecord_file as tfrecord
 from dataset.formats import WRITERS
-from dataset.formats.writing import Picture, Plan
+from dataset.formats.writing import CorpusFacts, Picture
 from dataset.inputs import inputs
 from tests.dataset.conftest import drawn
 
@@ -38,8 +38,8 @@ def write(form: str, folder: Path, texts: Iterable[str] = TEXTS, shards: int = 1
     """Records in a new folder."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = list(texts)
-    plan = Plan(title, len(texts), max(map(len, texts)), character_numbers(None, texts), shards)
-    return WRITERS[form].write(folder, (Picture(f"{i}.png", t, png(i), ".png", 40) for i, t in enumerate(texts)), plan)
+    facts = CorpusFacts(title, len(texts), max(map(len, texts)), character_numbers(None, texts), shards)
+    return WRITERS[form].write(folder, (Picture(f"{i}.png", t, png(i), ".png", 40) for i, t in enumerate(texts)), facts)
 
 
 def labels(path: Path) -> list[str]:

@@ -23,7 +23,7 @@ class Pictures:
     training_count: int = field(init=False)
     labels: list[str] = field(default_factory=lambda: ["AB12"])
     aspect: float = 2.0
-    hues: float = 1.0
+    colour_contrast: float = 1.0
     difficulty: float | None = None
     augments: bool = True
     unreadable: int = 0

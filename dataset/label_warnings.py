@@ -83,7 +83,7 @@ def preview(contents: Contents) -> None:
     labels = [f"{short(label)} ({short(name)})" for name, label in examples(contents)]
     if labels:
         warn(f"labels, for example: {', '.join(labels)}")
-    for sentence in doubts(contents):
+    for sentence in warnings_about(contents):
         warn(f"warning: {sentence}")
 
 
@@ -94,7 +94,7 @@ def examples(contents: Contents) -> list[tuple[str, str]]:
     return [(str(contents.names[row]), str(contents.labels[row])) for row in rows[places]]
 
 
-def doubts(contents: Contents) -> list[str]:
+def warnings_about(contents: Contents) -> list[str]:
     """A sentence for each kind of doubtful labels."""
     pairs = zip(contents.names[:_MOST], contents.labels[:_MOST], strict=True)
     known = [(str(name), str(label)) for name, label in pairs if label]
@@ -114,8 +114,8 @@ def _same_label(contents: Contents) -> Iterator[str]:
         return
     label, count = counts.most_common(1)[0]
     # A corpus of single characters may have few different labels.
-    part = 0.3 if len(label) > 2 else 0.9
-    if count < 2 * _FEW or count < part * len(different):
+    share = 0.3 if len(label) > 2 else 0.9
+    if count < 2 * _FEW or count < share * len(different):
         return
     yield (
         f"{count:,} of {len(different):,} different pictures have the label {short(label)}: if they show other texts, "

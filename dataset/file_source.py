@@ -16,7 +16,7 @@ from dataset.cache import Corpus, pack
 from dataset.checks import check
 from dataset.collecting import Samples, collect
 from dataset.contents import image_statistics
-from dataset.doubts import preview
+from dataset.label_warnings import preview
 from dataset.splitting import apart, split
 from parameter import TrainingParameters, notation
 
@@ -37,7 +37,7 @@ class FileSource:
         self.labels = list(map(str, self._samples.labels))
         self.count = len(self.labels)
         options = ImageOptions(parameters.max_pixels, parameters.frame)
-        self.aspect, self.hues = image_statistics(self._samples, options)
+        self.aspect, self.colour_contrast = image_statistics(self._samples, options)
 
     def decode(self, config: ModelConfig, too_long: TooLong) -> None:
         """Decode, check and split the pictures. The same picture is never on both sides.
@@ -47,8 +47,8 @@ class FileSource:
         parameters = self._parameters
         corpus = self._held_out = self._decoded(self._samples, config, too_long)
         preview(corpus)
-        if part := notation.fraction(parameters.validation):
-            rows, self._held_out_rows = split(corpus.names, corpus.digests, part)
+        if share := notation.fraction(parameters.validation):
+            rows, self._held_out_rows = split(corpus.names, corpus.digests, share)
         else:
             others = collect(parameters.validation, parameters.label_pattern, parameters.root)
             self._held_out = self._decoded(others, config, too_long)
@@ -88,7 +88,7 @@ class FileSource:
     def _decoded(self, samples: Samples, config: ModelConfig, too_long: TooLong) -> Corpus:
         options = ImageOptions(self._parameters.max_pixels, config.frame)
         shape = (config.width, config.height, config.channels, config.fit)
-        corpus = pack(samples, *shape, others=[self._cache], options=options)
+        corpus = pack(samples, *shape, fallbacks=[self._cache], options=options)
         warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
         for remark in corpus.remarks(options):
             warn(remark)
