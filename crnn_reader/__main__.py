@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
-import io
+# Import nothing else before the handler of Ctrl-C is installed: until then, an interruption prints a traceback.
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .errors import UserError, printable
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterator
+
     from .reader import Reader
+else:
+    # The built-in module. `signal` would import others.
+    import _signal as signal
 
 INTERRUPTED = "interrupted: the same command starts again from the beginning"
+
+
+def _end_at_once(*_: object) -> None:
+    os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(130)
+
+
+# While modules are imported, Ctrl-C ends the process, because libraries replace exceptions during their import. Not in
+# a program that imports this module, and not in a background job, for which the shell may have set SIG_IGN.
+if (__name__ == "__main__" or os.path.basename(sys.argv[0]).startswith("crnn-reader")) and signal.getsignal(
+    signal.SIGINT
+) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _end_at_once)
+
+import argparse  # noqa: E402 (after the handler)
+import io  # noqa: E402
+
+from .errors import UserError, printable  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -62,23 +80,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def opened(model: str, pattern: str | None) -> Reader:
-    """Open the model. Ctrl-C ends the process meanwhile, because libraries replace exceptions during their import."""
+    """Open the model. Afterwards, Ctrl-C raises KeyboardInterrupt."""
+    # Imported here, so that --help is fast.
+    from . import Constraint, Reader
 
-    def stop(*_: object) -> None:
-        warn(INTERRUPTED)
-        os._exit(130)
-
-    before = signal.getsignal(signal.SIGINT)
-    # In background jobs, the shell may have set it to SIG_IGN.
-    if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, stop)
-    try:
-        # Imported here, so that --help is fast.
-        from . import Constraint, Reader
-
-        return Reader(model, constraint=Constraint() if pattern is None else pattern)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    reader = Reader(model, constraint=Constraint() if pattern is None else pattern)
+    if signal.getsignal(signal.SIGINT) is _end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return reader
 
 
 def warn(message: str) -> None:
@@ -117,7 +126,7 @@ def pictures(paths: list[str]) -> Iterator[str]:
         for folder, folders, files in os.walk(path, onerror=lambda error: unlisted.append(error.filename)):
             folders.sort()
             for name in sorted(files):
-                if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
+                if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not name.startswith("."):
                     yield os.path.join(folder, name)
     yield from unlisted
 

@@ -10,13 +10,12 @@ import unicodedata
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from . import __version__
 from .alphabet import UNREADABLE
 from .decoding import DECODERS, NAMES
 from .decoding.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from .limits import MAX_INPUT_SIDE, MAX_ROWS, MAX_TEXT_LENGTH, parse_frame
 
-#: Version of the kit, written to every model file. Equal to the version in pyproject.toml.
-KIT_VERSION = "0.1.0"
 #: Version of the configuration, stored as `format`. Increased whenever older versions of the kit cannot read new files.
 CONFIG_VERSION = 4
 #: Name of the entry of a model file with its configuration, and the maximum size of that entry. With all of Unicode as
@@ -65,7 +64,7 @@ class ModelConfig:
     trained_aspects: list[float] | None = None
     #: The frame of an animation or page of a TIFF to read: `first`, `last` or a number from 1.
     frame: str = "first"
-    kit_version: str = KIT_VERSION
+    kit_version: str = __version__
     format: int = CONFIG_VERSION
 
     @classmethod

@@ -64,9 +64,12 @@ class Character:
     right: int
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Reading:
-    """The text of one source, or the `error` with the reason why it could not be read."""
+    """The text of one source, or the `error` with the reason why it could not be read.
+
+    Readings are equal if their :meth:`to_dict` are: the pixels of arrays and the bytes of files are not compared.
+    """
 
     source: Source
     text: str = ""
@@ -93,6 +96,12 @@ class Reading:
             f"text={self.text!r}, probability={self.probability:.4g}" if self.error is None else f"error={self.error!r}"
         )
         return f"Reading({read}, source={self._named_source()!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reading) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self._named_source(), self.text, self.error))
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to a dict for JSON. `source` becomes the path, or `<class name>` for a source that is not a path."""
@@ -248,6 +257,9 @@ class Reader:
         one |= isinstance(sources, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(sources, "read")
         if one or not (hasattr(sources, "__iter__") or hasattr(sources, "__getitem__")):
             raise TypeError(f"sources is a {type(sources).__name__}: give a list, such as [source], or call read_one")
+        return self._readings(sources)
+
+    def _readings(self, sources: Iterable[Source]) -> Iterator[Reading]:
         if isinstance(sources, Sequence) and len(sources) == 1:
             # Reading a single picture is faster than starting a thread.
             yield self.read_one(sources[0])

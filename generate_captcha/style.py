@@ -20,7 +20,7 @@ from generate_captcha.arrays import Image
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.text import fonts
 from generate_captcha.text.fonts import Font
-from parameter import GenerateParameters, notation
+from parameter import STYLES, GenerateParameters, notation
 
 #: Parameters of all styles that the record of a corpus contains; `alphabet` and `fonts` are recorded by their content.
 RECORDED = ("style", "size", "colour", "noise", "distortion", "seed")
@@ -36,9 +36,6 @@ class Style(ABC):
 
     An object must not be shared between threads; each thread or process that draws creates its own.
     """
-
-    #: Parameters that only this style has and that affect the pictures.
-    OWN: ClassVar[tuple[str, ...]] = ()
 
     #: The characters of the labels.
     alphabet: str
@@ -87,8 +84,13 @@ class Style(ABC):
         return image, label
 
     def record(self) -> dict[str, Any]:
-        """Return everything that affects the pictures, for `corpus.json`: parameters, and hashes of files."""
-        record = {name: getattr(self._parameters, name) for name in (*RECORDED, *self.OWN)}
+        """Return everything that affects the pictures, for `corpus.json`: parameters, and hashes of files.
+
+        A style whose own parameter is a path replaces it by a hash of the content.
+        """
+        own = STYLES[self._parameters.style].own
+        values = {name: getattr(self._parameters, name) for name in (*RECORDED, *own)}
+        record = {name: value for name, value in values.items() if value is not None}
         files = dict.fromkeys(font.path for font in self.fonts)
         return record | {"alphabet": self.alphabet, "fonts": [f"{path.name} {digest(path)}" for path in files]}
 

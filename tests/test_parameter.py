@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import crnn_reader
 import parameter
 from cli.messages import print_log
 from crnn_reader.alphabet import character_numbers, parse_alphabet, read_dictionary
-from crnn_reader.config import KIT_VERSION
 from crnn_reader.errors import UserError
 from tests.processes import finished
 
@@ -195,7 +195,7 @@ def test_other_files_than_parameter_files_are_refused(text: str, reason: str, tm
 
 def test_version_is_that_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["version"] == KIT_VERSION
+    assert project["version"] == crnn_reader.__version__
 
 
 @pytest.mark.parametrize(
@@ -211,6 +211,7 @@ def test_help_answers_without_the_heavy_libraries(command: str) -> None:
     }
     assert "parameter" in imported
     assert not imported & {"keras", "tensorflow", "jax", "torch", "matplotlib", "PIL"}
+    assert command == "-m dataset" or not imported & {"cv2", "numpy"}
 
 
 def test_a_dictionary_has_ids_and_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,6 @@ class Line(TextStyle):
         "SourceSansPro-Black.ttf",
     )  # fmt: skip
     SKIP_INCOMPLETE_FONTS = True
-    OWN = ("difficulty",)
 
     def __init__(self, parameters: GenerateParameters) -> None:
         self._texts: TextFile | None = None

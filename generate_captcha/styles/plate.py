@@ -48,8 +48,6 @@ OVERSAMPLING = 1.2
 class Plate(Style):
     """Licence plates, from clean to barely legible."""
 
-    OWN = ("difficulty", "keep_separators")
-
     def __init__(self, parameters: GenerateParameters) -> None:
         super().__init__(parameters)
         if self.height < MIN_HEIGHT or 0 < self.width < MIN_WIDTH:

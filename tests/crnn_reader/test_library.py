@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import sys
 import threading
 import zipfile
@@ -142,27 +143,38 @@ def test_an_empty_pattern_is_not_taken_for_none(installed: Path) -> None:
     assert (code, out) == (2, "") and "no text of the model's characters" in errors
 
 
-#: Interrupts the import of NumPy.
-INTERRUPTED = """
-import signal, sys
-from crnn_reader.__main__ import main
-
-class Interrupting:
-    def find_spec(self, name, path=None, target=None):
-        if name == "numpy":
-            signal.raise_signal(signal.SIGINT)
-
-sys.meta_path.insert(0, Interrupting())
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def test_the_command_stops_without_a_traceback_while_it_starts(installed: Path) -> None:
-    done = finished(
-        [sys.executable, "-c", INTERRUPTED, str(SAMPLES[0])], env=os.environ | {"PYTHONPATH": str(installed)}
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+@pytest.mark.parametrize("module", ["argparse", "crnn_reader.errors", "numpy", "onnxruntime"])
+@pytest.mark.parametrize("installer", [False, True])
+def test_the_command_stops_without_a_traceback_while_it_starts(
+    installed: Path, installer: bool, module: str, tmp_path: Path
+) -> None:
+    # The interpreter imports it first; it interrupts the process when `module` is imported.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        f"            os.kill(os.getpid(), {int(signal.SIGINT)})\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
     )
+    # As installers write it.
+    (tmp_path / "crnn-reader").write_text("import sys\nfrom crnn_reader.__main__ import main\nsys.exit(main())\n")
+    command = [str(tmp_path / "crnn-reader")] if installer else ["-m", "crnn_reader"]
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{installed}"}
+    done = finished([sys.executable, *command, str(SAMPLES[0])], env=environment)
     interrupted = "interrupted: the same command starts again from the beginning\n"
-    assert (done.returncode, done.stderr) == (130, interrupted)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", interrupted)
+
+
+def test_readings_are_compared_by_their_results() -> None:
+    reader = Reader("captcha_lite")
+    one, other = (read_image(path, 3) for path in SAMPLES[:2])
+    first, again, second = reader.read([one, one.copy(), other])
+    assert first == again and hash(first) == hash(again)
+    assert first != second and first != first.text
+    # Errors of different files differ.
+    assert len(set(reader.read(["a.png", "b.png", "a.png"]))) == 2
 
 
 def sources() -> dict[str, Any]:
@@ -230,7 +242,7 @@ def test_threads_share_a_reader() -> None:
 @pytest.mark.parametrize("sources", [None, 7, "a.png", np.zeros((9, 9), np.uint8), pillow.new("L", (9, 9))])
 def test_what_is_no_list_of_sources_is_refused(sources: Any) -> None:
     with pytest.raises(TypeError, match=r"give a list, such as \[source\], or call read_one"):
-        list(Reader("captcha_lite").read(sources))
+        Reader("captcha_lite").read(sources)
 
 
 def test_numbers_of_numpy_are_numbers() -> None:

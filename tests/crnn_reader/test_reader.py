@@ -124,7 +124,7 @@ def test_arrays_are_read_as_files_are() -> None:
 )
 def test_one_source_in_place_of_several_is_refused(source: Any) -> None:
     with pytest.raises(TypeError, match="give a list"):
-        next(Reader("captcha").read(source))
+        Reader("captcha").read(source)
 
 
 class Raising(io.RawIOBase):
