@@ -1,4 +1,4 @@
-"""How many pictures are read right: by shipped weights, by trainings on small corpora, and by other readers.
+"""The accuracy of shipped weights, of trainings on small corpora, and of other readers.
 
     python benchmarks/accuracy.py captchas
     PEER_PYTHON=… python benchmarks/accuracy.py corpora captcha_keras1040 captcha_dots4 captcha_henan4
@@ -6,8 +6,8 @@
     python benchmarks/accuracy.py rejects plate PICTURES
 
 A corpus is a folder with `labels.csv` (columns file, label, split); `plates` also reads other labelled pictures. All
-readers read the same files in one run. Those to compare with are ddddocr and RapidOCR's recogniser, if the Python that
-PEER_PYTHON names has them, and the network of the keras.io captcha example.
+readers read the same files in one run. The other readers are ddddocr and RapidOCR's recogniser, if the Python
+PEER_PYTHON has them, and the network of the keras.io captcha example.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def plates(results: Results, given: argparse.Namespace) -> None:
 def rejects(results: Results, given: argparse.Namespace) -> None:
     """Read pictures that show no text, or another kind of text, and count those that are rejected.
 
-    The least probability is the one from which on 99.5 % of the accepted readings of the pictures of PATH are right.
-    Pictures of noise, bars, … are as large as those of PATH.
+    Readings are accepted from the probability that makes 99.5 % of the accepted readings in PATH right. Pictures of
+    noise, bars, … have the median size of those in PATH.
     """
     import dataset
     from crnn_reader.image import read_image
@@ -108,7 +108,7 @@ def rejects(results: Results, given: argparse.Namespace) -> None:
     samples = [sample for sample in dataset.collect(given.path) if sample.label]
     scores, _ = read_and_score(reader, samples)
     if scores.sure is None:
-        raise SystemExit(f"{given.model} reads {given.path} too badly to find a least probability: {scores}")
+        raise SystemExit(f"{given.model} reads {given.path} too badly to find a probability to accept from: {scores}")
     print(f"{given.path}: {scores}; accepted from {scores.sure.probability:.4f} on: {scores.sure}")
 
     height, width = np.median([read_image(sample.path, 3).shape[:2] for sample in samples[:100]], axis=0)
@@ -161,7 +161,7 @@ def bars(height: int, width: int, rng: SeededRandom) -> Image:
 
 
 def shapes(height: int, width: int, rng: SeededRandom) -> Image:
-    """Lamps, screws, edges: discs, boxes and strokes in no order."""
+    """Discs, boxes and strokes at random, like lamps, screws and edges."""
     image = ground(height, width, rng)
     for _ in range(1 + rng.randbelow(8)):
         tone = paint.random_colour(rng.between(0, 255), 60, rng)

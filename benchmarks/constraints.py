@@ -1,8 +1,8 @@
-"""What constraints on the texts gain, and what they cost.
+"""The accuracy and speed of reading with constraints on the texts.
 
     python benchmarks/constraints.py read [PATH] --length 4 --charset 0-9A-Z --pattern '[0-9A-Z]{4}' --lexicon-of 100000
 
-All readers share one model and take turns.
+All readers share one model and run alternately.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ KINDS = ("length", "charset", "pattern", "lexicon")
 def read(results: Results, given: argparse.Namespace) -> None:
     """Read labelled pictures without a constraint, with each of the constraints given, and with all of them.
 
-    Measures the exact match; pictures/s from files to texts in a warm process; and of these, the time from outputs to
-    texts. With CTC also the time that the exact search takes if every picture needs it, and how often it stops
-    without a proof; likewise for pictures of noise.
+    Measures the exact match, the pictures/s from files to texts in a warm process, and the time from outputs to texts.
+    With CTC, also measures the time of the exact search on every picture and the share that it leaves without a proof,
+    for these pictures and for noise.
     """
     import model  # noqa: F401 (it adds the files of Keras)
 
@@ -59,12 +59,12 @@ def read(results: Results, given: argparse.Namespace) -> None:
         if len(known) > 1:
             trials["all of them"] = Constraint(**known)
         known["lexicon"] = f"{given.lexicon_of} texts" if given.lexicon_of else given.lexicon
-        results.always["options"] = " ".join(f"--{kind} {value}" for kind, value in known.items() if value)
+        results.shared_columns["options"] = " ".join(f"--{kind} {value}" for kind, value in known.items() if value)
         compare(results, f"{subject}, {given.model}", given, samples, trials)
 
 
 def lexicon(folder: Path, truths: list[str], count: int) -> str:
-    """A file of `count` texts: the true ones, and random ones of their lengths and characters."""
+    """Write a file of `count` texts: the labels, and random texts of their lengths and characters."""
     draw, characters, texts = random.Random(0), sorted(set("".join(truths))), set(truths)
     while len(texts) < count:
         texts.add("".join(draw.choices(characters, k=len(draw.choice(truths)))))
@@ -119,7 +119,7 @@ def decode_all(reader: Reader, outputs: list[np.ndarray]) -> None:
 def searched(
     results: Results, subject: str, name: str, what: str, rows: list[np.ndarray], automaton: Automaton
 ) -> None:
-    """Add the time of the exact search of every row, and how often it stops without a proof."""
+    """Add the time of the exact search in the rows, and the share that it leaves without a proof."""
     seconds, unproven = [], 0
     for row in rows:
         started = time.perf_counter()
@@ -134,11 +134,11 @@ def searched(
 def main() -> None:
     command = Command(__doc__, "constraints")
     job = command.job(read, rounds=6)
-    job.add_argument("path", nargs="?", help="labelled pictures (default: 500 captchas, generated for it)")
+    job.add_argument("path", nargs="?", help="labelled pictures (default: 500 generated captchas)")
     job.add_argument("--model", default="captcha")
     for kind in KINDS:
         job.add_argument(f"--{kind}", help="a constraint, as prediction.py takes it")
-    job.add_argument("--lexicon-of", type=int, metavar="N", help="a lexicon of N texts, the true ones among them")
+    job.add_argument("--lexicon-of", type=int, metavar="N", help="a lexicon of N texts that includes the labels")
     job.add_argument("--noise", type=float, default=1.0, help="noise of the generated captchas (%(default)g)")
     job.add_argument("--distortion", type=float, default=1.0, help="distortion of the generated captchas (%(default)g)")
     command.run()

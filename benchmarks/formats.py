@@ -1,10 +1,10 @@
-"""How long a million labelled pictures take to open, and in how much memory, in each form that holds them.
+"""The time and memory that opening a million labelled pictures takes in each format.
 
     python benchmarks/formats.py opening
 
-For each form, a set of tiny pictures is made and removed again. Fresh processes open it as training and evaluation do
-(`dataset.collect`: all names and labels), read its first pictures as prediction does (`dataset.samples`), and read
-pictures anywhere. Memory is the peak of the process: interpreter, libraries and mapped pages included.
+For each format, a set of tiny pictures is written and removed again. New processes open it like training and evaluation
+(`dataset.collect`: all names and labels), read its first pictures like prediction (`dataset.samples`), and read random
+pictures. Memory is the peak of the process, including the interpreter, libraries and mapped pages.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def opening(results: Results, given: argparse.Namespace) -> None:
 
 
 def opened(path: Path) -> tuple[float, float, float, float]:
-    """The figures of MEASURES, for the process that is measured."""
+    """The figures of MEASURES, measured in this process."""
     started = time.perf_counter()
     for sample in islice(dataset.samples(path), READ):
         fetch(sample)
@@ -84,7 +84,7 @@ def fetch(sample: dataset.Sample) -> None:
 
 
 def made(form: str, folder: Path, rows: int) -> Path:
-    """Pictures in one of the forms; for `tsv`, only the list."""
+    """Write pictures in a format; for `tsv`, only the list."""
     names = [(f"pictures/{row // 10_000:04}/{row:06}.jpg", f"{row:06}") for row in range(rows)]
     if form == "tsv":
         path = folder / "labels.tsv"

@@ -4,7 +4,7 @@
     python benchmarks/generator.py line --fonts FONTS
     python benchmarks/generator.py plate
 
-One worker, and one for each core, by turns.
+One worker and one per core run alternately.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from parameter import GenerateParameters
 
 
 def captcha(results: Results, given: argparse.Namespace) -> None:
-    """Style captcha, 128x64, 4 of 0-9A-Z, beside a bare loop over the `captcha` package that keeps nothing."""
+    """Style captcha, 128x64, 4 of 0-9A-Z, beside a loop that draws with the `captcha` package and stores nothing."""
     bare = {"captcha package, bare loop": functools.partial(package, given.pictures)}
     measure(results, "captcha", "128x64", given, {}, base=next(iter(bare)), others=bare)
 
@@ -60,7 +60,7 @@ def measure(
     base: str = "one worker", others: Mapping[str, Callable[[], None]] | None = None
 ) -> None:  # fmt: skip
     """Add the pictures/s of one worker, and of one per core, as multiples of `base`."""
-    # The corpora stay until the end: ext4 makes files five times slower where many were removed just before.
+    # Remove nothing before the end: ext4 creates files five times slower where many were just removed.
     with tempfile.TemporaryDirectory() as folder:
         jobs = dict(others or {})
         for workers, name in ((1, "one worker"), (os.cpu_count() or 1, f"{os.cpu_count()} workers")):
@@ -70,7 +70,7 @@ def measure(
 
 
 def package(count: int) -> None:
-    """What users of the package write."""
+    """Draw `count` captchas in a loop, as users of the package do."""
     from captcha.image import ImageCaptcha
 
     painter = ImageCaptcha(128, 64)
@@ -87,7 +87,7 @@ def main() -> None:
     command = Command(__doc__, "generator")
     for style in (captcha, line, plate):
         job = command.job(style, rounds=13)
-        job.add_argument("--pictures", type=int, default=1_000, help="pictures of a turn (%(default)s)")
+        job.add_argument("--pictures", type=int, default=1_000, help="pictures per round (%(default)s)")
         if style is line:
             job.add_argument("--fonts", metavar="DIR", help="Chinese fonts (docs/lines.md)")
     command.run()

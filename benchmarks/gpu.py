@@ -3,11 +3,11 @@
     KERAS_BACKEND=jax python benchmarks/gpu.py
     python benchmarks/gpu.py --only network source --seconds 1
 
-It takes at most 8 minutes, needs no network, and runs with any backend of Keras, and also without a GPU. Each part runs
-in a process of its own, one after the other. The pictures are generated captchas, 128x64 grey, four of 36 characters.
+It takes at most 8 minutes, needs no internet, and runs with any backend of Keras, also without a GPU. Each part runs in
+its own process, one after the other. The pictures are generated captchas, 128x64 grey, four of 36 characters.
 
-    card        a matrix product, and a copy to the device: the bounds of the machine
-    ctc         the forms of the CTC loss, with its gradient
+    card        a matrix product and a copy to the device: the limits of the machine
+    ctc         the implementations of the CTC loss, with the gradient
     network     training steps on a batch in memory, for each preset and several batch sizes
     source      batches of augmented pictures, made by a thread and by worker processes, without a network
     training    training.py on a folder: the median epoch in its log, and how busy the card is
@@ -43,16 +43,16 @@ from benchmarks import harness, training_speed
 from benchmarks.harness import ROOT, Results
 
 PARTS = ("card", "ctc", "network", "source", "training", "learning", "reading")
-#: Seconds that all parts may take together, and each of them. What one leaves over goes to those after it.
+#: Maximum seconds of all parts together, and of each part. Later parts get what earlier ones did not use.
 LIMIT, SHARES = 480.0, {
     "card": 20, "ctc": 20, "network": 110, "source": 30, "training": 80, "learning": 180, "reading": 40,
 }  # fmt: skip
 PRESETS, BATCHES = ("lite", "small", "base"), (64, 1024, 4096)
 #: The exact match in per cent at which `learning` stops.
 GOAL = 99.0
-#: How the process of a part marks what it tells the user, among what libraries write to stderr.
+#: The prefix of messages for the user on a part's stderr, where libraries write, too.
 NOTE = "note: "
-#: What training.py says after an epoch. history.csv has it later, when a training writes its files.
+#: The line of training.py after an epoch. history.csv has these figures later.
 EPOCH = re.compile(r"epoch \d+/\d+ .*exact match ([\d.]+)%.* ([\d,]+) pictures/s")
 
 
@@ -66,7 +66,7 @@ class Row(NamedTuple):
 
 
 def main() -> None:
-    """Run the parts, each in a process of its own; with --part, run that one here."""
+    """Run the parts, each in its own process. With --part, run that one in this process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="run only these parts")
     parser.add_argument("--pictures", type=int, default=60_000, help="number of captchas (%(default)s)")
@@ -81,7 +81,7 @@ def main() -> None:
             print(json.dumps(row), flush=True)
         return
     started, results = time.monotonic(), Results("gpu", given.results)
-    results.always["options"] = os.environ.get("KERAS_BACKEND", "the first backend installed")
+    results.shared_columns["options"] = os.environ.get("KERAS_BACKEND", "the first backend installed")
     with tempfile.TemporaryDirectory(prefix="crnn-kit-gpu-") as name:
         folder = Path(name)
         if {"source", "training", "learning", "reading"} & set(given.only):
@@ -100,7 +100,7 @@ def add(results: Results, row: Row) -> None:
 
 
 def run_part(part: str, folder: Path, seconds: float, given: argparse.Namespace) -> Iterator[Row]:
-    """Yield the rows of a part as its process prints them. The process is killed when its time is over."""
+    """Yield the rows of a part as its process prints them. The process is killed when its time is up."""
     command = [sys.executable, __file__, "--part", part, "--folder", str(folder), "--pictures", str(given.pictures)]
     command += ["--seconds", str(given.seconds), "--due", str(time.time() + max(5.0, seconds - 10))]
     with (
@@ -122,7 +122,7 @@ def run_part(part: str, folder: Path, seconds: float, given: argparse.Namespace)
             if line.startswith(NOTE):
                 print(line.removeprefix(NOTE), end="", file=sys.stderr, flush=True)
         if process.returncode:
-            why = "its time was over" if process.returncode < 0 else (errors or ["no message"])[-1].strip()
+            why = "its time was up" if process.returncode < 0 else (errors or ["no message"])[-1].strip()
             print(f"{part} ended early: {why}", file=sys.stderr, flush=True)
     if part in ("training", "learning") and share:
         yield Row(part, "the card is busy", statistics.mean(share), "% of the time")
@@ -130,7 +130,7 @@ def run_part(part: str, folder: Path, seconds: float, given: argparse.Namespace)
 
 @contextlib.contextmanager
 def busy() -> Iterator[list[float]]:
-    """Record the utilisation of the card in per cent every half second, as nvidia-smi reports it, if there is one."""
+    """Record the utilisation of the card in per cent every half second, if there is nvidia-smi."""
     found, over = list[float](), threading.Event()
 
     def watch() -> None:
@@ -149,7 +149,7 @@ def busy() -> Iterator[list[float]]:
 
 
 def drawn(folder: Path, pictures: int) -> Iterator[Row]:
-    """Generate the folder of pictures that the other parts use, after a few with one worker."""
+    """Generate a few pictures with one worker, then the folder of pictures for the other parts."""
     from crnn_reader.batching import available_cores
 
     few, what = max(1, pictures // 30), "python -m generate_captcha"
@@ -187,7 +187,7 @@ def network(given: argparse.Namespace) -> Iterator[Row]:
     for preset, batch, policy in itertools.product(PRESETS, BATCHES if accelerated() else BATCHES[:1], policies):
         if time.time() > given.due:
             return
-        steps = training_speed.compiled(training_speed.captchas(preset), policy)
+        steps = training_speed.training_steps(training_speed.captchas(preset), policy)
         images = rng.integers(0, 255, (batch, training_speed.HEIGHT, training_speed.WIDTH, 1), np.uint8)
         labels = rng.integers(1, 37, (batch, 4)).astype(np.int32)
         one = images, labels, batch, 1e-3
@@ -290,7 +290,7 @@ def train(data: Path, run: Path, flags: list[str]) -> subprocess.Popen[str]:
 
 
 def note(message: str) -> None:
-    """Print something that is not a figure, in the process of a part."""
+    """Print a message for the user, in the process of a part."""
     print(f"{NOTE}{message}", file=sys.stderr, flush=True)
 
 
@@ -312,11 +312,11 @@ def accelerated() -> bool:
 
 
 def timed(call: Any, seconds: float) -> float:
-    """Seconds that a call takes, until its result is there."""
+    """Seconds from a call to its result."""
     from keras import ops
 
     def wait(made: Any) -> None:
-        # Copies a single number back, not the whole result.
+        # Copy a single number back, not the whole result.
         np.asarray(ops.convert_to_numpy(ops.cast(ops.ravel(made)[0], "float32")))
 
     wait(call())

@@ -1,15 +1,15 @@
-"""What the benchmarks share: turns, intervals, the machine, the CSV files of results, and the readers to compare with.
+"""Code shared by the benchmarks: alternating runs, intervals, machine, CSV files of results, and readers to compare.
 
     python benchmarks/harness.py READER JOB PATH
 
 is the process of a reader that is timed: a model file of this kit, `ddddocr` or `RapidOCR` (the recogniser of
-rapidocr-onnxruntime). The two may be in an environment of their own, whose interpreter PEER_PYTHON names; nothing else
-is needed there. So this file imports only the standard library at its top.
+rapidocr-onnxruntime). The last two may be in an environment of their own, whose interpreter is PEER_PYTHON. It needs no
+other package, because this file imports only the standard library at its top.
 
-    first     print the text of the first picture of the folder PATH
-    one       print the median and the 99th percentile of the milliseconds from a file to its text, one after the other
-    folder    write the texts of the folder PATH to a temporary file
-    list      write the texts of the list PATH (`path<TAB>label` lines) beside it
+    first     print the text of the first picture in the folder PATH
+    one       read pictures one by one; print the median and the 99th percentile of the milliseconds from file to text
+    folder    read the folder PATH and write the texts to a temporary file
+    list      read the pictures in the list PATH (lines `path<TAB>label`) and write the texts to a file beside it
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ FIELDS = (
     "figure", "unit", "low", "high", "ratio", "ratio_low", "ratio_high", "ratio_to",
 )  # fmt: skip
 
-#: What the readers to compare with are imported as, and the names of their packages.
+#: The modules and packages of the readers to compare.
 PEERS = {"ddddocr": ("ddddocr", "ddddocr"), "RapidOCR": ("rapidocr_onnxruntime", "rapidocr-onnxruntime")}
 PEER_PYTHON = os.environ.get("PEER_PYTHON", sys.executable)
-#: Pictures read before a process counts as warm, and the most that are timed one by one.
+#: Number of pictures read before timing, and maximum number of pictures timed one by one.
 WARMING, ONE_BY_ONE = 50, 1_000
 
-#: Instructions that decide which kernels run.
+#: Instruction sets that decide which kernels run.
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "amx_int8")
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "onnxruntime", "numpy", "opencv-python-headless", "captcha")
 
@@ -56,19 +56,25 @@ Median = tuple[float, float | None, float | None]
 
 
 class Results:
-    """Prints figures and appends them to `NAME.csv`, one at a time, so that an interrupted run keeps what it has."""
+    """Prints figures and appends each to `NAME.csv` at once, so that an interrupted run keeps them."""
 
     def __init__(self, name: str, folder: Path = RESULTS) -> None:
         self.path = folder / f"{name}.csv"
         today = datetime.date.today().isoformat()
         #: The columns that all rows have.
-        self.always: dict[str, Any] = {"date": today, "version": version(), "machine": machine()}
-        self.always["software"] = software()
-        print(f"{self.always['machine']}; {self.always['version']}; rows go to {self.path}", flush=True)
+        self.shared_columns: dict[str, Any] = {"date": today, "version": version(), "machine": machine()}
+        self.shared_columns["software"] = software()
+        print(f"{self.shared_columns['machine']}; {self.shared_columns['version']}; rows go to {self.path}", flush=True)
 
     def add(self, job: str, subject: str, variant: str, measure: str, figure: float, unit: str, **columns: Any) -> None:
-        """Append a row. `columns` are those of FIELDS that it has besides."""
-        row = self.always | {"job": job, "subject": subject, "variant": variant, "measure": measure, "unit": unit}
+        """Append a row. `columns` has values of other columns in FIELDS."""
+        row = self.shared_columns | {
+            "job": job,
+            "subject": subject,
+            "variant": variant,
+            "measure": measure,
+            "unit": unit,
+        }
         row |= {name: value for name, value in columns.items() if value is not None} | {"figure": figure}
         for name in ("figure", "low", "high"):
             row[name] = written(row.get(name), 2 if unit == "%" else None)
@@ -84,7 +90,7 @@ class Results:
         print(" | ".join(filter(None, (subject, variant, measure, cell(row), cell(row, "ratio")))), flush=True)
 
     def share(self, job: str, subject: str, variant: str, measure: str, right: int, of: int, **columns: Any) -> None:
-        """Append `right` of `of` in per cent, with Wilson's interval."""
+        """Append a share, `right` of `of` in per cent, with Wilson's interval."""
         from model.scores import wilson
 
         low, high = wilson(right, of)
@@ -111,15 +117,15 @@ class Results:
 
 
 def compared(base: Sequence[float], times: Sequence[float]) -> dict[str, float | None]:
-    """The columns of the ratio `base / times`, turn by turn: the speed as a multiple of that of the base."""
+    """The columns of the ratio `base / times` of each round: the speed as a multiple of that of the base."""
     ratio, low, high = median([one / other for one, other in zip(base, times, strict=True)])
     return {"ratio": ratio, "ratio_low": low, "ratio_high": high}
 
 
 def median(values: Sequence[float]) -> Median:
-    """The median, and the order statistics that enclose that of the distribution with 95 % (binomial).
+    """The median, and the bounds of its 95 % interval: order statistics, by the binomial distribution.
 
-    Fewer than six values have no such interval.
+    The bounds are None for fewer than six values.
     """
     ordered, count = sorted(values), len(values)
     below = [sum(math.comb(count, i) for i in range(k)) / 2**count for k in range(count // 2 + 1)]
@@ -128,22 +134,22 @@ def median(values: Sequence[float]) -> Median:
 
 
 def by_turns(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """The seconds of each job in each round. All jobs take turns; a round before them warms up.
+    """Run all jobs once per round, after a round to warm up. Returns the seconds of each job in each round.
 
-    A job of which only a part counts returns the seconds of this part, as :func:`timed` does.
+    A job that times itself returns :class:`Seconds`, as :func:`timed` does.
     """
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(rounds + 1):
         for name, job in jobs.items():
             started = time.perf_counter()
             returned = job()
-            taken = returned if isinstance(returned, Seconds) else time.perf_counter() - started
-            seconds[name] += [taken] if turn else []
+            elapsed = returned if isinstance(returned, Seconds) else time.perf_counter() - started
+            seconds[name] += [elapsed] if turn else []
     return seconds
 
 
 class Seconds(float):
-    """A time that was measured."""
+    """The time that a job has measured."""
 
 
 def timed(job: Callable[[], object]) -> Seconds:
@@ -154,7 +160,7 @@ def timed(job: Callable[[], object]) -> Seconds:
 
 
 def written(value: object, digits: int | None) -> str:
-    """A number as the CSV file has it: `digits` after the point, by default three significant figures."""
+    """Format a number for the CSV file: `digits` decimal places, or by default three significant figures."""
     if not isinstance(value, int | float):
         return str(value or "")
     if 0 < abs(value) < 0.001:
@@ -165,7 +171,7 @@ def written(value: object, digits: int | None) -> str:
 
 
 def cell(row: Mapping[str, Any], what: str = "figure", with_unit: bool = True) -> str:
-    """A figure, or its ratio, with its interval, as people read it: `98.06 % (95.11–99.24)`."""
+    """Format a figure or ratio with its interval: `98.06 % (95.11–99.24)`."""
     low, high = ("low", "high") if what == "figure" else ("ratio_low", "ratio_high")
     value, low, high = (with_commas(row.get(name) or "") for name in (what, low, high))
     unit = f" {row['unit'] if what == 'figure' else 'times'}" if with_unit else ""
@@ -178,7 +184,7 @@ def with_commas(number: str) -> str:
 
 
 def version() -> str:
-    """The version of the kit, and the commit; `+` after it means that files had changed."""
+    """The version of the kit and the commit, with `+` if files differ from the commit."""
     import tomllib
 
     kit = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -228,7 +234,7 @@ class Command:
         self._jobs = self._parser.add_subparsers(required=True, metavar="JOB")
 
     def job(self, run: Callable[[Results, argparse.Namespace], None], rounds: int = 0) -> argparse.ArgumentParser:
-        """Add a job, to add its flags to: a function whose docstring is its help, named with dashes."""
+        """Add a job: a function whose docstring is its help. Returns the parser to add flags to."""
         name, summary = run.__name__.replace("_", "-"), (run.__doc__ or "").splitlines()[0]
         raw = argparse.RawDescriptionHelpFormatter
         job = self._jobs.add_parser(
@@ -236,7 +242,7 @@ class Command:
         )
         job.set_defaults(run=run)
         if rounds:
-            job.add_argument("--rounds", type=int, default=rounds, help="turns of all that is compared (%(default)s)")
+            job.add_argument("--rounds", type=int, default=rounds, help="number of rounds (%(default)s)")
         return job
 
     def run(self) -> None:
@@ -248,7 +254,7 @@ class Command:
 
 
 def kit(*command: object, show: bool = False) -> None:
-    """Run a command of the kit, `training.py …` or `-m generate_captcha …`; with `show`, with its messages."""
+    """Run a command of the kit, `training.py …` or `-m generate_captcha …`. `show` prints its messages."""
     words = [sys.executable, *map(str, command)]
     messages = None if show else subprocess.PIPE
     done = subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=messages, text=True)
@@ -257,15 +263,15 @@ def kit(*command: object, show: bool = False) -> None:
 
 
 def generated(folder: Path, flags: str) -> Path:
-    """Pictures of generate_captcha in `folder`, made or completed."""
+    """Generate pictures in `folder` with generate_captcha, or complete them. Returns the folder."""
     kit("-m", "generate_captcha", "--out", folder, *flags.split())
     return folder
 
 
 def peak_memory(command: Sequence[str]) -> float:
-    """Run a command; its peak memory in MB, mapped pages included."""
+    """Run a command and return its peak memory in MB, including mapped pages."""
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        # The usage of this child. That of all children would be the largest of them.
+        # Not getrusage, which returns the maximum of all children.
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -274,13 +280,13 @@ def peak_memory(command: Sequence[str]) -> float:
 
 
 def trained(run: Path, flags: Sequence[object]) -> float:
-    """Train with training.py, or continue a run that was interrupted; the seconds from its start to its end."""
+    """Train with training.py, or resume an interrupted run. Returns the seconds of the process."""
     begun = (run / "parameters.json").is_file()
     return timed(lambda: kit("training.py", "--run", run, *(["--resume"] if begun else flags), show=True))
 
 
 def scores(run: Path, test: Path, *flags: str) -> dict[str, Any]:
-    """What evaluation.py measures: `images`, `exact`, `character_error_rate`, …"""
+    """The scores of evaluation.py: `images`, `exact`, `character_error_rate`, …"""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "scores.json"
         kit("evaluation.py", test, "--model", run, "--json", answer, *flags)
@@ -288,10 +294,10 @@ def scores(run: Path, test: Path, *flags: str) -> dict[str, Any]:
 
 
 def listed(corpus: Path, path: Path, splits: Iterable[str] = ("train", "test")) -> list[tuple[str, str]]:
-    """The pictures and labels of a corpus, which are also written to the list `path`.
+    """The pictures and labels of a corpus. Also writes them to the list `path`.
 
-    A corpus with `labels.csv` (columns file, label, split) gives the rows of some splits. Any other gives all of its
-    rows, if train and test rows are wanted.
+    Returns the rows of `splits` in the corpus' `labels.csv` (columns file, label, split). Without this file, returns
+    all rows, if both train and test are asked for.
     """
     table = corpus / "labels.csv"
     if table.is_file():
@@ -312,7 +318,7 @@ def listed(corpus: Path, path: Path, splits: Iterable[str] = ("train", "test")) 
 
 
 def peers(none: bool = False) -> list[str]:
-    """The readers to compare with that are installed; the others are named on stderr."""
+    """The installed readers to compare. Names the others on stderr."""
     found = []
     for peer, (module, _) in () if none else PEERS.items():
         if subprocess.run([PEER_PYTHON, "-c", f"import {module}"], capture_output=True).returncode == 0:
@@ -323,13 +329,13 @@ def peers(none: bool = False) -> list[str]:
 
 
 def texts_of(reader: str, rows: Path) -> list[tuple[str, str]]:
-    """Label and text of each row of a list; `reader` is a peer or a model of this kit."""
+    """Read a list. Returns the label and text of each row. `reader` is a peer or a model of this kit."""
     subprocess.run(process_of(reader, "list", rows), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return texts_in(rows)
 
 
 def texts_in(rows: Path) -> list[tuple[str, str]]:
-    """Label and text of each row, as :func:`write_texts` wrote them."""
+    """The label and text of each row, from the file of :func:`write_texts`."""
     labels = [line.partition("\t")[2] for line in rows.read_text(encoding="utf-8").splitlines()]
     texts = rows.with_suffix(".texts").read_text(encoding="utf-8").split("\n")
     return list(zip(labels, texts[:-1], strict=True))
@@ -346,13 +352,13 @@ def process_of(reader: str, job: str, path: Path) -> list[str]:
 
 
 def answer(reader: str, job: str, path: Path) -> list[str]:
-    """The words of the last line that the process of a reader prints: peers print advertisements before it."""
+    """Run a reader and return the words of the last line it prints. Peers print advertisements before that line."""
     done = subprocess.run(process_of(reader, job, path), cwd=ROOT, check=True, capture_output=True, text=True)
     return done.stdout.splitlines()[-1].split()
 
 
 def reading(reader: str) -> Callable[[Iterable[Path | str]], Iterable[str]]:
-    """A function from files to their texts, in this process."""
+    """A function that reads picture files in this process."""
     if reader == "ddddocr":
         import ddddocr
 
@@ -379,7 +385,7 @@ def reading(reader: str) -> Callable[[Iterable[Path | str]], Iterable[str]]:
 
 
 def serve(reader: str, job: str, path: Path) -> None:
-    """Be the process of a reader."""
+    """Run a job of a reader in this process."""
     read = reading(reader)
     if job == "list":
         lines = path.read_text(encoding="utf-8").splitlines()

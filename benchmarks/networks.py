@@ -1,10 +1,10 @@
-"""What the parts of a network bring: heads, rectifiers, and weights to start from.
+"""The effect of parts of a network: heads, rectifiers, and weights to start from.
 
     python benchmarks/networks.py heads
     python benchmarks/networks.py rectifiers
     PEER_PYTHON=… python benchmarks/networks.py receipts line_receipt_sroie FONTS
 
-Pictures and runs go to a folder (--folder), and a run that was interrupted continues.
+Pictures and runs go to a folder (--folder). Interrupted runs are resumed.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ KINDS = {
     "captchas": "--style captcha --length 4 --size 128x64",
     "lines": "--style line --length 8-20 --size 256x32 --alphabet 0-9A-Za-z",
 }
-#: In a round of `heads`: steps of training with 64 pictures, and pictures that are read.
+#: Per round of `heads`: number of training steps with 64 pictures, and number of pictures to read.
 STEPS, READ = 3, 1_000
-#: In degrees: the arc along which a line is bent, and how far it is turned.
+#: Maximum arc along which a line is bent, and maximum rotation, in degrees.
 BENT, TURNED = 100, 25
 WIDTH, HEIGHT = 128, 64
-#: Generated receipts: invented fields, pictures of them, and how often each train row stands among how many of them.
+#: Number of invented fields of receipts, of pictures of them, of repetitions of each train row when they are mixed with
+#: pictures of invented fields, and number of these pictures.
 FIELDS, LINES, TIMES, AMONG = 80_000, 160_000, 40, 20_000
 
 
 def heads(results: Results, given: argparse.Namespace) -> None:
-    """Train the same network with each head on captchas and on lines, and compare speeds by turns."""
+    """Train the same network with each head on captchas and on lines, and compare speeds in alternating runs."""
     from crnn_reader.decoding import DECODERS
 
     folder = given.folder or Path("runs/heads").resolve()
@@ -84,7 +85,7 @@ def speeds(results: Results, kind: str, folder: Path, rounds: int) -> None:
     for head in HEADS:
         config = read_config(folder / head / "model.keras")
         assert config.width, "one width"
-        steps = training_speed.compiled(config, "mixed_bfloat16")
+        steps = training_speed.training_steps(config, "mixed_bfloat16")
         images = np.random.default_rng(0).integers(0, 256, (64, config.height, config.width, config.channels), np.uint8)
         numbers = [Alphabet(config.alphabet).encode(sample.label) for sample in samples[:64]]
         labels = np.zeros((len(numbers), max(map(len, numbers))), np.int32)
@@ -130,7 +131,7 @@ def rectifiers(results: Results, given: argparse.Namespace) -> None:
 def bent(straight: Path, folder: Path, seed: int) -> Path:
     """`folder` with all pictures of `straight`, by their names, bent and turned."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Each picture has a generator of its own, so that those which are there already change nothing.
+    # Each picture has its own seed, so that pictures of an interrupted call can be kept.
     for number, path in enumerate(sorted(straight.rglob("*.png"))):
         if not (folder / path.name).is_file():
             line = np.asarray(cv2.imread(str(path)), np.uint8)
@@ -139,10 +140,10 @@ def bent(straight: Path, folder: Path, seed: int) -> Path:
 
 
 def bend(line: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A straight line along an arc, turned, as large as fits in, on its corners' colour: uint8 (HEIGHT, WIDTH, 3).
+    """Bend a straight line along an arc, rotate it, and scale it to fit. Returns uint8 (HEIGHT, WIDTH, 3).
 
-    A place of the line, (u, v) from its middle, goes to ((r - v) sin(u / r), r - (r - v) cos(u / r)) on an arc of
-    radius r, which is negative if the arc opens upwards.
+    The background has the median colour of the corners. A point of the line, (u, v) from its middle, moves to ((r - v)
+    sin(u / r), r - (r - v) cos(u / r)) on an arc of radius r, which is negative if the arc opens upwards.
     """
     height, width, _ = line.shape
     angle = np.radians(rng.uniform(1, BENT)) * rng.choice((-1, 1))
@@ -154,7 +155,7 @@ def bend(line: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]
     scale = room.min() * rng.uniform(0.8, 0.98)
     left = np.array([WIDTH, HEIGHT]) - scale * np.ptp(edge, axis=1)
     corner = rng.uniform(0, 1, 2) * left - scale * edge.min(axis=1)
-    # And back: where each pixel of the new picture lies in the line.
+    # The inverse: the point of the line for each pixel of the new picture.
     pixels = np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))).reshape(2, -1)
     x, y = turned.T @ ((pixels - corner[:, None]) / scale)
     side = np.sign(radius)
@@ -167,10 +168,11 @@ def bend(line: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]
 
 
 def receipts(results: Results, given: argparse.Namespace) -> None:
-    """Train on generated lines of words like those of receipts, then on the corpus' own train rows.
+    """Train on generated lines of words like those of receipts, then on the corpus' train rows.
 
-    Texts are compared in capitals, and also without spaces, most of which RapidOCR leaves out. The train rows are
-    learnt by themselves, or many times among generated lines. The first run is how the shipped `lines` was trained.
+    Texts are compared in capitals, and also without spaces, because RapidOCR leaves most of them out. One run trains on
+    the train rows only, another on copies of them mixed with generated lines. The first run repeats the training of the
+    shipped `lines`.
     """
     folder, peer = given.folder or Path("runs/receipts").resolve(), "RapidOCR"
     folder.mkdir(parents=True, exist_ok=True)
@@ -206,7 +208,7 @@ def receipts(results: Results, given: argparse.Namespace) -> None:
 
 
 def among_generated(own: Path, generated: Path, folder: Path) -> tuple[Path, Path]:
-    """Lists of the training rows of the run `own`, many times among generated lines, and of its validation rows."""
+    """Write two lists: the training rows of `own`, repeated and mixed with generated lines, and its validation rows."""
     split = json.loads((own / "split.json").read_text(encoding="utf-8"))
     train, validation = (
         [f"{path}\t{label}\n" for path, label in split[part].items()] for part in ("training", "validation")
@@ -222,16 +224,16 @@ def among_generated(own: Path, generated: Path, folder: Path) -> tuple[Path, Pat
 
 
 def invented(known: Sequence[str]) -> list[str]:
-    """Fields of the words of `known` ones, every digit another, in capitals, as they are, small, or titled."""
+    """Invent fields from the words of `known` labels, with random digits, in different cases."""
     chance = random.Random(1)
     words = [word for label in known for word in label.split()]
     letters, signs, fields = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "%#=@&*+-/:.,()$'", list[str]()
     while len(fields) < FIELDS:
         chosen = chance.choices(words, k=chance.choice((1, 1, 1, 2, 2, 3, 4, 6)))
-        # Enough other digits and letters that the network learns to read rather than to remember.
+        # Change digits and letters, so that the network does not memorise words.
         text = re.sub(r"\d", lambda _: chance.choice("0123456789"), " ".join(chosen))
         text = re.sub(r"[A-Z]", lambda found: chance.choice((found[0], found[0], chance.choice(letters))), text)
-        # Signs are rare in few labels, and stand anywhere.
+        # A few labels have few signs.
         if chance.random() < 0.15:
             place = chance.randrange(len(text) + 1)
             text = text[:place] + chance.choice(signs) + text[place:]

@@ -1,4 +1,4 @@
-"""How fast pictures are read, from the start of a process and part by part, also beside other readers.
+"""How fast pictures are read, by this kit and its parts, and by other readers.
 
     python benchmarks/reading.py parts --model captcha
     PEER_PYTHON=… python benchmarks/reading.py readers --models captcha captcha_lite
@@ -43,7 +43,7 @@ def parts(results: Results, given: argparse.Namespace) -> None:
         harness.generated(Path(folder), f"--count {given.pictures} --seed 9")
         files, reader = sorted(Path(folder).glob("*.png")), Reader(given.model)
         config, starts = reader.config, range(0, given.pictures, BATCH)
-        # As the reader does it: onnxruntime computes a batch on each core.
+        # Like the reader, which lets onnxruntime compute a batch on each core.
         at_once = available_cores() if reader.path.suffix == ".onnx" else 1
 
         def decoded() -> np.ndarray:
@@ -76,15 +76,15 @@ def parts(results: Results, given: argparse.Namespace) -> None:
 def readers(results: Results, given: argparse.Namespace) -> None:
     """Time this kit, ddddocr and RapidOCR on the same files, each in a process of its own.
 
-    This kit reads with its .keras files and with what export.py makes of them, in floats and in integers of 8 bits.
+    This kit reads with its .keras files and with their exports, in floats and in 8-bit integers.
 
-        first     from the start of a process to its first text: by a script that only reads, the same for all, and by
+        first     from the start of a process to its first text, with the same short script for all, and with
                   prediction.py
         p50, p99  from a file to its text, one picture after the other in a warm process
         folder    a whole folder, from the start of the process to its end, texts written to a file
         memory    the peak of that process
 
-    All start from compiled bytecode.
+    The bytecode of all is compiled before.
     """
     import model  # noqa: F401 (it adds the files of Keras)
     from crnn_reader.model_files import locate_model
@@ -114,7 +114,7 @@ def readers(results: Results, given: argparse.Namespace) -> None:
 
 
 def measured(reader: str, folder: Path, first: bool) -> dict[tuple[str, str], float]:
-    """The figures of one reader by their names and units, once; only those of its start with `first`."""
+    """Measure a reader once. Returns figures by their names and units. `first` measures only the start."""
     ours = reader not in harness.PEERS
     script = [sys.executable, "prediction.py", "--model", reader]
     found = {("first", "s"): seconds_to_first_line(harness.process_of(reader, "first", folder))}
@@ -133,7 +133,7 @@ def measured(reader: str, folder: Path, first: bool) -> dict[tuple[str, str], fl
 
 
 def seconds_to_first_line(command: list[str]) -> float:
-    """From the start of a process to the first line that it prints."""
+    """Seconds from the start of a process to the first line that it prints."""
     started = time.perf_counter()
     with subprocess.Popen(command, cwd=harness.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         if not process.stdout or not process.stdout.readline():
@@ -142,7 +142,7 @@ def seconds_to_first_line(command: list[str]) -> float:
 
 
 def runtimes(results: Results, given: argparse.Namespace) -> None:
-    """Compare what Keras reads with a model file and what onnxruntime reads with its export."""
+    """Compare the texts that Keras reads with a model file and onnxruntime with its export."""
     import dataset
     from crnn_reader.model_files import locate_model
     from crnn_reader.reader import Reader
@@ -167,7 +167,7 @@ def runtimes(results: Results, given: argparse.Namespace) -> None:
 
 
 def models(results: Results, given: argparse.Namespace) -> None:
-    """Read with every shipped model in a warm process, all by turns, generated pictures of the size of its input.
+    """Read generated pictures of the input size with every shipped model, alternately, in a warm process.
 
     Models without an .onnx file are read by Keras.
     """

@@ -9,10 +9,10 @@ A table stands between two comments:
     <!-- end -->
 
 The first word is the name of a CSV file. `rows` and `columns` name the CSV columns that label rows and columns of the
-table, `head` the first heading or headings. `show` is `figure` (the default), `ratio` (the figure where a row has no
-ratio), or `both`. Every other word keeps only the rows with this value in a CSV column, or with one of several values
-separated by `|`. If several rows belong into one cell, the last one counts. Below a table stand n, machine, date and
-version; n stands in the table if it differs between shares.
+table, `head` the first heading or headings. `show` is `figure` (the default), `ratio` (or the figure if a row has no
+ratio), or `both`. Any other word `COLUMN=VALUE` selects the rows with this value, or with one of several values
+separated by `|`. If several rows fit one cell, the last one counts. n, machine, date and version are printed below the
+table; n is printed in the table if it differs between shares.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Row = dict[str, str]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing, and say whether tables are up to date")
+    parser.add_argument("--check", action="store_true", help="change nothing, and report tables that are out of date")
     given = parser.parse_args()
     changed = [page for page in PAGES if with_tables(page.read_text("utf-8")) != page.read_text("utf-8")]
     for page in changed:
@@ -48,12 +48,12 @@ def main() -> int:
 
 
 def with_tables(page: str, results: Path = RESULTS) -> str:
-    """The text of a page with the tables of the results in it."""
+    """The text of a page with its tables replaced by those of the results."""
     return BLOCK.sub(lambda found: found[1] + table(found[2], results) + found[3], page)
 
 
 def rows_of(name: str, results: Path = RESULTS, **values: str) -> list[Row]:
-    """The rows of a CSV file that have one of the values, separated by `|`, in each of some columns."""
+    """The rows of a CSV file whose columns have the given values. A value may be several, separated by `|`."""
     with (results / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [row for row in rows if all(row[column] in value.split("|") for column, value in values.items())]
@@ -75,7 +75,7 @@ def table(description: str, results: Path) -> str:
         headings.setdefault(heading, []).append(row)
     if not cells:
         raise ValueError(f"table {description!r}: no row of {name}.csv fits")
-    # A unit stands in the heading if all figures have it, except for per cent, which people read beside the figure.
+    # The heading has the unit if all figures share it, except for per cent, which is written after each figure.
     units = {heading: {row["unit"] for row in rows} for heading, rows in headings.items()}
     common = {heading: unit.copy().pop() for heading, unit in units.items() if len(unit) == 1 and unit != {"%"}}
     titles = [", ".join(filter(None, (*heading, common.get(heading, "")))) for heading in headings]
@@ -90,7 +90,7 @@ def table(description: str, results: Path) -> str:
 
 
 def named(label: str) -> str:
-    """A label as people read it: numbers with commas, flags as code."""
+    """Format a label: numbers with commas, flags as code."""
     return with_commas(label) if label.isdigit() else f"`{label}`" if label.startswith("--") else label
 
 
@@ -104,7 +104,7 @@ def shown(row: Row, show: str, with_unit: bool, with_n: bool) -> str:
 
 
 def provenance(cells: dict[tuple[str, ...], dict[tuple[str, ...], Row]]) -> str:
-    """Where and when the rows were measured; if on several machines, by the labels of the columns or rows."""
+    """Where and when the rows were measured. Several machines are listed with the labels of their columns or rows."""
     rows = [(label, heading, row) for label, found in cells.items() for heading, row in found.items()]
     machines = list(dict.fromkeys(row["machine"] for _, _, row in rows))
     labels: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
@@ -113,13 +113,13 @@ def provenance(cells: dict[tuple[str, ...], dict[tuple[str, ...], Row]]) -> str:
         times.setdefault(row["machine"], {})[f"{row['date']} ({row['version']})"] = None
         downs, acrosses = labels.setdefault(row["machine"], ({}, {}))
         downs[", ".join(label)] = acrosses[", ".join(heading)] = None
-    # By the columns if each column has one machine.
+    # Use the labels of the columns if each column has one machine.
     which = int(sum(len(acrosses) for _, acrosses in labels.values()) == len({heading for _, heading, _ in rows}))
-    told = []
+    statements = []
     for machine in machines:
         what = f" ({'; '.join(labels[machine][which])})" if len(machines) > 1 else ""
-        told.append(f"{machine}{what}, {' and '.join(times[machine])}")
-    return f"Measured on {'; on '.join(told)}."
+        statements.append(f"{machine}{what}, {' and '.join(times[machine])}")
+    return f"Measured on {'; on '.join(statements)}."
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
     KERAS_BACKEND=jax python benchmarks/training_speed.py ctc
     python benchmarks/training_speed.py lines
 
-The pictures of `steps` and `feeding` are generated captchas, 128x64 grey, 4 of 0-9A-Z. benchmarks/gpu.py measures the
-same on a GPU, with this file's functions.
+The pictures of `steps` and `feeding` are generated captchas, 128x64 grey, 4 of 0-9A-Z. benchmarks/gpu.py uses functions
+of this file to measure the same on a GPU.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from benchmarks.harness import Command, Results
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 WIDTH, HEIGHT, BATCH = 128, 64, 64
-#: The steps of each preset that are timed in a round, and the batches without a network.
+#: Number of steps per round for each preset, and of batches without a network.
 STEPS, BATCHES = {"lite": 20, "small": 12, "base": 3}, 40
-#: Columns, classes, characters of a text.
+#: Number of columns, of classes, and of characters in a text.
 SHAPES = {"captchas": (32, 37, 4), "plates": (48, 37, 8), "Chinese lines": (70, 6764, 10)}
-#: The form of the CTC loss that the kit trains with on each backend.
+#: The implementation of the CTC loss that the kit trains with on each backend.
 TRAINED = {"tensorflow": "AlignmentLoss", "jax": "AlignmentLoss", "torch": "keras.losses.CTC"}
 
 Loss = Callable[[Any, Any], Any]
@@ -43,26 +43,29 @@ Loss = Callable[[Any, Any], Any]
 def steps(results: Results, given: argparse.Namespace) -> None:
     """Train each preset in float32 and in mixed bfloat16, and make batches without a network."""
     with tempfile.TemporaryDirectory() as folder:
-        source = batches(packed(Path(folder), 6_400))
+        source = batches(pack_captchas(Path(folder), 6_400))
         endless = (batch for epoch in itertools.count() for batch in source.stream(epoch))
-        jobs: dict[str, Callable[[], object]] = {"batches": functools.partial(taken, source)}
+        jobs: dict[str, Callable[[], object]] = {"batches": functools.partial(seconds_of_batches, source)}
         for preset, policy in itertools.product(given.presets, ("float32", "mixed_bfloat16")):
             jobs[f"{preset}, {policy}"] = functools.partial(
-                stepped, compiled(captchas(preset), policy), endless, STEPS[preset]
+                take_steps, training_steps(captchas(preset), policy), endless, STEPS[preset]
             )
         for name, seconds in harness.by_turns(jobs, given.rounds).items():
             count = BATCH * STEPS.get(name.partition(",")[0], BATCHES)
             results.rates("steps", "128x64, batches of 64", "speed", count, {name: seconds}, options=backend())
 
 
-def stepped(steps: Any, batches: Iterator[Any], count: int) -> None:
-    """Take `count` steps of training."""
+def take_steps(steps: Any, batches: Iterator[Any], count: int) -> None:
+    """Train for `count` steps."""
     some = itertools.islice(batches, count)
     steps.epoch(((images, targets, len(images), 1e-3) for images, targets in some), lambda _: None)
 
 
-def taken(source: Any) -> float:
-    """The seconds of BATCHES batches, in a stream of their own: one that ran beside a training has batches ready."""
+def seconds_of_batches(source: Any) -> float:
+    """The seconds that BATCHES batches take.
+
+    The stream is new, because an older one has batches that were made while a network trained.
+    """
     stream = source.stream(0)
     # The first batch starts the processes and fills their stocks of noise.
     next(stream)
@@ -77,7 +80,7 @@ def captchas(preset: str) -> Any:
     return ModelConfig(PRESETS[preset].network, preset, "ctc", ALPHABET, WIDTH, HEIGHT, channels=1, fit="stretch")
 
 
-def compiled(config: Any, policy: str) -> Any:
+def training_steps(config: Any, policy: str) -> Any:
     """The steps of training a network, as training.py takes them."""
     from model.backend import import_keras, jit_compile, precision
     from model.heads import HEADS
@@ -93,7 +96,7 @@ def compiled(config: Any, policy: str) -> Any:
     return steps_of(net, loss, [], 0.0)
 
 
-def packed(folder: Path, pictures: int) -> Any:
+def pack_captchas(folder: Path, pictures: int) -> Any:
     import dataset
 
     harness.generated(folder / "pictures", f"--count {pictures}")
@@ -115,11 +118,11 @@ def feeding(results: Results, given: argparse.Namespace) -> None:
     """Make batches without a network, by a thread and by worker processes."""
     workers = [2**power for power in range((os.cpu_count() or 1).bit_length())]
     with tempfile.TemporaryDirectory() as folder:
-        corpus = packed(Path(folder), given.pictures)
+        corpus = pack_captchas(Path(folder), given.pictures)
         kinds = {"a thread, no augmentation": (0.0, 0), "a thread": (1.0, 0)}
         kinds |= {f"{count} process{'es' * (count > 1)}": (1.0, count) for count in workers}
         sources = {kind: batches(corpus, BATCH, *how) for kind, how in kinds.items()}
-        jobs = {kind: functools.partial(taken, source) for kind, source in sources.items()}
+        jobs = {kind: functools.partial(seconds_of_batches, source) for kind, source in sources.items()}
         seconds = harness.by_turns(jobs, given.rounds)
         for source in sources.values():
             source.close()
@@ -127,7 +130,7 @@ def feeding(results: Results, given: argparse.Namespace) -> None:
 
 
 def ctc(results: Results, given: argparse.Namespace) -> None:
-    """Compute the CTC loss of a batch of 64 and its gradient, in each form that the backend has."""
+    """Compute the CTC loss of a batch of 64 and its gradient, with each implementation for the backend."""
     name = backend()
     trained = TRAINED[name]
     for kind in given.kinds:
@@ -136,7 +139,7 @@ def ctc(results: Results, given: argparse.Namespace) -> None:
         subject = f"{characters} of {classes - 1:,} characters, {columns} columns"
         for form, times in seconds.items():
             milliseconds = [1000 * each for each in times]
-            # How many times as long as the kit's form.
+            # The ratio is a multiple of the kit's time.
             ratio = harness.compared(times, seconds[trained]) if form != trained else {}
             results.values("ctc", subject, form, "time", milliseconds, "ms", options=name, ratio_to=trained, **ratio)
 
@@ -148,7 +151,7 @@ def backend() -> str:
 
 
 def losses(columns: int, classes: int, characters: int, batch: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each form of the CTC loss in each round."""
+    """Seconds of each implementation of the CTC loss in each round."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (batch, columns, classes)).astype(np.float32)
     labels = rng.integers(1, classes, (batch, characters)).astype(np.int32)

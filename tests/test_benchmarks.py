@@ -123,7 +123,7 @@ def test_jobs_take_turns_after_a_round_that_does_not_count() -> None:
 
 def test_a_table(tmp_path: Path) -> None:
     results = Results("trial", tmp_path)
-    results.always |= {"machine": "M", "date": "2026-01-02", "version": "1 abc"}
+    results.shared_columns |= {"machine": "M", "date": "2026-01-02", "version": "1 abc"}
     for form, seconds in (("b", 1.0), ("a", 2.0), ("b", 4.0)):
         results.add("job", form, "", "opening", seconds, "s", n=6, low=seconds, high=seconds)
     results.share("job", "a", "", "exact match", 6, 6)
