@@ -6,6 +6,7 @@ import struct
 import unicodedata
 import zlib
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -166,81 +167,76 @@ def test_each_half_of_a_letter_must_stand_out() -> None:
     assert not stands_out(image, mask, 16), "the lower half of the second bar is gone"
 
 
-def test_illegible_picture_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[np.ndarray] = []
-    faithful = Line.paint
+class Watched(Line):
+    """Keeps the masks that it paints and the pictures. Every second picture, or every one, loses its contrast."""
 
-    def fading(style: Line, mask: np.ndarray, em: float, difficulty: float, rng: SeededRandom) -> np.ndarray:
-        image = faithful(style, mask, em, difficulty, rng)
-        # Every second picture loses its contrast.
-        drawn.append(image // 16 + 120 if len(drawn) % 2 == 0 else image)
-        return drawn[-1]
+    def __init__(self, fading: str = "none", **others: object) -> None:
+        super().__init__(GenerateParameters(**{"style": "line", "size": "128x64", "length": "4", **others}))  # type: ignore[arg-type]
+        self.fading = fading
+        self.masks: list[np.ndarray] = []
+        self.painted: list[np.ndarray] = []
 
-    monkeypatch.setattr(Line, "paint", fading)
-    style = line(difficulty=0.2)
+    def paint(self, mask: np.ndarray, em: float, difficulty: float, rng: SeededRandom) -> np.ndarray:
+        image = super().paint(mask, em, difficulty, rng)
+        if self.fading == "all" or (self.fading == "half" and len(self.painted) % 2 == 0):
+            image = image // 16 + 120
+        self.masks.append(mask)
+        self.painted.append(image)
+        return image
+
+
+def test_illegible_picture_is_drawn_again() -> None:
+    style = Watched("half", difficulty=0.2)
     image, label = style.picture(0)
-    assert len(drawn) == 2
-    np.testing.assert_array_equal(image, drawn[1])
+    assert len(style.painted) == 2
+    np.testing.assert_array_equal(image, style.painted[1])
     assert label == style.label(0)
-    drawn.clear()
     # It still depends only on seed and index.
     np.testing.assert_array_equal(style.picture(0)[0], image)
 
 
-def test_line_that_is_cut_off_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    faithful = Line.place
-    masks: list[np.ndarray] = []
+def test_line_that_is_cut_off_is_drawn_again() -> None:
+    class Pushed(Line):
+        masks: ClassVar[list[np.ndarray]] = []
 
-    def pushed(style: Line, label: str, difficulty: float, rng: SeededRandom) -> PlacedLine:
-        written = faithful(style, label, difficulty, rng)
-        columns = np.flatnonzero(written.ink.max(axis=0) > 64)
-        # Half of the first line's ink is moved beyond the left edge.
-        masks.append(np.roll(written.ink, -int(columns.mean()), axis=1) if not masks else written.ink)
-        return written._replace(ink=masks[-1])
+        def place(self, label: str, difficulty: float, rng: SeededRandom) -> PlacedLine:
+            placed = super().place(label, difficulty, rng)
+            if not self.masks:
+                # Half of the first line's ink is moved beyond the left edge.
+                columns = np.flatnonzero(placed.ink.max(axis=0) > 64)
+                placed = placed._replace(ink=np.roll(placed.ink, -int(columns.mean()), axis=1))
+            self.masks.append(placed.ink)
+            return placed
 
-    monkeypatch.setattr(Line, "place", pushed)
-    assert line(difficulty=0).picture(0)[0].shape == (64, 128, 3)
-    assert len(masks) == 2
+    style = Pushed(GenerateParameters(style="line", size="128x64", length="4", difficulty=0))
+    assert style.picture(0)[0].shape == (64, 128, 3)
+    assert len(Pushed.masks) == 2
 
 
-def test_text_that_is_never_legible_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Line, "paint", lambda style, mask, *_: np.full((*mask.shape, 3), 77, np.uint8))
+def test_text_that_is_never_legible_is_an_error() -> None:
     with pytest.raises(UserError, match=r"'\w{4}' cannot be drawn legibly in a picture of 128x64"):
-        line().picture(0)
+        Watched("all").picture(0)
 
 
 @pytest.mark.parametrize("difficulty", [0.0, 0.5, 1.0])
 def test_lines_stay_inside_and_legible(difficulty: float) -> None:
-    style = line(difficulty=difficulty, distortion=3, size="200x32", length="3-14", alphabet="0-9A-Za-z ")
-    checked = 0
-    faithful = style.paint
-
-    def watched(mask: np.ndarray, em: float, difficulty: float, rng: SeededRandom) -> np.ndarray:
-        nonlocal checked
-        checked += 1
-        assert mask.shape == (32, 200)
-        assert np.count_nonzero(mask > 100) > 30
-        return faithful(mask, em, difficulty, rng)
-
-    style.paint = watched  # type: ignore[method-assign]
+    style = Watched(difficulty=difficulty, distortion=3, size="200x32", length="3-14", alphabet="0-9A-Za-z ")
     for index in range(60):
         style.picture(index)
+    for mask in style.masks:
+        assert mask.shape == (32, 200)
+        assert np.count_nonzero(mask > 100) > 30
     # Most first attempts are legible.
-    assert 60 <= checked < 120
+    assert 60 <= len(style.masks) < 120
 
 
-def test_lines_are_cropped_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    style = line(difficulty=0.8, size="autox32", length="3-14", alphabet="0-9A-Za-z ")
-    faithful = style.place
-    drawn: list[PlacedLine] = []
+def placed_lines(count: int, difficulty: float, size: str, alphabet: str) -> list[PlacedLine]:
+    style = line(size=size, length="3-14", alphabet=alphabet)
+    return [style.place(style.label(index), difficulty, SeededRandom(index)) for index in range(count)]
 
-    def watched(label: str, difficulty: float, rng: SeededRandom) -> PlacedLine:
-        drawn.append(faithful(label, difficulty, rng))
-        return drawn[-1]
 
-    monkeypatch.setattr(style, "place", watched)
-    for index in range(80):
-        style.picture(index)
+def test_lines_are_cropped_as_from_a_page() -> None:
+    drawn = placed_lines(80, 0.8, "autox32", "0-9A-Za-z ")
     closely = [written for written in drawn if written.closely]
     assert 20 < len(closely) < 60
     for written in closely:
@@ -261,65 +257,57 @@ def test_lines_are_cropped_as_from_a_page(monkeypatch: pytest.MonkeyPatch) -> No
         assert not (np.minimum(written.neighbour, written.ink) > 64).any(), "the lines touch"
 
 
-def test_some_lines_are_dot_matrix_prints(monkeypatch: pytest.MonkeyPatch) -> None:
-    faithful = ink.dot_matrix
-    inks: list[tuple[np.ndarray, np.ndarray]] = []
+def test_some_lines_are_dot_matrix_prints() -> None:
+    def of_dots(mask: np.ndarray) -> bool:
+        """Whether the ink is made of squares of 2 or 3 pixels."""
+        for size in (2, 3):
+            dots = np.kron(mask[::size, ::size] > 0, np.ones((size, size), bool))
+            if np.array_equal(dots[: mask.shape[0], : mask.shape[1]], mask > 0):
+                return True
+        return False
 
-    def watched(mask: np.ndarray, em: float, difficulty: float, rng: SeededRandom) -> np.ndarray:
-        inks.append((mask.astype(int), faithful(mask, em, difficulty, rng).astype(int)))
-        return inks[-1][1].astype(np.uint8)
-
-    monkeypatch.setattr(ink, "dot_matrix", watched)
-    style = line(difficulty=0.8, size="autox40", length="3-8", alphabet="0-9A-Z")
-    for index in range(80):
-        style.picture(index)
-    printed = [(before, after) for before, after in inks if (before != after).any()]
-    assert 5 < len(printed) < len(inks) / 2
-    for before, after in printed:
-        assert before.shape == after.shape
-        assert np.abs(before - after).sum() < 0.55 * before.sum()
+    assert 5 < sum(of_dots(written.ink) for written in placed_lines(80, 0.8, "autox40", "0-9A-Z")) < 40
+    assert not any(of_dots(written.ink) for written in placed_lines(20, 0.0, "autox40", "0-9A-Z"))
 
 
-def test_some_lines_have_faint_rows_or_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    faithful = ink.faint_lines
-    inks: list[tuple[np.ndarray, np.ndarray]] = []
+def bars() -> np.ndarray:
+    """Ink like that of large letters: uint8 (40, 120)."""
+    mask = np.zeros((40, 120), np.uint8)
+    for left in range(10, 110, 20):
+        mask[5:35, left : left + 7] = 255
+    return mask
 
-    def watched(mask: np.ndarray, em: float, rng: SeededRandom) -> np.ndarray:
-        inks.append((mask.astype(int), faithful(mask, em, rng).astype(int)))
-        return inks[-1][1].astype(np.uint8)
 
-    monkeypatch.setattr(ink, "faint_lines", watched)
-    style = line(difficulty=1, size="autox40", length="3-8", alphabet="0-9A-Z")
-    for index in range(100):
-        style.picture(index)
-    assert 5 < len(inks) < 50
-    for before, after in inks:
-        less = before - after
-        assert (less >= 0).all()
-        assert after.sum() > 0.5 * before.sum()
-        # All ink of a faint row or column is fainter, except levels that are rounded to the same.
+def test_dot_matrix_keeps_most_ink() -> None:
+    before = bars()
+    prints = [ink.dot_matrix(before, 40, 0.8, SeededRandom(seed)) for seed in range(80)]
+    assert 5 < sum((after != before).any() for after in prints) < 50
+    for after in prints:
+        assert after.shape == before.shape
+        assert cv2.norm(before, after, cv2.NORM_L1) < 0.55 * before.sum()
+
+
+def test_faint_rows_or_columns_are_fainter_everywhere() -> None:
+    before = bars().astype(int)
+    for seed in range(40):
+        less = before - ink.faint_lines(bars(), 40, SeededRandom(seed))
+        assert (less >= 0).all() and less.sum() < 0.5 * before.sum()
         lacking = [(less > 0).any(axis=axis, keepdims=True) for axis in (0, 1)]
-        assert any((less > 0)[(before > 3) & whole].all() for whole in lacking)
+        assert any((less > 0)[(before > 0) & whole].all() for whole in lacking)
 
 
-def test_scans_are_grey_with_more_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
-    faithful = effects.scan
-    scans: list[tuple[np.ndarray, float, np.ndarray]] = []
-
-    def watched(image: np.ndarray, factor: float, contrast: float, rng: SeededRandom) -> np.ndarray:
-        scans.append((image, contrast, faithful(image, factor, contrast, rng)))
-        return scans[-1][2]
-
-    monkeypatch.setattr(effects, "scan", watched)
+def test_some_pictures_are_grey_scans() -> None:
     style = line(difficulty=1, size="autox40", length="3-8", alphabet="0-9A-Z")
-    for index in range(100):
-        style.picture(index)
-    assert 5 < len(scans) < 60
-    for before, contrast, after in scans:
-        assert (after == after[..., :1]).all()
+    assert 5 < sum(np.ptp(style.picture(index)[0], axis=2).max() == 0 for index in range(100)) < 60
+
+
+def test_scans_are_grey_with_more_contrast() -> None:
+    before = np.dstack([150 - bars() // 5, 160 - bars() // 4, 170 - bars() // 3])
+    for seed, contrast in enumerate((1.5, 3.0, 6.0, 255.0)):
+        after = effects.scan(before, 0.8, contrast, SeededRandom(seed))
+        assert (after == after[..., :1]).all() and after.shape == before.shape
         assert after.std() > cv2.cvtColor(before, cv2.COLOR_RGB2GRAY).std()
-        if contrast >= 255:
-            assert ((after == 0) | (after == 255)).mean() > 0.4
+    assert ((after == 0) | (after == 255)).mean() > 0.4, "black and white"
 
 
 # Looks
