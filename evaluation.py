@@ -40,7 +40,7 @@ def main(flags: EvaluationParameters) -> int:
     from dataset.inputs import refuse_overlapping_paths
     from model import report
     from model.comparison import compared
-    from model.training import following
+    from model.training import follow_run
     from model.training.run_folder import trained_on
 
     refuse_overlapping_paths(
@@ -68,9 +68,9 @@ def main(flags: EvaluationParameters) -> int:
         if scores_file:
             scores_file.touch()
         if flags.follow:
-            board, facts = following.board(flags.model, flags.path), dict[str, Any]()
+            board, facts = follow_run.board(flags.model, flags.path), dict[str, Any]()
             try:
-                for epoch, file in following.models(flags.model):
+                for epoch, file in follow_run.models(flags.model):
                     scores, facts, options = scored(flags, labelled, str(file), first=not facts)
                     facts |= {"model": flags.model, "epoch": epoch}
                     print_line(f"epoch {epoch}: {scores}")

@@ -16,38 +16,38 @@ from cli.messages import warn
 from parameter import TrainingParameters, notation
 
 if TYPE_CHECKING:
-    from model.processes import Place
+    from model.processes import Rank
+    from model.training.picture_source import PictureSource
     from model.training.run_folder import RunFolder
-    from model.training.sources import PictureSource
 
 
 def main(flags: TrainingParameters) -> int:
     """Train, alone or together with other processes (--join). Returns the exit code."""
     from model import processes
 
-    return processes.run_joined(flags.join, lambda place: run(flags.model_copy(update={"join": None}), place))
+    return processes.run_joined(flags.join, lambda rank: run(flags.model_copy(update={"join": None}), rank))
 
 
-def run(flags: TrainingParameters, place: Place) -> int:
+def run(flags: TrainingParameters, rank: Rank) -> int:
     """Begin a run or resume one, with smaller batches if memory runs out. Returns the exit code."""
     from model.training.memory import halving_batches
     from model.training.run_folder import run_of
 
-    with run_of(flags, place) as (folder, flags):
-        return halving_batches(lambda flags: attempt(flags, folder, place), flags)
+    with run_of(flags, rank) as (folder, flags):
+        return halving_batches(lambda flags: train_once(flags, folder, rank), flags)
 
 
-def attempt(flags: TrainingParameters, folder: RunFolder, place: Place) -> int:
+def train_once(flags: TrainingParameters, folder: RunFolder, rank: Rank) -> int:
     """Look at the pictures, decide on a network and a plan, train, and say what comes next. Returns the exit code."""
     import dataset
     from model import devices, processes
     from model.backend import precision, set_random_seed
     from model.network import build, check, columns
     from model.training import defaults
-    from model.training.plan import plan as decided
+    from model.training.plan import decide_plan
     from model.training.trainer import load_start, train
 
-    with processes.all_or_none(place):
+    with processes.all_or_none(rank):
         if not flags.resume:
             refuse_places_in_use(flags, folder)
         if flags.size:
@@ -65,8 +65,8 @@ def attempt(flags: TrainingParameters, folder: RunFolder, place: Place) -> int:
         with precision(policy):
             network = build(config)
         source.decode(config, defaults.too_long(config, columns(network)))
-        plan = decided(flags, config, policy, source, place)
-        training = source.training_batches(plan.batch_size, plan.augmentation, place, devices.of_all_processes())
+        plan = decide_plan(flags, config, policy, source, rank)
+        training = source.training_batches(plan.batch_size, plan.augmentation, rank, devices.batch_divisor())
         validation = source.validation_batches(plan.validation_batch_size)
         start = load_start(network, plan, folder)
     with contextlib.closing(training):

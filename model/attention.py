@@ -21,7 +21,8 @@ from model.features import ExplicitMasks
 END = 0
 #: Number of features of a character, and of the sum that scores a column.
 CHARACTER_UNITS, SCORE_UNITS = 128, 128
-IMPOSSIBLE = -1e9
+#: Score of padding: its weight after softmax is 0.
+MASKED_SCORE = -1e9
 
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
@@ -29,6 +30,8 @@ class AttentionDecoder(ExplicitMasks):
     """Columns (batch, steps, features) and the characters before -> logits of the next characters.
 
     `own`, a weight from 0 to 1, is the fraction of characters fed back in training that are predictions, not labels.
+
+    Keras names the arrays of a layer after its class: with another class name, old `.keras` files could not be opened.
     """
 
     def __init__(self, classes: int, cell: str = "gru", units: int = 256, **kwargs: Any) -> None:
@@ -98,7 +101,7 @@ class AttentionDecoder(ExplicitMasks):
         query = ops.expand_dims(self.query(state[0]), 1)
         scores = ops.cast(self.score(ops.tanh(keys + query)), "float32")[..., 0]
         if mask is not None:
-            scores = ops.where(mask, scores, IMPOSSIBLE)
+            scores = ops.where(mask, scores, MASKED_SCORE)
         weights = ops.cast(ops.softmax(scores), columns.dtype)
         seen = ops.einsum("bt,btf->bf", weights, columns)
         state = list(self.cell(ops.concatenate([character, seen], -1), state)[1])

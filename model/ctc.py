@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 #: In place of log(0): sums of it stay finite in float32, so that their differences are not NaN.
-IMPOSSIBLE = -1e30
+LOG_ZERO = -1e30
 
 
 @keras.saving.register_keras_serializable(package="crnn_kit")
@@ -42,17 +42,17 @@ class AlignmentLoss(keras.losses.Loss):
         emitted = ops.einsum("btc,bsc->tbs", log_probabilities, chosen)
         # The blank between two different characters can be skipped.
         skippable = ops.not_equal(states, ops.pad(states, ((0, 0), (2, 0)))[:, :-2])
-        skipping = ops.where(skippable, 0.0, IMPOSSIBLE)
+        skipping = ops.where(skippable, 0.0, LOG_ZERO)
 
         def step(before: Any, emits: Any) -> tuple[Any, Any]:
-            earlier = ops.pad(before, ((0, 0), (2, 0)), constant_values=IMPOSSIBLE)
+            earlier = ops.pad(before, ((0, 0), (2, 0)), constant_values=LOG_ZERO)
             ways = ops.stack([before, earlier[:, 1:-1], earlier[:, :-2] + skipping])
             after = ops.logsumexp(ways, 0) + emits
             return after, after
 
-        first = ops.where(ops.arange(2 * longest + 1) < 2, emitted[0], IMPOSSIBLE)
+        first = ops.where(ops.arange(2 * longest + 1) < 2, emitted[0], LOG_ZERO)
         last, _ = ops.scan(step, first, emitted[1:])
         # An alignment ends with the last character, or with the blank after it.
         length = ops.sum(ops.cast(labels > 0, "int32"), -1, keepdims=True)
         behind, at = (ops.take_along_axis(last, place, 1) for place in (2 * length, ops.maximum(2 * length - 1, 0)))
-        return -ops.logaddexp(behind, ops.where(length > 0, at, IMPOSSIBLE))[:, 0]
+        return -ops.logaddexp(behind, ops.where(length > 0, at, LOG_ZERO))[:, 0]

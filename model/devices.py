@@ -55,7 +55,7 @@ def accelerators() -> list[Any]:
     return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
 
 
-def shared_by(asked: int | None, batch_size: int) -> int:
+def device_count(asked: int | None, batch_size: int) -> int:
     """The number of devices that share each batch: those `asked` for, or a default.
 
     By default it is the largest number of GPUs that divides the batch size. Raises UserError if there are fewer
@@ -92,7 +92,7 @@ def shared_by(asked: int | None, batch_size: int) -> int:
     return asked
 
 
-def of_all_processes() -> int:
+def batch_divisor() -> int:
     """The number of devices that must share each batch: those of all processes if there are several, else 1."""
     if backend() != "jax":
         return 1

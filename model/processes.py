@@ -24,13 +24,13 @@ from crnn_reader.errors import UserError
 from model.backend import import_keras
 from parameter import notation
 
-#: Seconds to wait for the other processes at the start, and until a process that does not answer counts as lost.
-JOINING, LOST = 300, 60
-#: Seconds of waiting after which a message says so.
-SILENT = 10
+#: Seconds to wait for the other processes at the start, and for the answer of one that trains.
+JOIN_TIMEOUT, HEARTBEAT_TIMEOUT = 300, 60
+#: Seconds of waiting at the start after which a message says so.
+NOTICE_AFTER = 10
 
 
-class Place(NamedTuple):
+class Rank(NamedTuple):
     """The number of this process, from 0, and the number of processes."""
 
     process: int
@@ -38,14 +38,14 @@ class Place(NamedTuple):
 
 
 #: A process that trains on its own.
-ALONE = Place(0, 1)
+ALONE = Rank(0, 1)
 
 
-class Lost(UserError):
-    """Another process has ended, so that this one cannot end together with it."""
+class ProcessLost(UserError):
+    """Another process has ended, so this one must stop, too."""
 
 
-def run_joined(how: str | None, command: Callable[[Place], int]) -> int:
+def run_joined(how: str | None, command: Callable[[Rank], int]) -> int:
     """Run `command` after joining the other processes as in :func:`join`; alone if `how` is None.
 
     Returns the exit code of the command. If this process is interrupted or loses another one, it prints the reason and
@@ -55,19 +55,19 @@ def run_joined(how: str | None, command: Callable[[Place], int]) -> int:
         return command(ALONE)
     try:
         return command(join(how))
-    except (KeyboardInterrupt, Lost) as error:
+    except (KeyboardInterrupt, ProcessLost) as error:
         code = report_error(error)
     except Exception as error:
         if not is_lost(error):
             raise
         sentence = "another process ended before the training began: its own output has the reason; start all again"
-        code = report_error(Lost(sentence))
+        code = report_error(ProcessLost(sentence))
     sys.stdout.flush()
     os._exit(code)
 
 
-def join(how: str) -> Place:
-    """Connect to the other processes and return the place of this one.
+def join(how: str) -> Rank:
+    """Connect to the other processes and return the rank of this one.
 
     `how` is the value of --join: `HOST:PORT,I/N` for process I of N, of which process 0 listens at HOST:PORT, or
     `auto` under SLURM, Open MPI and Kubernetes.
@@ -79,11 +79,11 @@ def join(how: str) -> Place:
     import jax
 
     # JAX aborts the process after its own time limit, without a message of ours.
-    given: dict[str, Any] = {"initialization_timeout": 2 * JOINING, "heartbeat_timeout_seconds": LOST}
-    given |= {"shutdown_timeout_seconds": LOST}
+    given: dict[str, Any] = {"initialization_timeout": 2 * JOIN_TIMEOUT, "heartbeat_timeout_seconds": HEARTBEAT_TIMEOUT}
+    given |= {"shutdown_timeout_seconds": HEARTBEAT_TIMEOUT}
     if how != "auto":
-        address, place = notation.member(how)
-        given |= {"coordinator_address": address, "process_id": place[0], "num_processes": place[1]}
+        address, rank = notation.member(how)
+        given |= {"coordinator_address": address, "process_id": rank[0], "num_processes": rank[1]}
     if error := _initialized(how, given):
         reason = str(error).partition("\n")[0]
         if how == "auto" and isinstance(error, ValueError):
@@ -100,11 +100,11 @@ def join(how: str) -> Place:
         raise UserError(
             f"--join {how}: the processes have {', '.join(map(str, counts))} devices: give all of them the same number"
         )
-    return Place(jax.process_index(), jax.process_count())
+    return Rank(jax.process_index(), jax.process_count())
 
 
 def _initialized(how: str, given: dict[str, Any]) -> Exception | None:
-    """Connect JAX to the other processes. Returns the exception of JAX; raises Lost if they do not come in time.
+    """Connect JAX to the other processes. Returns the exception of JAX; raises ProcessLost if they do not come in time.
 
     JAX waits in C++, where Ctrl-C has no effect, so a thread calls it.
     """
@@ -120,42 +120,42 @@ def _initialized(how: str, given: dict[str, Any]) -> Exception | None:
 
     thread = threading.Thread(target=initialize, daemon=True)
     thread.start()
-    thread.join(min(SILENT, JOINING))
+    thread.join(min(NOTICE_AFTER, JOIN_TIMEOUT))
     if thread.is_alive():
-        warn(f"--join {how}: waiting for the other processes, {JOINING} seconds at most")
-        thread.join(max(0, JOINING - SILENT))
+        warn(f"--join {how}: waiting for the other processes, {JOIN_TIMEOUT} seconds at most")
+        thread.join(max(0, JOIN_TIMEOUT - NOTICE_AFTER))
     if thread.is_alive():
-        raise Lost(
-            f"--join {how}: the processes did not find each other within {JOINING} seconds: start all of them, with "
-            "the address of the first one"
+        raise ProcessLost(
+            f"--join {how}: the processes did not find each other within {JOIN_TIMEOUT} seconds: start all of them, "
+            "with the address of the first one"
         )
     # JAX has replaced Python's handler by its own, which does not end the process.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return raised[0] if raised else None
 
 
-def agreed(value: Any, place: Place) -> Any:
+def agreed(value: Any, rank: Rank) -> Any:
     """The `value` of the first process, which must be valid JSON. All processes must call it."""
-    if place.processes == 1:
+    if rank.processes == 1:
         return value
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
     text = np.frombuffer(json.dumps(value).encode(), np.uint8)
     length = int(broadcast_one_to_all(np.int32(len(text))))
     room = np.zeros(length, np.uint8)
-    if not place.process:
+    if not rank.process:
         room[:] = text
     return json.loads(np.asarray(broadcast_one_to_all(room)).tobytes())
 
 
-def same(value: Any, place: Place) -> bool:
+def same(value: Any, rank: Rank) -> bool:
     """Whether all processes have the same `value`, which must be valid JSON. All must call it."""
-    return _failed(agreed(value, place) != value, place) is None
+    return _failed(agreed(value, rank) != value, rank) is None
 
 
-def agreed_arrays(arrays: dict[str, Any], place: Place) -> dict[str, Any]:
+def agreed_arrays(arrays: dict[str, Any], rank: Rank) -> dict[str, Any]:
     """The arrays of the first process, by name. Names and shapes must be the same in all processes."""
-    if place.processes == 1:
+    if rank.processes == 1:
         return arrays
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
@@ -164,7 +164,7 @@ def agreed_arrays(arrays: dict[str, Any], place: Place) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def all_or_none(place: Place) -> Iterator[None]:
+def all_or_none(rank: Rank) -> Iterator[None]:
     """Context that raises in all processes if its block raises in one of them.
 
     The block must not wait for other processes. Raises UserError if the block failed only in another process.
@@ -172,15 +172,15 @@ def all_or_none(place: Place) -> Iterator[None]:
     try:
         yield
     except Exception:
-        _failed(True, place)
+        _failed(True, rank)
         raise
-    if (failed := _failed(False, place)) is not None:
-        raise UserError(f"process {failed} of {place.processes} could not begin: its own output has the reason")
+    if (failed := _failed(False, rank)) is not None:
+        raise UserError(f"process {failed} of {rank.processes} could not begin: its own output has the reason")
 
 
-def _failed(here: bool, place: Place) -> int | None:
+def _failed(here: bool, rank: Rank) -> int | None:
     """The number of the first process that failed, None if none did. All processes must call it."""
-    if place.processes == 1:
+    if rank.processes == 1:
         return None
     from jax.experimental.multihost_utils import process_allgather
 

@@ -98,7 +98,7 @@ def test_interrupting_follow_keeps_the_latest_scores(
         raise KeyboardInterrupt
 
     # Ctrl-C while it waits for the second epoch.
-    monkeypatch.setattr("model.training.following.time.sleep", interrupted)
+    monkeypatch.setattr("model.training.follow_run.time.sleep", interrupted)
     arguments = ("in", "--follow", "--model", "run", "--json", "scores.json", "--report", "report")
     assert evaluate(*arguments)[0] == INTERRUPTED
     record = json.loads((tmp_path / "scores.json").read_text())

@@ -46,7 +46,7 @@ def step_outputs(config: ModelConfig) -> tuple[str, ...]:
     return tuple(f"next_{name}" for name in STATES[config.cell])
 
 
-class AttentionDecoder:
+class AttentionBeamSearch:
     """Decodes one character per step, until every text of the batch has ended or has `longest` characters."""
 
     def __init__(self, run: Runtime, config: ModelConfig) -> None:
@@ -165,4 +165,4 @@ class AttentionDecoder:
         return [np.stack(steps, 1), np.stack(attention, 1)]
 
 
-DECODER, HEADS = AttentionDecoder, ("attention", "joint")
+DECODER, HEADS = AttentionBeamSearch, ("attention", "joint")

@@ -26,7 +26,7 @@ NAMES = ("ctc", "attention", "joint")
 class Head(Protocol):
     """A head: its layers, loss and training inputs."""
 
-    generates: bool  #: whether it writes texts character by character, at most `longest` of them
+    autoregressive: bool  #: whether it writes texts character by character, at most `longest` of them
     left_to_right: bool  #: whether it reads only from left to right
 
     def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from model.heads import Head
 
 #: Name of the decoder's layer.
-DECODER = "attention"
+LAYER_NAME = "attention"
 
 #: Fraction of the characters fed back in training that the decoder predicted itself, at the end of a training.
 OWN_READINGS = 0.25
@@ -37,7 +37,7 @@ OWN_READINGS = 0.25
 class Attention:
     """Outputs are logits, float32 (batch, longest + 1, classes), class 0 the end of the text."""
 
-    generates = True
+    autoregressive = True
     left_to_right = False
 
     def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
@@ -49,7 +49,7 @@ class Attention:
         if mask is not None:
             # A named layer, where the network is cut for reading.
             mask = keras.layers.Identity(name=MASK, dtype="bool")(mask)
-        decoder = AttentionDecoder(classes, config.cell, UNITS, name=DECODER)
+        decoder = AttentionDecoder(classes, config.cell, UNITS, name=LAYER_NAME)
         return [texts], decoder(columns.maps, texts, mask=mask)
 
     def loss(self, config: ModelConfig) -> Any:
@@ -65,7 +65,7 @@ class Attention:
 
     def schedule(self, network: Any, progress: float) -> None:
         # Scheduled sampling with a linear schedule (Bengio et al. 2015): early predictions are useless.
-        network.get_layer(DECODER).own.assign(OWN_READINGS * progress)
+        network.get_layer(LAYER_NAME).own.assign(OWN_READINGS * progress)
 
     def steps_needed(self, text: str) -> int:
         return 1
@@ -73,7 +73,7 @@ class Attention:
     def parts(self, network: Any, config: ModelConfig) -> list[Part]:
         import keras
 
-        decoder = network.get_layer(DECODER)
+        decoder = network.get_layer(LAYER_NAME)
         columns = network.get_layer(COLUMNS).output
         mask = [] if config.width else [network.get_layer(MASK).output]
         encoder = keras.Model(picture_inputs(network), [columns, decoder.key(columns), *mask])

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from model.heads import Head
 
 #: In place of log(0) in columns beyond the picture, so that no text has characters there.
-IMPOSSIBLE = -1e4
+PADDING_LOG_PROBABILITY = -1e4
 
 
 class CTC:
     """Outputs are log-probabilities, float32 (batch, steps, classes), class 0 the blank."""
 
-    generates = False
+    autoregressive = False
     left_to_right = True
 
     def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
@@ -35,7 +35,7 @@ class CTC:
         mask = columns.mask()
         if mask is not None:
             # Beyond the picture the blank is certain, which does not change the probability of any text.
-            blank = ops.concatenate([ops.zeros((1,)), ops.full((classes - 1,), IMPOSSIBLE)])
+            blank = ops.concatenate([ops.zeros((1,)), ops.full((classes - 1,), PADDING_LOG_PROBABILITY)])
             outputs = ops.where(ops.expand_dims(mask, -1), outputs, blank)
         return [], outputs
 

@@ -22,7 +22,7 @@ CTC_PART, ATTENTION_PART = "ctc", "attention"
 class Joint:
     """Outputs are those of both heads by name; the loss is the sum of their losses."""
 
-    generates = True
+    autoregressive = True
     left_to_right = True
 
     def __init__(self) -> None:

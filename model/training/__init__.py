@@ -1,6 +1,6 @@
 """Train a network on batches of labelled pictures.
 
-sources.py      protocols: pictures, and their batches
+picture_source.py  protocols: pictures, and their batches
 defaults.py     values that depend on the pictures: network, size, epochs, batch size, learning rate
 plan.py         the plan: every value decided
 schedule.py     the learning rate, and the end of a run
@@ -10,5 +10,5 @@ trainer.py      the training: epoch by epoch, validated, resumable
 steps.py        gradient steps on each backend
 memory.py       start again with smaller batches if memory runs out
 run_folder.py   the files of a run
-following.py    the models of a run while it trains
+follow_run.py   the models of a run while it trains
 """

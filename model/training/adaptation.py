@@ -36,7 +36,7 @@ class Curriculum:
         """Draw the pictures of the next epoch, a BatchSource each, with this difficulty."""
         training.difficulty = validation.difficulty = value
 
-    def following(self, history: History) -> float:
+    def next_value(self, history: History) -> float:
         """The difficulty of the epoch after those of `history`."""
         learnt = sum(row["character_error_rate"] <= LEARNT for row in history)
         # At most one step an epoch: half of the epochs must be enough.
@@ -69,7 +69,7 @@ class Augmentation:
         """Augment the training pictures of the next epoch with this strength. Validation pictures are as they are."""
         training.augmentation = value
 
-    def following(self, history: History) -> float:
+    def next_value(self, history: History) -> float:
         """The strength in the epoch after those of `history`."""
         if len(history) < 2:
             return self.first

@@ -21,7 +21,7 @@ from model import network
 from model.heads import HEADS
 from model.model_file import SHIPPED
 from model.training import transfer
-from model.training.sources import PictureSource
+from model.training.picture_source import PictureSource
 from parameter import PRESETS, RANDOM, STYLES, TRAIN_FOLDER, GenerateParameters, TrainingParameters, notation
 
 #: Pictures that --quick trains on: enough to read most captchas within three minutes on two cores.
@@ -105,18 +105,18 @@ def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
         channels=3 if colour == "rgb" else 1,
         longest=flags.longest or 2 * longest,
         label_smoothing=flags.label_smoothing,
-        **{name: asked[name] for name in _SAME},
+        **{name: asked[name] for name in _SHARED_FIELDS},
     )
 
 
 #: Fields that flags and configurations share.
-_SAME = ("network", "preset", "head", "rectify", "coordinates", "rows", "cell", "fit", "frame")
+_SHARED_FIELDS = ("network", "preset", "head", "rectify", "coordinates", "rows", "cell", "fit", "frame")
 
 
 def flags_of(config: ModelConfig) -> dict[str, Any]:
     """The flags that ask for the network of a configuration and its input, by name."""
     size, colour = f"{config.width or 'auto'}x{config.height}", "grey" if config.channels == 1 else "rgb"
-    return {name: getattr(config, name) for name in _SAME} | {"size": size, "colour": colour}
+    return {name: getattr(config, name) for name in _SHARED_FIELDS} | {"size": size, "colour": colour}
 
 
 def _refuse_idle_flags(flags: TrainingParameters, head: str, longest: int, source: PictureSource) -> None:
@@ -126,8 +126,8 @@ def _refuse_idle_flags(flags: TrainingParameters, head: str, longest: int, sourc
         raise UserError(f"--curriculum needs pictures with a --difficulty: give --data {' or '.join(harder)}")
     for name in ("cell", "label_smoothing", "longest"):
         value = getattr(flags, name)
-        if not HEADS[head].generates and value != TrainingParameters.model_fields[name].default:
-            having = " and ".join(other for other in HEADS if HEADS[other].generates)
+        if not HEADS[head].autoregressive and value != TrainingParameters.model_fields[name].default:
+            having = " and ".join(other for other in HEADS if HEADS[other].autoregressive)
             raise UserError(f"--{name.replace('_', '-')} {value} is for --head {having}, not for {head}: leave it out")
     if flags.longest and flags.longest < longest:
         raise UserError(
@@ -149,7 +149,7 @@ def too_long(config: ModelConfig, columns: int | None) -> TooLong:
     """
 
     def reason(label: str, width: int, height: int) -> str | None:
-        if HEADS[config.head].generates and len(label) > config.longest:
+        if HEADS[config.head].autoregressive and len(label) > config.longest:
             return (
                 f"{label} is longer than the {config.longest} that the head writes: train with --longest {len(label)}"
             )

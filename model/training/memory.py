@@ -8,30 +8,30 @@ from typing import TypeVar
 
 from cli.messages import warn
 from crnn_reader.errors import UserError
-from model.training.plan import Plan
+from model.training.plan import TrainingPlan
 from parameter import TrainingParameters
 
 Result = TypeVar("Result")
 
 
-class TooLarge(UserError):
+class BatchTooLarge(UserError):
     """Memory ran out after a number of whole `epochs` of a training with this plan."""
 
-    def __init__(self, message: str, plan: Plan, epochs: int) -> None:
+    def __init__(self, message: str, plan: TrainingPlan, epochs: int) -> None:
         super().__init__(message)
         self.plan, self.epochs = plan, epochs
 
 
-def halving_batches(attempt: Callable[[TrainingParameters], Result], flags: TrainingParameters) -> Result:
-    """Call `attempt` with `flags`; if memory runs out in the first epoch, again with half the batch size.
+def halving_batches(train_once: Callable[[TrainingParameters], Result], flags: TrainingParameters) -> Result:
+    """Call `train_once` with `flags`; if memory runs out in the first epoch, again with half the batch size.
 
-    Raises TooLarge from a later epoch, with a single picture in a batch, and if several processes train together.
+    Raises BatchTooLarge from a later epoch, with a single picture in a batch, and if several processes train together.
     """
     while True:
         try:
-            return attempt(flags)
-        except TooLarge as error:
-            if error.epochs or error.plan.batch_size == 1 or error.plan.place.processes > 1:
+            return train_once(flags)
+        except BatchTooLarge as error:
+            if error.epochs or error.plan.batch_size == 1 or error.plan.rank.processes > 1:
                 raise
             plan = error.plan
         # The exception is gone, and with it all that it referred to. Networks have reference cycles, too.

@@ -9,19 +9,19 @@ from crnn_reader.alphabet import write_alphabet
 from crnn_reader.config import ModelConfig
 from crnn_reader.trained_sizes import with_sizes
 from model import devices
-from model.processes import ALONE, Place
+from model.processes import ALONE, Rank
 from model.training import defaults
 from model.training.adaptation import Augmentation, Curriculum
+from model.training.picture_source import PictureSource
 from model.training.schedule import Schedule
-from model.training.sources import PictureSource
 from parameter import RANDOM, TrainingParameters
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A training with every value decided. Run folders store it as `plan.json`, and its flags as `parameters.json`."""
 
-    flags: TrainingParameters  #: complete: they ask for this plan, whatever the defaults of the kit
+    flags: TrainingParameters  #: as given, with network, start, batch size, learning rate and precision filled in
     config: ModelConfig
     schedule: Schedule
     start: str = RANDOM  #: model file, run folder or shipped name whose weights the network starts from, or `random`
@@ -31,7 +31,7 @@ class Plan:
     precision: str = "float32"  #: Keras' dtype policy
     augmentation: float = 0.0  #: strength in the first epoch
     adaptation: Augmentation | Curriculum | None = None  #: what changes from epoch to epoch
-    place: Place = ALONE
+    rank: Rank = ALONE
 
     def __str__(self) -> str:
         """One line for the log."""
@@ -45,7 +45,7 @@ class Plan:
 
     def to_json(self) -> str:
         """All values but the flags, readable and diffable."""
-        values = {name: value for name, value in asdict(self).items() if name not in ("flags", "place")}
+        values = {name: value for name, value in asdict(self).items() if name not in ("flags", "rank")}
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
     def with_half_batches(self) -> TrainingParameters:
@@ -56,9 +56,9 @@ class Plan:
         return self.flags.model_copy(update={"batch_size": size // 2, "learning_rate": rate, "resume": True})
 
 
-def plan(
-    flags: TrainingParameters, config: ModelConfig, precision: str, source: PictureSource, place: Place = ALONE
-) -> Plan:
+def decide_plan(
+    flags: TrainingParameters, config: ModelConfig, precision: str, source: PictureSource, rank: Rank = ALONE
+) -> TrainingPlan:
     """Decide everything that `flags` leave open about a training.
 
     Arguments:
@@ -66,16 +66,16 @@ def plan(
         config: the network, see :func:`model.training.defaults.config`.
         precision: Keras' dtype policy of the network.
         source: the pictures, decoded.
-        place: of this process among those that train together.
+        rank: of this process among those that train together.
 
     Raises UserError if the devices asked for do not exist, or do not divide the batch size.
     """
     start = flags.from_ or defaults.start_of(config)
     from_weights = start != RANDOM
     pictures_seen = source.count * (flags.epochs or defaults.epochs(source.count, from_weights))
-    must_divide = flags.devices or devices.of_all_processes()
+    divisor = flags.devices or devices.batch_divisor()
     batch_size = flags.batch_size or defaults.batch_size(
-        source.count, pictures_seen, must_divide, len(devices.accelerators())
+        source.count, pictures_seen, divisor, len(devices.accelerators())
     )
     schedule = Schedule(
         peak=flags.learning_rate or defaults.learning_rate(config.preset, from_weights, batch_size),
@@ -99,7 +99,7 @@ def plan(
         "learning_rate": schedule.peak,
         "precision": precision,
     }
-    return Plan(
+    return TrainingPlan(
         flags.model_copy(update=decided),
         with_sizes(config, source.sizes),
         schedule,
@@ -107,9 +107,9 @@ def plan(
         batch_size,
         # Larger batches keep a GPU busier. Without gradients, four times as many pictures take no more memory.
         batch_size * (4 if devices.accelerators() else 1),
-        devices.shared_by(flags.devices, batch_size),
+        devices.device_count(flags.devices, batch_size),
         precision,
         augmentation,
         adaptation,
-        place,
+        rank,
     )

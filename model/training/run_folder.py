@@ -1,6 +1,6 @@
 """The run folder: everything that a training writes, and reads again to continue.
 
-parameters.json   the flags of the run, complete: training.py with these flags gives the same plan
+parameters.json   the flags of the run, with network, start, batch size, learning rate and precision filled in
 plan.json         the plan: every value that was decided
 split.json        the training pictures and the validation pictures
 model.keras       the best weights so far
@@ -39,20 +39,20 @@ from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
 from model import model_file, processes
-from model.processes import ALONE, Place
+from model.processes import ALONE, Rank
 from model.training.lock import Lock
 from model.training.tensorboard_files import TensorBoardFiles
 from parameter import TrainingParameters
 
 if TYPE_CHECKING:
-    from model.training.plan import Plan
-    from model.training.sources import BatchSource
+    from model.training.picture_source import BatchSource
+    from model.training.plan import TrainingPlan
 
 History = list[dict[str, float]]
 
 LOCK = "training.lock"
 #: Files that a training may write before it begins: its lock, and decoded pictures.
-BEFORE = (LOCK, "cache")
+WRITTEN_BEFORE_TRAINING = (LOCK, "cache")
 FILES = (
     *("parameters.json", "plan.json", "split.json", "model.keras", "history.csv", "curves.png", "log.txt"),
     *("state.npz", LOCK),
@@ -77,9 +77,9 @@ class State(NamedTuple):
 class RunFolder:
     """The files of one run. Each one is replaced whole."""
 
-    def __init__(self, path: Path, name: str | None = None, place: Place = ALONE) -> None:
+    def __init__(self, path: Path, name: str | None = None, rank: Rank = ALONE) -> None:
         """`name` is the path for messages: if several processes train together, that of the first one's folder."""
-        self.path, self.name, self._place = path, name or str(path), place
+        self.path, self.name, self._rank = path, name or str(path), rank
         self.model, self.state, self.tensorboard = path / "model.keras", path / "state.npz", path / "tensorboard"
         self.cache = path / "cache"
         self._board, self._lock = TensorBoardFiles(self.tensorboard), Lock(path / LOCK)
@@ -87,7 +87,7 @@ class RunFolder:
     def how_to_resume(self, epochs: int = 0) -> str:
         """How to continue the run, after a number of `epochs`, as the end of a sentence."""
         run = f"--resume --run {shlex.quote(self.name)}"
-        if self._place.processes > 1:
+        if self._rank.processes > 1:
             return f"start all processes again, the first one with {run}"
         return f"continue {f'after epoch {epochs} ' if epochs else ''}with: python training.py {run}"
 
@@ -99,9 +99,11 @@ class RunFolder:
             raise UserError(f"{self.path} is not empty: continue its training with --resume, or choose another --run")
 
     def is_free(self) -> bool:
-        """Whether the folder exists and has only hidden files, and files of a training that ended before it began."""
+        """Whether the folder exists and has only hidden files and files that a training writes before it begins."""
         # Hidden files are being written, or were when their process was killed.
-        return self.path.is_dir() and all(file.name in BEFORE or file.name[0] == "." for file in self.path.iterdir())
+        return self.path.is_dir() and all(
+            file.name in WRITTEN_BEFORE_TRAINING or file.name[0] == "." for file in self.path.iterdir()
+        )
 
     def refuse_irregular_files(self) -> None:
         """Raise UserError if a file of the run is a pipe, a device or a folder."""
@@ -138,7 +140,7 @@ class RunFolder:
                 )
         self.path.mkdir(parents=True, exist_ok=True)
         if not self._lock.take():
-            raise UserError(f"another training is at work in {self.path}: wait for its end, or choose another --run")
+            raise UserError(f"another training is running in {self.path}: wait for its end, or choose another --run")
         if new and self.has_begun():
             self.end()
             raise UserError(f"another training has begun in {self.path}: choose another --run")
@@ -146,18 +148,18 @@ class RunFolder:
         self.write_text(path.name, text)
         interrupts.continue_by(self.how_to_resume())
 
-    def begin_training(self, plan: Plan, training: BatchSource, validation: BatchSource, new: bool) -> None:
+    def begin_training(self, plan: TrainingPlan, training: BatchSource, validation: BatchSource, new: bool) -> None:
         """:meth:`begin` with the flags of a plan and its pictures, and write the plan.
 
         Raises UserError if several processes train together and have different pictures.
         """
         contents = {"contents": [training.contents, validation.contents], "alphabet": plan.config.alphabet}
-        if not processes.same(contents, self._place):
+        if not processes.same(contents, self._rank):
             raise UserError(
                 f"the pictures of {plan.flags.data} and --validation are not the same for all processes: copy them "
                 "again"
             )
-        with processes.all_or_none(self._place):
+        with processes.all_or_none(self._rank):
             split = {"training": training.labelled, "validation": validation.labelled}
             self.begin(plan.flags.to_json(), split | contents, new)
             self.write_text("plan.json", plan.to_json())
@@ -346,7 +348,7 @@ def trained_on(model: str) -> set[str]:
 
 
 #: Parameters that may change when a run is resumed: the weights do not depend on them.
-FREE = ("workers", "devices")
+CHANGEABLE_ON_RESUME = ("workers", "devices")
 
 
 def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParameters]:
@@ -365,33 +367,33 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
     if not file.is_file():
         raise UserError(f"{path} holds no run to resume (no {file.name}): name the folder of a run with --run")
     kept = TrainingParameters.from_json(file)
-    for name in sorted(parameters.model_fields_set - {"run", "resume", *FREE}):
+    for name in sorted(parameters.model_fields_set - {"run", "resume", *CHANGEABLE_ON_RESUME}):
         value = getattr(parameters, name)
         if value != getattr(kept, name):
             raise UserError(
                 f"--{name.rstrip('_').replace('_', '-')} {value} is not what the run in {path} began with "
                 f"({getattr(kept, name)}): leave it out to resume, or start another run --from {path}"
             )
-    free = {name: getattr(parameters, name) for name in FREE if name in parameters.model_fields_set}
+    free = {name: getattr(parameters, name) for name in CHANGEABLE_ON_RESUME if name in parameters.model_fields_set}
     return path, kept.model_copy(update={"resume": True} | free)
 
 
 @contextlib.contextmanager
-def run_of(parameters: TrainingParameters, place: Place) -> Iterator[tuple[RunFolder, TrainingParameters]]:
+def run_of(parameters: TrainingParameters, rank: Rank) -> Iterator[tuple[RunFolder, TrainingParameters]]:
     """Yield the run folder and the parameters as in :func:`start_or_resume`. The first process decides for all.
 
     It writes the run folder and prints messages. The other processes write to temporary folders, and print only the
     error that ends them.
     """
     path = Path()
-    with processes.all_or_none(place):
-        if not place.process:
+    with processes.all_or_none(rank):
+        if not rank.process:
             path, parameters = start_or_resume(parameters)
     if parameters.resume:
-        interrupts.continue_by(RunFolder(path, place=place).how_to_resume())
-    name, values = processes.agreed([str(path), parameters.model_dump(exclude_unset=True)], place)
-    if not place.process:
-        yield RunFolder(path, place=place), parameters
+        interrupts.continue_by(RunFolder(path, rank=rank).how_to_resume())
+    name, values = processes.agreed([str(path), parameters.model_dump(exclude_unset=True)], rank)
+    if not rank.process:
+        yield RunFolder(path, rank=rank), parameters
         return
     with tempfile.TemporaryDirectory() as own, open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-        yield RunFolder(Path(own) / "run", name, place), TrainingParameters.from_values(values)
+        yield RunFolder(Path(own) / "run", name, rank), TrainingParameters.from_values(values)

@@ -30,14 +30,14 @@ from model import devices, model_file, processes
 from model.backend import import_keras, jit_compile
 from model.comparison import compared
 from model.heads import HEADS
-from model.processes import Place
+from model.processes import Rank
 from model.runtimes import of_keras
 from model.scores import letter_accuracy, wilson
 from model.training.curves import draw_curves
-from model.training.memory import TooLarge
-from model.training.plan import Plan
+from model.training.memory import BatchTooLarge
+from model.training.picture_source import BatchSource, Images, Inputs, Labels
+from model.training.plan import TrainingPlan
 from model.training.run_folder import History, RunFolder, best, digest
-from model.training.sources import BatchSource, Images, Inputs, Labels
 from model.training.steps import steps_of
 from model.training.transfer import transfer
 from parameter import RANDOM
@@ -51,10 +51,10 @@ FEW_TO_VALIDATE = 10
 #: Number of validation pictures whose readings are drawn for TensorBoard.
 READINGS_SHOWN = 12
 #: Share of the time that may go into writing the files of the run, and the maximum age of these files in seconds.
-WRITING, PAUSE = 0.05, 60.0
+MAX_WRITING_SHARE, MAX_FILE_AGE = 0.05, 60.0
 
 
-def load_start(network: Any, plan: Plan, folder: RunFolder) -> str:
+def load_start(network: Any, plan: TrainingPlan, folder: RunFolder) -> str:
     """Give an untrained network the weights that the plan starts from. Returns where the training starts, in words.
 
     If `folder` has a state, the weights are left as they are: :func:`train` reads them from there.
@@ -68,17 +68,17 @@ def load_start(network: Any, plan: Plan, folder: RunFolder) -> str:
 
 
 def train(
-    network: Any, plan: Plan, training: BatchSource, validation: BatchSource, folder: RunFolder, sheet: Sheet
+    network: Any, plan: TrainingPlan, training: BatchSource, validation: BatchSource, folder: RunFolder, sheet: Sheet
 ) -> History:
     """Train `network` and leave the best weights in `folder`. If the folder has a state, continue after it.
 
     `sheet` draws images with captions, for TensorBoard. Returns one row per epoch. Raises UserError if a loss is not
-    finite, if the disk is full and if the folder was removed while training, TooLarge if memory runs out, and
-    processes.Lost if another process ends.
+    finite, if the disk is full and if the folder was removed while training, BatchTooLarge if memory runs out, and
+    processes.ProcessLost if another process ends.
     """
     schedule = plan.schedule
     run = Run(network, plan)
-    history = run.begin_together(run.restore(folder), plan.place)
+    history = run.begin_together(run.restore(folder), plan.rank)
     if history:
         # The process may have been killed after it wrote the state and before it wrote the table.
         folder.write_history(history)
@@ -107,7 +107,7 @@ def train(
                 run.head.schedule(network, epoch / schedule.epochs)
                 adapted = {}
                 if plan.adaptation:
-                    adapted = {plan.adaptation.name: plan.adaptation.following(history)}
+                    adapted = {plan.adaptation.name: plan.adaptation.next_value(history)}
                     plan.adaptation.apply(adapted[plan.adaptation.name], training, validation)
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
@@ -125,7 +125,7 @@ def train(
                         raise UserError(_diverged(what, plan, history, files))
                     folder.refuse_removed()
                     # Rounding differs between processors.
-                    history.append(processes.agreed(row | scores | speed, plan.place))
+                    history.append(processes.agreed(row | scores | speed, plan.rank))
                     files.add(history, readings)
                 if files.are_due() or is_finished(history, plan):
                     files.write(history)
@@ -137,9 +137,9 @@ def train(
         _report(history, plan, len(validation.rows), run.steps(), silence_reported, folder)
     except Exception as error:  # Each backend raises its own exceptions.
         if devices.ran_out_of_memory(error):
-            raise TooLarge(_too_large(plan, history, files), plan, len(history)) from error
-        if plan.place.processes > 1 and processes.is_lost(error):
-            raise processes.Lost(
+            raise BatchTooLarge(_too_large(plan, history, files), plan, len(history)) from error
+        if plan.rank.processes > 1 and processes.is_lost(error):
+            raise processes.ProcessLost(
                 f"another process no longer answers in epoch {len(history) + 1}: its own output has the reason; "
                 f"{folder.how_to_resume()}"
             ) from error
@@ -164,7 +164,7 @@ def train(
 class _Files:
     """The files of the run folder that change with the epochs.
 
-    Writing takes at most :data:`WRITING` of the time, so not every short epoch is written. A training that is
+    Writing takes at most :data:`MAX_WRITING_SHARE` of the time, so not every short epoch is written. A training that is
     interrupted continues after the last epoch that was written.
     """
 
@@ -202,7 +202,7 @@ class _Files:
         self._rows.clear()
         self._written = len(history)
         now = time.monotonic()
-        self._due = now + min((now - started) * (1 / WRITING - 1), PAUSE)
+        self._due = now + min((now - started) * (1 / MAX_WRITING_SHARE - 1), MAX_FILE_AGE)
 
     def kept(self, history: History) -> str:
         """Where the best weights are, as the end of a sentence; "" if none were written."""
@@ -215,7 +215,7 @@ class _Files:
 class Run:
     """A network with its optimizer and, with an `ema`, the moving average of its weights."""
 
-    def __init__(self, network: Any, plan: Plan) -> None:
+    def __init__(self, network: Any, plan: TrainingPlan) -> None:
         keras = import_keras()
         config, flags = plan.config, plan.flags
         optimizer = keras.optimizers.AdamW(
@@ -343,11 +343,11 @@ class Run:
             variable.assign(state.variables[name])
         return state.history
 
-    def begin_together(self, history: History, place: Place) -> History:
+    def begin_together(self, history: History, rank: Rank) -> History:
         """Copy the state of the first process; returns its history."""
-        for name, value in processes.agreed_arrays(self.variables(), place).items():
+        for name, value in processes.agreed_arrays(self.variables(), rank).items():
             self._state()[name].assign(value)
-        found: History = processes.agreed(history, place)
+        found: History = processes.agreed(history, rank)
         return found
 
     def _state(self) -> dict[str, Any]:
@@ -362,16 +362,16 @@ def _array(variable: Any) -> NDArray[Any]:
     return np.array(ops.convert_to_numpy(variable))
 
 
-def is_finished(history: History, plan: Plan) -> bool:
+def is_finished(history: History, plan: TrainingPlan) -> bool:
     """Whether a run with these epochs is complete, or ran out of patience."""
     return len(history) >= _last_epoch(history, plan) or _lost_patience(history, plan)
 
 
-def _last_epoch(history: History, plan: Plan) -> int:
+def _last_epoch(history: History, plan: TrainingPlan) -> int:
     return plan.schedule.last_epoch([row["validation_loss"] for row in history])
 
 
-def _lost_patience(history: History, plan: Plan) -> bool:
+def _lost_patience(history: History, plan: TrainingPlan) -> bool:
     """Whether the last epochs, as many as `--patience` allows, were no better than one before; equal is not better."""
     ranks = [(row.get("difficulty", 0.0), row["exact_match"], -row["character_error_rate"]) for row in history]
     patience = plan.flags.patience
@@ -379,7 +379,7 @@ def _lost_patience(history: History, plan: Plan) -> bool:
 
 
 def _report(
-    history: History, plan: Plan, validated: int, steps: int, silence_reported: bool, folder: RunFolder
+    history: History, plan: TrainingPlan, validated: int, steps: int, silence_reported: bool, folder: RunFolder
 ) -> None:
     """Log the result of a finished training, and what the user may do about it."""
     if len(history) < _last_epoch(history, plan):
@@ -416,7 +416,7 @@ def _result(kept: dict[str, float], count: int) -> str:
     )
 
 
-def _diverged(what: str, plan: Plan, history: History, files: _Files) -> str:
+def _diverged(what: str, plan: TrainingPlan, history: History, files: _Files) -> str:
     exact = "" if plan.precision == "float32" else " or with --precision float32"
     return (
         f"{what} in epoch {len(history) + 1}: start another run with a lower --learning-rate than "
@@ -424,7 +424,7 @@ def _diverged(what: str, plan: Plan, history: History, files: _Files) -> str:
     )
 
 
-def _too_large(plan: Plan, history: History, files: _Files) -> str:
+def _too_large(plan: TrainingPlan, history: History, files: _Files) -> str:
     return (
         f"too little memory for batches of {plan.batch_size:,} pictures in epoch {len(history) + 1}: start another "
         f"run with --batch-size {max(1, plan.batch_size // 2)}{files.kept(history)}"

@@ -9,7 +9,7 @@ def strengths(losses: list[tuple[float, float]], first: float = 1.0) -> list[flo
     """The strength of each epoch, given the loss and the validation loss of those before."""
     augmentation, history = Augmentation(first), list[dict[str, float]]()
     for loss, validation_loss in losses:
-        strength = augmentation.following(history)
+        strength = augmentation.next_value(history)
         history.append({"loss": loss, "validation_loss": validation_loss, "augmentation": strength})
     return [row["augmentation"] for row in history]
 
@@ -41,7 +41,7 @@ def difficulties(error_rates: list[float], epochs: int, goal: float = 0.5) -> li
     """The difficulty of each epoch, given the character error rates of those before."""
     curriculum, history = Curriculum(goal, epochs), list[dict[str, float]]()
     for rate in error_rates:
-        history.append({"difficulty": curriculum.following(history), "character_error_rate": rate})
+        history.append({"difficulty": curriculum.next_value(history), "character_error_rate": rate})
     return [row["difficulty"] for row in history]
 
 

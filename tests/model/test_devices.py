@@ -20,7 +20,7 @@ from model.backend import import_keras, precision
 from model.heads import HEADS
 from model.network import build
 from model.training import trainer
-from model.training.plan import Plan
+from model.training.plan import TrainingPlan
 from model.training.schedule import Schedule
 from parameter import TrainingParameters
 from tests.model.test_networks import config, wide
@@ -71,7 +71,7 @@ def trains(sequence: str, head: str, rectify: str, policy: str) -> None:
     dtypes = {type(layer).__name__: layer.compute_dtype for layer in network.layers}
     assert dtypes["Conv2D"] == policy.removeprefix("mixed_")
     assert dtypes["Bidirectional"] == "float32"
-    planned = Plan(TrainingParameters(ema=0.9), described, Schedule(2e-3, 3, 0.0, settle=False))
+    planned = TrainingPlan(TrainingParameters(ema=0.9), described, Schedule(2e-3, 3, 0.0, settle=False))
     trained = trainer.Run(network, planned)
     HEADS[head].schedule(network, 0.5)
     images, labels, _ = wide(4)

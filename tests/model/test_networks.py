@@ -134,7 +134,7 @@ def test_memorises_pictures_and_reads_them_from_its_file(
     described = config(backbone, sequence, head, rectify, preset, WIDTH if backbone_of(backbone).any_width else WIDE)
     # Networks without recurrence or with another preset learn more slowly.
     longer = 2 if sequence == "conv" or preset != "small" else 1
-    network, images, texts = trained(described, longer * (50 if HEADS[head].generates else 30))
+    network, images, texts = trained(described, longer * (50 if HEADS[head].autoregressive else 30))
     model_file.save(network, described, tmp_path / "model.keras")
     for each in decoding.DECODERS[head]:
         reader = Reader(str(tmp_path / "model.keras"), head=each)

@@ -18,7 +18,7 @@ import training
 from cli.command import INTERRUPTED, WRONG_USE
 from model import processes
 from model.backend import import_keras
-from model.processes import ALONE, Place
+from model.processes import ALONE, Rank
 from model.training.run_folder import RunFolder
 from parameter import TrainingParameters
 from tests.commands import exit_code
@@ -38,15 +38,15 @@ def train(join: str | None, file: str) -> None:
     """Train for twenty steps; the first process writes all variables to `file`."""
     from model.training import steps
 
-    place = processes.join(join) if join else ALONE
+    rank = processes.join(join) if join else ALONE
     trained = network("float32", True)
     average = [import_keras().Variable(variable, trainable=False) for variable in trained.trainable_variables]
-    taken = steps.steps_of(trained, trained.loss, average, EMA, place.processes)
+    taken = steps.steps_of(trained, trained.loss, average, EMA, rank.processes)
 
     def own(values: np.ndarray, size: int) -> np.ndarray:
         """The part of this process, as a source of batches yields it; the whole batch if it cannot be divided."""
         values = values[:size]
-        return values if size % place.processes else np.split(values, place.processes)[place.process]
+        return values if size % rank.processes else np.split(values, rank.processes)[rank.process]
 
     few = (
         (own(given, size), {name: own(values, size) for name, values in targets.items()}, size, rate)
@@ -54,7 +54,7 @@ def train(join: str | None, file: str) -> None:
     )
     loss, pictures = taken.epoch(few, lambda count: None)
     assert pictures == sum(SIZES) <= BATCH * len(SIZES)
-    if not place.process:
+    if not rank.process:
         np.savez(file, loss, *map(array, (*state(trained), *average)))
 
 
@@ -166,8 +166,8 @@ def test_a_process_that_waits_for_others_ends_in_one_sentence(
 
     ended = threading.Event()
     monkeypatch.setattr(jax.distributed, "initialize", lambda **given: ended.wait())
-    monkeypatch.setattr(processes, "SILENT", 0.0)
-    monkeypatch.setattr(processes, "JOINING", 20 if interrupted else 0.1)
+    monkeypatch.setattr(processes, "NOTICE_AFTER", 0.0)
+    monkeypatch.setattr(processes, "JOIN_TIMEOUT", 20 if interrupted else 0.1)
     if interrupted:
         threading.Timer(0.5, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
     try:
@@ -184,16 +184,16 @@ def test_a_process_that_waits_for_others_ends_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("place", "remedy"),
+    ("rank", "remedy"),
     [
         (ALONE, "continue after epoch 3 with: python training.py --resume --run r"),
-        (Place(0, 2), "start all processes again, the first one with --resume --run r"),
-        (Place(1, 2), "start all processes again, the first one with --resume --run r"),
+        (Rank(0, 2), "start all processes again, the first one with --resume --run r"),
+        (Rank(1, 2), "start all processes again, the first one with --resume --run r"),
     ],
 )
-def test_every_process_names_the_run_to_resume(tmp_path: Path, place: Place, remedy: str) -> None:
-    path = tmp_path if place.process else Path("r")
-    assert RunFolder(path, "r", place).how_to_resume(epochs=3) == remedy
+def test_every_process_names_the_run_to_resume(tmp_path: Path, rank: Rank, remedy: str) -> None:
+    path = tmp_path if rank.process else Path("r")
+    assert RunFolder(path, "r", rank).how_to_resume(epochs=3) == remedy
 
 
 def test_sigterm_works_after_joining(monkeypatch: pytest.MonkeyPatch, joining: Any) -> None:

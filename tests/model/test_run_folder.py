@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from crnn_reader.errors import UserError
-from model.training import following, run_folder
+from model.training import follow_run, run_folder
 from model.training.run_folder import RunFolder
 from model.training.tensorboard_files import TensorBoardFiles
 from parameter import TrainingParameters
@@ -187,7 +187,7 @@ def replace_by(path: Path, what: str) -> None:
 @pytest.mark.parametrize("name", run_folder.FILES)
 def test_pipes_and_folders_in_place_of_files_are_refused(folder: RunFolder, name: str, what: str) -> None:
     replace_by(folder.path / name, what)
-    for use in (lambda: folder.begin("{}", SPLIT), lambda: next(following.models(str(folder.path)))):
+    for use in (lambda: folder.begin("{}", SPLIT), lambda: next(follow_run.models(str(folder.path)))):
         with pytest.raises(UserError, match=rf"{name} is {what}, not the file that a run has there: remove it"):
             use()
     run_folder.trained_on(str(folder.path))
@@ -276,7 +276,7 @@ def test_a_model_newer_than_the_state_is_of_the_next_epoch(folder: RunFolder) ->
     folder.model.write_bytes(b"model of epoch 3")
     # File times do not count: the clock may have been set back.
     os.utime(folder.model, (1, 1))
-    assert [epoch for epoch, _ in following.models(str(folder.path))] == [3]
+    assert [epoch for epoch, _ in follow_run.models(str(folder.path))] == [3]
 
 
 def test_tensorboard_reads_a_resumed_run_in_order_after_the_clock_was_set_back(

@@ -10,7 +10,7 @@ import pytest
 
 from model import devices
 from model.training import defaults
-from model.training.plan import Plan, plan
+from model.training.plan import TrainingPlan, decide_plan
 from model.training.schedule import Schedule
 from parameter import TrainingParameters
 
@@ -106,8 +106,8 @@ def test_larger_corpora_take_fewer_epochs_and_more_steps(from_weights: bool) -> 
     assert epochs[-1] >= 3
 
 
-def planned(flags: TrainingParameters, source: Pictures) -> Plan:
-    return plan(flags, defaults.config(flags, source), "float32", source)
+def planned(flags: TrainingParameters, source: Pictures) -> TrainingPlan:
+    return decide_plan(flags, defaults.config(flags, source), "float32", source)
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,12 @@ def devices_that_are_refused() -> None:
     """More devices than there are, and a number of devices that does not divide the batch size."""
     from model import devices
 
-    assert devices.shared_by(2, 8) == 2
-    assert devices.shared_by(None, 8) == 1
+    assert devices.device_count(2, 8) == 2
+    assert devices.device_count(None, 8) == 1
     with pytest.raises(UserError, match=r"JAX finds 2 devices \(processor\), not 3: use 2"):
-        devices.shared_by(3, 9)
+        devices.device_count(3, 9)
     with pytest.raises(UserError, match=r"batches of 9 are not a multiple of 2, .*: use 8 or 10 pictures"):
-        devices.shared_by(2, 9)
+        devices.device_count(2, 9)
 
 
 def same_as_keras() -> None:

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from crnn_reader.errors import UserError
-from model.training import following
+from model.training import follow_run
 from model.training.run_folder import RunFolder
 from tests.processes import started
 
-ROOT = Path(following.__file__).parents[2]
+ROOT = Path(follow_run.__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "POLL", 0.005)
+    monkeypatch.setattr(follow_run, "POLL", 0.005)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def save_state(folder: RunFolder, *exact: float) -> None:
 
 
 def test_yields_each_better_model_with_its_epoch_until_the_training_ends(folder: RunFolder) -> None:
-    models = following.models(str(folder.path))
+    models = follow_run.models(str(folder.path))
 
     def next_model() -> tuple[int, str] | None:
         found = next(models, None)
@@ -72,7 +72,7 @@ def test_yields_each_better_model_with_its_epoch_until_the_training_ends(folder:
     assert next_model() == (4, "fourth")
     assert next_model() is None
     # A run that has ended has its last model.
-    assert [epoch for epoch, _ in following.models(str(folder.path))] == [4]
+    assert [epoch for epoch, _ in follow_run.models(str(folder.path))] == [4]
 
 
 def test_waits_for_a_model_and_its_epoch(
@@ -98,8 +98,8 @@ def test_waits_for_a_model_and_its_epoch(
         yield
 
     events = training()
-    monkeypatch.setattr(following, "time", SimpleNamespace(sleep=lambda seconds: next(events)))
-    for epoch, copy in following.models(str(folder.path)):
+    monkeypatch.setattr(follow_run, "time", SimpleNamespace(sleep=lambda seconds: next(events)))
+    for epoch, copy in follow_run.models(str(folder.path)):
         found.append((epoch, copy.read_text()))
     assert found == [(1, "first"), (2, "second")]
     assert next(events, "over") == "over"
@@ -119,14 +119,14 @@ def test_a_killed_training_has_ended_and_can_be_resumed(tmp_path: Path) -> None:
     with started([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE) as training:
         assert training.stdout and training.stdout.readline() == "begun\n"
         assert folder.is_training()
-        with pytest.raises(UserError, match=r"another training is at work in .*run"):
+        with pytest.raises(UserError, match=r"another training is running in .*run"):
             RunFolder(folder.path).begin("{}", {})
         training.send_signal(signal.SIGKILL)
         training.wait()
     assert not folder.is_training()
     save_model(folder, "half an epoch")
     with pytest.raises(UserError, match=r"has no model, and no training runs there: .* --resume"):
-        next(following.models(str(folder.path)))
+        next(follow_run.models(str(folder.path)))
     folder.begin("{}", {})
     assert folder.is_training()
     folder.end()
@@ -149,8 +149,8 @@ def test_waits_for_a_run_to_begin(
         yield
 
     events = training()
-    monkeypatch.setattr(following, "time", SimpleNamespace(sleep=lambda seconds: next(events)))
-    assert [epoch for epoch, _ in following.models(str(folder.path))] == [1]
+    monkeypatch.setattr(follow_run, "time", SimpleNamespace(sleep=lambda seconds: next(events)))
+    assert [epoch for epoch, _ in follow_run.models(str(folder.path))] == [1]
     assert next(events, "over") == "over"
     assert capsys.readouterr().err.startswith(f"waiting for a training to begin in {folder.path}\n")
 
@@ -162,7 +162,7 @@ def test_refuses_a_folder_without_a_run(run: str, tmp_path: Path, monkeypatch: p
     Path("pictures").mkdir()
     Path("pictures", "a_1.png").touch()
     with pytest.raises(UserError, match=f"--follow needs a run folder, and {run} is not one"):
-        next(following.models(run))
+        next(follow_run.models(run))
 
 
 def test_a_run_of_an_older_version_keeps_its_table(folder: RunFolder) -> None:
