@@ -13,6 +13,7 @@ No thread waits forever, because:
   collector, which may run in any thread.
 - Every Future is completed. A preparer completes it whatever `prepare` raises, and the taker cancels the Futures that
   it put into `to_prepare` after the preparers were stopped.
+- The consumer stops the workers when it ends, is closed or raises, and they stop the taker and the preparers.
 - The consumer's thread only waits on `done`, and regularly checks that the workers are alive.
 - When the interpreter exits, all threads are stopped, and running computations get some seconds to end. A process that
   exits while a library computes in a thread may crash.

@@ -44,9 +44,9 @@ class ModelFileFormat(NamedTuple):
 MODEL_FILE_FORMATS = {".onnx": ModelFileFormat(onnx.read_description, onnx.open_onnx, compiles=False, trains=False)}
 
 
-def add_format(suffix: str, form: ModelFileFormat, weights: Path) -> None:
+def add_format(suffix: str, properties: ModelFileFormat, weights: Path) -> None:
     """Register the format of files with `suffix`, such as `.keras`, and a folder with shipped models."""
-    MODEL_FILE_FORMATS[suffix] = form
+    MODEL_FILE_FORMATS[suffix] = properties
     if weights not in WEIGHTS:
         WEIGHTS.append(weights)
 
@@ -61,13 +61,13 @@ def locate_model(name_or_file: str, to_train: bool = False) -> Path:
 
     Raises UserError if there is no such file, or if it has another format.
     """
-    suffixes = [suffix for suffix, form in MODEL_FILE_FORMATS.items() if form.trains or not to_train]
+    suffixes = [suffix for suffix, each in MODEL_FILE_FORMATS.items() if each.trains or not to_train]
     places = [folder / f"{name_or_file}{suffix}" for suffix in suffixes for folder in WEIGHTS]
     shipped = [file for file in places if file.is_file()]
     # A name has neither a folder nor a suffix; anything else is a path.
     path = shipped[0] if Path(name_or_file).name == name_or_file and shipped else Path(name_or_file)
     if path.is_dir() and name_or_file:
-        names = [f"model{suffix}" for suffix, form in MODEL_FILE_FORMATS.items() if form.trains]
+        names = [f"model{suffix}" for suffix, each in MODEL_FILE_FORMATS.items() if each.trains]
         names = names or [f"model{suffix}" for suffix in ELSEWHERE]
         found = next((path / name for name in names if (path / name).is_file()), None)
         if not found:

@@ -219,7 +219,7 @@ class Reader:
                 f"{self.path} writes at most {longest} characters, and the constraint needs at least "
                 f"{fewest}: relax it, or train a network for {fewest} characters"
             )
-        self._decoding = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width, top)
+        self._search = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width, top)
         #: Whether the runtime compiles the network again for every new shape of a batch. Other runtimes compute several
         #: batches in parallel.
         self._compiles = MODEL_FILE_FORMATS[self.path.suffix].compiles
@@ -293,11 +293,11 @@ class Reader:
     def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> list[Reading]:
         images = [fitted.image for _, fitted in prepared if not isinstance(fitted, str)]
         decoded: list[tuple[list[Decoded], int]] = [([], 0)] * len(images)
-        for places in self._batches(images):
-            outputs = self.outputs([images[place] for place in places])
+        for indices in self._batches(images):
+            outputs = self.outputs([images[index] for index in indices])
             steps = (outputs[0] if isinstance(outputs, list) else outputs).shape[1]
-            for place, texts in zip(places, self.decode(outputs), strict=True):
-                decoded[place] = texts, steps
+            for index, texts in zip(indices, self.decode(outputs), strict=True):
+                decoded[index] = texts, steps
         remaining, readings = iter(decoded), []
         for source, fitted in prepared:
             if isinstance(fitted, str):
@@ -329,16 +329,16 @@ class Reader:
         columns = steps // self.config.rows
         pixels = fitted.scale * (self.config.width / columns if self.config.width else WIDTH_STEP)
         characters = []
-        for number, place in zip(text.numbers, text.places, strict=True):
-            start, end = place.start % columns, place.start % columns + place.end - place.start
+        for number, span in zip(text.numbers, text.spans, strict=True):
+            start, end = span.start % columns, span.start % columns + span.end - span.start
             left = min(math.floor(start * pixels), fitted.own_width - 1)
             right = min(max(math.ceil(end * pixels), left + 1), fitted.own_width)
-            characters.append(Character(self._alphabet.decode([number]), place.probability, left, right))
+            characters.append(Character(self._alphabet.decode([number]), span.probability, left, right))
         return characters
 
     def _batches(self, images: list[NDArray[np.uint8]]) -> Iterator[list[int]]:
         """Yield batches as indices into `images`, sorted by width. Batches of wide pictures are smaller."""
-        order = sorted(range(len(images)), key=lambda place: images[place].shape[1])
+        order = sorted(range(len(images)), key=lambda index: images[index].shape[1])
         start = 0
         for end in range(1, len(order) + 1):
             wider = images[order[end]].shape[1] * (end + 1 - start) if end < len(order) else math.inf
@@ -381,10 +381,10 @@ class Reader:
         def with_calibration(text: Decoded) -> Decoded:
             if not text.numbers:
                 return text._replace(probability=EMPTY_PROBABILITY)
-            places = tuple(place._replace(probability=self._calibrated(place.probability)) for place in text.places)
-            return text._replace(probability=self._calibrated(text.probability), places=places)
+            spans = tuple(span._replace(probability=self._calibrated(span.probability)) for span in text.spans)
+            return text._replace(probability=self._calibrated(text.probability), spans=spans)
 
-        texts_of_pictures = self._decoder.decode(outputs, *self._decoding, self._allowed)
+        texts_of_pictures = self._decoder.decode(outputs, *self._search, self._allowed)
         return [[with_calibration(text) for text in texts] for texts in texts_of_pictures]
 
     def _calibrated(self, probability: float) -> float:

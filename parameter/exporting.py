@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ExportProperties(NamedTuple):
-    """What the flags need to know of an export form: the constant `PROPERTIES` in its file."""
+    """What the flags need to know of a format of exports: the constant `PROPERTIES` in its file."""
 
     #: The suffix of its files. Empty for a folder.
     suffix: str
@@ -26,8 +26,8 @@ class ExportProperties(NamedTuple):
     int8: bool = False
 
 
-#: The forms that export.py writes.
-EXPORT_FORMS = {
+#: The formats that export.py writes.
+EXPORT_FORMATS = {
     name: ExportProperties(**constant(f"model.export.{name}", "PROPERTIES")) for name in names("model.export")
 }
 
@@ -41,11 +41,11 @@ class ExportParameters(Parameters):
     model: Annotated[str, Flag("MODEL", positional=True)] = Field(
         description=f"Model file, run folder or shipped name: {', '.join(SHIPPED_MODELS)}."
     )
-    form: Annotated[str, AfterValidator(OneOf(tuple(EXPORT_FORMS)))] = Field(
-        "onnx", description="Form to write; this kit reads onnx without Keras, docs/export.md describes the others."
+    form: Annotated[str, AfterValidator(OneOf(tuple(EXPORT_FORMATS)))] = Field(
+        "onnx", description="Format to write; this kit reads onnx without Keras, docs/export.md describes the others."
     )
     out: Annotated[str, Flag("PATH")] = Field(
-        description=f"File to write: {', '.join(form.suffix or 'or a folder' for form in EXPORT_FORMS.values())}."
+        description=f"File to write: {', '.join(each.suffix or 'or a folder' for each in EXPORT_FORMATS.values())}."
     )
     int8: Annotated[str | None, Flag("PATH")] = Field(
         None, description="Quantise to 8-bit integers, calibrated and tested on these labelled pictures (onnx)."
@@ -57,15 +57,16 @@ class ExportParameters(Parameters):
     root: Root = None
 
     @model_validator(mode="after")
-    def _file_of_the_form(self) -> Self:
-        form, given = EXPORT_FORMS[self.form], Path(self.out).suffix
-        if given != form.suffix:
-            wanted = f"a name that ends in {form.suffix}" if form.suffix else "the name of a folder, without a suffix"
-            others = [name for name, other in EXPORT_FORMS.items() if given and other.suffix == given]
+    def _suffix_of_the_format(self) -> Self:
+        properties, given = EXPORT_FORMATS[self.form], Path(self.out).suffix
+        if given != properties.suffix:
+            suffix = properties.suffix
+            wanted = f"a name that ends in {suffix}" if suffix else "the name of a folder, without a suffix"
+            others = [name for name, other in EXPORT_FORMATS.items() if given and other.suffix == given]
             or_else = f"; or give --form {others[0]}" if others else ""
             raise UserError(f"--out {self.out}: --form {self.form} takes {wanted}{or_else}")
-        if self.int8 and not form.int8:
-            having = [name for name, other in EXPORT_FORMS.items() if other.int8]
+        if self.int8 and not properties.int8:
+            having = [name for name, other in EXPORT_FORMATS.items() if other.int8]
             raise UserError(f"--int8 is for --form {' and '.join(having)}, not for {self.form}: leave it out")
         if self.accept_loss and not self.int8:
             raise UserError("--accept-loss is for --int8: add that, or leave it out")

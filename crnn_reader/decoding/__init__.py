@@ -48,13 +48,13 @@ class Decoder(Protocol):
         """
 
     def decode(
-        self, outputs: Any, decoder: str, beam_width: int, top: int, allowed: Automaton | None = None
+        self, outputs: Any, search: str, beam_width: int, top: int, allowed: Automaton | None = None
     ) -> list[list[Decoded]]:
         """Decode the outputs of the network.
 
         Arguments:
             outputs: what :meth:`outputs` returned.
-            decoder: `greedy` or `beam`.
+            search: `greedy` or `beam`.
             beam_width: number of hypotheses that beam search keeps.
             top: maximum number of texts per picture.
             allowed: accepts the allowed texts; None allows all texts.

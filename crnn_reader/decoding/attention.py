@@ -61,7 +61,7 @@ class AttentionBeamSearch:
     def decode(
         self,
         outputs: list[NDArray[Any]],
-        decoder: str,
+        search: str,
         beam_width: int,
         top: int,
         allowed: Automaton | None = None,
@@ -72,13 +72,13 @@ class AttentionBeamSearch:
         short texts. The returned probability is that of the whole text. After `longest` characters a text is forced to
         end. With `allowed`, characters and ends that lead to no allowed text get a log-probability of -inf.
         """
-        width = max(beam_width, top) if decoder == "beam" or top > 1 else 1
+        width = max(beam_width, top) if search == "beam" or top > 1 else 1
         batch = len(outputs[0])
         # Estimated memory per picture: its encoder outputs, float64 log-probabilities and state, in several copies.
         each = 4 * width * (sum(part[0].size for part in outputs) + 8 * (self._classes + UNITS))
         if batch > (most := max(1, BEAM_BYTES // each)):
             parts = ([part[start : start + most] for part in outputs] for start in range(0, batch, most))
-            return [text for part in parts for text in self.decode(part, decoder, beam_width, top, allowed)]
+            return [text for part in parts for text in self.decode(part, search, beam_width, top, allowed)]
         # Each picture has `width` hypotheses. At first they are identical, so all but one start with a score of -inf.
         encoded = {
             name: np.repeat(part, width, 0) if width > 1 else part
@@ -87,22 +87,22 @@ class AttentionBeamSearch:
         state = [np.zeros((batch * width, UNITS), np.float32) for _ in self._states]
         texts = np.zeros((batch, width, 0), np.int32)
         # For each character, its log-probability and the centre of its attention weights, in columns.
-        places = np.zeros((batch, width, 0, 2))
+        spans = np.zeros((batch, width, 0, 2))
         numbers = np.arange(outputs[0].shape[1])
         scores = np.tile(np.where(np.arange(width) == 0, 0.0, -np.inf), (batch, 1))
         ended, lengths = np.zeros((batch, width), bool), np.zeros((batch, width), int)
         last, states = np.zeros(batch * width, np.int32), np.zeros((batch, width), np.int32)
-        for place in range(self.longest + 1):
+        for position in range(self.longest + 1):
             given = {CHARACTERS: last, **dict(zip(self._states, state, strict=True)), **encoded}
             step, weights, *state = self._run(given, [NEXT, WEIGHTS, *self._after])
             step = np.asarray(step, np.float64).reshape(batch, width, -1)
             centres = (weights @ numbers).reshape(batch, width)
-            if place == self.longest:
+            if position == self.longest:
                 step[..., 1:] = -np.inf
             if allowed:
                 following = allowed.successors(states.ravel()).reshape(step.shape)
                 # An allowed text must fit into the remaining steps.
-                fits = (following >= 0) & (allowed.fewest[following] < self.longest - place)
+                fits = (following >= 0) & (allowed.fewest[following] < self.longest - position)
                 fits[..., 0] = allowed.accepting[states]
                 step[~fits] = -np.inf
             # An ended hypothesis continues with the end, with a log-probability of 0.
@@ -118,9 +118,9 @@ class AttentionBeamSearch:
             ended = np.take_along_axis(ended, parents, 1) | (characters == 0)
             texts = np.take_along_axis(texts, parents[..., None], 1)
             texts = np.concatenate([texts, characters[..., None].astype(np.int32)], 2)
-            new_places = np.stack([chosen, np.take_along_axis(centres, parents, 1)], -1)
-            places = np.take_along_axis(places, parents[..., None, None], 1)
-            places = np.concatenate([places, new_places[:, :, None]], 2)
+            new_spans = np.stack([chosen, np.take_along_axis(centres, parents, 1)], -1)
+            spans = np.take_along_axis(spans, parents[..., None, None], 1)
+            spans = np.concatenate([spans, new_spans[:, :, None]], 2)
             if allowed:
                 # Ended hypotheses have the state -1. It is not used any more, but must be a valid index.
                 states = np.maximum(np.take_along_axis(following.reshape(batch, -1), best, 1), 0)
@@ -138,7 +138,7 @@ class AttentionBeamSearch:
                         for log, centre in where[text > 0].tolist()
                     ),
                 )
-                for text, score, where in zip(texts[row, :top], scores[row], places[row], strict=False)
+                for text, score, where in zip(texts[row, :top], scores[row], spans[row], strict=False)
                 if np.isfinite(score)
             ]
             for row in range(batch)
@@ -156,10 +156,10 @@ class AttentionBeamSearch:
             row[1 : 1 + len(text)] = text
         state = [np.zeros((len(texts), UNITS), np.float32) for _ in self._states]
         steps, attention = [], []
-        for place, last in enumerate(characters.T):
+        for position, last in enumerate(characters.T):
             given = {CHARACTERS: last, **dict(zip(self._states, state, strict=True)), **encoded}
             step, weights, *state = self._run(given, [NEXT, WEIGHTS, *self._after])
-            over = (lengths < place)[:, None]
+            over = (lengths < position)[:, None]
             steps.append(np.where(over, np.where(np.arange(step.shape[1]) == 0, 0, np.finfo(np.float32).min), step))
             attention.append(np.where(over, 0, weights))
         return [np.stack(steps, 1), np.stack(attention, 1)]

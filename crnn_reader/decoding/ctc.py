@@ -43,7 +43,7 @@ class Decoded(NamedTuple):
     numbers: tuple[int, ...]
     probability: float
     #: Position of each character. Empty for all but the most probable text of a picture.
-    places: tuple[CharacterSpan, ...] = ()
+    spans: tuple[CharacterSpan, ...] = ()
     #: Whether the exact search proved that no allowed text is more probable. None without such a search.
     proven: bool | None = None
 
@@ -61,11 +61,11 @@ class CTCDecoder:
         return self._run(named_inputs(inputs), [LOG_PROBABILITIES])[0]
 
     def decode(
-        self, outputs: NDArray[Any], decoder: str, beam_width: int, top: int, allowed: Automaton | None = None
+        self, outputs: NDArray[Any], search: str, beam_width: int, top: int, allowed: Automaton | None = None
     ) -> list[list[Decoded]]:
         if allowed:
             return constrained(outputs, allowed, top)
-        if decoder == "beam" or top > 1:
+        if search == "beam" or top > 1:
             return beam(outputs, beam_width, top)
         return [[decoded] for decoded in greedy(outputs)]
 
@@ -118,7 +118,9 @@ def text_log_probabilities(log_probabilities: LogProbabilities, texts: list[tupl
         return np.minimum(np.log(forward[rows, 2 * lengths] + last_character) + logarithms, 0.0)
 
 
-def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> list[tuple[CharacterSpan, ...]]:
+def character_spans(
+    log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]
+) -> list[tuple[CharacterSpan, ...]]:
     """Find the characters of one text per picture in its most probable alignment, with the Viterbi algorithm.
 
     Arguments:
@@ -145,13 +147,13 @@ def places(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) ->
         state = state - back[rows, step, state]
     found = []
     for row, text in enumerate(texts):
-        columns = [np.flatnonzero(path[row] == 2 * place + 1) for place in range(len(text))]
+        columns = [np.flatnonzero(path[row] == 2 * position + 1) for position in range(len(text))]
         found.append(
             tuple(
                 CharacterSpan(
-                    math.exp(emissions[row, where, 2 * place + 1].max()), where[0].item(), where[-1].item() + 1
+                    math.exp(emissions[row, where, 2 * position + 1].max()), where[0].item(), where[-1].item() + 1
                 )
-                for place, where in enumerate(columns)
+                for position, where in enumerate(columns)
             )
         )
     return found
@@ -203,7 +205,7 @@ def beam(log_probabilities: LogProbabilities, width: int = 10, top: int = 1) -> 
         probabilities = np.exp(text_log_probabilities(np.broadcast_to(row, (len(texts), *row.shape)), texts))
         decoded = [Decoded(text, probability) for text, probability in zip(texts, probabilities.tolist(), strict=True)]
         results.append(sorted(decoded, key=lambda text: -text.probability))
-    return _with_places(log_probabilities, results)
+    return _with_spans(log_probabilities, results)
 
 
 def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: int = 1) -> list[list[Decoded]]:
@@ -229,7 +231,7 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
         if not known or top > 1 or score <= math.log(0.5):
             found = search(row, automaton, top, known)
         results.append([Decoded(numbers, float(np.exp(score)), (), found.exact) for score, numbers in found.texts])
-    return _with_places(log_probabilities, results)
+    return _with_spans(log_probabilities, results)
 
 
 def _best_paths(
@@ -254,16 +256,16 @@ def _best_paths(
     return [tuple(texts[span]) for span in spans], [tuple(found[span]) for span in spans]
 
 
-def _with_places(log_probabilities: LogProbabilities, results: list[list[Decoded]]) -> list[list[Decoded]]:
+def _with_spans(log_probabilities: LogProbabilities, results: list[list[Decoded]]) -> list[list[Decoded]]:
     """Add the positions of the characters to the first text of each picture."""
     texts, found = _best_paths(log_probabilities)
     # In most pictures this is the text of the most probable alignment, whose positions are known.
     rows = [row for row, decoded in enumerate(results) if decoded and decoded[0].numbers != texts[row]]
-    others = places(log_probabilities[rows], [results[row][0].numbers for row in rows]) if rows else []
+    others = character_spans(log_probabilities[rows], [results[row][0].numbers for row in rows]) if rows else []
     for row, other in zip(rows, others, strict=True):
         found[row] = other
     return [
-        [decoded[0]._replace(places=where), *decoded[1:]] if decoded else []
+        [decoded[0]._replace(spans=where), *decoded[1:]] if decoded else []
         for decoded, where in zip(results, found, strict=True)
     ]
 

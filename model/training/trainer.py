@@ -300,7 +300,7 @@ class Run:
                 outputs = self._network.predict_on_batch(self._inputs(inputs, labels))
             loss += self._steps.compiled_loss(self.head.targets(labels), outputs) * len(labels)
             truths += [self._alphabet.decode(row[row > 0].tolist()) for row in labels]
-            decoded = self._decoder.decode(read, decoder="greedy", beam_width=1, top=1)
+            decoded = self._decoder.decode(read, search="greedy", beam_width=1, top=1)
             texts += [self._alphabet.decode(best[0].numbers) for best in decoded]
             probabilities += [best[0].probability for best in decoded]
             images = inputs[0] if isinstance(inputs, tuple) else inputs

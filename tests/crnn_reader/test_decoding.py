@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crnn_reader.decoding.constraints import Constraint
-from crnn_reader.decoding.ctc import beam, constrained, greedy, places, text_log_probabilities
+from crnn_reader.decoding.ctc import beam, character_spans, constrained, greedy, text_log_probabilities
 
 
 def outputs(seed: int, batch: int = 3, steps: int = 5, classes: int = 3, sharpness: float = 1.0) -> np.ndarray:
@@ -116,7 +116,7 @@ def test_certain_outputs_with_impossible_classes_stay_numbers() -> None:
 def test_characters_lie_where_the_most_probable_alignment_has_them(seed: int) -> None:
     batch = outputs(seed)
     texts = [(1,), (1, 2), (1, 1)]
-    for row, text, found in zip(batch, texts, places(batch, texts), strict=True):
+    for row, text, found in zip(batch, texts, character_spans(batch, texts), strict=True):
         alignments = [a for a in itertools.product(range(3), repeat=len(row)) if collapsed(a) == text]
         best = max(alignments, key=lambda a: sum(row[step, number] for step, number in enumerate(a)))
         runs = [(number, list(steps)) for number, steps in itertools.groupby(range(len(row)), best.__getitem__)]
@@ -136,5 +136,5 @@ def test_every_decoder_gives_the_places_of_its_first_text(seed: int) -> None:
     assert automaton is not None
     for decoded in ([[text] for text in greedy(batch)], beam(batch, top=2), constrained(batch, automaton, 2)):
         firsts = [texts[0] for texts in decoded]
-        for first, expected in zip(firsts, places(batch, [first.numbers for first in firsts]), strict=True):
-            assert [place[1:] for place in first.places] == [place[1:] for place in expected]
+        for first, expected in zip(firsts, character_spans(batch, [first.numbers for first in firsts]), strict=True):
+            assert [span[1:] for span in first.spans] == [span[1:] for span in expected]

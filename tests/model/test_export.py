@@ -41,7 +41,7 @@ from model.model_file import SHIPPED
 from model.network import build
 from model.rectifiers import RECTIFIERS
 from model.sequences import NAMES as SEQUENCES
-from parameter.exporting import EXPORT_FORMS
+from parameter.exporting import EXPORT_FORMATS
 from tests import commands
 from tests.model.test_networks import with_statistics
 from tests.processes import finished
@@ -496,11 +496,11 @@ SLOW_FORMS = {"litert"}
 
 
 @pytest.mark.parametrize(
-    "form", [pytest.param(form, marks=[pytest.mark.slow] * (form in SLOW_FORMS)) for form in EXPORT_FORMS]
+    "form", [pytest.param(form, marks=[pytest.mark.slow] * (form in SLOW_FORMS)) for form in EXPORT_FORMATS]
 )
 @pytest.mark.parametrize("head", HEADS)
 def test_every_form_reads_like_keras(form: str, head: str, folder: Path, tmp_path: Path, run: Run) -> None:
-    out = tmp_path / f"model{EXPORT_FORMS[form].suffix}"
+    out = tmp_path / f"model{EXPORT_FORMATS[form].suffix}"
     code, said, errors = run(export, made(head, folder) / f"{head}.keras", "--form", form, "--out", out)
     if "is written with TensorFlow" in errors or "needs the package" in errors:
         pytest.skip(errors)

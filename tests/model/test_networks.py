@@ -174,7 +174,7 @@ def test_every_decoder_finds_texts_with_probabilities(head: str, reads: str) -> 
             probabilities = [text.probability for text in texts]
             assert 1 <= len(texts) <= top and probabilities == sorted(probabilities, reverse=True)
             assert all(0 <= probability <= 1 for probability in probabilities)
-            assert len(texts[0].places) == len(texts[0].numbers)
+            assert len(texts[0].spans) == len(texts[0].numbers)
     steps = decoder.predictions(outputs, [(1, 2)] * 3)[0]
     assert steps.ndim == 3 and steps.shape[::2] == (3, len(ALPHABET) + 1)
     np.testing.assert_allclose(np.exp(steps).sum(-1), 1, atol=1e-4)
