@@ -18,7 +18,7 @@ from crnn_reader.errors import UserError
 Result = TypeVar("Result")
 
 #: ProcessPoolExecutor allows no more workers on Windows.
-_MOST_ON_WINDOWS = 61
+_MAX_ON_WINDOWS = 61
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ class Workers:
 
     def __init__(self, count: int, begin: Callable[..., None], *arguments: Any) -> None:
         """Create a pool of `count` processes. Each one first calls `begin(*arguments)`; the arguments are pickled."""
-        self.count = min(count, _MOST_ON_WINDOWS) if sys.platform == "win32" else count
+        self.count = min(count, _MAX_ON_WINDOWS) if sys.platform == "win32" else count
         self._pool = ProcessPoolExecutor(
             self.count, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(begin, arguments)
         )

@@ -62,16 +62,16 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def read_json(path: Path | str, largest: int = MAX_BYTES) -> Any:
-    """Read a JSON file of at most `largest` bytes.
+def read_json(path: Path | str, max_bytes: int = MAX_BYTES) -> Any:
+    """Read a JSON file of at most `max_bytes` bytes.
 
     Raises OSError if the file cannot be opened, and ValueError as :func:`read_text` and :func:`json_value` do.
     """
-    return json_value(read_text(path, largest))
+    return json_value(read_text(path, max_bytes))
 
 
-def read_text(path: Path | str, largest: int) -> str:
-    """Read a text file of at most `largest` bytes, in UTF-8, or in UTF-16 with a byte order mark.
+def read_text(path: Path | str, max_bytes: int) -> str:
+    """Read a text file of at most `max_bytes` bytes, in UTF-8, or in UTF-16 with a byte order mark.
 
     Returns the text without the byte order mark. Line ends are not converted.
 
@@ -80,18 +80,18 @@ def read_text(path: Path | str, largest: int) -> str:
     """
     with open_regular(path) as file:
         # This check is cheap, but files of /proc, for example, report a size of 0.
-        if os.fstat(file.fileno()).st_size > largest:
-            raise ValueError(f"it is larger than {largest:,} bytes")
+        if os.fstat(file.fileno()).st_size > max_bytes:
+            raise ValueError(f"it is larger than {max_bytes:,} bytes")
         # Read in parts: file.read(n) allocates n bytes even for a small file.
         data = bytearray()
         try:
-            while len(data) <= largest and (part := file.read(min(PART, largest + 1 - len(data)))):
+            while len(data) <= max_bytes and (part := file.read(min(PART, max_bytes + 1 - len(data)))):
                 data += part
         except OSError as error:
             # Some files, such as /proc/self/mem, can be opened but not read.
             raise ValueError(f"it cannot be read: {error.strerror}") from None
-    if len(data) > largest:
-        raise ValueError(f"it is larger than {largest:,} bytes")
+    if len(data) > max_bytes:
+        raise ValueError(f"it is larger than {max_bytes:,} bytes")
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return data.decode("utf-16" if wide else "utf-8-sig")

@@ -85,11 +85,11 @@ class ModelConfig:
             raise ValueError(f"head is {reprlib.repr(config.head)}, not one of {', '.join(DECODERS)}")
         if config.reads not in NAMES:
             raise ValueError(f"reads is {reprlib.repr(config.reads)}, not one of {', '.join(NAMES)}")
-        for name, (least, most) in BOUNDS.items():
+        for name, (low, high) in BOUNDS.items():
             value = getattr(config, name)
             # Written so that NaN is refused, too.
-            if value is not None and not least <= value <= most:
-                raise ValueError(f"{name} is {reprlib.repr(value)}, not from {least:,} to {most:,}")
+            if value is not None and not low <= value <= high:
+                raise ValueError(f"{name} is {reprlib.repr(value)}, not from {low:,} to {high:,}")
         _check_alphabet(config.alphabet)
         for name in ("trained_heights", "trained_aspects"):
             bounds = entry.get(name)

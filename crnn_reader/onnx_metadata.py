@@ -77,13 +77,13 @@ def config_checksum(config: str) -> str:
     return f"{zlib.crc32(config.encode()):08x}"
 
 
-def fields(message: memoryview, most: int = MAX_FIELDS) -> Iterator[tuple[int, int, int | memoryview]]:
+def fields(message: memoryview, max_fields: int = MAX_FIELDS) -> Iterator[tuple[int, int, int | memoryview]]:
     """Yield field number, wire type and value of each field of a message. The value of a VARINT is an int.
 
-    Raises ValueError if there are more than `most` fields, or if the bytes are not a protobuf message.
+    Raises ValueError if there are more than `max_fields` fields, or if the bytes are not a protobuf message.
     """
     place, size = 0, len(message)
-    for _ in range(most):
+    for _ in range(max_fields):
         if place == size:
             return
         key, place = varint(message, place)

@@ -129,9 +129,9 @@ class _Fitted(NamedTuple):
     frames: int
 
 
-def _check_number(name: str, given: object, most: int) -> None:
-    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or not 1 <= given <= most:
-        raise UserError(f"{name} is {given!r}: give a whole number from 1 to {most:,}")
+def _check_number(name: str, given: object, maximum: int) -> None:
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or not 1 <= given <= maximum:
+        raise UserError(f"{name} is {given!r}: give a whole number from 1 to {maximum:,}")
 
 
 class Reader:
