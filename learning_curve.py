@@ -27,7 +27,7 @@ from crnn_reader.errors import UserError
 from parameter import LearningCurveParameters, notation
 
 if TYPE_CHECKING:
-    from dataset.splitting import Picture
+    from dataset.splitting import LabelledPicture
     from model.learning_curve import Point
 
 #: The smallest part, unless --parts says otherwise.
@@ -79,7 +79,9 @@ def main(flags: LearningCurveParameters) -> int:
     return SOME_UNREADABLE if unreadable else ALL_DONE
 
 
-def claim(folder: Path, flags: LearningCurveParameters, pictures: list[Picture], test: list[Picture]) -> None:
+def claim(
+    folder: Path, flags: LearningCurveParameters, pictures: list[LabelledPicture], test: list[LabelledPicture]
+) -> None:
     """Create the folder of this curve, or check that it is. Raises UserError if it holds anything else."""
     both = hashlib.sha256(repr([[(digest, label) for digest, _, label in part] for part in (pictures, test)]).encode())
     about = {"training": flags.training, "pictures": f"sha256:{both.hexdigest()}"}
@@ -117,7 +119,7 @@ def doubling(pictures: int) -> list[int]:
     return parts
 
 
-def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> int:
+def trained(pictures: list[LabelledPicture], run: Path, flags: str, alphabet: str) -> int:
     """Train on a part, or resume that. Returns the exit code of training.py.
 
     A part may lack characters: unless flags name an alphabet, or weights that have one, it gets the `alphabet` of all
@@ -145,14 +147,14 @@ def trained(pictures: list[Picture], run: Path, flags: str, alphabet: str) -> in
         raise
 
 
-def write_list(pictures: list[Picture], path: Path) -> None:
+def write_list(pictures: list[LabelledPicture], path: Path) -> None:
     with atomic(path) as temporary:
         # With a header, because a first label such as `image` would be taken for one.
         rows = ("file\tlabel\n", *(f"{path}\t{label}\n" for _, path, label in pictures))
         temporary.write_text("".join(rows), encoding="utf-8")
 
 
-def tested(run: Path, test: list[Picture], number: int) -> Point:
+def tested(run: Path, test: list[LabelledPicture], number: int) -> Point:
     from crnn_reader.reader import Reader
     from model.learning_curve import Point
     from model.scores import read_and_score

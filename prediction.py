@@ -92,10 +92,10 @@ def main(flags: PredictionParameters) -> int:
 
 def samples_to_read(flags: PredictionParameters, labels: bool) -> Iterator[Sample]:
     """The pictures of all paths, or some of them for --demo. Raises UserError if there are none."""
-    from dataset.formats.text import LONGEST_LINE
+    from dataset.formats.text import MAX_LINE_LENGTH
     from dataset.inputs import choose_labelled, inputs
 
-    lines = iter(partial(sys.stdin.readline, LONGEST_LINE), "")
+    lines = iter(partial(sys.stdin.readline, MAX_LINE_LENGTH), "")
     samples = inputs(flags.paths, lines, flags.label_pattern, flags.root, labels)
     if flags.demo:
         samples = iter(choose_labelled(samples, flags.demo))

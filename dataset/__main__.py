@@ -85,7 +85,7 @@ def summary(contents: dataset.Contents, report: dataset.Report) -> dict[str, Any
         "height": {name: int(of(heights)) for name, of in sides.items()},
         "sizes": len(np.unique(contents.sizes, axis=0)),
         "duplicates": report.duplicates,
-        "single_colour": [str(name) for name in contents.names[contents.plain]],
+        "single_colour": [str(name) for name in contents.names[contents.single_colour]],
         "several_frames": [str(name) for name in contents.names[contents.frames > 1]],
         "unreadable": [{"file": name, "reason": reason} for name, reason in report.unreadable],
         "unlabelled": report.unlabelled,

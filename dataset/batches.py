@@ -45,7 +45,7 @@ class Batches:
         augmentation: float = 0.0,
         seed: int = 0,
         workers: int | None = 0,
-        part: tuple[int, int] = (0, 1),
+        shard: tuple[int, int] = (0, 1),
         multiple: int = 1,
     ) -> None:
         """
@@ -59,7 +59,7 @@ class Batches:
             seed: of order and augmentation.
             workers: number of processes that augment the pictures of :meth:`stream`. With 0, a thread does that. With
                 None, a thread does that until the network has to wait for batches, and then processes do.
-            part: (i, n) makes batches of part i, from 0, of n equal parts of each batch. n must divide all batch sizes.
+            shard: (i, n) yields part i, from 0, of n equal parts of each batch. n must divide all batch sizes.
             multiple: a divisor of all batch sizes, if the widths of the pictures differ.
         """
         # Commands that only read pictures need not import it.
@@ -81,7 +81,7 @@ class Batches:
         else:
             self._groups = [Group(np.arange(len(self.rows)), batch_size)]
         self._latest: tuple[int, list[Places]] = (-1, [])
-        self._part, self.parts = part
+        self._shard, self.processes = shard
         self._prefetcher = Prefetcher(self, workers)
 
     @property
@@ -103,12 +103,12 @@ class Batches:
         """The corpus rows and labels of a batch. Raises IndexError beyond the last batch."""
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
-        places = np.split(self._plan(epoch)[index], self.parts)[self._part]
+        places = np.split(self._plan(epoch)[index], self.processes)[self._shard]
         return self.rows[places].tolist(), self.labels[places]
 
     def largest_batch(self) -> tuple[int, int]:
         """The maximum number of pictures in a batch, and the maximum size of its images in bytes."""
-        counts = [group.batch_size // self.parts for group in self._groups]
+        counts = [group.batch_size // self.processes for group in self._groups]
         if isinstance(self.images, Ragged):
             widest = [int(self.images.widths[self.rows[group.places]].max()) for group in self._groups]
             sizes = [math.prod(self.images.shape) * padded_width(width) for width in widest]

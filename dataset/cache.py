@@ -376,12 +376,12 @@ class _Progress:
     def write(self, file: BinaryIO) -> None:
         """Write the pictures. After an interruption, `rows` of them are complete."""
         count = len(self._job.samples)
-        tasks = (range(start, min(start + TASK, count)) for start in range(0, count, TASK))
+        tasks = [range(start, min(start + TASK, count)) for start in range(0, count, TASK)]
         checked = _ChecksummedFile(file)
         self._sums = checked.sums
         try:
             with progress("reading pictures", count) as advance:
-                for rows, results in in_order(self._task, tasks):
+                for rows, results in zip(tasks, in_order(lambda rows: [*map(self._fitted, rows)], tasks), strict=True):
                     for row, (image, fact, reason) in zip(rows, results, strict=True):
                         self.facts[row] = fact
                         if image is None:
@@ -417,9 +417,6 @@ class _Progress:
     def packed(self, pictures: Path | None, images: Any) -> _Packed:
         job = self._job
         return _Packed(_joined(job.samples.names), job.stamps, self.facts, self._reasons, pictures, images)
-
-    def _task(self, rows: range) -> tuple[range, list[tuple[npt.NDArray[np.uint8] | None, Fact, str]]]:
-        return rows, [self._fitted(row) for row in rows]
 
     def _fitted(self, row: int) -> tuple[npt.NDArray[np.uint8] | None, Fact, str]:
         job, (height, width, channels) = self._job, self._job.shape

@@ -49,13 +49,13 @@ class Contents:
     sizes: npt.NDArray[np.uint32]  #: (n, 2) width and height in pixels
     unreadable: list[tuple[str, str]]  #: name and reason
     frames: npt.NDArray[np.uint32]  #: (n,) number of frames or pages
-    plain: npt.NDArray[np.bool_]  #: (n,) whether the picture has a single colour
+    single_colour: npt.NDArray[np.bool_]  #: (n,) whether the picture has a single colour
 
     def remarks(self, options: ImageOptions = DEFAULT_OPTIONS) -> list[str]:
         """A sentence for each kind of odd picture."""
         found = ImageRemarks(options)
-        for row in np.flatnonzero(self.plain | (self.frames > 1)):
-            found.add(str(self.names[row]), bool(self.plain[row]), int(self.frames[row]))
+        for row in np.flatnonzero(self.single_colour | (self.frames > 1)):
+            found.add(str(self.names[row]), bool(self.single_colour[row]), int(self.frames[row]))
         return found.sentences()
 
     def __len__(self) -> int:
@@ -92,7 +92,7 @@ def contents(samples: Samples, facts: np.ndarray, reasons: dict[int, str]) -> di
         "sizes": np.stack([kept["width"], kept["height"]], axis=1),
         "unreadable": [(str(samples.names[row]), reason) for row, reason in sorted(reasons.items())],
         "frames": kept["frames"].copy(),
-        "plain": kept["plain"].copy(),
+        "single_colour": kept["plain"].copy(),
     }
 
 

@@ -67,8 +67,8 @@ class FileSource:
         #: Number of pictures that were left out because they cannot be read.
         self.unreadable = len({*corpus.unreadable, *self._held_out.unreadable})
 
-    def training_batches(self, batch_size: int, augmentation: float, part: tuple[int, int], multiple: int) -> Batches:
-        """Batches to train on; `augmentation`, `part` and `multiple` as for :class:`Batches`."""
+    def training_batches(self, batch_size: int, augmentation: float, shard: tuple[int, int], multiple: int) -> Batches:
+        """Batches to train on; `augmentation`, `shard` and `multiple` as for :class:`Batches`."""
         return Batches(
             self._corpus,
             self._rows,
@@ -78,7 +78,7 @@ class FileSource:
             augmentation=augmentation,
             seed=self._parameters.seed,
             workers=self._parameters.workers,
-            part=part,
+            shard=shard,
             multiple=multiple,
         )
 

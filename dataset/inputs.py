@@ -23,7 +23,7 @@ from dataset.formats.file_names import label_of_name
 from dataset.formats.labels_file import main_lists
 from dataset.formats.normalize import composed
 from dataset.formats.paths import find_picture
-from dataset.formats.text import LONGEST_LINE
+from dataset.formats.text import MAX_LINE_LENGTH
 from dataset.tfrecord_file import is_records
 from parameter import CORPUS_RECORD
 
@@ -39,7 +39,7 @@ def inputs(
 
     Arguments:
         paths: pictures, whatever :func:`dataset.samples` reads, and `-` for one path per line of `stdin`.
-        stdin: the lines of stdin. Longer ones come in parts of LONGEST_LINE characters.
+        stdin: the lines of stdin. Longer ones come in parts of MAX_LINE_LENGTH characters.
         label_pattern: as for :func:`dataset.samples`. Single pictures have the label of their file names, too.
         root: the folder that the paths in lists and on stdin are relative to.
         labels: if False, labels are not used, and nothing is opened only for them.
@@ -188,9 +188,9 @@ def _lines(stdin: Iterable[str]) -> Iterator[str]:
         if "\0" in line:
             yield from _between_nuls(chain([line], parts))
             return
-        if not line.endswith("\n") and len(line) >= LONGEST_LINE:
+        if not line.endswith("\n") and len(line) >= MAX_LINE_LENGTH:
             raise UserError(
-                f"line {number + 1:,} on stdin has more than {LONGEST_LINE:,} characters: give a path per line"
+                f"line {number + 1:,} on stdin has more than {MAX_LINE_LENGTH:,} characters: give a path per line"
             )
         line = line.rstrip("\r\n")
         if line.strip():
@@ -202,8 +202,8 @@ def _between_nuls(parts: Iterable[str]) -> Iterator[str]:
     rest = ""
     for part in parts:
         *whole, rest = f"{rest}{part}".split("\0")
-        if len(rest) > LONGEST_LINE or (len(part) == LONGEST_LINE and not any(whole)):
-            raise UserError(f"no path was found in {LONGEST_LINE:,} characters on stdin: give paths")
+        if len(rest) > MAX_LINE_LENGTH or (len(part) == MAX_LINE_LENGTH and not any(whole)):
+            raise UserError(f"no path was found in {MAX_LINE_LENGTH:,} characters on stdin: give paths")
         yield from filter(None, whole)
     if rest.strip():
         yield rest.rstrip("\r\n")

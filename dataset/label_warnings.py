@@ -27,7 +27,7 @@ EXAMPLES = 5
 _FEW = 5
 
 #: Maximum number of pictures to look at.
-_MOST = 200_000
+_LOOKED_AT = 200_000
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{12,}", re.IGNORECASE)
@@ -96,7 +96,7 @@ def examples(contents: Contents) -> list[tuple[str, str]]:
 
 def warnings_about(contents: Contents) -> list[str]:
     """A sentence for each kind of doubtful labels."""
-    pairs = zip(contents.names[:_MOST], contents.labels[:_MOST], strict=True)
+    pairs = zip(contents.names[:_LOOKED_AT], contents.labels[:_LOOKED_AT], strict=True)
     known = [(str(name), str(label)) for name, label in pairs if label]
     labels = [label for _, label in known]
     found = [_same_label(contents), _identifiers(labels), _running(known), _times(labels), _file_names(labels)]
@@ -108,7 +108,7 @@ def _same_label(contents: Contents) -> Iterator[str]:
     """One label for many different pictures."""
     if len(contents) < 2 * _FEW:
         return
-    different = dict(zip(contents.digests[:_MOST].tolist(), map(str, contents.labels[:_MOST]), strict=True))
+    different = dict(zip(contents.digests[:_LOOKED_AT].tolist(), map(str, contents.labels[:_LOOKED_AT]), strict=True))
     counts = Counter(label for label in different.values() if label)
     if not counts:
         return
@@ -164,8 +164,8 @@ def _running(known: list[tuple[str, str]]) -> Iterator[str]:
         return
     by_number = sorted((number, label) for number, (_, label) in zip(numbers, known, strict=True))
     stems = [os.path.splitext(name.rpartition("/")[2])[0] for name, _ in known]
-    behind = all("_" in stem and stem.partition("_")[0] == label for stem, (_, label) in zip(stems, known, strict=True))
-    remedy = "--label-pattern '_(?P<label>[^_]+)' takes what stands behind the number" if behind else _REMEDY
+    after = all("_" in stem and stem.partition("_")[0] == label for stem, (_, label) in zip(stems, known, strict=True))
+    remedy = "--label-pattern '_(?P<label>[^_]+)' takes the text after the number" if after else _REMEDY
     yield (
         f"the labels are running numbers, {by_number[0][1]} to {by_number[-1][1]}, each there once: if they only count "
         f"the pictures, {remedy}"

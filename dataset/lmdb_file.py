@@ -37,7 +37,7 @@ _TREE = struct.Struct("<IHHQQQQQ")
 _NODE = struct.Struct("<HHHH")
 
 #: Maximum depth of the tree, as in the library.
-_DEEPEST = 32
+_MAX_DEPTH = 32
 #: Number of cached pages. Neighbours are read one after the other.
 _CACHED = 256
 
@@ -75,7 +75,7 @@ class DataFile:
             raise Damaged(f"is truncated at {length:,} bytes")
         if flags:
             raise Damaged("has reversed, integer or duplicate keys, which are not read")
-        if self._root != _NONE and not (1 <= self._depth <= _DEEPEST and self._root <= last):
+        if self._root != _NONE and not (1 <= self._depth <= _MAX_DEPTH and self._root <= last):
             raise Damaged("has no root page")
         self._last = last
 

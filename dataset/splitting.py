@@ -72,7 +72,7 @@ def copies(digests: npt.NDArray[np.uint64]) -> list[Rows]:
     return [order[start:end] for start, end in zip(starts[several], ends[several], strict=True)]
 
 
-class Picture(NamedTuple):
+class LabelledPicture(NamedTuple):
     """A readable picture with a label."""
 
     digest: int  #: hash of its bytes
@@ -82,7 +82,7 @@ class Picture(NamedTuple):
 
 def held_out(
     data: str, test: str, label_pattern: str | None, root: str | None = None
-) -> tuple[list[Picture], list[Picture], int]:
+) -> tuple[list[LabelledPicture], list[LabelledPicture], int]:
     """Collect training and test pictures in an order that depends only on their contents.
 
     Arguments:
@@ -117,7 +117,7 @@ def held_out(
     return pictures[border:], pictures[:border], unreadable
 
 
-def _labelled(path: str, label_pattern: str | None, root: str | None) -> tuple[list[Picture], int]:
+def _labelled(path: str, label_pattern: str | None, root: str | None) -> tuple[list[LabelledPicture], int]:
     """The labelled pictures of `path`, sorted by their hashes, and the number of unreadable ones."""
     samples = collect(path, label_pattern, root)
     contents = examine(samples)
@@ -129,7 +129,7 @@ def _labelled(path: str, label_pattern: str | None, root: str | None) -> tuple[l
     reasons |= {sample.name: "its name is no text: rename it" for sample in readable if _NOT_TEXT.search(sample.path)}
     warn_of_each([f"left out {name}: {reason}" for name, reason in reasons.items()], not readable)
     pictures = sorted(
-        Picture(int(digest), os.path.realpath(sample.path), sample.label)
+        LabelledPicture(int(digest), os.path.realpath(sample.path), sample.label)
         for sample, digest in zip(readable, contents.digests, strict=True)
         if sample.label and sample.name not in reasons
     )

@@ -28,9 +28,9 @@ _NAME = re.compile(r"\.tfrecords?$|-of-(\d{5})(?:\.|$)")
 _GZIP = b"\x1f\x8b"
 
 #: Maximum size of a record in bytes. It holds one picture. protobuf takes up to 30 times that memory to parse it.
-LARGEST = 16 << 20
+MAX_RECORD_BYTES = 16 << 20
 #: Maximum number of features of a record, and of numbers in a feature.
-_MOST_FEATURES, _MOST_NUMBERS = 1000, 10_000
+_MAX_FEATURES, _MAX_NUMBERS = 1000, 10_000
 
 _KINDS = {"bytes_list": "bytes", "float_list": "floats", "int64_list": "int64"}
 
@@ -50,8 +50,8 @@ class Example:
             entries = _example_class().FromString(data).features.feature
         except DecodeError:
             raise Fault("holds no tf.train.Example") from None
-        if len(entries) > _MOST_FEATURES:
-            raise Fault(f"has {len(entries):,} features, more than {_MOST_FEATURES:,}")
+        if len(entries) > _MAX_FEATURES:
+            raise Fault(f"has {len(entries):,} features, more than {_MAX_FEATURES:,}")
         self._features = {entry.key: entry.value for entry in entries}
 
     def __contains__(self, name: str) -> bool:
@@ -64,8 +64,8 @@ class Example:
     def integers(self, name: str) -> list[int]:
         """The values of an int64 feature. Raises Fault if it is missing or has another type."""
         values = self._values(name, "int64_list")
-        if len(values) > _MOST_NUMBERS:
-            raise Fault(f"has {len(values):,} numbers in the feature {name}, more than {_MOST_NUMBERS:,}")
+        if len(values) > _MAX_NUMBERS:
+            raise Fault(f"has {len(values):,} numbers in the feature {name}, more than {_MAX_NUMBERS:,}")
         return list(values)
 
     def bytes(self, name: str) -> bytes:
@@ -177,8 +177,8 @@ def _record(file: BinaryIO, left: int) -> bytes | None:
         raise Fault("has a wrong checksum of its length: the file is damaged, or not a TFRecord file")
     if length + 16 > left:
         raise Fault("is truncated")
-    if length > LARGEST:
-        raise Fault(f"has {length:,} bytes, more than {LARGEST:,}")
+    if length > MAX_RECORD_BYTES:
+        raise Fault(f"has {length:,} bytes, more than {MAX_RECORD_BYTES:,}")
     data = file.read(length)
     if masked_crc(data) != int.from_bytes(file.read(4), "little"):
         raise Fault("is damaged, its checksum is wrong")
@@ -189,9 +189,9 @@ def write(path: Path, data: Iterable[bytes]) -> None:
     """Write records into a file. Raises UserError for a record that is too large."""
     with path.open("wb") as file:
         for number, record in enumerate(data, start=1):
-            if len(record) > LARGEST:
+            if len(record) > MAX_RECORD_BYTES:
                 raise UserError(
-                    f"{path.name}, record {number} would have {len(record):,} bytes, more than {LARGEST:,}: "
+                    f"{path.name}, record {number} would have {len(record):,} bytes, more than {MAX_RECORD_BYTES:,}: "
                     "leave its picture out, or use another format"
                 )
             head = struct.pack("<Q", len(record))
@@ -317,8 +317,8 @@ class RecordSet:
 
 def cannot_hold(label: str) -> str | None:
     """The reason if a label is too long to be read back, None if it is not."""
-    if len(label) > _MOST_NUMBERS:
-        return f"has {len(label):,} characters, more than {_MOST_NUMBERS:,}"
+    if len(label) > _MAX_NUMBERS:
+        return f"has {len(label):,} characters, more than {_MAX_NUMBERS:,}"
     return None
 
 

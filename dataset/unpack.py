@@ -33,18 +33,19 @@ from cli.messages import warn
 from cli.progress import progress
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
+from dataset.formats.normalize import short
 from parameter import UnpackParameters, notation
 
 #: Maximum number of members, including folders. Maximum number of characters of a name, and of its parts.
-MOST_MEMBERS = 20_000_000
-_LONGEST_NAME, _DEEPEST_NAME = 1000, 50
+MAX_MEMBERS = 20_000_000
+_MAX_NAME_LENGTH, _MAX_DEPTH = 1000, 50
 
 #: Without --max-size, an archive may unpack to this multiple of its size, and always to this many bytes. Pictures
 #: hardly shrink. Text and bitmaps of one colour do, up to about a thousand times.
 _RATIO, ALWAYS = 100, 250 * 10**6
 
 #: Maximum size in bytes of a tar header with the long name or the properties of the next member.
-_LARGEST_HEADER = 1 << 20
+_MAX_HEADER_BYTES = 1 << 20
 _EXTENSIONS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -73,7 +74,7 @@ class _Damage(Exception):
 
 
 class _DamagedEnd(_Damage):
-    """Damage behind the last file: a wrong checksum of the archive, or data where only zeros may be."""
+    """Damage after the last file: a wrong checksum of the archive, or data where only zeros may be."""
 
 
 class _Readable(Protocol):
@@ -159,7 +160,7 @@ def _naming(archive: Path, name: str) -> Iterator[None]:
         if error.errno not in (errno.EINVAL, errno.EILSEQ):
             raise
         raise UserError(
-            f"{archive}: {_short(name)!r} cannot be the name of a file here ({error.strerror}): unpack it elsewhere"
+            f"{archive}: {short(name)!r} cannot be the name of a file here ({error.strerror}): unpack it elsewhere"
         ) from None
 
 
@@ -174,8 +175,8 @@ def _members(file: BinaryIO, archive: Path, budget: _Budget, encoding: str | Non
             raise _Damage("it begins with zeros")
         members = _zip(file, archive, budget, encoding) if start[:2] == b"PK" else _tar(file, start, budget, encoding)
         for count, member in enumerate(members):
-            if count >= MOST_MEMBERS:
-                raise UserError(f"{archive} holds more than {MOST_MEMBERS:,} files: unpack it with another program")
+            if count >= MAX_MEMBERS:
+                raise UserError(f"{archive} holds more than {MAX_MEMBERS:,} files: unpack it with another program")
             if member is not None:
                 yield member
     except (UserError, _Damage):
@@ -205,11 +206,11 @@ def _tar(file: BinaryIO, start: bytes, budget: _Budget, encoding: str | None) ->
                 yield None
                 continue
             if not (info.isfile() or info.issym() or info.islnk()):
-                raise UserError(f"{path}: {_short(info.name)} is a device or pipe: this is not an archive of pictures")
+                raise UserError(f"{path}: {short(info.name)} is a device or pipe: this is not an archive of pictures")
             link = info.linkname if info.islnk() else None
             if info.issym():
                 if info.linkname.startswith("/"):
-                    raise UserError(f"{path}: {_short(info.name)} links to {_short(info.linkname)}, outside the folder")
+                    raise UserError(f"{path}: {short(info.name)} links to {short(info.linkname)}, outside the folder")
                 link = os.path.normpath(os.path.join(os.path.dirname(info.name), info.linkname)).replace(os.sep, "/")
             yield _Member(info.name, lambda info=info: archive.extractfile(info), link)  # type: ignore[misc]
             # tarfile keeps half a kilobyte per member for seeking, which a stream does not support.
@@ -230,7 +231,7 @@ def _check_end(archive: tarfile.TarFile) -> None:
             raise _DamagedEnd("it has no end mark")
         while data:
             if data.count(0) < len(data):
-                raise _DamagedEnd("there is data behind its end mark")
+                raise _DamagedEnd("there is data after its end mark")
             data = rest.read(CHUNK)
     except (UserError, _DamagedEnd):
         raise
@@ -283,7 +284,7 @@ class _Header(tarfile.TarInfo):
         except tarfile.HeaderError as error:
             # tarfile treats a damaged header like the end mark.
             raise tarfile.ReadError(str(error)) from None
-        if info.size < 0 or (info.type in _EXTENSIONS and info.size > _LARGEST_HEADER):
+        if info.size < 0 or (info.type in _EXTENSIONS and info.size > _MAX_HEADER_BYTES):
             raise tarfile.ReadError(f"a header of {info.size:,} bytes")
         return info
 
@@ -294,11 +295,11 @@ def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> I
         found = archive.infolist()
         for name, info in zip(names := _zip_names(path, found, encoding), found, strict=True):
             if info.flag_bits & _ENCRYPTED:
-                raise UserError(f"{path}: {_short(name)} is encrypted: unpack it with its password in another program")
+                raise UserError(f"{path}: {short(name)} is encrypted: unpack it with its password in another program")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 # zipfile does not limit what bzip2 and LZMA expand four kilobytes to.
                 raise UserError(
-                    f"{path}: {_short(name)} is compressed by method {info.compress_type}, which is not read (8 is): "
+                    f"{path}: {short(name)} is compressed by method {info.compress_type}, which is not read (8 is): "
                     "unpack it with 7-Zip"
                 )
         if sum(info.file_size for info in found) > budget.limit:
@@ -312,7 +313,7 @@ def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> I
                 yield None
                 continue
             if kind not in (0, stat.S_IFREG):
-                raise UserError(f"{path}: {_short(name)} is a link or device: this is not an archive of pictures")
+                raise UserError(f"{path}: {short(name)} is a link or device: this is not an archive of pictures")
             yield _Member(name, lambda info=info: archive.open(info), None)  # type: ignore[misc]
 
 
@@ -351,7 +352,7 @@ def _refuse_undecoded(archive: Path, name: str, encoding: str | None) -> None:
         name.encode()
     except UnicodeEncodeError:
         _decode(archive, [name.encode(encoding or "utf-8", "surrogateescape")], encoding)
-        raise UserError(f"{archive}: {_short(name)!r} is no name: do not trust this archive") from None
+        raise UserError(f"{archive}: {short(name)!r} is no name: do not trust this archive") from None
 
 
 def _decode(archive: Path, names: list[bytes], encoding: str | None) -> list[str]:
@@ -360,7 +361,7 @@ def _decode(archive: Path, names: list[bytes], encoding: str | None) -> list[str
         return [name.decode(encoding or "utf-8") for name in names]
     except UnicodeDecodeError as error:
         wrong = bytes(error.object)
-    if len(wrong) > _LONGEST_NAME:
+    if len(wrong) > _MAX_NAME_LENGTH:
         raise UserError(f"{archive}: a name has {len(wrong):,} bytes: this is not an archive of pictures")
     readings = []
     for other in _ENCODINGS:
@@ -379,22 +380,17 @@ def _relative_path(archive: Path, name: str) -> PurePosixPath:
     """The name of a member as a relative path. Raises UserError if it leads out of the folder on any system."""
     parts = re.split(r"[/\\]", name)
     if name.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
-        raise UserError(f"{archive}: {_short(name)!r} leads out of the folder: do not trust this archive")
+        raise UserError(f"{archive}: {short(name)!r} leads out of the folder: do not trust this archive")
     kept = [part for part in name.split("/") if part not in ("", ".")]
-    if len(name) > _LONGEST_NAME or len(kept) > _DEEPEST_NAME:
+    if len(name) > _MAX_NAME_LENGTH or len(kept) > _MAX_DEPTH:
         raise UserError(
-            f"{archive}: the name {_short(name)!r} has {len(name):,} characters in {len(kept):,} parts, more than "
-            f"{_LONGEST_NAME:,} in {_DEEPEST_NAME}: this is not an archive of pictures"
+            f"{archive}: the name {short(name)!r} has {len(name):,} characters in {len(kept):,} parts, more than "
+            f"{_MAX_NAME_LENGTH:,} in {_MAX_DEPTH}: this is not an archive of pictures"
         )
     if WINDOWS and (odd := next((part for part in kept if _DEVICES.match(part) or _NOT_IN_WINDOWS.search(part)), None)):
         # Windows would write to a device, or drop the last characters and merge files.
         raise UserError(f"{archive}: {odd!r} cannot be the name of a file on Windows: unpack it on another system")
     return PurePosixPath(*kept)
-
-
-def _short(name: str) -> str:
-    """Shorten a name for a message."""
-    return name if len(name) <= 100 else f"{name[:60]}…"
 
 
 def _make_folder(out: Path, folder: Path, archive: Path) -> None:
@@ -415,7 +411,7 @@ def _write(archive: Path, out: Path, member: _Member, target: Path, budget: _Bud
         source = out / _relative_path(archive, member.link)
         if not source.is_file() or source.is_symlink():
             raise UserError(
-                f"{archive}: {_short(member.name)} links to {_short(member.link)}, which is not a file before it in "
+                f"{archive}: {short(member.name)} links to {short(member.link)}, which is not a file before it in "
                 "the archive"
             )
         budget.take(source.stat().st_size)

@@ -88,8 +88,8 @@ class SyntheticBatches:
         return others
 
     @property
-    def parts(self) -> int:
-        """Number of parts into which processes of a training divide a batch: each draws whole batches."""
+    def processes(self) -> int:
+        """Number of processes that share each batch: one, because each process draws whole batches."""
         return 1
 
     @property

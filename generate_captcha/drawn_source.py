@@ -21,8 +21,8 @@ class SyntheticSource:
 
     def __init__(self, parameters: TrainingParameters, drawn: GenerateParameters) -> None:
         """Draw a preview of the pictures of `drawn`. Raises UserError if `parameters` do not fit drawn pictures."""
-        part = notation.fraction(parameters.validation)
-        if part is None:
+        share = notation.fraction(parameters.validation)
+        if share is None:
             raise UserError("with drawn pictures, give a part of them to validate with", "validation", "0.1")
         if parameters.augmentation and not parameters.resume:
             raise UserError("drawn pictures are not augmented: leave the augmentation out", "augmentation")
@@ -32,7 +32,7 @@ class SyntheticSource:
                 parameter="data",
                 example=f"{parameters.data} --workers {parameters.workers or 1}",
             )
-        self._drawn, self._validated = drawn, max(1, round(part * drawn.count))
+        self._drawn, self._validated = drawn, max(1, round(share * drawn.count))
         self.count = self.training_count = drawn.count
         self.difficulty = drawn.difficulty if "difficulty" in STYLES[drawn.style].own else None
         #: Labels with all characters, and width and height of some pictures in pixels, (n, 2).
@@ -52,7 +52,7 @@ class SyntheticSource:
         self._config, self._too_long = config, too_long
 
     def training_batches(
-        self, batch_size: int, augmentation: float, part: tuple[int, int], multiple: int
+        self, batch_size: int, augmentation: float, shard: tuple[int, int], multiple: int
     ) -> SyntheticBatches:
         """Batches to train with. They are not augmented, and each process of a training draws whole batches."""
         config = self._config

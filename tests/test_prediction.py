@@ -657,7 +657,7 @@ def test_commands_read_with_a_keras_file(
 
 def test_stdin_that_is_no_list_ends_in_one_sentence(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("dataset.inputs", "dataset.formats.text"):
-        monkeypatch.setattr(f"{module}.LONGEST_LINE", 1000)
+        monkeypatch.setattr(f"{module}.MAX_LINE_LENGTH", 1000)
     for content, sentence in (
         ("a" * 1001, "line 1 on stdin has more than 1,000 characters"),
         ("a.png\n" + "a" * 1001, "line 2 on stdin has more than 1,000 characters"),

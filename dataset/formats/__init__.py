@@ -2,7 +2,8 @@
 
 Each is a file NAME.py here, listed in :data:`NAMES`, with a constant `FORMAT`, a :class:`~dataset.formats.base.Format`.
 A format that can be written has the names of the written formats in a constant `WRITES`, and the
-:class:`~dataset.formats.writing.Writer` of each in `FORMAT.writers`.
+:class:`~dataset.formats.writing.Writer` of each in `FORMAT.writers`. `NUMBERED = True` says that it stores labels as
+numbers of characters, so that it takes `--shards` and `--alphabet`.
 
 Importing this package does not import OpenCV.
 """
@@ -14,7 +15,7 @@ import importlib
 from dataset.formats.base import FORMATS, Format, ListFormat, RecordFormat
 from dataset.formats.writing import Writer
 
-#: In the order in which they are tried: `folder` accepts every folder, and `plain` every file.
+#: The first format that matches a path reads it: `folder` accepts every folder, and `plain` every file.
 NAMES = (
     "lmdb",
     "fsns",

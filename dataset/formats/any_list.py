@@ -13,9 +13,10 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from cli.messages import warn
 from crnn_reader.errors import UserError
@@ -60,7 +61,7 @@ class FoundList(NamedTuple):
     """A list that names pictures of its folder."""
 
     name: str
-    fault: str | None = None  #: why its labels cannot be used, as words behind its name; may be empty
+    fault: str | None = None  #: why its labels cannot be used, as words after its name; may be empty
     has_predictions: bool = False
 
     @property
@@ -184,15 +185,11 @@ def _count_lines(file: Path) -> int:
 def _mentions(file: Path, path: Path) -> bool:
     """Whether the start of a file, which may be compressed, contains the name of a picture of the folder."""
     try:
-        with _COMPRESSED.get(suffix_of(file.name), _open)(file) as opened:
+        with _COMPRESSED.get(suffix_of(file.name), partial(open, mode="rb"))(file) as opened:
             start = opened.read(_START)
         return any(_contains(start, name) for name in islice(pictures_in(path), _COMPARED))
     except (OSError, EOFError, lzma.LZMAError, zlib.error):
         return False
-
-
-def _open(file: Path) -> IO[bytes]:
-    return file.open("rb")
 
 
 def _contains(start: bytes, name: str) -> bool:

@@ -26,7 +26,7 @@ from dataset.formats.writing import CorpusFacts, Picture, Writer, numbered_name,
 _LOOKED_AT = 100
 
 #: Maximum length of a label in bytes, which leaves room for a number and suffix in the file name.
-_LONGEST = 200
+_MAX_LABEL_BYTES = 200
 
 #: The formats that a sub-folder may have, in the order in which they are tried.
 _SUB_FOLDERS: tuple[Format, ...] = (labels_file.FORMAT, mjsynth.FORMAT, any_list.FORMAT)
@@ -38,8 +38,8 @@ class _Writer(Writer):
     def cannot_hold(self, label: str) -> str | None:
         if label.startswith("."):
             return "begins with a dot, which hides a file"
-        if len(label.encode()) > _LONGEST:
-            return f"is longer than {_LONGEST} bytes, too long for a file name"
+        if len(label.encode()) > _MAX_LABEL_BYTES:
+            return f"is longer than {_MAX_LABEL_BYTES} bytes, too long for a file name"
         if label_of_name(f"{label}_0") != label or padded(label):
             return "is not what its file name would be read as"
         bad = next((each for each in label if each in '_/\\:*?"<>|' or unicodedata.category(each) == "Cc"), None)

@@ -16,7 +16,7 @@ from crnn_reader.alphabet import PADDING, read_dictionary
 from crnn_reader.errors import UserError
 from dataset import tfrecord_file
 from dataset.formats.base import RecordFormat
-from dataset.formats.writing import LARGEST_LABEL, CorpusFacts, Picture, Writer, write_shards
+from dataset.formats.writing import MAX_LABEL_BYTES, CorpusFacts, Picture, Writer, write_shards
 
 _DICTIONARY = "dic.txt"
 
@@ -71,8 +71,8 @@ class Fsns(RecordFormat):
                 unpadded = "image/unpadded_class" in example
                 return text_of(example.integers("image/unpadded_class" if unpadded else "image/class"))
             text = example.bytes("image/text")
-            if len(text) > LARGEST_LABEL:
-                raise tfrecord_file.Fault(f"has an image/text of {len(text):,} bytes, more than {LARGEST_LABEL:,}")
+            if len(text) > MAX_LABEL_BYTES:
+                raise tfrecord_file.Fault(f"has an image/text of {len(text):,} bytes, more than {MAX_LABEL_BYTES:,}")
             try:
                 return text.decode()
             except UnicodeDecodeError:

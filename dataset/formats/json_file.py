@@ -20,7 +20,7 @@ from dataset.formats.normalize import short
 from dataset.formats.text import FILE_KEYS, LABEL_KEYS, Entry, read_text
 
 #: Maximum size in bytes. The file is read into memory: a few million labels take 400 MB.
-_LARGEST = 1 << 25
+_MAX_BYTES = 1 << 25
 
 _EXAMPLE = 'write {"a.png": "its text"}, or [{"file": "a.png", "label": "its text"}]'
 
@@ -34,7 +34,7 @@ class JsonFile(ListFormat):
 
     def entries(self, path: Path, report: Callable[[str], None] = warn) -> Iterator[Entry]:
         limit = "a list in JSON, which JSON lines in a file that ends in .jsonl have no limit for"
-        text = read_text(path, _LARGEST, limit)
+        text = read_text(path, _MAX_BYTES, limit)
         try:
             value = json.loads(text, object_pairs_hook=_Object)
         except RecursionError:
@@ -60,7 +60,7 @@ class JsonFile(ListFormat):
 
     def has_unchecked_predictions(self, path: Path) -> bool:
         try:
-            value = json.loads(read_text(path, _LARGEST, "a list"))
+            value = json.loads(read_text(path, _MAX_BYTES, "a list"))
         except (UserError, ValueError, RecursionError):
             return False
         rows = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []

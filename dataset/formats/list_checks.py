@@ -40,7 +40,7 @@ _EXACT_DIGITS = 15
 _EMPTY = ("nan", "NaN", "NULL", "null", "None", "<NA>", "N/A", "NaT")
 
 #: Maximum number of characters of a path and of a label.
-LONGEST_NAME, LONGEST_LABEL = 4096, 10_000
+MAX_NAME_LENGTH, MAX_LABEL_LENGTH = 4096, 10_000
 
 #: Maximum number of line numbers in a message, and of doubtful rows to remember.
 _LISTED, _REMEMBERED = 5, 1000
@@ -54,7 +54,7 @@ def checked_rows(path: Path, entries: Iterable[Entry], warnings: bool = True) ->
     doubts = _Doubts()
     for entry in entries:
         name, label = clean_name(entry.name), clean_label(entry.label, entry.quoted)
-        if len(name) > LONGEST_NAME:
+        if len(name) > MAX_NAME_LENGTH:
             # No file has such a name: it is reported as an unreadable picture, in one line.
             name = short(name)
         if name:
@@ -80,7 +80,7 @@ class _Doubts:
         if not label:
             return label
         self.labels += 1
-        if len(label) > LONGEST_LABEL:
+        if len(label) > MAX_LABEL_LENGTH:
             self._note("long", line, label)
             return ""
         if label.isdecimal():
@@ -136,7 +136,7 @@ class _Doubts:
 
     def sentences(self) -> Iterator[str]:
         """Yield a warning for each kind of doubt."""
-        yield from self._lines("long", f"more than {LONGEST_LABEL:,} characters are not the text of a picture")
+        yield from self._lines("long", f"more than {MAX_LABEL_LENGTH:,} characters are not the text of a picture")
         yield from self._lines("error", "{} is a spreadsheet's error, not a label: fill in the label")
         yield from self._lines(
             "scientific",

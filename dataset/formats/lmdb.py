@@ -15,7 +15,7 @@ from typing import Any
 
 from crnn_reader.errors import UnreadablePicture, UserError
 from dataset.formats.base import RecordFormat
-from dataset.formats.writing import LARGEST_LABEL, LARGEST_PICTURE, CorpusFacts, Picture, Writer
+from dataset.formats.writing import MAX_LABEL_BYTES, MAX_PICTURE_BYTES, CorpusFacts, Picture, Writer
 from dataset.lmdb_file import Damaged, DataFile, RecordTooLarge
 
 _FILE = "data.mdb"
@@ -24,7 +24,7 @@ _FILE = "data.mdb"
 _CHUNK = 1000
 
 #: Keys have nine digits.
-_MOST = 999_999_999
+_MAX_COUNT = 999_999_999
 
 
 class Database:
@@ -46,8 +46,8 @@ class Database:
             value = "no num-samples" if found is None else f"{found[:20]!r} for num-samples"
             raise UserError(f"{self.path} has {value} among its {entries:,} keys: see docs/formats.md for the format")
         count = int(found)
-        if count > min(entries, _MOST):
-            number = f"{count:,}" if count <= _MOST else f"{found[:20].decode()}{'…' if len(found) > 20 else ''}"
+        if count > min(entries, _MAX_COUNT):
+            number = f"{count:,}" if count <= _MAX_COUNT else f"{found[:20].decode()}{'…' if len(found) > 20 else ''}"
             raise UserError(
                 f"{self.path}: num-samples is {number}, but the database has {entries:,} keys: write it again"
             )
@@ -60,7 +60,7 @@ class Database:
             # Labels are neighbours in the file, so that reading a range is faster than looking them up one by one.
             with self._sound():
                 try:
-                    labels = dict(self._file.items(b"label-%09d" % start, b"label-%09d" % end, LARGEST_LABEL))
+                    labels = dict(self._file.items(b"label-%09d" % start, b"label-%09d" % end, MAX_LABEL_BYTES))
                 except RecordTooLarge as error:
                     raise UserError(
                         f"{self.path} has a label of {error} among {start:,} to {end - 1:,}: mend the labels"
@@ -86,11 +86,11 @@ class Database:
     def fetch(self, name: str) -> bytes:
         """The picture file with this key. Raises UnreadablePicture."""
         try:
-            data = self._file.get(name.encode(), LARGEST_PICTURE)
+            data = self._file.get(name.encode(), MAX_PICTURE_BYTES)
         except Damaged as error:
             raise UnreadablePicture(f"the database {error}") from None
         except RecordTooLarge as error:
-            raise UnreadablePicture(f"{error}, more than {LARGEST_PICTURE:,}") from None
+            raise UnreadablePicture(f"{error}, more than {MAX_PICTURE_BYTES:,}") from None
         if data is None:
             raise UnreadablePicture("no such key")
         return data
@@ -115,7 +115,7 @@ WRITES = ("lmdb",)
 
 class _Writer(Writer):
     def cannot_hold(self, label: str) -> str | None:
-        return f"is longer than {LARGEST_LABEL:,} bytes" if len(label.encode()) > LARGEST_LABEL else None
+        return f"is longer than {MAX_LABEL_BYTES:,} bytes" if len(label.encode()) > MAX_LABEL_BYTES else None
 
     def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:
         import lmdb
@@ -125,9 +125,9 @@ class _Writer(Writer):
                 numbered = enumerate(pictures, start=1)
                 while chunk := list(islice(numbered, _CHUNK)):
                     for _, picture in chunk:
-                        if (size := len(picture.data)) > LARGEST_PICTURE:
+                        if (size := len(picture.data)) > MAX_PICTURE_BYTES:
                             raise UserError(
-                                f"{picture.name} has {size:,} bytes, more than {LARGEST_PICTURE:,}: leave it out"
+                                f"{picture.name} has {size:,} bytes, more than {MAX_PICTURE_BYTES:,}: leave it out"
                             )
                     images = [(b"image-%09d" % number, picture.data) for number, picture in chunk]
                     labels = [(b"label-%09d" % number, picture.label.encode()) for number, picture in chunk]

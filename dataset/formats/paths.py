@@ -28,7 +28,7 @@ _SUB_FOLDERS = 50
 #: Stands for the suffix of any picture. No file name contains it.
 _ANY_SUFFIX = "/"
 #: Maximum depth of paths from another computer.
-_DEEPEST = 20
+_MAX_DEPTH = 20
 
 
 def with_found_pictures(path: Path, rows: Iterable[Row], root: str | None) -> Iterator[Row]:
@@ -120,7 +120,7 @@ def _without_lead(names: list[str], folders: list[str]) -> Start | None:
     except ValueError:  # some are absolute, some not
         return None
     parts = common.split("/")
-    if not common or len(parts) > _DEEPEST:
+    if not common or len(parts) > _MAX_DEPTH:
         return None
     for end in range(1, len(parts) + 1):
         # Once all folders are removed, other folders may have other pictures with the same names.
@@ -150,7 +150,7 @@ def _other_folders(here: str) -> Iterator[str]:
 
 def _relative(path: str, here: str) -> str:
     """The path relative to `here`."""
-    # `..` behind a link leads from the target of the link, not from the link.
+    # `..` after a link leads from the target of the link, not from the link.
     full = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
     try:
         return os.path.relpath(full, os.path.realpath(here)).replace(os.sep, "/")

@@ -1,6 +1,6 @@
 """A text file with `path label` on each line, as CRNN-Keras and foamliu/CRNN write it.
 
-The path ends at a tab if there is one, else at the space, semicolon, comma, bar or colon behind the suffix of a
+The path ends at a tab if there is one, else at the space, semicolon, comma, bar or colon after the suffix of a
 picture, else at the first space. The label is the rest and may contain spaces. PaddleOCR's lists have this format, and
 PPOCRLabel's Label.txt if each picture has one text.
 """

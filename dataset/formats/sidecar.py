@@ -23,7 +23,7 @@ from dataset.formats.boxes import box_kind, tool_of_json, tool_of_xml
 from dataset.formats.files import find_files, pictures_in, suffix_of
 from dataset.formats.normalize import clean_label
 from dataset.formats.paths import Row
-from dataset.formats.text import LABEL_KEYS, LARGEST_TEXT, read_text, unquoted_fault
+from dataset.formats.text import LABEL_KEYS, MAX_TEXT_BYTES, read_text, unquoted_fault
 from dataset.formats.writing import CorpusFacts, Picture, Writer, write_pictures
 
 _SUFFIX = ".txt"
@@ -207,7 +207,7 @@ def _has_label(value: dict[str, Any] | None) -> bool:
 
 
 def _text(file: Path) -> str:
-    return read_text(file, LARGEST_TEXT, "a label")
+    return read_text(file, MAX_TEXT_BYTES, "a label")
 
 
 def _box_kind(file: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Read the lines of lists, and know the names of their columns."""
+"""The lines of lists, and the names of their columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from crnn_reader.errors import UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats.normalize import padded, short
 
-#: Names of the column with the picture, and of the column with its label.
+#: Names of the column with the picture, and of the column with its label. If a list has several of them, the first one
+#: here counts. docs/formats.md lists all.
 FILE_KEYS = (
     *("file", "path", "image", "filename", "file_name", "image_path", "image_name", "img"),
     *("img_path", "img_name", "filepath", "file_path", "id", "image_id"),
@@ -35,9 +36,9 @@ SCORE_KEYS = ("probability", "confidence", "score", "scores", "conf", "prob", "c
 SUFFIXES = "|".join(suffix[1:] for suffix in sorted(PICTURE_SUFFIXES))
 
 #: Maximum number of characters on a line of a list. A file without line breaks would fill the memory.
-LONGEST_LINE = 1 << 20
+MAX_LINE_LENGTH = 1 << 20
 #: Maximum size in bytes of a text beside a picture.
-LARGEST_TEXT = 1 << 16
+MAX_TEXT_BYTES = 1 << 16
 
 #: Bytes that are searched for the column names of prediction.py.
 _HEADER = 1024
@@ -92,13 +93,13 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         with io.TextIOWrapper(binary, encoding=encoding, errors=errors) as file:
             try:
                 number = 0
-                while line := file.readline(LONGEST_LINE):
+                while line := file.readline(MAX_LINE_LENGTH):
                     number += 1
                     if "\0" in line:
                         raise UserError(f"{path} is not a text file: give a list of pictures, or a folder")
-                    if len(line) == LONGEST_LINE:
+                    if len(line) == MAX_LINE_LENGTH:
                         raise UserError(
-                            f"{path}, line {number} is longer than {LONGEST_LINE:,} characters, too long for a list "
+                            f"{path}, line {number} is longer than {MAX_LINE_LENGTH:,} characters, too long for a list "
                             "of pictures: give another file"
                         )
                     if line.strip():

@@ -21,7 +21,7 @@ _MAP = "char_map.json"
 _EXAMPLE = 'write {"a": 0, "b": 1}, each character with its own number'
 
 #: Maximum number of characters with one number, such as `<unk>`.
-_LONGEST = 20
+_MAX_CHARACTERS = 20
 
 WRITES = ("tfrecord",)
 NUMBERED = True
@@ -73,6 +73,6 @@ def _characters(path: Path) -> dict[int, str]:
         raise UserError(f"{file} is not a character map ({error}): {_EXAMPLE}") from None
     entries = numbers.items() if isinstance(numbers, dict) else ()
     characters = {number: character for character, number in entries if type(number) is int}
-    if not characters or len(characters) != len(numbers) or max(map(len, numbers)) > _LONGEST:
+    if not characters or len(characters) != len(numbers) or max(map(len, numbers)) > _MAX_CHARACTERS:
         raise UserError(f"{file} is not a character map: {_EXAMPLE}")
     return characters

@@ -1,4 +1,4 @@
-"""The interface of writers, and what they share."""
+"""The interface of writers, and functions that they share."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import NamedTuple
 from dataset import tfrecord_file
 
 #: Maximum size in bytes of a picture, and of a label in UTF-8, in a file of many. No picture of a short text is larger.
-LARGEST_PICTURE = 64 << 20
-LARGEST_LABEL = 64 << 10
+MAX_PICTURE_BYTES = 64 << 20
+MAX_LABEL_BYTES = 64 << 10
 
 #: Pictures per sub-folder, as in the folders that generate_captcha writes.
 PER_FOLDER = 10_000
@@ -47,7 +47,7 @@ class Writer:
     picture_suffixes: tuple[str, ...] = ()
 
     def cannot_hold(self, label: str) -> str | None:
-        """The reason why a label cannot be written, as words behind `the label`. None if it can be."""
+        """The reason why a label cannot be written, as words after `the label`. None if it can be."""
         return None
 
     def write(self, folder: Path, pictures: Iterable[Picture], facts: CorpusFacts) -> Path:

@@ -36,8 +36,8 @@ class BatchSource(Protocol):
         """A hash of the pictures; "" if they are drawn."""
 
     @property
-    def parts(self) -> int:
-        """Number of processes that share each batch: `stream` yields the part of this process."""
+    def processes(self) -> int:
+        """Number of processes that share each batch. `stream` yields the shard of this process."""
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -72,14 +72,14 @@ class PictureSource(Protocol):
     unreadable: int
 
     def training_batches(
-        self, batch_size: int, augmentation: float, part: tuple[int, int], multiple: int
+        self, batch_size: int, augmentation: float, shard: tuple[int, int], multiple: int
     ) -> BatchSource:
         """Batches to train on.
 
         Arguments:
             batch_size: pictures in a batch.
             augmentation: strength, 0 is off.
-            part: number of this process, and of all processes; each makes an equal part of every batch.
+            shard: number of this process, and of all processes; each makes an equal part of every batch.
             multiple: a batch has a multiple of this number of pictures.
         """
 

@@ -112,7 +112,7 @@ def train(
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
                 loss, pictures = run.train_epoch(
-                    training.stream(epoch), rates, len(training.rows), advance, training.parts
+                    training.stream(epoch), rates, len(training.rows), advance, training.processes
                 )
                 if not math.isfinite(loss):
                     raise UserError(_diverged(f"the loss became {loss}", plan, history, files))
@@ -247,16 +247,16 @@ class Run:
         rates: Sequence[float],
         rows: int,
         advance: Callable[[int], None],
-        parts: int = 1,
+        processes: int = 1,
     ) -> tuple[float, int]:
         """Take a step per batch, each with its learning rate. Returns the mean loss and the number of pictures.
 
         Arguments:
-            batches: the batches of an epoch, or the part of this process of each, one of `parts`.
+            batches: the batches of an epoch, or the shard of each for this process.
             rates: the learning rate of each step.
             rows: number of pictures in the epoch. Batches that are filled up have more, which are not reported.
             advance: called with the number of pictures after each step.
-            parts: number of processes that share each batch.
+            processes: number of processes that share each batch.
         """
         pictures = 0
 
@@ -266,7 +266,7 @@ class Run:
             pictures += count
 
         examples = (
-            (self._inputs(inputs, labels), self.head.targets(labels), parts * len(labels), rate)
+            (self._inputs(inputs, labels), self.head.targets(labels), processes * len(labels), rate)
             for (inputs, labels), rate in zip(batches, rates, strict=True)
         )
         return self._steps.epoch(examples, done)

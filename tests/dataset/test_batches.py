@@ -124,7 +124,7 @@ def test_batches_do_not_depend_on_threads_and_restarts(corpus: dataset.Corpus) -
         assert same(got, expected[2, index])
 
 
-def test_there_is_no_batch_behind_the_last_one(corpus: dataset.Corpus) -> None:
+def test_there_is_no_batch_after_the_last_one(corpus: dataset.Corpus) -> None:
     for index in (-1, 3):
         with pytest.raises(IndexError):
             batches(corpus).get(0, index)

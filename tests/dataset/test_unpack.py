@@ -426,7 +426,7 @@ def test_names_that_are_too_long_or_deep(name: str, kind: str, unpack: Unpack, t
 
 
 def test_too_many_members(unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dataset.unpack.MOST_MEMBERS", 3)
+    monkeypatch.setattr("dataset.unpack.MAX_MEMBERS", 3)
     folders = [member(f"d{n}", type=tarfile.DIRTYPE) for n in range(3)]
     assert "holds more than 3 files" in unpack(tar(tmp_path / "a.tar", *folders, member("a"), mode="w:"))[1]
 
@@ -458,7 +458,7 @@ def test_a_damaged_header_is_not_the_end(damage: str, unpack: Unpack, tmp_path: 
     path.write_bytes(data)
     code, err = unpack(path)
     assert (code, "cannot be unpacked beyond its first" in err) == (2, True)
-    # An incomplete block of zeros behind the last byte of the third file does no harm.
+    # An incomplete block of zeros after the last byte of the third file does no harm.
     assert set(content()) == {f"{n}.jpg" for n in range(3 if damage == "boundary" else 2)}
 
 
@@ -489,7 +489,7 @@ def test_a_compressed_archive_is_read_to_its_checksum(damage: str, unpack: Unpac
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("damage", ["zeros", "first", "last", "cut", "one block", "second", "lone block"])
-def test_files_behind_a_false_end_mark_are_an_error(damage: str, packed: bool, unpack: Unpack, tmp_path: Path) -> None:
+def test_files_after_a_false_end_mark_are_an_error(damage: str, packed: bool, unpack: Unpack, tmp_path: Path) -> None:
     data = bytearray(tar(tmp_path / "a.tar", *(member(*file) for file in NOISE), mode="w:").read_bytes())
     each = tarfile.BLOCKSIZE + -(-3000 // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
     overwritten = {"zeros": 2, "first": 0, "last": 4}
@@ -513,7 +513,7 @@ def test_files_behind_a_false_end_mark_are_an_error(damage: str, packed: bool, u
     assert "download" in err
 
 
-def test_zeros_behind_the_end_mark_are_limited(unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zeros_after_the_end_mark_are_limited(unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dataset.unpack.CHUNK", 1 << 14)
     plain = tar(tmp_path / "a.tar", member("a.jpg", b"a"), mode="w:").read_bytes()
     path = tmp_path / "a.tar.gz"
