@@ -76,6 +76,9 @@ class SyntheticBatches:
         self._seed, self._fresh = parameters.seed, True
         #: From 0 to 1, for styles that have it. May be changed between epochs.
         self.difficulty = parameters.difficulty
+        #: As in `dataset.Batches`: each process of a training draws whole batches, and the pictures have no names or
+        #: digest, because the parameters determine them.
+        self.processes, self.labelled, self.contents = 1, dict[str, str](), ""
         self._workers = Workers(parameters.workers or available_cores(), _begin, parameters, fit)
 
     def unchanging(self, count: int) -> SyntheticBatches:
@@ -86,21 +89,6 @@ class SyntheticBatches:
         others = copy.copy(self)
         others.rows, others._seed, others._fresh = range(count), self._seed + UNUSED, False
         return others
-
-    @property
-    def processes(self) -> int:
-        """Number of processes that share each batch: one, because each process draws whole batches."""
-        return 1
-
-    @property
-    def labelled(self) -> dict[str, str]:
-        """Labels by the names of pictures. Drawn pictures have no names."""
-        return {}
-
-    @property
-    def contents(self) -> str:
-        """Digest of the pictures. Empty, because the parameters determine them."""
-        return ""
 
     def __len__(self) -> int:
         """Batches per epoch."""

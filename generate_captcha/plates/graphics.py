@@ -187,12 +187,10 @@ def draw_print(image: Image, small: Print, faces: tuple[Font, ...], ink: Rgb, sc
     rgb = parse_colour(rng.choice(small.inks)) if small.inks else ink
     face, text = rng.choice(faces), rng.choice(small.texts)
     (x, y), height, max_width = (side * scale for side in small.at), small.height * scale, small.width * scale
-    if not small.stacked:
-        write(image, face, text, (x, y), height, max_width, rgb)
-        return
-    for place, letter in enumerate(text):
-        down = 1.2 * height * (place - (len(text) - 1) / 2)
-        write(image, face, letter, (x, y + down), height, max_width, rgb)
+    parts = tuple(text) if small.stacked else (text,)
+    for place, part in enumerate(parts):
+        down = 1.2 * height * (place - (len(parts) - 1) / 2)
+        write(image, face, part, (x, y + down), height, max_width, rgb)
 
 
 def write(

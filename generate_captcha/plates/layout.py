@@ -18,9 +18,6 @@ from generate_captcha.text.fonts import Font
 #: Maximum length or coordinate, in millimetres.
 MAX_LENGTH = 3000
 
-LETTERS, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
-
-
 HexColour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 HexColours = Annotated[tuple[HexColour, ...], Field(min_length=1)]
 Strings = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -121,8 +118,8 @@ class LayoutFields(Table):
     weight: float = Field(1.0, gt=0, description="Frequency relative to other layouts.")
     radius: Distance = Field(10.0, description="Radius of the plate's corners.")
     patterns: Strings = Field(description="Patterns (generate_captcha/plates/patterns.py), all equally likely.")
-    letters: str = Field(LETTERS, min_length=1, description="The letters that `A` stands for; ranges as A-Z.")
-    digits: str = Field(DIGITS, min_length=1, description="The digits that `9` stands for.")
+    letters: str = Field("A-Z", min_length=1, description="The letters that `A` stands for; ranges as A-Z.")
+    digits: str = Field("0-9", min_length=1, description="The digits that `9` stands for.")
     lists: dict[str, tuple[str, ...] | str] = Field(
         {}, description="Lists by name; a string is a list of its characters."
     )

@@ -192,7 +192,6 @@ class Pattern:
         if not all(fewest):
             row = f"row {fewest.index(0) + 1} of " if len(fewest) > 1 else ""
             raise PatternError(f"{row}{text!r} may have no letter at all: add one, such as A or 9")
-        #: Number of rows.
         self.rows = len(fewest)
         #: Characters of its labels, without separators.
         self.characters = self._root.characters()

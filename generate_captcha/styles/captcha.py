@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 from collections.abc import Sequence
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 from PIL import Image as pillow
@@ -41,13 +41,6 @@ class Captcha(TextStyle):
         return np.asarray(self._generator.generate_image(label))
 
 
-class _CachedTextSize:
-    """Measures letters as `ImageDraw` does, but each letter in each font only once."""
-
-    def __init__(self) -> None:
-        self.multiline_textbbox = functools.cache(Draw(pillow.new("RGB", (1, 1))).multiline_textbbox)
-
-
 class _LookupTable(pillow.ImagePointHandler):
     """Does what `Image.point` does with a table of 256 numbers, without rounding all of them for each letter."""
 
@@ -75,14 +68,13 @@ def _generator(package: ModuleType, style: TextStyle):  # type: ignore[no-untype
     """The package's generator with the fonts, noise and distortion of `style`."""
     # The package's letters have a fixed size: too tall for a low picture, where they are scaled down.
     scale = min(1.0, style.height / PACKAGE_HEIGHT)
-
-    text_size = _CachedTextSize()
+    # Measures letters as `ImageDraw` does, but each letter in each font only once.
+    text_size = SimpleNamespace(multiline_textbbox=functools.cache(Draw(pillow.new("RGB", (1, 1))).multiline_textbbox))
 
     class Generator(package.ImageCaptcha):  # type: ignore[misc,name-defined]
         character_rotate = tuple(style.distortion * angle for angle in package.ImageCaptcha.character_rotate)
         character_warp_dx = tuple(style.distortion * part for part in package.ImageCaptcha.character_warp_dx)
         character_warp_dy = tuple(style.distortion * part for part in package.ImageCaptcha.character_warp_dy)
-
         lookup_table = _LookupTable(package.ImageCaptcha.lookup_table)
 
         def _draw_character(self, c, draw, color):  # type: ignore[no-untyped-def]

@@ -32,7 +32,7 @@ from generate_captcha.drawing.visibility import stands_out
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import TextStyle, digest
 from generate_captcha.text import typesetting
-from generate_captcha.text.fonts import FULL_WIDTH, Font
+from generate_captcha.text.fonts import FULL_WIDTH
 from generate_captcha.text.text_file import TextFile
 from generate_captcha.text.typesetting import Setting
 from parameter import GenerateParameters
@@ -101,7 +101,8 @@ class Line(TextStyle):
         self._texts: TextFile | None = None
         super().__init__(parameters)
         self._backgrounds = Backgrounds(parameters.backgrounds) if parameters.backgrounds is not None else None
-        self._boxes = {font: self._box(font) for font in self.fonts}
+        #: Measures of all letters of the alphabet, or of the first ones of a large one.
+        self._boxes = {font: typesetting.measure(font, self.alphabet[:256], 0.0) for font in self.fonts}
         self._files = [list(faces) for _, faces in itertools.groupby(self.fonts, key=lambda font: font.path)]
         full_width = _has_full_width(self.alphabet)
         self._legible = LEGIBLE_IDEOGRAPHS if full_width else LEGIBLE
@@ -168,19 +169,14 @@ class Line(TextStyle):
             label += character
         return label
 
-    def _box(self, font: Font) -> tuple[float, float]:
-        """Top and bottom of the letters of the alphabet, in em."""
-        setting = typesetting.measure(font, "".join(self.alphabet[:256]), 0.0)
-        return setting.top, setting.bottom
-
     def place(self, label: str, difficulty: float, rng: SeededRandom) -> PlacedLine:
         """Typeset `label` with a random font, pose, size and position, sometimes with a neighbouring line."""
         font = rng.choice(rng.choice(self._files))
         setting = typesetting.measure(font, label, _random_spacing(difficulty, rng))
         # Between the height of this text and that of all letters of the alphabet.
         closely = rng.random() < 0.5 * difficulty
-        own, low, high = 1.0 if closely else rng.random() * difficulty, *self._boxes[font]
-        top, bottom = setting.top * own + low * (1 - own), setting.bottom * own + high * (1 - own)
+        own, box = 1.0 if closely else rng.random() * difficulty, self._boxes[font]
+        top, bottom = setting.top * own + box.top * (1 - own), setting.bottom * own + box.bottom * (1 - own)
         top, bottom = min(top, setting.top), max(bottom, setting.bottom)
         width, height = max(0.1, setting.right - setting.left), max(0.1, bottom - top)
 

@@ -8,6 +8,7 @@ drawn again. Letters are never cut off.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from typing import Any
 
@@ -109,7 +110,7 @@ class Plate(Style):
     def _random_text(self, rng: SeededRandom) -> tuple[Layout, Rows]:
         """Choose a layout by its weight, and a text of one of its patterns."""
         place = rng.random() * self._cumulative_weights[-1]
-        layout = next(layout for layout, end in zip(self.layouts, self._cumulative_weights, strict=True) if place < end)
+        layout = self.layouts[bisect.bisect_right(self._cumulative_weights, place)]
         return layout, rng.choice(layout.patterns).write(rng)
 
     def _scale(self, layout: Layout) -> float:

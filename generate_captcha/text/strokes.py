@@ -95,21 +95,9 @@ SKELETONS = {
 MAX_FULL_WEIGHT_LINES = 9
 #: Widths of narrow and wide letters, as a fraction of the usual width.
 WIDTHS = {
-    "I": 0.0,
-    "1": 0.42,
-    "1c": 0.0,
-    "1d": 0.24,
-    "1e": 0.13,
-    "1f": 0.34,
-    "Ib": 0.6,
-    "1b": 0.62,
-    "M": 1.1,
-    "O": 1.08,
-    "0": 0.96,
-    "W": 1.25,
-    "J": 0.9,
-    "-": 0.6,
-}
+    "I": 0.0, "Ib": 0.6, "1": 0.42, "1b": 0.62, "1c": 0.0, "1d": 0.24, "1e": 0.13, "1f": 0.34,
+    "0": 0.96, "J": 0.9, "M": 1.1, "O": 1.08, "W": 1.25, "-": 0.6,
+}  # fmt: skip
 
 
 class StrokeFont(NamedTuple):

@@ -18,6 +18,7 @@ from PIL import ImageDraw, ImageFont, features
 from crnn_reader.errors import UserError
 from generate_captcha.arrays import Mask
 from generate_captcha.text.fonts import FULL_WIDTH, Font
+from generate_captcha.text.glyphs import open_font
 
 #: Pixels per em at which fonts are measured.
 MEASURE = 128
@@ -66,7 +67,7 @@ def measure(font: Font, text: str, spacing: float) -> Setting:
                 f"the text {text!r} needs letters that join or change shape, which this Pillow cannot draw: "
                 "install Pillow with Raqm, or leave such texts out"
             )
-        return Setting(None, *(side / MEASURE for side in _open(font, MEASURE).getbbox(text, anchor="ls")))
+        return Setting(None, *(side / MEASURE for side in open_font(font, MEASURE).getbbox(text, anchor="ls")))
     pens, pen, before = [], 0.0, ""
     left = top = right = bottom = 0.0
     for character in text:
@@ -133,14 +134,14 @@ def _is_simple(character: str) -> bool:
 def _measures(font: Font, character: str) -> _Measures:
     if _is_ideograph(character):
         return _ideograph_measures(font)
-    face = _open(font, MEASURE)
+    face = open_font(font, MEASURE)
     return _Measures(*(side / MEASURE for side in (face.getlength(character), *face.getbbox(character, anchor="ls"))))
 
 
 @functools.cache
 def _ideograph_measures(font: Font) -> _Measures:
     """The measures of all ideographs: they stand on a grid, and measuring thousands takes long."""
-    face = _open(font, MEASURE)
+    face = open_font(font, MEASURE)
     boxes = np.array([face.getbbox(character, anchor="ls") for character in "国一中的鹰"])
     (left, top), (right, bottom) = boxes[:, :2].min(axis=0) / MEASURE, boxes[:, 2:].max(axis=0) / MEASURE
     return _Measures(face.getlength("国") / MEASURE, left, top, right, bottom)
@@ -156,7 +157,7 @@ def _kerning(font: Font, one: str, other: str) -> float:
     # Characters on a grid are not kerned, and the pairs of thousands of characters would fill memory.
     if ord(one) >= FULL_WIDTH or ord(other) >= FULL_WIDTH:
         return 0.0
-    face = _open(font, MEASURE)
+    face = open_font(font, MEASURE)
     features_ = ["-liga"] if features.check("raqm") else None
     together = face.getlength(one + other, features=features_) / MEASURE
     return together - _measures(font, one).advance - _measures(font, other).advance
@@ -169,7 +170,7 @@ def _draw_letter(font: Font, size: int, character: str) -> _Ink:
 
 
 def _draw(font: Font, size: int, text: str, layout: ImageFont.Layout) -> _Ink:
-    face = _open(font, size, layout)
+    face = open_font(font, size, layout)
     if _is_ideograph(text):
         # A margin for the few that are larger than the measured ones.
         measures = _ideograph_measures(font)
@@ -181,9 +182,3 @@ def _draw(font: Font, size: int, text: str, layout: ImageFont.Layout) -> _Ink:
     image = pillow.new("L", (right - left, bottom - top))
     ImageDraw.Draw(image).text((-left, -top), text, font=face, fill=255, anchor="ls")
     return _Ink(np.asarray(image), left, top)
-
-
-# A face of a CJK collection takes up to 6 MB, and 0.5 ms to open.
-@functools.lru_cache(maxsize=64)
-def _open(font: Font, size: int, layout: ImageFont.Layout | None = None) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(font.path), size, index=font.face, layout_engine=layout)
