@@ -109,7 +109,7 @@ class SyntheticBatches:
         try:
             for start in range(0, len(self.rows), self._batch_size):
                 indices = range(first + start, first + min(start + self._batch_size, len(self.rows)))
-                waiting.append((indices, self._drawing(indices)))
+                waiting.append((indices, self._submit(indices)))
                 if len(waiting) > 2 * self._workers.count:
                     yield self._batch(*waiting.popleft())
             while waiting:
@@ -122,7 +122,7 @@ class SyntheticBatches:
         """End the worker processes, which :meth:`unchanging` batches share."""
         self._workers.close()
 
-    def _drawing(self, indices: Sequence[int]) -> Future[Pairs]:
+    def _submit(self, indices: Sequence[int]) -> Future[Pairs]:
         return self._workers.submit(_draw, self._seed, indices, self.difficulty)
 
     def _with_room(self, indices: range, drawn: Pairs) -> Pairs:
@@ -136,7 +136,7 @@ class SyntheticBatches:
             if attempt == ATTEMPTS:
                 raise UserError(first)
             attempt += 1
-            others = result(self._drawing([indices[row] + attempt * UNUSED for row in reasons]))
+            others = result(self._submit([indices[row] + attempt * UNUSED for row in reasons]))
             for row, other in zip(reasons, others, strict=True):
                 drawn[row] = other
         return drawn
@@ -164,17 +164,18 @@ def preview(parameters: GenerateParameters) -> tuple[list[str], npt.NDArray[np.i
     return [*labels, *style.alphabet], np.array(sizes)
 
 
-_drawing: tuple[Style, Fit]
+#: Of a worker process.
+_style_and_fit: tuple[Style, Fit]
 
 
 def _begin(parameters: GenerateParameters, fit: Fit) -> None:
     """Initialise a worker process."""
-    global _drawing
-    _drawing = style_of(parameters), fit
+    global _style_and_fit
+    _style_and_fit = style_of(parameters), fit
 
 
 def _draw(seed: int, indices: Sequence[int], difficulty: float) -> Pairs:
-    style, fit = _drawing
+    style, fit = _style_and_fit
     style.seed, style.difficulty = seed, difficulty
     pictures = []
     for index in indices:

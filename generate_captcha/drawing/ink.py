@@ -11,7 +11,7 @@ import numpy as np
 from generate_captcha.arrays import Mask
 from generate_captcha.seeded_random import SeededRandom
 
-#: Letters of at least this size in pixels may become thinner; from the second on, weights change by more pixels.
+#: Minimum size in pixels of letters that may become thinner, and of letters whose weight changes more.
 MIN_THINNED_EM, MIN_LARGE_EM = 24, 30
 #: Rows of dots per em that letters of a dot matrix need.
 DOTS_PER_EM = 10

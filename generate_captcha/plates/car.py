@@ -10,7 +10,8 @@ import numpy as np
 from generate_captcha.arrays import Image, Mask
 from generate_captcha.drawing import paint
 from generate_captcha.drawing.paint import Rgb
-from generate_captcha.plates.graphics import rounded_rectangle, small_font, write
+from generate_captcha.plates import letters
+from generate_captcha.plates.graphics import rounded_rectangle, write
 from generate_captcha.plates.rows import Box
 from generate_captcha.seeded_random import SeededRandom
 
@@ -140,4 +141,4 @@ def draw_frame(image: Image, plate: Box, text: Box, rng: SeededRandom) -> None:
             name = "".join(rng.choice(SYLLABLES) for _ in range(2 + rng.randbelow(2)))
             words = f"{name} {rng.choice(SYLLABLES)}{rng.choice(SYLLABLES)}"
             centre = (left + right) / 2, (low + high) / 2
-            write(image, small_font(), words, centre, 0.55 * (high - low), 0.8 * (right - left), ink)
+            write(image, letters.small_font(), words, centre, 0.55 * (high - low), 0.8 * (right - left), ink)

@@ -16,21 +16,14 @@ from generate_captcha.drawing import paint
 from generate_captcha.drawing.paint import Rgb
 from generate_captcha.plates import letters
 from generate_captcha.plates.layout import Band, Border, Mark, Paint, Print
-from generate_captcha.plates.layout_files import SMALL_FONT
 from generate_captcha.seeded_random import SeededRandom
-from generate_captcha.text.fonts import Font, packaged_font
+from generate_captcha.text.fonts import Font
 
 
 @functools.cache
 def parse_colour(colour: str) -> Rgb:
     """Convert a colour such as `#003399`."""
     return tuple(float(int(colour[start : start + 2], 16)) for start in (1, 3, 5))  # type: ignore[return-value]
-
-
-@functools.cache
-def small_font() -> Font:
-    """Return the font of bands, stickers and frames."""
-    return Font(packaged_font(SMALL_FONT))
 
 
 def background(height: int, width: int, colours: list[Rgb]) -> Image:
@@ -179,7 +172,7 @@ def draw_band(image: Image, band: Band, scale: float, rng: SeededRandom) -> None
         text = rng.choice(band.texts)
         size = 0.55 * height if horizontal else min(0.62 * width, 0.26 * height)
         down = 0.5 if horizontal else 0.78 if band.symbol != "none" else 0.72
-        write(part, small_font(), text, (width / 2, down * height), size, 0.88 * width, ink)
+        write(part, letters.small_font(), text, (width / 2, down * height), size, 0.88 * width, ink)
 
 
 def draw_print(image: Image, small: Print, faces: tuple[Font, ...], ink: Rgb, scale: float, rng: SeededRandom) -> None:
@@ -243,7 +236,7 @@ def draw_mark(image: Image, mark: Mark, gap: tuple[float, float] | None, scale: 
             cv2.rectangle(image, corner, end, rgb, -1)
             ink: Rgb = (20, 20, 20) if sum(rgb) > 380 else (245, 245, 245)
             if mark.texts:
-                write(image, small_font(), rng.choice(mark.texts), (x, y), 0.6 * height, 0.85 * width, ink)
+                write(image, letters.small_font(), rng.choice(mark.texts), (x, y), 0.6 * height, 0.85 * width, ink)
         case "shield":
             points = [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.05), (0.25, 0.38), (0, 0.5), (-0.25, 0.38), (-0.5, 0.05)]
             outline = np.array([(x + a * width, y + b * height) for a, b in points])

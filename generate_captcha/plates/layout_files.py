@@ -21,7 +21,7 @@ from generate_captcha.plates import letters
 from generate_captcha.plates.layout import Layout, LayoutFields
 from generate_captcha.plates.letters import Face, MissingFont
 from generate_captcha.plates.patterns import Pattern, PatternError
-from generate_captcha.text.fonts import FULL_WIDTH, Font, packaged_font
+from generate_captcha.text.fonts import FULL_WIDTH, Font
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -30,8 +30,6 @@ FOLDER = Path(__file__).parents[1] / "layouts"
 SUFFIX = ".toml"
 #: Maximum size of a layout file in bytes; the shipped ones have some thousands.
 MAX_BYTES = 1024**2
-#: File name of the font of bands, stickers and frames.
-SMALL_FONT = "SourceSansPro-Bold.ttf"
 #: Maximum ratio between the sides of a plate, and minimum height of a row as a fraction of the plate's.
 MAX_ASPECT, MIN_ROW_HEIGHT = 10, 0.1
 #: Path of a field: keys of tables, and indices in lists.
@@ -202,7 +200,7 @@ def _line(text: str, error: _FieldError) -> str:
         if len(field) > deepest and field == error.field[: len(field)]:
             deepest, found = len(field), number
     if found and deepest < len(error.field) and isinstance(error.value, str):
-        # The value may be on a later line of a list.
+        # In a list of several lines, the value may be on a later one.
         quoted = (f'"{error.value}"', f"'{error.value}'")
         found = next((n for n, line in enumerate(lines[found - 1 :], found) if any(q in line for q in quoted)), found)
     return f", line {found}" if found else ""
@@ -243,11 +241,10 @@ def _resolve(layout: LayoutFields, path: Path, fonts: list[Font] | None) -> Layo
         print_faces.append(tuple(face for face in found if isinstance(face, Font)))
         if not print_faces[-1]:
             raise _FieldError(field, ": small print needs a font, not strokes: name grotesk or another")
-    small_font = Font(packaged_font(SMALL_FONT))
     texts = [("bands", number, band.texts) for number, band in enumerate(layout.bands)]
     texts += [("marks", number, mark.texts) for number, mark in enumerate(layout.marks)]
     for table, number, shown in texts:
-        _refuse_incomplete((table, number, "texts"), small_font.name, small_font, "".join(shown))
+        _refuse_incomplete((table, number, "texts"), letters.SMALL_FONT, letters.small_font(), "".join(shown))
     return Layout(path, layout, patterns, tuple(latin_faces), tuple(full_width_faces), tuple(print_faces))
 
 

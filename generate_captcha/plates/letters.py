@@ -40,11 +40,13 @@ DIES = tuple(
     for number, (weight, radius) in enumerate(itertools.product((0.09, 0.11, 0.13, 0.155), (0.28, 0.5)))
     for shift in (0, 3)
 )
-#: Plate makers draw Hangul and Han letters narrow and proportion their parts differently from fonts. How much the parts
-#: left of and above the middle are enlarged, and by how much of the height the left part is raised. The first is the
-#: font's own. Hangul uses the proportions that raise nothing, which would bend its long strokes.
+#: Plate makers proportion the parts of Hangul and Han letters differently from fonts. The three numbers are by how much
+#: the parts left of and above the middle are enlarged, and by which fraction of the height the left part is raised. The
+#: first are the font's own. Hangul uses only those that raise nothing: raising would bend its long strokes.
 PART_SIZES = tuple(itertools.product((0.0, -0.3, 0.3), (0.0, -0.25, 0.25)))
 PROPORTIONS = tuple((across, down, raised) for raised in (0.0, 0.22) for across, down in PART_SIZES)
+#: File name of the font of bands, stickers and frames.
+SMALL_FONT = "SourceSansPro-Bold.ttf"
 #: Pixels of :data:`MASTER` added around the strokes of fonts that are lighter than letters on plates.
 EXTRA_WEIGHT = {"NotoSansCJK-Regular.ttc": 2, "wqy-zenhei.ttc": 2, "wqy-microhei.ttc": 2}
 #: Role -> faces of that look: strokes, or font files in packages.
@@ -203,6 +205,11 @@ def _master(face: Face, character: str, weight: int) -> Mask:
         mask = (cv2.dilate if weight > 0 else cv2.erode)(mask, kernel)
     rows, columns = np.flatnonzero(mask.max(axis=1) > 64), np.flatnonzero(mask.max(axis=0) > 64)
     return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def small_font() -> Font:
+    """Return the font of bands, stickers and frames."""
+    return Font(fonts.packaged_font(SMALL_FONT))
 
 
 # 4,096 lines of 20 x 150 pixels take 12 MB.
