@@ -37,49 +37,29 @@ if TYPE_CHECKING:
 #: The public names of each module. A module is imported when one of its names is first used, because a command that
 #: reads pictures needs few of them and starts a tenth of a second faster. A module must not have the name of a
 #: function: once imported, it would replace the function.
-_NAMES = {
-    "augmentation": "augment",
-    "batches": "Batches",
-    "cache": "Corpus pack",
-    "checks": "Report check inspect",
-    "contact_sheets": "contact_sheet",
-    "contents": "Contents ImageStatistics examine image_statistics",
-    "label_warnings": "preview",
-    "formats": "FORMATS WRITERS",
-    "collecting": "Sample Samples collect samples",
-    "splitting": "apart split",
+_MODULES = {
+    "augmentation": ("augment",),
+    "batches": ("Batches",),
+    "cache": ("Corpus", "pack"),
+    "checks": ("Report", "check", "inspect"),
+    "collecting": ("Sample", "Samples", "collect", "samples"),
+    "contact_sheets": ("contact_sheet",),
+    "contents": ("Contents", "ImageStatistics", "examine", "image_statistics"),
+    "formats": ("FORMATS", "WRITERS"),
+    "label_warnings": ("preview",),
+    "splitting": ("apart", "split"),
 }
-_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "FORMATS",
-    "WRITERS",
-    "Batches",
-    "Contents",
-    "Corpus",
-    "ImageStatistics",
-    "Report",
-    "Sample",
-    "Samples",
-    "apart",
-    "augment",
-    "check",
-    "collect",
-    "contact_sheet",
-    "examine",
-    "image_statistics",
-    "inspect",
-    "pack",
-    "preview",
-    "samples",
-    "split",
-]
+__all__ = ["FORMATS", "WRITERS", "Batches", "Contents", "Corpus", "ImageStatistics", "Report", "Sample", "Samples"]
+__all__ += ["apart", "augment", "check", "collect", "contact_sheet", "examine", "image_statistics", "inspect", "pack"]
+__all__ += ["preview", "samples", "split"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'dataset' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"dataset.{_MODULES[name]}"), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"dataset.{module}"), name)
+    raise AttributeError(f"module 'dataset' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

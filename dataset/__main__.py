@@ -53,7 +53,7 @@ def main(parameters: DatasetParameters) -> int:
     report = dataset.inspect(contents)
     warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
     if not report.pictures:
-        raise report.errors()[0]
+        raise next(report.errors())
     if parameters.plot:
         _plot(parameters.plot, samples, {name for name, _ in contents.unreadable}, options)
     found = summary(contents, report)

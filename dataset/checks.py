@@ -31,11 +31,8 @@ class Report:
     conflicts: list[tuple[str, str, str, str]]  #: name, label, other name, other label
     duplicates: int  #: number of pictures with the same bytes and label as an earlier one
 
-    def errors(self) -> list[UserError]:
-        """The faults that must be corrected."""
-        return list(self._errors())
-
-    def _errors(self) -> Iterator[UserError]:
+    def errors(self) -> Iterator[UserError]:
+        """Yield the faults that must be corrected."""
         if not self.pictures:
             what = f"none of the {len(self.unreadable)} pictures can be read" if self.unreadable else "no pictures"
             first = " (first {}: {})".format(*self.unreadable[0]) if self.unreadable else ""
@@ -113,7 +110,7 @@ def inspect(contents: Contents, alphabet: str | None = None, too_long: TooLong |
 def check(contents: Contents, alphabet: str, too_long: TooLong) -> Report:
     """Like :func:`inspect`. Raises UserError for a fault that must be corrected before training."""
     report = inspect(contents, alphabet, too_long)
-    if errors := report.errors():
+    if errors := list(report.errors()):
         more = f" (and {_count(errors[1:], 'other fault')})" if errors[1:] else ""
         raise UserError(f"{errors[0]}{more}", errors[0].parameter)
     return report

@@ -311,15 +311,12 @@ class RecordSet:
             raise UnreadablePicture(f"the record {fault}") from None
 
     def container(self, name: str) -> str:
-        """The path of the file with the picture."""
         return str(self._shards[name.rpartition("/")[0]])
 
 
 def cannot_hold(label: str) -> str | None:
     """The reason if a label is too long to be read back, None if it is not."""
-    if len(label) > _MAX_NUMBERS:
-        return f"has {len(label):,} characters, more than {_MAX_NUMBERS:,}"
-    return None
+    return f"has {len(label):,} characters, more than {_MAX_NUMBERS:,}" if len(label) > _MAX_NUMBERS else None
 
 
 def decoder(characters: Callable[[], dict[int, str]], fault: str) -> Callable[[list[int]], str]:

@@ -167,19 +167,13 @@ def _not_understood(file: Path, path: Path, kind: ListFormat) -> FoundList | Non
     """A file that names the folder's pictures somehow, or may have a label on each line. None for other files."""
     if _mentions(file, path):
         return FoundList(file.name, f"names pictures, but in an unknown format ({_SEE_DOCS})")
-    lines = _count_lines(file) - kind.header_lines if file.suffix.lower() != ".json" else 0
+    lines = 0
+    if file.suffix.lower() != ".json":
+        with contextlib.suppress(OSError), file.open("rb") as opened:
+            lines = len(opened.read(1 << 20).splitlines()) - kind.header_lines
     if lines > 1 and lines == sum(1 for _ in pictures_in(path)):
         return FoundList(file.name, f"has as many lines as there are pictures, but names none ({_SEE_DOCS})")
     return None
-
-
-def _count_lines(file: Path) -> int:
-    """The number of lines of a small text."""
-    try:
-        with file.open("rb") as opened:
-            return len(opened.read(1 << 20).splitlines())
-    except OSError:
-        return 0
 
 
 def _mentions(file: Path, path: Path) -> bool:

@@ -18,7 +18,7 @@ from cli.messages import warn
 from crnn_reader.errors import UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats.base import ListFormat
-from dataset.formats.normalize import clean_label, short
+from dataset.formats.normalize import clean_label, is_quoted, short
 from dataset.formats.text import (
     FILE_KEYS,
     LABEL_KEYS,
@@ -250,13 +250,9 @@ def _records(
     try:
         for row in table:
             text = "".join(taken)
-            if (
-                quoting == csv.QUOTE_NONE
-                and any(map(_is_quoted, row))
-                and all(_is_quoted(c) or _is_bare(c) for c in row)
-            ):
+            if quoting == csv.QUOTE_NONE and any(map(is_quoted, row)) and all(is_quoted(c) or _is_bare(c) for c in row):
                 # Some programs put all texts of a TSV in quotes.
-                row = [cell[1:-1].replace('""', '"') if _is_quoted(cell) else cell for cell in row]
+                row = [cell[1:-1].replace('""', '"') if is_quoted(cell) else cell for cell in row]
             if len(taken) > 1 and (
                 (not breaks_allowed and any(re.search(_ROW, cell) for cell in row if "\n" in cell))
                 or not _is_closed(text)
@@ -293,10 +289,6 @@ def _peek(table: Iterator[_Row]) -> tuple[list[list[str]], Iterator[_Row]]:
         yield from table
 
     return [row for _, _, row in seen], again()
-
-
-def _is_quoted(cell: str) -> bool:
-    return len(cell) > 1 and cell[0] == cell[-1] == '"'
 
 
 def _is_bare(cell: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from cli.messages import warn
 from crnn_reader.errors import UserError
 from dataset.formats.base import ListFormat
+from dataset.formats.normalize import is_quoted
 from dataset.formats.text import SUFFIXES, Entry, is_comment, lines
 
 _LINE = rf"(?i)(?P<file>[^,\t]+?\.(?:{SUFFIXES})),(?P<label>.*)"
@@ -39,7 +40,7 @@ class Icdar(ListFormat):
             if match is None:
                 raise UserError(f'{path}, line {number} is not like word_1.png, "JOD", like the first one: correct it')
             label = match["label"].strip()
-            quoted = len(label) > 1 and label[0] == label[-1] == '"'
+            quoted = is_quoted(label)
             yield Entry(number, match["file"], re.sub(_ESCAPED, r"\1", label[1:-1]) if quoted else label, quoted)
 
 

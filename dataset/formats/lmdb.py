@@ -96,7 +96,6 @@ class Database:
         return data
 
     def container(self, name: str) -> str:
-        """The path of the database file."""
         return os.path.join(self.path, _FILE)
 
     @contextlib.contextmanager

@@ -44,6 +44,11 @@ def short(text: str) -> str:
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
 
 
+def is_quoted(text: str, quote: str = '"') -> bool:
+    """Whether a text is between quotes."""
+    return len(text) > 1 and text[0] == text[-1] == quote
+
+
 def padded(label: str) -> bool:
     """Whether a label begins or ends with white space."""
     return label != label.strip(_ENDS)

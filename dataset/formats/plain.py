@@ -18,7 +18,7 @@ from cli.messages import warn
 from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats.base import ListFormat
-from dataset.formats.normalize import short
+from dataset.formats.normalize import is_quoted, short
 from dataset.formats.paths import find_start, folder_of
 from dataset.formats.text import SUFFIXES, Entry, is_comment, is_header, lines
 
@@ -106,7 +106,7 @@ class PlainList(ListFormat):
                     report(f"{path} holds {source}: the texts that were read are used as labels")
                     reported = True
             quote = name.strip()[:1]
-            if quote and quote in "\"'" and _is_between(name.strip(), quote) and _is_between(label.strip(), quote):
+            if quote and quote in "\"'" and is_quoted(name.strip(), quote) and is_quoted(label.strip(), quote):
                 yield Entry(number, name.strip()[1:-1], label.strip()[1:-1].replace(quote * 2, quote), True)
             else:
                 yield Entry(number, name, label)
@@ -147,10 +147,6 @@ def _are_scored(first: list[str]) -> bool:
     """Whether rows are `name<TAB>label<TAB>0.98`."""
     matches = [re.fullmatch(_SCORED, line.partition("\t")[2]) for line in first]
     return bool(first) and all(matches) and any("." in line.rpartition("\t")[2] for line in first)
-
-
-def _is_between(text: str, quote: str) -> bool:
-    return len(text) > 1 and text[0] == text[-1] == quote
 
 
 def _covered_part(path: Path, name: str, box: list[Any]) -> list[float]:

@@ -32,7 +32,7 @@ def contents(folder: Path) -> dataset.Contents:
 
 def test_a_corpus_without_faults(tmp_path: Path, write: Maker) -> None:
     report = dataset.check(contents(write(tmp_path, ["ab_1.png", "ba_2.png", "ab_3.png"])), "ab", fine)
-    assert (report.pictures, report.duplicates, report.errors()) == (3, 0, [])
+    assert (report.pictures, report.duplicates, list(report.errors())) == (3, 0, [])
 
 
 def test_characters_outside_the_alphabet(tmp_path: Path, write: Maker) -> None:
