@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .reader import Reading as Reading
 
 #: Version of the kit, written to every model file. Equal to the version in pyproject.toml.
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: Public names and their modules. They are imported on first use, because commands use small modules of this package
 #: before they need NumPy and OpenCV.
