@@ -188,7 +188,7 @@ def beside(out: Path) -> tuple[Path, Path]:
 
 
 def _recover(out: Path) -> None:
-    """Restore the old folder after a killed call, and remove what that left."""
+    """Restore the old folder after a killed call, and remove the temporary folders that it left."""
     staged, before = beside(out)
     if before.is_dir() and not before.is_symlink() and not os.path.lexists(out):
         before.rename(out)

@@ -81,9 +81,9 @@ class DataFile:
 
     def get(self, key: bytes, limit: int) -> bytes | None:
         """The value of a key, or None. Raises Damaged, and RecordTooLarge for more than `limit` bytes."""
-        for page, place in self._path(key)[-1:]:
-            if place < len(page) and page.key(place) == key:
-                return self._value(page, place, limit)
+        for page, index in self._path(key)[-1:]:
+            if index < len(page) and page.key(index) == key:
+                return self._value(page, index, limit)
         return None
 
     def items(self, first: bytes, end: bytes, limit: int) -> Iterator[tuple[bytes, bytes]]:
@@ -91,15 +91,15 @@ class DataFile:
         path = self._path(first)
         before = None
         while path:
-            page, place = path.pop()
-            if place >= len(page):
+            page, index = path.pop()
+            if index >= len(page):
                 continue
-            path.append((page, place + 1))
+            path.append((page, index + 1))
             if not page.is_leaf:
-                child = self._child(page, place, len(path) + 1)
+                child = self._child(page, index, len(path) + 1)
                 path.append((child, 0))
                 continue
-            key = page.key(place)
+            key = page.key(index)
             # This also stops at pages that point to each other in a circle.
             if before is not None and key <= before:
                 raise Damaged("has keys out of order")
@@ -107,7 +107,7 @@ class DataFile:
                 return
             before = key
             if key >= first:
-                yield key, self._value(page, place, limit)
+                yield key, self._value(page, index, limit)
 
     def _path(self, key: bytes) -> list[tuple[_Page, int]]:
         """The pages from the root to the leaf where `key` belongs, each with an index.
@@ -120,17 +120,17 @@ class DataFile:
         page = self._page(self._root, self._depth == 1)
         while not page.is_leaf:
             # The first child has no lower bound.
-            place = bisect.bisect_right(range(1, len(page)), key, key=page.key)
-            path.append((page, place + 1))
-            page = self._child(page, place, len(path) + 1)
+            index = bisect.bisect_right(range(1, len(page)), key, key=page.key)
+            path.append((page, index + 1))
+            page = self._child(page, index, len(path) + 1)
         path.append((page, bisect.bisect_left(range(len(page)), key, key=page.key)))
         return path
 
-    def _child(self, page: _Page, place: int, level: int) -> _Page:
-        return self._page(page.child(place), level == self._depth)
+    def _child(self, page: _Page, index: int, level: int) -> _Page:
+        return self._page(page.child(index), level == self._depth)
 
-    def _value(self, page: _Page, place: int, limit: int) -> bytes:
-        size, flags, start = page.value(place)
+    def _value(self, page: _Page, index: int, limit: int) -> bytes:
+        size, flags, start = page.value(index)
         if flags & (_SUB_DATABASE | _DUPLICATES):
             raise Damaged("has named databases or duplicate keys, which are not read")
         if size > limit:
@@ -175,14 +175,14 @@ class DataFile:
             self._page_size = page_size
         return transaction, last, _TREE.unpack(main)
 
-    def _read(self, place: int, size: int) -> bytes:
-        """Read `size` bytes from the offset `place`, fewer at the end of the file."""
-        if place >= 2**63 - size:
+    def _read(self, offset: int, size: int) -> bytes:
+        """Read `size` bytes from `offset` on, fewer at the end of the file."""
+        if offset >= 2**63 - size:
             return b""
         if hasattr(os, "pread"):
-            return os.pread(self._file, size, place)
+            return os.pread(self._file, size, offset)
         with self._lock:  # Windows
-            os.lseek(self._file, place, os.SEEK_SET)
+            os.lseek(self._file, offset, os.SEEK_SET)
             return os.read(self._file, size)
 
 
@@ -197,23 +197,23 @@ class _Page:
     def __len__(self) -> int:
         return len(self._nodes)
 
-    def key(self, place: int) -> bytes:
+    def key(self, index: int) -> bytes:
         # Called about ten times for each value, so it does not call :meth:`_node` and :meth:`cut`.
-        data, start = self._data, self._nodes[place] + _NODE.size
+        data, start = self._data, self._nodes[index] + _NODE.size
         if start <= len(data):
             size = data[start - 2] | data[start - 1] << 8
             if len(key := data[start : start + size]) == size:
                 return key
         raise Damaged(f"is damaged at page {self._number}")
 
-    def child(self, place: int) -> int:
-        low, middle, high, _ = self._node(place)
+    def child(self, index: int) -> int:
+        low, middle, high, _ = self._node(index)
         return low | middle << 16 | high << 32
 
-    def value(self, place: int) -> tuple[int, int, int]:
+    def value(self, index: int) -> tuple[int, int, int]:
         """Size, flags, and offset in the page."""
-        low, high, flags, key_size = self._node(place)
-        return low | high << 16, flags, self._nodes[place] + _NODE.size + key_size
+        low, high, flags, key_size = self._node(index)
+        return low | high << 16, flags, self._nodes[index] + _NODE.size + key_size
 
     def cut(self, start: int, size: int) -> bytes:
         data = self._data[start : start + size]
@@ -221,8 +221,8 @@ class _Page:
             raise Damaged(f"is damaged at page {self._number}")
         return data
 
-    def _node(self, place: int) -> tuple[int, int, int, int]:
+    def _node(self, index: int) -> tuple[int, int, int, int]:
         try:
-            return _NODE.unpack_from(self._data, self._nodes[place])
+            return _NODE.unpack_from(self._data, self._nodes[index])
         except struct.error:
             raise Damaged(f"is damaged at page {self._number}") from None

@@ -135,29 +135,29 @@ def _example_class() -> Any:
 def records(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the offset and data of each record. Verifies the checksums. Raises UserError for a damaged file."""
     with path.open("rb") as file:
-        place, number, size = 0, 1, path.stat().st_size
+        offset, number, size = 0, 1, path.stat().st_size
         try:
             if file.peek(2)[:2] == _GZIP:
                 raise UserError(f"{path} is compressed: unpack it first (gzip -dc FILE > OTHER.tfrecord)")
-            while (data := _record(file, size - place)) is not None:
-                yield place, data
-                place, number = place + len(data) + 16, number + 1
+            while (data := _record(file, size - offset)) is not None:
+                yield offset, data
+                offset, number = offset + len(data) + 16, number + 1
         except Fault as fault:
             raise UserError(f"{path}, record {number} {fault}: copy or write the file again") from None
         except OSError as error:
             raise UserError(f"{path}, record {number} cannot be read ({error.strerror}): copy the file again") from None
 
 
-def record_at(path: str, place: int) -> bytes:
-    """The data of the record at the offset `place`. Raises UnreadablePicture."""
+def record_at(path: str, offset: int) -> bytes:
+    """The data of the record at `offset`. Raises UnreadablePicture."""
     try:
         opened = bounded.open_regular(path)
     except ValueError as error:
         raise UnreadablePicture(str(error)) from None
     with opened as file:
-        file.seek(place)
+        file.seek(offset)
         try:
-            data = _record(file, os.path.getsize(path) - place)
+            data = _record(file, os.path.getsize(path) - offset)
         except Fault as fault:
             raise UnreadablePicture(f"the record {fault}") from None
     if data is None:
@@ -284,29 +284,29 @@ class RecordSet:
         """`label` returns the label of an example or raises Fault. `image` is the feature with the picture."""
         self._label, self._image = label, image
         self._shards = {shard.name: shard for shard in shards(path)}
-        self._places: dict[str, array[int]] = {}
+        self._offsets: dict[str, array[int]] = {}
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Yield names and labels. Raises UserError for the first record that is damaged or lacks a feature."""
         for name, path in self._shards.items():
-            places = self._places[name] = array("Q")
-            for place, data in records(path):
-                places.append(place)
+            offsets = self._offsets[name] = array("Q")
+            for offset, data in records(path):
+                offsets.append(offset)
                 try:
                     found = Example(data)
                     found.bytes(self._image)
                     label = self._label(found)
                 except Fault as fault:
                     raise UserError(
-                        f"{path}, record {len(places)} {fault}: see docs/formats.md for the format"
+                        f"{path}, record {len(offsets)} {fault}: see docs/formats.md for the format"
                     ) from None
-                yield f"{name}/{len(places)}", label
+                yield f"{name}/{len(offsets)}", label
 
     def fetch(self, name: str) -> bytes:
         """The picture file with a name from :meth:`rows`. Raises UnreadablePicture."""
         shard, _, number = name.rpartition("/")
         try:
-            return Example(record_at(self.container(name), self._places[shard][int(number) - 1])).bytes(self._image)
+            return Example(record_at(self.container(name), self._offsets[shard][int(number) - 1])).bytes(self._image)
         except Fault as fault:
             raise UnreadablePicture(f"the record {fault}") from None
 

@@ -63,7 +63,7 @@ class ListFormat(Format):
         raise NotImplementedError
 
     def has_unchecked_predictions(self, path: Path) -> bool:
-        """Whether the file holds predictions of which nobody has said whether they are right."""
+        """Whether the file holds predictions that nobody has checked."""
         return False
 
     def listed_rows(self, path: Path, warnings: bool = True) -> Iterator[Row]:

@@ -50,7 +50,7 @@ def _missing(path: Path, known: np.ndarray, folded: np.ndarray | None = None) ->
     Arguments:
         path: the folder.
         known: sorted hashes of the names in the list.
-        folded: sorted hashes of names in the list without capitals, of which one suffices for a picture.
+        folded: sorted hashes of lower-case names in the list. A picture with one of them is in the list, too.
 
     Returns the number of pictures that are not in the list, the first of them, and which hashes have a picture.
     """
