@@ -39,7 +39,7 @@ def main(flags: EvaluationParameters) -> int:
     from dataset.contact_sheets import gallery
     from dataset.inputs import refuse_overlapping_paths
     from model import report
-    from model.comparison import compared
+    from model.comparison import caption
     from model.training import follow_run
     from model.training.run_folder import trained_on
 
@@ -92,7 +92,7 @@ def main(flags: EvaluationParameters) -> int:
         sheets = {
             title: gallery(
                 [mistake.name for mistake in mistakes[:SHOWN]],
-                [compared(mistake.truth, mistake.text) for mistake in mistakes[:SHOWN]],
+                [caption(mistake.truth, mistake.text) for mistake in mistakes[:SHOWN]],
                 options=options,
             )
             for title, mistakes in ((report.WORST, scores.worst), (report.SUREST, scores.surest))

@@ -1,4 +1,14 @@
-"""Train a network on a folder of labelled pictures: `python training.py --data my_pictures`."""
+"""Train a network on a folder of labelled pictures: `python training.py --data my_pictures`.
+
+1. `main` joins other processes (--join), and `begin_or_resume` opens the run folder. With --resume, the flags become
+   those that the run began with.
+2. `train_once` finds the pictures. `defaults.config` decides the network, and the pictures are decoded to its input.
+   `decide_plan` decides all other values, among them the start: the weights of --from, shipped weights, or random ones.
+3. `load_start` copies the starting weights into the network, unless the run folder has a state after an epoch, which
+   `train` continues with. `train` validates after each epoch and writes the files of the run.
+4. If memory runs out in the first epoch, `halving_batches` calls `train_once` again with half the batch size. The run
+   folder has no state then, so that the training begins anew.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +18,7 @@ from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends
 
 import contextlib
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING
 
 import parameter
@@ -25,19 +36,19 @@ def main(flags: TrainingParameters) -> int:
     """Train, alone or together with other processes (--join). Returns the exit code."""
     from model import processes
 
-    return processes.run_joined(flags.join, lambda rank: run(flags.model_copy(update={"join": None}), rank))
+    return processes.run_joined(flags.join, partial(begin_or_resume, flags.model_copy(update={"join": None})))
 
 
-def run(flags: TrainingParameters, rank: Rank) -> int:
+def begin_or_resume(flags: TrainingParameters, rank: Rank) -> int:
     """Begin a run or resume one, with smaller batches if memory runs out. Returns the exit code."""
     from model.training.memory import halving_batches
-    from model.training.run_folder import run_of
+    from model.training.run_folder import open_run
 
-    with run_of(flags, rank) as (folder, flags):
-        return halving_batches(lambda flags: train_once(flags, folder, rank), flags)
+    with open_run(flags, rank) as (folder, flags_of_run):
+        return halving_batches(partial(train_once, folder, rank), flags_of_run)
 
 
-def train_once(flags: TrainingParameters, folder: RunFolder, rank: Rank) -> int:
+def train_once(folder: RunFolder, rank: Rank, flags: TrainingParameters) -> int:
     """Look at the pictures, decide on a network and a plan, train, and say what comes next. Returns the exit code."""
     import dataset
     from model import devices, processes

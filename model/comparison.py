@@ -13,7 +13,7 @@ def accepts(text: str, probability: float, min_probability: float) -> bool:
     return bool(text) and probability >= min_probability
 
 
-def compared(truth: str, text: str, ignore_case: bool = False) -> str:
+def caption(truth: str, text: str, ignore_case: bool = False) -> str:
     """The caption of a picture: `text` if it is right, else such as `01, not O1`."""
     return text if same(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth}"
 

@@ -54,5 +54,6 @@ class AlignmentLoss(keras.losses.Loss):
         last, _ = ops.scan(step, first, emitted[1:])
         # An alignment ends with the last character, or with the blank after it.
         length = ops.sum(ops.cast(labels > 0, "int32"), -1, keepdims=True)
-        behind, at = (ops.take_along_axis(last, place, 1) for place in (2 * length, ops.maximum(2 * length - 1, 0)))
-        return -ops.logaddexp(behind, ops.where(length > 0, at, LOG_ZERO))[:, 0]
+        ends_in_blank = ops.take_along_axis(last, 2 * length, 1)
+        ends_in_character = ops.take_along_axis(last, ops.maximum(2 * length - 1, 0), 1)
+        return -ops.logaddexp(ends_in_blank, ops.where(length > 0, ends_in_character, LOG_ZERO))[:, 0]

@@ -122,7 +122,8 @@ def unused_gpu() -> str:
     if any(file.exists() for file in DRIVER_FILES):
         return (
             f"{NAMES[backend()]} does not find the NVIDIA GPU of this machine and trains on the processor: "
-            f"{WHEELS[backend()]}; where that is there, compare the driver's version (nvidia-smi) with what it asks for"
+            f"{WHEELS[backend()]}; if it is installed already, compare the driver's version (nvidia-smi) with the one "
+            "that it needs"
         )
     if _has_card():
         return (

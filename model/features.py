@@ -156,8 +156,8 @@ class Features:
     def of_rows(self, rows: int) -> Features:
         """Split every column into `rows` columns, one for each row of text, the upper row first; for one width only."""
         _, columns, features = self.maps.shape
-        seen = self.dense(rows * features, normalised=True, activation="relu")
-        maps = layers.Reshape((columns, rows, features))(seen.maps)
+        wider = self.dense(rows * features, normalised=True, activation="relu")
+        maps = layers.Reshape((columns, rows, features))(wider.maps)
         maps = layers.Permute((2, 1, 3))(maps)
         return replace(self, maps=layers.Reshape((rows * columns, features))(maps))
 

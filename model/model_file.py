@@ -32,7 +32,7 @@ SHIPPED = Path(__file__).parent / "weights"
 WEIGHTS_ENTRY = "model.weights.h5"
 #: Maximum number of bytes of a file and of the directory at its end, and of entries. Keras writes three entries, and
 #: the configuration is the fourth.
-LARGEST_FILE, LARGEST_DIRECTORY, MOST_ENTRIES = 1 << 30, 1 << 16, 64
+MAX_FILE_BYTES, MAX_DIRECTORY_BYTES, MAX_ENTRIES = 1 << 30, 1 << 16, 64
 
 
 def read_description(path: Path) -> str:
@@ -83,15 +83,15 @@ def _checked_size(file: BinaryIO) -> int:
     Raises ValueError unless it ends with a short directory, as this kit writes it.
     """
     size = file.seek(0, os.SEEK_END)
-    if size > LARGEST_FILE:
-        raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {LARGEST_FILE:,}")
+    if size > MAX_FILE_BYTES:
+        raise ValueError(f"it has {size:,} bytes, and no network of this kit has more than {MAX_FILE_BYTES:,}")
     # The end record has 22 bytes. The 20 bytes before it may locate a record for larger archives.
     file.seek(max(0, size - 42))
     end = file.read()
     if not end[-22:].startswith(b"PK\5\6") or end.startswith(b"PK\6\7"):
         raise ValueError("it is not a zip archive, or truncated")
     entries, length = struct.unpack("<HI", end[-12:-6])
-    if entries > MOST_ENTRIES or length > LARGEST_DIRECTORY:
+    if entries > MAX_ENTRIES or length > MAX_DIRECTORY_BYTES:
         raise ValueError(f"it has {entries:,} entries, described in {length:,} bytes")
     return size
 
@@ -180,7 +180,7 @@ def load(path: Path) -> tuple[Any, ModelConfig]:
 def _weights(path: Path) -> bytes:
     """Keras' entry with the weights. Raises UserError if it is missing or damaged."""
     try:
-        return _entry(path, WEIGHTS_ENTRY, LARGEST_FILE)
+        return _entry(path, WEIGHTS_ENTRY, MAX_FILE_BYTES)
     except KeyError as error:
         raise UserError(f"{path} holds no weights ({WEIGHTS_ENTRY}): train again or use another copy") from error
     except ValueError as error:

@@ -38,20 +38,20 @@ def build(config: ModelConfig) -> Any:
         inputs.append(keras.Input((), dtype="int32", name="widths"))
     try:
         features = RECTIFIERS[config.rectify](Features.of_images(*inputs))
-        seen = backbone.build(features, config.preset)
+        features = backbone.build(features, config.preset)
     except ValueError as error:
         size = f"{config.width}x{config.height}" if config.width else f"autox{config.height}"
         raise UserError(
             f"{size} is too small for {config.network} {config.preset}: choose a larger size", "size"
         ) from error
     if config.rows > 1:
-        seen = seen.of_rows(config.rows)
+        features = features.of_rows(config.rows)
     if config.coordinates:
-        seen = seen.numbered()
-    seen = sequence_of(config.network)(seen, config.preset, backbone.recurrent)
-    seen = replace(seen, maps=keras.layers.Identity(name=COLUMNS)(seen.maps))
-    further, outputs = HEADS[config.head].outputs(seen, Alphabet(config.alphabet).classes, config)
-    inputs += further
+        features = features.numbered()
+    features = sequence_of(config.network)(features, config.preset, backbone.recurrent)
+    features = replace(features, maps=keras.layers.Identity(name=COLUMNS)(features.maps))
+    training_inputs, outputs = HEADS[config.head].outputs(features, Alphabet(config.alphabet).classes, config)
+    inputs += training_inputs
     return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=config.network)
 
 

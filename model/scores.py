@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 Z_95 = 1.959964
 
 #: Maximum length of lists of confusions and of pictures. Counts include the others.
-MOST_LISTED = 48
+MAX_LISTED = 48
 
 RELIABILITY_BINS = 10
 #: Approximate number of points on the curve of coverage.
-MOST_DRAWN = 200
+MAX_POINTS_DRAWN = 200
 #: The accuracy of accepted readings that users of a gate or a form ask for.
 SURE = 0.995
 
@@ -272,7 +272,7 @@ def score(
     def mistakes(order: np.ndarray) -> tuple[Mistake, ...]:
         return tuple(
             Mistake(names[row], truths[row], texts[row], float(sure[row]), _rate(edits[row], max(1, lengths[row])))
-            for row in wrong[order][:MOST_LISTED].tolist()
+            for row in wrong[order][:MAX_LISTED].tolist()
         )
 
     reliability = tuple(_reliability(sure, edits == 0))
@@ -294,7 +294,7 @@ def score(
         worst=mistakes(np.lexsort((-sure[wrong], -edits[wrong] / np.maximum(1, lengths[wrong])))),
         surest=mistakes(np.argsort(-sure[wrong], kind="stable")),
         reliability=reliability,
-        coverage=tuple(points[::-1][:: max(1, len(points) // MOST_DRAWN)][::-1]),
+        coverage=tuple(points[::-1][:: max(1, len(points) // MAX_POINTS_DRAWN)][::-1]),
         sure=_rounded(points, max(sure_enough, key=lambda point: point.images, default=None)),
         accepted=None if min_probability is None else _at(points, min_probability),
     )
@@ -349,7 +349,7 @@ def _confusions(truths: Sequence[str], wrong: list[tuple[str, str]]) -> tuple[Co
             pairs[character, "" if edit.tag == "delete" else text[edit.dest_pos]] += 1
     total = occurrences.total()
     # Sorted by character among equally frequent ones, so that the same readings give the same report.
-    ordered = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MOST_LISTED]
+    ordered = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:MAX_LISTED]
     return tuple(Confusion(*pair, count, occurrences[pair[0]] if pair[0] else total) for pair, count in ordered)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.files import atomic
 from crnn_reader.errors import printable
-from model.comparison import accepts, compared, same
+from model import comparison
 
 if TYPE_CHECKING:
     from crnn_reader.reader import Character, Reading
@@ -47,9 +47,9 @@ class Row:
     ) -> Row:
         """The row of a reading, compared with the label if there is one, and with the minimum probability."""
         text, probability = reading.text, reading.probability
-        accepted = None if min_probability is None else accepts(text, probability, min_probability)
-        correct = same(truth, text, ignore_case) if truth else None
-        caption = compared(truth, text, ignore_case) if truth else text
+        accepted = None if min_probability is None else comparison.accepts(text, probability, min_probability)
+        correct = comparison.same(truth, text, ignore_case) if truth else None
+        caption = comparison.caption(truth, text, ignore_case) if truth else text
         if accepted is False:
             caption += " (rejected)"
         others, characters = tuple(reading.alternatives[1:]), tuple(reading.characters)

@@ -1,7 +1,8 @@
 """Read the arrays of a `.keras` file into the network of its configuration.
 
-Keras stores weights in HDF5: groups with the names of layers, and in them the arrays `vars/0`, `vars/1` … Only arrays
-are read from the file, and only if their names and shapes are those of the network that the configuration describes.
+Keras stores weights in HDF5: groups named after the classes of layers, and in them the arrays `vars/0`, `vars/1` … So a
+layer whose class is renamed no longer finds its weights in old files. Only arrays are read from the file, and only if
+their names and shapes are those of the network that the configuration describes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from model.network import build
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 #: Maximum number of groups and arrays, and maximum depth of groups. The largest network of this kit has some 400.
-MOST_OBJECTS, DEEPEST = 10_000, 20
+MAX_OBJECTS, MAX_DEPTH = 10_000, 20
 
 
 def network(content: bytes, config: ModelConfig) -> Any:
@@ -61,7 +62,7 @@ def _arrays(group: Any, largest: int, path: str = "", seen: set[int] | None = No
             raise ValueError(f"{subject!r} is a link")
         member = group[name]
         address = h5py.h5o.get_info(member.id).addr
-        if address in seen or len(seen) >= MOST_OBJECTS or path.count("/") >= DEEPEST:
+        if address in seen or len(seen) >= MAX_OBJECTS or path.count("/") >= MAX_DEPTH:
             raise ValueError(f"{subject!r} is there twice, or too many are there")
         seen.add(address)
         if isinstance(member, h5py.Group):

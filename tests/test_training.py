@@ -335,14 +335,14 @@ def test_reports_that_all_readings_are_empty(
 def test_a_loss_of_nan_ends_in_one_sentence_and_keeps_the_epochs_before(
     data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_epoch, epochs = trainer.Run.train_epoch, list[int]()
+    train_epoch, epochs = trainer.Trainer.train_epoch, list[int]()
 
     def diverging(*arguments: object) -> tuple[float, int]:
         epochs.append(1)
         loss, pictures = train_epoch(*arguments)  # type: ignore[arg-type]
         return (loss if len(epochs) < 2 else float("nan")), pictures
 
-    monkeypatch.setattr(trainer.Run, "train_epoch", diverging)
+    monkeypatch.setattr(trainer.Trainer, "train_epoch", diverging)
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "3", "--precision", "mixed_bfloat16", *SMALL]
     assert run(*arguments) == WRONG_USE
     (error,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("error:"))

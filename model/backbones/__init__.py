@@ -28,7 +28,7 @@ class Backbone(NamedTuple):
     presets: tuple[str, ...] = ("small", "base")
     #: Width of a column in pixels.
     column: int = WIDTH_STEP
-    #: Whether the pictures of a batch may have different widths.
+    #: Whether the pictures of a batch may have different widths, which needs columns of the default width.
     any_width: bool = True
 
 

@@ -33,8 +33,9 @@ def int8(model: Any, batches: Iterator[dict[str, NDArray[Any]]]) -> Any:
     # onnxruntime logs a warning for every node that it does not quantise.
     logging.getLogger().setLevel(logging.ERROR)
     weights = {initializer.name for initializer in model.graph.initializer}
-    # Products without weights, such as places in a rectified picture, need floats.
-    without = [node.name for node in model.graph.node if node.op_type == "MatMul" and node.input[1] not in weights]
+    # Products without weights, such as positions in a rectified picture, need floats.
+    products = [node for node in model.graph.node if node.op_type == "MatMul"]
+    without_weights = [node.name for node in products if node.input[1] not in weights]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantize_static(
@@ -42,7 +43,7 @@ def int8(model: Any, batches: Iterator[dict[str, NDArray[Any]]]) -> Any:
             path,
             _Inputs(batches),
             op_types_to_quantize=["Conv", "MatMul", "MaxPool", "Relu"],
-            nodes_to_exclude=without,
+            nodes_to_exclude=without_weights,
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,

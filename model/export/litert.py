@@ -1,4 +1,4 @@
-"""Export form litert: a file for phones and small boards (TensorFlow Lite), with the signatures of form savedmodel.
+"""Export format litert: a file for phones and small boards (TensorFlow Lite), with the signatures of savedmodel.
 
 The configuration is appended as a zip archive, like the files of TensorFlow Lite's metadata.
 """

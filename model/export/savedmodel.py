@@ -1,4 +1,4 @@
-"""Export form savedmodel: a folder for TensorFlow and TensorFlow Serving.
+"""Export format savedmodel: a folder for TensorFlow and TensorFlow Serving.
 
 It has a signature `encoder`, and `step` for attention. Inputs and outputs have the names of those in an ONNX file. The
 configuration is in `assets.extra`, which TensorFlow leaves to other programs.
@@ -28,7 +28,8 @@ def write(path: Path, parts: Sequence[Part], config: ModelConfig) -> None:
     """Write the `parts` of a network and its `config` to the folder `path`. Raises UserError on another backend."""
     if keras.backend.backend() != "tensorflow":
         raise UserError(
-            f"this form is written with TensorFlow, and KERAS_BACKEND is {keras.backend.backend()}: leave it out"
+            f"TensorFlow writes this format, and KERAS_BACKEND is {keras.backend.backend()}: "
+            "set KERAS_BACKEND=tensorflow, or choose another format"
         )
     archive = keras.export.ExportArchive()
     for name, part in zip(SIGNATURES, merged(parts), strict=False):

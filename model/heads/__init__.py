@@ -26,11 +26,11 @@ NAMES = ("ctc", "attention", "joint")
 class Head(Protocol):
     """A head: its layers, loss and training inputs."""
 
-    autoregressive: bool  #: whether it writes texts character by character, at most `longest` of them
+    autoregressive: bool  #: whether it writes texts character by character, at most `longest` characters
     left_to_right: bool  #: whether it reads only from left to right
 
     def outputs(self, columns: Features, classes: int, config: ModelConfig) -> tuple[list[Any], Any]:
-        """The inputs that it needs in training beside the images, and its outputs.
+        """The inputs that it needs only in training, and its outputs.
 
         The layer with one unit per class is named `classes`, or its name ends so.
         """
@@ -42,7 +42,7 @@ class Head(Protocol):
         """The targets of the losses, from labels, int32 (batch, longest), padded with 0."""
 
     def decoder_inputs(self, labels: NDArray[np.int32]) -> list[Any]:
-        """The values of its further inputs in training."""
+        """The values of the inputs that it needs only in training."""
 
     def schedule(self, network: Any, progress: float) -> None:
         """Prepare the network for an epoch, after a fraction `progress` of the epochs."""

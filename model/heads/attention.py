@@ -83,8 +83,8 @@ class Attention:
         encoded = [keras.Input((None, tensor.shape[-1])) for tensor in (columns, decoder.key(columns))]
         masks = [keras.Input((None,), dtype="bool") for _ in mask]
         after, features, weights = decoder.step(characters, states, *encoded, masks[0] if masks else None)
-        following = keras.ops.log_softmax(decoder.classes(features))
-        step = keras.Model([characters, *states, *encoded, *masks], [following, weights, *after])
+        next_character = keras.ops.log_softmax(decoder.classes(features))
+        step = keras.Model([characters, *states, *encoded, *masks], [next_character, weights, *after])
         return [
             Part(encoder, (IMAGES,) if config.width else (IMAGES, WIDTHS), encoded_names(config)),
             Part(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: Mark each epoch if there are at most this many. A single epoch would not show as a line.
 MARKED = 30
 #: Minimum range of a vertical axis in percentage points.
-LEAST_SPAN = 1.0
+MIN_SPAN = 1.0
 
 
 def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
@@ -58,9 +58,9 @@ def draw_curves(history: History, best: dict[str, float], path: Path) -> None:
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """Limits of a vertical axis in per cent: the range of the `values`, at least LEAST_SPAN, and a margin."""
+    """Limits of a vertical axis in per cent: the range of the `values`, at least MIN_SPAN, and a margin."""
     low, high = min(values), max(values)
-    span = max(high - low, LEAST_SPAN)
+    span = max(high - low, MIN_SPAN)
     low = max(0.0, (low + high - span) / 2)
     return low - 0.06 * span, max(high, low + span) + 0.06 * span
 

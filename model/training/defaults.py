@@ -1,6 +1,6 @@
 """Defaults that depend on the pictures, so that training.py without flags suits 300 pictures and a million.
 
-docs/recipe.md explains how they were found.
+docs/recipe.md explains how they were found. Base values of a preset are in `parameter.PRESETS`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STARTS = ("general", "lines")
 
 #: On a GPU: the minimum number of steps of a training, and the pictures in a batch on each GPU with which an H200
 #: trains `small` at 85 % of its highest speed.
-STEPS, LARGEST_BATCH = 4_000, 1_024
+STEPS, MAX_BATCH = 4_000, 1_024
 
 #: Use RGB if one channel has more than this multiple of the contrast of grey.
 RGB_CONTRAST = 2.0
@@ -217,7 +217,7 @@ def batch_size(pictures: int, seen: int, devices: int = 1, gpus: int = 0) -> int
         gpus: number of GPUs.
     """
     size = 32 if pictures < 5_000 else 64
-    while 2 * size <= LARGEST_BATCH * gpus and seen >= 2 * size * STEPS:
+    while 2 * size <= MAX_BATCH * gpus and seen >= 2 * size * STEPS:
         size *= 2
     return -(-size // devices) * devices
 

@@ -22,19 +22,19 @@ class BatchTooLarge(UserError):
         self.plan, self.epochs = plan, epochs
 
 
-def halving_batches(train_once: Callable[[TrainingParameters], Result], flags: TrainingParameters) -> Result:
-    """Call `train_once` with `flags`; if memory runs out in the first epoch, again with half the batch size.
+def halving_batches(train: Callable[[TrainingParameters], Result], flags: TrainingParameters) -> Result:
+    """Call `train` with `flags`; if memory runs out in the first epoch, again with half the batch size.
 
     Raises BatchTooLarge from a later epoch, with a single picture in a batch, and if several processes train together.
     """
     while True:
         try:
-            return train_once(flags)
+            return train(flags)
         except BatchTooLarge as error:
             if error.epochs or error.plan.batch_size == 1 or error.plan.rank.processes > 1:
                 raise
             plan = error.plan
-        # The exception is gone, and with it all that it referred to. Networks have reference cycles, too.
+        # The exception no longer references the network, but networks have reference cycles.
         gc.collect()
         flags = plan.with_half_batches()
         warn(

@@ -1,4 +1,4 @@
-"""What a training asks of the pictures that it is given."""
+"""The protocols of training pictures and of their batches; dataset and generate_captcha implement them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ class BatchSource(Protocol):
 
 
 class PictureSource(Protocol):
-    """Labelled pictures for a training: a `FileSource` of dataset, or a `SyntheticSource` of generate_captcha."""
+    """Labelled pictures for a training: a `FileSource` of dataset, or a `SyntheticSource` of generate_captcha.
+
+    They are found first, because the network depends on their labels and shapes, and decoded to its input afterwards.
+    """
 
     labels: list[str]  #: labels with every character and length of the texts
     count: int  #: number of pictures, in an epoch if they are drawn
@@ -65,8 +68,8 @@ class PictureSource(Protocol):
     def decode(self, config: ModelConfig, too_long: TooLong) -> None:
         """Decode the pictures to the input of a network, check their labels, and hold out some for validation."""
 
-    #: After :meth:`decode`: number of pictures to train on, their width and height in pixels, (n, 2), or those of some,
-    #: and number of pictures that cannot be read.
+    #: Only after :meth:`decode`: number of pictures to train on, width and height of all or some of them in pixels,
+    #: (n, 2), and number of pictures that cannot be read.
     training_count: int
     sizes: Any
     unreadable: int

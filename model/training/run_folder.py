@@ -59,9 +59,9 @@ FILES = (
 )
 
 #: Maximum number of bytes of a split.json: the names of some millions of pictures.
-LARGEST_SPLIT = 512 * 1024**2
+MAX_SPLIT_BYTES = 512 * 1024**2
 #: Maximum number of bytes of the history in a state.npz, four for each character: some hundred thousand epochs.
-LARGEST_HISTORY = 256 * 1024**2
+MAX_HISTORY_BYTES = 256 * 1024**2
 #: Columns that every history has.
 SCORES = ("epoch", "exact_match", "character_error_rate")
 
@@ -166,7 +166,7 @@ class RunFolder:
 
     def _split(self, path: Path) -> dict[str, Any]:
         try:
-            earlier = bounded.read_json(path, LARGEST_SPLIT)
+            earlier = bounded.read_json(path, MAX_SPLIT_BYTES)
             if isinstance(earlier, dict):
                 return earlier
             reason = "it is not an object"
@@ -266,7 +266,7 @@ class RunFolder:
                     # np.savez does not compress, and a compressed entry could expand to any size.
                     if entry.compress_type != zipfile.ZIP_STORED:
                         raise ValueError("its arrays are compressed")
-                    if entry.filename in ("history.npy", "model.npy") and entry.file_size > LARGEST_HISTORY:
+                    if entry.filename in ("history.npy", "model.npy") and entry.file_size > MAX_HISTORY_BYTES:
                         raise ValueError("its history is too large")
                 yield archive
         except (FileNotFoundError, PermissionError):
@@ -284,7 +284,7 @@ def digest(path: Path) -> str:
     try:
         with file_name_in_errors(path), bounded.open_regular(path) as file:
             # A sparse file may be larger than any disk.
-            if os.fstat(file.fileno()).st_size > model_file.LARGEST_FILE:
+            if os.fstat(file.fileno()).st_size > model_file.MAX_FILE_BYTES:
                 return ""
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
@@ -331,7 +331,7 @@ def trained_on(model: str) -> set[str]:
     run = Path(model) if Path(model).is_dir() else Path(model).parent
     try:
         parameters = bounded.read_json(run / "parameters.json")
-        split = bounded.read_json(run / "split.json", LARGEST_SPLIT)
+        split = bounded.read_json(run / "split.json", MAX_SPLIT_BYTES)
     except OSError:
         # Shipped weights, or a model file outside of its run.
         return set()
@@ -379,7 +379,7 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
 
 
 @contextlib.contextmanager
-def run_of(parameters: TrainingParameters, rank: Rank) -> Iterator[tuple[RunFolder, TrainingParameters]]:
+def open_run(parameters: TrainingParameters, rank: Rank) -> Iterator[tuple[RunFolder, TrainingParameters]]:
     """Yield the run folder and the parameters as in :func:`start_or_resume`. The first process decides for all.
 
     It writes the run folder and prints messages. The other processes write to temporary folders, and print only the

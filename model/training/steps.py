@@ -47,14 +47,19 @@ def steps_of(network: Any, losses: Any, average: list[Any], decay: float, device
 
 
 class Steps:
-    """Trains a network batch by batch. Its variables have their new values at the end of an epoch at the latest."""
+    """Trains a network batch by batch. Its variables have their new values at the end of an epoch at the latest.
+
+    A subclass has the hooks of a backend. :meth:`epoch` calls `_begin` and `_zero`; for each batch `_take` and `_mark`;
+    `_wait` for the oldest step when more than :data:`AHEAD` are under way; `_zero` again after :data:`CHUNK` steps; and
+    `_end`.
+    """
 
     def __init__(self, network: Any, losses: Any, average: list[Any], decay: float) -> None:
         self._network, self._losses, self._average, self._decay = network, losses, average, decay
         # If Keras scales the loss for float16, this wraps the optimizer that the network was compiled with.
         self._optimizer = network.optimizer
         # Several processes must stop after the same step, and their clocks differ.
-        self._alone = True
+        self._single_process = True
 
     def epoch(self, batches: Iterator[Batch], done: Callable[[int], None]) -> tuple[float, int]:
         """Take a step per batch, and call `done` with its number of pictures.
@@ -65,13 +70,13 @@ class Steps:
         self._begin()
         loss, pictures, taken, looked = 0.0, 0, 0, time.monotonic()
         total, ahead = self._zero(), deque[Any]()
-        for given, targets, count, rate in batches:
-            total = self._take(given, targets, count, rate, total)
+        for inputs, targets, count, rate in batches:
+            total = self._take(inputs, targets, count, rate, total)
             ahead.append((total, self._mark(total)))
             if len(ahead) > AHEAD:
                 finished, mark = ahead.popleft()
                 self._wait(mark)
-                if self._alone and time.monotonic() - looked > SECONDS:
+                if self._single_process and time.monotonic() - looked > SECONDS:
                     if not math.isfinite(float(finished)):
                         break
                     looked = time.monotonic()
@@ -81,7 +86,7 @@ class Steps:
                 loss, total = loss + float(total), self._zero()
                 ahead.clear()
                 if not math.isfinite(loss):
-                    # It stays so in all later steps.
+                    # The sum stays NaN or infinite.
                     break
         loss += float(total)
         self._end()
@@ -107,7 +112,7 @@ class Steps:
         """A sum of losses on the device, 0 at first."""
         raise NotImplementedError
 
-    def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
+    def _take(self, inputs: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
         """Start a step with a learning rate of `rate`. Returns `total` plus the losses of its `count` pictures."""
         raise NotImplementedError
 
@@ -118,7 +123,7 @@ class Steps:
     def _wait(self, mark: Any) -> None:
         """Wait until the step of `mark` has ended."""
 
-    def _followed(self, average: Any, variable: Any, steps: Any) -> Any:
+    def _moved_average(self, average: Any, variable: Any, steps: Any) -> Any:
         """The new value of `average` after `steps` steps. Early averages decay faster, to forget the random start."""
         from keras import ops
 
@@ -136,7 +141,7 @@ class TensorFlowSteps(Steps):
         def compiled(function: Callable[..., Any]) -> Any:
             return tf.function(function, autograph=False, reduce_retracing=True, jit_compile=jit_compile())
 
-        self._step, self._compiled_loss = compiled(self._stepped), compiled(self.loss)
+        self._step, self._compiled_loss = compiled(self._train_step), compiled(self.loss)
 
     def compiled_loss(self, targets: Any, outputs: Any) -> float:
         return float(self._compiled_loss(_tensors(targets), _tensors(outputs)))
@@ -146,25 +151,25 @@ class TensorFlowSteps(Steps):
 
         return tf.zeros(())
 
-    def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
+    def _take(self, inputs: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
         import tensorflow as tf
 
         numbers = tf.constant(rate), tf.constant(float(count))
-        return self._step(_tensors(given), _tensors(targets), *numbers, total)
+        return self._step(_tensors(inputs), _tensors(targets), *numbers, total)
 
-    def _stepped(self, given: Any, targets: Any, rate: Any, count: Any, total: Any) -> Any:
+    def _train_step(self, inputs: Any, targets: Any, rate: Any, count: Any, total: Any) -> Any:
         import tensorflow as tf
 
         variables = self._network.trainable_variables
         self._optimizer.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
-            loss = self.loss(targets, self._network(given, training=True))
+            loss = self.loss(targets, self._network(inputs, training=True))
             scaled = self._optimizer.scale_loss(loss)
         self._optimizer.apply(tape.gradient(scaled, variables), variables)
         if self._average:
             steps = tf.cast(self._optimizer.iterations.value, tf.float32)
             for average, variable in zip(self._average, variables, strict=True):
-                average.assign(self._followed(average.value, variable.value, steps))
+                average.assign(self._moved_average(average.value, variable.value, steps))
         return total + loss * count
 
 
@@ -192,7 +197,7 @@ class JAXSteps(Steps):
 
         self._devices = devices
         self._process, self._processes = jax.process_index(), jax.process_count()
-        self._alone = self._processes == 1
+        self._single_process = self._processes == 1
         mesh = Mesh(np.array(jax.devices()[:devices]), ("batch",))
         self._copied, self._shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("batch"))
         if devices > 1:
@@ -206,7 +211,7 @@ class JAXSteps(Steps):
         places = [id(variable) for variable in self._optimizer.variables]
         self._rate = places.index(id(self._optimizer.learning_rate))
         self._iterations = places.index(id(self._optimizer.iterations))
-        self._step = jax.jit(self._stepped, donate_argnums=0, static_argnums=3, out_shardings=self._copied)
+        self._step = jax.jit(self._train_step, donate_argnums=0, static_argnums=3, out_shardings=self._copied)
         self._compiled_loss = jax.jit(self.loss)
         self._state: Any = None
 
@@ -229,8 +234,8 @@ class JAXSteps(Steps):
     def _zero(self) -> Any:
         return 0.0
 
-    def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
-        placed = self._placed(given, count), self._placed(targets, count)
+    def _take(self, inputs: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
+        placed = self._placed(inputs, count), self._placed(targets, count)
         self._state, total = self._step(self._state, *placed, count, rate, total)
         return total
 
@@ -265,7 +270,7 @@ class JAXSteps(Steps):
     def _wait(self, mark: Any) -> None:
         mark.block_until_ready()
 
-    def _stepped(self, state: Any, given: Any, targets: Any, count: int, rate: Any, total: Any) -> Any:
+    def _train_step(self, state: Any, inputs: Any, targets: Any, count: int, rate: Any, total: Any) -> Any:
         import jax
         import jax.numpy as jnp
         from keras import StatelessScope
@@ -273,7 +278,7 @@ class JAXSteps(Steps):
         trainable, others, optimizer, averages = state
 
         def loss_of(trainable: Any) -> Any:
-            outputs, after = self._network.stateless_call(trainable, others, given, training=True)
+            outputs, after = self._network.stateless_call(trainable, others, inputs, training=True)
             loss = self.loss(targets, outputs)
             with StatelessScope(zip(self._optimizer.variables, optimizer, strict=True)):
                 return self._optimizer.scale_loss(loss), (loss, after)
@@ -283,7 +288,7 @@ class JAXSteps(Steps):
         trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, trainable)
         steps = optimizer[self._iterations].astype("float32")
         if averages:
-            averages = [self._followed(*pair, steps) for pair in zip(averages, trainable, strict=True)]
+            averages = [self._moved_average(*pair, steps) for pair in zip(averages, trainable, strict=True)]
         return [trainable, others, optimizer, averages], total + loss * count
 
 
@@ -295,7 +300,7 @@ def _without_cudnn(network: Any) -> None:
 
 
 class TorchSteps(Steps):
-    """Eager steps. On a GPU, PyTorch queues operations, so that the host runs ahead."""
+    """Uncompiled steps. On a GPU, PyTorch queues operations, so that the host runs ahead."""
 
     def compiled_loss(self, targets: Any, outputs: Any) -> float:
         return float(self.loss(targets, outputs))
@@ -303,13 +308,13 @@ class TorchSteps(Steps):
     def _zero(self) -> Any:
         return 0.0
 
-    def _take(self, given: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
+    def _take(self, inputs: Any, targets: Any, count: int, rate: float, total: Any) -> Any:
         import torch
 
         variables = self._network.trainable_variables
         self._optimizer.learning_rate = rate
         self._network.zero_grad()
-        loss = self.loss(_pinned(targets), self._network(_pinned(given), training=True))
+        loss = self.loss(_pinned(targets), self._network(_pinned(inputs), training=True))
         self._optimizer.scale_loss(loss).backward()
         with torch.no_grad():
             self._optimizer.apply([variable.value.grad for variable in variables], variables)
@@ -335,7 +340,7 @@ class TorchSteps(Steps):
 
 
 def _pinned(arrays: Any) -> Any:
-    """Copy arrays to the GPU, if there is one, from pinned memory: other copies wait for the step before."""
+    """Copy arrays to the GPU, if there is one, from pinned memory: unpinned copies block until the last step ends."""
     import torch
     from keras import tree
 

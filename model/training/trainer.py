@@ -28,7 +28,7 @@ from crnn_reader.decoding.calibration import temperature
 from crnn_reader.errors import UserError
 from model import devices, model_file, processes
 from model.backend import import_keras, jit_compile
-from model.comparison import compared
+from model.comparison import caption
 from model.heads import HEADS
 from model.processes import Rank
 from model.runtimes import of_keras
@@ -77,8 +77,8 @@ def train(
     processes.ProcessLost if another process ends.
     """
     schedule = plan.schedule
-    run = Run(network, plan)
-    history = run.begin_together(run.restore(folder), plan.rank)
+    trainer = Trainer(network, plan)
+    history = trainer.begin_together(trainer.restore(folder), plan.rank)
     if history:
         # The process may have been killed after it wrote the state and before it wrote the table.
         folder.write_history(history)
@@ -94,7 +94,7 @@ def train(
             "is nothing left to do: to train longer, start another run from its weights with --from "
             f"{shlex.quote(str(folder.path))}"
         )
-    files = _Files(run, network, plan.config, folder, history)
+    files = _Files(trainer, plan, folder, history)
     silence_reported = False
     done_before = len(history)
     try:
@@ -104,22 +104,22 @@ def train(
                 losses = [row["validation_loss"] for row in history]
                 last = schedule.last_epoch(losses)
                 advance(0, (last - done_before) * len(training.rows))
-                run.head.schedule(network, epoch / schedule.epochs)
+                trainer.head.schedule(network, epoch / schedule.epochs)
                 adapted = {}
                 if plan.adaptation:
                     adapted = {plan.adaptation.name: plan.adaptation.next_value(history)}
                     plan.adaptation.apply(adapted[plan.adaptation.name], training, validation)
                 rates = [schedule.rate(epoch + step / len(training), losses) for step in range(1, len(training) + 1)]
                 started = time.monotonic()
-                loss, pictures = run.train_epoch(
+                loss, pictures = trainer.train_epoch(
                     training.stream(epoch), rates, len(training.rows), advance, training.processes
                 )
                 if not math.isfinite(loss):
                     raise UserError(_diverged(f"the loss became {loss}", plan, history, files))
                 row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1], **adapted}
                 speed = {"pictures_per_second": pictures / max(time.monotonic() - started, 1e-3)}
-                with run.averaged_weights():
-                    scores, readings = run.validate(validation.stream(0), sheet)
+                with trainer.averaged_weights():
+                    scores, readings = trainer.validate(validation.stream(0), sheet)
                     if not math.isfinite(scores["validation_loss"]):
                         what = f"the loss of the validation pictures became {scores['validation_loss']}"
                         raise UserError(_diverged(what, plan, history, files))
@@ -130,11 +130,11 @@ def train(
                 if files.are_due() or is_finished(history, plan):
                     files.write(history)
                 folder.log(_line(history[-1], last))
-                late = epoch + 1 >= SILENT_EPOCHS and run.steps() >= SILENT_STEPS
+                late = epoch + 1 >= SILENT_EPOCHS and trainer.steps() >= SILENT_STEPS
                 if late and scores["empty_readings"] == 1 and not silence_reported:
-                    folder.log(_diagnosis(run.steps(), loss))
+                    folder.log(_diagnosis(trainer.steps(), loss))
                     silence_reported = True
-        _report(history, plan, len(validation.rows), run.steps(), silence_reported, folder)
+        _report(history, plan, len(validation.rows), trainer.steps(), silence_reported, folder)
     except Exception as error:  # Each backend raises its own exceptions.
         if devices.ran_out_of_memory(error):
             raise BatchTooLarge(_too_large(plan, history, files), plan, len(history)) from error
@@ -168,9 +168,9 @@ class _Files:
     interrupted continues after the last epoch that was written.
     """
 
-    def __init__(self, run: Run, network: Any, config: ModelConfig, folder: RunFolder, history: History) -> None:
+    def __init__(self, trainer: Trainer, plan: TrainingPlan, folder: RunFolder, history: History) -> None:
         """`history` has the epochs that the files have."""
-        self._run, self._network, self._config, self._folder = run, network, config, folder
+        self._trainer, self._network, self._config, self._folder = trainer, trainer.network, plan.config, folder
         self._rows: list[tuple[dict[str, float], Images]] = []
         self._best: tuple[list[NDArray[Any]], ModelConfig] | None = None
         self._saved: Any = None
@@ -195,7 +195,7 @@ class _Files:
         if self._best:
             model_file.save_weights(self._best[0], self._saved, self._best[1], self._folder.model)
             self._best = None
-        self._folder.save_state(self._run.variables(), history)
+        self._folder.save_state(self._trainer.variables(), history)
         self._folder.write_history(history)
         for row, readings in self._rows:
             self._folder.write_tensorboard(int(row["epoch"]), row, readings)
@@ -212,7 +212,7 @@ class _Files:
         return f" --from {self._folder.name}, which has the weights of epoch {epoch:.0f}"
 
 
-class Run:
+class Trainer:
     """A network with its optimizer and, with an `ema`, the moving average of its weights."""
 
     def __init__(self, network: Any, plan: TrainingPlan) -> None:
@@ -221,15 +221,15 @@ class Run:
         optimizer = keras.optimizers.AdamW(
             plan.schedule.peak, weight_decay=flags.weight_decay, global_clipnorm=flags.clip_norm
         )
-        # Only kernels decay, not what shifts and scales features.
+        # Weight decay for kernels only, not for biases and batch normalisation.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        self._network = network
+        self.network = network
         self.head = HEADS[config.head]
         losses = self.head.loss(config)
         self._alphabet = Alphabet(config.alphabet)
         network.compile(optimizer, losses, jit_compile=jit_compile())
         self._decoder = decoder_of(of_keras(self.head.parts(network, config)), config)
-        # Another object if Keras scales the loss for float16.
+        # Keras may have wrapped the optimizer, to scale the loss for float16.
         self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)
         self._average = (
@@ -274,7 +274,7 @@ class Run:
     @contextlib.contextmanager
     def averaged_weights(self) -> Iterator[None]:
         """A context in which the network has the average of its weights, if one is kept."""
-        variables = self._network.trainable_variables if self._average else []
+        variables = self.network.trainable_variables if self._average else []
         raw = [_array(variable) for variable in variables]
         for variable, average in zip(variables, self._average, strict=True):
             variable.assign(_array(average))
@@ -297,7 +297,7 @@ class Run:
         for inputs, labels in batches:
             outputs = read = self._decoder.outputs(inputs)
             if self.head.decoder_inputs(labels):
-                outputs = self._network.predict_on_batch(self._inputs(inputs, labels))
+                outputs = self.network.predict_on_batch(self._inputs(inputs, labels))
             loss += self._steps.compiled_loss(self.head.targets(labels), outputs) * len(labels)
             truths += [self._alphabet.decode(row[row > 0].tolist()) for row in labels]
             decoded = self._decoder.decode(read, search="greedy", beam_width=1, top=1)
@@ -307,7 +307,7 @@ class Run:
             shown += list(images[: READINGS_SHOWN - len(shown)])
         count = len(truths)
         right = list(map(str.__eq__, texts, truths))
-        captions = list(map(compared, truths, texts))
+        captions = list(map(caption, truths, texts))
         read_rows = [row for row, text in enumerate(texts) if text]
         scores = {
             "validation_loss": loss / count,
@@ -351,7 +351,7 @@ class Run:
         return found
 
     def _state(self) -> dict[str, Any]:
-        groups = {"network": self._network.variables, "optimizer": self.optimizer.variables, "average": self._average}
+        groups = {"network": self.network.variables, "optimizer": self.optimizer.variables, "average": self._average}
         return {f"{group}/{i}": variable for group, members in groups.items() for i, variable in enumerate(members)}
 
 
@@ -372,7 +372,7 @@ def _last_epoch(history: History, plan: TrainingPlan) -> int:
 
 
 def _lost_patience(history: History, plan: TrainingPlan) -> bool:
-    """Whether the last epochs, as many as `--patience` allows, were no better than one before; equal is not better."""
+    """Whether for `patience` epochs no result was strictly better than the best one before."""
     ranks = [(row.get("difficulty", 0.0), row["exact_match"], -row["character_error_rate"]) for row in history]
     patience = plan.flags.patience
     return bool(patience is not None and ranks and len(ranks) - 1 - ranks.index(max(ranks)) >= patience)

@@ -72,7 +72,7 @@ def trains(sequence: str, head: str, rectify: str, policy: str) -> None:
     assert dtypes["Conv2D"] == policy.removeprefix("mixed_")
     assert dtypes["Bidirectional"] == "float32"
     planned = TrainingPlan(TrainingParameters(ema=0.9), described, Schedule(2e-3, 3, 0.0, settle=False))
-    trained = trainer.Run(network, planned)
+    trained = trainer.Trainer(network, planned)
     HEADS[head].schedule(network, 0.5)
     images, labels, _ = wide(4)
     given = (images, np.full(4, images.shape[2], np.int32)) if described.width is None else images
@@ -110,7 +110,7 @@ def test_batches_are_halved_if_memory_runs_out(
             raise type(error)(*error.args)
         return 1.0, len(images)
 
-    monkeypatch.setattr(trainer.Run, "train_epoch", train_epoch)
+    monkeypatch.setattr(trainer.Trainer, "train_epoch", train_epoch)
     monkeypatch.setattr(devices, "DRIVER_FILES", (tmp_path,))
     arguments = ["--data", "pictures", "--run", "r", "--epochs", "2", *SMALL, "--batch-size", "32"]
     assert run(*arguments) == WRONG_USE
