@@ -26,9 +26,8 @@ def _end_at_once(*_: object) -> None:
 
 # While modules are imported, Ctrl-C ends the process, because libraries replace exceptions during their import. Not in
 # a program that imports this module, and not in a background job, for which the shell may have set SIG_IGN.
-if (__name__ == "__main__" or os.path.basename(sys.argv[0]).startswith("crnn-reader")) and signal.getsignal(
-    signal.SIGINT
-) is signal.default_int_handler:
+_is_command = __name__ == "__main__" or os.path.basename(sys.argv[0]).startswith("crnn-reader")
+if _is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end_at_once)
 
 import argparse  # noqa: E402 (after the handler)

@@ -17,7 +17,7 @@ from .errors import UserError
 from .runtime import IMAGES, LOG_PROBABILITIES, WIDTHS, Runtime, first_line
 
 #: From this batch size on, a call of onnxruntime uses one core.
-MANY = 8
+SINGLE_CORE_BATCH = 8
 #: Value of onnxruntime's intra_op_num_threads for all cores.
 ALL_CORES = 0
 
@@ -38,9 +38,9 @@ def open_onnx(path: Path, config: ModelConfig) -> Runtime:
 def onnx_runtime(path: Path, content: bytes) -> Runtime:
     """Create a runtime that computes a network with onnxruntime on the CPU.
 
-    The runtime is thread-safe. A batch of fewer than MANY pictures uses all cores. A larger batch uses one core,
-    because several threads that each compute a batch on one core are faster than one thread on all cores. A forked
-    process creates sessions of its own.
+    The runtime is thread-safe. A batch of fewer than SINGLE_CORE_BATCH pictures uses all cores. A larger batch uses one
+    core, because several threads that each compute a batch on one core are faster than one thread on all cores. A
+    forked process creates sessions of its own.
 
     Arguments:
         path: the model file, for messages.
@@ -68,7 +68,7 @@ def onnx_runtime(path: Path, content: bytes) -> Runtime:
     opening = {os.getpid(): threading.Lock()}
 
     def run(inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
-        process, threads = os.getpid(), ALL_CORES if len(next(iter(inputs.values()))) < MANY else 1
+        process, threads = os.getpid(), ALL_CORES if len(next(iter(inputs.values()))) < SINGLE_CORE_BATCH else 1
         with opening.setdefault(process, threading.Lock()):
             if (process, threads) not in sessions:
                 sessions[process, threads] = session(threads)

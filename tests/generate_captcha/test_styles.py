@@ -12,9 +12,11 @@ import pytest
 
 import parameter
 from crnn_reader.errors import UserError
-from generate_captcha import STYLES, picture_path, style_of
+from generate_captcha import style_of
+from generate_captcha.corpus import picture_path
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import TextStyle
+from generate_captcha.styles import NAMES
 from parameter import GenerateParameters
 
 #: Styles that draw any text; that of a plate comes from its layout.
@@ -27,7 +29,7 @@ def parameters(style: str, **others: object) -> GenerateParameters:
     return GenerateParameters(style=style, **(short | others))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", NAMES)
 class TestEveryStyle:
     def test_picture_depends_only_on_seed_and_index(self, style: str) -> None:
         one, other = style_of(parameters(style, seed=5)), style_of(parameters(style, seed=5))
