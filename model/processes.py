@@ -75,7 +75,7 @@ def join(how: str) -> Rank:
     Raises UserError if the backend is not JAX, if the processes do not find each other, and if some have more devices.
     """
     if import_keras().backend.backend() != "jax":
-        raise UserError(f"--join {how}: only JAX trains in several processes: set KERAS_BACKEND=jax")
+        raise UserError("only JAX trains in several processes: set KERAS_BACKEND=jax", "join")
     import jax
 
     # JAX aborts the process after its own time limit, without a message of ours.
@@ -84,26 +84,28 @@ def join(how: str) -> Rank:
     if how != "auto":
         address, rank = notation.member(how)
         given |= {"coordinator_address": address, "process_id": rank[0], "num_processes": rank[1]}
-    if error := _initialized(how, given):
+    if error := _initialized(given):
         reason = str(error).partition("\n")[0]
         if how == "auto" and isinstance(error, ValueError):
             raise UserError(
-                f"--join auto: JAX finds no SLURM, Open MPI or Kubernetes ({reason.rstrip('.')}): start the processes "
-                "with one of them, or give each --join HOST:PORT,I/N"
+                f"JAX finds no SLURM, Open MPI or Kubernetes ({reason.rstrip('.')}): start the processes with one of "
+                "them, or give each an address and its number",
+                "join",
+                "HOST:PORT,I/N",
             ) from error
         if "RPC server" in reason:
-            raise UserError(f"--join {how}: its port is in use on this machine: give all of them another") from error
-        raise UserError(f"--join {how}: the processes do not find each other ({reason}): start all of them") from error
+            raise UserError("the port is in use on this machine: give all processes another", "join") from error
+        raise UserError(f"the processes do not find each other ({reason}): start all of them", "join") from error
     found = Counter(device.process_index for device in jax.devices())
     counts = [found[process] for process in range(jax.process_count())]
     if len(set(counts)) > 1:
         raise UserError(
-            f"--join {how}: the processes have {', '.join(map(str, counts))} devices: give all of them the same number"
+            f"the processes have {', '.join(map(str, counts))} devices: give all of them the same number", "join"
         )
     return Rank(jax.process_index(), jax.process_count())
 
 
-def _initialized(how: str, given: dict[str, Any]) -> Exception | None:
+def _initialized(given: dict[str, Any]) -> Exception | None:
     """Connect JAX to the other processes. Returns the exception of JAX; raises ProcessLost if they do not come in time.
 
     JAX waits in C++, where Ctrl-C has no effect, so a thread calls it.
@@ -122,12 +124,13 @@ def _initialized(how: str, given: dict[str, Any]) -> Exception | None:
     thread.start()
     thread.join(min(NOTICE_AFTER, JOIN_TIMEOUT))
     if thread.is_alive():
-        warn(f"--join {how}: waiting for the other processes, {JOIN_TIMEOUT} seconds at most")
+        warn(f"waiting for the other processes, {JOIN_TIMEOUT} seconds at most")
         thread.join(max(0, JOIN_TIMEOUT - NOTICE_AFTER))
     if thread.is_alive():
         raise ProcessLost(
-            f"--join {how}: the processes did not find each other within {JOIN_TIMEOUT} seconds: start all of them, "
-            "with the address of the first one"
+            f"the processes did not find each other within {JOIN_TIMEOUT} seconds: start all of them, with the "
+            "address of the first one",
+            "join",
         )
     # JAX has replaced Python's handler by its own, which does not end the process.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))

@@ -94,9 +94,11 @@ class ReadingSummary:
         """Raise UserError if there were pictures, and none of them could be read."""
         if self.unreadable and not self.read:
             which = f"none of the {self.unreadable:,} pictures" if self.unreadable > 1 else "the only picture"
-            remedy = ": say with --root where the paths start" if self._missing == self.unreadable else ""
+            missing = self._missing == self.unreadable
             raise UserError(
-                f"{which} could {'' if self.unreadable > 1 else 'not '}be read, for the reasons above{remedy}"
+                f"{which} could {'' if self.unreadable > 1 else 'not '}be read, for the reasons above"
+                f"{': say where the paths start' if missing else ''}",
+                "root" if missing else None,
             )
 
     def sentences(self, seconds: float) -> Iterator[str]:

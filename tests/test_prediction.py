@@ -393,7 +393,7 @@ def test_it_is_an_error_if_no_picture_can_be_read(predict: Predict, tmp_path: Pa
     (tmp_path / "list.csv").write_text("file,label\nA1_1.png,A1\nB2_2.png,B2\n")
     code, lines, errors = predict("list.csv")
     assert (code, lines) == (WRONG_USE, [])
-    assert errors.splitlines()[-1].endswith("for the reasons above: say with --root where the paths start")
+    assert errors.splitlines()[-1].endswith("for the reasons above: say where the paths start (--root)")
     assert "error: the only picture could not be read" in predict("in/1.png")[2]
 
 

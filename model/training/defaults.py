@@ -78,7 +78,8 @@ def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
     if not found:
         raise UserError(
             f"no picture in {flags.data} has a label: name files LABEL_anything.png, list them with their labels, "
-            "or say with --label-pattern where the label is"
+            "or say where the label is",
+            "label_pattern",
         )
     head, longest = asked["head"], max(map(len, source.labels))
     if not flags.resume:
@@ -90,8 +91,10 @@ def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
         width, height = size(source.aspect, steps, network.column_width(asked["network"]))
         if width > MAX_INPUT_SIDE:
             raise UserError(
-                f"the longest label, of {longest:,} characters, needs pictures {width:,} pixels wide with --head "
-                f"{head}, more than {MAX_INPUT_SIDE:,}: leave it out, cut its picture, or try --head attention"
+                f"the longest label, of {longest:,} characters, needs pictures {width:,} pixels wide with the "
+                f"head {head}, more than {MAX_INPUT_SIDE:,}: leave it out, cut its picture, or try another head",
+                "head",
+                "attention",
             )
     alphabet = expand_alphabet(flags.alphabet or write_alphabet(characters([found, known])))
     written_leftwards = any(unicodedata.bidirectional(character) in ("R", "AL") for character in alphabet)
@@ -123,16 +126,20 @@ def _refuse_idle_flags(flags: TrainingParameters, head: str, longest: int, sourc
     """Raise UserError for flags without effect, and for a --longest that is shorter than the labels."""
     if flags.curriculum and source.difficulty is None:
         harder = [f"generate:{name}" for name, style in STYLES.items() if "difficulty" in style.own]
-        raise UserError(f"--curriculum needs pictures with a --difficulty: give --data {' or '.join(harder)}")
+        raise UserError(
+            f"a curriculum needs drawn pictures with a difficulty: give {' or '.join(harder)} as data, or leave it out",
+            "curriculum",
+        )
     for name in ("cell", "label_smoothing", "longest"):
         value = getattr(flags, name)
         if not HEADS[head].autoregressive and value != TrainingParameters.model_fields[name].default:
             having = " and ".join(other for other in HEADS if HEADS[other].autoregressive)
-            raise UserError(f"--{name.replace('_', '-')} {value} is for --head {having}, not for {head}: leave it out")
+            raise UserError(f"{value} is a value for the heads {having}, not for {head}: leave it out", name)
     if flags.longest and flags.longest < longest:
         raise UserError(
-            f"--longest {flags.longest} is less than the {longest} characters of the longest label: leave it out, or "
-            f"give {longest} or more"
+            f"{flags.longest} is less than the {longest} characters of the longest label: leave it out, or give "
+            f"{longest} or more",
+            "longest",
         )
 
 

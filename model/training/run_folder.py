@@ -94,9 +94,9 @@ class RunFolder:
     def refuse_other_files(self) -> None:
         """Raise UserError if the folder of a new run has other files in it."""
         if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"{self.path} is a file: choose a folder for --run")
+            raise UserError(f"{self.path} is a file: choose a folder", "run")
         if self.path.is_dir() and not self.is_free():
-            raise UserError(f"{self.path} is not empty: continue its training with --resume, or choose another --run")
+            raise UserError(f"{self.path} is not empty: resume its training, or choose another folder", "run")
 
     def is_free(self) -> bool:
         """Whether the folder exists and has only hidden files and files that a training writes before it begins."""
@@ -140,10 +140,12 @@ class RunFolder:
                 )
         self.path.mkdir(parents=True, exist_ok=True)
         if not self._lock.take():
-            raise UserError(f"another training is running in {self.path}: wait for its end, or choose another --run")
+            raise UserError(
+                f"another training is running in {self.path}: wait for its end, or choose another folder", "run"
+            )
         if new and self.has_begun():
             self.end()
-            raise UserError(f"another training has begun in {self.path}: choose another --run")
+            raise UserError(f"another training has begun in {self.path}: choose another folder", "run")
         self.write_text("parameters.json", parameters)
         self.write_text(path.name, text)
         interrupts.continue_by(self.how_to_resume())
@@ -361,11 +363,11 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
     begun = (file for file in Path(parameter.RUNS_FOLDER).glob("*/parameters.json") if file.is_file())
     runs = sorted(begun, key=lambda file: file.stat().st_mtime)
     if not parameters.run and not runs:
-        raise UserError(f"{parameter.RUNS_FOLDER}/ holds no run to resume: name its folder with --run")
+        raise UserError(f"{parameter.RUNS_FOLDER}/ holds no run to resume: name the folder of a run", "run")
     path = Path(parameters.run) if parameters.run else runs[-1].parent
     file = path / "parameters.json"
     if not file.is_file():
-        raise UserError(f"{path} holds no run to resume (no {file.name}): name the folder of a run with --run")
+        raise UserError(f"{path} holds no run to resume (no {file.name}): name the folder of a run", "run")
     kept = TrainingParameters.from_json(file)
     for name in sorted(parameters.model_fields_set - {"run", "resume", *CHANGEABLE_ON_RESUME}):
         value = getattr(parameters, name)
