@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dataset.splitting import LabelledPicture
     from model.learning_curve import Point
 
-#: The smallest part, unless --parts says otherwise.
+#: Minimum number of pictures to train on, unless --parts says otherwise.
 SMALLEST = 50
 
 
@@ -45,8 +45,8 @@ def main(flags: LearningCurveParameters) -> int:
     interrupts.continue_by(interrupts.CONTINUES)
     refuse_overlapping_paths([flags.data, flags.test], {"--run": flags.run})
     pictures, test, unreadable = held_out(flags.data, flags.test, flags.label_pattern, flags.root)
-    parts = notation.parts(flags.parts) if flags.parts else doubling(len(pictures))
-    if parts[-1] > len(pictures):
+    sizes = notation.part_sizes(flags.parts) if flags.parts else doubling(len(pictures))
+    if sizes[-1] > len(pictures):
         raise UserError(
             f"--parts {flags.parts}: there are {len(pictures):,} pictures besides {len(test):,} to test: give "
             "smaller numbers"
@@ -56,7 +56,7 @@ def main(flags: LearningCurveParameters) -> int:
     alphabet = defaults.characters([picture.label for picture in (*pictures, *test)])
     points: list[Point] = []
     falling: list[int] = []
-    for number in parts:
+    for number in sizes:
         run = folder / f"{number:06}"
         code = trained(pictures[:number], run, flags.training, alphabet)
         if code not in (ALL_DONE, SOME_UNREADABLE):
@@ -113,10 +113,10 @@ def refuse_irregular(path: Path) -> None:
 
 def doubling(pictures: int) -> list[int]:
     """The number of all pictures, half of it, a quarter …, down to SMALLEST, in ascending order."""
-    parts = [pictures]
-    while parts[0] >= 2 * SMALLEST:
-        parts.insert(0, parts[0] // 2)
-    return parts
+    sizes = [pictures]
+    while sizes[0] >= 2 * SMALLEST:
+        sizes.insert(0, sizes[0] // 2)
+    return sizes
 
 
 def trained(pictures: list[LabelledPicture], run: Path, flags: str, alphabet: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def same(truth: str, text: str, ignore_case: bool = False) -> bool:
+def is_correct(truth: str, text: str, ignore_case: bool = False) -> bool:
     """Whether a text is an exact match, as in :func:`model.scores.score`."""
     return capitals(truth) == capitals(text) if ignore_case else truth == text
 
@@ -15,7 +15,7 @@ def accepts(text: str, probability: float, min_probability: float) -> bool:
 
 def caption(truth: str, text: str, ignore_case: bool = False) -> str:
     """The caption of a picture: `text` if it is right, else such as `01, not O1`."""
-    return text if same(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth}"
+    return text if is_correct(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth}"
 
 
 def capitals(text: str) -> str:

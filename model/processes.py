@@ -137,7 +137,7 @@ def _initialized(given: dict[str, Any]) -> Exception | None:
     return raised[0] if raised else None
 
 
-def agreed(value: Any, rank: Rank) -> Any:
+def broadcast(value: Any, rank: Rank) -> Any:
     """The `value` of the first process, which must be valid JSON. All processes must call it."""
     if rank.processes == 1:
         return value
@@ -151,12 +151,12 @@ def agreed(value: Any, rank: Rank) -> Any:
     return json.loads(np.asarray(broadcast_one_to_all(room)).tobytes())
 
 
-def same(value: Any, rank: Rank) -> bool:
+def all_agree(value: Any, rank: Rank) -> bool:
     """Whether all processes have the same `value`, which must be valid JSON. All must call it."""
-    return _failed(agreed(value, rank) != value, rank) is None
+    return _failed(broadcast(value, rank) != value, rank) is None
 
 
-def agreed_arrays(arrays: dict[str, Any], rank: Rank) -> dict[str, Any]:
+def broadcast_arrays(arrays: dict[str, Any], rank: Rank) -> dict[str, Any]:
     """The arrays of the first process, by name. Names and shapes must be the same in all processes."""
     if rank.processes == 1:
         return arrays

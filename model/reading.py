@@ -61,7 +61,7 @@ class ReadingSummary:
     ) -> None:
         """`model` is the name of the model for messages. With `labels`, texts are compared with labels and scored."""
         self._reader, self._model, self._labels = reader, model, labels
-        self._ignore_case, self._least = ignore_case, min_probability
+        self._ignore_case, self._min_probability = ignore_case, min_probability
         self._remarks = ImageRemarks(reader.options)
         #: Rows to score or to plot, without the columns that only tables need: there may be a million.
         self.rows: list[Row] = []
@@ -77,7 +77,7 @@ class ReadingSummary:
             self._missing += reading.error == MISSING
             return None
         truth = sample.label if self._labels else None
-        row = Row.of(sample.path, reading, truth, self._ignore_case, self._least)
+        row = Row.of(sample.path, reading, truth, self._ignore_case, self._min_probability)
         self.read += 1
         self._empty += not row.text
         self._rejected += row.accepted is False
@@ -114,7 +114,10 @@ class ReadingSummary:
             yield crops_expected(self._reader.config, self._model, self._unlike, self._first_unlike)
         yield from self._remarks.sentences()
         if self._rejected:
-            yield f"{self._rejected:,} of them rejected: read as empty, or with a probability below {self._least:g}"
+            yield (
+                f"{self._rejected:,} of them rejected: read as empty, or with a probability below "
+                f"{self._min_probability:g}"
+            )
         if self._unproven:
             yield f"{self._unproven:,} of them may not be the most probable allowed text (see docs/reading.md)"
         if self.unreadable:
@@ -129,6 +132,8 @@ class ReadingSummary:
         if labelled:
             truths, names = [row.truth or "" for row in labelled], [row.file for row in labelled]
             texts, probabilities = [row.text for row in labelled], [row.probability for row in labelled]
-            yield str(score(truths, texts, probabilities, names, self._ignore_case, min_probability=self._least))
+            yield str(
+                score(truths, texts, probabilities, names, self._ignore_case, min_probability=self._min_probability)
+            )
         if len(labelled) < self.read:
             yield f"{self.read - len(labelled):,} of {self.read:,} pictures have no label: see --label-pattern"

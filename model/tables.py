@@ -48,7 +48,7 @@ class Row:
         """The row of a reading, compared with the label if there is one, and with the minimum probability."""
         text, probability = reading.text, reading.probability
         accepted = None if min_probability is None else comparison.accepts(text, probability, min_probability)
-        correct = comparison.same(truth, text, ignore_case) if truth else None
+        correct = comparison.is_correct(truth, text, ignore_case) if truth else None
         caption = comparison.caption(truth, text, ignore_case) if truth else text
         if accepted is False:
             caption += " (rejected)"

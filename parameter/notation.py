@@ -45,7 +45,7 @@ def fraction(text: str) -> float | None:
     return number
 
 
-def parts(text: str) -> list[int]:
+def part_sizes(text: str) -> list[int]:
     """`50,100,200` -> [50, 100, 200], which must grow."""
     numbers = [int(number) if number.strip().isdecimal() else 0 for number in text.split(",")]
     if numbers[0] < 1 or any(after <= before for before, after in itertools.pairwise(numbers)):

@@ -1,7 +1,9 @@
 """Export model files for other runtimes. Each export is read by its runtime and compared with Keras before it is kept.
 
-A form is a file NAME.py here, listed in :data:`NAMES`, with functions `write(path, parts, config)` and `opened(path)`,
-which returns a runtime for the parts, and a constant `PROPERTIES` (:class:`parameter.ExportProperties`).
+A format is a file NAME.py here, listed in :data:`NAMES`. It has functions `write(path, parts, config)` and
+`opened(path)`, which returns a runtime for the parts, and a constant `PROPERTIES`
+(:class:`parameter.ExportProperties`). With `"int8": True` among these, `write` takes a fourth argument: a function that
+quantises the encoder.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ from model.heads import HEADS
 NAMES = ("onnx", "litert", "savedmodel")
 
 
-def export(model: Path, form: str, out: Path) -> Comparison:
+def export(model: Path, format_: str, out: Path) -> Comparison:
     """Export a model file atomically, and compare the result with Keras.
 
-    Raises UserError if the form cannot represent the network, if a package is missing, and if the export reads
+    Raises UserError if the format cannot represent the network, if a package is missing, and if the export reads
     differently.
     """
-    written = module(form)
+    written = module(format_)
     network, config = model_file.load(model)
     parts = HEADS[config.head].parts(network, config)
     with atomic(out) as temporary:
@@ -40,19 +42,19 @@ def export(model: Path, form: str, out: Path) -> Comparison:
         if not comparison.accepted:
             raise UserError(
                 f"{out} would read differently from Keras, and is not written ({comparison}; {ALLOWED:g} times is "
-                "allowed): choose another form",
+                "allowed): choose another format",
                 "form",
             )
     return comparison
 
 
-def export_int8(model: Path, form: str, out: Path, files: Iterable[Path | str]) -> int:
+def export_int8(model: Path, format_: str, out: Path, files: Iterable[Path | str]) -> int:
     """Export a model file with the encoder in 8-bit integers, calibrated on the pictures in `files`.
 
     Returns the number of these pictures. Prints which ones cannot be read. Raises UserError as :func:`export` does, and
     if no picture can be read.
     """
-    written, quantisation = module(form), module("int8")
+    written, quantisation = module(format_), module("int8")
     network, config = model_file.load(model)
     parts = HEADS[config.head].parts(network, config)
     pictures, options = [], ImageOptions(frame=config.frame)

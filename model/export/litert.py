@@ -46,7 +46,7 @@ def write(path: Path, parts: Sequence[Part], config: ModelConfig) -> None:
 
 
 def _unroll(network: Any) -> None:
-    """Unroll recurrent layers: the form has no loops over columns."""
+    """Unroll recurrent layers: the format has no loops over columns."""
     for layer in network.layers:
         if isinstance(layer, keras.layers.Bidirectional):
             layer.forward_layer.unroll = layer.backward_layer.unroll = True

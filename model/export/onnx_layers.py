@@ -152,7 +152,7 @@ class Graph:
         """Apply an activation function of Keras. Raises UserError for an unknown one."""
         operation = ACTIVATIONS.get(activation.__name__)
         if operation is None:
-            raise UserError(f"ONNX export does not support the activation {activation.__name__}: choose another form")
+            raise UserError(f"ONNX export does not support the activation {activation.__name__}: choose another format")
         return self.add(operation, name) if operation else name
 
 
@@ -186,7 +186,7 @@ def _converter(operation: Any) -> Callable[..., Any]:
         if kind.__name__ in LAYERS:
             return LAYERS[kind.__name__]
     raise UserError(
-        f"ONNX export does not support the layer {operation.name} ({type(operation).__name__}): choose another form"
+        f"ONNX export does not support the layer {operation.name} ({type(operation).__name__}): choose another format"
     )
 
 
@@ -419,7 +419,8 @@ def _recurrent(graph: Graph, cells: Sequence[Any], x: str, lengths: str, *state:
     for cell in cells:
         if (cell.activation.__name__, cell.recurrent_activation.__name__) != ("tanh", "sigmoid"):
             raise UserError(
-                f"ONNX export supports the recurrent layer {cell.name} only with tanh and sigmoid: choose another form"
+                f"ONNX export supports the recurrent layer {cell.name} only with tanh and sigmoid: "
+                "choose another format"
             )
     # LSTM gates in Keras: input, forget, cell, output; in ONNX: input, output, forget, cell. GRU gates have one order.
     order = (0, 3, 1, 2) if kind == "LSTM" else (0, 1, 2)

@@ -156,7 +156,7 @@ class RunFolder:
         Raises UserError if several processes train together and have different pictures.
         """
         contents = {"contents": [training.contents, validation.contents], "alphabet": plan.config.alphabet}
-        if not processes.same(contents, self._rank):
+        if not processes.all_agree(contents, self._rank):
             raise UserError(
                 f"the pictures of {plan.flags.data} and --validation are not the same for all processes: copy them "
                 "again"
@@ -373,8 +373,9 @@ def start_or_resume(parameters: TrainingParameters) -> tuple[Path, TrainingParam
         value = getattr(parameters, name)
         if value != getattr(kept, name):
             raise UserError(
-                f"--{name.rstrip('_').replace('_', '-')} {value} is not what the run in {path} began with "
-                f"({getattr(kept, name)}): leave it out to resume, or start another run --from {path}"
+                f"{value} is not what the run in {path} began with ({getattr(kept, name)}): leave it out to resume, or "
+                f"start another run from {path}",
+                name.rstrip("_"),
             )
     free = {name: getattr(parameters, name) for name in CHANGEABLE_ON_RESUME if name in parameters.model_fields_set}
     return path, kept.model_copy(update={"resume": True} | free)
@@ -393,7 +394,7 @@ def open_run(parameters: TrainingParameters, rank: Rank) -> Iterator[tuple[RunFo
             path, parameters = start_or_resume(parameters)
     if parameters.resume:
         interrupts.continue_by(RunFolder(path, rank=rank).how_to_resume())
-    name, values = processes.agreed([str(path), parameters.model_dump(exclude_unset=True)], rank)
+    name, values = processes.broadcast([str(path), parameters.model_dump(exclude_unset=True)], rank)
     if not rank.process:
         yield RunFolder(path, rank=rank), parameters
         return

@@ -125,7 +125,7 @@ def train(
                         raise UserError(_diverged(what, plan, history, files))
                     folder.refuse_removed()
                     # Rounding differs between processors.
-                    history.append(processes.agreed(row | scores | speed, plan.rank))
+                    history.append(processes.broadcast(row | scores | speed, plan.rank))
                     files.add(history, readings)
                 if files.are_due() or is_finished(history, plan):
                     files.write(history)
@@ -345,9 +345,9 @@ class Trainer:
 
     def begin_together(self, history: History, rank: Rank) -> History:
         """Copy the state of the first process; returns its history."""
-        for name, value in processes.agreed_arrays(self.variables(), rank).items():
+        for name, value in processes.broadcast_arrays(self.variables(), rank).items():
             self._state()[name].assign(value)
-        found: History = processes.agreed(history, rank)
+        found: History = processes.broadcast(history, rank)
         return found
 
     def _state(self) -> dict[str, Any]:
