@@ -160,7 +160,7 @@ class _Help(argparse.HelpFormatter):
 
 def _help(field: FieldInfo, flag: Flag) -> str:
     """The description and the default, for argparse, which formats it with %."""
-    unset = field.default is None or field.default is False or field.default in ("", ())
+    unset = field.is_required() or field.default is None or field.default is False or field.default in ("", ())
     default = flag.default or ("" if unset else str(field.default))
     ending = (
         " (required)" if field.is_required() and not flag.positional else f" (default: {default})" if default else ""

@@ -185,7 +185,9 @@ def generated(data: str) -> GenerateParameters | None:
     if not data.startswith(GENERATED):
         return None
     style, *flags = split_flags(f"--data {GENERATED}", data.removeprefix(GENERATED)) or [""]
-    parameters = GenerateParameters.parse(["--style", style, *flags])
+    if not style or style.startswith("-"):
+        raise UserError(f"--data '{data}': give the style right after the colon, one of {', '.join(STYLES)}")
+    parameters = GenerateParameters.parse(["--style", style, *flags], prog=GENERATED + style)
     if parameters.out != TRAIN_FOLDER:
         raise UserError(f"--data {data}: drawn pictures are not written to a folder; leave out --out")
     return parameters

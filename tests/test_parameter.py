@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -59,6 +60,8 @@ def test_help_has_every_flag_with_description_and_default_and_fits_the_terminal(
     words = " ".join(shown.split())
     assert max(map(len, shown.splitlines())) <= min(columns, 120)
     assert all(f"\n{title}:\n" in shown for title in parameters.SECTIONS.values())
+    # A value without a default has none in the help, under any name.
+    assert not re.search(r"\(default: (\w*Undefined|None|False|\(\))\)", words)
     for name, field in parameters.model_fields.items():
         assert field.description and field.description in words, name
         flag = "--" + name.rstrip("_").replace("_", "-")

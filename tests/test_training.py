@@ -394,6 +394,8 @@ def test_stops_early_without_improvement(data: Path, capsys: pytest.CaptureFixtu
             ["--data", "pictures", "--validation", "long", "--head", "attention", "--longest", "4"],
             r"too long .* abcdabcd is longer than the 4 .*--longest 8",
         ),
+        (["--data", "generate:"], r"--data 'generate:': give the style right after the colon, one of captcha, "),
+        (["--data", "generate: --style line"], r"--data 'generate: --style line': give the style right after"),
         (["--data", "generate:lime"], r"--style lime: give one of captcha, "),
         (["--data", "generate:line --out x"], r"drawn pictures are not written to a folder; leave out --out"),
         (
