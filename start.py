@@ -6,7 +6,7 @@ python3 start.py --test   virtual environment and the tests' requirements, then 
 A second run finds the set-up finished and installs nothing; an interrupted one goes on where it stopped.
 """
 
-# Standard library alone, and no syntax newer than Python 3.7: an old Python must get as far as the sentence below.
+# Only the standard library, and no syntax newer than Python 3.7: an old Python must get as far as the sentence below.
 from __future__ import annotations
 
 import argparse

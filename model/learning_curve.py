@@ -148,8 +148,8 @@ def draw(points: Sequence[Point], path: Path) -> None:
         label=f"exact match of {points[-1].images:,} others, 95 % interval",
     )  # fmt: skip
     if len(points) > 1 and (law := fitted(points)).exponent >= FLAT:
-        range_ = np.geomspace(pictures[0], 4 * pictures[-1], 50)
-        axes.plot(range_, [law.exact_match(number) for number in range_], ":", color="grey", label="power law")
+        counts = np.geomspace(pictures[0], 4 * pictures[-1], 50)
+        axes.plot(counts, [law.exact_match(number) for number in counts], ":", color="grey", label="power law")
     axes.set(xscale="log", xlabel="pictures to train on", ylabel="read right")
     bottom, top = axes.get_ylim()
     axes.set_ylim(max(bottom, -0.02), min(top, 1.02))

@@ -1,4 +1,4 @@
-"""Pictures whose height alone is given: packed, batched and told apart from those that are too wide."""
+"""Pictures of a given height and any width: packed, batched, and refused if they are too wide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a corpus is found and told, by the public checks and by the command."""
+"""Faults of a corpus are found and named, by the public checks and by the command."""
 
 from __future__ import annotations
 

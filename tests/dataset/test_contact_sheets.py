@@ -79,10 +79,10 @@ def test_a_script_without_a_font_is_named_once(
     for _ in range(2):
         dataset.contact_sheet([picture] * 4, ["47하1693", "皖A77Z41", "ภาษา", "שלום AB"])
     fonts_for.cache_clear()
-    told = capsys.readouterr().err
-    assert [script for script in ("Hangul", "CJK", "Thai") if told.count(script) == 1] == ["Hangul", "CJK", "Thai"]
-    assert "Hebrew" not in told
-    assert "install a font that has them" in told
+    printed = capsys.readouterr().err
+    assert [script for script in ("Hangul", "CJK", "Thai") if printed.count(script) == 1] == ["Hangul", "CJK", "Thai"]
+    assert "Hebrew" not in printed
+    assert "install a font that has them" in printed
 
 
 def test_each_character_is_drawn_with_the_first_font_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -400,7 +400,7 @@ def test_lists_that_cannot_be_understood(file: str, text: str, message: str, tmp
         pairs(path)
 
 
-def test_columns_without_labels_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_without_labels_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "l.csv").write_text("id,Filename,Solution\n1,a.png,x\n")
     assert pairs(tmp_path / "l.csv") == [("a.png", "")]
     assert "none of its columns (id, Filename, Solution) is label or text" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def test_a_folder_a_file_and_a_pattern(form: str, tmp_path: Path, capsys: pytest
     assert capsys.readouterr().err == ""
     assert labels(tmp_path) == TEXTS[:2]
     assert "1 of 2 files of records are missing" in capsys.readouterr().err
-    assert labels(tmp_path / "elsewhere") == TEXTS[2:], "a file of records is told by its content too"
+    assert labels(tmp_path / "elsewhere") == TEXTS[2:], "a file of records is recognised by its content, too"
     with pytest.raises(UserError, match="does not exist"):
         labels(tmp_path / "test-*")
 

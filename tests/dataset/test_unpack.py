@@ -388,8 +388,8 @@ def test_bombs_are_stopped(kind: str, unpack: Unpack, tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     code, err = unpack(path, "out", "--max-size", "5MB")
     assert (code, len(err.splitlines())) == (2, 1)
-    told = "a header of 40,000,000 bytes" if kind in ("pax header", "long name") else "more than 5,000,000 bytes"
-    assert told in err
+    reason = "a header of 40,000,000 bytes" if kind in ("pax header", "long name") else "more than 5,000,000 bytes"
+    assert reason in err
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 25_000, "kilobytes"
     assert sum(map(len, content().values())) <= 5_000_000 if Path("out").exists() else True
     assert not list(tmp_path.rglob("*.partial*"))
