@@ -36,8 +36,8 @@ def warn(message: str) -> None:
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError as error:
-        # Do not stop for a log on a full disk or a closed terminal: the results may go elsewhere.
-        if error.errno not in (*DISK_FULL, errno.EIO):
+        # Do not stop for a log on a full disk, a closed terminal or a closed pipe: the results may go elsewhere.
+        if error.errno not in (*DISK_FULL, errno.EIO, errno.EPIPE):
             raise
 
 

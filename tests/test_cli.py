@@ -433,6 +433,20 @@ def test_a_full_disk_for_the_log_is_ignored(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "done\n")
 
 
+def test_a_closed_pipe_for_the_log_does_not_end_the_work() -> None:
+    script = (
+        "from cli.command import run_command; from cli.messages import print_line, warn\n"
+        "from tests.test_cli import Flags\n"
+        "def command(flags): warn('epoch 1'); warn('epoch 2'); print_line('done'); return 1\n"
+        "run_command(command, Flags, [])"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = finished([sys.executable, "-c", script], stderr=write, cwd=ROOT)
+    os.close(write)
+    assert (done.returncode, done.stdout) == (1, "done\n")
+
+
 def test_a_closed_stdin_is_empty() -> None:
     script = (
         "import sys; from cli.command import run_command; from tests.test_cli import Flags\n"
