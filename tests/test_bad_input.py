@@ -118,7 +118,7 @@ def test_unknown_characters_are_named_for_each_head(run: Run, head: str) -> None
     assert (code, "1 character outside the alphabet: é (aéb_1.png)" in sentence(errors)) == (WRONG_USE, True)
     drawn = "generate:line --alphabet abc --length 2 --size 48x32 --count 8"
     code, _, errors = run("training", *arguments, "--data", drawn, "--alphabet", "ab")
-    assert (code, "--alphabet lacks c" in sentence(errors)) == (WRONG_USE, True)
+    assert (code, "the alphabet lacks c, which are in the pictures" in sentence(errors)) == (WRONG_USE, True)
     assert not Path("r").exists()
 
 

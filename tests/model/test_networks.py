@@ -171,9 +171,9 @@ def test_every_decoder_finds_texts_with_probabilities(head: str, reads: str) -> 
         found = decoder.decode(outputs, how, 4, top)
         assert len(found) == 3
         for texts in found:
-            probabilities = [text.probability for text in texts]
-            assert 1 <= len(texts) <= top and probabilities == sorted(probabilities, reverse=True)
-            assert all(0 <= probability <= 1 for probability in probabilities)
+            # Beam search of attention orders texts by the mean log-probability of their characters.
+            assert 1 <= len(texts) <= top and len({text.numbers for text in texts}) == len(texts)
+            assert all(0 <= text.probability <= 1 for text in texts)
             assert len(texts[0].spans) == len(texts[0].numbers)
     steps = decoder.predictions(outputs, [(1, 2)] * 3)[0]
     assert steps.ndim == 3 and steps.shape[::2] == (3, len(ALPHABET) + 1)
