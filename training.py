@@ -5,7 +5,8 @@
 2. `train_once` finds the pictures. `defaults.config` decides the network, and the pictures are decoded to its input.
    `decide_plan` decides all other values, among them the start: the weights of --from, shipped weights, or random ones.
 3. `load_start` copies the starting weights into the network, unless the run folder has a state after an epoch, which
-   `train` continues with. `train` validates after each epoch and writes the files of the run.
+   `train` continues with. `train` takes the steps of each epoch (`model/training/steps.py`), validates after it and
+   writes the files of the run.
 4. If memory runs out in the first epoch, `halving_batches` calls `train_once` again with half the batch size. The run
    folder has no state then, so that the training begins anew.
 """
