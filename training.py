@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def main(flags: TrainingParameters) -> int:
-    """Train, alone or together with other processes (--join). Returns the exit code."""
+    """Train in this process, or in several processes with --join. Returns the exit code."""
     from model import processes
 
     return processes.run_joined(flags.join, partial(begin_or_resume, flags.model_copy(update={"join": None})))

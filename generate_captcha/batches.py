@@ -164,7 +164,7 @@ def preview(parameters: GenerateParameters) -> tuple[list[str], npt.NDArray[np.i
     return [*labels, *style.alphabet], np.array(sizes)
 
 
-#: Of a worker process.
+#: State of a worker process.
 _style_and_fit: tuple[Style, Fit]
 
 

@@ -1,8 +1,8 @@
 """Build a network layer by layer, for pictures that may differ in width within a batch.
 
 In a network of any width, pictures of different widths are padded on the right. The padding is set to zero before every
-layer with a horizontal extent, as such a layer pads the edges itself, and batch statistics leave it out. So a picture
-has the same features alone and in any batch.
+layer with a horizontal extent, as such a layer pads the edges itself, and batch statistics leave it out. The
+features of a picture therefore do not depend on the other pictures in its batch.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class ProcessLost(UserError):
 
 
 def run_joined(how: str | None, command: Callable[[Rank], int]) -> int:
-    """Run `command` after joining the other processes as in :func:`join`; alone if `how` is None.
+    """Join the other processes as in :func:`join`, and run `command`. If `how` is None, there are no others.
 
     Returns the exit code of the command. If this process is interrupted or loses another one, it prints the reason and
     exits at once: JAX would wait for the others at the end of the interpreter, and abort after a minute.

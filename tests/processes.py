@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 #: Seconds after which a process counts as hanging: several times what it takes on a slow machine.
@@ -16,7 +17,7 @@ LIMIT = 200.0
 #: A command as subprocess takes it.
 Command = Sequence[str | os.PathLike[str]] | str
 #: Seconds that a process has to print the stacks of its threads.
-LAST_WORDS = 10.0
+STACKS_LIMIT = 10.0
 
 
 def _popen(command: Command, **options: Any) -> subprocess.Popen[str]:
@@ -39,7 +40,7 @@ def _last_words(process: subprocess.Popen[str]) -> str:
     _send(process, signal.SIGABRT)
     for number in (signal.SIGTERM if os.name == "nt" else signal.SIGKILL, None):
         try:
-            return "\n".join(said for said in process.communicate(timeout=LAST_WORDS) if said)
+            return "\n".join(said for said in process.communicate(timeout=STACKS_LIMIT) if said)
         except (subprocess.TimeoutExpired, ValueError):
             # A ValueError where the test has closed a pipe.
             if number is not None:
@@ -86,7 +87,7 @@ def started(command: Command, *, seconds: float = LIMIT, **options: Any) -> Iter
     def abort() -> None:
         late.set()
         _send(process, signal.SIGABRT)
-        if not ended.wait(LAST_WORDS):
+        if not ended.wait(STACKS_LIMIT):
             _send(process, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
 
     ended, watch = threading.Event(), threading.Timer(seconds, abort)
@@ -102,7 +103,7 @@ def started(command: Command, *, seconds: float = LIMIT, **options: Any) -> Iter
         ended.set()
         watch.cancel()
         _send(process, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
-        process.wait(LAST_WORDS)
+        process.wait(STACKS_LIMIT)
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe:
                 with contextlib.suppress(OSError):
@@ -115,3 +116,20 @@ def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("", 0))
         return int(listening.getsockname()[1])
+
+
+def interrupt_import(module: str, number: int, folder: Path) -> None:
+    """Write a file to `folder` that sends signal `number` to a process when it imports `module`.
+
+    The folder must be in PYTHONPATH of the process.
+    """
+    # Python imports a module of this name when it starts. It has imported errno by then.
+    (folder / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        f"            os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "sys.modules.pop('errno', None)\n"
+    )

@@ -19,7 +19,7 @@ from cli.progress import LOG_INTERVAL, progress
 from cli.workers import interrupts_held
 from crnn_reader.errors import UserError
 from parameter import Parameters
-from tests.processes import LIMIT, finished, started
+from tests.processes import LIMIT, finished, interrupt_import, started
 
 ROOT = Path(__file__).parents[1]
 
@@ -342,16 +342,7 @@ def test_each_message_is_printed_unless_nothing_is_left_to_do(capsys: pytest.Cap
 def test_an_interruption_during_an_import_is_one_sentence(
     command: str, module: str, number: int, tmp_path: Path
 ) -> None:
-    # The interpreter imports it first; it interrupts the process when `module` is imported.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\n"
-        "class Interrupting:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {module!r}:\n"
-        f"            os.kill(os.getpid(), {int(number)})\n"
-        "sys.meta_path.insert(0, Interrupting())\n"
-        "sys.modules.pop('errno', None)\n"
-    )
+    interrupt_import(module, number, tmp_path)
     done = finished(
         [sys.executable, *command.split()],
         cwd=ROOT,

@@ -22,7 +22,7 @@ from PIL import Image as pillow
 from crnn_reader import Constraint, Reader, UserError
 from crnn_reader.image import read_image
 from tests.model.test_export import READING, WITHOUT
-from tests.processes import finished
+from tests.processes import finished, interrupt_import
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = sorted((ROOT / "DB" / "samples").glob("*.png"))[:3]
@@ -149,15 +149,7 @@ def test_an_empty_pattern_is_not_taken_for_none(installed: Path) -> None:
 def test_the_command_stops_without_a_traceback_while_it_starts(
     installed: Path, installer: bool, module: str, tmp_path: Path
 ) -> None:
-    # The interpreter imports it first; it interrupts the process when `module` is imported.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\n"
-        "class Interrupting:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {module!r}:\n"
-        f"            os.kill(os.getpid(), {int(signal.SIGINT)})\n"
-        "sys.meta_path.insert(0, Interrupting())\n"
-    )
+    interrupt_import(module, signal.SIGINT, tmp_path)
     # As installers write it.
     (tmp_path / "crnn-reader").write_text("import sys\nfrom crnn_reader.__main__ import main\nsys.exit(main())\n")
     command = [str(tmp_path / "crnn-reader")] if installer else ["-m", "crnn_reader"]

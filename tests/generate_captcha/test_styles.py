@@ -200,7 +200,7 @@ def test_characters_have_the_frequencies_of_their_file(style: str, tmp_path: Pat
     file.write_text("A\t600\nB\t300\nC\t100\n", encoding="utf-8")
     drawn = style_of(parameters(style, alphabet=str(file), length="5"))
     text = "".join(drawn.label(index) for index in range(600))
-    # Of 3,000 characters, the standard deviation of a share is below 0.01.
+    # With 3,000 characters, the standard deviation of a relative frequency is below 0.01.
     assert [text.count(character) / len(text) for character in "ABC"] == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
     file.write_text("A\t1\nB\t1\nC\t1\n", encoding="utf-8")
     assert style_of(parameters(style, alphabet=str(file), length="5")).record() != drawn.record()

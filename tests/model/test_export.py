@@ -612,7 +612,7 @@ def gates_swapped(weights: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([reset, update, hidden], axis=1)
 
 
-#: Small faults that somebody who adds a layer might make.
+#: Small mistakes that are easy to make when adding a layer.
 FAULTS = {
     "none": None,
     "weights rounded to 16 bits": constant("Conv", 1, lambda array: array.astype(np.float16).astype(np.float32)),
