@@ -36,7 +36,7 @@ TEST = [
 
 
 class SetUpError(Exception):
-    """What is missing on this machine, in one sentence with its remedy."""
+    """Something is missing on this machine. The message names it and the remedy in one sentence."""
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Flag:
     """How a field appears on the command line, given in its annotation: `Annotated[str, Flag("DIR")]`."""
 
-    #: What stands for the value in the help. By default the choices, or N or X for numbers.
+    #: Placeholder of the value in the help. By default the choices, or N or X for numbers.
     metavar: str = ""
     #: How a default of None is replaced at run time, for the help.
     default: str = ""

@@ -29,7 +29,7 @@ def generate(parameters: GenerateParameters) -> int:
 
 
 def _next_command(parameters: GenerateParameters) -> str:
-    """What to do with the pictures: train with them, or evaluate a run if the folder has test in its name."""
+    """The next step with the pictures: training, or evaluation if the folder has test in its name."""
     out = Path(parameters.out)
     if re.search(r"(?<![a-z])test", out.name.lower()):
         return f"python evaluation.py {shlex.quote(parameters.out)} --model {RUNS_FOLDER}/NAME"

@@ -102,7 +102,7 @@ class ReadingSummary:
             )
 
     def sentences(self, seconds: float) -> Iterator[str]:
-        """What was read in a number of `seconds`, and the scores if there are labels, a sentence each."""
+        """A summary of the pictures read in `seconds`, and the scores if there are labels, one sentence each."""
         if self.read:
             yield (
                 f"{self.read:,} picture{'s' * (self.read != 1)} in {seconds:.2f} s, "

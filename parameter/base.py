@@ -1,4 +1,4 @@
-"""What the parameters of all commands share: validation, error messages and JSON."""
+"""The base class of all parameters: validation, error messages and JSON."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _sentence(error: ErrorDetails, fields: dict[str, FieldInfo]) -> str:
 
 
 def _reason(error: ErrorDetails, field: FieldInfo | None) -> str:
-    """What is wrong with a value, and what to give instead, in one clause."""
+    """Describe the fault of a value and its remedy in one clause."""
     kind = error["type"]
     if kind == "value_error":
         # Raised by a check in types.py.

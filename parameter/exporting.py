@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ExportProperties(NamedTuple):
-    """What the flags need to know of a format of exports: the constant `PROPERTIES` in its file."""
+    """Properties of a format of exports that the flags need: the constant `PROPERTIES` in its file."""
 
     #: The suffix of its files. Empty for a folder.
     suffix: str

@@ -25,7 +25,7 @@ GENERATED = "generate:"
 
 
 class StyleProperties(NamedTuple):
-    """What the flags need to know of a style: the constant `PROPERTIES` in its file, as far as it differs from this."""
+    """Properties of a style that the flags need. `PROPERTIES` in its file has those that differ from these."""
 
     #: Default of --size.
     size: str = "128x64"

@@ -34,7 +34,7 @@ RANDOM = "random"
 
 
 class Preset(NamedTuple):
-    """What the defaults of a training depend on in a preset."""
+    """Properties of a preset that the defaults of a training depend on."""
 
     #: Default of --network.
     network: str

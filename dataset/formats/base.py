@@ -1,4 +1,4 @@
-"""What a format of labelled pictures has to offer, and the registry of all formats."""
+"""The interfaces of formats of labelled pictures, and the registry of all formats."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ def find_picture(root: str, name: str) -> str:
 
 
 def _label_studio(name: str) -> list[str]:
-    """What `/data/upload/1/8f3e21ab-a.png` and `/data/local-files/?d=pictures/a.png` may stand for."""
+    """File names that `/data/upload/1/8f3e21ab-a.png` and `/data/local-files/?d=pictures/a.png` may stand for."""
     if not name.startswith("/data/"):
         return []
     address = urlsplit(name)

@@ -43,9 +43,9 @@ _SPLITS = r"(?i)\s*(?:train|training|val|valid|validation|dev|test|testing|eval)
 #: Number of boxes of PPOCRLabel that decide whether boxes cover whole pictures, and the part that they cover then.
 _MEASURED, _COVERED = 3, 0.4
 
-#: What follows the path on a line of prediction.py.
+#: The text after the path on a line of prediction.py.
 _PREDICTION = r"([^\t]*)\t[01]\.\d{4}(?:\t.*)?"
-#: What other programs write there.
+#: The same on a line of other programs.
 _SCORED = r"([^\t]*)\t(?:[01]|\d{0,3}\.\d+)"
 
 

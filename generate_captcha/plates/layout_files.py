@@ -166,7 +166,7 @@ _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def _wanted(error: ErrorDetails) -> str:
-    """What to give instead, such as `give a number that is above 0`."""
+    """The remedy for a value, such as `give a number that is above 0`."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "string_pattern_mismatch":
         return "a colour is #rrggbb, such as #003399"

@@ -1,4 +1,4 @@
-"""What changes from epoch to epoch with the progress of learning: the difficulty of drawn pictures, or augmentation.
+"""Adapt the difficulty of drawn pictures, or the augmentation, to the progress of learning, epoch by epoch.
 
 Each value is a function of the epochs before, so that a resumed run continues with it.
 """
@@ -44,7 +44,7 @@ class Curriculum:
         return self.goal * min(1.0, learnt / steps)
 
     def remark(self, history: History) -> str:
-        """What the user should know at the end; "" if nothing."""
+        """A remark for the end of the training, or "" if there is none."""
         reached = history[-1][self.name]
         if reached == self.goal:
             return ""
@@ -81,5 +81,5 @@ class Augmentation:
         return min(max(change * history[-1].get(self.name, self.first), WEAKEST), STRONGEST)
 
     def remark(self, history: History) -> str:
-        """What the user should know at the end: nothing."""
+        """Return "": there is no remark."""
         return ""

@@ -114,7 +114,7 @@ def test_a_lexicon_accepts_its_texts_and_no_others(tmp_path: Path) -> None:
     automaton = Constraint(lexicon=tmp_path / "texts").automaton(ALPHABET)
     assert automaton is not None
     assert {text for text in TEXTS if automaton.accepts(numbers(text))} == chosen
-    # What bounds are computed from must allow all of them.
+    # The automaton from which bounds are computed must allow all of them.
     assert all(automaton.relaxed.accepts(numbers(text)) for text in chosen)
 
 

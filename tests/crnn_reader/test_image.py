@@ -487,7 +487,7 @@ def test_a_jpeg_of_very_many_scans_is_refused(scans: int, side: int) -> None:
 
 def test_usual_progressive_files_are_read() -> None:
     assert read_image(progressive(10), 1).shape == (64, 64, 1)
-    # What follows the end, as the film of a phone's "live" picture, has no scans.
+    # Data after the end, such as the film of a phone's "live" picture, has no scans.
     assert read_image(progressive(1) + b"\xff\xda" * 500, 1).shape == (64, 64, 1)
 
 

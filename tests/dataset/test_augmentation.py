@@ -1,4 +1,4 @@
-"""What augmentation may do to a picture, and what it may not."""
+"""Limits of augmentation: changes that it makes to a picture, and properties that it keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user points at becomes pictures with labels."""
+"""Paths that a user gives become pictures with labels."""
 
 from __future__ import annotations
 
