@@ -2,6 +2,7 @@
 
 python export.py runs/mine --out mine.onnx
 python export.py captcha --out captcha.onnx --int8 DB/test
+python export.py captcha --out captcha.onnx --float16 DB/test
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def main(flags: ExportParameters) -> int:
     model, out = locate_model(flags.model, to_train=True), Path(flags.out)
     if flags.int8:
         return export_int8(model, out, flags)
+    if flags.float16:
+        return export_float16(model, out, flags)
     comparison = export.export(model, flags.form, out)
     print_line(f"{out}: {comparison}")
     return ALL_DONE
@@ -86,6 +89,36 @@ def export_int8(model: Path, out: Path, flags: ExportParameters) -> int:
     print_line(f"{out}: int8, {size:.1f} MB")
     all_read = found == len(calibrating) and not unreadable
     return ALL_DONE if all_read else SOME_UNREADABLE
+
+
+def export_float16(model: Path, out: Path, flags: ExportParameters) -> int:
+    """Export with weights in 16 bits, and keep the file unless it reads a picture differently."""
+    import dataset
+    from crnn_reader.reader import Reader
+    from model import export
+
+    path = flags.float16 or ""
+    files = [sample.path for sample in dataset.collect(path, flags.label_pattern, flags.root)]
+    before = list(zip(files, Reader(str(model)).read(files), strict=True))
+    for file, reading in before:
+        if reading.error is not None:
+            warn(f"{file}: {reading.error}")
+    readable = {file: reading.text for file, reading in before if reading.error is None}
+    if not readable:
+        raise UserError(f"{path} has no picture that can be read, and --float16 needs some: give others")
+    with atomic(out) as temporary:
+        export.export_float16(model, flags.form, temporary)
+        after = [reading.text for reading in Reader(str(temporary)).read(list(readable))]
+        others = [(file, text) for file, text in zip(readable, after, strict=True) if text != readable[file]]
+        if others:
+            file, text = others[0]
+            raise UserError(
+                f"{out} is not written: with 16-bit floats, {len(others):,} of {len(readable):,} pictures are read "
+                f"differently, first {file} ({readable[file]!r} becomes {text!r}): leave out --float16"
+            )
+        size = temporary.stat().st_size / 1e6
+    print_line(f"{out}: float16, {size:.1f} MB, the same texts as Keras in {len(readable):,} pictures")
+    return ALL_DONE if len(readable) == len(before) else SOME_UNREADABLE
 
 
 def by_chance(lost: int, won: int) -> float:

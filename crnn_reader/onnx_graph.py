@@ -54,6 +54,7 @@ _TYPES = {
     6: ("int32", "int32_data"),
     7: ("int64", "int64_data"),
     9: ("bool", "int32_data"),
+    10: ("float16", "int32_data"),
 }
 _FLOAT, _INT, _STRING, _TENSOR, _GRAPH, _INTS = 1, 2, 3, 4, 5, 7
 
@@ -286,7 +287,7 @@ class _Check:
         values = _values(found, dtype, typed)
         if values.size != size:
             raise ValueError(f"{subject} has {values.size:,} numbers and says {size:,}")
-        if dtype == "float32" and not np.isfinite(values).all():
+        if dtype in ("float32", "float16") and not np.isfinite(values).all():
             raise ValueError(f"{subject} holds NaN or infinity")
         if dtype == "int64" and size:
             stated = math.prod(number for number in values.ravel()[:8].tolist() if number > 0)

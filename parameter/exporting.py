@@ -24,6 +24,8 @@ class ExportProperties(NamedTuple):
     suffix: str
     #: Whether it can hold 8-bit integers (--int8).
     int8: bool = False
+    #: Whether it can store weights as 16-bit floats (--float16).
+    float16: bool = False
 
 
 #: The formats that export.py writes.
@@ -50,6 +52,9 @@ class ExportParameters(Parameters):
     int8: Annotated[str | None, Flag("PATH")] = Field(
         None, description="Quantise to 8-bit integers, calibrated and tested on these labelled pictures (onnx)."
     )
+    float16: Annotated[str | None, Flag("PATH")] = Field(
+        None, description="Store weights as 16-bit floats, if the texts of all these pictures stay the same (onnx)."
+    )
     accept_loss: bool = Field(
         False, description="Write the file even if --int8 reads significantly fewer pictures right."
     )
@@ -65,9 +70,12 @@ class ExportParameters(Parameters):
             others = [name for name, other in EXPORT_FORMATS.items() if given and other.suffix == given]
             or_else = f"; or give --form {others[0]}" if others else ""
             raise UserError(f"--out {self.out}: --form {self.form} takes {wanted}{or_else}")
-        if self.int8 and not properties.int8:
-            having = [name for name, other in EXPORT_FORMATS.items() if other.int8]
-            raise UserError(f"--int8 is for --form {' and '.join(having)}, not for {self.form}: leave it out")
+        if self.int8 and self.float16:
+            raise UserError("--int8 and --float16 are two ways to store the weights: give one of them")
+        for flag in ("int8", "float16"):
+            if getattr(self, flag) and not getattr(properties, flag):
+                having = [name for name, other in EXPORT_FORMATS.items() if getattr(other, flag)]
+                raise UserError(f"--{flag} is for --form {' and '.join(having)}, not for {self.form}: leave it out")
         if self.accept_loss and not self.int8:
             raise UserError("--accept-loss is for --int8: add that, or leave it out")
         return self

@@ -2,8 +2,8 @@
 
 A format is a file NAME.py here, listed in :data:`NAMES`. It has functions `write(path, parts, config)` and
 `opened(path)`, which returns a runtime for the parts, and a constant `PROPERTIES`
-(:class:`parameter.ExportProperties`). With `"int8": True` among these, `write` takes a fourth argument: a function that
-quantises the encoder.
+(:class:`parameter.ExportProperties`). With `"int8": True` among these, `write` takes an argument `encoded`, a function
+that quantises the encoder; with `"float16": True` an argument `stored`, a function that stores arrays as float16.
 """
 
 from __future__ import annotations
@@ -68,8 +68,18 @@ def export_int8(model: Path, format_: str, out: Path, files: Iterable[Path | str
     if not pictures:
         raise UserError("none of the calibration pictures can be read: give others", "int8")
     with atomic(out) as temporary:
-        written.write(temporary, parts, config, lambda encoder: quantisation.int8(encoder, batches(pictures, config)))
+        written.write(
+            temporary, parts, config, encoded=lambda encoder: quantisation.int8(encoder, batches(pictures, config))
+        )
     return len(pictures)
+
+
+def export_float16(model: Path, format_: str, out: Path) -> None:
+    """Export a model file with its weights stored as 16-bit floats. Raises UserError as :func:`export` does."""
+    written, storage = module(format_), module("float16")
+    network, config = model_file.load(model)
+    with atomic(out) as temporary:
+        written.write(temporary, HEADS[config.head].parts(network, config), config, stored=storage.float16)
 
 
 def module(name: str) -> Any:

@@ -23,14 +23,20 @@ from crnn_reader.runtime import IMAGES, Runtime
 from model.export.onnx_layers import Graph, Value, convert
 from model.runtimes import Part, merged
 
-PROPERTIES = {"suffix": ".onnx", "int8": True}
+PROPERTIES = {"suffix": ".onnx", "int8": True, "float16": True}
 
 #: Versions of the operator set (2022) and of the file format (2021): old enough for every onnxruntime in use, and with
 #: GridSample.
 OPERATIONS, FILE_VERSION = 17, 8
 
 
-def write(path: Path, parts: Sequence[Part], config: ModelConfig, encoded: Callable[[Any], Any] | None = None) -> None:
+def write(
+    path: Path,
+    parts: Sequence[Part],
+    config: ModelConfig,
+    encoded: Callable[[Any], Any] | None = None,
+    stored: Callable[[Any], None] | None = None,
+) -> None:
     """Write an ONNX file.
 
     Arguments:
@@ -38,6 +44,7 @@ def write(path: Path, parts: Sequence[Part], config: ModelConfig, encoded: Calla
         parts: the parts of the network.
         config: the configuration of the model.
         encoded: replaces the ONNX model of the encoder, for example by a quantised one.
+        stored: changes in place how the graph of the whole network stores its arrays.
 
     Raises UserError for a layer that is not supported.
     """
@@ -46,6 +53,8 @@ def write(path: Path, parts: Sequence[Part], config: ModelConfig, encoded: Calla
     whole = encoded(first) if encoded else first
     if steps:
         whole = _either(whole, _model(steps[0], "step/", ("texts", "looked_at")))
+    if stored:
+        stored(whole.graph)
     whole.producer_name, whole.producer_version = "crnn-kit", config.kit_version
     written = config.to_json()
     sums = {CHECKSUM_ENTRY: checksum(whole.SerializeToString()), CONFIG_CHECKSUM_ENTRY: config_checksum(written)}

@@ -445,6 +445,52 @@ def graphs(graph: Any) -> Iterator[Any]:
                 yield from graphs(each.g)
 
 
+@pytest.mark.parametrize("name", ["ctc", "attention"])
+def test_float16_halves_the_file_and_keeps_the_texts(name: str, folder: Path, tmp_path: Path, run: Run) -> None:
+    made(name, folder)
+    data, out = tmp_path / "pictures", tmp_path / "half.onnx"
+    data.mkdir()
+    for number, image in enumerate(pictures(6)):
+        cv2.imwrite(str(data / f"{number}.png"), image)
+    (data / "broken.png").write_bytes(b"")
+    code, said, errors = run(export, folder / f"{name}.keras", "--out", out, "--float16", data)
+    assert code == 1 and errors == f"{data / 'broken.png'}: zero bytes\n"
+    assert said.startswith(f"{out}: float16, ") and said.endswith("the same texts as Keras in 6 pictures\n")
+    assert out.stat().st_size < 0.6 * (folder / f"{name}.onnx").stat().st_size
+    images = pictures(6)
+    before, after = (list(Reader(str(file)).read(images)) for file in (folder / f"{name}.onnx", out))
+    assert [reading.text for reading in before] == [reading.text for reading in after]
+
+
+def test_float16_is_refused_if_a_text_changes(
+    folder: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = tmp_path / "pictures", tmp_path / "half.onnx"
+    data.mkdir()
+    read = list(Reader(str(folder / "ctc.onnx")).read(pictures(12)))
+    number = next(number for number, reading in enumerate(read) if reading.text)
+    cv2.imwrite(str(data / "a.png"), pictures(12)[number])
+    out.write_bytes(b"earlier")
+
+    def lost(graph: Any) -> None:
+        """Storage that loses everything: the weights of convolutions become 0."""
+        for each in graph.initializer:
+            if len(each.dims) == 4:
+                each.CopyFrom(onnx.numpy_helper.from_array(np.zeros(list(each.dims), np.float32), each.name))
+
+    monkeypatch.setattr(exports.module("float16"), "float16", lost)
+    flags = [folder / "ctc.keras", "--out", out, "--float16", data]
+    code, said, errors = run(export, *flags)
+    assert (code, said) == (2, "") and "1 of 1 pictures are read differently" in errors
+    assert errors.endswith("leave out --float16\n") and out.read_bytes() == b"earlier"
+    (data / "a.png").unlink()
+    (data / "a.png").write_bytes(b"")
+    code, said, errors = run(export, *flags)
+    assert code == 2 and "has no picture that can be read" in errors
+    refused(run, "give one of them", export, *flags, "--int8", data)
+    refused(run, "--float16 is for --form onnx", export, *flags, "--form", "savedmodel", "--out", tmp_path / "folder")
+
+
 def test_a_loss_must_be_significant() -> None:
     assert [export.by_chance(*pair) for pair in ((0, 0), (1, 0), (4, 0), (5, 0), (3, 3))] == [
         1,
