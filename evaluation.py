@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
 from cli.files import atomic
-from cli.messages import print_line, warn
+from cli.messages import print_line, print_table, warn
 from crnn_reader.errors import UserError
 from parameter import EvaluationParameters
 
@@ -45,7 +45,7 @@ def main(flags: EvaluationParameters) -> int:
 
     refuse_overlapping_paths(
         [flags.path],
-        {"--json": flags.json_, "--report": flags.report},
+        {"json": flags.json_, "report": flags.report},
         used=[flags.model, flags.lexicon, flags.charset],
     )
     samples = dataset.collect(flags.path, flags.label_pattern, flags.root)
@@ -82,7 +82,10 @@ def main(flags: EvaluationParameters) -> int:
                 interrupted = True
         else:
             scores, facts, options = scored(flags, labelled, flags.model, first=True)
-        report.show(scores, facts)
+        for number, table in enumerate(report.tables(scores, facts)):
+            if number:
+                print_line("")
+            print_table(table)
         record = {**scores.to_dict(), **facts}
         if scores_file:
             scores_file.write_text(

@@ -43,7 +43,7 @@ def main(flags: LearningCurveParameters) -> int:
     from model.training.run_folder import RunFolder
 
     interrupts.continue_by(interrupts.CONTINUES)
-    refuse_overlapping_paths([flags.data, flags.test], {"--run": flags.run})
+    refuse_overlapping_paths([flags.data, flags.test], {"run": flags.run})
     pictures, test, unreadable = held_out(flags.data, flags.test, flags.label_pattern, flags.root)
     sizes = notation.part_sizes(flags.parts) if flags.parts else doubling(len(pictures))
     if sizes[-1] > len(pictures):

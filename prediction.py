@@ -41,8 +41,8 @@ def main(flags: PredictionParameters) -> int:
 
     labels = flags.labels or bool(flags.demo)
     sheet = flags.plot or (DEMO if flags.demo else None)
-    outputs = {"--csv": flags.csv, "--json": flags.json_, "--icdar": flags.icdar}
-    refuse_overlapping_paths(flags.paths, outputs | {"--plot": sheet}, (flags.model, flags.lexicon, flags.charset))
+    outputs = {"csv": flags.csv, "json": flags.json_, "icdar": flags.icdar}
+    refuse_overlapping_paths(flags.paths, outputs | {"plot": sheet}, (flags.model, flags.lexicon, flags.charset))
     samples = samples_to_read(flags, labels)
 
     interrupted = False
@@ -84,7 +84,7 @@ def main(flags: PredictionParameters) -> int:
         warn(sentence)
     if interrupted:
         done = summary.read + summary.unreadable
-        kept = f"; {' and '.join(flag for flag in outputs if outputs[flag])} has them" if writers else ""
+        kept = f"; {' and '.join(f'--{name}' for name in outputs if outputs[name])} has them" if writers else ""
         warn(f"interrupted after {done:,} picture{'s' * (done != 1)}{kept}; the same command starts again")
         return INTERRUPTED
     return SOME_UNREADABLE if summary.unreadable else ALL_DONE

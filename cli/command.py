@@ -13,12 +13,12 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from typing import NoReturn, Protocol, Self, TypeVar
 
 from cli import interrupts
+from cli.flags import with_flags
 from cli.messages import DISK_FULL, print_log, warn
 from crnn_reader.errors import UserError
 
@@ -83,7 +83,7 @@ def report_error(error: BaseException) -> int:
         warn(interrupts.sentence())
         return INTERRUPTED
     if isinstance(error, UserError):
-        warn(f"error: {with_flag(error)}")
+        warn(f"error: {with_flags(str(error), **error.parameters)}")
         return WRONG_USE
     if isinstance(error, BrokenPipeError):
         # The program that reads our stdout, such as head, has closed it. This is not an error.
@@ -96,13 +96,6 @@ def report_error(error: BaseException) -> int:
         warn(f"error: {sentence}")
         return WRONG_USE
     raise error
-
-
-def with_flag(error: UserError) -> str:
-    """The message of an error, with the flag of the parameter to change, such as `… (--root)`."""
-    if error.parameter is None:
-        return str(error)
-    return f"{error} (--{error.parameter.replace('_', '-')}{f' {shlex.quote(error.example)}' if error.example else ''})"
 
 
 def _sentence(error: OSError) -> str | None:

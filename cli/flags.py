@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import shlex
 import shutil
 import textwrap
 import types
@@ -96,6 +97,17 @@ def shown(name: str, field: FieldInfo | None) -> str:
         return _flag(field).metavar.strip("[]…")
     # `from_` and `json_` only avoid names of Python.
     return "--" + name.rstrip("_").replace("_", "-")
+
+
+def with_flags(message: str, **parameters: str) -> str:
+    """A message with the flags of the parameters to change: `… (--root)`, or `… (--head attention, --size)`.
+
+    `parameters` has a value as an example for each, or "".
+    """
+    flags = [
+        shown(name, None) + (f" {shlex.quote(example)}" if example else "") for name, example in parameters.items()
+    ]
+    return f"{message} ({', '.join(flags)})" if flags else message
 
 
 def _like_a_flag(word: str) -> bool:

@@ -13,13 +13,13 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-
 class UserError(Exception):
     """A mistake that the user can correct. The message is one sentence: the object, what was found, and what to do.
 
-    `parameter` is the name of the parameter to change, if there is one, and `example` a value for it. Libraries do not
-    name command-line flags. A command prints the flag of the parameter behind the message.
+    `parameters` are the parameters to change, each with a value as an example or "". Libraries do not name
+    command-line flags. A command prints the flags of the parameters behind the message.
     """
 
-    def __init__(self, message: str = "", parameter: str | None = None, example: str = "") -> None:
+    def __init__(self, message: str = "", parameter: str | None = None, example: str = "", **others: str) -> None:
         super().__init__(message)
-        self.parameter, self.example = parameter, example
+        self.parameters = ({} if parameter is None else {parameter: example}) | others
 
 
 class UnreadablePicture(Exception):

@@ -27,9 +27,9 @@ from .native_messages import messages_of
 from .pixels import Image, array_to_image, check_array, convert
 from .sources import NO_MEMORY, bounded_bytes, describe_error, describe_text, read_bytes, read_file
 
-#: Takes a label and the width and height of its picture. Returns the reason why a network cannot write the label, or
-#: None if it can.
-TooLong = Callable[[str, int, int], str | None]
+#: Takes a label and the width and height of its picture. Returns an error that says why a network cannot write the
+#: label, or None if it can.
+TooLong = Callable[[str, int, int], UserError | None]
 
 #: Formats that cannot be read: offset and bytes of their signatures, and their names.
 _NOT_READ = (

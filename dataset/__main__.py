@@ -19,8 +19,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 import dataset
-from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command, with_flag
+from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
 from cli.files import atomic
+from cli.flags import with_flags
 from cli.messages import print_table, warn, warn_of_each
 from crnn_reader import bounded
 from crnn_reader.errors import printable
@@ -46,7 +47,7 @@ _PLOTTED = 96
 
 def main(parameters: DatasetParameters) -> int:
     """Read all pictures, print the report, and return the exit code."""
-    refuse_overlapping_paths([parameters.path], {"--json": parameters.json_, "--plot": parameters.plot})
+    refuse_overlapping_paths([parameters.path], {"json": parameters.json_, "plot": parameters.plot})
     samples = dataset.collect(parameters.path, parameters.label_pattern, parameters.root)
     options = ImageOptions(parameters.max_pixels)
     contents = dataset.examine(samples, options)
@@ -57,7 +58,7 @@ def main(parameters: DatasetParameters) -> int:
     if parameters.plot:
         _plot(parameters.plot, samples, {name for name, _ in contents.unreadable}, options)
     found = summary(contents, report)
-    errors = list(map(with_flag, report.errors()))
+    errors = [with_flags(str(error), **error.parameters) for error in report.errors()]
     _print(parameters, found, errors)
     for remark in contents.remarks(options):
         warn(remark)

@@ -27,7 +27,7 @@ class Report:
     unlabelled: list[str]  #: names
     broken: list[str]  #: names of pictures whose labels have control characters
     foreign: dict[str, list[str]]  #: character outside the alphabet -> names
-    too_long: list[tuple[str, str]]  #: name, reason
+    too_long: list[tuple[str, UserError]]  #: name, reason
     conflicts: list[tuple[str, str, str, str]]  #: name, label, other name, other label
     duplicates: int  #: number of pictures with the same bytes and label as an earlier one
 
@@ -62,7 +62,8 @@ class Report:
             )
         if self.too_long:
             name, why = self.too_long[0]
-            yield UserError(f"{_count(self.too_long, 'label')} too long for the network, first {short(name)}: {why}")
+            what = f"{_count(self.too_long, 'label')} too long for the network, first {short(name)}"
+            yield UserError(f"{what}: {why}", **why.parameters)
         if self.conflicts:
             one, label, other, other_label = self.conflicts[0]
             more = f", and {len(self.conflicts) - 1} more" if len(self.conflicts) > 1 else ""
@@ -112,7 +113,7 @@ def check(contents: Contents, alphabet: str, too_long: TooLong) -> Report:
     report = inspect(contents, alphabet, too_long)
     if errors := list(report.errors()):
         more = f" (and {_count(errors[1:], 'other fault')})" if errors[1:] else ""
-        raise UserError(f"{errors[0]}{more}", errors[0].parameter)
+        raise UserError(f"{errors[0]}{more}", **errors[0].parameters)
     return report
 
 

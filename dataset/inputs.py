@@ -57,8 +57,8 @@ def inputs(
     return _inputs(paths, stdin, label_pattern, root, labels)
 
 
-#: Flags of outputs that are pictures or contain some.
-_DRAWN = ("--plot", "--report", "--run")
+#: Parameters of outputs that are pictures or contain some.
+_DRAWN = ("plot", "report", "run")
 
 
 def refuse_overlapping_paths(
@@ -68,7 +68,7 @@ def refuse_overlapping_paths(
 
     Arguments:
         paths: pictures, folders and lists that are read. From a folder, its lists are read.
-        outputs: the files to write, by their flags.
+        outputs: the files to write, by the names of their parameters.
         used: other paths that are read and hold no pictures, such as run folders.
 
     Also raises it for the output `-`, which means stdin among the paths, and for a flag without its value in
@@ -90,33 +90,37 @@ def refuse_overlapping_paths(
         for path in pictures
         if os.path.isdir(path) and not any(each.matches(Path(path)) for each in records)
     }
-    taken = {os.path.realpath(path): f"what is read, {path}" for path in files}
-    for flag, output in outputs.items():
+    taken = {os.path.realpath(path): path for path in files}
+    written = dict[str, str]()
+    for name, output in outputs.items():
         if output is None:
             continue
         if output == "-":
-            raise UserError(f"{flag} -: give the name of a file, /dev/stdout, or ./- for a file of that name")
+            raise UserError("an output cannot be -: give a file, /dev/stdout, or ./- for a file of that name", name)
         if (place := os.path.realpath(output)) in taken:
-            raise UserError(f"{flag} {output} would replace {taken[place]}: give it another name")
+            raise UserError(f"{output} would replace what is read, {taken[place]}: give it another name", name)
+        if place in written:
+            both = {written[place]: "", name: ""}
+            raise UserError(f"{output} is the name of two outputs: give one of them another name", **both)
         if os.path.splitext(output)[1].lower() in PICTURE_SUFFIXES:
-            if flag not in _DRAWN:
+            if name not in _DRAWN:
                 raise UserError(
-                    f"{flag} {output}: that is the name of a picture, and {flag} writes text: give {flag} the name of "
-                    "a text file"
+                    f"{output} is the name of a picture, and the output is text: give the name of a text file", name
                 )
             if os.path.exists(output) and any(Path(place).is_relative_to(folder) for folder in folders_of_pictures):
-                raise UserError(f"{flag} {output} is one of the pictures in the folder: give it another name")
+                raise UserError(f"{output} is one of the pictures in the folder: give it another name", name)
         around = next((path for real, path in folders.items() if Path(place).is_relative_to(real)), None)
-        if flag in _DRAWN and around:
+        if name in _DRAWN and around:
             raise UserError(
-                f"{flag} {output} would lie in {around}, and what is drawn would be read as pictures there: choose "
-                "another place"
+                f"{output} would lie in {around}, and what is drawn would be read as pictures there: choose another "
+                "place",
+                name,
             )
-        if flag == "--icdar" and os.path.dirname(place) in folders:
+        if name == "icdar" and os.path.dirname(place) in folders:
             raise UserError(
-                f"{flag} {output} would be among the pictures, and later be read as their labels: choose another folder"
+                f"{output} would be among the pictures, and later be read as their labels: choose another folder", name
             )
-        taken[place] = f"what {flag} writes"
+        written[place] = name
 
 
 def _lists(folder: Path) -> list[str]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from cli.flags import with_flags
 from cli.messages import warn
 from dataset.checks import shown
 from dataset.contents import Contents
@@ -75,8 +76,6 @@ _NOTATIONS = (
 _SAMPLE = 100
 _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d+|#x[0-9a-fA-F]+);")
 
-_REMEDY = "say with --label-pattern where in the file names the label is, or list the labels (docs/formats.md)"
-
 
 def preview(contents: Contents) -> None:
     """Print the labels of some pictures, and warnings of doubtful labels."""
@@ -117,10 +116,15 @@ def _same_label(contents: Contents) -> Iterator[str]:
     share = 0.3 if len(label) > 2 else 0.9
     if count < 2 * _FEW or count < share * len(different):
         return
-    yield (
-        f"{count:,} of {len(different):,} different pictures have the label {short(label)}: if they show other texts, "
-        f"{_REMEDY}"
+    yield _with_remedy(
+        f"{count:,} of {len(different):,} different pictures have the label {short(label)}: if they show other texts"
     )
+
+
+def _with_remedy(fault: str) -> str:
+    """A fault of labels from file names, and what to do about it."""
+    remedy = "list the labels, see docs/formats.md, or give a pattern that finds them in the file names"
+    return with_flags(f"{fault}, {remedy}", label_pattern="")
 
 
 def _identifiers(labels: list[str]) -> Iterator[str]:
@@ -128,7 +132,7 @@ def _identifiers(labels: list[str]) -> Iterator[str]:
         return
     for pattern in (_UUID, _HEX, _GENERATED):
         if sum(bool(pattern.fullmatch(label)) for label in labels) >= 0.8 * len(labels):
-            yield f"labels such as {short(labels[0])} look like identifiers, each used once: if they are, {_REMEDY}"
+            yield _with_remedy(f"labels such as {short(labels[0])} look like identifiers, each used once: if they are")
             return
 
 
@@ -165,11 +169,15 @@ def _running(known: list[tuple[str, str]]) -> Iterator[str]:
     by_number = sorted((number, label) for number, (_, label) in zip(numbers, known, strict=True))
     stems = [os.path.splitext(name.rpartition("/")[2])[0] for name, _ in known]
     after = all("_" in stem and stem.partition("_")[0] == label for stem, (_, label) in zip(stems, known, strict=True))
-    remedy = "--label-pattern '_(?P<label>[^_]+)' takes the text after the number" if after else _REMEDY
-    yield (
+    fault = (
         f"the labels are running numbers, {by_number[0][1]} to {by_number[-1][1]}, each there once: if they only count "
-        f"the pictures, {remedy}"
+        "the pictures"
     )
+    if after:
+        remedy = "give a pattern that finds the text after the number"
+        yield with_flags(f"{fault}, {remedy}", label_pattern="_(?P<label>[^_]+)")
+    else:
+        yield _with_remedy(fault)
 
 
 def _times(labels: list[str]) -> Iterator[str]:
@@ -177,7 +185,9 @@ def _times(labels: list[str]) -> Iterator[str]:
         return
     numbers = [int(label[:20]) for label in labels]
     if any(all(low <= number < high for number in numbers) for low, high in _TIMES):
-        yield f"labels such as {short(labels[0])} look like times at which pictures were saved: if they are, {_REMEDY}"
+        yield _with_remedy(
+            f"labels such as {short(labels[0])} look like times at which pictures were saved: if they are"
+        )
 
 
 def _file_names(labels: list[str]) -> Iterator[str]:

@@ -155,8 +155,8 @@ class _SharedBatches:
         except OSError as error:
             warn(
                 f"{count} worker processes would share {max(1, slots * size >> 20):,} MB of memory with this one "
-                f"({error.strerror or error}): give a container more of it (--shm-size), or free some space in "
-                f"{tempfile.gettempdir()}; until then one thread makes the batches"
+                f"({error.strerror or error}): give a container more of it (docker run --shm-size), or free some "
+                f"space in {tempfile.gettempdir()}; until then one thread makes the batches"
             )
             return None
         workers = Workers(count, _begin, images, source.seed, memory, size)

@@ -106,7 +106,7 @@ def held_out(
                 "training"
             )
         if not others:
-            raise UserError(f"all pictures in {data} are also in {test}: give other pictures to one flag")
+            raise UserError(f"all pictures in {data} are also in {test}: give other pictures for one of them")
         return others, tested, unreadable + more_unreadable
     border = round(share * len(pictures))
     # Copies of a picture stay on one side.

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from cli.flags import with_flags
 from cli.messages import warn
 from cli.workers import Workers, result
 from crnn_reader.batching import available_cores
@@ -131,17 +132,17 @@ class SyntheticBatches:
         while reasons := self._reasons(drawn):
             first = next(iter(reasons.values()))
             if not self._warned:
-                warn(f"replaced a text that does not fit, as all such texts: {first}")
+                warn(with_flags(f"replaced a text that does not fit, as all such texts: {first}", **first.parameters))
                 self._warned = True
             if attempt == ATTEMPTS:
-                raise UserError(first)
+                raise first
             attempt += 1
             others = result(self._submit([indices[row] + attempt * UNUSED for row in reasons]))
             for row, other in zip(reasons, others, strict=True):
                 drawn[row] = other
         return drawn
 
-    def _reasons(self, drawn: Pairs) -> dict[int, str]:
+    def _reasons(self, drawn: Pairs) -> dict[int, UserError]:
         """Return the reasons why pictures have no room for their texts, by their index in the batch."""
         reasons = (self._too_long(label, image.shape[1], image.shape[0]) for image, label in drawn)
         return {row: reason for row, reason in enumerate(reasons) if reason}

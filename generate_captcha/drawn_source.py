@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cli.flags import shown
 from crnn_reader.alphabet import Alphabet
 from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
@@ -30,7 +31,7 @@ class SyntheticSource:
             raise UserError(
                 "the number of workers that draw pictures belongs to the data: give it there instead",
                 parameter="data",
-                example=f"{parameters.data} --workers {parameters.workers or 1}",
+                example=f"{parameters.data} {shown('workers', None)} {parameters.workers or 1}",
             )
         self._drawn, self._validated = drawn, max(1, round(share * drawn.count))
         self.count = self.training_count = drawn.count
@@ -47,8 +48,8 @@ class SyntheticSource:
                 "alphabet",
             )
         # If the width follows the text, and for texts that are not in the preview, pictures are checked when drawn.
-        if config.width is not None and (reason := next(filter(None, (too_long(x, 0, 0) for x in self.labels)), None)):
-            raise UserError(reason)
+        if config.width is not None and (error := next(filter(None, (too_long(x, 0, 0) for x in self.labels)), None)):
+            raise error
         self._config, self._too_long = config, too_long
 
     def training_batches(

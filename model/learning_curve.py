@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from cli.files import atomic
+from cli.flags import shown, with_flags
 from model.scores import Interval, wilson
 
 #: Points whose exact match is certainly below this are not fitted: the network has hardly begun to learn.
@@ -78,7 +79,9 @@ def answer(points: Sequence[Point]) -> str:
         return f"{reached}: test with more pictures to see whether more training pictures help"
     learnt = [point for point in points if point.interval[1] >= LEARNT]
     if len(learnt) < 2:
-        return f"{reached}: the network has learnt too little for a prediction; try more pictures, or more --epochs"
+        return _with_more_epochs(
+            f"{reached}: the network has learnt too little for a prediction; try more pictures, or more epochs"
+        )
     law = fitted(learnt)
     if law.exponent < FLAT:
         return (
@@ -124,10 +127,15 @@ def _fell(losses: Sequence[float]) -> bool:
 def too_few_epochs(falling: Sequence[int]) -> str:
     """A warning about the trainings that ended while their losses fell, given their numbers of pictures."""
     which = " and ".join(filter(None, [", ".join(f"{number:,}" for number in falling[:-1]), f"{falling[-1]:,}"]))
-    return (
+    return _with_more_epochs(
         f"with {which} pictures the loss still fell when the training ended, so that more pictures may bring more or "
-        "less than this says: try --training='--epochs N' with twice as many epochs"
+        "less than this says: try twice as many epochs"
     )
+
+
+def _with_more_epochs(message: str) -> str:
+    """The message with the flag for the epochs of each training."""
+    return with_flags(message, training=f"{shown('epochs', None)} N")
 
 
 def _one_digit(number: float) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from cli.flags import with_flags
 from cli.messages import warn
 from cli.remarks import ImageRemarks
 from crnn_reader.decoding.constraints import Constraint
@@ -18,7 +19,7 @@ from model.scores import Labelled, score
 from model.tables import Row
 from parameter import ReadingParameters
 
-#: Pictures on the contact sheet of --plot: the first ones.
+#: Maximum number of pictures on a contact sheet: the first ones.
 PLOTTED = 96
 
 
@@ -136,4 +137,8 @@ class ReadingSummary:
                 score(truths, texts, probabilities, names, self._ignore_case, min_probability=self._min_probability)
             )
         if len(labelled) < self.read:
-            yield f"{self.read - len(labelled):,} of {self.read:,} pictures have no label: see --label-pattern"
+            yield with_flags(
+                f"{self.read - len(labelled):,} of {self.read:,} pictures have no label: give a pattern that finds it "
+                "in their names",
+                label_pattern="",
+            )

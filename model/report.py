@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.files import atomic
-from cli.messages import print_table
+from cli.flags import with_flags
 from crnn_reader.errors import UserError, printable
 from model.scores import SURE, Confusion, Interval, Mistake, Scores
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+    from rich.table import Table
 
 #: File with the scores. A folder with this file is a report.
 RECORD = "report.json"
@@ -92,8 +93,8 @@ def write(folder: Path, scores: Scores, record: Mapping[str, Any], sheets: Mappi
     return folder / "index.html"
 
 
-def show(scores: Scores, facts: Mapping[str, Any]) -> None:
-    """Print the scores, and other `facts` by name, as tables on stdout."""
+def tables(scores: Scores, facts: Mapping[str, Any]) -> list[Table]:
+    """The scores, and other `facts` by name, as tables for the terminal."""
     from rich.table import Table
 
     low, high = scores.exact_match_interval
@@ -111,7 +112,7 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
         *((name.replace("_", " "), _fact(value)) for name, value in facts.items()),
     ):
         summary.add_row(name, printable(value))
-    print_table(summary)
+    found = [summary]
     if len(scores.per_length) > 1:
         lengths = Table("length", "images", "exact match", "95 % interval", "character error rate", box=None)
         for part in scores.per_length:
@@ -123,15 +124,14 @@ def show(scores: Scores, facts: Mapping[str, Any]) -> None:
                 f"{low:.2%} to {high:.2%}",
                 f"{part.character_error_rate:.2%}",
             )
-        print()
-        print_table(lengths)
+        found.append(lengths)
     if scores.confusions:
         confusions = Table("true", "read", "times", "of the true character", box=None)
         for confusion in scores.confusions[:CONFUSIONS_SHOWN]:
             pair = (printable(shown(each)) for each in (confusion.truth, confusion.read))
             confusions.add_row(*pair, f"{confusion.count:,}", _share(confusion))
-        print()
-        print_table(confusions)
+        found.append(confusions)
+    return found
 
 
 def shown(character: str) -> str:
@@ -211,9 +211,10 @@ def _legend_below(figure: Figure) -> None:
 def _acceptance(scores: Scores) -> dict[str, str]:
     """The operating points with SURE of the accepted readings right, and at the given probability, by name."""
     if scores.sure:
-        found = {f"accepted, {SURE:.1%} right": f"{scores.sure}, with --min-probability {scores.sure.probability}"}
+        sure = with_flags(str(scores.sure), min_probability=str(scores.sure.probability))
     else:
-        found = {f"accepted, {SURE:.1%} right": "none: not even the surest readings are"}
+        sure = "none: not even the surest readings are"
+    found = {f"accepted, {SURE:.1%} right": sure}
     if scores.accepted:
         found[f"accepted at {scores.accepted.probability:g}"] = str(scores.accepted)
     return found

@@ -164,10 +164,10 @@ def test_misread_pictures_of_records_are_listed_and_drawn(evaluate: Evaluate, tm
         (["unlabelled"], "no picture in unlabelled has a label"),
         (["broken"], "none of the 1 pictures can be read (first broken/"),
         (["in", "--json", "empty"], "empty is a folder, not a file"),
-        (["in", "--follow"], "--follow needs a run folder, and captcha_lite is not one"),
+        (["in", "--follow"], "only a run can be followed, and captcha_lite is not a run folder"),
         (["in", "--report", "broken/1.png"], "broken/1.png is not a folder: choose another path"),
         (["in", "--report", "broken"], "broken holds something other than a report: choose another folder"),
-        (["in", "--report", "in/report"], "--report in/report would lie in in, and what is drawn would be read"),
+        (["in", "--report", "in/report"], "in/report would lie in in, and what is drawn would be read as pictures"),
     ],
 )
 def test_mistakes_end_in_one_sentence(evaluate: Evaluate, tmp_path: Path, argv: list[str], sentence: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from tests.processes import finished
 
@@ -19,6 +22,32 @@ def test_packages_import_in_one_direction() -> None:
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(cache_dir=None))"
     done = finished([sys.executable, "-c", code], cwd=ROOT)
     assert done.returncode == 0, done.stdout
+
+
+def strings(file: Path) -> Iterator[str]:
+    """The texts in a module, without its docstrings. Values in f-strings are shown as X."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    left_out = {part for each in ast.walk(tree) if isinstance(each, ast.JoinedStr) for part in each.values}
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Module | ast.ClassDef | ast.FunctionDef) and isinstance(each.body[0], ast.Expr):
+            left_out.add(each.body[0].value)
+    for each in ast.walk(tree):
+        if isinstance(each, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in each.values)
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str) and each not in left_out:
+            yield each.value
+
+
+@pytest.mark.parametrize("package", ["crnn_reader", "dataset", "generate_captcha", "model"])
+def test_packages_name_no_flags(package: str) -> None:
+    """They name parameters, and commands add the flags. A whole command line may be in a message."""
+    for file in (ROOT / package).rglob("*.py"):
+        # Commands.
+        if file.name == "__main__.py" or file == ROOT / "dataset" / "convert.py":
+            continue
+        for text in strings(file):
+            before_command = re.split("python |docker run ", text)[0]
+            assert not re.search(r"(?<![\w-])--[a-z]", before_command), (file, text)
 
 
 def test_relative_imports_only_in_the_library() -> None:

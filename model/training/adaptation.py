@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from cli.flags import with_flags
+
 if TYPE_CHECKING:
     from model.training.run_folder import History
 
@@ -48,9 +50,10 @@ class Curriculum:
         reached = history[-1][self.name]
         if reached == self.goal:
             return ""
-        return (
-            f"reached difficulty {reached:.2g} of {self.goal:g}: train with more --epochs, or draw with a lower "
-            "--difficulty"
+        return with_flags(
+            f"reached difficulty {reached:.2g} of {self.goal:g}: train for more epochs, or draw easier pictures",
+            epochs="",
+            difficulty="",
         )
 
 

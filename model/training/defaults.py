@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
+from cli.flags import with_flags
 from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE, expand_alphabet, write_alphabet
 from crnn_reader.config import ModelConfig
@@ -49,7 +50,11 @@ def quick(flags: TrainingParameters) -> TrainingParameters:
     Raises UserError if other pictures are given.
     """
     if flags.data not in (TRAIN_FOLDER, QUICK.out):
-        raise UserError(f"--quick generates its own pictures: leave out --data {flags.data}, or leave out --quick")
+        raise UserError(
+            f"a quick training generates its own pictures, and not those of {flags.data}: leave one of them out",
+            "data",
+            quick="",
+        )
     if not flags.model_fields_set & {"preset", "network", "from_"}:
         flags = TrainingParameters(**flags.model_dump(exclude_unset=True), preset="lite")
     own = {
@@ -99,7 +104,12 @@ def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
     alphabet = expand_alphabet(flags.alphabet or write_alphabet(characters([found, known])))
     written_leftwards = any(unicodedata.bidirectional(character) in ("R", "AL") for character in alphabet)
     if written_leftwards and HEADS[head].left_to_right:
-        warn(f"labels are written from right to left, and {head} reads from left to right: try --head attention")
+        warn(
+            with_flags(
+                f"labels are written from right to left, and {head} reads from left to right: try another head",
+                head="attention",
+            )
+        )
     colour = asked["colour"] or ("rgb" if source.colour_contrast > RGB_CONTRAST else "grey")
     return ModelConfig(
         alphabet=alphabet,
@@ -151,26 +161,36 @@ def first_augmentation(pictures: int) -> float:
 def too_long(config: ModelConfig, columns: int | None) -> TooLong:
     """A function that explains why a network cannot read a label.
 
-    It takes the label and the width and height of its picture, and returns None if the network can read it. `columns`
-    is the number of columns that the head of the network sees, None if it depends on the width of the picture.
+    It takes the label and the width and height of its picture, and returns an error, or None if the network can read
+    it. `columns` is the number of columns that the head of the network sees, None if it depends on the width of the
+    picture.
     """
 
-    def reason(label: str, width: int, height: int) -> str | None:
+    def error(label: str, width: int, height: int) -> UserError | None:
         if HEADS[config.head].autoregressive and len(label) > config.longest:
-            return (
-                f"{label} is longer than the {config.longest} that the head writes: train with --longest {len(label)}"
+            return UserError(
+                f"{label} is longer than the {config.longest} characters that the head writes: train with more",
+                "longest",
+                str(len(label)),
             )
         available = scaled_width(config.height, width, height) // WIDTH_STEP if columns is None else columns
         needed = HEADS[config.head].steps_needed(label)
         if needed <= available:
             return None
         if config.width is None:
-            taller = f"--size autox{-(-needed * config.height // available)}"
-            return f"{label} needs {needed} columns, its picture has {available}: train with {taller} or taller"
-        wider = f"--size {-(-needed * config.width // available)}x{config.height}"
-        return f"{label} needs {needed} columns, width {config.width} gives {available}: train with {wider} or wider"
+            return UserError(
+                f"{label} needs {needed} columns, its picture has {available}: train with this size or a taller one",
+                "size",
+                f"autox{-(-needed * config.height // available)}",
+            )
+        return UserError(
+            f"{label} needs {needed} columns, width {config.width} gives {available}: train with this size or a wider "
+            "one",
+            "size",
+            f"{-(-needed * config.width // available)}x{config.height}",
+        )
 
-    return reason
+    return error
 
 
 def characters(labels: Sequence[str]) -> str:

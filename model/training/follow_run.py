@@ -47,9 +47,7 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
                     warned = True
                 time.sleep(POLL)
             elif seen is None:
-                raise UserError(
-                    f"{run} has no model, and no training runs there: continue it with training.py --resume"
-                )
+                raise UserError(f"{run} has no model, and no training runs there; {folder.how_to_resume()}")
             else:
                 return
 
@@ -60,7 +58,8 @@ def _wait_for_the_beginning(folder: RunFolder) -> None:
         shipped = (SHIPPED / f"{folder.path}.keras").is_file()
         if shipped or (folder.path.exists() and not folder.is_free()):
             raise UserError(
-                f"--follow needs a run folder, and {folder.path} is not one: give the folder of the training's --run"
+                f"only a run can be followed, and {folder.path} is not a run folder: give the folder of a training",
+                "model",
             )
         if not warned:
             warn(f"waiting for a training to begin in {folder.path}")

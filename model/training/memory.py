@@ -17,8 +17,8 @@ Result = TypeVar("Result")
 class BatchTooLarge(UserError):
     """Memory ran out after a number of whole `epochs` of a training with this plan."""
 
-    def __init__(self, message: str, plan: TrainingPlan, epochs: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, plan: TrainingPlan, epochs: int, **parameters: str) -> None:
+        super().__init__(message, **parameters)
         self.plan, self.epochs = plan, epochs
 
 

@@ -86,10 +86,10 @@ class RunFolder:
 
     def how_to_resume(self, epochs: int = 0) -> str:
         """How to continue the run, after a number of `epochs`, as the end of a sentence."""
-        run = f"--resume --run {shlex.quote(self.name)}"
+        run = shlex.quote(self.name)
         if self._rank.processes > 1:
-            return f"start all processes again, the first one with {run}"
-        return f"continue {f'after epoch {epochs} ' if epochs else ''}with: python training.py {run}"
+            return f"start all processes again, the first one with: python training.py --resume --run {run} --join …"
+        return f"continue {f'after epoch {epochs} ' if epochs else ''}with: python training.py --resume --run {run}"
 
     def refuse_other_files(self) -> None:
         """Raise UserError if the folder of a new run has other files in it."""
@@ -136,7 +136,9 @@ class RunFolder:
             if any(earlier.get(name, value) != value for name, value in json.loads(text).items()):
                 raise UserError(
                     f"the pictures, labels or alphabet are not those that {self.path} began with: "
-                    f"start another --from {self.path}"
+                    f"start another run from its weights",
+                    "from",
+                    str(self.path),
                 )
         self.path.mkdir(parents=True, exist_ok=True)
         if not self._lock.take():
@@ -158,8 +160,8 @@ class RunFolder:
         contents = {"contents": [training.contents, validation.contents], "alphabet": plan.config.alphabet}
         if not processes.all_agree(contents, self._rank):
             raise UserError(
-                f"the pictures of {plan.flags.data} and --validation are not the same for all processes: copy them "
-                "again"
+                f"the pictures of {plan.flags.data}, or those to validate with, are not the same for all processes: "
+                "copy them again"
             )
         with processes.all_or_none(self._rank):
             split = {"training": training.labelled, "validation": validation.labelled}
@@ -174,7 +176,11 @@ class RunFolder:
             reason = "it is not an object"
         except ValueError as error:
             reason = str(error)
-        raise UserError(f"{path} is damaged ({reason}): use another copy of it, or start another --from {self.path}")
+        raise UserError(
+            f"{path} is damaged ({reason}): use another copy, or start another run from the weights of this one",
+            "from",
+            str(self.path),
+        )
 
     def end(self) -> None:
         """Unlock the folder."""
@@ -193,7 +199,9 @@ class RunFolder:
         if not self.is_held():
             raise UserError(
                 f"{self.name} was removed, moved or replaced while training, and nothing more is written there: "
-                "continue with --resume --run and its new place, if it has one"
+                "resume it in its new place, if it has one",
+                "resume",
+                run="FOLDER",
             )
 
     def has_state(self) -> bool:
@@ -278,7 +286,11 @@ class RunFolder:
             if "pickle" in reason:
                 # NumPy's message continues with how to load them anyway.
                 reason = "it holds pickled objects, which are not loaded"
-            raise UserError(f"{self.state} is damaged ({reason}): start another run --from {self.path}") from error
+            raise UserError(
+                f"{self.state} is damaged ({reason}): start another run from the weights of this one",
+                "from",
+                str(self.path),
+            ) from error
 
 
 def digest(path: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from cli import interrupts
+from cli.flags import with_flags
 from cli.messages import DISK_FULL, warn
 from cli.progress import progress
 from crnn_reader.alphabet import Alphabet
@@ -84,15 +84,15 @@ def train(
         folder.write_history(history)
         interrupts.continue_by(folder.how_to_resume(len(history)))
     if len(validation.rows) < FEW_TO_VALIDATE:
-        folder.log(
-            f"only {len(validation.rows)} validation pictures: the choice of the best epoch is almost random, so "
-            "give more with --validation"
-        )
+        sentence = f"only {len(validation.rows)} validation pictures: the choice of the best epoch is almost random"
+        folder.log(with_flags(f"{sentence}, so give more", validation=""))
     if is_finished(history, plan):
         folder.log(
-            f"the training in {folder.path} finished after {len(history)} epoch{'s' * (len(history) > 1)}, and there "
-            "is nothing left to do: to train longer, start another run from its weights with --from "
-            f"{shlex.quote(str(folder.path))}"
+            with_flags(
+                f"the training in {folder.path} finished after {len(history)} epoch{'s' * (len(history) > 1)}, and "
+                "there is nothing left to do: to train longer, start another run from its weights",
+                from_=str(folder.path),
+            )
         )
     files = _Files(trainer, plan, folder, history)
     silence_reported = False
@@ -115,14 +115,14 @@ def train(
                     training.stream(epoch), rates, len(training.rows), advance, training.processes
                 )
                 if not math.isfinite(loss):
-                    raise UserError(_diverged(f"the loss became {loss}", plan, history, files))
+                    raise _diverged(f"the loss became {loss}", plan, history, files)
                 row = {"epoch": epoch + 1, "loss": loss, "learning_rate": rates[-1], **adapted}
                 speed = {"pictures_per_second": pictures / max(time.monotonic() - started, 1e-3)}
                 with trainer.averaged_weights():
                     scores, readings = trainer.validate(validation.stream(0), sheet)
                     if not math.isfinite(scores["validation_loss"]):
                         what = f"the loss of the validation pictures became {scores['validation_loss']}"
-                        raise UserError(_diverged(what, plan, history, files))
+                        raise _diverged(what, plan, history, files)
                     folder.refuse_removed()
                     # Rounding differs between processors.
                     history.append(processes.broadcast(row | scores | speed, plan.rank))
@@ -137,7 +137,7 @@ def train(
         _report(history, plan, len(validation.rows), trainer.steps(), silence_reported, folder)
     except Exception as error:  # Each backend raises its own exceptions.
         if devices.ran_out_of_memory(error):
-            raise BatchTooLarge(_too_large(plan, history, files), plan, len(history)) from error
+            raise _too_large(plan, history, files) from error
         if plan.rank.processes > 1 and processes.is_lost(error):
             raise processes.ProcessLost(
                 f"another process no longer answers in epoch {len(history) + 1}: its own output has the reason; "
@@ -204,12 +204,15 @@ class _Files:
         now = time.monotonic()
         self._due = now + min((now - started) * (1 / MAX_WRITING_SHARE - 1), MAX_FILE_AGE)
 
-    def kept(self, history: History) -> str:
-        """Where the best weights are, as the end of a sentence; "" if none were written."""
+    def kept(self, history: History) -> tuple[str, dict[str, str]]:
+        """Which weights another run may start from, as the end of a sentence, and its parameter for that.
+
+        Both are empty if no weights were written.
+        """
         if not self._written:
-            return ""
+            return "", {}
         epoch = best(history[: self._written])["epoch"]
-        return f" --from {self._folder.name}, which has the weights of epoch {epoch:.0f}"
+        return f", from the weights of epoch {epoch:.0f}", {"from": self._folder.name}
 
 
 class Trainer:
@@ -334,7 +337,7 @@ class Trainer:
             return []
         if not folder.model.is_file():
             raise UserError(
-                f"{folder.model}, the best weights of the run, is missing: restore it, or start another --run"
+                f"{folder.model}, the best weights of the run, is missing: restore it, or start another run", "run"
             )
         if digest(folder.model) != state.model:
             # Either it is from the next epoch, whose state was not written, or it is damaged and this raises.
@@ -388,10 +391,8 @@ def _report(
     folder.log(_result(kept, validated))
     if not kept["exact_match"] and not silence_reported:
         found = "all readings are still empty" if history[-1]["empty_readings"] == 1 else "no text is read right yet"
-        folder.log(
-            f"{found} after {steps:,} steps: give more --epochs or pictures, or start from weights that can read "
-            "(--from)"
-        )
+        sentence = f"{found} after {steps:,} steps: give more epochs or pictures, or start from weights that can read"
+        folder.log(with_flags(sentence, epochs="", from_="MODEL"))
     if plan.adaptation and (remark := plan.adaptation.remark(history)):
         folder.log(remark)
 
@@ -416,24 +417,36 @@ def _result(kept: dict[str, float], count: int) -> str:
     )
 
 
-def _diverged(what: str, plan: TrainingPlan, history: History, files: _Files) -> str:
-    exact = "" if plan.precision == "float32" else " or with --precision float32"
-    return (
-        f"{what} in epoch {len(history) + 1}: start another run with a lower --learning-rate than "
-        f"{plan.schedule.peak:g}{exact}{files.kept(history)}"
+def _diverged(what: str, plan: TrainingPlan, history: History, files: _Files) -> UserError:
+    exact = {} if plan.precision == "float32" else {"precision": "float32"}
+    weights, start = files.kept(history)
+    return UserError(
+        f"{what} in epoch {len(history) + 1}: start another run with a lower learning rate than "
+        f"{plan.schedule.peak:g}{' or higher precision' if exact else ''}{weights}",
+        "learning_rate",
+        **exact,
+        **start,
     )
 
 
-def _too_large(plan: TrainingPlan, history: History, files: _Files) -> str:
-    return (
+def _too_large(plan: TrainingPlan, history: History, files: _Files) -> BatchTooLarge:
+    weights, start = files.kept(history)
+    return BatchTooLarge(
         f"too little memory for batches of {plan.batch_size:,} pictures in epoch {len(history) + 1}: start another "
-        f"run with --batch-size {max(1, plan.batch_size // 2)}{files.kept(history)}"
+        f"run with smaller batches{weights}",
+        plan,
+        len(history),
+        batch_size=str(max(1, plan.batch_size // 2)),
+        **start,
     )
 
 
 def _diagnosis(steps: int, loss: float) -> str:
-    return (
+    return with_flags(
         f"after {steps:,} steps all readings are still empty (loss {loss:.2f}): check that the labels belong to their "
-        "pictures and that the text is legible at this size (readings in tensorboard/), then try a wider --size, a "
-        "third of the --learning-rate, --augmentation 0, or more pictures"
+        "pictures and that the text is legible at this size (readings in tensorboard/), then try a wider size, a third "
+        "of the learning rate, no augmentation, or more pictures",
+        size="",
+        learning_rate="",
+        augmentation="0",
     )

@@ -344,7 +344,7 @@ def test_sidecars_that_hold_boxes_are_an_error(text: str, what: str, tmp_path: P
         (tmp_path / f"{name}.txt").write_text(text)
     with pytest.raises(UserError, match=rf"3 texts beside pictures hold .*{what}.*, not labels, ") as raised:
         pairs(tmp_path)
-    assert (raised.value.parameter, raised.value.example) == ("label_pattern", "^(?P<label>[^_]+)")
+    assert raised.value.parameters == {"label_pattern": "^(?P<label>[^_]+)"}
     # A pattern gives the labels in the names.
     assert [label for _, label in pairs(tmp_path, "^(?P<label>[^_]+)")] == ["01C6", "0EAX", "1C6X"]
 
@@ -556,16 +556,17 @@ def test_outputs_do_not_replace_lists_that_are_read(tmp_path: Path) -> None:
     touched(tmp_path, ["0000.png"])
     (tmp_path / "gt.txt").write_text("0000.png x\n")
     (tmp_path / "labels.csv").write_text("file,text,probability\n0000.png,x,0.9\n")
-    with pytest.raises(UserError, match=r"--csv .*gt.txt would replace what is read"):
-        refuse_overlapping_paths([str(tmp_path)], {"--csv": str(tmp_path / "gt.txt")})
-    with pytest.raises(UserError, match=r"--icdar .* would be among the pictures"):
-        refuse_overlapping_paths([str(tmp_path)], {"--icdar": str(tmp_path / "new.txt")})
-    for flag, output in (("--plot", "sheet.png"), ("--report", "in/report"), ("--run", "run")):
-        with pytest.raises(UserError, match=rf"{flag} .*{output} would lie in .* would be read as pictures"):
-            refuse_overlapping_paths([str(tmp_path)], {flag: str(tmp_path / output)})
-        refuse_overlapping_paths([str(tmp_path / "0000.png")], {flag: str(tmp_path / output)}, used=[str(tmp_path)])
+    with pytest.raises(UserError, match=r"gt\.txt would replace what is read") as raised:
+        refuse_overlapping_paths([str(tmp_path)], {"csv": str(tmp_path / "gt.txt")})
+    assert raised.value.parameters == {"csv": ""}
+    with pytest.raises(UserError, match=r"new\.txt would be among the pictures"):
+        refuse_overlapping_paths([str(tmp_path)], {"icdar": str(tmp_path / "new.txt")})
+    for name, output in (("plot", "sheet.png"), ("report", "in/report"), ("run", "run")):
+        with pytest.raises(UserError, match=rf"{output} would lie in .* would be read as pictures"):
+            refuse_overlapping_paths([str(tmp_path)], {name: str(tmp_path / output)})
+        refuse_overlapping_paths([str(tmp_path / "0000.png")], {name: str(tmp_path / output)}, used=[str(tmp_path)])
     # A previous output may be replaced.
-    refuse_overlapping_paths([str(tmp_path)], {"--csv": str(tmp_path / "labels.csv")})
+    refuse_overlapping_paths([str(tmp_path)], {"csv": str(tmp_path / "labels.csv")})
 
 
 @pytest.mark.parametrize("suffix", [".txt", ".csv", ".json"])

@@ -137,9 +137,9 @@ def test_killed_worker_is_an_error() -> None:
 
 
 def test_texts_without_room_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
-    def too_long(label: str, width: int, height: int) -> str | None:
+    def too_long(label: str, width: int, height: int) -> UserError | None:
         assert (width, height) == (48, 24)
-        return f"{label} is too long" if len(label) > 3 else None
+        return UserError(f"{label} is too long", "size", "96x24") if len(label) > 3 else None
 
     drawn = parameters()
     feed, style = SyntheticBatches(drawn, Fit(48, 24, 1, "pad"), encode, 4, too_long), style_of(drawn)
@@ -150,9 +150,9 @@ def test_texts_without_room_are_replaced(capsys: pytest.CaptureFixture[str]) -> 
     for label, row in zip(expected, first, strict=True):
         assert (row[row > 0].tolist() == encode(label)) == (len(label) <= 3)
         assert np.count_nonzero(row) <= 3
-    assert capsys.readouterr().err.count("is too long") == 1
+    assert capsys.readouterr().err.count("is too long (--size 96x24)\n") == 1
     feed = SyntheticBatches(
-        drawn, Fit(48, 24, 1, "pad"), encode, 4, lambda label, width, height: f"{label} is always too long"
+        drawn, Fit(48, 24, 1, "pad"), encode, 4, lambda label, width, height: UserError(f"{label} is always too long")
     )
     with pytest.raises(UserError, match=r"[a-d]+ is always too long"):
         next(feed.stream(0))

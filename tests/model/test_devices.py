@@ -119,8 +119,8 @@ def test_batches_are_halved_if_memory_runs_out(
     for size in (32, 16):
         sentence = f"too little memory for batches of {size} pictures: starting again with batches of {size // 2}\n"
         assert sentence in printed
-    sentence = "too little memory for batches of 8 pictures in epoch 2: start another run with --batch-size 4 --from r"
-    assert f"error: {sentence}, which has the weights of epoch 1\n" in printed
+    sentence = "too little memory for batches of 8 pictures in epoch 2: start another run with smaller batches"
+    assert f"error: {sentence}, from the weights of epoch 1 (--batch-size 4, --from r)\n" in printed
     assert json.loads(Path("r/parameters.json").read_text())["batch_size"] == 8
     # There is a driver, and no GPU that TensorFlow finds.
     assert "TensorFlow does not find the NVIDIA GPU of this machine and trains on the processor: pip install" in printed

@@ -125,7 +125,7 @@ def test_a_killed_training_has_ended_and_can_be_resumed(tmp_path: Path) -> None:
         training.wait()
     assert not folder.is_training()
     save_model(folder, "half an epoch")
-    with pytest.raises(UserError, match=r"has no model, and no training runs there: .* --resume"):
+    with pytest.raises(UserError, match=r"has no model, and no training runs there; continue with: .* --resume"):
         next(follow_run.models(str(folder.path)))
     folder.begin("{}", {})
     assert folder.is_training()
@@ -161,7 +161,7 @@ def test_refuses_a_folder_without_a_run(run: str, tmp_path: Path, monkeypatch: p
     Path("a_file").touch()
     Path("pictures").mkdir()
     Path("pictures", "a_1.png").touch()
-    with pytest.raises(UserError, match=f"--follow needs a run folder, and {run} is not one"):
+    with pytest.raises(UserError, match=f"only a run can be followed, and {run} is not a run folder"):
         next(follow_run.models(run))
 
 

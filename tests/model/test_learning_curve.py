@@ -74,3 +74,4 @@ def test_the_training_loss_counts_only_in_short_trainings() -> None:
 def test_the_warning_names_trainings_that_were_too_short() -> None:
     assert "with 50, 100 and 1,200 pictures the loss still fell" in too_few_epochs([50, 100, 1200])
     assert "with 50 pictures the" in too_few_epochs([50])
+    assert too_few_epochs([50]).endswith(" (--training '--epochs N')")

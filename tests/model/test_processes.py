@@ -187,8 +187,8 @@ def test_a_process_that_waits_for_others_ends_in_one_sentence(
     ("rank", "remedy"),
     [
         (ALONE, "continue after epoch 3 with: python training.py --resume --run r"),
-        (Rank(0, 2), "start all processes again, the first one with --resume --run r"),
-        (Rank(1, 2), "start all processes again, the first one with --resume --run r"),
+        (Rank(0, 2), "start all processes again, the first one with: python training.py --resume --run r --join …"),
+        (Rank(1, 2), "start all processes again, the first one with: python training.py --resume --run r --join …"),
     ],
 )
 def test_every_process_names_the_run_to_resume(tmp_path: Path, rank: Rank, remedy: str) -> None:

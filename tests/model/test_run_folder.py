@@ -135,7 +135,8 @@ def test_a_damaged_state_ends_in_one_sentence(folder: RunFolder, state: bytes, r
         folder.load_state(SHAPES)
     assert str(stop.value).startswith(f"{folder.state} is damaged (")
     assert "\n" not in str(stop.value)
-    assert f"start another run --from {folder.path}" in str(stop.value)
+    assert "start another run from the weights of this one" in str(stop.value)
+    assert stop.value.parameters == {"from": str(folder.path)}
 
 
 @pytest.mark.parametrize(
