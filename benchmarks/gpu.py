@@ -67,8 +67,8 @@ class Row(NamedTuple):
 
 def main() -> None:
     """Run the parts, each in its own process. With --part, run that one in this process."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="run only these parts")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=harness.Help)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help="run only these parts")
     parser.add_argument("--pictures", type=int, default=60_000, help="number of captchas (%(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, help="seconds to measure each figure for (%(default)s)")
     parser.add_argument("--results", type=Path, default=harness.RESULTS, metavar="DIR", help="folder of gpu.csv")

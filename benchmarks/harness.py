@@ -18,6 +18,7 @@ import argparse
 import csv
 import datetime
 import functools
+import inspect
 import json
 import math
 import os
@@ -28,6 +29,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -220,6 +222,17 @@ def software() -> str:
     return ", ".join(found)
 
 
+class Help(argparse.HelpFormatter):
+    """Help that wraps paragraphs to the width of the terminal, and keeps indented ones: commands and lists."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        def filled(paragraph: str) -> str:
+            listed = any(line.startswith(" ") for line in paragraph.splitlines())
+            return paragraph if listed else textwrap.fill(" ".join(paragraph.split()), width, break_on_hyphens=False)
+
+        return "\n\n".join(map(filled, inspect.cleandoc(text).split("\n\n")))
+
+
 class Command:
     """The command line of a benchmark: jobs with flags of their own, and --results for all."""
 
@@ -229,16 +242,14 @@ class Command:
         self._shared.add_argument(
             "--results", type=Path, default=RESULTS, metavar="DIR", help=f"folder of {name}.csv (benchmarks/results)"
         )
-        raw = argparse.RawDescriptionHelpFormatter
-        self._parser = argparse.ArgumentParser(description=document, formatter_class=raw)
+        self._parser = argparse.ArgumentParser(description=document, formatter_class=Help)
         self._jobs = self._parser.add_subparsers(required=True, metavar="JOB")
 
     def job(self, run: Callable[[Results, argparse.Namespace], None], rounds: int = 0) -> argparse.ArgumentParser:
         """Add a job: a function whose docstring is its help. Returns the parser to add flags to."""
         name, summary = run.__name__.replace("_", "-"), (run.__doc__ or "").splitlines()[0]
-        raw = argparse.RawDescriptionHelpFormatter
         job = self._jobs.add_parser(
-            name, parents=[self._shared], help=summary, description=run.__doc__, formatter_class=raw
+            name, parents=[self._shared], help=summary, description=run.__doc__, formatter_class=Help
         )
         job.set_defaults(run=run)
         if rounds:
@@ -408,6 +419,8 @@ def serve(reader: str, job: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        raise SystemExit(__doc__)
-    serve(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
+    parser.add_argument("reader", metavar="READER")
+    parser.add_argument("job", metavar="JOB", choices=("first", "one", "folder", "list"))
+    parser.add_argument("path", metavar="PATH", type=Path)
+    serve(**vars(parser.parse_args()))

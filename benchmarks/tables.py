@@ -26,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.harness import FIELDS, RESULTS, ROOT, cell, with_commas
+from benchmarks.harness import FIELDS, RESULTS, ROOT, Help, cell, with_commas
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 BLOCK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -35,7 +35,7 @@ Row = dict[str, str]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     parser.add_argument("--check", action="store_true", help="change nothing, and report tables that are out of date")
     given = parser.parse_args()
     changed = [page for page in PAGES if with_tables(page.read_text("utf-8")) != page.read_text("utf-8")]

@@ -1,8 +1,8 @@
 """The `.keras` file: a zip archive with the network, its weights and its configuration.
 
 The configuration is in an entry of its own, `crnn_kit.json`, beside those of Keras. It is read without Keras, so that a
-wrong file is refused before a framework is loaded. Files may come from strangers (SECURITY.md): the network is built
-from the configuration, and only arrays are read from the file.
+wrong file is refused before a framework is loaded. Files may come from strangers (docs/SECURITY.md): the network is
+built from the configuration, and only arrays are read from the file.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ class TrainingParameters(Parameters):
             "HOST:PORT; auto under SLURM, Open MPI and Kubernetes."
         ),
     )
-    quick: bool = Field(False, description="Three minutes on two cores: train a lite network on generated captchas.")
+    quick: bool = Field(False, description="Train a lite network on generated captchas; some minutes on two cores.")
 
     @model_validator(mode="before")
     @classmethod

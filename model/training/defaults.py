@@ -25,7 +25,7 @@ from model.training import transfer
 from model.training.picture_source import PictureSource
 from parameter import PRESETS, RANDOM, STYLES, TRAIN_FOLDER, GenerateParameters, TrainingParameters, notation
 
-#: Pictures that --quick trains on: enough to read most captchas within three minutes on two cores.
+#: Pictures that --quick trains on: enough to read most captchas, and few enough for some minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
 #: Strength of the augmentation of --quick: there is no time to learn strongly augmented pictures.
 QUICK_AUGMENTATION = 0.25

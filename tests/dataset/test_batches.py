@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-import time
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -185,13 +185,22 @@ def test_workers_start_only_if_the_network_waits(corpus: dataset.Corpus, monkeyp
     options = {"rows": np.arange(7).repeat(60), "batch_size": 7, "augmentation": 1.0}
     expected = batches(corpus, **options)  # type: ignore[arg-type]
     before = set(multiprocessing.active_children())
-    for pause, workers in ((0.02, 0), (0.0, 2)):
+    seconds = 0.0
+
+    def clock() -> float:
+        """A clock for this thread. To wait for a batch takes a second."""
+        nonlocal seconds
+        seconds += threading.current_thread() is threading.main_thread()
+        return seconds
+
+    monkeypatch.setattr("dataset.prefetching.time", SimpleNamespace(perf_counter=clock))
+    for use, workers in ((100, 0), (1, 2)):
         feed = batches(corpus, **options, workers=None)  # type: ignore[arg-type]
         try:
             made = []
             for batch in feed.stream(0):
                 made.append(batch)
-                time.sleep(pause)
+                seconds += use
             assert len(made) == len(feed)
             assert all(same(batch, expected.get(0, index)) for index, batch in enumerate(made))
             assert len(set(multiprocessing.active_children()) - before) == workers
