@@ -24,6 +24,16 @@ MIN_HEIGHT, MIN_FULL_WIDTH_HEIGHT, MIN_PITCH = 9.0, 9.5, 6.0
 MIN_WIDTH = 60.0
 
 
+#: Share of the compressed pictures whose blocks of pixels show.
+STRONG_COMPRESSION = 0.35
+#: Room on each side of a loose crop at difficulty 1, as a fraction of the plate's height and width: the crop is up to
+#: 1.4 times as large.
+LOOSE = 0.3
+#: Share of a tight crop's sides that cut letters, and by how much at most, as a fraction of their height: less than a
+#: stroke.
+CUTTING_CROPS, MAX_CUT = 0.3, 0.05
+
+
 class View(NamedTuple):
     """How a camera sees a rendered plate."""
 
@@ -55,17 +65,22 @@ def random_view(
         [[1 / height, 0, -(left + right) / 2 / height], [0, 1 / height, -(top + bottom) / 2 / height], [0, 0, 1]]
     )
     matrix = pose.matrix(width / height, 1.0) @ to_pose
-    crop = _random_crop(_project_box(matrix, rendered.plate), _project_box(matrix, rendered.text), difficulty, rng)
-    crop_width, crop_height = crop[2] - crop[0], crop[3] - crop[1]
+    letter = rendered.letter_height / height
+    plate, text = _project_box(matrix, rendered.plate), _project_box(matrix, rendered.text)
+    crop = _random_crop(plate, text, letter, difficulty, rng)
     # The scales are in pixels per unit: heights of the plate in pixels.
-    max_scale = 1.1 * max_size[1] / crop_height
-    if max_size[0]:
-        max_scale = max(max_scale, 1.1 * max_size[0] / crop_width)
     min_scale = height * max(
         (MIN_FULL_WIDTH_HEIGHT if full_width else MIN_HEIGHT) / rendered.letter_height,
         MIN_PITCH / rendered.pitch / min(1, pose.stretch),
         MIN_WIDTH / width,
     )
+    if 1.1 * max_size[1] / (crop[3] - crop[1]) < min_scale:
+        # The picture is too low for a loose crop.
+        crop = [(min if side < 2 else max)(edge, text[side]) for side, edge in enumerate(plate)]
+    crop_width, crop_height = crop[2] - crop[0], crop[3] - crop[1]
+    max_scale = 1.1 * max_size[1] / crop_height
+    if max_size[0]:
+        max_scale = max(max_scale, 1.1 * max_size[0] / crop_width)
     min_scale = min(max_scale, min_scale * (1 + 2.5 * (1 - difficulty) ** 2))
     low_resolution = rng.random() < 0.75 * difficulty
     scale = math.exp(rng.between(math.log(min_scale), math.log(max_scale))) if low_resolution else max_scale
@@ -85,7 +100,7 @@ def _random_pose(aspect: float, difficulty: float, distortion: float, rng: Seede
         shear = -math.tan(math.radians(rotation)) * rng.between(0.5, 1.8)
     else:
         # Long plates are rotated less, because they would leave their crop.
-        max_rotation = min(16.0, 50.0 / aspect)
+        max_rotation = min(24.0, 50.0 / aspect)
         rotation = rng.between(-max_rotation, max_rotation) * strength * math.sqrt(rng.random())
         shear = rng.between(-0.6, 0.6) * strength * math.sqrt(rng.random())
     return Pose(
@@ -104,21 +119,37 @@ def _project_box(matrix: Floats, box: Sequence[float]) -> tuple[float, float, fl
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
 
-def _random_crop(plate: Sequence[float], text: Sequence[float], difficulty: float, rng: SeededRandom) -> list[float]:
-    """Return a box as a detector finds it: around the plate, through its border, or with part of the car."""
-    height = plate[3] - plate[1]
+def _random_crop(
+    plate: Sequence[float], text: Sequence[float], letter: float, difficulty: float, rng: SeededRandom
+) -> list[float]:
+    """Return a box as a detector finds it: around the plate, through its border, or with part of the car.
+
+    Arguments:
+        letter: height of the letters. A tight box may cut off less than a stroke of them.
+    """
+    height, width = plate[3] - plate[1], plate[2] - plate[0]
     tight, loose = rng.random() < 0.45 * difficulty, rng.random() < 0.5 * difficulty
+    shift = (0.0, 0.0)
+    if loose:
+        # Detectors find a box of the right size at a wrong place as often as one that is too large.
+        shift = (
+            rng.between(-0.5, 0.5) * difficulty * LOOSE * width,
+            rng.between(-0.5, 0.5) * difficulty * LOOSE * height,
+        )
     crop = []
     for side, (edge, of_text) in enumerate(zip(plate, text, strict=True)):
         outwards = -1 if side < 2 else 1
+        nearest = of_text + outwards * 0.03 * height
         if tight and rng.random() < 0.6:
-            # Never through a letter.
-            edge = of_text + (edge - of_text) * rng.between(0.15, 1.0)
+            if rng.random() < CUTTING_CROPS:
+                edge = nearest = of_text - outwards * rng.random() * MAX_CUT * letter
+            else:
+                edge = of_text + (edge - of_text) * rng.between(0.15, 1.0)
         elif loose:
-            edge += outwards * rng.random() * 0.3 * difficulty * height
+            room = rng.random() * LOOSE * difficulty * (height if side % 2 else min(width, 2 * height))
+            edge += outwards * room + 0.5 * shift[side % 2]
         else:
             edge += outwards * rng.between(-0.01, 0.04) * height * difficulty
-        nearest = of_text + outwards * 0.03 * height
         crop.append(min(edge, nearest) if side < 2 else max(edge, nearest))
     return crop
 
@@ -170,7 +201,9 @@ def photograph(image: Image, detail: float, difficulty: float, noise: float, rng
     if rng.random() < 0.3 * difficulty:
         image = _sharpen(image, rng)
     if rng.random() < 0.6 * difficulty:
-        image = effects.jpeg(image, int(rng.between(95 - 75 * difficulty, 95)))
+        # Video of traffic cameras is compressed until blocks of pixels show.
+        low, high = (14, 32) if rng.random() < STRONG_COMPRESSION else (95 - 75 * difficulty, 95)
+        image = effects.jpeg(image, int(rng.between(low, high)))
     return image
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from generate_captcha.arrays import Image, Mask
 from generate_captcha.drawing import paint
 from generate_captcha.drawing.paint import Rgb
+from generate_captcha.drawing.visibility import BACKGROUND, INK
 from generate_captcha.plates import letters
 from generate_captcha.plates.graphics import rounded_rectangle, write
 from generate_captcha.plates.rows import Box
@@ -22,6 +23,9 @@ SCREWS = (
     ((0.035, 0.5), (0.965, 0.5)),
     ((0.3, 0.9), (0.7, 0.9), (0.3, 0.1), (0.7, 0.1)),
 )
+#: Share of a frame's sides that cover the edge of letters, and by how much at most, as a fraction of a letter's height:
+#: less than a stroke, so that an E does not become an F.
+CUTTING_FRAMES, MAX_CUT = 0.3, 0.05
 #: Syllables of dealers' names on frames.
 SYLLABLES = (
     "AU", "TO", "MO", "TORS", "CAR", "LINE", "CITY", "RO", "SA", "VAL", "LEY", "NORD", "SUD", "WEST", "KAR", "HAUS",
@@ -111,8 +115,24 @@ def paste_plate(car: Image, plate: Image, radius: int) -> None:
             car[rows, columns] = paint.blend(before[rows, columns], plate[rows, columns], corner)
 
 
-def draw_frame(image: Image, plate: Box, text: Box, rng: SeededRandom) -> None:
-    """Draw a frame over the plate's edges but not over letters, usually with a dealer's name, in place.
+def dealer(rng: SeededRandom) -> str:
+    """Return the name, address or telephone number of an invented dealer."""
+    name = "".join(rng.choice(SYLLABLES) for _ in range(2 + rng.randbelow(2)))
+    chance = rng.random()
+    if chance < 0.6:
+        return f"{name} {rng.choice(SYLLABLES)}{rng.choice(SYLLABLES)}"
+    if chance < 0.75:
+        return f"{name.lower()}.com"
+    number = "".join(str(rng.randbelow(10)) for _ in range(7))
+    return f"{name} {number[:3]}-{number[3:]}" if chance < 0.9 else f"({number[:2]}) {number[2:]}"
+
+
+def draw_frame(image: Image, ink: Mask, plate: Box, text: Box, letter_height: float, rng: SeededRandom) -> None:
+    """Draw a frame over the plate's edges, usually with a dealer's name, in place.
+
+    A share of the frames covers the letters' feet and heads or the outer edges of the first and last letter, by less
+    than a stroke. In `ink`, a frame is neither ink nor background: letters that touch a frame of their own colour are
+    still legible.
 
     Arguments:
         plate, text: bounding boxes of the plate and its letters in pixels.
@@ -120,13 +140,17 @@ def draw_frame(image: Image, plate: Box, text: Box, rng: SeededRandom) -> None:
     height = plate[3] - plate[1]
     rgb = paint.random_colour(rng.choice((15.0, 25.0, 40.0, 60.0, 170.0, 215.0)), 8, rng)
     outwards = rng.between(0.02, 0.09) * height
-    inwards = [
-        min(rng.random() * 0.16 * height, 0.6 * abs(edge - of_text)) for edge, of_text in zip(plate, text, strict=True)
-    ]
+    inwards = []
+    for edge, of_text in zip(plate, text, strict=True):
+        free = abs(edge - of_text)
+        if rng.random() < CUTTING_FRAMES and free < 0.2 * height:
+            inwards.append(free + rng.random() * MAX_CUT * letter_height)
+        else:
+            inwards.append(min(rng.random() * 0.2 * height, 0.7 * free))
     outer = plate[0] - outwards, plate[1] - outwards, plate[2] + outwards, plate[3] + outwards
     inner = plate[0] + inwards[0], plate[1] + inwards[1], plate[2] - inwards[2], plate[3] - inwards[3]
-    below = rng.between(0.04, 0.15) * height if rng.random() < 0.6 else 0.0
-    above = rng.between(0.04, 0.12) * height if rng.random() < 0.25 else 0.0
+    below = rng.between(0.04, 0.2) * height if rng.random() < 0.6 else 0.0
+    above = rng.between(0.04, 0.16) * height if rng.random() < 0.35 else 0.0
     left, top, right, bottom = (round(side) for side in (outer[0], outer[1] - above, outer[2], outer[3] + below))
     for corner, end in (
         ((left, top), (right, round(inner[1]))),
@@ -135,10 +159,10 @@ def draw_frame(image: Image, plate: Box, text: Box, rng: SeededRandom) -> None:
         ((round(inner[2]), top), (right, bottom)),
     ):
         cv2.rectangle(image, corner, end, rgb, -1)
-    ink: Rgb = (235.0, 235.0, 235.0) if sum(rgb) < 380 else (30.0, 30.0, 30.0)
+        cv2.rectangle(ink, corner, end, (INK + BACKGROUND) // 2, -1)
+    colour: Rgb = (235.0, 235.0, 235.0) if sum(rgb) < 380 else (30.0, 30.0, 30.0)
     for low, high in ((inner[3], bottom), (top, inner[1])):
         if high - low > 5 and rng.random() < 0.75:
-            name = "".join(rng.choice(SYLLABLES) for _ in range(2 + rng.randbelow(2)))
-            words = f"{name} {rng.choice(SYLLABLES)}{rng.choice(SYLLABLES)}"
             centre = (left + right) / 2, (low + high) / 2
-            write(image, letters.small_font(), words, centre, 0.55 * (high - low), 0.8 * (right - left), ink)
+            size = rng.between(0.5, 0.85) * (high - low)
+            write(image, letters.small_font(), dealer(rng), centre, size, 0.85 * (right - left), colour)

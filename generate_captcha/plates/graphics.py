@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -216,11 +217,37 @@ def draw_mark(image: Image, mark: Mark, gap: tuple[float, float] | None, scale: 
     else:
         x, y = mark.at[0] * scale, mark.at[1] * scale
     width, height = mark.size[0] * scale, mark.size[1] * scale
+    if mark.kind == "stripes":
+        left, top, bottom = x - width / 2, round(y - height / 2), round(y + height / 2)
+        for number, colour in enumerate(mark.colours):
+            start, end = (round(left + width * edge / len(mark.colours)) for edge in (number, number + 1))
+            cv2.rectangle(image, (start, top), (end - 1, bottom), parse_colour(colour), -1)
+        return
     rgb = paint.vary(parse_colour(rng.choice(mark.colours)), 15, rng)
+    draw_emblem(image, mark.kind, x, y, width, height, rgb, mark.texts, rng)
+
+
+def draw_emblem(
+    image: Image,
+    kind: str,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    rgb: Rgb,
+    texts: Sequence[str],
+    rng: SeededRandom,
+) -> None:
+    """Draw a mark of `kind` (:class:`generate_captcha.plates.layout.Mark`, but not stripes) with the colour `rgb`.
+
+    Arguments:
+        x, y, width, height: centre and size in pixels. Round marks are as wide as the smaller of width and height.
+        texts: texts of stickers; one of them.
+    """
     corner, end = (round(x - width / 2), round(y - height / 2)), (round(x + width / 2), round(y + height / 2))
     # With four fractional bits.
     centre, radius = (round(x * 16), round(y * 16)), round(min(width, height) * 8)
-    match mark.kind:
+    match kind:
         case "seal":
             cv2.circle(image, centre, radius, paint.scale(rgb, 0.55), -1, cv2.LINE_AA, 4)
             cv2.circle(image, centre, round(0.9 * radius), rgb, -1, cv2.LINE_AA, 4)
@@ -235,8 +262,8 @@ def draw_mark(image: Image, mark: Mark, gap: tuple[float, float] | None, scale: 
         case "sticker":
             cv2.rectangle(image, corner, end, rgb, -1)
             ink: Rgb = (20, 20, 20) if sum(rgb) > 380 else (245, 245, 245)
-            if mark.texts:
-                write(image, letters.small_font(), rng.choice(mark.texts), (x, y), 0.6 * height, 0.85 * width, ink)
+            if texts:
+                write(image, letters.small_font(), rng.choice(texts), (x, y), 0.6 * height, 0.85 * width, ink)
         case "shield":
             points = [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.05), (0.25, 0.38), (0, 0.5), (-0.25, 0.38), (-0.5, 0.05)]
             outline = np.array([(x + a * width, y + b * height) for a, b in points])
@@ -244,8 +271,49 @@ def draw_mark(image: Image, mark: Mark, gap: tuple[float, float] | None, scale: 
             _fill_polygon(image, np.array([x, y]) + 0.6 * (outline - [x, y]), paint.scale(rgb, 0.7))
         case "figure":
             _draw_figure(image, x, y, min(width, height), rgb, rng)
-        case "stripes":
-            for number, colour in enumerate(mark.colours):
-                left = corner[0] + (end[0] - corner[0]) * number // len(mark.colours)
-                right = corner[0] + (end[0] - corner[0]) * (number + 1) // len(mark.colours)
-                cv2.rectangle(image, (left, corner[1]), (right - 1, end[1]), parse_colour(colour), -1)
+        case "crest":
+            # A disc with a ring, and a star or a shape in it, as of states and firefighters.
+            cv2.circle(image, centre, radius, rgb, -1, cv2.LINE_AA, 4)
+            inner = paint.random_colour(255 - sum(rgb) / 3, 70, rng)
+            cv2.circle(image, centre, round(rng.between(0.5, 0.85) * radius), inner, -1, cv2.LINE_AA, 4)
+            if rng.random() < 0.5:
+                _draw_star(image, x, y, 0.5 * radius / 16, rgb)
+            else:
+                _draw_figure(image, x, y, 1.1 * radius / 16, rgb, rng)
+        case "tree":
+            # A conifer, or a tower: narrow, with the height of a letter.
+            foot = rng.between(0.05, 0.2) * width
+            points = [(-foot, height / 2), (-foot, 0.35 * height)]
+            for level in (0.35, 0.1, -0.15):
+                points += [(-0.5 * width * (0.6 + level), level * height), (-0.2 * width, (level - 0.15) * height)]
+            left = [*points, (0.0, -height / 2)]
+            right = [(-a, b) for a, b in reversed(points)]
+            _fill_polygon(image, np.array([(x + a, y + b) for a, b in (*left, *right)]), rgb)
+        case "wheelchair":
+            # The sign of access: a white person in a wheel, on a square.
+            ink = (250.0, 250.0, 250.0) if sum(rgb) < 480 else (30.0, 60.0, 150.0)
+            if rng.random() < 0.6:
+                cv2.rectangle(image, corner, end, rgb, -1)
+            else:
+                ink = rgb
+            thickness = max(1, round(0.09 * height))
+            wheel = (round((x - 0.06 * width) * 16), round((y + 0.16 * height) * 16))
+            cv2.circle(image, wheel, round(0.25 * height * 16), ink, thickness, cv2.LINE_AA, 4)
+            head = (round((x - 0.1 * width) * 16), round((y - 0.36 * height) * 16))
+            cv2.circle(image, head, round(0.08 * height * 16), ink, -1, cv2.LINE_AA, 4)
+            body = [(-0.1, -0.28), (-0.06, 0.08), (0.2, 0.08), (0.3, 0.38)]
+            bones = np.array([(round((x + a * width) * 16), round((y + b * height) * 16)) for a, b in body])
+            cv2.polylines(image, [bones.astype(np.int32)], False, ink, thickness, cv2.LINE_AA, 4)
+        case "flag":
+            for number in range(3):
+                top, bottom = (round(y + height * (part / 3 - 0.5) * 0.7) for part in (number, number + 1))
+                cv2.rectangle(
+                    image, (corner[0], top), (end[0], bottom), paint.random_colour(rng.between(60, 220), 110, rng), -1
+                )
+        case "bolt":
+            cv2.circle(image, centre, radius, paint.scale(rgb, 0.5), -1, cv2.LINE_AA, 4)
+            cv2.circle(image, centre, round(0.8 * radius), rgb, -1, cv2.LINE_AA, 4)
+            tilt, reach = rng.random() * math.pi, 0.6 * radius / 16
+            across = math.cos(tilt) * reach, math.sin(tilt) * reach
+            one, other = ((round((x + side * across[0]) * 16), round((y + side * across[1]) * 16)) for side in (-1, 1))
+            cv2.line(image, one, other, paint.scale(rgb, 0.4), max(1, round(reach / 3)), cv2.LINE_AA, 4)

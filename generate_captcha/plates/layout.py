@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from generate_captcha.plates.letters import Face
-from generate_captcha.plates.patterns import Pattern
+from generate_captcha.plates.patterns import Pattern, Rows
+from generate_captcha.plates.random_texts import RandomTexts
+from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.text.fonts import Font
 
 #: Maximum length or coordinate, in millimetres.
@@ -99,9 +101,10 @@ class Print(Table):
 class Mark(Table):
     """A seal, sticker or emblem."""
 
-    kind: Literal["seal", "sticker", "disc", "dot", "star", "shield", "figure", "stripes", "dash"] = Field(
-        description="Kind of mark."
-    )
+    kind: Literal[
+        "seal", "sticker", "disc", "dot", "star", "shield", "figure", "stripes", "dash", "crest", "tree", "wheelchair",
+        "flag", "bolt",
+    ] = Field(description="Kind of mark.")  # fmt: skip
     at: Point | Literal["gap"] = Field(description="Centre; `gap` is the first separator of the first row.")
     offset: Coordinate = Field(0.0, description="Distance below the centre of the gap.")
     size: tuple[Length, Length] = Field(description="Width and height.")
@@ -122,6 +125,9 @@ class LayoutFields(Table):
     digits: str = Field("0-9", min_length=1, description="The digits that `9` stands for.")
     lists: dict[str, tuple[str, ...] | str] = Field(
         {}, description="Lists by name; a string is a list of its characters."
+    )
+    random_texts: Chance = Field(
+        0.25, description="Share of plates with random characters of the layout in place of a text of its patterns."
     )
     faces: Strings = Field(("die", "grotesk"), description="Roles (docs/plates.md) or font files; one face per plate.")
     far_east: Literal["hangul", "han"] = Field("han", description="Role of Hangul and Han letters.")
@@ -145,11 +151,17 @@ class Layout:
     latin_faces: tuple[Face, ...]
     full_width_faces: tuple[Face, ...]  #: of Hangul and Han letters; empty if the layout has none
     print_faces: tuple[tuple[Font, ...], ...]  #: of each of the prints
+    random_texts: RandomTexts
 
     @property
     def name(self) -> str:
         """The file's name without its suffix."""
         return self.path.stem
+
+    def write(self, rng: SeededRandom) -> Rows:
+        """Return the text of a plate, row by row: of one of the patterns, or random."""
+        rows = rng.choice(self.patterns).write(rng)
+        return self.random_texts.write(rows, rng) if rng.random() < self.fields.random_texts else rows
 
     @property
     def letter_height(self) -> float:
@@ -157,5 +169,5 @@ class Layout:
         return min(row.box[3] - row.box[1] for row in self.fields.rows)
 
     def expression(self, separators: bool = False) -> str:
-        """Return the regular expression of its labels, for a full match."""
+        """Return the regular expression of the labels of its patterns, for a full match. Random texts may not match."""
         return f"(?:{'|'.join(pattern.expression(separators) for pattern in self.patterns)})"

@@ -21,6 +21,7 @@ from generate_captcha.plates import letters
 from generate_captcha.plates.layout import Layout, LayoutFields
 from generate_captcha.plates.letters import Face, MissingFont
 from generate_captcha.plates.patterns import Pattern, PatternError
+from generate_captcha.plates.random_texts import RandomTexts
 from generate_captcha.text.fonts import FULL_WIDTH, Font
 
 if TYPE_CHECKING:
@@ -245,7 +246,15 @@ def _resolve(layout: LayoutFields, path: Path, fonts: list[Font] | None) -> Layo
     texts += [("marks", number, mark.texts) for number, mark in enumerate(layout.marks)]
     for table, number, shown in texts:
         _refuse_incomplete((table, number, "texts"), letters.SMALL_FONT, letters.small_font(), "".join(shown))
-    return Layout(path, layout, patterns, tuple(latin_faces), tuple(full_width_faces), tuple(print_faces))
+    return Layout(
+        path,
+        layout,
+        patterns,
+        tuple(latin_faces),
+        tuple(full_width_faces),
+        tuple(print_faces),
+        RandomTexts(set(characters)),
+    )
 
 
 def _parse_patterns(layout: LayoutFields) -> Iterator[Pattern]:

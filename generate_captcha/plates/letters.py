@@ -11,7 +11,7 @@ import itertools
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from crnn_reader.errors import UserError
 from generate_captcha.arrays import Mask
+from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.text import fonts, glyphs, strokes, typesetting
 from generate_captcha.text.fonts import FONT_SUFFIXES, Font
 from generate_captcha.text.strokes import StrokeFont
@@ -29,17 +30,25 @@ Face: TypeAlias = Font | StrokeFont
 #: Height in pixels at which letters are drawn before they are scaled.
 MASTER = 96
 
-#: Sets of letter forms (:mod:`generate_captcha.text.strokes`) that a plate maker uses together.
-FORMS = (
-    "", "4b 6b 9b Ac", "1b 3b 7b Jb 4c Vb", "Ab Ib 2b 4d Qb", "1d 2b Mb Ac Qb", "1d 2c Gb Wb 4c 6b 9b Ib Ac Vb",
-    "1e 2c 4d 8b Mc Ib Qb", "2b 1b 6b 9b Jb 4c",
-)  # fmt: skip
-#: Dies of plate makers: light to heavy, round to square, each with two sets of forms.
-DIES = tuple(
-    StrokeFont(weight, radius, FORMS[(number + shift) % len(FORMS)])
-    for number, (weight, radius) in enumerate(itertools.product((0.09, 0.11, 0.13, 0.155), (0.28, 0.5)))
-    for shift in (0, 3)
-)
+#: Seed of the forms of the dies.
+FORMS_SEED = 26
+#: Probability that a die has another form of a letter than the first one.
+OTHER_FORM = 0.6
+
+
+def _dies() -> Iterator[StrokeFont]:
+    """Dies of plate makers: light to heavy, square to round, each with its own choice of letter forms."""
+    rng = SeededRandom(FORMS_SEED)
+    # A 1 of a single bar, an I with serifs and a 0 with a slash are for dies of their own.
+    rare = ("1c", "Ib", "Ic", "0b")
+    usual = [[form for form in forms if form not in rare] for forms in strokes.other_forms().values()]
+    for weight, radius in itertools.product((0.085, 0.1, 0.115, 0.135, 0.16), (0.18, 0.28, 0.4, 0.5)):
+        forms = [rng.choice(others) for others in usual if others and rng.random() < OTHER_FORM]
+        yield StrokeFont(weight, radius, " ".join(forms))
+    yield StrokeFont(0.13, 0.28, "0b Ab 1g 4d")
+
+
+DIES = tuple(_dies())
 #: Plate makers proportion the parts of Hangul and Han letters differently from fonts. The three numbers are by how much
 #: the parts left of and above the middle are enlarged, and by which fraction of the height the left part is raised. The
 #: first are the font's own. Hangul uses only those that raise nothing: raising would bend its long strokes.
@@ -58,9 +67,12 @@ ROLES: dict[str, tuple[StrokeFont | str, ...]] = {
     # An I with serifs, so that a 1 may be a bar, or have a small flag or a foot. Some have an S with a diagonal middle,
     # and an M and a W no wider than other letters.
     "american": tuple(
-        face._replace(forms=f"{face.forms} Ib {one} {others}")
-        for face, one, others in zip(
-            DIES, itertools.cycle(("", "1e", "1f", "", "1c")), itertools.cycle(("", "Sb", "Sb Md Wc", "Md Wc"))
+        face._replace(forms=f"{face.forms} {i} {one} {others}")
+        for face, i, one, others in zip(
+            DIES,
+            itertools.cycle(("Ib", "Ic", "Ib")),
+            itertools.cycle(("", "1e", "1f", "", "1c")),
+            itertools.cycle(("", "Sb", "Sb Md Wc", "Md Wc")),
         )
     ),
     "grotesk": (

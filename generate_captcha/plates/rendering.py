@@ -10,12 +10,15 @@ import numpy as np
 from generate_captcha.arrays import Image, Mask
 from generate_captcha.drawing import paint
 from generate_captcha.plates import car, graphics
+from generate_captcha.plates.distractors import add_distractors
 from generate_captcha.plates.graphics import parse_colour
 from generate_captcha.plates.layout import Layout, Paint
 from generate_captcha.plates.patterns import Rows
 from generate_captcha.plates.rows import Box, paint_letters, place_letters, random_lettering
 from generate_captcha.seeded_random import SeededRandom
 
+#: Probability at difficulty 1 that there are things on a plate that could be taken for letters.
+DISTRACTED = 0.7
 #: Visible part of the car around the plate, as a fraction of the plate's height.
 SURROUNDINGS = 0.35
 
@@ -63,13 +66,14 @@ def render(
     ink = np.zeros((height, width), np.uint8)
     lettering = random_lettering(layout, rng)
     embossed = rng.random() < fields.relief
-    boxes, pitches, gap = [], [], None
-    for parts, row in zip(rows, fields.rows, strict=True):
-        placed, pitch, first_separator = place_letters(parts, row, lettering, scale, rng)
-        gap = gap or first_separator
+    placed = [place_letters(parts, row, lettering, scale, rng) for parts, row in zip(rows, fields.rows, strict=True)]
+    if rng.random() < DISTRACTED * difficulty:
+        add_distractors(image, placed, ink_colour, rng)
+    boxes = []
+    for placed_row, row in zip(placed, fields.rows, strict=True):
         rgb = ink_colour if row.ink is None else parse_colour(row.ink)
-        boxes.append(paint_letters(image, ink, placed, rgb, embossed, difficulty, rng))
-        pitches.append(pitch)
+        boxes.append(paint_letters(image, ink, placed_row.letters, rgb, embossed, difficulty, rng))
+    gap = next(((each.gaps[0][0], (each.top + each.bottom) / 2) for each in placed if each.gaps), None)
     for mark in fields.marks:
         if rng.random() < mark.chance and (mark.at != "gap" or gap):
             graphics.draw_mark(image, mark, gap, scale, rng)
@@ -83,10 +87,10 @@ def render(
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     text = min(lefts) + margin, min(tops) + margin, max(rights) + margin, max(bottoms) + margin
     plate = margin, margin, margin + width, margin + height
-    if rng.random() < 0.5 * difficulty:
-        car.draw_frame(whole, plate, text, rng)
     ink = cv2.copyMakeBorder(ink, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
-    return RenderedPlate(whole, ink, plate, text, layout.letter_height * scale, min(pitches))
+    if rng.random() < 0.5 * difficulty:
+        car.draw_frame(whole, ink, plate, text, layout.letter_height * scale, rng)
+    return RenderedPlate(whole, ink, plate, text, layout.letter_height * scale, min(row.pitch for row in placed))
 
 
 def _random_paint(paints: tuple[Paint, ...], rng: SeededRandom) -> Paint:

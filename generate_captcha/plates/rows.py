@@ -26,6 +26,10 @@ USUAL_LETTERS = "HN08B"
 #: Minimum height of Hangul and Han letters, as a fraction of the height of digits.
 MIN_FULL_WIDTH_HEIGHT = {"hangul": 0.6, "han": 0.82}
 
+#: Share of plates whose letters have other widths and distances than the layout says. Series, plate makers and
+#: motorcycles differ more than a layout file tells.
+UNEVEN = 0.3
+
 
 class PlacedLetter(NamedTuple):
     """The ink of a letter and the position of its corner in pixels."""
@@ -33,6 +37,23 @@ class PlacedLetter(NamedTuple):
     mask: Mask
     left: int
     top: int
+
+
+class PlacedRow(NamedTuple):
+    """The letters of a row, and what is around them, in pixels."""
+
+    letters: list[PlacedLetter]
+    pitch: float  #: minimum distance from letter to letter
+    gaps: list[tuple[float, float]]  #: centre and width of each separator
+    left: float  #: of the first letter
+    right: float  #: of the last letter
+    top: float
+    bottom: float
+
+    @property
+    def height(self) -> float:
+        """Height of the letters."""
+        return self.bottom - self.top
 
 
 class Lettering(NamedTuple):
@@ -43,6 +64,7 @@ class Lettering(NamedTuple):
     weight: int  #: see :func:`letters.draw_letter`
     proportion: int  #: of Hangul and Han letters, see :func:`letters.draw_letter`
     min_height: float  #: of Hangul and Han letters, as a fraction of the row's height
+    uneven: bool  #: other distances and widths than the layout's, and letters that do not stand on one line
 
     def draw(self, letter: str, size: tuple[int, int]) -> Mask:
         """Draw a letter of `size` (width, height) in pixels."""
@@ -64,20 +86,12 @@ def random_lettering(layout: Layout, rng: SeededRandom) -> Lettering:
     # Letters drawn from strokes already have the proportions of plates.
     unchanged = isinstance(full_width_face, StrokeFont) and rng.random() < 0.6
     proportion = 0 if unchanged or not full_width_face else rng.randbelow(len(proportions))
-    return Lettering(face, full_width_face, weight, proportion, MIN_FULL_WIDTH_HEIGHT[layout.fields.far_east])
+    min_height, uneven = MIN_FULL_WIDTH_HEIGHT[layout.fields.far_east], rng.random() < UNEVEN
+    return Lettering(face, full_width_face, weight, proportion, min_height, uneven)
 
 
-def place_letters(
-    parts: list[TextPart], row: Row, lettering: Lettering, scale: float, rng: SeededRandom
-) -> tuple[list[PlacedLetter], float, tuple[float, float] | None]:
-    """Place the letters of a row.
-
-    Arguments:
-        scale: pixels per millimetre.
-
-    Returns:
-        The letters, their minimum distance, and the centre (x, y) of the first separator, in pixels.
-    """
+def place_letters(parts: list[TextPart], row: Row, lettering: Lettering, scale: float, rng: SeededRandom) -> PlacedRow:
+    """Place the letters of a row. `scale` is in pixels per millimetre."""
     left, top, right, bottom = (side * scale for side in row.box)
     height = max(4, round(bottom - top))
     usual = row.letter * scale
@@ -85,6 +99,9 @@ def place_letters(
     narrowing *= rng.between(0.93, 1.03)
     full_width = scale * (row.far_east or 1.2 * row.letter)
     gap, space = row.gap * scale * rng.between(0.85, 1.15), row.space * scale * rng.between(0.9, 1.1)
+    if lettering.uneven:
+        narrowing *= rng.between(0.8, 1.05)
+        gap, space = gap * rng.between(0.4, 2.2), space * rng.between(0.7, 1.5)
 
     # Letter or separator, its room, and the width of its ink.
     places: list[tuple[TextPart, float, float]] = []
@@ -111,14 +128,14 @@ def place_letters(
         free = right - left - stretch * total
     pen = left + free * {"left": 0.0, "centre": 0.5, "right": 1.0}[row.align]
     placed: list[PlacedLetter] = []
-    first_separator: tuple[float, float] | None = None
+    gaps_between: list[tuple[float, float]] = []
     centres = []
     y = round(top)
     for (part, room, width), after in zip(places, [*gaps, 0.0], strict=True):
         room, width = room * stretch, width * stretch
         centre = pen + room / 2
         if part.separator:
-            first_separator = first_separator or (centre, (top + bottom) / 2)
+            gaps_between.append((centre, room))
             placed += _draw_separator(part.text, centre, y, height, room, lettering.weight)
         elif part.stacked:
             each = height / len(part.text)
@@ -133,12 +150,15 @@ def place_letters(
                 width *= rng.between(0.92, 1.08)
                 letter_height = round(height * rng.between(lettering.min_height, 1.0))
                 above = round((height - letter_height) * rng.random())
+            elif lettering.uneven:
+                above = round(rng.between(-0.03, 0.03) * height)
             mask = lettering.draw(part.text, (max(2, round(width)), max(2, letter_height)))
             placed.append(PlacedLetter(mask, round(centre - width / 2), y + above))
             centres.append(centre)
         pen += room + after * stretch
     pitch = min((other - one for one, other in itertools.pairwise(centres)), default=usual)
-    return placed, pitch, first_separator
+    first, last = placed[0].left, placed[-1].left + placed[-1].mask.shape[1]
+    return PlacedRow(placed, pitch, gaps_between, first, last, top, bottom)
 
 
 def _draw_separator(text: str, centre: float, top: int, height: int, room: float, weight: int) -> list[PlacedLetter]:

@@ -71,7 +71,8 @@ class Plate(Style):
         self._cumulative_weights = list(itertools.accumulate(layout.fields.weight for layout in self.layouts))
         self._separators = parameters.keep_separators
         patterns = [pattern for layout in self.layouts for pattern in layout.patterns]
-        self.longest = max(pattern.longest(self._separators) for pattern in patterns)
+        # A random text may have one letter more than its pattern.
+        self.longest = 1 + max(pattern.longest(self._separators) for pattern in patterns)
         characters = {character for pattern in patterns for character in pattern.characters}
         if self._separators:
             characters |= {sign for pattern in patterns for sign in SEPARATORS if sign in pattern.separators}
@@ -108,10 +109,10 @@ class Plate(Style):
         )
 
     def _random_text(self, rng: SeededRandom) -> tuple[Layout, Rows]:
-        """Choose a layout by its weight, and a text of one of its patterns."""
+        """Choose a layout by its weight, and a text for it."""
         place = rng.random() * self._cumulative_weights[-1]
         layout = self.layouts[bisect.bisect_right(self._cumulative_weights, place)]
-        return layout, rng.choice(layout.patterns).write(rng)
+        return layout, layout.write(rng)
 
     def _scale(self, layout: Layout) -> float:
         """Pixels per millimetre of the rendered plate: enough for the picture, and equal for all plates of a layout."""
