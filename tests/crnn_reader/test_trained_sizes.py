@@ -67,6 +67,12 @@ def test_far_is_what_differs_much_in_height_or_shape(
     assert [size for size in far if not is_unlike_training(described, *size)] == []
 
 
+def test_shipped_plate_expects_plates_of_one_row_and_two() -> None:
+    described = read_config(locate_model("plate"))
+    assert not any(is_unlike_training(described, width, 40) for width in (40, 120, 260))
+    assert is_unlike_training(described, 440, 40)
+
+
 def test_the_commands_ask_for_crops_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commands: list[tuple[Callable[[Any], int], type[Any]]] = [
         (prediction.main, PredictionParameters),
