@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import socket
@@ -11,6 +12,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from crnn_reader.errors import UserError
 
 #: Seconds after which a process counts as hanging: several times what it takes on a slow machine.
 LIMIT = 200.0
@@ -46,6 +51,18 @@ def _last_words(process: subprocess.Popen[str]) -> str:
             if number is not None:
                 _send(process, number)
     return "nothing that can be read"
+
+
+def refuse_killed_workers(stream: Iterator[object]) -> None:
+    """Kill the processes that make the batches of `stream`, and expect a sentence about that instead of a batch."""
+    before = set(multiprocessing.active_children())
+    next(stream)
+    workers = set(multiprocessing.active_children()) - before
+    assert workers
+    for worker in workers:
+        worker.kill()
+    with pytest.raises(UserError, match=r"a worker process was killed .*--resume"):
+        list(stream)
 
 
 def finished(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import dataset
+from crnn_reader.alphabet import Alphabet
 from crnn_reader.fit import MIN_WIDTH, fit_image, padded_width
 
 WIDTHS = [8, 20, 21, 40, 41, 60, 90, 90, 130, 400, 900]
@@ -28,8 +29,7 @@ def pack(folder: Path, height: int = 20) -> dataset.Corpus:
     return dataset.pack(dataset.collect(folder), None, height, 1, cache=folder.parent / "cache")
 
 
-def encode(label: str) -> list[int]:
-    return [ord(character) - ord("a") + 1 for character in label]
+encode = Alphabet("abcdefghijk").encode
 
 
 def test_widths_follow_the_aspect_in_steps(folder: Path) -> None:

@@ -14,19 +14,17 @@ import numpy as np
 import pytest
 
 from cli.command import INTERRUPTED
+from crnn_reader.alphabet import Alphabet
 from crnn_reader.errors import UserError
 from crnn_reader.fit import fit_image, padded_width
 from crnn_reader.pixels import convert_channels
 from generate_captcha.batches import Fit, SyntheticBatches, preview
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
-from tests.processes import started
+from tests.processes import refuse_killed_workers, started
 
 ALPHABET = "abcd"
-
-
-def encode(label: str) -> list[int]:
-    return [ALPHABET.index(character) + 1 for character in label]
+encode = Alphabet(ALPHABET).encode
 
 
 def parameters(**changes: Any) -> GenerateParameters:
@@ -126,14 +124,7 @@ def test_workers_end_with_training(end: signal.Signals, tmp_path: Path) -> None:
 
 
 def test_killed_worker_is_an_error() -> None:
-    before = set(multiprocessing.active_children())
-    feed = SyntheticBatches(parameters(count=1000), Fit(48, 24, 1, "pad"), encode, 2)
-    batches = feed.stream(0)
-    next(batches)
-    for worker in set(multiprocessing.active_children()) - before:
-        worker.kill()
-    with pytest.raises(UserError, match=r"a worker process was killed .*--resume"):
-        list(batches)
+    refuse_killed_workers(SyntheticBatches(parameters(count=1000), Fit(48, 24, 1, "pad"), encode, 2).stream(0))
 
 
 def test_texts_without_room_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
