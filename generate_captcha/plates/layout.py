@@ -76,13 +76,17 @@ class Row(Table):
 
     box: tuple[float, float, float, float] = Field(description="Left, top, right, bottom; letters are as tall as it.")
     letter: Length = Field(description="Width of the widest letter, or of all if fixed.")
-    far_east: Length | None = Field(None, description="Width of Hangul and Han letters, by default 1.2 times letter.")
+    far_east: Length | None = Field(None, description="Width of letters of other scripts, by default 1.2 times letter.")
     gap: Distance = Field(description="Space between two letters.")
     space: Length = Field(20.0, description="Width of a separator, instead of a gap.")
     fixed: bool = Field(False, description="Whether narrow letters (I, 1) take the room of wide ones.")
     spread: Chance = Field(0.0, description="How much of the free width the letters and gaps take, at most.")
     align: Literal["left", "centre", "right"] = Field("centre", description="Position of the row in its box.")
     ink: HexColour | None = Field(None, description="Colour of this row, if it differs.")
+    repeat: dict[str, str] = Field(
+        {}, description="Characters in another script, by those of the row, that repeat it and are not in the label."
+    )
+    repeat_box: tuple[float, float, float, float] | None = Field(None, description="Box of the repeated row.")
 
 
 class Print(Table):
@@ -130,7 +134,9 @@ class LayoutFields(Table):
         0.25, description="Share of plates with random characters of the layout in place of a text of its patterns."
     )
     faces: Strings = Field(("die", "grotesk"), description="Roles (docs/plates.md) or font files; one face per plate.")
-    far_east: Literal["hangul", "han"] = Field("han", description="Role of Hangul and Han letters.")
+    far_east: Literal["hangul", "han", "japanese", "thai", "arabic"] = Field(
+        "han", description="Role of the letters of other scripts than Latin, Greek and Cyrillic."
+    )
     relief: Chance = Field(0.5, description="Probability that the letters are embossed.")
     paints: Annotated[tuple[Paint, ...], Field(min_length=1)] = Field(description="Its colours.")
     border: Border | None = Field(None, description="A line around it.")
@@ -149,7 +155,7 @@ class Layout:
     fields: LayoutFields
     patterns: tuple[Pattern, ...]
     latin_faces: tuple[Face, ...]
-    full_width_faces: tuple[Face, ...]  #: of Hangul and Han letters; empty if the layout has none
+    full_width_faces: tuple[Face, ...]  #: of letters of other scripts (`far_east`); empty if the layout has none
     print_faces: tuple[tuple[Font, ...], ...]  #: of each of the prints
     random_texts: RandomTexts
 

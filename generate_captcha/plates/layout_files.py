@@ -22,7 +22,7 @@ from generate_captcha.plates.layout import Layout, LayoutFields
 from generate_captcha.plates.letters import Face, MissingFont
 from generate_captcha.plates.patterns import Pattern, PatternError
 from generate_captcha.plates.random_texts import RandomTexts
-from generate_captcha.text.fonts import FULL_WIDTH, Font
+from generate_captcha.text.fonts import Font
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -192,6 +192,9 @@ def _line(text: str, error: _FieldError) -> str:
         if header := re.match(r"\s*(\[\[?)\s*([\w.-]+)\s*\]", line):
             name = header[2]
             table = (name, tables[name]) if header[1] == "[[" else tuple(name.split("."))
+            if header[1] == "[" and table[0] in tables:
+                # A table in the latest of several, such as [rows.repeat].
+                table = (table[0], tables[str(table[0])] - 1, *table[1:])
             tables[name] += 1
             field = table
         elif key := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line):
@@ -216,25 +219,24 @@ def _resolve(layout: LayoutFields, path: Path, fonts: list[Font] | None) -> Layo
             ("size",), f" is {list(layout.size)}, but one side may be at most {MAX_ASPECT} times the other: correct it"
         )
     for number, row in enumerate(layout.rows):
-        left, top, right, bottom = row.box
-        field = ("rows", number, "box")
-        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-            raise _FieldError(
-                field,
-                f" is {list(row.box)}, which does not lie within size {list(layout.size)}: "
-                "give left, top, right, bottom in millimetres",
-            )
-        if bottom - top < MIN_ROW_HEIGHT * height:
-            raise _FieldError(
-                field, f" is {list(row.box)}, too low to be legible: make it at least {MIN_ROW_HEIGHT * height:g} high"
-            )
+        _check_box(("rows", number, "box"), row.box, layout)
     characters = sorted(set().union(*(pattern.characters for pattern in patterns)))
-    latin = "".join(character for character in characters if ord(character) < FULL_WIDTH)
-    full_width = "".join(character for character in characters if ord(character) >= FULL_WIDTH)
+    latin = "".join(character for character in characters if not letters.is_other_script(character))
+    full_width = {character for character in characters if letters.is_other_script(character)}
+    for number, row in enumerate(layout.rows):
+        if row.repeat:
+            field = ("rows", number, "repeat")
+            full_width |= set("".join(row.repeat.values()))
+            if row.repeat_box is None:
+                raise _FieldError(field, " needs repeat_box, where its letters stand: add it")
+            _check_box(("rows", number, "repeat_box"), row.repeat_box, layout)
+            if lacking := sorted(set(characters) - set(row.repeat)):
+                raise _FieldError(field, f" lacks {lacking[0]!r}, which the patterns have: add it")
     latin_faces = fonts or _find_faces(("faces",), layout.faces, latin, path)
     for face in fonts or ():
         _refuse_incomplete(("fonts",), face.name, face, latin)
-    full_width_faces = _find_faces(("far_east",), (layout.far_east,), full_width, path) if full_width else []
+    needed = "".join(sorted(full_width))
+    full_width_faces = _find_faces(("far_east",), (layout.far_east,), needed, path) if needed else []
     print_faces = []
     for number, small in enumerate(layout.prints):
         field = ("prints", number, "faces")
@@ -255,6 +257,22 @@ def _resolve(layout: LayoutFields, path: Path, fonts: list[Font] | None) -> Layo
         tuple(print_faces),
         RandomTexts(set(characters)),
     )
+
+
+def _check_box(field: FieldPath, box: tuple[float, float, float, float], layout: LayoutFields) -> None:
+    """Raise UserError if letters in `box` would not lie on the plate, or be too low to be legible."""
+    left, top, right, bottom = box
+    width, height = layout.size
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        raise _FieldError(
+            field,
+            f" is {list(box)}, which does not lie within size {list(layout.size)}: "
+            "give left, top, right, bottom in millimetres",
+        )
+    if bottom - top < MIN_ROW_HEIGHT * height:
+        raise _FieldError(
+            field, f" is {list(box)}, too low to be legible: make it at least {MIN_ROW_HEIGHT * height:g} high"
+        )
 
 
 def _parse_patterns(layout: LayoutFields) -> Iterator[Pattern]:

@@ -93,6 +93,7 @@ class Script(NamedTuple):
 
     files: tuple[tuple[str, int], ...]  #: file name and number of the face; at least one is needed
     package: str  #: the system's package of `files`
+    packaged: tuple[str, ...] = ()  #: fonts of Python packages; if there are any, no file of the system is needed
     optional: tuple[tuple[str, int], ...] = ()  #: fonts that are used if they are installed
     strokes: tuple[StrokeFont, ...] = ()  #: if these have all characters, no file is needed
 
@@ -102,10 +103,40 @@ SCRIPTS = {
     "han": Script(
         (("NotoSansCJK-Bold.ttc", 2), ("NotoSansCJK-Regular.ttc", 2)),
         "fonts-noto-cjk",
-        (("wqy-zenhei.ttc", 0), ("wqy-microhei.ttc", 0)),
-        tuple(StrokeFont(weight, 0.3) for weight in (0.055, 0.065, 0.075, 0.085, 0.095)),
+        optional=(("wqy-zenhei.ttc", 0), ("wqy-microhei.ttc", 0)),
+        strokes=tuple(StrokeFont(weight, 0.3) for weight in (0.055, 0.065, 0.075, 0.085, 0.095)),
     ),
-}
+    "japanese": Script((("NotoSansCJK-Bold.ttc", 0), ("NotoSansCJK-Regular.ttc", 0)), "fonts-noto-cjk"),
+    "thai": Script(
+        (("NotoSansThai-Bold.ttf", 0), ("NotoSansThai-Regular.ttf", 0)),
+        "fonts-noto-core",
+        optional=tuple((f"{name}-Bold.ttf", 0) for name in ("Loma", "Garuda", "Waree", "Umpush", "Laksaman")),
+    ),
+    "arabic": Script(
+        (),
+        "fonts-noto-core",
+        ("DejaVuSans-Bold.ttf", "DejaVuSans.ttf", "DejaVuSansMono-Bold.ttf"),
+        (
+            ("NotoSansArabic-Bold.ttf", 0), ("NotoSansArabic-Regular.ttf", 0), ("NotoKufiArabic-Bold.ttf", 0),
+            ("NotoNaskhArabic-Bold.ttf", 0),
+        ),
+    ),
+}  # fmt: skip
+#: Scripts whose letters keep their proportions. Those of the others are scaled to the height of the row.
+NATURAL = {"thai", "arabic"}
+#: Letters that plates show in another than their isolated form.
+FORMS_ON_PLATES = {"ه": "\ufeeb"}
+#: First and last characters of Arabic and Thai. With those from :data:`fonts.FULL_WIDTH` on, they have their own faces.
+OTHER_SCRIPTS = (("\u0600", "\u06ff"), ("\u0e00", "\u0e7f"))
+#: First and last character of Hiragana.
+KANA = ("\u3041", "\u309f")
+#: A letter or digit of each natural script that is as tall as the row.
+MEASURES = {"thai": "ก", "arabic": "٨"}
+
+
+def is_other_script(character: str) -> bool:
+    """Whether a character is not drawn with the face of Latin letters, but with that of `far_east`."""
+    return ord(character) >= fonts.FULL_WIDTH or any(first <= character <= last for first, last in OTHER_SCRIPTS)
 
 
 class MissingFont(UserError):
@@ -126,7 +157,8 @@ def faces(name: str, folder: Path, needed: str = "") -> list[Face]:
     if name in ROLES:
         return [Font(fonts.packaged_font(face)) if isinstance(face, str) else face for face in ROLES[name]]
     if script := SCRIPTS.get(name):
-        found = [Font(path, face) for file, face in script.files if (path := system_font(file))]
+        found = [Font(fonts.packaged_font(file)) for file in script.packaged]
+        found += [Font(path, face) for file, face in script.files if (path := system_font(file))]
         if not found and (not script.strokes or missing_characters(script.strokes[0], needed)):
             raise MissingFont(
                 f"letters of the kind {name!r} need {script.files[0][0]}, which this machine lacks: "
@@ -170,6 +202,33 @@ def aspect(face: Face, character: str, weight: int = 0) -> float:
     return mask.shape[1] / mask.shape[0]
 
 
+@functools.lru_cache(maxsize=4096)
+def extent(face: Face, character: str, script: str) -> tuple[float, float]:
+    """Return top and bottom of a letter of a natural script, as fractions of the row's height from its top.
+
+    Thai letters stand on one line and may be taller than the row; Arabic letters stand in its middle, as on plates.
+    """
+    top, bottom = _ink_rows(face, character)
+    first, last = _ink_rows(face, MEASURES[script])
+    height = last - first
+    if script == "arabic" and not character.isdigit():
+        part = min(1.0, max(0.55, 1.25 * (bottom - top) / height))
+        return (1 - part) / 2, (1 + part) / 2
+    return max(-0.25, (top - first) / height), min(1.25, (bottom - first) / height)
+
+
+def _ink_rows(face: Face, character: str) -> tuple[int, int]:
+    """Return the first row of a letter's ink, and the one after the last."""
+    assert isinstance(face, Font)
+    rows = np.flatnonzero(glyphs.draw_glyph(face, MASTER, _shown(face, character)).max(axis=1) > 64)
+    return int(rows[0]), int(rows[-1]) + 1
+
+
+def _shown(face: Font, character: str) -> str:
+    form = FORMS_ON_PLATES.get(character)
+    return form if form and form in _characters(face) else character
+
+
 # 8,192 letters of 40 x 24 pixels take 8 MB.
 @functools.lru_cache(maxsize=8192)
 def draw_letter(face: Face, character: str, size: tuple[int, int], weight: int = 0, proportion: int = 0) -> Mask:
@@ -210,7 +269,7 @@ def _master(face: Face, character: str, weight: int) -> Mask:
     """`character` with a height of :data:`MASTER` pixels, cropped to its ink."""
     if isinstance(face, StrokeFont):
         return strokes.draw(face._replace(weight=face.weight + weight / MASTER), character, MASTER)
-    mask = np.pad(glyphs.draw_glyph(face, round(1.4 * MASTER), character), 8)
+    mask = np.pad(glyphs.draw_glyph(face, round(1.4 * MASTER), _shown(face, character)), 8)
     weight += EXTRA_WEIGHT.get(face.path.name, 0)
     if weight:
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (abs(weight) + 1,) * 2)

@@ -237,7 +237,7 @@ class Pattern:
             case "9":
                 return _Choice(self._digits)
             case "1":
-                return _Choice(tuple(digit for digit in self._digits if digit != "0"))
+                return _Choice(tuple(digit for digit in self._digits if not digit.isdecimal() or int(digit)))
             case "X":
                 return _Choice(self._letters + self._digits)
             case "/":

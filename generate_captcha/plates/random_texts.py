@@ -6,9 +6,9 @@ otherwise read a 2 among the letters as Z.
 
 from __future__ import annotations
 
+from generate_captcha.plates.letters import KANA, is_other_script
 from generate_captcha.plates.patterns import Rows, TextPart
 from generate_captcha.seeded_random import SeededRandom
-from generate_captcha.text.fonts import FULL_WIDTH
 
 #: Characters that are easily confused.
 SIMILAR = (
@@ -78,5 +78,5 @@ class RandomTexts:
 
 
 def _kind(character: str) -> int:
-    """Return 0 for letters of alphabets and digits, 1 for Hangul and Han, which never take the place of the others."""
-    return int(ord(character) >= FULL_WIDTH)
+    """Return 0 for Latin letters and digits, 2 for Hiragana, 1 for others. None takes the place of another kind."""
+    return 2 if KANA[0] <= character <= KANA[1] else int(is_other_script(character))

@@ -14,7 +14,7 @@ from generate_captcha.plates.distractors import add_distractors
 from generate_captcha.plates.graphics import parse_colour
 from generate_captcha.plates.layout import Layout, Paint
 from generate_captcha.plates.patterns import Rows
-from generate_captcha.plates.rows import Box, paint_letters, place_letters, random_lettering
+from generate_captcha.plates.rows import Box, paint_letters, place_letters, random_lettering, repeat_letters
 from generate_captcha.seeded_random import SeededRandom
 
 #: Probability at difficulty 1 that there are things on a plate that could be taken for letters.
@@ -73,6 +73,12 @@ def render(
     for placed_row, row in zip(placed, fields.rows, strict=True):
         rgb = ink_colour if row.ink is None else parse_colour(row.ink)
         boxes.append(paint_letters(image, ink, placed_row.letters, rgb, embossed, difficulty, rng))
+    for parts, row in zip(rows, fields.rows, strict=True):
+        if row.repeat_box:
+            repeated = repeat_letters(parts, row, lettering, scale, rng)
+            rgb = ink_colour if row.ink is None else parse_colour(row.ink)
+            # They are not part of the label, so their ink is not recorded.
+            paint_letters(image, np.zeros_like(ink), repeated.letters, rgb, embossed, difficulty, rng)
     gap = next(((each.gaps[0][0], (each.top + each.bottom) / 2) for each in placed if each.gaps), None)
     for mark in fields.marks:
         if rng.random() < mark.chance and (mark.at != "gap" or gap):

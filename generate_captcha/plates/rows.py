@@ -16,15 +16,18 @@ from generate_captcha.plates.layout import Layout, Row
 from generate_captcha.plates.letters import PART_SIZES, PROPORTIONS, Face
 from generate_captcha.plates.patterns import TextPart
 from generate_captcha.seeded_random import SeededRandom
-from generate_captcha.text.fonts import FULL_WIDTH
 from generate_captcha.text.strokes import StrokeFont
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 #: The width of the widest of these letters determines how narrow a face must become.
 USUAL_LETTERS = "HN08B"
-#: Minimum height of Hangul and Han letters, as a fraction of the height of digits.
-MIN_FULL_WIDTH_HEIGHT = {"hangul": 0.6, "han": 0.82}
+#: Minimum height of letters of other scripts, as a fraction of the height of digits. Natural ones have their own.
+MIN_FULL_WIDTH_HEIGHT = {"hangul": 0.6, "han": 0.82, "japanese": 0.82}
+#: Heights of single Hiragana on plates of Japan, as a fraction of the height of digits. Those of names are as tall.
+KANA_HEIGHTS = (0.42, 0.65)
+#: Maximum width / height of letters of other scripts. A wider one, such as the bar of the Han letter for 1, is lower.
+MAX_ASPECT = 1.4
 
 #: Share of plates whose letters have other widths and distances than the layout says. Series, plate makers and
 #: motorcycles differ more than a layout file tells.
@@ -60,21 +63,41 @@ class Lettering(NamedTuple):
     """The properties that all letters of a plate share."""
 
     face: Face
-    full_width_face: Face | None  #: of Hangul and Han letters
+    full_width_face: Face | None  #: of letters of other scripts
     weight: int  #: see :func:`letters.draw_letter`
-    proportion: int  #: of Hangul and Han letters, see :func:`letters.draw_letter`
-    min_height: float  #: of Hangul and Han letters, as a fraction of the row's height
+    proportion: int  #: of letters of other scripts, see :func:`letters.draw_letter`
+    script: str  #: `far_east` of the layout
     uneven: bool  #: other distances and widths than the layout's, and letters that do not stand on one line
 
     def draw(self, letter: str, size: tuple[int, int]) -> Mask:
         """Draw a letter of `size` (width, height) in pixels."""
-        if self.full_width_face and ord(letter) >= FULL_WIDTH:
+        if self.full_width_face and letters.is_other_script(letter):
             return letters.draw_letter(self.full_width_face, letter, size, self.weight, self.proportion)
         return letters.draw_letter(self.face, letter, size, self.weight)
 
     def aspect(self, letter: str) -> float:
         """Return width / height of a letter."""
-        return letters.aspect(self.face, letter, self.weight)
+        other = self.full_width_face and letters.is_other_script(letter)
+        return letters.aspect(self.full_width_face if other else self.face, letter, self.weight)  # type: ignore[arg-type]
+
+    def heights(self, letter: str, single: bool, rng: SeededRandom) -> tuple[float, float]:
+        """Return the top of a letter of another script and its height, as fractions of the row's height.
+
+        Arguments:
+            single: whether it is no part of a name.
+        """
+        if self.script in letters.NATURAL:
+            assert self.full_width_face
+            top, bottom = letters.extent(self.full_width_face, letter, self.script)
+            return top, bottom - top
+        if single and letters.KANA[0] <= letter <= letters.KANA[1]:
+            height = rng.between(*KANA_HEIGHTS)
+            return (1 - height) * rng.between(0.35, 0.75), height
+        height = rng.between(MIN_FULL_WIDTH_HEIGHT[self.script], 1.0)
+        if (aspect := self.aspect(letter)) > MAX_ASPECT:
+            height = min(height, MAX_ASPECT / aspect)
+            return (1 - height) / 2, height
+        return (1 - height) * rng.random(), height
 
 
 def random_lettering(layout: Layout, rng: SeededRandom) -> Lettering:
@@ -82,12 +105,12 @@ def random_lettering(layout: Layout, rng: SeededRandom) -> Lettering:
     face = rng.choice(layout.latin_faces)
     full_width_face = rng.choice(layout.full_width_faces) if layout.full_width_faces else None
     weight = 0 if rng.random() < 0.4 else rng.randbelow(3) * 2 - 2
-    proportions = PROPORTIONS if layout.fields.far_east == "han" else PART_SIZES
+    script = layout.fields.far_east
+    proportions = PROPORTIONS if script == "han" else PART_SIZES
     # Letters drawn from strokes already have the proportions of plates.
-    unchanged = isinstance(full_width_face, StrokeFont) and rng.random() < 0.6
+    unchanged = (isinstance(full_width_face, StrokeFont) and rng.random() < 0.6) or script in letters.NATURAL
     proportion = 0 if unchanged or not full_width_face else rng.randbelow(len(proportions))
-    min_height, uneven = MIN_FULL_WIDTH_HEIGHT[layout.fields.far_east], rng.random() < UNEVEN
-    return Lettering(face, full_width_face, weight, proportion, min_height, uneven)
+    return Lettering(face, full_width_face, weight, proportion, script, rng.random() < UNEVEN)
 
 
 def place_letters(parts: list[TextPart], row: Row, lettering: Lettering, scale: float, rng: SeededRandom) -> PlacedRow:
@@ -95,7 +118,9 @@ def place_letters(parts: list[TextPart], row: Row, lettering: Lettering, scale: 
     left, top, right, bottom = (side * scale for side in row.box)
     height = max(4, round(bottom - top))
     usual = row.letter * scale
-    narrowing = usual / (max(map(lettering.aspect, USUAL_LETTERS)) * height)
+    narrowing = other_narrowing = usual / (max(map(lettering.aspect, USUAL_LETTERS)) * height)
+    if lettering.script in letters.NATURAL:
+        other_narrowing = usual / (lettering.aspect(letters.MEASURES[lettering.script]) * height)
     narrowing *= rng.between(0.93, 1.03)
     full_width = scale * (row.far_east or 1.2 * row.letter)
     gap, space = row.gap * scale * rng.between(0.85, 1.15), row.space * scale * rng.between(0.9, 1.1)
@@ -103,22 +128,26 @@ def place_letters(parts: list[TextPart], row: Row, lettering: Lettering, scale: 
         narrowing *= rng.between(0.8, 1.05)
         gap, space = gap * rng.between(0.4, 2.2), space * rng.between(0.7, 1.5)
 
-    # Letter or separator, its room, and the width of its ink.
-    places: list[tuple[TextPart, float, float]] = []
+    # Letter or separator, its room, the width of its ink, and whether it is no part of a name.
+    places: list[tuple[TextPart, float, float, bool]] = []
     for part in parts:
         if part.separator:
-            places.append((part, space, 0.0))
+            places.append((part, space, 0.0, True))
         elif part.stacked:
-            places.append((part, 0.8 * full_width, 0.8 * full_width))
+            places.append((part, 0.8 * full_width, 0.8 * full_width, True))
         else:
             for letter in part.text:
-                if ord(letter) >= FULL_WIDTH:
-                    places.append((TextPart(letter), full_width, full_width))
+                if letters.is_other_script(letter):
+                    width = full_width
+                    if lettering.script in letters.NATURAL:
+                        tall = lettering.heights(letter, True, rng)[1] * height
+                        width = min(full_width, other_narrowing * lettering.aspect(letter) * tall)
+                    places.append((TextPart(letter), width, width, len(part.text) == 1))
                 else:
                     width = min(usual, narrowing * lettering.aspect(letter) * height)
-                    places.append((TextPart(letter), usual if row.fixed else width, width))
+                    places.append((TextPart(letter), usual if row.fixed else width, width, True))
     gaps = [0.0 if one[0].separator or other[0].separator else gap for one, other in itertools.pairwise(places)]
-    total = sum(room for _, room, _ in places) + sum(gaps)
+    total = sum(room for _, room, _, _ in places) + sum(gaps)
     stretch, free = 1.0, right - left - total
     if free < 0:
         stretch, free = (right - left) / total, 0.0
@@ -131,7 +160,7 @@ def place_letters(parts: list[TextPart], row: Row, lettering: Lettering, scale: 
     gaps_between: list[tuple[float, float]] = []
     centres = []
     y = round(top)
-    for (part, room, width), after in zip(places, [*gaps, 0.0], strict=True):
+    for (part, room, width, single), after in zip(places, [*gaps, 0.0], strict=True):
         room, width = room * stretch, width * stretch
         centre = pen + room / 2
         if part.separator:
@@ -146,10 +175,12 @@ def place_letters(parts: list[TextPart], row: Row, lettering: Lettering, scale: 
             centres.append(centre)
         else:
             letter_height, above = height, 0
-            if ord(part.text) >= FULL_WIDTH:
+            if letters.is_other_script(part.text):
                 width *= rng.between(0.92, 1.08)
-                letter_height = round(height * rng.between(lettering.min_height, 1.0))
-                above = round((height - letter_height) * rng.random())
+                top_part, part_height = lettering.heights(part.text, single, rng)
+                letter_height, above = round(height * part_height), round(height * top_part)
+                if part_height < 0.7 and lettering.aspect(part.text) <= MAX_ASPECT:
+                    width = min(width, 1.1 * letter_height)
             elif lettering.uneven:
                 above = round(rng.between(-0.03, 0.03) * height)
             mask = lettering.draw(part.text, (max(2, round(width)), max(2, letter_height)))
@@ -159,6 +190,16 @@ def place_letters(parts: list[TextPart], row: Row, lettering: Lettering, scale: 
     pitch = min((other - one for one, other in itertools.pairwise(centres)), default=usual)
     first, last = placed[0].left, placed[-1].left + placed[-1].mask.shape[1]
     return PlacedRow(placed, pitch, gaps_between, first, last, top, bottom)
+
+
+def repeat_letters(parts: list[TextPart], row: Row, lettering: Lettering, scale: float, rng: SeededRandom) -> PlacedRow:
+    """Place the letters of a row once more, in another script and in its `repeat_box`."""
+    assert row.repeat_box
+    repeated = [
+        part if part.separator else part._replace(text="".join(map(row.repeat.__getitem__, part.text)))
+        for part in parts
+    ]
+    return place_letters(repeated, row.model_copy(update={"box": row.repeat_box}), lettering, scale, rng)
 
 
 def _draw_separator(text: str, centre: float, top: int, height: int, room: float, weight: int) -> list[PlacedLetter]:

@@ -18,11 +18,12 @@ from generate_captcha.drawing.visibility import stands_out
 from generate_captcha.plates import camera
 from generate_captcha.plates.layout import Layout
 from generate_captcha.plates.layout_files import choose_layouts
+from generate_captcha.plates.letters import is_other_script
 from generate_captcha.plates.patterns import SEPARATORS, Rows, join_rows
 from generate_captcha.plates.rendering import render
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import Style, digest
-from generate_captcha.text.fonts import FULL_WIDTH, Font, choose_fonts
+from generate_captcha.text.fonts import Font, choose_fonts
 from parameter import GenerateParameters
 
 PROPERTIES = {
@@ -90,7 +91,7 @@ class Plate(Style):
     def _picture(self, rng: SeededRandom) -> tuple[Image, str]:
         layout, rows = self._random_text(rng)
         label = join_rows(rows, self._separators)
-        full_width = any(ord(letter) >= FULL_WIDTH for row in rows for part in row for letter in part.text)
+        full_width = any(is_other_script(letter) for row in rows for part in row for letter in part.text)
         size, scale = (self.width, self.height), self._scale(layout)
         for attempt in range(FULL_ATTEMPTS + EASIER_ATTEMPTS + 1):
             difficulty = self.difficulty * min(1.0, 1 - (attempt - FULL_ATTEMPTS) / EASIER_ATTEMPTS)

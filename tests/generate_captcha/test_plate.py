@@ -204,6 +204,59 @@ def test_long_text_is_narrowed_and_stays_on_the_plate() -> None:
         assert sheet.plate[0] <= sheet.text[0] and sheet.text[2] <= sheet.plate[2], seed
 
 
+def test_labels_of_other_scripts_are_as_plates_stand_from_left_to_right() -> None:
+    for name, expression in (
+        ("ir_car", "[۰-۹]{2}[بپتثجدزسشصطعفقکلمنوهی][۰-۹]{5}"),
+        ("eg_car", "[١-٩]{2,4}[أبجدرسصطعفقلمنهوى]{2,3}"),
+        ("sa_car", "[0-9]{2,4}[A-Z]{3}"),
+        ("th_car", "[1-9]?[ก-ฮ]{2}[0-9]{1,4}|[0-9]{6}"),
+        ("jp_car", "[^0-9A-Z]{1,4}[0-9]{1,2}[0-9A-Z][ぁ-ん][0-9]{1,4}"),
+    ):
+        load(layout_files.FOLDER / f"{name}.toml")
+        style = plate(layouts=name)
+        assert sum(bool(re.fullmatch(expression, style.label(index))) for index in range(60)) > 35, name
+    loaded = load(layout_files.FOLDER / "ir_car.toml")
+    for text, heavier in (("۸۱۱۱۱۱", 0), ("۱۱۱۱۱۸", 1)):
+        sheet = render(loaded, [[TextPart(letter) for letter in text]], 1.0, 0.0, 1.0, SeededRandom(5))
+        middle = round((sheet.text[0] + sheet.text[2]) / 2)
+        halves = sheet.ink[:, :middle].any(axis=0).sum(), sheet.ink[:, middle:].any(axis=0).sum()
+        assert halves[heavier] > halves[1 - heavier]
+
+
+def test_row_is_repeated_in_another_script_outside_the_label() -> None:
+    loaded = load(layout_files.FOLDER / "sa_car.toml")
+    one, other = (
+        render(loaded, [[TextPart(letter) for letter in text]], 1.0, 0.0, 1.0, SeededRandom(3))
+        for text in ("1298JGV", "1298JGX")
+    )
+    top, bottom = round(one.text[1]), round(one.text[3])
+    ink = np.flatnonzero(one.ink.any(axis=1))
+    assert top <= ink[0] and ink[-1] <= bottom
+    differing = np.flatnonzero((one.image != other.image).any(axis=(1, 2)))
+    assert differing[0] < top - 20 and differing[-1] > top
+
+
+def test_small_letters_of_other_scripts_stay_small() -> None:
+    face = next(face for face in letters.faces("arabic", Path()) if isinstance(face, Font))
+    top, bottom = letters.extent(face, "۰", "arabic")
+    assert bottom - top < 0.6 < letters.extent(face, "۸", "arabic")[1] == 1.0
+    loaded = load(layout_files.FOLDER / "jp_car.toml")
+    for seed in range(12):
+        sheet = render(
+            loaded,
+            [[TextPart("つくば"), TextPart("5")], [TextPart("さ"), TextPart("8")]],
+            1.0,
+            0.0,
+            1.0,
+            SeededRandom(seed),
+        )
+        middle = round(sheet.plate[1]) + 60
+        for ink, few in ((sheet.ink[:middle] > INK, False), (sheet.ink[middle:] > INK, True)):
+            columns = np.flatnonzero(ink.any(axis=0))
+            left = ink[:, : (columns[0] + columns[-1]) // 2].any(axis=1).sum()
+            assert (left < 0.75 * ink.any(axis=1).sum()) == few, seed
+
+
 # Pictures
 
 
@@ -566,6 +619,13 @@ def test_proportions_may_raise_the_left_part() -> None:
         ),
         ("size = ", 'faces = ["None.ttf"]\nsize = ', 3, "faces: the font None.ttf is in none of the packages"),
         ("size = ", 'letters = "A-ZЖ"\nfaces = ["die"]\nsize = ', 4, "faces: the face die lacks the character 'Ж'"),
+        (
+            "gap = 8",
+            "gap = 8\nrepeat_box = [0, 0, 300, 20]\n[rows.repeat]\nA = 'ا'",
+            15,
+            r"rows\[0\]\.repeat lacks '0', which the patterns have: add it",
+        ),
+        ("gap = 8", "gap = 8\n[rows.repeat]\nA = 'ا'", 14, r"rows\[0\]\.repeat needs repeat_box"),
         ("size = ", 'letters = "Z-A"\nsize = ', 3, "letters: the range Z-A runs backwards"),
         ("[[paints]]", "[lists]\ncity = []\n[[paints]]", 7, r"lists\.city is empty"),
         ("[[paints]]", "lists.city = []\n[[paints]]", 6, r"lists\.city is empty"),
@@ -675,9 +735,14 @@ def test_layouts_without_fonts_are_left_out_or_refused_by_name(
     monkeypatch.setattr(letters, "system_font", lambda file: None)
     layout_files.warn_left_out.cache_clear()
     left = {each.name.split("_")[0] for each in plate().layouts}
-    assert {"de", "cn"} <= left and "kr" not in left
+    assert {"de", "cn", "ir", "eg", "sa"} <= left and not {"kr", "jp", "th"} & left
     complaint = capsys.readouterr().err
-    assert complaint.count("\n") == 1 and "left out kr_electric, " in complaint and "fonts-noto-cjk" in complaint
+    assert (
+        complaint.count("\n") == 1
+        and "left out jp_car, kr_electric, " in complaint
+        and ", th_car, " in complaint
+        and "fonts-noto-cjk" in complaint
+    )
     with pytest.raises(
         UserError, match=r"kr_electric\.toml: letters of the kind 'hangul' need .* install the package fonts-noto"
     ):
