@@ -24,7 +24,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, NamedTuple, Protocol
+from typing import IO, Any, BinaryIO, NamedTuple, Protocol
 
 from cli import interrupts
 from cli.command import ALL_DONE
@@ -274,19 +274,28 @@ class _Header(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
-        try:
-            info = super().frombuf(buf, encoding, errors)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-            raise
-        except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
-            # tarfile treats the end of the file like the end mark.
-            raise tarfile.ReadError("it has no end mark") from None
-        except tarfile.HeaderError as error:
-            # tarfile treats a damaged header like the end mark.
-            raise tarfile.ReadError(str(error)) from None
-        if info.size < 0 or (info.type in _EXTENSIONS and info.size > _MAX_HEADER_BYTES):
-            raise tarfile.ReadError(f"a header of {info.size:,} bytes")
-        return info
+        return _checked(lambda: super(_Header, cls).frombuf(buf, encoding, errors))
+
+    @classmethod
+    def _frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str, **how: Any) -> _Header:
+        # Newer releases of Python, such as 3.14.10, parse all headers with this method and do not call frombuf.
+        return _checked(lambda: super(_Header, cls)._frombuf(buf, encoding, errors, **how))  # type: ignore[misc]
+
+
+def _checked(parse: Callable[[], _Header]) -> _Header:
+    try:
+        info = parse()
+    except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+        raise
+    except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
+        # tarfile treats the end of the file like the end mark.
+        raise tarfile.ReadError("it has no end mark") from None
+    except tarfile.HeaderError as error:
+        # tarfile treats a damaged header like the end mark.
+        raise tarfile.ReadError(str(error)) from None
+    if info.size < 0 or (info.type in _EXTENSIONS and info.size > _MAX_HEADER_BYTES):
+        raise tarfile.ReadError(f"a header of {info.size:,} bytes")
+    return info
 
 
 def _zip(file: BinaryIO, path: Path, budget: _Budget, encoding: str | None) -> Iterator[_Member | None]:
