@@ -20,6 +20,7 @@ from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
 from cli.files import atomic
 from cli.messages import print_line, print_table, warn
 from crnn_reader.errors import UserError
+from crnn_reader.formats import LIST_LAYOUTS
 from parameter import EvaluationParameters
 
 if TYPE_CHECKING:
@@ -40,9 +41,13 @@ def main(flags: EvaluationParameters) -> int:
     from dataset.inputs import refuse_overlapping_paths
     from model import report
     from model.comparison import caption
+    from model.reading import print_layouts
     from model.training import follow_run
     from model.training.run_folder import trained_on
 
+    if flags.layouts == LIST_LAYOUTS:
+        print_layouts(flags.model)
+        return ALL_DONE
     refuse_overlapping_paths(
         [flags.path],
         {"json": flags.json_, "report": flags.report},
@@ -124,7 +129,7 @@ def scored(
             warn(message)
         forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
-            warn(f"{len(forbidden):,} labels do not satisfy the constraint, such as {forbidden[0]}")
+            warn(f"{len(forbidden):,} labels do not satisfy the constraint or layouts, such as {forbidden[0]}")
     scores, seconds = read_and_score(reader, labelled, flags.ignore_case, flags.min_probability, warnings=first)
     facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": flags.path}
     return scores, facts, reader.options

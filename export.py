@@ -14,12 +14,16 @@ from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends
 import math
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.command import ALL_DONE, SOME_UNREADABLE, run_command
 from cli.files import atomic
 from cli.messages import print_line, warn
 from crnn_reader.errors import UserError
 from parameter import ExportParameters
+
+if TYPE_CHECKING:
+    from crnn_reader.formats import Format
 
 #: Maximum number of pictures that --int8 is calibrated on. It is tested on all others.
 CALIBRATING = 200
@@ -29,20 +33,26 @@ SIGNIFICANT = 0.05
 
 def main(flags: ExportParameters) -> int:
     """Export the model file. Returns the exit code."""
-    from crnn_reader.model_files import locate_model
+    from crnn_reader.decoding.formats import writable
+    from crnn_reader.formats import ALL_LAYOUTS
+    from crnn_reader.model_files import locate_model, read_config
+    from generate_captcha.plates.layout_files import formats_of
     from model import export
 
     model, out = locate_model(flags.model, to_train=True), Path(flags.out)
+    formats = None if flags.layouts is None else formats_of(flags.layouts)
+    if formats and flags.layouts == ALL_LAYOUTS:
+        formats = writable(formats, read_config(model).alphabet)
     if flags.int8:
-        return export_int8(model, out, flags)
+        return export_int8(model, out, flags, formats)
     if flags.float16:
-        return export_float16(model, out, flags)
-    comparison = export.export(model, flags.form, out)
+        return export_float16(model, out, flags, formats)
+    comparison = export.export(model, flags.form, out, formats)
     print_line(f"{out}: {comparison}")
     return ALL_DONE
 
 
-def export_int8(model: Path, out: Path, flags: ExportParameters) -> int:
+def export_int8(model: Path, out: Path, flags: ExportParameters, formats: list[Format] | None) -> int:
     """Export in float32 and in integers, print the scores of both, and keep the integers unless they read worse."""
     import dataset
     from crnn_reader.model_files import read_config
@@ -60,12 +70,12 @@ def export_int8(model: Path, out: Path, flags: ExportParameters) -> int:
     others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / f"exact{out.suffix}"
-        print_line(f"float32: {export.export(model, flags.form, exact)}")
+        print_line(f"float32: {export.export(model, flags.form, exact, formats)}")
         before = read_labelled(Reader(str(exact)), others)
         unreadable = len(others) - len(before)
         print_line(f"float32: {score_read(before, unreadable)}, {exact.stat().st_size / 1e6:.1f} MB")
     with atomic(out) as temporary:
-        found = export.export_int8(model, flags.form, temporary, [sample.path for sample in calibrating])
+        found = export.export_int8(model, flags.form, temporary, [sample.path for sample in calibrating], formats)
         # Unreadable pictures have been named above.
         after = read_labelled(Reader(str(temporary)), others, warnings=False)
         size = temporary.stat().st_size / 1e6
@@ -91,15 +101,17 @@ def export_int8(model: Path, out: Path, flags: ExportParameters) -> int:
     return ALL_DONE if all_read else SOME_UNREADABLE
 
 
-def export_float16(model: Path, out: Path, flags: ExportParameters) -> int:
+def export_float16(model: Path, out: Path, flags: ExportParameters, formats: list[Format] | None) -> int:
     """Export with weights in 16 bits, and keep the file unless it reads a picture differently."""
     import dataset
+    from crnn_reader.formats import NO_LAYOUTS
     from crnn_reader.reader import Reader
     from model import export
 
     path = flags.float16 or ""
     files = [sample.path for sample in dataset.collect(path, flags.label_pattern, flags.root)]
-    before = list(zip(files, Reader(str(model)).read(files), strict=True))
+    # Without formats of plates: the export may have others.
+    before = list(zip(files, Reader(str(model), layouts=NO_LAYOUTS).read(files), strict=True))
     for file, reading in before:
         if reading.error is not None:
             warn(f"{file}: {reading.error}")
@@ -107,8 +119,8 @@ def export_float16(model: Path, out: Path, flags: ExportParameters) -> int:
     if not readable:
         raise UserError(f"{path} has no picture that can be read, and --float16 needs some: give others")
     with atomic(out) as temporary:
-        export.export_float16(model, flags.form, temporary)
-        after = [reading.text for reading in Reader(str(temporary)).read(list(readable))]
+        export.export_float16(model, flags.form, temporary, formats)
+        after = [reading.text for reading in Reader(str(temporary), layouts=NO_LAYOUTS).read(list(readable))]
         others = [(file, text) for file, text in zip(readable, after, strict=True) if text != readable[file]]
         if others:
             file, text = others[0]

@@ -23,6 +23,7 @@ from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
 from cli.messages import print_while_read, warn
 from cli.progress import progress
 from crnn_reader.errors import UserError
+from crnn_reader.formats import LIST_LAYOUTS
 from parameter import PredictionParameters
 
 if TYPE_CHECKING:
@@ -37,18 +38,22 @@ def main(flags: PredictionParameters) -> int:
     from dataset.contact_sheets import gallery_file
     from dataset.inputs import refuse_overlapping_paths
     from model import tables
-    from model.reading import PLOTTED, ReadingSummary, read_samples, reader_of
+    from model.reading import PLOTTED, ReadingSummary, formats_of, print_layouts, read_samples, reader_of
 
+    if flags.layouts == LIST_LAYOUTS:
+        print_layouts(flags.model)
+        return ALL_DONE
     labels = flags.labels or bool(flags.demo)
     sheet = flags.plot or (DEMO if flags.demo else None)
     outputs = {"csv": flags.csv, "json": flags.json_, "icdar": flags.icdar}
     refuse_overlapping_paths(flags.paths, outputs | {"plot": sheet}, (flags.model, flags.lexicon, flags.charset))
     samples = samples_to_read(flags, labels)
+    formats = bool(formats_of(flags.model))
 
     interrupted = False
     with contextlib.ExitStack() as stack:
         # Opened before the network is loaded, so that a place that cannot be written ends the command at once.
-        writers = [stack.enter_context(table) for table in tables.of_flags(flags, labels)]
+        writers = [stack.enter_context(table) for table in tables.of_flags(flags, labels, formats)]
         plot = stack.enter_context(gallery_file(sheet)) if sheet else None
         reader = reader_of(flags, top=flags.top)
         summary = ReadingSummary(reader, flags.model, labels, flags.ignore_case, flags.min_probability)

@@ -28,6 +28,7 @@ from cli.messages import warn
 from parameter import TrainingParameters, notation
 
 if TYPE_CHECKING:
+    from crnn_reader.formats import Format
     from model.processes import Rank
     from model.training.picture_source import PictureSource
     from model.training.run_folder import RunFolder
@@ -69,7 +70,7 @@ def train_once(folder: RunFolder, rank: Rank, flags: TrainingParameters) -> int:
             flags = with_quick_pictures(flags)
         source = pictures(flags, folder)
         # The network comes first: pictures are decoded to its input, and labels must fit into its columns.
-        config = defaults.config(flags, source)
+        config = defaults.config(flags, source, formats(flags, folder))
         policy = flags.precision or devices.fastest_policy()
         if idle := devices.unused_gpu():
             warn(idle)
@@ -108,6 +109,23 @@ def with_quick_pictures(flags: TrainingParameters) -> TrainingParameters:
     flags = defaults.quick(flags)
     write_corpus(defaults.QUICK)
     return flags
+
+
+def formats(flags: TrainingParameters, folder: RunFolder) -> list[Format] | None:
+    """The formats of plates to store in the model file: those of --layouts, or of generated plates; None for others.
+
+    A run that is resumed keeps those that it began with.
+    """
+    from generate_captcha.corpus import formats_of_pictures
+    from generate_captcha.plates.layout_files import formats_of
+
+    if flags.resume and (begun := folder.formats()) is not None:
+        return begun
+    if flags.layouts is not None:
+        return formats_of(flags.layouts)
+    if drawn := parameter.generated(flags.data):
+        return formats_of(drawn.layouts) if "layouts" in parameter.STYLES[drawn.style].own else None
+    return formats_of_pictures(flags.data)
 
 
 def pictures(flags: TrainingParameters, folder: RunFolder) -> PictureSource:

@@ -34,6 +34,7 @@ import argparse  # noqa: E402 (after the handler)
 import io  # noqa: E402
 
 from .errors import UserError, printable  # noqa: E402
+from .formats import LIST_LAYOUTS, listing  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     130  interrupted
     """
     parser = argparse.ArgumentParser(prog="crnn-reader", description="Read short text in pictures.")
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="pictures, and folders of pictures")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="pictures, and folders of pictures")
     parser.add_argument(
         "--model",
         default="captcha",
@@ -53,6 +54,12 @@ def main(argv: list[str] | None = None) -> int:
         help="shipped name or .onnx file (default: captcha)",
     )
     parser.add_argument("--pattern", metavar="PATTERN", help="pattern of the whole text, such as '[A-Z]{2}\\d{4}'")
+    parser.add_argument(
+        "--layouts",
+        metavar="NAMES|none|help",
+        help="read only plates of these layouts, such as de,pl_car; none ignores the formats in the model file, help "
+        "lists them",
+    )
     given = parser.parse_args(argv)
     # The parent process may have closed these, and print() would write errors to stdout.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (closed with the process)
@@ -61,7 +68,11 @@ def main(argv: list[str] | None = None) -> int:
         # File names may contain bytes that are not valid UTF-8.
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
     try:
-        return read(opened(given.model, given.pattern), given.paths)
+        if given.layouts == LIST_LAYOUTS:
+            return list_layouts(given.model)
+        if not given.paths:
+            parser.error("the following arguments are required: PATH")
+        return read(opened(given.model, given.pattern, given.layouts), given.paths)
     except UserError as error:
         warn(f"error: {error}")
         return 2
@@ -78,12 +89,22 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def opened(model: str, pattern: str | None) -> Reader:
+def list_layouts(model: str) -> int:
+    """Print the layouts of a model file, one per line, and return the exit code."""
+    from .model_files import locate_model, read_config
+
+    path = locate_model(model)
+    for line in listing(read_config(path).formats, str(path)):
+        print(printable(line))
+    return 0
+
+
+def opened(model: str, pattern: str | None, layouts: str | None) -> Reader:
     """Open the model. Afterwards, Ctrl-C raises KeyboardInterrupt."""
     # Imported here, so that --help is fast.
     from . import Constraint, Reader
 
-    reader = Reader(model, constraint=Constraint() if pattern is None else pattern)
+    reader = Reader(model, constraint=Constraint() if pattern is None else pattern, layouts=layouts)
     if signal.getsignal(signal.SIGINT) is _end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return reader

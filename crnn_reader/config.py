@@ -7,19 +7,22 @@ import math
 import reprlib
 import types
 import unicodedata
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from . import __version__
 from .alphabet import UNREADABLE
 from .decoding import DECODERS, NAMES
 from .decoding.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
+from .decoding.formats import FormatIndex
+from .errors import UserError
+from .formats import Format, check_total, parse_formats
 from .limits import MAX_INPUT_SIDE, MAX_ROWS, MAX_TEXT_LENGTH, parse_frame
 
 #: Version of the configuration, stored as `format`. Increased whenever older versions of the kit cannot read new files.
-CONFIG_VERSION = 4
+CONFIG_VERSION = 5
 #: Name of the entry of a model file with its configuration, and the maximum size of that entry. With all of Unicode as
-#: its alphabet it would have 600 kB.
+#: its alphabet it would have 600 kB; the formats of all layouts of the kit have 70 kB.
 CONFIG_ENTRY, MAX_CONFIG_BYTES = "crnn_kit.json", 1 << 20
 #: Minimum and maximum of each number in a configuration. `longest` is by default twice the longest label.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -64,6 +67,8 @@ class ModelConfig:
     trained_aspects: list[float] | None = None
     #: The frame of an animation or page of a TIFF to read: `first`, `last` or a number from 1.
     frame: str = "first"
+    #: Formats of the plates that it reads. Empty for other models, and in files of earlier versions.
+    formats: list[Format] = field(default_factory=list)
     kit_version: str = __version__
     format: int = CONFIG_VERSION
 
@@ -73,6 +78,8 @@ class ModelConfig:
         if not isinstance(entry, dict):
             raise ValueError("no object")
         kinds = get_type_hints(cls)
+        # Formats have fields of their own.
+        entry = entry | {"formats": parse_formats(entry.get("formats", []))}
         for name, value in entry.items():
             if name not in kinds or not _has_type(value, kinds[name]):
                 raise ValueError(f"{reprlib.repr(name)[1:-1]} is {reprlib.repr(value)}")
@@ -101,6 +108,30 @@ class ModelConfig:
     def to_json(self) -> str:
         """Serialise to JSON. :meth:`of` restores the configuration from the decoded JSON."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False)
+
+    def with_formats(self, formats: list[Format]) -> ModelConfig:
+        """This configuration with other formats of plates.
+
+        Raises UserError if they are too many for a model file, or if the alphabet cannot write one of them.
+        """
+        try:
+            check_total(formats)
+        except ValueError as error:
+            raise UserError(f"{error}: give fewer layouts", "layouts") from error
+        for each in FormatIndex(formats, self.alphabet).unwritable:
+            raise UserError(
+                f"the alphabet of the model cannot write the texts of the layout {each.name} ({each.title}): leave it "
+                "out, or train a model with its characters",
+                "layouts",
+            )
+        config = replace(self, formats=formats, format=CONFIG_VERSION)
+        if (size := len(config.to_json().encode())) > MAX_CONFIG_BYTES:
+            raise UserError(
+                f"the formats of {len(formats):,} layouts make the {CONFIG_ENTRY} {size:,} bytes large, more than "
+                f"{MAX_CONFIG_BYTES:,}: give fewer layouts",
+                "layouts",
+            )
+        return config
 
 
 def _check_alphabet(characters: str) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 import cv2
@@ -18,8 +19,11 @@ from .decoding import DECODERS, NAMES, decoder_of
 from .decoding.calibration import EMPTY_PROBABILITY, calibrated
 from .decoding.constraints import Constraint
 from .decoding.ctc import Decoded
+from .decoding.formats import FormatIndex
+from .decoding.layouts import Country, Layout, layouts_of
 from .errors import UnreadablePicture, UserError
 from .fit import FULL_BATCH_WIDTH, WIDTH_STEP, fit_image, pad_batch, visible_width
+from .formats import choose_formats, layout_names
 from .image import ImageOptions, decode_image
 from .limits import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
 from .model_files import MODEL_FILE_FORMATS, locate_model, open_model, read_config
@@ -40,6 +44,9 @@ PATIENCE = 0.1
 #: Batches to prepare ahead of the network. Enough to hide a slow file, with little memory.
 BATCHES_AHEAD = 4
 ANY_TEXT = Constraint()
+#: With layouts: a text of them that is less probable than this part of the text that is read without them contradicts
+#: the picture.
+CONTRADICTION = 1e-2
 #: Networks of any width: number of batches whose pictures are sorted by width together.
 SORTED_BATCHES = 8
 
@@ -73,15 +80,23 @@ class Reading:
 
     source: Source
     text: str = ""
-    #: The calibrated probability of the text, 0 to 1.
+    #: The calibrated probability of the text, 0 to 1. With formats (docs/plates.md) this is a posterior: the
+    #: network's probabilities of the text and its rivals are weighted with the prior before they are normalised.
     probability: float = 0.0
     #: The most probable texts as (text, probability). The first one equals `text` and `probability`.
     alternatives: list[tuple[str, float]] = field(default_factory=list)
     error: str | None = None
     characters: list[Character] = field(default_factory=list)
-    #: With a constraint: whether the text is proven to be the most probable allowed one. None without a constraint, and
-    #: with attention, whose beam search is not exact.
+    #: With a constraint, layouts or formats: whether the text is proven to be the most probable allowed one. None
+    #: without them, and with attention, whose beam search is not exact.
     proven: bool | None = None
+    #: Layouts of plates that the text fits, by their probability. The probabilities sum to at most 1; the rest is that
+    #: of no known format. Empty for models without formats.
+    layouts: list[Layout] = field(default_factory=list)
+    #: Their countries, by probability.
+    countries: list[Country] = field(default_factory=list)
+    #: With `layouts` of the reader: the text that is read without them, if it contradicts them. None otherwise.
+    without_layouts: str | None = None
     #: Whether the picture's size or aspect ratio differs much from the training pictures, see trained_sizes.py.
     unlike_training: bool = False
     #: Whether the picture has a single colour, and the number of frames or pages of its file.
@@ -106,8 +121,13 @@ class Reading:
     def to_dict(self) -> dict[str, Any]:
         """Convert to a dict for JSON. `source` becomes the path, or `<class name>` for a source that is not a path."""
         entry = {each.name: getattr(self, each.name) for each in fields(self)}
-        characters = [asdict(character) for character in self.characters]
-        return entry | {"source": self._named_source(), "characters": characters}
+        parts = {name: [asdict(part) for part in entry[name]] for name in ("characters", "layouts", "countries")}
+        return entry | {"source": self._named_source()} | parts
+
+    @property
+    def country(self) -> str | None:
+        """Code of the country of a plate, such as `de`. None if no country has more than half the probability."""
+        return self.countries[0].code if self.countries and self.countries[0].probability > 0.5 else None
 
     def _named_source(self) -> str:
         if isinstance(self.source, (str, os.PathLike)):
@@ -158,9 +178,13 @@ class Reader:
         frame: the frame of an animation, or page of a TIFF, to read: `first`, `last` or a number from 1. Default: the
             frame used in training.
         channel_order: order of the colour channels of arrays: `rgb`, or `bgr` for arrays from `cv2.imread`.
+        layouts: layouts of plates, such as `["de", "pl_car"]` or `"de,pl_car"`. Every text that is read is then one of
+            theirs. An empty list or `"none"` reads without formats. By default, the formats in the model file are a
+            prior, which any text can overcome (docs/plates.md); with a constraint they are not used.
 
-    Raises UserError for an invalid argument, a file that is not a model file of this kit, or a constraint that no text
-    of the model's alphabet satisfies. Raises TypeError for a `model` or `constraint` of another type.
+    Raises UserError for an invalid argument, a file that is not a model file of this kit, layouts that it does not
+    have, or a constraint that no text of the model's alphabet satisfies. Raises TypeError for a `model`, `constraint`
+    or `layouts` of another type.
     """
 
     def __init__(
@@ -175,6 +199,7 @@ class Reader:
         max_pixels: int = MAX_PIXELS,
         frame: str | int | None = None,
         channel_order: Literal["rgb", "bgr"] = "rgb",
+        layouts: Sequence[str] | str | None = None,
     ) -> None:
         if isinstance(constraint, str):
             constraint = Constraint(pattern=constraint)
@@ -198,10 +223,16 @@ class Reader:
         if batch_size is not None:
             _check_number("batch_size", batch_size, MAX_BATCH_SIZE)
         self.path = locate_model(os.fspath(model))
-        self._opened_with = (decoder, beam_width, top, batch_size, head, constraint, max_pixels, frame, channel_order)
+        names = layout_names(layouts)
+        reading = (decoder, beam_width, top, batch_size, head)
+        self._opened_with = (*reading, constraint, max_pixels, frame, channel_order, layouts)
         self.config = read_config(self.path)
-        # Check the constraint before opening the network, which takes longer.
-        self._allowed = constraint.automaton(self.config.alphabet)
+        # Check layouts and constraint before opening the network, which takes longer.
+        self._chosen = self._index_of(names) if names else None
+        self._weighs = names != [] and constraint == ANY_TEXT
+        self._alphabet = Alphabet(self.config.alphabet)
+        within = self._chosen.automaton(self._alphabet.classes) if self._chosen and constraint != ANY_TEXT else None
+        self._allowed = constraint.automaton(self.config.alphabet, within)
         run = open_model(self.path, self.config)
         if head and head not in DECODERS[self.config.head]:
             raise UserError(f"head is {head}: {self.path} has only the head {self.config.head}; leave it out")
@@ -212,19 +243,39 @@ class Reader:
             bgr=channel_order == "bgr"
         )
         self._decoder = decoder_of(run, self.config)
-        self._alphabet = Alphabet(self.config.alphabet)
+        if self._chosen and self._allowed is None and not self._decoder.weighs:
+            self._allowed = self._chosen.automaton(self._alphabet.classes)
         longest = self._decoder.longest
         if longest and self._allowed and (fewest := self._allowed.fewest[0]) > longest:
             raise UserError(
                 f"{self.path} writes at most {longest} characters, and the constraint needs at least "
                 f"{fewest}: relax it, or train a network for {fewest} characters"
             )
+        self._top = top
         self._search = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width, top)
         #: Whether the runtime compiles the network again for every new shape of a batch. Other runtimes compute several
         #: batches in parallel.
         self._compiles = MODEL_FILE_FORMATS[self.path.suffix].compiles
         self._workers = 1 if self._compiles else available_cores()
         self._batch_size = batch_size or (BATCH_SIZE if self._compiles else BATCH_SIZE_ONNX)
+
+    def _index_of(self, names: list[str]) -> FormatIndex:
+        """The compiled formats of some layouts."""
+        chosen = choose_formats(self.config.formats, names, str(self.path))
+        index = FormatIndex(chosen, self.config.alphabet, others=False)
+        if index.unwritable:
+            first = index.unwritable[0]
+            raise UserError(
+                f"{self.path} cannot write the texts of the layout {first.name} ({first.title}): leave it out, or use "
+                "a model that was trained with its characters",
+                "layouts",
+            )
+        return index
+
+    @cached_property
+    def _formats(self) -> FormatIndex | None:
+        """The compiled formats, None for a model without them. Compiled when first needed, which takes some 0.1 s."""
+        return self._chosen or (FormatIndex(self.config.formats, self.config.alphabet) if self.config.formats else None)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The other process may have another working directory, so pass an absolute path.
@@ -293,35 +344,57 @@ class Reader:
     def _read_chunk(self, prepared: list[tuple[Source, _Fitted | str]]) -> list[Reading]:
         images = [fitted.image for _, fitted in prepared if not isinstance(fitted, str)]
         decoded: list[tuple[list[Decoded], int]] = [([], 0)] * len(images)
+        #: With layouts, the texts that are read without them.
+        free: list[Decoded | None] = [None] * len(images)
         for indices in self._batches(images):
             outputs = self.outputs([images[index] for index in indices])
             steps = (outputs[0] if isinstance(outputs, list) else outputs).shape[1]
             for index, texts in zip(indices, self.decode(outputs), strict=True):
                 decoded[index] = texts, steps
-        remaining, readings = iter(decoded), []
+            if self._chosen:
+                for index, (text, *_) in zip(indices, self._decoder.decode(outputs, "greedy", 1, 1), strict=True):
+                    free[index] = text
+        remaining, readings = iter(zip(decoded, free, strict=True)), []
         for source, fitted in prepared:
             if isinstance(fitted, str):
                 readings.append(Reading(source, error=fitted))
                 continue
-            texts, steps = next(remaining)
+            (texts, steps), without = next(remaining)
             if texts:
-                found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts]
+                found = [(self._alphabet.decode(text.numbers), text.probability) for text in texts[: self._top]]
                 characters = self._characters(texts[0], fitted, steps)
+                layouts, countries = layouts_of(texts, self._formats) if self._formats else ([], [])
                 reading = Reading(
                     source,
                     *found[0],
                     alternatives=found,
                     characters=characters,
                     proven=texts[0].proven,
+                    layouts=layouts,
+                    countries=countries,
+                    without_layouts=self._contradiction(texts[0], without),
                     unlike_training=is_unlike_training(self.config, fitted.own_width, fitted.own_height),
                     single_colour=fitted.single_colour,
                     frames=fitted.frames,
                 )
                 readings.append(reading)
             else:
-                reason = "no text that satisfies the constraint fits into this picture"
-                readings.append(Reading(source, error=reason))
+                readings.append(Reading(source, error=self._nothing_fits(without)))
         return readings
+
+    def _contradiction(self, text: Decoded, without: Decoded | None) -> str | None:
+        """The text that is read without layouts, if the text that is read with them is too improbable beside it."""
+        if without is None or without.numbers == text.numbers or not without.numbers:
+            return None
+        limit = CONTRADICTION * self._calibrated(without.probability)
+        return self._alphabet.decode(without.numbers) if text.probability < limit else None
+
+    def _nothing_fits(self, without: Decoded | None) -> str:
+        """The error of a picture into which no allowed text fits."""
+        if without is None:
+            return "no text that satisfies the constraint fits into this picture"
+        text = self._alphabet.decode(without.numbers)
+        return f"no text of the layouts fits into this picture, which is read as {text!r} without them"
 
     def _characters(self, text: Decoded, fitted: _Fitted, steps: int) -> list[Character]:
         """The characters of a text with their positions in the picture. `steps` is the length of the outputs."""
@@ -347,10 +420,15 @@ class Reader:
                 start = end
 
     def allows(self, text: str) -> bool:
-        """Whether the constraint allows `text`. Without a constraint, every text is allowed."""
-        if self._allowed is None:
+        """Whether constraint and layouts allow `text`. Without them, every text is allowed."""
+        if self._allowed is None and self._chosen is None:
             return True
-        return set(text) <= set(self.config.alphabet) and self._allowed.accepts(tuple(self._alphabet.encode(text)))
+        if not set(text) <= set(self.config.alphabet):
+            return False
+        numbers = tuple(self._alphabet.encode(text))
+        if self._allowed is not None:
+            return self._allowed.accepts(numbers)
+        return bool(self._chosen and self._chosen.forms_of(numbers))
 
     def outputs(self, images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Any:
         """Run the network on pictures that :func:`crnn_reader.image.fit_image` has resized.
@@ -373,9 +451,9 @@ class Reader:
     def decode(self, outputs: Any) -> list[list[Decoded]]:
         """Decode outputs of the network to texts with calibrated probabilities.
 
-        Returns the texts of each picture, the most probable first, or an empty list if no allowed text is possible. The
-        probabilities of characters are calibrated with the same temperature, which preserves products. The empty text
-        has EMPTY_PROBABILITY.
+        Returns the texts of each picture, the most probable first, or an empty list if no allowed text is possible.
+        With formats there may be more than `top`. The probabilities of characters are calibrated with the same
+        temperature, which preserves products. The empty text has EMPTY_PROBABILITY.
         """
 
         def with_calibration(text: Decoded) -> Decoded:
@@ -384,7 +462,8 @@ class Reader:
             spans = tuple(span._replace(probability=self._calibrated(span.probability)) for span in text.spans)
             return text._replace(probability=self._calibrated(text.probability), spans=spans)
 
-        texts_of_pictures = self._decoder.decode(outputs, *self._search, self._allowed)
+        weights = self._formats if self._weighs and self._decoder.weighs else None
+        texts_of_pictures = self._decoder.decode(outputs, *self._search, self._allowed, weights)
         return [[with_calibration(text) for text in texts] for texts in texts_of_pictures]
 
     def _calibrated(self, probability: float) -> float:

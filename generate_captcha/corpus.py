@@ -9,6 +9,7 @@ run can be continued.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -20,13 +21,16 @@ from typing import Any
 import cv2
 
 from cli.files import atomic, file_name_in_errors, sweep, write_new
+from cli.messages import warn
 from cli.progress import progress
 from crnn_reader import bounded
 from crnn_reader.batching import available_cores
 from crnn_reader.errors import UserError
+from crnn_reader.formats import Format
 from generate_captcha.arrays import Image
 from generate_captcha.chunk_workers import for_each
-from generate_captcha.style import Style
+from generate_captcha.plates.layout_files import FOLDER, SUFFIX, read_format
+from generate_captcha.style import Style, digest
 from generate_captcha.styles import style_of
 from parameter import CORPUS_RECORD, GenerateParameters
 
@@ -152,6 +156,30 @@ def _list_labels(out: Path, style: Style, count: int) -> None:
                 for index in indices:
                     file.write(f"{picture_path(out, None, index).relative_to(out).as_posix()}\t{style.label(index)}\n")
                 advance(len(indices))
+
+
+def formats_of_pictures(data: str) -> list[Format] | None:
+    """The formats of the layouts in a folder of generated plates, or in the folders in it, for a model file.
+
+    Warns of layouts that are not those of the kit, and leaves them out. Returns None if there are no generated plates.
+    """
+    texts = list[str]()
+    for path in sorted(file for pattern in ("", "*/") for file in Path(data).glob(pattern + CORPUS_RECORD)):
+        # Other programs may write files of this name, too.
+        with contextlib.suppress(ValueError, OSError):
+            record = bounded.read_json(path)
+            layouts = record.get("layouts") if isinstance(record, dict) else None
+            texts += map(str, layouts if isinstance(layouts, list) else ())
+    if not texts:
+        return None
+    shipped = {f"{path.stem} {digest(path)}": path for path in FOLDER.glob(f"*{SUFFIX}")}
+    if others := sorted({text.partition(" ")[0] for text in texts if text not in shipped}):
+        warn(
+            f"the formats of {len(others):,} layouts in {data} are not stored, because the kit has other files or none "
+            f"of these names (first {others[0]}): name their files as layouts"
+        )
+    found = [read_format(shipped[text]) for text in dict.fromkeys(texts) if text in shipped]
+    return [each for each in found if each]
 
 
 def _count_lines(path: Path) -> int:

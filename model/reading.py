@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from cli.flags import with_flags
-from cli.messages import warn
+from cli.messages import print_line, warn
 from cli.remarks import ImageRemarks
 from crnn_reader.decoding.constraints import Constraint
 from crnn_reader.errors import UserError
+from crnn_reader.formats import Format, listing
+from crnn_reader.model_files import locate_model, read_config
 from crnn_reader.reader import Reader, Reading
 from crnn_reader.sources import MISSING
 from crnn_reader.trained_sizes import crops_expected
@@ -38,7 +40,19 @@ def reader_of(flags: ReadingParameters, model: str | None = None, top: int = 1) 
         Constraint(flags.length, flags.charset, flags.pattern, flags.lexicon),
         flags.max_pixels,
         flags.frame,
+        layouts=flags.layouts,
     )
+
+
+def formats_of(model: str) -> list[Format]:
+    """The formats in a model file."""
+    return read_config(locate_model(model)).formats
+
+
+def print_layouts(model: str) -> None:
+    """Print the layouts of a model file, one per line. Raises UserError if it has none."""
+    for line in listing(formats_of(model), model):
+        print_line(line)
 
 
 def read_samples(reader: Reader, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Reading]]:
@@ -67,7 +81,7 @@ class ReadingSummary:
         #: Rows to score or to plot, without the columns that only tables need: there may be a million.
         self.rows: list[Row] = []
         self.read = self.unreadable = 0
-        self._missing = self._empty = self._rejected = self._unproven = self._unlike = 0
+        self._missing = self._empty = self._rejected = self._unproven = self._unlike = self._contradicting = 0
         self._first_unlike = ""
 
     def add(self, sample: Labelled, reading: Reading) -> Row | None:
@@ -77,6 +91,9 @@ class ReadingSummary:
             self.unreadable += 1
             self._missing += reading.error == MISSING
             return None
+        if reading.without_layouts is not None:
+            warn(f"{sample.path}: fits none of the layouts; without them it is read as {reading.without_layouts}")
+            self._contradicting += 1
         truth = sample.label if self._labels else None
         row = Row.of(sample.path, reading, truth, self._ignore_case, self._min_probability)
         self.read += 1
@@ -119,6 +136,8 @@ class ReadingSummary:
                 f"{self._rejected:,} of them rejected: read as empty, or with a probability below "
                 f"{self._min_probability:g}"
             )
+        if self._contradicting:
+            yield f"{self._contradicting:,} of them fit none of the layouts"
         if self._unproven:
             yield f"{self._unproven:,} of them may not be the most probable allowed text (see docs/reading.md)"
         if self.unreadable:

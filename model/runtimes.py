@@ -18,11 +18,12 @@ _keras_process: int | None = None
 
 @dataclass(frozen=True)
 class Part:
-    """A Keras model with the names of its inputs and outputs, in order."""
+    """A Keras model with the names of its inputs and outputs, in order, and the whole network that it is part of."""
 
     network: Any
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    whole: Any
 
 
 def merged(parts: Sequence[Part]) -> list[Part]:
@@ -39,6 +40,7 @@ def merged(parts: Sequence[Part]) -> list[Part]:
             keras.Model(same[0].network.input, [output for part in same for output in part.network.outputs]),
             inputs,
             tuple(name for part in same for name in part.outputs),
+            same[0].whole,
         )
         for inputs, same in found.items()
     ]

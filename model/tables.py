@@ -17,6 +17,7 @@ from crnn_reader.errors import printable
 from model import comparison
 
 if TYPE_CHECKING:
+    from crnn_reader.decoding.layouts import Country, Layout
     from crnn_reader.reader import Character, Reading
     from parameter import PredictionParameters
 
@@ -40,6 +41,9 @@ class Row:
     characters: tuple[Character, ...] = ()
     #: As in :class:`crnn_reader.Reading`.
     proven: bool | None = None
+    layouts: tuple[Layout, ...] = ()
+    countries: tuple[Country, ...] = ()
+    without_layouts: str | None = None
 
     @classmethod
     def of(
@@ -54,7 +58,19 @@ class Row:
             caption += " (rejected)"
         others, characters = tuple(reading.alternatives[1:]), tuple(reading.characters)
         return cls(
-            file, text, probability, accepted, others, truth or None, correct, caption, characters, reading.proven
+            file,
+            text,
+            probability,
+            accepted,
+            others,
+            truth or None,
+            correct,
+            caption,
+            characters,
+            reading.proven,
+            tuple(reading.layouts),
+            tuple(reading.countries),
+            reading.without_layouts,
         )
 
     @property
@@ -68,12 +84,17 @@ class Row:
         return [] if self.accepted is None else ["accepted" if self.accepted else "rejected"]
 
 
-def of_flags(flags: PredictionParameters, labels: bool) -> Iterator[AbstractContextManager[Callable[[Row], None]]]:
-    """The tables that `flags` ask for, to be opened. With `labels`, they have columns for labels and verdicts."""
+def of_flags(
+    flags: PredictionParameters, labels: bool, formats: bool
+) -> Iterator[AbstractContextManager[Callable[[Row], None]]]:
+    """The tables that `flags` ask for, to be opened.
+
+    With `labels`, they have columns for labels and verdicts; with `formats`, for countries and layouts of plates.
+    """
     if flags.csv:
-        yield csv_table(flags.csv, labels, flags.top, flags.min_probability is not None, flags.csv_safe)
+        yield csv_table(flags.csv, labels, flags.top, flags.min_probability is not None, flags.csv_safe, formats)
     if flags.json_:
-        yield json_list(flags.json_, labels)
+        yield json_list(flags.json_, labels, formats)
     if flags.icdar:
         yield icdar_submission(flags.icdar)
 
@@ -125,7 +146,9 @@ _FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 
 @contextlib.contextmanager
-def csv_table(path: str, labels: bool, top: int, status: bool, safe: bool = False) -> Iterator[Callable[[Row], None]]:
+def csv_table(
+    path: str, labels: bool, top: int, status: bool, safe: bool = False, formats: bool = False
+) -> Iterator[Callable[[Row], None]]:
     """A CSV file (RFC 4180 quotes, UTF-8) with the columns `file,text,probability`.
 
     Yields a function that adds a row. The file exists when the block succeeds.
@@ -136,9 +159,12 @@ def csv_table(path: str, labels: bool, top: int, status: bool, safe: bool = Fals
         top: number of texts; with 2 or more, add `text_2,probability_2` and so on.
         status: add the column `status`.
         safe: write no formulas for spreadsheets: put an apostrophe before such texts, and `./` before such files.
+        formats: add the columns `country,country_probability,layout` with the most probable ones.
     """
     header = ["file", "text", "probability"] + ["status"] * status + ["truth", "verdict"] * labels
     header += [f"{name}_{place}" for place in range(2, top + 1) for name in ("text", "probability")]
+    before_formats = len(header)
+    header += ["country", "country_probability", "layout"] * formats
     relative = relative_to(path)
 
     def harmless(text: str | None, mark: str) -> str | None:
@@ -160,18 +186,23 @@ def csv_table(path: str, labels: bool, top: int, status: bool, safe: bool = Fals
                 fields += [harmless(row.truth, "'"), row.verdict]
             for text, probability in row.others:
                 fields += [harmless(text, "'"), f"{probability:.6f}"]
+            if formats and row.countries:
+                fields += [""] * (before_formats - len(fields))
+                fields += [row.countries[0].code, f"{row.countries[0].probability:.6f}", row.layouts[0].name]
             writer.writerow(fields + [""] * (len(header) - len(fields)))
 
         yield add
 
 
 @contextlib.contextmanager
-def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
+def json_list(path: str, labels: bool, formats: bool = False) -> Iterator[Callable[[Row], None]]:
     """A JSON file with a list of objects `{"file", "text", "probability", "characters"}`, one to a line.
 
     Characters are objects `{"character", "probability", "left", "right"}`, the last two in pixels. Further keys are
     `accepted` with a minimum probability, `truth` and `correct` with `labels` (null for an unlabelled picture),
-    `others` with several texts, and `proven` if CTC searched under a constraint. Paths of pictures are relative to the
+    `others` with several texts, and `proven` if CTC searched under a constraint or with formats. With `formats`, there
+    are `countries`, objects `{"code", "name", "probability"}`, `layouts`, `{"name", "title", "probability"}`, and
+    `without_layouts` for a picture that fits none of the chosen layouts. Paths of pictures are relative to the
     folder of the file (:func:`relative_to`).
 
     Yields a function that adds a row. The file exists when the block succeeds.
@@ -191,6 +222,11 @@ def json_list(path: str, labels: bool) -> Iterator[Callable[[Row], None]]:
             if row.proven is not None:
                 entry["proven"] = row.proven
             entry["characters"] = [vars(each) | {"probability": round(each.probability, 6)} for each in row.characters]
+            if formats:
+                for name, found in (("countries", row.countries), ("layouts", row.layouts)):
+                    entry[name] = [vars(each) | {"probability": round(each.probability, 6)} for each in found]
+            if row.without_layouts is not None:
+                entry["without_layouts"] = row.without_layouts
             if row.others:
                 entry["others"] = [{"text": text, "probability": round(p, 6)} for text, p in row.others]
             file.write(before + json.dumps(entry, ensure_ascii=False, allow_nan=False))

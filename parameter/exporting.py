@@ -49,6 +49,11 @@ class ExportParameters(Parameters):
     out: Annotated[str, Flag("PATH")] = Field(
         description=f"File to write: {', '.join(each.suffix or 'or a folder' for each in EXPORT_FORMATS.values())}."
     )
+    layouts: Annotated[str | None, Flag("NAMES|FILES|all|none", default="the formats of the model")] = Field(
+        None,
+        description="Store the formats of these plate layouts, such as de,mine.toml, so that they help with reading "
+        "(docs/plates.md).",
+    )
     int8: Annotated[str | None, Flag("PATH")] = Field(
         None, description="Quantise to 8-bit integers, calibrated and tested on these labelled pictures (onnx)."
     )

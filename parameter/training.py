@@ -82,6 +82,13 @@ class TrainingParameters(Parameters):
     alphabet: Annotated[StoredAlphabet | None, Flag("CHARS|FILE", default="those of the labels and of --from")] = Field(
         None, description="Characters that the network can read."
     )
+    layouts: Annotated[
+        str | None, Flag("NAMES|FILES|all|none", default="those of generated plates, else those of --from")
+    ] = Field(
+        None,
+        description="Store the formats of these plate layouts, such as de,mine.toml, in the model file, so that they "
+        "help with reading (docs/plates.md).",
+    )
     network: Annotated[str, AfterValidator(OneOf(_NETWORKS)), Flag("BACKBONE_SEQUENCE")] = Field(
         PRESETS["small"].network,
         description=f"Backbone ({', '.join(names('model.backbones'))}) and sequence "

@@ -27,6 +27,7 @@ from crnn_reader.reader import Reader
 from model import model_file
 from model.training import adaptation, trainer
 from parameter import TrainingParameters
+from tests import commands
 from tests.commands import exit_code
 from tests.model.striped import striped
 from tests.processes import finished, free_port, started
@@ -525,3 +526,59 @@ def test_resume_refuses_other_parameters_and_other_pictures(data: Path, capsys: 
     assert "not those that r began with" in capsys.readouterr().err
     assert (Path("r") / "model.keras").read_bytes() == kept
     assert read_config(Path("r/model.keras")).width == 48
+
+
+LAYOUT = """
+title = "Stripes"
+size = [300, 100]
+patterns = ["A-A{1,3}"]
+letters = "abc"
+
+[[paints]]
+ground = ["#ffffff"]
+ink = "#000000"
+
+[[rows]]
+box = [20, 20, 280, 80]
+letter = 40
+gap = 8
+"""
+
+
+def test_formats_are_stored_kept_by_a_start_and_by_a_resumed_run(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("zz_own.toml").write_text(LAYOUT)
+    begin = ["--data", "pictures", "--epochs", "1", *SMALL]
+    assert run(*begin, "--run", "r", "--layouts", "zz_own.toml") == ALL_DONE
+    (own,) = read_config(Path("r/model.keras")).formats
+    assert (own.name, own.title, own.patterns) == ("zz_own", "Stripes", ["[a-c]-[a-c]{1,3}"])
+    # The file may change or be gone when a run is resumed.
+    Path("zz_own.toml").unlink()
+    (Path("r") / "state.npz").unlink()
+    assert run("--resume", "--run", "r") == ALL_DONE
+    assert read_config(Path("r/model.keras")).formats == [own]
+
+    start = ["--data", "pictures", "--epochs", "1", "--from", "r"]
+    assert run(*start, "--run", "kept") == ALL_DONE
+    assert read_config(Path("kept/model.keras")).formats == [own]
+    assert run(*start, "--run", "none", "--layouts", "none") == ALL_DONE
+    assert read_config(Path("none/model.keras")).formats == []
+    assert run(*begin, "--run", "unwritable", "--layouts", "no_car") == WRONG_USE
+    assert "cannot write the texts of the layout no_car (Norway, car): leave it out" in capsys.readouterr().err
+    assert run(*begin, "--run", "unknown", "--layouts", "qq") == WRONG_USE
+    assert "there is no layout called 'qq'" in capsys.readouterr().err
+    (Path("r") / "plan.json").write_text("[1")
+    assert run("--resume", "--run", "r") == WRONG_USE
+    assert "r/plan.json is damaged" in capsys.readouterr().err
+
+
+def test_formats_of_generated_plates_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["--preset", "lite", "--from", "random", "--size", "96x32", "--epochs", "1", "--batch-size", "8"]
+    plates = "--count 16 --layouts lu,any_one_row --workers 1"
+    assert run("--data", f"generate:plate {plates}", "--run", "drawn", *small) == ALL_DONE
+    assert [each.name for each in read_config(Path("drawn/model.keras")).formats] == ["lu_car"]
+    assert commands.run(f"python -m generate_captcha --style plate --out plates {plates}") == ALL_DONE
+    assert run("--data", "plates", "--run", "files", "--augmentation", "0", *small) == ALL_DONE
+    assert [each.name for each in read_config(Path("files/model.keras")).formats] == ["lu_car"]

@@ -3,6 +3,9 @@
 ctc.py          CTC decoding: best path, prefix beam search and forward algorithm; the result types of all decoders
 attention.py    attention decoding: greedy and beam search
 search.py       exact constrained CTC decoding
+posterior.py    exact CTC decoding with a prior
+formats.py      formats of plates -> automata and priors
+layouts.py      layouts and countries of texts
 constraints.py  constraints on texts: length, characters, pattern or lexicon
 pattern.py      patterns -> automata
 lexicon.py      lexicons -> automata
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 from ..runtime import Runtime
 from .automaton import Automaton
 from .ctc import Decoded
+from .formats import FormatIndex
 
 if TYPE_CHECKING:
     from ..config import ModelConfig
@@ -37,6 +41,10 @@ class Decoder(Protocol):
     def longest(self) -> int | None:
         """Maximum number of characters of a text. None if only the width of the picture limits it."""
 
+    @property
+    def weighs(self) -> bool:
+        """Whether :meth:`decode` takes formats as a prior."""
+
     def outputs(self, inputs: Any) -> Any:
         """Run the network.
 
@@ -48,7 +56,13 @@ class Decoder(Protocol):
         """
 
     def decode(
-        self, outputs: Any, search: str, beam_width: int, top: int, allowed: Automaton | None = None
+        self,
+        outputs: Any,
+        search: str,
+        beam_width: int,
+        top: int,
+        allowed: Automaton | None = None,
+        formats: FormatIndex | None = None,
     ) -> list[list[Decoded]]:
         """Decode the outputs of the network.
 
@@ -58,6 +72,8 @@ class Decoder(Protocol):
             beam_width: number of hypotheses that beam search keeps.
             top: maximum number of texts per picture.
             allowed: accepts the allowed texts; None allows all texts.
+            formats: the prior of texts; None is the same for all. Only CTC uses it, without `allowed`: then there may
+                be more than `top` texts, with their posterior probabilities.
 
         Returns the texts of each picture, the most probable first, or an empty list if no allowed text is possible.
         Only the first text has the positions of its characters.

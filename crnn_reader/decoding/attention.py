@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..runtime import LOG_PROBABILITIES, Runtime, named_inputs
 from .automaton import Automaton
 from .ctc import CharacterSpan, Decoded
+from .formats import FormatIndex
 
 if TYPE_CHECKING:
     from ..config import ModelConfig
@@ -49,6 +50,8 @@ def step_outputs(config: ModelConfig) -> tuple[str, ...]:
 class AttentionBeamSearch:
     """Decodes one character per step, until every text of the batch has ended or has `longest` characters."""
 
+    weighs = False
+
     def __init__(self, run: Runtime, config: ModelConfig) -> None:
         self._run, self.longest, self._classes = run, config.longest, len(config.alphabet) + 1
         self._encoded, self._taken = encoded_names(config), step_inputs(config)
@@ -65,12 +68,14 @@ class AttentionBeamSearch:
         beam_width: int,
         top: int,
         allowed: Automaton | None = None,
+        formats: FormatIndex | None = None,
     ) -> list[list[Decoded]]:
         """Beam search; `greedy` is a beam of one. See :meth:`Decoder.decode` for arguments and result.
 
         Hypotheses are ranked by their mean log-probability per character, including the end, because a sum would favour
         short texts. The returned probability is that of the whole text. After `longest` characters a text is forced to
         end. With `allowed`, characters and ends that lead to no allowed text get a log-probability of -inf.
+        `formats` are not used.
         """
         width = max(beam_width, top) if search == "beam" or top > 1 else 1
         batch = len(outputs[0])

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Integers: TypeAlias = NDArray[np.int32]
 
+#: Maximum number of states and edges of an intersection.
+MAX_STATES, MAX_EDGES = 50_000, 5_000_000
+
 
 @dataclass(frozen=True)
 class Automaton:
@@ -121,3 +124,71 @@ class Automaton:
         assert self.depths is not None
         bounds = self.offsets[[*self.depths, self.states]].tolist()
         return itertools.pairwise(bounds)
+
+
+def intersection(left: Automaton, right: Automaton) -> Automaton | None:
+    """An automaton that accepts the texts that both accept, over the same classes. None if there are none.
+
+    Raises ValueError if it would have more than MAX_STATES states or MAX_EDGES edges.
+    """
+    states, edges = {(0, 0): 0}, 0
+    moves: list[dict[int, int]] = []
+    for pair in (waiting := list(states)):
+        one, other = (slice(*part.offsets[state : state + 2]) for part, state in zip((left, right), pair, strict=True))
+        numbers, *places = np.intersect1d(left.numbers[one], right.numbers[other], True, return_indices=True)
+        after = {}
+        targets = zip(left.targets[one][places[0]].tolist(), right.targets[other][places[1]].tolist(), strict=True)
+        for number, key in zip(numbers.tolist(), targets, strict=True):
+            if key not in states:
+                states[key] = len(states)
+                waiting.append(key)
+            after[number] = states[key]
+        moves.append(after)
+        edges += len(after)
+        if len(states) > MAX_STATES or edges > MAX_EDGES:
+            raise ValueError("too many texts begin alike and go on differently")
+    accepting = np.array([left.accepting[one] and right.accepting[other] for one, other in states])
+    return trimmed(moves, [[number] for number in range(left.classes)], accepting, left.classes)
+
+
+def trimmed(
+    moves: list[dict[int, int]], groups: list[list[int]], accepting: NDArray[np.bool_], classes: int
+) -> Automaton | None:
+    """Build an automaton without the states from which no accepting state can be reached. None if no text remains.
+
+    Arguments:
+        moves: for each state, the state after a character of each group.
+        groups: class numbers that are treated alike.
+        accepting: whether a text may end in each state.
+        classes: number of classes, including the blank.
+    """
+    before: list[list[int]] = [[] for _ in moves]
+    for state, after in enumerate(moves):
+        for target in after.values():
+            before[target].append(state)
+    alive, waiting = accepting.copy(), np.flatnonzero(accepting).tolist()
+    while waiting:
+        for state in before[waiting.pop()]:
+            if not alive[state]:
+                alive[state] = True
+                waiting.append(state)
+    if not alive[0]:
+        return None
+    renumbered = np.cumsum(alive) - 1
+    offsets, numbers, targets = [0], [], []
+    for state in np.flatnonzero(alive).tolist():
+        edges = sorted(
+            (number, renumbered[target])
+            for group, target in moves[state].items()
+            if alive[target]
+            for number in groups[group]
+        )
+        numbers += [number for number, _ in edges]
+        targets += [target for _, target in edges]
+        offsets.append(len(numbers))
+    if not numbers:
+        # Only the empty text is accepted.
+        return None
+    return Automaton(
+        classes, np.array(offsets), np.array(numbers, np.int32), np.array(targets, np.int32), accepting[alive]
+    )

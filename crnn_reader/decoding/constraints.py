@@ -10,7 +10,7 @@ from pathlib import Path
 from ..alphabet import parse_alphabet
 from ..errors import UserError
 from ..limits import parse_length
-from .automaton import Automaton
+from .automaton import Automaton, intersection
 from .lexicon import Texts, prefix_tree, read_texts
 from .pattern import Pattern, PatternError
 
@@ -43,14 +43,14 @@ class Constraint:
             if given is not None and not isinstance(given, allowed):
                 raise TypeError(f"{name} is a {type(given).__name__}: give {remedy}")
 
-    def automaton(self, alphabet: str) -> Automaton | None:
-        """Compile the constraint to an automaton over an alphabet.
+    def automaton(self, alphabet: str, within: Automaton | None = None) -> Automaton | None:
+        """Compile the constraint to an automaton over an alphabet, which accepts only texts that `within` accepts, too.
 
-        Returns None without any condition. Raises UserError for an invalid condition, or if no text of the alphabet
-        satisfies the constraint.
+        Returns `within` without any condition. Raises UserError for an invalid condition, or if no text of the alphabet
+        satisfies the constraint, or none of the layouts that `within` accepts.
         """
         if self == Constraint():
-            return None
+            return within
         charset = self._charset(alphabet)
         usable = {character: number for number, character in enumerate(alphabet, 1) if character in charset}
         if not usable:
@@ -61,10 +61,12 @@ class Constraint:
         shape = None
         if self.lexicon is None or self._conditions():
             shape = self._shape(alphabet, usable)
+        if within is not None:
+            shape = within if shape is None else self._intersection(shape, within)
         return (
             shape
             if self.lexicon is None
-            else prefix_tree(self._texts(alphabet, Path(self.lexicon), shape), len(alphabet))
+            else prefix_tree(self._texts(alphabet, Path(self.lexicon), shape, within is not None), len(alphabet))
         )
 
     def _charset(self, alphabet: str) -> str:
@@ -106,16 +108,28 @@ class Constraint:
             )
         return automaton
 
-    def _texts(self, alphabet: str, path: Path, shape: Automaton | None) -> Texts:
-        """The texts of the lexicon that satisfy the other conditions."""
+    def _intersection(self, shape: Automaton, layouts: Automaton) -> Automaton:
+        """The texts of the layouts that satisfy length, characters and pattern."""
+        conditions = " and ".join(self._conditions())
+        try:
+            both = intersection(shape, layouts)
+        except ValueError as error:
+            raise UserError(f"{conditions} with these layouts: {error}; choose fewer layouts") from error
+        if both is None:
+            raise UserError(f"no text of the layouts satisfies {conditions}: choose others, or relax it", "layouts")
+        return both
+
+    def _texts(self, alphabet: str, path: Path, shape: Automaton | None, in_layouts: bool) -> Texts:
+        """The texts of the lexicon that satisfy the other conditions, among which may be layouts."""
         texts = read_texts(path, alphabet)
         if shape is None:
             return texts
         allowed = texts.accepted(shape)
         if not allowed.any():
+            conditions = " and ".join(self._conditions() + ["the layouts"] * in_layouts)
             raise UserError(
-                f"{path}: none of its {len(allowed):,} texts satisfies {' and '.join(self._conditions())}, the first "
-                f"is {texts.text(0, alphabet)!r}; relax these conditions or leave them out"
+                f"{path}: none of its {len(allowed):,} texts satisfies {conditions}, the first is "
+                f"{texts.text(0, alphabet)!r}; relax these conditions or leave them out"
             )
         return Texts(texts.numbers, texts.starts[allowed], texts.ends[allowed])
 

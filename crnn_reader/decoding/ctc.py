@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from ..alphabet import BLANK
 from ..runtime import LOG_PROBABILITIES, Runtime, named_inputs
 from .automaton import Automaton
+from .formats import FormatIndex
+from .posterior import posteriors, weighed
 from .search import IMPOSSIBLE, Found, search
 
 if TYPE_CHECKING:
@@ -49,10 +51,11 @@ class Decoded(NamedTuple):
 
 
 class CTCDecoder:
-    """Decodes by best path, by prefix beam search, or with a constraint by exact search among the allowed texts."""
+    """Decodes by best path, by prefix beam search, or by exact search with a constraint or a prior."""
 
     #: Only the width of the picture limits the number of characters.
     longest = None
+    weighs = True
 
     def __init__(self, run: Runtime, config: ModelConfig) -> None:
         self._run = run
@@ -61,10 +64,18 @@ class CTCDecoder:
         return self._run(named_inputs(inputs), [LOG_PROBABILITIES])[0]
 
     def decode(
-        self, outputs: NDArray[Any], search: str, beam_width: int, top: int, allowed: Automaton | None = None
+        self,
+        outputs: NDArray[Any],
+        search: str,
+        beam_width: int,
+        top: int,
+        allowed: Automaton | None = None,
+        formats: FormatIndex | None = None,
     ) -> list[list[Decoded]]:
         if allowed:
             return constrained(outputs, allowed, top)
+        if formats:
+            return most_probable(outputs, formats, top)
         if search == "beam" or top > 1:
             return beam(outputs, beam_width, top)
         return [[decoded] for decoded in greedy(outputs)]
@@ -231,6 +242,29 @@ def constrained(log_probabilities: LogProbabilities, automaton: Automaton, top: 
         if not known or top > 1 or score <= math.log(0.5):
             found = search(row, automaton, top, known)
         results.append([Decoded(numbers, float(np.exp(score)), (), found.exact) for score, numbers in found.texts])
+    return _with_spans(log_probabilities, results)
+
+
+def most_probable(log_probabilities: LogProbabilities, formats: FormatIndex, top: int = 1) -> list[list[Decoded]]:
+    """Maximum a posteriori decoding: the texts of each picture with the highest probability times prior.
+
+    Exact up to the limit of posterior.py on its effort. Probabilities are posterior probabilities.
+
+    Arguments:
+        log_probabilities: (batch, steps, classes).
+        formats: the prior of texts.
+        top: number of texts that must be the best ones.
+
+    Returns the texts of each picture, the most probable first: at least `top` of them, and others that the search came
+    across. The list is empty if no text of the formats fits, and no others are allowed.
+    """
+    texts, _ = _best_paths(log_probabilities)
+    scores = text_log_probabilities(log_probabilities, texts).tolist()
+    known = [[weighed(text, score, formats)] for text, score in zip(texts, scores, strict=True)]
+    results = [
+        [Decoded(text, probability, (), found.proven) for text, probability in found.texts]
+        for found in posteriors(log_probabilities, known, formats, top)
+    ]
     return _with_spans(log_probabilities, results)
 
 

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .automaton import Automaton
+from .automaton import Automaton, trimmed
 
 #: Limits on patterns: elements after expanding repeats, states and edges of the automaton, nesting depth of groups, and
 #: the number in a repeat.
@@ -242,40 +241,4 @@ def _determinise(machine: _NFA, usable: list[int], lengths: tuple[int, int] | No
         if len(states) > MAX_STATES or edges > MAX_EDGES:
             raise PatternError("too many texts begin alike and go on differently; take fewer or shorter alternatives")
     accepting = np.array([machine.end in here and count >= low for here, count in states])
-    return _trimmed(moves, groups, accepting, classes)
-
-
-def _trimmed(
-    moves: list[dict[int, int]], groups: list[list[int]], accepting: NDArray[np.bool_], classes: int
-) -> Automaton | None:
-    """Build an automaton without the states from which no accepting state can be reached. None if no text remains."""
-    before: list[list[int]] = [[] for _ in moves]
-    for state, after in enumerate(moves):
-        for target in after.values():
-            before[target].append(state)
-    alive, waiting = accepting.copy(), np.flatnonzero(accepting).tolist()
-    while waiting:
-        for state in before[waiting.pop()]:
-            if not alive[state]:
-                alive[state] = True
-                waiting.append(state)
-    if not alive[0]:
-        return None
-    renumbered = np.cumsum(alive) - 1
-    offsets, numbers, targets = [0], [], []
-    for state in np.flatnonzero(alive).tolist():
-        edges = sorted(
-            (number, renumbered[target])
-            for group, target in moves[state].items()
-            if alive[target]
-            for number in groups[group]
-        )
-        numbers += [number for number, _ in edges]
-        targets += [target for _, target in edges]
-        offsets.append(len(numbers))
-    if not numbers:
-        # Only the empty text is accepted.
-        return None
-    return Automaton(
-        classes, np.array(offsets), np.array(numbers, np.int32), np.array(targets, np.int32), accepting[alive]
-    )
+    return trimmed(moves, groups, accepting, classes)

@@ -7,9 +7,9 @@ import multiprocessing
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.alphabet import expand_alphabet
 from crnn_reader.errors import UserError
+from crnn_reader.formats import ALL_LAYOUTS, MAX_FORMATS, NO_LAYOUTS, Format, sequences_of
 from generate_captcha.plates import letters
 from generate_captcha.plates.layout import Layout, LayoutFields
 from generate_captcha.plates.letters import Face, MissingFont
@@ -33,8 +34,14 @@ SUFFIX = ".toml"
 MAX_BYTES = 1024**2
 #: Maximum ratio between the sides of a plate, and minimum height of a row as a fraction of the plate's.
 MAX_ASPECT, MIN_ROW_HEIGHT = 10, 0.1
+#: Beginning of the names of layouts of no country.
+NO_COUNTRY = "any_"
+#: Minimum number of texts of one length in a pattern that is a format, if the layout has such patterns. Others are
+#: words of vanity plates.
+MIN_TEXTS = 200
 #: Path of a field: keys of tables, and indices in lists.
 FieldPath: TypeAlias = tuple[str | int, ...]
+Resolved = TypeVar("Resolved")
 
 
 class _FieldError(UserError):
@@ -62,8 +69,7 @@ def choose_layouts(names: str | None, fonts: list[Font] | None = None) -> list[L
         UserError: there is no such layout, or one is invalid.
     """
     if names is not None:
-        paths = [path for name in names.split(",") for path in _find(name.strip())]
-        return [read_layout(path, fonts) for path in dict.fromkeys(paths)]
+        return [read_layout(path, fonts) for path in _find_all(names)]
     found, missing = [], []
     for path in _layouts_in(FOLDER):
         try:
@@ -73,6 +79,51 @@ def choose_layouts(names: str | None, fonts: list[Font] | None = None) -> list[L
     if missing:
         warn_left_out(", ".join(name for name, _ in missing), missing[0][1])
     return found
+
+
+def formats_of(names: str | None) -> list[Format]:
+    """Read the formats of layouts for a model file. Their fonts need not be installed.
+
+    Arguments:
+        names: as for :func:`choose_layouts`; None or `all`: all layouts; `none`: no layouts.
+
+    Returns the formats of the layouts that have one. Layouts of no country have none.
+
+    Raises:
+        UserError: there is no such layout, one is invalid, or two have the same name.
+    """
+    if names == NO_LAYOUTS:
+        return []
+    paths = _layouts_in(FOLDER) if names in (None, ALL_LAYOUTS) else _find_all(names or "")
+    twice = [name for name, count in Counter(path.stem for path in paths).items() if count > 1]
+    if twice:
+        raise UserError(f"two layouts are called {twice[0]}: rename one of the files", "layouts")
+    if len(paths) > MAX_FORMATS:
+        raise UserError(
+            f"{names} has {len(paths):,} layouts, and a model file at most {MAX_FORMATS:,}: give fewer", "layouts"
+        )
+    return [found for path in paths if (found := read_format(path))]
+
+
+def read_format(path: Path) -> Format | None:
+    """Read the format of a layout file; None for a layout of no country. Raises UserError if it is invalid."""
+    return _read(path, functools.partial(_format, path=path))
+
+
+def _format(layout: LayoutFields, path: Path) -> Format | None:
+    patterns = dict.fromkeys(pattern.format() for pattern in _parse_patterns(layout))
+    try:
+        kept = [each for each in patterns if max(form.size for form in sequences_of(each)) >= MIN_TEXTS]
+    except ValueError as error:
+        raise UserError(f"{error}: write simpler patterns") from error
+    if path.stem.startswith(NO_COUNTRY):
+        return None
+    return Format(path.stem, layout.title, kept or list(patterns), layout.weight)
+
+
+def _find_all(names: str) -> list[Path]:
+    """The different files that names separated by commas stand for."""
+    return list(dict.fromkeys(path for name in names.split(",") for path in _find(name.strip())))
 
 
 @functools.cache  # Once, however many styles are created.
@@ -122,10 +173,15 @@ def read_layout(path: Path, fonts: list[Font] | None = None) -> Layout:
         MissingFont: a font is not installed.
         UserError: the file is invalid. The message names the line and field.
     """
+    return _read(path, functools.partial(_resolve, path=path, fonts=fonts))
+
+
+def _read(path: Path, resolve: Callable[[LayoutFields], Resolved]) -> Resolved:
+    """Read a layout file and call `resolve` with its fields. Raises what :func:`read_layout` does."""
     text = ""
     try:
         text = bounded.read_text(path, MAX_BYTES)
-        return _resolve(LayoutFields(**tomllib.loads(text)), path, fonts)
+        return resolve(LayoutFields(**tomllib.loads(text)))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         reason, _, place = str(error)[:200].partition(" (at line ")
         line = f", line {place.partition(',')[0]}" if place else ""

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from crnn_reader import formats
 from crnn_reader.alphabet import expand_ranges
 from generate_captcha.seeded_random import SeededRandom
 
@@ -54,6 +55,10 @@ class _Node(ABC):
     def expression(self, separators: bool) -> str:
         return ""
 
+    def format(self) -> str:
+        """Return the element in the language of :mod:`crnn_reader.formats`, with lists and sets written out."""
+        return ""
+
     def characters(self) -> set[str]:
         return set()
 
@@ -81,6 +86,11 @@ class _Choice(_Node):
         # Longer texts first, so that a text that begins another does not hide it.
         return f"(?:{'|'.join(map(re.escape, sorted(self.texts, key=len, reverse=True)))})"
 
+    def format(self) -> str:
+        if all(len(text) == 1 for text in self.texts):
+            return formats.write_class(self.texts)
+        return f"({'|'.join(map(formats.escaped, self.texts))})"
+
     def characters(self) -> set[str]:
         return set("".join(self.texts))
 
@@ -101,6 +111,9 @@ class _Separator(_Node):
     def expression(self, separators: bool) -> str:
         return re.escape(self.text) if separators else ""
 
+    def format(self) -> str:
+        return self.text
+
     def longest(self, separators: bool) -> int:
         return int(separators)
 
@@ -108,6 +121,9 @@ class _Separator(_Node):
 class _RowBreak(_Node):
     def write(self, rows: Rows, rng: SeededRandom) -> None:
         rows.append([])
+
+    def format(self) -> str:
+        return formats.ROW_BREAK
 
     def fewest(self) -> list[int]:
         return [0, 0]
@@ -126,6 +142,10 @@ class _Alternatives(_Node):
     def expression(self, separators: bool) -> str:
         sequences = ("".join(node.expression(separators) for node in sequence) for sequence in self.sequences)
         return f"(?:{'|'.join(sequences)})"
+
+    def format(self) -> str:
+        sequences = ["".join(node.format() for node in sequence) for sequence in self.sequences]
+        return sequences[0] if len(sequences) == 1 else f"({'|'.join(sequences)})"
 
     def characters(self) -> set[str]:
         return {found for sequence in self.sequences for node in sequence for found in node.characters()}
@@ -152,6 +172,12 @@ class _Repeat(_Node):
 
     def expression(self, separators: bool) -> str:
         return f"(?:{self.node.expression(separators)}){{{self.low},{self.high}}}"
+
+    def format(self) -> str:
+        inner = self.node.format()
+        if not isinstance(self.node, _Choice) or len(self.node.texts) == 1:
+            inner = f"({inner})"
+        return f"{inner}{{{self.low},{self.high}}}"
 
     def characters(self) -> set[str]:
         return self.node.characters()
@@ -207,6 +233,10 @@ class Pattern:
     def expression(self, separators: bool = False) -> str:
         """Return the regular expression of its labels, for a full match."""
         return self._root.expression(separators)
+
+    def format(self) -> str:
+        """Return the pattern as :mod:`crnn_reader.formats` writes it, without letters and lists of a layout."""
+        return self._root.format()
 
     def longest(self, separators: bool = False) -> int:
         """Return the number of characters of the longest label."""

@@ -15,8 +15,10 @@ from typing import Any
 
 from cli.files import atomic
 from cli.messages import warn
+from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.fit import fit_image
+from crnn_reader.formats import Format
 from crnn_reader.image import ImageOptions, read_image
 from model import model_file
 from model.backend import import_keras
@@ -24,17 +26,23 @@ from model.export.parity import ALLOWED, Comparison, batches, compare
 from model.heads import HEADS
 
 #: Commands read them from the source for `--help`.
-NAMES = ("onnx", "litert", "savedmodel")
+NAMES = ("onnx", "keras", "litert", "savedmodel")
 
 
-def export(model: Path, format_: str, out: Path) -> Comparison:
+def export(model: Path, format_: str, out: Path, formats: list[Format] | None = None) -> Comparison:
     """Export a model file atomically, and compare the result with Keras.
+
+    Arguments:
+        model: the model file.
+        format_: name of the export's format.
+        out: the file to write.
+        formats: formats of plates to store; None stores those of the model file.
 
     Raises UserError if the format cannot represent the network, if a package is missing, and if the export reads
     differently.
     """
     written = module(format_)
-    network, config = model_file.load(model)
+    network, config = _loaded(model, formats)
     parts = HEADS[config.head].parts(network, config)
     with atomic(out) as temporary:
         written.write(temporary, parts, config)
@@ -48,14 +56,22 @@ def export(model: Path, format_: str, out: Path) -> Comparison:
     return comparison
 
 
-def export_int8(model: Path, format_: str, out: Path, files: Iterable[Path | str]) -> int:
+def _loaded(model: Path, formats: list[Format] | None) -> tuple[Any, ModelConfig]:
+    """The network of a model file and its configuration, with other formats of plates if they are not None."""
+    network, config = model_file.load(model)
+    return network, config if formats is None else config.with_formats(formats)
+
+
+def export_int8(
+    model: Path, format_: str, out: Path, files: Iterable[Path | str], formats: list[Format] | None = None
+) -> int:
     """Export a model file with the encoder in 8-bit integers, calibrated on the pictures in `files`.
 
     Returns the number of these pictures. Prints which ones cannot be read. Raises UserError as :func:`export` does, and
     if no picture can be read.
     """
     written, quantisation = module(format_), module("int8")
-    network, config = model_file.load(model)
+    network, config = _loaded(model, formats)
     parts = HEADS[config.head].parts(network, config)
     pictures, options = [], ImageOptions(frame=config.frame)
     for file in files:
@@ -74,10 +90,10 @@ def export_int8(model: Path, format_: str, out: Path, files: Iterable[Path | str
     return len(pictures)
 
 
-def export_float16(model: Path, format_: str, out: Path) -> None:
+def export_float16(model: Path, format_: str, out: Path, formats: list[Format] | None = None) -> None:
     """Export a model file with its weights stored as 16-bit floats. Raises UserError as :func:`export` does."""
     written, storage = module(format_), module("float16")
-    network, config = model_file.load(model)
+    network, config = _loaded(model, formats)
     with atomic(out) as temporary:
         written.write(temporary, HEADS[config.head].parts(network, config), config, stored=storage.float16)
 

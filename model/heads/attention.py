@@ -86,9 +86,12 @@ class Attention:
         next_character = keras.ops.log_softmax(decoder.classes(features))
         step = keras.Model([characters, *states, *encoded, *masks], [next_character, weights, *after])
         return [
-            Part(encoder, (IMAGES,) if config.width else (IMAGES, WIDTHS), encoded_names(config)),
+            Part(encoder, (IMAGES,) if config.width else (IMAGES, WIDTHS), encoded_names(config), network),
             Part(
-                step, (CHARACTERS, *STATES[config.cell], *step_inputs(config)), (NEXT, WEIGHTS, *step_outputs(config))
+                step,
+                (CHARACTERS, *STATES[config.cell], *step_inputs(config)),
+                (NEXT, WEIGHTS, *step_outputs(config)),
+                network,
             ),
         ]
 

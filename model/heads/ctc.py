@@ -60,7 +60,7 @@ class CTC:
         return ctc_steps(text)
 
     def parts(self, network: Any, config: ModelConfig) -> list[Part]:
-        return [Part(network, (IMAGES,) if config.width else (IMAGES, WIDTHS), (LOG_PROBABILITIES,))]
+        return [Part(network, (IMAGES,) if config.width else (IMAGES, WIDTHS), (LOG_PROBABILITIES,), network)]
 
 
 HEAD: Head = CTC()

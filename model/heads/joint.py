@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,8 @@ class Joint:
         import keras
 
         aligned = keras.Model(picture_inputs(network), network.get_layer("aligned").output)
-        return self._ctc.parts(aligned, config) + self._attention.parts(network, config)
+        read_by_ctc = [replace(part, whole=network) for part in self._ctc.parts(aligned, config)]
+        return read_by_ctc + self._attention.parts(network, config)
 
 
 HEAD: Head = Joint()

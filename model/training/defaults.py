@@ -13,8 +13,10 @@ from cli.flags import with_flags
 from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE, expand_alphabet, write_alphabet
 from crnn_reader.config import ModelConfig
+from crnn_reader.decoding.formats import writable
 from crnn_reader.errors import UserError
 from crnn_reader.fit import WIDTH_STEP, scaled_width
+from crnn_reader.formats import ALL_LAYOUTS, Format
 from crnn_reader.image import TooLong
 from crnn_reader.limits import MAX_INPUT_SIDE
 from crnn_reader.model_files import locate_model, read_config
@@ -66,18 +68,26 @@ def quick(flags: TrainingParameters) -> TrainingParameters:
     return flags.model_copy(update=own)
 
 
-def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
+def config(flags: TrainingParameters, source: PictureSource, formats: list[Format] | None = None) -> ModelConfig:
     """Decide everything that `flags` leave open about the network and its input.
 
-    With --from, the network is that of the model file, unless flags ask for another. Raises UserError if no picture
-    has a label, if the labels are too long, and for flags that have no effect.
+    With --from, the network is that of the model file, unless flags ask for another.
+
+    Arguments:
+        flags: as given, or with --resume as stored.
+        source: the pictures.
+        formats: formats of plates to store in the model file; None keeps those of --from.
+
+    Raises UserError if no picture has a label, if the labels are too long, for flags that have no effect, and for
+    layouts that the alphabet cannot write.
     """
-    known = ""
+    known, kept = "", list[Format]()
     asked: dict[str, Any] = flags.model_dump()
     if not flags.resume and flags.from_ not in (None, RANDOM):
         weights = read_config(locate_model(flags.from_, to_train=True))
         # A few pictures do not have all characters: keep those that the weights can read.
         known = weights.alphabet
+        kept = weights.formats
         asked |= {name: value for name, value in flags_of(weights).items() if name not in flags.model_fields_set}
     found = characters(source.labels)
     if not found:
@@ -111,7 +121,7 @@ def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
             )
         )
     colour = asked["colour"] or ("rgb" if source.colour_contrast > RGB_CONTRAST else "grey")
-    return ModelConfig(
+    decided = ModelConfig(
         alphabet=alphabet,
         width=width,
         height=height,
@@ -120,6 +130,9 @@ def config(flags: TrainingParameters, source: PictureSource) -> ModelConfig:
         label_smoothing=flags.label_smoothing,
         **{name: asked[name] for name in _SHARED_FIELDS},
     )
+    stored = kept if formats is None else formats
+    # Only layouts that were named must be writable.
+    return decided.with_formats(writable(stored, alphabet) if flags.layouts in (None, ALL_LAYOUTS) else stored)
 
 
 #: Fields that flags and configurations share.

@@ -38,6 +38,7 @@ from cli.files import atomic, file_name_in_errors
 from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
+from crnn_reader.formats import Format, parse_formats
 from model import model_file, processes
 from model.processes import ALONE, Rank
 from model.training.lock import Lock
@@ -167,6 +168,18 @@ class RunFolder:
             split = {"training": training.labelled, "validation": validation.labelled}
             self.begin(plan.flags.to_json(), split | contents, new)
             self.write_text("plan.json", plan.to_json())
+
+    def formats(self) -> list[Format] | None:
+        """The formats of plates in the plan of this run; None if it has no plan. Raises UserError if it is damaged."""
+        path = self.path / "plan.json"
+        try:
+            return parse_formats(bounded.read_json(path)["config"].get("formats", []))
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path} is damaged ({error}): use another copy of it, or start another run from {self.path}"
+            ) from error
 
     def _split(self, path: Path) -> dict[str, Any]:
         try:

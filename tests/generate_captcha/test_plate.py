@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from crnn_reader.config import MAX_CONFIG_BYTES
+from crnn_reader.decoding.formats import FormatIndex
 from crnn_reader.errors import UserError
+from crnn_reader.formats import Format, check_total
 from generate_captcha import style_of, write_corpus
 from generate_captcha.drawing.visibility import INK
 from generate_captcha.plates import camera, layout, layout_files, letters
@@ -80,6 +85,54 @@ def test_every_layout_is_drawn_and_most_labels_match_its_patterns(path: Path) ->
         assert all(set(label) <= set(style.alphabet) and len(label) <= style.longest for label in labels)
         # The others are random.
         assert sum(bool(expression.fullmatch(label)) for label in labels) >= 60
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_texts_of_every_layout_are_of_its_format(path: Path) -> None:
+    layout, found = load(path), layout_files.read_format(path)
+    if path.stem.startswith("any_"):
+        assert found is None
+        return
+    assert found
+    assert (found.name, found.title) == (path.stem, layout.fields.title)
+    assert Format.of(json.loads(json.dumps(asdict(found)))) == found
+    alphabet = "".join(sorted({character for each in layout.patterns for character in each.characters}))
+    index = FormatIndex([found], alphabet)
+    for number in range(200):
+        rng = SeededRandom(str(number))
+        pattern = rng.choice(layout.patterns)
+        rows = pattern.write(rng)
+        if "<word>" in pattern.text:
+            continue
+        label, written = join_rows(rows, False), "/".join(join_rows([row], True) for row in rows)
+        forms = index.forms_of([alphabet.index(character) + 1 for character in label])
+        texts = {"".join(map("".join, zip(form.signs, [*label, ""], strict=True))) for form in forms}
+        assert written in texts
+
+
+def test_formats_of_all_layouts_fit_into_a_model_file() -> None:
+    formats = layout_files.formats_of("all")
+    assert len(formats) == sum(not path.stem.startswith("any_") for path in FILES)
+    size = sum(len(json.dumps(asdict(each), ensure_ascii=False).encode()) for each in formats)
+    assert size < MAX_CONFIG_BYTES / 10
+    check_total(formats)
+
+
+def test_formats_are_chosen_by_name(tmp_path: Path) -> None:
+    own = written(tmp_path, SMALL)
+    assert [each.name for each in layout_files.formats_of(f"de,{own}")] == ["de_car", "de_two_rows", "own"]
+    assert layout_files.formats_of("none") == []
+    assert layout_files.formats_of("any_one_row") == []
+    (tmp_path / "other").mkdir()
+    twice = f"{own},{written(tmp_path / 'other', SMALL)}"
+    with pytest.raises(UserError, match="two layouts are called own: rename one of the files"):
+        layout_files.formats_of(twice)
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(1_001):
+        (many / f"x{number}.toml").write_text(SMALL)
+    with pytest.raises(UserError, match="has 1,001 layouts, and a model file at most 1,000: give fewer"):
+        layout_files.formats_of(str(many))
 
 
 def test_expected_countries_and_kinds_exist() -> None:

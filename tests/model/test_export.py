@@ -747,3 +747,22 @@ def test_an_export_that_fails_leaves_nothing(
         refused(run, "would read differently from Keras", export, model, "--out", out)
     assert out.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("form", ["onnx", "keras"])
+def test_an_export_stores_formats(form: str, folder: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / f"x.{form}"
+    code, _, messages = run(export, "captcha_lite", "--form", form, "--layouts", "lu,no", "--out", out)
+    assert code == 0, messages
+    assert [each.name for each in read_config(out).formats] == ["lu_car", "no_car"]
+    reader = Reader(out, layouts="lu")
+    assert reader.allows("AB1234")
+    assert not reader.allows("AB12345")
+    code, _, messages = run(export, "captcha_lite", "--form", form, "--layouts", "kr", "--out", out)
+    assert code == 2
+    assert "cannot write the texts of the layout kr_" in messages
+    assert not run(export, "captcha_lite", "--form", form, "--layouts", "all", "--out", out)[0]
+    countries = {each.country for each in read_config(out).formats}
+    assert {"de", "us"} < countries
+    assert "kr" not in countries
+    assert len(reader.config.formats) == 2
