@@ -129,7 +129,8 @@ def scored(
             warn(message)
         forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
-            warn(f"{len(forbidden):,} labels do not satisfy the constraint or layouts, such as {forbidden[0]}")
+            conditions = "the layouts" if flags.layouts else "the constraint"
+            warn(f"{len(forbidden):,} labels do not satisfy {conditions}, such as {forbidden[0]}")
     scores, seconds = read_and_score(reader, labelled, flags.ignore_case, flags.min_probability, warnings=first)
     facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": flags.path}
     return scores, facts, reader.options

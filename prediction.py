@@ -16,6 +16,7 @@ import itertools
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
 from cli.messages import print_while_read, warn
 from cli.progress import progress
 from crnn_reader.errors import UserError
-from crnn_reader.formats import LIST_LAYOUTS
+from crnn_reader.formats import LIST_LAYOUTS, SEPARATORS
 from parameter import PredictionParameters
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ DEMO = "demo.png"
 
 def main(flags: PredictionParameters) -> int:
     """Read the pictures, print and write their texts, and sum up. Returns the exit code."""
+    from crnn_reader.model_files import locate_model, read_config
     from dataset.contact_sheets import gallery_file
     from dataset.inputs import refuse_overlapping_paths
     from model import tables
-    from model.reading import PLOTTED, ReadingSummary, formats_of, print_layouts, read_samples, reader_of
+    from model.reading import PLOTTED, ReadingSummary, print_layouts, read_samples, reader_of
 
     if flags.layouts == LIST_LAYOUTS:
         print_layouts(flags.model)
@@ -48,12 +50,17 @@ def main(flags: PredictionParameters) -> int:
     outputs = {"csv": flags.csv, "json": flags.json_, "icdar": flags.icdar}
     refuse_overlapping_paths(flags.paths, outputs | {"plot": sheet}, (flags.model, flags.lexicon, flags.charset))
     samples = samples_to_read(flags, labels)
-    formats = bool(formats_of(flags.model))
+    config = read_config(locate_model(flags.model))
+    if flags.keep_separators and not config.formats and not set(SEPARATORS) & set(config.alphabet):
+        raise UserError(
+            f"{flags.model} has no formats of plates, which say where separators stand: leave --keep-separators out, "
+            "or store formats in a copy of it (docs/plates.md)"
+        )
 
     interrupted = False
     with contextlib.ExitStack() as stack:
         # Opened before the network is loaded, so that a place that cannot be written ends the command at once.
-        writers = [stack.enter_context(table) for table in tables.of_flags(flags, labels, formats)]
+        writers = [stack.enter_context(table) for table in tables.of_flags(flags, labels, bool(config.formats))]
         plot = stack.enter_context(gallery_file(sheet)) if sheet else None
         reader = reader_of(flags, top=flags.top)
         summary = ReadingSummary(reader, flags.model, labels, flags.ignore_case, flags.min_probability)
@@ -64,6 +71,8 @@ def main(flags: PredictionParameters) -> int:
             for sample, reading in read_samples(reader, samples):
                 if advance:
                     advance(1)
+                if flags.keep_separators and config.formats:
+                    reading = replace(reading, text=reading.formatted)
                 if row := summary.add(sample, reading):
                     printing = printing and print_while_read(tables.line(row, labels))
                     if not (printing or writers or plot):

@@ -20,7 +20,7 @@ from .decoding.calibration import EMPTY_PROBABILITY, calibrated
 from .decoding.constraints import Constraint
 from .decoding.ctc import Decoded
 from .decoding.formats import FormatIndex
-from .decoding.layouts import Country, Layout, layouts_of
+from .decoding.layouts import Country, Layout, layouts_of, with_separators
 from .errors import UnreadablePicture, UserError
 from .fit import FULL_BATCH_WIDTH, WIDTH_STEP, fit_image, pad_batch, visible_width
 from .formats import choose_formats, layout_names
@@ -95,6 +95,9 @@ class Reading:
     layouts: list[Layout] = field(default_factory=list)
     #: Their countries, by probability.
     countries: list[Country] = field(default_factory=list)
+    #: The text as its layout writes it, such as `AB-123 CD`: with separators, and a space where a lower row begins.
+    #: Equal to the text if it fits no known layout.
+    formatted: str = ""
     #: With `layouts` of the reader: the text that is read without them, if it contradicts them. None otherwise.
     without_layouts: str | None = None
     #: Whether the picture's size or aspect ratio differs much from the training pictures, see trained_sizes.py.
@@ -372,6 +375,7 @@ class Reader:
                     proven=texts[0].proven,
                     layouts=layouts,
                     countries=countries,
+                    formatted=self._formatted(texts[0], found[0][0], steps),
                     without_layouts=self._contradiction(texts[0], without),
                     unlike_training=is_unlike_training(self.config, fitted.own_width, fitted.own_height),
                     single_colour=fitted.single_colour,
@@ -381,6 +385,12 @@ class Reader:
             else:
                 readings.append(Reading(source, error=self._nothing_fits(without)))
         return readings
+
+    def _formatted(self, text: Decoded, characters: str, steps: int) -> str:
+        """A text with the separators of its layout. `steps` is the length of the outputs."""
+        if not self._formats:
+            return characters
+        return with_separators(text, characters, self._formats, steps // self.config.rows)
 
     def _contradiction(self, text: Decoded, without: Decoded | None) -> str | None:
         """The text that is read without layouts, if the text that is read with them is too improbable beside it."""

@@ -12,7 +12,7 @@ from cli.messages import print_line, warn
 from cli.remarks import ImageRemarks
 from crnn_reader.decoding.constraints import Constraint
 from crnn_reader.errors import UserError
-from crnn_reader.formats import Format, listing
+from crnn_reader.formats import listing
 from crnn_reader.model_files import locate_model, read_config
 from crnn_reader.reader import Reader, Reading
 from crnn_reader.sources import MISSING
@@ -44,14 +44,9 @@ def reader_of(flags: ReadingParameters, model: str | None = None, top: int = 1) 
     )
 
 
-def formats_of(model: str) -> list[Format]:
-    """The formats in a model file."""
-    return read_config(locate_model(model)).formats
-
-
 def print_layouts(model: str) -> None:
     """Print the layouts of a model file, one per line. Raises UserError if it has none."""
-    for line in listing(formats_of(model), model):
+    for line in listing(read_config(locate_model(model)).formats, model):
         print_line(line)
 
 

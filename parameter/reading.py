@@ -66,6 +66,9 @@ class PredictionParameters(ReadingParameters):
         None, description="Reject readings below this probability: mark and count them."
     )
     top: int = Field(1, ge=1, le=MAX_TEXTS, description="Number of texts per picture (beam).")
+    keep_separators: bool = Field(
+        False, description="Plates: write spaces, dashes and dots as the layout of the plate does (docs/plates.md)."
+    )
     csv: File | None = Field(None, description="Write a CSV table.")
     csv_safe: bool = Field(
         False, description="Escape cells of the CSV table that a spreadsheet would compute, such as =1+1."

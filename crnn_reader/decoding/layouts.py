@@ -6,12 +6,19 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
+from ..formats import ROW_BREAK
 from .ctc import Decoded
 from .formats import BONUS, STRENGTH, FormatIndex
 
 #: Layouts and countries with a lower probability are left out.
 MIN_PROBABILITY = 0.005
+#: A gap is wide if it is more than WIDE times as wide as the median gap. SHARE weighs the probability of a
+#: form against its gaps. Found on 4,496 generated plates: 93 % of them were split where their layout is, and 90 % or
+#: less with a SHARE of 0 or 0.2, or a WIDE of 1.4.
+WIDE, SHARE = 1.2, 0.05
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,47 @@ class Country:
     probability: float
 
 
+def with_separators(text: Decoded, characters: str, index: FormatIndex, columns: int) -> str:
+    """A text with the separators of its most probable form, and a space where a lower row begins.
+
+    Forms differ in where a text is split: B MW 123 and BM W 123 are both German. The form counts whose separators stand
+    in wide gaps between the characters; only then how probable the forms are.
+
+    Arguments:
+        text: the text, with the positions of its characters.
+        characters: its characters.
+        index: the formats.
+        columns: columns of one row of text.
+    """
+    shares = defaultdict[tuple[str, ...], float](float)
+    weights = _weights(index)
+    for form in index.forms_of(text.numbers):
+        shares[form.signs] += weights[form.format.name] * math.exp(form.density)
+    if not shares:
+        return characters
+    rows = [span.start // columns for span in text.spans]
+    centres = [(span.start + span.end) / 2 for span in text.spans]
+    # None between two rows.
+    gaps = [
+        after - before if row == next_row else None
+        for (before, after), (row, next_row) in zip(pairwise(centres), pairwise(rows), strict=True)
+    ]
+    usual = median([gap for gap in gaps if gap is not None] or [1.0]) or 1.0
+
+    def fits(signs: tuple[str, ...]) -> float:
+        score = SHARE * math.log(shares[signs])
+        for gap, sign in zip(gaps, signs[1:], strict=False):
+            if ROW_BREAK in sign or gap is None:
+                score += 1.0 if ROW_BREAK in sign and gap is None else -1.0
+            elif sign:
+                score += gap / usual - WIDE
+        return score
+
+    best = max(shares, key=fits)
+    written = "".join(sign + character for sign, character in zip(best, [*characters, ""], strict=True))
+    return " ".join(written.replace(ROW_BREAK, " ").split())
+
+
 def layouts_of(texts: Sequence[Decoded], index: FormatIndex) -> tuple[list[Layout], list[Country]]:
     """The layouts and countries of a picture, by probability, from all texts that were read in it.
 
@@ -52,9 +100,7 @@ def layouts_of(texts: Sequence[Decoded], index: FormatIndex) -> tuple[list[Layou
     layouts as those that it did.
     """
     shares = defaultdict[str, float](float)
-    of_country = defaultdict[str, float](float)
-    for each in index.formats:
-        of_country[each.country] += each.weight
+    weights = _weights(index)
     # The density at which the prior of a format is that of no format.
     other = math.exp(-BONUS / STRENGTH) if index.others else 0.0
     total = sum(text.probability for text in texts)
@@ -62,8 +108,7 @@ def layouts_of(texts: Sequence[Decoded], index: FormatIndex) -> tuple[list[Layou
     for text in texts:
         densities = defaultdict[str, float](float)
         for form in index.forms_of(text.numbers):
-            weight = form.format.weight / of_country[form.format.country] / len(of_country)
-            densities[form.format.name] += weight * math.exp(form.density)
+            densities[form.format.name] += weights[form.format.name] * math.exp(form.density)
         if total and densities:
             part = text.probability / total / (sum(densities.values()) + other)
             for name, density in densities.items():
@@ -76,6 +121,14 @@ def layouts_of(texts: Sequence[Decoded], index: FormatIndex) -> tuple[list[Layou
         [Layout(name, known[name].title, share) for name, share in _shown(shares)],
         [Country(code, names[code], share) for code, share in _shown(countries)],
     )
+
+
+def _weights(index: FormatIndex) -> dict[str, float]:
+    """The probability of each layout before a text is read: all countries are equally likely."""
+    of_country = defaultdict[str, float](float)
+    for each in index.formats:
+        of_country[each.country] += each.weight
+    return {each.name: each.weight / of_country[each.country] / len(of_country) for each in index.formats}
 
 
 def _shown(shares: dict[str, float]) -> list[tuple[str, float]]:

@@ -343,3 +343,38 @@ def test_commands_list_layouts_and_read_with_them(tmp_path: Path, capsys: pytest
     assert table.read_text().startswith("file,text,probability\n")
     assert commands.run(f"python prediction.py --model {without} --layouts help") == 2
     assert "has no formats of plates" in capsys.readouterr().err
+
+
+#: The characters a, a and b stand in columns 1 to 2, 4 and 10 of 12: the second gap is the wide one.
+@pytest.mark.parametrize(
+    ("patterns", "formatted"),
+    [
+        (["aa-b"], "aa-b"),
+        (["a[ab] b"], "aa b"),
+        (["(a|aa) [ab]{1,2}"], "aa b"),
+        (["(a|aa)/[ab]{1,2}"], "aa b"),
+        (["aa /b"], "aa b"),
+        (["·a·a·b"], "·a·a·b"),
+        (["bbb"], "aab"),
+    ],
+)
+def test_separators_are_written_as_the_layout_does(patterns: list[str], formatted: str, tmp_path: Path) -> None:
+    reading = read(model(tmp_path, [Format("xx", "X", patterns)]))
+    assert (reading.text, reading.formatted) == ("aab", formatted)
+
+
+def test_separators_in_the_alphabet_are_characters_of_the_text(tmp_path: Path) -> None:
+    index = FormatIndex([Format("xx", "X", ["a-b b"])], "ab-")
+    (form,) = index.forms_of([1, 3, 2, 2])
+    assert form.signs == ("", "", "", " ", "")
+    assert index.forms_of([1, 2, 2]) == []
+
+
+def test_prediction_keeps_separators(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.pgm").write_bytes(b"P5 48 32 255\n" + PICTURE.tobytes())
+    path = model(tmp_path, [Format("xx", "X", ["aa-b"])])
+    assert commands.run(f"python prediction.py {tmp_path / 'a.pgm'} --model {path} --keep-separators") == 0
+    assert capsys.readouterr().out.split("\t")[1] == "aa-b"
+    without = write_fixed_model(tmp_path / "without.onnx")
+    assert commands.run(f"python prediction.py {tmp_path / 'a.pgm'} --model {without} --keep-separators") == 2
+    assert "has no formats of plates, which say where separators stand" in capsys.readouterr().err
