@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import cv2
@@ -23,6 +24,8 @@ SCREWS = (
     ((0.035, 0.5), (0.965, 0.5)),
     ((0.3, 0.9), (0.7, 0.9), (0.3, 0.1), (0.7, 0.1)),
 )
+#: Number of invented dealers: few enough that their drawn names stay in the cache.
+DEALERS = 400
 #: Share of a frame's sides that cover the edge of letters, and by how much at most, as a fraction of a letter's height:
 #: less than a stroke, so that an E does not become an F.
 CUTTING_FRAMES, MAX_CUT = 0.3, 0.05
@@ -116,7 +119,17 @@ def paste_plate(car: Image, plate: Image, radius: int) -> None:
 
 
 def dealer(rng: SeededRandom) -> str:
-    """Return the name, address or telephone number of an invented dealer."""
+    """Return the name, address or telephone number of one of the :data:`DEALERS`."""
+    return rng.choice(_dealers())
+
+
+@functools.cache
+def _dealers() -> tuple[str, ...]:
+    rng = SeededRandom(DEALERS)
+    return tuple(_invent_dealer(rng) for _ in range(DEALERS))
+
+
+def _invent_dealer(rng: SeededRandom) -> str:
     name = "".join(rng.choice(SYLLABLES) for _ in range(2 + rng.randbelow(2)))
     chance = rng.random()
     if chance < 0.6:

@@ -263,8 +263,8 @@ def _change_proportions(master: Mask, across: float, down: float, raised: float)
     return cv2.remap(master, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
 
-# 4,096 letters of 96 x 60 pixels take 24 MB.
-@functools.lru_cache(maxsize=4096)
+# 8,192 letters of 96 x 60 pixels take 48 MB.
+@functools.lru_cache(maxsize=8192)
 def _master(face: Face, character: str, weight: int) -> Mask:
     """`character` with a height of :data:`MASTER` pixels, cropped to its ink."""
     if isinstance(face, StrokeFont):
