@@ -41,12 +41,13 @@ def main(flags: EvaluationParameters) -> int:
     from dataset.inputs import refuse_overlapping_paths
     from model import report
     from model.comparison import caption
-    from model.reading import print_layouts
+    from model.reading import layout_lines
     from model.training import follow_run
     from model.training.run_folder import trained_on
 
     if flags.layouts == LIST_LAYOUTS:
-        print_layouts(flags.model)
+        for line in layout_lines(flags.model):
+            print_line(line)
         return ALL_DONE
     refuse_overlapping_paths(
         [flags.path],

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, run_command
-from cli.messages import print_while_read, warn
+from cli.messages import print_line, print_while_read, warn
 from cli.progress import progress
 from crnn_reader.errors import UserError
 from crnn_reader.formats import LIST_LAYOUTS, SEPARATORS
@@ -40,10 +40,11 @@ def main(flags: PredictionParameters) -> int:
     from dataset.contact_sheets import gallery_file
     from dataset.inputs import refuse_overlapping_paths
     from model import tables
-    from model.reading import PLOTTED, ReadingSummary, print_layouts, read_samples, reader_of
+    from model.reading import PLOTTED, ReadingSummary, layout_lines, read_samples, reader_of
 
     if flags.layouts == LIST_LAYOUTS:
-        print_layouts(flags.model)
+        for line in layout_lines(flags.model):
+            print_line(line)
         return ALL_DONE
     labels = flags.labels or bool(flags.demo)
     sheet = flags.plot or (DEMO if flags.demo else None)

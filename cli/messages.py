@@ -8,7 +8,6 @@ import itertools
 import logging
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,6 @@ from crnn_reader.errors import UserError, did_you_mean, printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-#: How many messages to print before summarising the rest.
-MAX_MESSAGES = 100
 #: Longest line on stderr, in characters. A picture's name in a list of labels may be of any length.
 MAX_MESSAGE_LENGTH = 2_000
 #: Error numbers of a full disk. Only writing causes them.
@@ -57,34 +54,24 @@ def print_while_read(line: str) -> bool:
     return True
 
 
-def warn_of_each(messages: Sequence[str], nothing_left: bool) -> None:
-    """Print one message for each skipped input.
-
-    A user who continues without some inputs must know all of them. With `nothing_left`, no input is usable and the
-    command stops: then the first MAX_MESSAGES show what is wrong, and only the number of the others is printed.
-    """
-    for message in messages[: MAX_MESSAGES if nothing_left else None]:
-        warn(message)
-    if nothing_left and len(messages) > MAX_MESSAGES:
-        warn(f"… and {len(messages) - MAX_MESSAGES:,} more like these")
-
-
-class _Warnings(logging.Handler):
+class _Printer(logging.Handler):
     """Logging handler that prints records on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         warn(record.getMessage())
 
 
-_warnings = _Warnings()
+_printer = _Printer()
 
 
 def print_log() -> None:
-    """Print warnings logged by `crnn_reader` on stderr from now on."""
-    logger = logging.getLogger("crnn_reader")
-    logger.addHandler(_warnings)
-    # Without a level of its own, the logger would follow the root logger, whose level other libraries change.
-    logger.setLevel(logging.WARNING)
+    """Print on stderr what the packages log from now on, information and warnings."""
+    for name in ("crnn_reader", "dataset", "generate_captcha", "model", "parameter"):
+        logger = logging.getLogger(name)
+        logger.addHandler(_printer)
+        # Other libraries change the level of the root logger, and add handlers that would print messages again.
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
 
 
 def missing_path(path: Path | str, remedy: str) -> UserError:

@@ -4,7 +4,7 @@
     aspect, contrast = dataset.image_statistics(pictures)    # shape and colours
     corpus = dataset.pack(pictures, 128, 64, channels=1)    # decoded once, memory-mapped
     dataset.check(corpus, alphabet, too_long)               # raises UserError for faults
-    dataset.preview(corpus)                                 # prints some labels and warnings
+    dataset.preview(corpus)                                 # logs some labels and warnings
     train, validation = dataset.split(corpus.names, corpus.digests, 0.1)
     batches = dataset.Batches(corpus, train, encode, batch_size=64)
 

@@ -22,12 +22,13 @@ import dataset
 from cli.command import ALL_DONE, SOME_UNREADABLE, WRONG_USE, run_command
 from cli.files import atomic
 from cli.flags import with_flags
-from cli.messages import print_table, warn, warn_of_each
+from cli.messages import print_table, warn
 from crnn_reader import bounded
 from crnn_reader.errors import printable
 from crnn_reader.image import ImageOptions
 from dataset.checks import shown
 from dataset.contact_sheets import gallery_file
+from dataset.contents import log_each
 from dataset.convert import convert
 from dataset.formats.normalize import short
 from dataset.inputs import refuse_overlapping_paths
@@ -52,7 +53,7 @@ def main(parameters: DatasetParameters) -> int:
     options = ImageOptions(parameters.max_pixels)
     contents = dataset.examine(samples, options)
     report = dataset.inspect(contents)
-    warn_of_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
+    log_each([f"{name}: {reason}" for name, reason in contents.unreadable], not report.pictures)
     if not report.pictures:
         raise next(report.errors())
     if parameters.plot:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import struct
@@ -27,7 +28,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cli.files import atomic, file_name_in_errors
-from cli.messages import warn
 from cli.progress import progress
 from crnn_reader import bounded
 from crnn_reader.errors import UnreadablePicture
@@ -36,6 +36,8 @@ from crnn_reader.image import DEFAULT_OPTIONS, ImageOptions
 from crnn_reader.sources import StoredImage
 from dataset.collecting import Samples
 from dataset.contents import FACTS, TASK, Contents, Fact, contents, decode, in_order
+
+logger = logging.getLogger(__name__)
 
 #: Height, width (None: by aspect) and channels.
 Shape = tuple[int, int | None, int]
@@ -154,14 +156,14 @@ class _Packed:
         except OSError:  # reported when the cache is written
             return None
         except ValueError as error:
-            warn(f"{index} cannot be used ({error}): its pictures are decoded again")
+            logger.warning(f"{index} cannot be used ({error}): its pictures are decoded again")
             return None
         try:
             with file:
                 return cls._read(file, index.parent, key, shape)
         except Exception as error:  # NumPy and zipfile raise many kinds of errors for damaged files
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            warn(f"{index} is damaged ({reason}): its pictures are decoded again")
+            logger.warning(f"{index} is damaged ({reason}): its pictures are decoded again")
             return None
 
     @classmethod
@@ -331,7 +333,9 @@ def _write(indexes: Sequence[Path], job: _Job) -> _Packed:
             return _write_pair(index, job)
         except OSError as error:
             instead = after.parent if after else "a temporary file, which is deleted at exit"
-            warn(f"{index.parent} cannot be written ({error.strerror or error}): decoded pictures go to {instead}")
+            logger.warning(
+                f"{index.parent} cannot be written ({error.strerror or error}): decoded pictures go to {instead}"
+            )
     with file_name_in_errors(tempfile.gettempdir()), tempfile.TemporaryFile() as unnamed:
         finished = _Progress(job)
         finished.write(unnamed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import struct
 import unicodedata
@@ -16,7 +17,6 @@ import cv2
 import numpy as np
 
 from cli.files import atomic
-from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE
 from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.fit import fit_image
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     #: Characters of a caption, and their font.
     Run = tuple[str, FreeTypeFont]
+
+logger = logging.getLogger(__name__)
 
 #: Sizes of pictures, captions and gaps in pixels.
 _CELL, _CAPTION, _GAP = (160, 80), 20, 8
@@ -175,14 +177,14 @@ def fonts_for(characters: frozenset[str]) -> tuple[str, ...]:
             missing -= coverage(most)
     if scripts := sorted({_script(chr(point)) for point in missing} - reported):
         reported.update(scripts)
-        warn(
+        logger.warning(
             f"no installed font has the characters of {', '.join(scripts)}, so contact sheets show boxes: install a "
             "font that has them, such as Noto Sans"
         )
     return tuple(fonts)
 
 
-#: Scripts without a font for which a warning was printed.
+#: Scripts without a font for which a warning was logged.
 reported: set[str] = set()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -21,6 +22,8 @@ from crnn_reader.pixels import Image, convert_channels, is_single_colour
 from crnn_reader.sources import read_bytes
 from dataset.collecting import Samples
 
+logger = logging.getLogger(__name__)
+
 #: Facts about a file: hash of its bytes, size of the picture in pixels (0 if unreadable), number of frames or pages,
 #: and whether the picture has a single colour.
 FACTS = np.dtype(
@@ -31,6 +34,9 @@ Fact = tuple[int, int, int, int, bool]
 
 #: Number of pictures that a thread decodes in one task.
 TASK = 32
+
+#: Number of unreadable pictures to name if no picture can be read.
+MAX_NAMED = 100
 
 #: Number of pictures from which statistics are computed. Their median is within a few per cent of that of all.
 _LOOKED_AT = 256
@@ -94,6 +100,18 @@ def contents(samples: Samples, facts: np.ndarray, reasons: dict[int, str]) -> di
         "frames": kept["frames"].copy(),
         "single_colour": kept["plain"].copy(),
     }
+
+
+def log_each(messages: Sequence[str], nothing_left: bool) -> None:
+    """Log a warning for each picture that is left out.
+
+    A user who continues without some pictures must know all of them. With `nothing_left`, no picture is usable and the
+    command stops: then the first MAX_NAMED messages show what is wrong, and only the number of the others is logged.
+    """
+    for message in messages[: MAX_NAMED if nothing_left else None]:
+        logger.warning(message)
+    if nothing_left and len(messages) > MAX_NAMED:
+        logger.warning(f"… and {len(messages) - MAX_NAMED:,} more like these")
 
 
 def decode(path: str, channels: int, options: ImageOptions = DEFAULT_OPTIONS) -> tuple[Image | None, Fact, str]:

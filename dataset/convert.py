@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from cli.command import ALL_DONE, SOME_UNREADABLE
 from cli.files import atomic
-from cli.messages import warn, warn_of_each
+from cli.messages import warn
 from cli.progress import progress
 from crnn_reader.alphabet import character_numbers
 from crnn_reader.errors import UnreadablePicture, UserError
@@ -24,7 +24,7 @@ from crnn_reader.image import ImageOptions, read_image
 from crnn_reader.image_headers import header
 from crnn_reader.sources import read_bytes
 from dataset.collecting import Samples, collect
-from dataset.contents import Contents, examine, in_order
+from dataset.contents import Contents, examine, in_order, log_each
 from dataset.formats import WRITERS, Writer
 from dataset.formats.normalize import short
 from dataset.formats.writing import CorpusFacts, Picture
@@ -62,7 +62,7 @@ def convert(parameters: ConvertParameters) -> int:
     samples = collect(parameters.source, parameters.label_pattern, parameters.root)
     options = ImageOptions(parameters.max_pixels)
     contents = examine(samples, options)
-    warn_of_each([f"left out {name}: {reason}" for name, reason in contents.unreadable], not len(contents))
+    log_each([f"left out {name}: {reason}" for name, reason in contents.unreadable], not len(contents))
     if not len(contents):
         raise UserError(
             f"none of the {len(samples):,} pictures in {parameters.source} can be read: see the reasons above"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
-from cli.messages import warn, warn_of_each
 from crnn_reader.alphabet import Alphabet
 from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
@@ -15,10 +15,12 @@ from dataset.batches import Batches
 from dataset.cache import Corpus, pack
 from dataset.checks import check
 from dataset.collecting import Samples, collect
-from dataset.contents import image_statistics
+from dataset.contents import image_statistics, log_each
 from dataset.label_warnings import preview
 from dataset.splitting import apart, split
 from parameter import TrainingParameters, notation
+
+logger = logging.getLogger(__name__)
 
 
 class FileSource:
@@ -89,8 +91,8 @@ class FileSource:
         options = ImageOptions(self._parameters.max_pixels, config.frame)
         shape = (config.width, config.height, config.channels, config.fit)
         corpus = pack(samples, *shape, fallbacks=[self._cache], options=options)
-        warn_of_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
+        log_each([f"left out {name}: {reason}" for name, reason in corpus.unreadable], not len(corpus))
         for remark in corpus.remarks(options):
-            warn(remark)
+            logger.warning(remark)
         check(corpus, config.alphabet, too_long)
         return corpus

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import logging
 import os
 import re
 from collections import Counter
@@ -16,10 +17,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from cli.flags import with_flags
-from cli.messages import warn
 from dataset.checks import shown
 from dataset.contents import Contents
 from dataset.formats.normalize import padded, short
+
+logger = logging.getLogger(__name__)
 
 #: Number of labels to show.
 EXAMPLES = 5
@@ -78,12 +80,12 @@ _ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d+|#x[0-9a-fA-F]+);")
 
 
 def preview(contents: Contents) -> None:
-    """Print the labels of some pictures, and warnings of doubtful labels."""
+    """Log the labels of some pictures, and warnings of doubtful labels."""
     labels = [f"{short(label)} ({short(name)})" for name, label in examples(contents)]
     if labels:
-        warn(f"labels, for example: {', '.join(labels)}")
+        logger.info(f"labels, for example: {', '.join(labels)}")
     for sentence in warnings_about(contents):
-        warn(f"warning: {sentence}")
+        logger.warning(f"warning: {sentence}")
 
 
 def examples(contents: Contents) -> list[tuple[str, str]]:

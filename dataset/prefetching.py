@@ -8,6 +8,7 @@ that no picture is sent through a pipe.
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import os
 import shutil
@@ -23,7 +24,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cli.messages import warn
 from cli.workers import Workers, result
 from crnn_reader.batching import available_cores
 from crnn_reader.fit import padded_width
@@ -33,6 +33,8 @@ from dataset.contents import in_order
 
 if TYPE_CHECKING:
     from dataset.batches import Batches
+
+logger = logging.getLogger(__name__)
 
 #: Images, or the pair (images, widths) if the widths of the pictures differ; and labels.
 Batch = tuple[Any, npt.NDArray[np.int32]]
@@ -153,7 +155,7 @@ class _SharedBatches:
             _refuse_full_disk(slots * size)
             memory = get_context("spawn").RawArray("B", slots * size)
         except OSError as error:
-            warn(
+            logger.warning(
                 f"{count} worker processes would share {max(1, slots * size >> 20):,} MB of memory with this one "
                 f"({error.strerror or error}): give a container more of it (docker run --shm-size), or free some "
                 f"space in {tempfile.gettempdir()}; until then one thread makes the batches"

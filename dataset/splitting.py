@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from typing import NamedTuple
@@ -10,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cli.messages import warn, warn_of_each
 from crnn_reader.errors import UserError
 from crnn_reader.sources import StoredImage
 from dataset.collecting import collect
-from dataset.contents import examine
+from dataset.contents import examine, log_each
 from parameter import notation
+
+logger = logging.getLogger(__name__)
 
 Rows = npt.NDArray[np.int64]
 
@@ -101,7 +103,7 @@ def held_out(
         digests = {picture.digest for picture in tested}
         others = [picture for picture in pictures if picture.digest not in digests]
         if len(others) < len(pictures):
-            warn(
+            logger.warning(
                 f"{len(pictures) - len(others):,} pictures of {data} are also in {test}: they are left out of the "
                 "training"
             )
@@ -127,7 +129,7 @@ def _labelled(path: str, label_pattern: str | None, root: str | None) -> tuple[l
         raise UserError(f"{path} holds records: write files with `python -m dataset convert {path} OUT --form tsv`")
     # The pictures to train on are written as a text list.
     reasons |= {sample.name: "its name is no text: rename it" for sample in readable if _NOT_TEXT.search(sample.path)}
-    warn_of_each([f"left out {name}: {reason}" for name, reason in reasons.items()], not readable)
+    log_each([f"left out {name}: {reason}" for name, reason in reasons.items()], not readable)
     pictures = sorted(
         LabelledPicture(int(digest), os.path.realpath(sample.path), sample.label)
         for sample, digest in zip(readable, contents.digests, strict=True)

@@ -8,6 +8,7 @@ TensorFlow's `tfrecord_writer`, `example.proto` and `feature.proto`.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import struct
@@ -18,9 +19,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UnreadablePicture, UserError
+
+logger = logging.getLogger(__name__)
 
 #: The names of record files, and the last number of a name such as `train-00000-of-00010`.
 _NAME = re.compile(r"\.tfrecords?$|-of-(\d{5})(?:\.|$)")
@@ -273,7 +275,7 @@ def shards(path: Path) -> list[Path]:
             )
     totals = {int(match[1]) for file in found if (match := _NAME.search(file.name)) and match[1]}
     if not path.is_file() and len(totals) == 1 and (missing := totals.pop() - len(found)) > 0:
-        warn(f"{path}: {missing} of {missing + len(found)} files of records are missing")
+        logger.warning(f"{path}: {missing} of {missing + len(found)} files of records are missing")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -13,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cli.flags import with_flags
-from cli.messages import warn
 from cli.workers import Workers, result
 from crnn_reader.batching import available_cores
 from crnn_reader.errors import UserError
@@ -23,6 +23,8 @@ from crnn_reader.pixels import convert_channels
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
+
+logger = logging.getLogger(__name__)
 
 #: Number of labels in a preview.
 PREVIEWED = 1000
@@ -132,7 +134,9 @@ class SyntheticBatches:
         while reasons := self._reasons(drawn):
             first = next(iter(reasons.values()))
             if not self._warned:
-                warn(with_flags(f"replaced a text that does not fit, as all such texts: {first}", **first.parameters))
+                logger.warning(
+                    with_flags(f"replaced a text that does not fit, as all such texts: {first}", **first.parameters)
+                )
                 self._warned = True
             if attempt == ATTEMPTS:
                 raise first

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import unicodedata
@@ -21,7 +22,6 @@ from typing import Any
 import cv2
 
 from cli.files import atomic, file_name_in_errors, sweep, write_new
-from cli.messages import warn
 from cli.progress import progress
 from crnn_reader import bounded
 from crnn_reader.batching import available_cores
@@ -33,6 +33,8 @@ from generate_captcha.plates.layout_files import FOLDER, SUFFIX, read_format
 from generate_captcha.style import Style, digest
 from generate_captcha.styles import style_of
 from parameter import CORPUS_RECORD, GenerateParameters
+
+logger = logging.getLogger(__name__)
 
 #: Pictures per folder.
 FOLDER_SIZE = 10_000
@@ -174,7 +176,7 @@ def formats_of_pictures(data: str) -> list[Format] | None:
         return None
     shipped = {f"{path.stem} {digest(path)}": path for path in FOLDER.glob(f"*{SUFFIX}")}
     if others := sorted({text.partition(" ")[0] for text in texts if text not in shipped}):
-        warn(
+        logger.warning(
             f"the formats of {len(others):,} layouts in {data} are not stored, because the kit has other files or none "
             f"of these names (first {others[0]}): name their files as layouts"
         )

@@ -5,13 +5,15 @@ Only the backend of Keras is imported.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.backend import import_keras
+
+logger = logging.getLogger(__name__)
 
 #: Files that NVIDIA's driver creates, and the folder in which the kernel lists the devices of the PCI bus.
 DRIVER_FILES = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidia0"))
@@ -67,7 +69,9 @@ def device_count(asked: int | None, batch_size: int) -> int:
         name = NAMES[backend()]
         if asked:
             raise UserError(f"{name} trains on one device, not on {asked}: set KERAS_BACKEND=jax", "devices", "1")
-        warn(f"{name} trains on one of the {len(accelerators())} GPUs: KERAS_BACKEND=jax trains on all of them")
+        logger.warning(
+            f"{name} trains on one of the {len(accelerators())} GPUs: KERAS_BACKEND=jax trains on all of them"
+        )
         return 1
     import jax
 

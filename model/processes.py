@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -19,10 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cli.command import report_error
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.backend import import_keras
 from parameter import notation
+
+logger = logging.getLogger(__name__)
 
 #: Seconds to wait for the other processes at the start, and for the answer of one that trains.
 JOIN_TIMEOUT, HEARTBEAT_TIMEOUT = 300, 60
@@ -124,7 +126,7 @@ def _initialized(given: dict[str, Any]) -> Exception | None:
     thread.start()
     thread.join(min(NOTICE_AFTER, JOIN_TIMEOUT))
     if thread.is_alive():
-        warn(f"waiting for the other processes, {JOIN_TIMEOUT} seconds at most")
+        logger.info(f"waiting for the other processes, {JOIN_TIMEOUT} seconds at most")
         thread.join(max(0, JOIN_TIMEOUT - NOTICE_AFTER))
     if thread.is_alive():
         raise ProcessLost(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
 from cli.flags import with_flags
-from cli.messages import print_line, warn
 from cli.remarks import ImageRemarks
 from crnn_reader.decoding.constraints import Constraint
 from crnn_reader.errors import UserError
@@ -20,6 +20,8 @@ from crnn_reader.trained_sizes import crops_expected
 from model.scores import Labelled, score
 from model.tables import Row
 from parameter import ReadingParameters
+
+logger = logging.getLogger(__name__)
 
 #: Maximum number of pictures on a contact sheet: the first ones.
 PLOTTED = 96
@@ -44,10 +46,9 @@ def reader_of(flags: ReadingParameters, model: str | None = None, top: int = 1) 
     )
 
 
-def print_layouts(model: str) -> None:
-    """Print the layouts of a model file, one per line. Raises UserError if it has none."""
-    for line in listing(read_config(locate_model(model)).formats, model):
-        print_line(line)
+def layout_lines(model: str) -> list[str]:
+    """A line for each layout of a model file. Raises UserError if it has none."""
+    return listing(read_config(locate_model(model)).formats, model)
 
 
 def read_samples(reader: Reader, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Reading]]:
@@ -80,14 +81,16 @@ class ReadingSummary:
         self._first_unlike = ""
 
     def add(self, sample: Labelled, reading: Reading) -> Row | None:
-        """Count a reading and return its row; for a picture that cannot be read, print the reason and return None."""
+        """Count a reading and return its row; for a picture that cannot be read, log the reason and return None."""
         if reading.error is not None:
-            warn(f"{sample.path}: {reading.error}")
+            logger.warning(f"{sample.path}: {reading.error}")
             self.unreadable += 1
             self._missing += reading.error == MISSING
             return None
         if reading.without_layouts is not None:
-            warn(f"{sample.path}: fits none of the layouts; without them it is read as {reading.without_layouts}")
+            logger.warning(
+                f"{sample.path}: fits none of the layouts; without them it is read as {reading.without_layouts}"
+            )
             self._contradicting += 1
         truth = sample.label if self._labels else None
         row = Row.of(sample.path, reading, truth, self._ignore_case, self._min_probability)

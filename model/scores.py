@@ -6,6 +6,7 @@ missing or added character counts 1.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections import Counter
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from cli.messages import warn
 from cli.progress import progress
 from cli.remarks import ImageRemarks
 from crnn_reader.errors import UserError
@@ -25,6 +25,8 @@ from model.comparison import capitals
 
 if TYPE_CHECKING:
     from crnn_reader.reader import Reader, Reading
+
+logger = logging.getLogger(__name__)
 
 #: Quantile of the normal distribution for 95 % intervals.
 Z_95 = 1.959964
@@ -191,7 +193,7 @@ def read_labelled(
 ) -> list[tuple[Labelled, Reading]]:
     """Read labelled pictures. Returns those that can be read, each with its reading.
 
-    With `warnings`, prints which pictures cannot be read or are unusual. Raises UserError if none can be read.
+    With `warnings`, logs which pictures cannot be read or are unusual. Raises UserError if none can be read.
     """
     read, faults, unlike = list[tuple[Labelled, "Reading"]](), [], []
     remarks = ImageRemarks(reader.options)
@@ -206,16 +208,16 @@ def read_labelled(
                 continue
             faults.append(f"{sample.path}: {reading.error}")
             if warnings:
-                warn(faults[-1])
+                logger.warning(faults[-1])
     if not read:
         absent = all(fault.endswith(f": {MISSING}") for fault in faults)
         remedy = "say where the paths of the list start" if absent else "give others"
         message = f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}"
         raise UserError(message, "root" if absent else None)
     if unlike and warnings:
-        warn(crops_expected(reader.config, str(reader.path), len(unlike), unlike[0]))
+        logger.warning(crops_expected(reader.config, str(reader.path), len(unlike), unlike[0]))
     for remark in remarks.sentences() if warnings else ():
-        warn(remark)
+        logger.warning(remark)
     return read
 
 

@@ -15,18 +15,18 @@ The flags of a command (cli/flags.py) and the `parameters.json` of a run both co
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
 from cli.command import WRONG_USE
-from cli.messages import warn
 
 try:
     import pydantic  # noqa: F401 (its absence is reported here, for all commands)
 except ModuleNotFoundError as missing:
     # The likeliest mistake of all is a new terminal without the environment.
     activate = r".venv\Scripts\activate" if sys.platform == "win32" else "source .venv/bin/activate"
-    warn(
+    logging.getLogger(__name__).error(
         f"error: {missing.name} is not installed for {sys.executable}: {activate}, once per terminal; "
         "if there is no .venv yet, python3 start.py makes it"
     )

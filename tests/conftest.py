@@ -7,8 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from cli.messages import print_log
+
 # A shell that starts this process in the background makes it ignore Ctrl-C, and the processes that it starts would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Tests call functions of the packages and compare stderr, where commands print the log.
+print_log()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

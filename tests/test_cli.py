@@ -14,7 +14,7 @@ import pytest
 
 from cli.command import INTERRUPTED, WRONG_USE, run_command
 from cli.files import atomic, sweep
-from cli.messages import MAX_MESSAGE_LENGTH, warn, warn_of_each
+from cli.messages import MAX_MESSAGE_LENGTH, warn
 from cli.progress import LOG_INTERVAL, progress
 from cli.workers import interrupts_held
 from crnn_reader.errors import UserError
@@ -324,14 +324,6 @@ def test_an_interrupt_is_delayed_and_does_not_reach_processes_started_meanwhile(
     assert said == ["done\n"]
 
 
-def test_each_message_is_printed_unless_nothing_is_left_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    messages = [f"{number}.png: no such file" for number in range(1_250)]
-    warn_of_each(messages, nothing_left=False)
-    assert capsys.readouterr().err.splitlines() == messages
-    warn_of_each(messages, nothing_left=True)
-    assert capsys.readouterr().err.splitlines() == [*messages[:100], "… and 1,150 more like these"]
-
-
 # Ctrl-C, and SIGTERM, at any time
 
 
@@ -408,6 +400,40 @@ def test_a_long_message_keeps_its_beginning_and_end(capsys: pytest.CaptureFixtur
     line = capsys.readouterr().err
     assert line.startswith("left out xxx") and line.endswith("xxx: file name too long\n")
     assert len(line) <= MAX_MESSAGE_LENGTH
+
+
+def test_commands_print_the_log_of_the_packages_once_and_in_order() -> None:
+    script = (
+        "import logging\n"
+        "from cli.command import run_command; from cli.messages import warn\n"
+        "from tests.test_cli import Flags\n"
+        "def command(flags):\n"
+        # As some libraries do when they are imported.
+        "    logging.basicConfig(level=logging.ERROR)\n"
+        "    logging.getLogger('dataset.cache').warning('one: 100 %s')\n"
+        "    warn('two')\n"
+        "    logging.getLogger('model.training.run_folder').info('three\\r')\n"
+        "    logging.getLogger('PIL').warning('not the kit')\n"
+        "    return 0\n"
+        "run_command(command, Flags, [])"
+    )
+    done = finished([sys.executable, "-c", script], cwd=ROOT, check=True)
+    assert done.stderr == "one: 100 %s\ntwo\nthree\\r\n"
+
+
+def test_programs_that_import_the_packages_see_warnings(tmp_path: Path) -> None:
+    """Also in a process that they start, and information if they ask for it."""
+    lists = [tmp_path / f"{name}.txt" for name in ("here", "spawned")]
+    for path in lists:
+        path.write_text("missing.png\tA\u200b1\n")
+    script = (
+        "import multiprocessing, sys; from pathlib import Path; from dataset import collect\n"
+        "collect(sys.argv[1])\n"
+        "process = multiprocessing.get_context('spawn').Process(target=collect, args=sys.argv[2:])\n"
+        "process.start(); process.join()\n"
+    )
+    done = finished([sys.executable, "-c", script, *map(str, lists)], cwd=ROOT, check=True)
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == list(map(str, lists))
 
 
 def test_a_full_disk_for_the_log_is_ignored(tmp_path: Path) -> None:

@@ -38,16 +38,28 @@ def strings(file: Path) -> Iterator[str]:
             yield each.value
 
 
+def without_commands(package: str) -> Iterator[Path]:
+    """The modules of a package that are no commands."""
+    commands = {"__main__.py", "convert.py", "unpack.py"}
+    return (file for file in (ROOT / package).rglob("*.py") if file.name not in commands)
+
+
 @pytest.mark.parametrize("package", ["crnn_reader", "dataset", "generate_captcha", "model"])
 def test_packages_name_no_flags(package: str) -> None:
     """They name parameters, and commands add the flags. A whole command line may be in a message."""
-    for file in (ROOT / package).rglob("*.py"):
-        # Commands.
-        if file.name == "__main__.py" or file == ROOT / "dataset" / "convert.py":
-            continue
+    for file in without_commands(package):
         for text in strings(file):
             before_command = re.split("python |docker run ", text)[0]
             assert not re.search(r"(?<![\w-])--[a-z]", before_command), (file, text)
+
+
+@pytest.mark.parametrize("package", ["crnn_reader", "dataset", "generate_captcha", "model", "parameter"])
+def test_packages_print_nothing(package: str) -> None:
+    """They log, and commands print the log."""
+    printing = {"print", "print_line", "print_table", "print_while_read", "warn"}
+    for file in without_commands(package):
+        names = {each.id for each in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(each, ast.Name)}
+        assert not names & printing, file
 
 
 def test_relative_imports_only_in_the_library() -> None:

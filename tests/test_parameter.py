@@ -11,7 +11,6 @@ import pytest
 
 import crnn_reader
 import parameter
-from cli.messages import print_log
 from crnn_reader.alphabet import character_numbers, parse_alphabet, read_dictionary
 from crnn_reader.errors import UserError
 from tests.processes import finished
@@ -248,7 +247,6 @@ def test_invalid_dictionaries_are_refused(text: str, message: str, tmp_path: Pat
 def test_gaps_in_a_dictionary_are_reported_once_and_double_ids_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_log()
     path = tmp_path / "dic.txt"
     path.write_text("0\ta\n2\tb\n6\tc\n")
     for _ in range(2):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import gzip
+import logging
 import lzma
 import os
 import zlib
@@ -18,7 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats import sidecar
@@ -29,6 +29,8 @@ from dataset.formats.normalize import short
 from dataset.formats.paths import LOOKED_AT, Row, find_picture, find_start
 from dataset.formats.text import NotText, TwoLabels
 from dataset.formats.unlisted import with_unlisted_warning
+
+logger = logging.getLogger(__name__)
 
 _SUFFIXES = frozenset(".csv .tsv .tab .jsonl .ndjson .jsonlines .json .txt".split())
 
@@ -78,7 +80,7 @@ class AnyList(Format):
     def rows(self, path: Path, root: str | None = None, labels: bool = True) -> Iterator[Row]:
         lists = [each.name for each in found_lists(path) if each.usable]
         chosen = lists[0] if len(lists) == 1 else _largest(path, lists, root)
-        warn(f"{path}: labels are taken from {chosen}")
+        logger.info(f"{path}: labels are taken from {chosen}")
         _warn_of_many(path)
         rows = list_format(path / chosen).rows(path / chosen, root)
         if labels:
@@ -100,7 +102,7 @@ def found_lists(path: Path) -> list[FoundList]:
 
 def _warn_of_many(path: Path) -> None:
     if (count := len(_candidates(path))) > _FILES:
-        warn(
+        logger.warning(
             f"{path}: of {count:,} files that may be lists of labels, only the first {_FILES} were looked at: give the "
             "list with the labels instead of the folder, if there is one"
         )
@@ -200,12 +202,14 @@ def refuse_contradictions(path: Path, name: str, rows: Iterable[Row], root: str 
         if each.name == name:
             continue
         if each.fault and not each.has_predictions:
-            warn(f"{path}: labels are taken from {name}, and not from {each.name}, which {each.fault}")
+            logger.warning(f"{path}: labels are taken from {name}, and not from {each.name}, which {each.fault}")
         elif each.usable:
             try:
                 others.append((each.name, _labels(path, each.name, root)))
             except UserError as error:
-                warn(f"{path}: labels are taken from {name}, and not from {each.name}, which cannot be read ({error})")
+                logger.warning(
+                    f"{path}: labels are taken from {name}, and not from {each.name}, which cannot be read ({error})"
+                )
     for row_name, label in _refuse_other_sidecars(path, name, rows):
         for other, labels in others:
             if label and (also := labels.get(os.path.normpath(row_name), label)) != label:
@@ -238,7 +242,7 @@ def warn_of_unused(path: Path) -> None:
     """Warn of lists of the folder's pictures, for a folder whose labels come from the file names."""
     for each in found_lists(path):
         if each.fault:
-            warn(f"{path}: {each.name} {each.fault}: labels are not taken from it")
+            logger.warning(f"{path}: {each.name} {each.fault}: labels are not taken from it")
     with os.scandir(path) as entries:
         checked = PICTURE_SUFFIXES | _SUFFIXES | _ARCHIVES
         others = sorted(entry.name for entry in entries if suffix_of(entry.name) not in checked and entry.is_file())
@@ -248,12 +252,14 @@ def warn_of_unused(path: Path) -> None:
         if name.startswith(".") or name.lower() in _NOT_LISTS or is_sidecar:
             continue
         if suffix_of(name) in _TABLES:
-            warn(f"{path}: {name} is not read: if it has the labels, save them as CSV")
+            logger.warning(f"{path}: {name} is not read: if it has the labels, save them as CSV")
         elif _mentions(path / name, path):
             if suffix_of(name) in _COMPRESSED:
-                warn(f"{path}: {name} names pictures, but is packed and not read: if it has the labels, unpack it")
+                logger.warning(
+                    f"{path}: {name} names pictures, but is packed and not read: if it has the labels, unpack it"
+                )
             else:
-                warn(f"{path}: {name} names pictures, but is not a list that the kit reads ({_SEE_DOCS})")
+                logger.warning(f"{path}: {name} names pictures, but is not a list that the kit reads ({_SEE_DOCS})")
     _warn_of_lists_elsewhere(path)
 
 
@@ -276,7 +282,7 @@ def _warn_of_lists_in(path: Path, folder: Path, names: set[str]) -> None:
         stems = [os.path.splitext(name)[0] for name in names]
         texts = {f"{stem}{suffix}" for stem in (*names, *stems) for suffix in (".txt", ".json", ".xml")}
         if 2 * len(found := sorted(texts.intersection(files))) >= len(names):
-            warn(
+            logger.warning(
                 f"{path}: labels are not taken from {folder / found[0]} and others there, which are named like the "
                 "pictures: put them beside the pictures if they are their labels"
             )
@@ -288,7 +294,9 @@ def _warn_of_lists_in(path: Path, folder: Path, names: set[str]) -> None:
         if not _holds_predictions(folder / name, start, names) and 2 * sum(
             _contains(start, each) for each in names
         ) >= len(names):
-            warn(f"{path}: {folder / name} names pictures: if it has their labels, give it instead of the folder")
+            logger.warning(
+                f"{path}: {folder / name} names pictures: if it has their labels, give it instead of the folder"
+            )
 
 
 def _holds_predictions(file: Path, start: bytes, names: set[str]) -> bool:

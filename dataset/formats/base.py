@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from cli.messages import warn
 from dataset.formats.list_checks import checked_rows
 from dataset.formats.paths import Row, with_found_pictures
 from dataset.formats.text import Entry, ignore
 from dataset.formats.writing import Writer
+
+logger = logging.getLogger(__name__)
 
 
 class Format:
@@ -58,7 +60,7 @@ class ListFormat(Format):
     #: Whether programs write predictions in this format without marking them as such.
     may_be_unmarked_predictions: ClassVar[bool] = False
 
-    def entries(self, path: Path, report: Callable[[str], None] = warn) -> Iterator[Entry]:
+    def entries(self, path: Path, report: Callable[[str], None]) -> Iterator[Entry]:
         """Yield the rows as they are in the file. Remarks on the file go to `report`. Raises UserError."""
         raise NotImplementedError
 
@@ -67,8 +69,8 @@ class ListFormat(Format):
         return False
 
     def listed_rows(self, path: Path, warnings: bool = True) -> Iterator[Row]:
-        """Like :meth:`rows`, with the names as the list has them. `warnings` prints remarks on the list."""
-        return checked_rows(path, self.entries(path, warn if warnings else ignore), warnings)
+        """Like :meth:`rows`, with the names as the list has them. `warnings` logs remarks on the list."""
+        return checked_rows(path, self.entries(path, logger.warning if warnings else ignore), warnings)
 
     def rows(self, path: Path, root: str | None = None, labels: bool = True) -> Iterator[Row]:
         return with_found_pictures(path, self.listed_rows(path, labels), root)

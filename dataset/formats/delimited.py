@@ -14,7 +14,6 @@ from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import Literal
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats.base import ListFormat
@@ -93,7 +92,7 @@ class Delimited(ListFormat):
         suffix = path.suffix.lower()
         return suffix in _SEPARATORS or (suffix == ".txt" and bool(_header_separator(path, _ANY)))
 
-    def entries(self, path: Path, report: Callable[[str], None] = warn) -> Iterator[Entry]:
+    def entries(self, path: Path, report: Callable[[str], None]) -> Iterator[Entry]:
         return _entries(path, report)
 
     def has_unchecked_predictions(self, path: Path) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from cli.messages import warn
 from crnn_reader.image_headers import PICTURE_SUFFIXES
+
+logger = logging.getLogger(__name__)
 
 
 def find_files(path: Path, suffixes: Collection[str]) -> Iterator[str]:
@@ -29,7 +31,7 @@ def _find(folder: str, prefix: str, above: tuple[str, ...], suffixes: Collection
     except PermissionError:
         if not above:
             raise
-        warn(f"{folder} cannot be opened (no permission): what it holds is left out")
+        logger.warning(f"{folder} cannot be opened (no permission): what it holds is left out")
         yield prefix
         return
     for name, is_folder in found:

@@ -5,6 +5,7 @@ A sub-folder with a list of its pictures, or with MJSynth, is read as such.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import unicodedata
@@ -12,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from cli.messages import warn
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats import any_list, labels_file, mjsynth, sidecar
 from dataset.formats.base import Format
@@ -21,6 +21,8 @@ from dataset.formats.files import find_files
 from dataset.formats.normalize import padded
 from dataset.formats.paths import Row
 from dataset.formats.writing import CorpusFacts, Picture, Writer, numbered_name, write_file
+
+logger = logging.getLogger(__name__)
 
 #: Number of names by which a folder is judged.
 _LOOKED_AT = 100
@@ -86,7 +88,9 @@ class Folder(Format):
         # If most names end in a number in parentheses, the number belongs to the label.
         tight = 2 * sum(bool(re.search(TIGHT_NUMBER, stem)) for stem in stems) <= len(stems)
         if any(map(ccpd_plate, stems)):
-            warn(f"{path}: names of CCPD are decoded to plates; its pictures are whole cars, so crop the plates first")
+            logger.warning(
+                f"{path}: names of CCPD are decoded to plates; its pictures are whole cars, so crop the plates first"
+            )
         copies, copy = 0, ""
         for name in chain(first, rest):
             folder, _, file = name.rpartition("/")
@@ -105,7 +109,7 @@ class Folder(Format):
             # All rows of the list follow its first picture. For the other pictures, the iterator is at its end.
             yield from ((f"{own}/{other}", label) for other, label in own_rows)
         if copies:
-            warn(
+            logger.warning(
                 f"{path}: {copies:,} names such as {copy} have a file manager's mark of a copy, which is not "
                 "part of the label"
             )

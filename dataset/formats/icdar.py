@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from dataset.formats.base import ListFormat
 from dataset.formats.normalize import is_quoted
@@ -32,7 +31,7 @@ class Icdar(ListFormat):
         except UserError:
             return False
 
-    def entries(self, path: Path, report: Callable[[str], None] = warn) -> Iterator[Entry]:
+    def entries(self, path: Path, report: Callable[[str], None]) -> Iterator[Entry]:
         for number, line in lines(path):
             if is_comment(line):
                 continue

@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from dataset.formats import json_lines
 from dataset.formats.base import ListFormat
@@ -32,7 +31,7 @@ class JsonFile(ListFormat):
         suffix = path.suffix.lower()
         return suffix == ".json" or (suffix in json_lines.SUFFIXES and json_lines.is_array(path))
 
-    def entries(self, path: Path, report: Callable[[str], None] = warn) -> Iterator[Entry]:
+    def entries(self, path: Path, report: Callable[[str], None]) -> Iterator[Entry]:
         limit = "a list in JSON, which JSON lines in a file that ends in .jsonl have no limit for"
         text = read_text(path, _MAX_BYTES, limit)
         try:

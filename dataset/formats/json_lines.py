@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from dataset.formats.base import ListFormat
 from dataset.formats.normalize import clean_label, padded, short
@@ -44,7 +43,7 @@ class JsonLines(ListFormat):
     def matches(self, path: Path) -> bool:
         return path.suffix.lower() in SUFFIXES and not is_array(path)
 
-    def entries(self, path: Path, report: Callable[[str], None] = warn) -> Iterator[Entry]:
+    def entries(self, path: Path, report: Callable[[str], None]) -> Iterator[Entry]:
         return entries(path)
 
     def has_unchecked_predictions(self, path: Path) -> bool:

@@ -7,16 +7,18 @@ true texts or says which predictions were checked.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.messages import warn
 from crnn_reader.bounded import irregular
 from crnn_reader.errors import UserError
 from dataset.formats import any_list
 from dataset.formats.base import FORMATS, Format, ListFormat, list_format
 from dataset.formats.paths import Row
 from dataset.formats.unlisted import with_unlisted_warning
+
+logger = logging.getLogger(__name__)
 
 
 class LabelsFile(Format):
@@ -52,4 +54,4 @@ def warn_of_irregular(path: Path) -> None:
     """Warn of a pipe, socket or device with the name of a list."""
     for name in _names():
         if what := irregular(path / name):
-            warn(f"{path / name} is {what}, not a file, and not read")
+            logger.warning(f"{path / name} is {what}, not a file, and not read")

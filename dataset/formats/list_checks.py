@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE
 from crnn_reader.errors import UserError
 from dataset.formats.boxes import box_kind_of_line
 from dataset.formats.normalize import clean_label, clean_name, padded, short
 from dataset.formats.text import Entry
+
+logger = logging.getLogger(__name__)
 
 #: Error values of spreadsheets in several languages, and the mark of a column that is too narrow.
 _ERROR = (
@@ -61,7 +63,7 @@ def checked_rows(path: Path, entries: Iterable[Entry], warnings: bool = True) ->
             yield name, doubts.check(entry.line, label)
     doubts.refuse_boxes(path)
     for sentence in doubts.sentences() if warnings else ():
-        warn(f"{path}: {sentence}")
+        logger.warning(f"{path}: {sentence}")
 
 
 class _Doubts:

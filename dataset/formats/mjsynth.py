@@ -6,15 +6,17 @@ label is the middle of the file name. The folder is read by its training list; n
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from dataset.formats.base import Format
 from dataset.formats.paths import Row, with_found_pictures
 from dataset.formats.text import lines
+
+logger = logging.getLogger(__name__)
 
 _TRAIN = "annotation_train.txt"
 _NAME = r"annotation(_\w+)?\.txt|imlist\.txt"
@@ -37,7 +39,7 @@ class MJSynth(Format):
         if not path.is_dir():
             return with_found_pictures(path, _rows(path), root)
         others = [name.name for name in sorted(path.glob("annotation_*.txt")) if name.name != _TRAIN]
-        warn(f"{path}: reading {_TRAIN}" + (f"; {' and '.join(others)} can be given instead" if others else ""))
+        logger.info(f"{path}: reading {_TRAIN}" + (f"; {' and '.join(others)} can be given instead" if others else ""))
         return _rows(path / _TRAIN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import posixpath
 import unicodedata
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats.normalize import short
+
+logger = logging.getLogger(__name__)
 
 #: The name and label of a picture.
 Row = tuple[str, str]
@@ -64,9 +66,11 @@ def with_found_pictures(path: Path, rows: Iterable[Row], root: str | None) -> It
             parameter="root",
         )
     if start.lead:
-        warn(f"{path}: its paths start with {short(start.lead)}, where no pictures are: {start.folder} has them")
+        logger.warning(
+            f"{path}: its paths start with {short(start.lead)}, where no pictures are: {start.folder} has them"
+        )
     elif root is None and start.folder != here:
-        warn(f"{path}: its pictures are in {start.folder}, not beside it")
+        logger.warning(f"{path}: its pictures are in {start.folder}, not beside it")
     if not start.lead and os.path.realpath(start.folder) == os.path.realpath(here):
         yield from chain(first, rows)
         return

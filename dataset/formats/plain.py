@@ -14,7 +14,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from cli.messages import warn
 from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats.base import ListFormat
@@ -64,7 +63,7 @@ class PlainList(ListFormat):
             all(re.fullmatch(_PREDICTION, line.partition("\t")[2]) for line in first) or _are_scored(first)
         )
 
-    def entries(self, path: Path, report: Callable[[str], None] = warn) -> Iterator[Entry]:
+    def entries(self, path: Path, report: Callable[[str], None]) -> Iterator[Entry]:
         if path.suffix.lower() in PICTURE_SUFFIXES:
             raise UserError(f"{path} is a picture: give its folder, or a list of pictures")
         if remedy := _REMEDIES.get(path.suffix.lower()):

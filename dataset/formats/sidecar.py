@@ -7,6 +7,7 @@ one of them is `plate: AB12`, as in UFPR-ALPR and RodoSol-ALPR.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats import json_lines
@@ -25,6 +25,8 @@ from dataset.formats.normalize import clean_label
 from dataset.formats.paths import Row
 from dataset.formats.text import LABEL_KEYS, MAX_TEXT_BYTES, read_text, unquoted_fault
 from dataset.formats.writing import CorpusFacts, Picture, Writer, write_pictures
+
+logger = logging.getLogger(__name__)
 
 _SUFFIX = ".txt"
 #: Suffix of the labels of ocropus, kraken and calamari, where `x.txt` is a prediction; and suffixes of the stems of
@@ -103,7 +105,9 @@ class Sidecar(Format):
             yield name, clean_label(keyed[2]) if keyed else label
         # Pictures of one line may end up on both sides of a split.
         if several := len(found) - len(paired):
-            warn(f"{path}: {several:,} pictures share their text with another one, such as a.bin.png and a.nrm.png")
+            logger.warning(
+                f"{path}: {several:,} pictures share their text with another one, such as a.bin.png and a.nrm.png"
+            )
         unpaired = sorted(texts - paired)
         truths = {_key(text) for text in paired if text.lower().endswith(_TRUTH)}
         if truths:
@@ -111,7 +115,7 @@ class Sidecar(Format):
             unpaired = [text for text in unpaired if _key(text).removesuffix(_SUFFIX) + _TRUTH not in truths]
         if unpaired:
             listed = ", ".join(unpaired[:_LISTED]) + (", …" if len(unpaired) > _LISTED else "")
-            warn(f"{path}: {len(unpaired):,} texts without a picture of the same name: {listed}")
+            logger.warning(f"{path}: {len(unpaired):,} texts without a picture of the same name: {listed}")
 
 
 FORMAT = Sidecar()
@@ -262,7 +266,7 @@ def warn_of_others(path: Path) -> None:
                 "label_pattern",
                 _BEFORE_UNDERSCORE,
             )
-        warn(
+        logger.warning(
             f"{path}: labels are taken from the file names, and not from the files *{suffix} that {len(found):,} of "
             f"{len(pictures):,} pictures have beside them"
         )

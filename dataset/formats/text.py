@@ -64,7 +64,7 @@ class Entry(NamedTuple):
 
 
 def ignore(message: str) -> None:
-    """Replaces `warn` if labels are not needed, or if a file may not be a list."""
+    """Replaces `logger.warning` if labels are not needed, or if a file may not be a list."""
 
 
 class NotText(UserError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import unicodedata
 from array import array
@@ -12,12 +13,13 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from crnn_reader.image_headers import PICTURE_SUFFIXES
 from dataset.formats.files import find_files
 from dataset.formats.normalize import short
 from dataset.formats.paths import Row, relative_to
+
+logger = logging.getLogger(__name__)
 
 
 def with_unlisted_warning(path: Path, name: str, rows: Iterable[Row]) -> Iterator[Row]:
@@ -41,7 +43,7 @@ def with_unlisted_warning(path: Path, name: str, rows: Iterable[Row]) -> Iterato
         raise UserError(f"{path / name} names no pictures: name them there with their labels, or remove the list")
     if missing:
         those = "1 picture is" if missing == 1 else f"{missing:,} pictures are"
-        warn(f"{path}: {those} not in {name} and left out, such as {short(example)}")
+        logger.warning(f"{path}: {those} not in {name} and left out, such as {short(example)}")
 
 
 def _missing(path: Path, known: np.ndarray, folded: np.ndarray | None = None) -> tuple[int, str, np.ndarray]:

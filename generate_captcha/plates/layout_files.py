@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import multiprocessing
 import re
 import tomllib
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
-from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.alphabet import expand_alphabet
 from crnn_reader.errors import UserError
@@ -27,6 +27,8 @@ from generate_captcha.text.fonts import Font
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parents[1] / "layouts"
 SUFFIX = ".toml"
@@ -131,7 +133,7 @@ def warn_left_out(names: str, reason: str) -> None:
     """Warn about layouts whose fonts are missing."""
     # Worker processes would repeat the warning.
     if multiprocessing.parent_process() is None:
-        warn(f"left out {names}: {reason}")
+        logger.warning(f"left out {names}: {reason}")
 
 
 def _find(name: str) -> list[Path]:

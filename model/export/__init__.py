@@ -8,13 +8,13 @@ that quantises the encoder; with `"float16": True` an argument `stored`, a funct
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from cli.files import atomic
-from cli.messages import warn
 from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UnreadablePicture, UserError
 from crnn_reader.fit import fit_image
@@ -24,6 +24,8 @@ from model import model_file
 from model.backend import import_keras
 from model.export.parity import ALLOWED, Comparison, batches, compare
 from model.heads import HEADS
+
+logger = logging.getLogger(__name__)
 
 #: Commands read them from the source for `--help`.
 NAMES = ("onnx", "keras", "litert", "savedmodel")
@@ -67,7 +69,7 @@ def export_int8(
 ) -> int:
     """Export a model file with the encoder in 8-bit integers, calibrated on the pictures in `files`.
 
-    Returns the number of these pictures. Prints which ones cannot be read. Raises UserError as :func:`export` does, and
+    Returns the number of these pictures. Logs which ones cannot be read. Raises UserError as :func:`export` does, and
     if no picture can be read.
     """
     written, quantisation = module(format_), module("int8")
@@ -80,7 +82,7 @@ def export_int8(
                 fit_image(read_image(file, config.channels, options), config.width, config.height, config.fit)
             )
         except UnreadablePicture as error:
-            warn(f"{file}: {error}")
+            logger.warning(f"{file}: {error}")
     if not pictures:
         raise UserError("none of the calibration pictures can be read: give others", "int8")
     with atomic(out) as temporary:

@@ -5,12 +5,12 @@ docs/recipe.md explains how they were found. Base values of a preset are in `par
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from cli.flags import with_flags
-from cli.messages import warn
 from crnn_reader.alphabet import UNREADABLE, expand_alphabet, write_alphabet
 from crnn_reader.config import ModelConfig
 from crnn_reader.decoding.formats import writable
@@ -26,6 +26,8 @@ from model.model_file import SHIPPED
 from model.training import transfer
 from model.training.picture_source import PictureSource
 from parameter import PRESETS, RANDOM, STYLES, TRAIN_FOLDER, GenerateParameters, TrainingParameters, notation
+
+logger = logging.getLogger(__name__)
 
 #: Pictures that --quick trains on: enough to read most captchas, and few enough for some minutes on two cores.
 QUICK = GenerateParameters(out="DB/quick", count=16_000)
@@ -114,7 +116,7 @@ def config(flags: TrainingParameters, source: PictureSource, formats: list[Forma
     alphabet = expand_alphabet(flags.alphabet or write_alphabet(characters([found, known])))
     written_leftwards = any(unicodedata.bidirectional(character) in ("R", "AL") for character in alphabet)
     if written_leftwards and HEADS[head].left_to_right:
-        warn(
+        logger.warning(
             with_flags(
                 f"labels are written from right to left, and {head} reads from left to right: try another head",
                 head="attention",

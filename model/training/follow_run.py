@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import tempfile
@@ -9,11 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.model_file import SHIPPED
 from model.training.run_folder import RunFolder, best, digest
 from model.training.tensorboard_files import TensorBoardFiles
+
+logger = logging.getLogger(__name__)
 
 #: Interval in seconds at which the run folder is checked.
 POLL = 1.0
@@ -43,7 +45,7 @@ def models(run: str) -> Iterator[tuple[int, Path]]:
                 yield epoch, copy
             elif training:
                 if seen is None and not warned:
-                    warn(f"waiting for the first epoch of {run}")
+                    logger.info(f"waiting for the first epoch of {run}")
                     warned = True
                 time.sleep(POLL)
             elif seen is None:
@@ -62,7 +64,7 @@ def _wait_for_the_beginning(folder: RunFolder) -> None:
                 "model",
             )
         if not warned:
-            warn(f"waiting for a training to begin in {folder.path}")
+            logger.info(f"waiting for a training to begin in {folder.path}")
             warned = True
         time.sleep(POLL)
 

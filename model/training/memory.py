@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from cli.messages import warn
 from crnn_reader.errors import UserError
 from model.training.plan import TrainingPlan
 from parameter import TrainingParameters
+
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -37,7 +39,7 @@ def halving_batches(train: Callable[[TrainingParameters], Result], flags: Traini
         # The exception no longer references the network, but networks have reference cycles.
         gc.collect()
         flags = plan.with_half_batches()
-        warn(
+        logger.warning(
             f"too little memory for batches of {plan.batch_size:,} pictures: starting again with batches of "
             f"{flags.batch_size:,}"
         )

@@ -19,6 +19,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import logging
 import math
 import os
 import shlex
@@ -35,7 +36,6 @@ from numpy.typing import NDArray
 import parameter
 from cli import interrupts
 from cli.files import atomic, file_name_in_errors
-from cli.messages import warn
 from crnn_reader import bounded
 from crnn_reader.errors import UserError
 from crnn_reader.formats import Format, parse_formats
@@ -48,6 +48,8 @@ from parameter import TrainingParameters
 if TYPE_CHECKING:
     from model.training.picture_source import BatchSource
     from model.training.plan import TrainingPlan
+
+logger = logging.getLogger(__name__)
 
 History = list[dict[str, float]]
 
@@ -221,9 +223,9 @@ class RunFolder:
         """Whether an epoch was written that the run can continue after."""
         return self.state.is_file()
 
-    def log(self, message: str) -> None:
-        """Print `message` on stderr and append it to log.txt."""
-        warn(message)
+    def log(self, message: str, level: int = logging.INFO) -> None:
+        """Log `message` and append it to log.txt."""
+        logger.log(level, message)
         path = self.path / "log.txt"
         with file_name_in_errors(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
@@ -363,14 +365,16 @@ def trained_on(model: str) -> set[str]:
         # Shipped weights, or a model file outside of its run.
         return set()
     except ValueError as error:
-        warn(f"{run} does not say which pictures it was trained on ({error}): make sure that these are others")
+        logger.warning(
+            f"{run} does not say which pictures it was trained on ({error}): make sure that these are others"
+        )
         return set()
     try:
         data = Path(parameters["data"])
         folder = data if data.is_dir() else data.parent
         return {os.path.realpath(folder / name) for name in split["training"]}
     except (ValueError, KeyError, TypeError, OSError):
-        warn(f"{run} does not say which pictures it was trained on: make sure that these are others")
+        logger.warning(f"{run} does not say which pictures it was trained on: make sure that these are others")
         return set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -12,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.files import file_name_in_errors
-from cli.messages import warn
+
+logger = logging.getLogger(__name__)
 
 
 class TensorBoardFiles:
@@ -26,7 +28,7 @@ class TensorBoardFiles:
     def write(self, step: int, scalars: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
         """Write scalars and RGB pictures, uint8 (height, width, 3), at `step`.
 
-        If they cannot be written, prints a warning once and goes on: other files of the run have the same values.
+        If they cannot be written, logs a warning once and goes on: other files of the run have the same values.
         """
         try:
             self._write(step, scalars, pictures)
@@ -35,7 +37,7 @@ class TensorBoardFiles:
             self._file = None
             if not self._warned:
                 place = error.filename or self._folder
-                warn(f"TensorBoard will lack some values: {place} cannot be written ({error.strerror})")
+                logger.warning(f"TensorBoard will lack some values: {place} cannot be written ({error.strerror})")
                 self._warned = True
 
     def _write(self, step: int, scalars: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:

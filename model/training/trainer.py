@@ -7,6 +7,7 @@ gradients clipped to a global norm. The best weights are those with the highest 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from rapidfuzz.distance import Levenshtein
 
 from cli import interrupts
 from cli.flags import with_flags
-from cli.messages import DISK_FULL, warn
+from cli.messages import DISK_FULL
 from cli.progress import progress
 from crnn_reader.alphabet import Alphabet
 from crnn_reader.config import ModelConfig
@@ -41,6 +42,8 @@ from model.training.run_folder import History, RunFolder, best, digest
 from model.training.steps import steps_of
 from model.training.transfer import transfer
 from parameter import RANDOM
+
+logger = logging.getLogger(__name__)
 
 Sheet: TypeAlias = Callable[[Sequence[Images], Sequence[str]], Images]
 
@@ -85,14 +88,15 @@ def train(
         interrupts.continue_by(folder.how_to_resume(len(history)))
     if len(validation.rows) < FEW_TO_VALIDATE:
         sentence = f"only {len(validation.rows)} validation pictures: the choice of the best epoch is almost random"
-        folder.log(with_flags(f"{sentence}, so give more", validation=""))
+        folder.log(with_flags(f"{sentence}, so give more", validation=""), logging.WARNING)
     if is_finished(history, plan):
         folder.log(
             with_flags(
                 f"the training in {folder.path} finished after {len(history)} epoch{'s' * (len(history) > 1)}, and "
                 "there is nothing left to do: to train longer, start another run from its weights",
                 from_=str(folder.path),
-            )
+            ),
+            logging.WARNING,
         )
     files = _Files(trainer, plan, folder, history)
     silence_reported = False
@@ -132,7 +136,7 @@ def train(
                 folder.log(_line(history[-1], last))
                 late = epoch + 1 >= SILENT_EPOCHS and trainer.steps() >= SILENT_STEPS
                 if late and scores["empty_readings"] == 1 and not silence_reported:
-                    folder.log(_diagnosis(trainer.steps(), loss))
+                    folder.log(_diagnosis(trainer.steps(), loss), logging.WARNING)
                     silence_reported = True
         _report(history, plan, len(validation.rows), trainer.steps(), silence_reported, folder)
     except Exception as error:  # Each backend raises its own exceptions.
@@ -155,7 +159,7 @@ def train(
             if history and folder.is_held():
                 draw_curves(history, best(history), folder.path / "curves.png")
         except OSError as error:
-            warn(f"{folder.path / 'curves.png'} could not be drawn ({error.strerror or error})")
+            logger.warning(f"{folder.path / 'curves.png'} could not be drawn ({error.strerror or error})")
         finally:
             folder.end()
     return history
@@ -392,9 +396,9 @@ def _report(
     if not kept["exact_match"] and not silence_reported:
         found = "all readings are still empty" if history[-1]["empty_readings"] == 1 else "no text is read right yet"
         sentence = f"{found} after {steps:,} steps: give more epochs or pictures, or start from weights that can read"
-        folder.log(with_flags(sentence, epochs="", from_="MODEL"))
+        folder.log(with_flags(sentence, epochs="", from_="MODEL"), logging.WARNING)
     if plan.adaptation and (remark := plan.adaptation.remark(history)):
-        folder.log(remark)
+        folder.log(remark, logging.WARNING)
 
 
 def _line(row: dict[str, float], epochs: int) -> str:

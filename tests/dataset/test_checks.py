@@ -16,6 +16,7 @@ from cli.command import WRONG_USE, run_command
 from crnn_reader.errors import UserError
 from dataset import __main__ as command_line
 from dataset.__main__ import main
+from dataset.contents import log_each
 from parameter import DatasetParameters
 from tests.processes import finished
 
@@ -94,6 +95,14 @@ def test_several_faults_are_one_sentence(tmp_path: Path, write: Maker) -> None:
     write(tmp_path, ["_1.png", "b_2.png"])
     with pytest.raises(UserError, match=r"without a label.* \(and 1 other fault\)$"):
         dataset.check(contents(tmp_path), "a", fine)
+
+
+def test_each_picture_is_named_unless_none_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    messages = [f"{number}.png: no such file" for number in range(1_250)]
+    log_each(messages, nothing_left=False)
+    assert capsys.readouterr().err.splitlines() == messages
+    log_each(messages, nothing_left=True)
+    assert capsys.readouterr().err.splitlines() == [*messages[:100], "… and 1,150 more like these"]
 
 
 def run(path: Path, *flags: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

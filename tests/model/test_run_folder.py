@@ -152,7 +152,7 @@ def test_a_damaged_state_ends_in_one_sentence(folder: RunFolder, state: bytes, r
 )
 def test_a_damaged_split_ends_in_one_sentence(folder: RunFolder, text: str, reason: str) -> None:
     (folder.path / "split.json").write_text(text)
-    with pytest.raises(UserError, match=rf"split\.json is damaged \({reason}.*: use another copy of it, or start"):
+    with pytest.raises(UserError, match=rf"split\.json is damaged \({reason}.*: use another copy, or start"):
         folder.begin("{}", SPLIT)
     # The folder is not locked after the error.
     assert not folder.is_training()
