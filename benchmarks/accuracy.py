@@ -80,12 +80,19 @@ def corpora(results: Results, given: argparse.Namespace) -> None:
 def plates(results: Results, given: argparse.Namespace) -> None:
     """Read plates with weights that were trained only on generated plates.
 
-    Only letters and digits count, in capitals; if the name of a corpus begins with plate_us, O counts as 0.
+    Only letters and digits count, in capitals; if the name of a corpus begins with plate_us, O counts as 0. With
+    --layouts, the rows have the job `formats`: the model reads without the formats in its file, with them as a prior,
+    and held to these layouts.
     """
     for corpus in given.corpora:
         with tempfile.TemporaryDirectory() as folder:
             rows = Path(folder) / "rows.tsv"
             harness.listed(corpus, rows, given.splits.split(","))
+            if given.layouts:
+                for variant, layouts in (("none", "none"), ("prior", ""), ("held to the country", given.layouts)):
+                    model, options = f"{given.model}{harness.LAYOUTS}{layouts}", f"--layouts {given.layouts}"
+                    compare(results, "formats", corpus.name, variant, rows, model, options=options)
+                continue
             for reader in (given.model, *harness.peers(given.without_peers)):
                 compare(results, "plates", corpus.name, reader, rows)
 
@@ -256,6 +263,7 @@ def main() -> None:
     real.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
     unseen.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
     unseen.add_argument("--model", default="plate")
+    unseen.add_argument("--layouts", help="compare reading without formats, with them, and held to these layouts")
     unseen.add_argument("--splits", default="train,test", help="rows to read (%(default)s)")
     for job in (fresh, real, unseen):
         job.add_argument("--without-peers", action="store_true", help="only this kit")

@@ -2,9 +2,9 @@
 
     python benchmarks/harness.py READER JOB PATH
 
-is the process of a reader that is timed: a model file of this kit, `ddddocr` or `RapidOCR` (the recogniser of
-rapidocr-onnxruntime). The last two may be in an environment of their own, whose interpreter is PEER_PYTHON. It needs no
-other package, because this file imports only the standard library at its top.
+is the process of a reader that is timed: a model file of this kit (also `plate --layouts de`), `ddddocr` or `RapidOCR`
+(the recogniser of rapidocr-onnxruntime). The last two may be in an environment of their own, whose interpreter is
+PEER_PYTHON. It needs no other package, because this file imports only the standard library at its top.
 
     first     print the text of the first picture in the folder PATH
     one       read pictures one by one; print the median and the 99th percentile of the milliseconds from file to text
@@ -46,6 +46,8 @@ FIELDS = (
 
 #: The modules and packages of the readers to compare.
 PEERS = {"ddddocr": ("ddddocr", "ddddocr"), "RapidOCR": ("rapidocr_onnxruntime", "rapidocr-onnxruntime")}
+#: Between a model and the layouts that it reads with, in the name of a reader.
+LAYOUTS = " --layouts "
 PEER_PYTHON = os.environ.get("PEER_PYTHON", sys.executable)
 #: Number of pictures read before timing, and maximum number of pictures timed one by one.
 WARMING, ONE_BY_ONE = 50, 1_000
@@ -389,9 +391,10 @@ def reading(reader: str) -> Callable[[Iterable[Path | str]], Iterable[str]]:
     sys.path.insert(0, str(ROOT))
     from crnn_reader import Reader
 
-    if not reader.endswith(".onnx"):
+    name, _, layouts = reader.partition(LAYOUTS)
+    if not name.endswith(".onnx"):
         import model  # noqa: F401 (it adds the files of Keras)
-    kit = Reader(reader)
+    kit = Reader(name, layouts=layouts or None)
     return lambda files: (reading.text for reading in kit.read(files))
 
 

@@ -4,8 +4,9 @@
     PEER_PYTHON=… python benchmarks/reading.py readers --models captcha captcha_lite
     python benchmarks/reading.py runtimes MODEL PATH…
     python benchmarks/reading.py models
+    python benchmarks/reading.py formats --model plate
 
-The pictures are generated captchas, 128x64, 4 of 0-9A-Z.
+The pictures are generated captchas, 128x64, 4 of 0-9A-Z; those of `formats` are plates.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import harness
 from benchmarks.harness import Command, Results
+
+if TYPE_CHECKING:
+    from crnn_reader.reader import Reader
 
 BATCH = 32
 
@@ -71,6 +76,32 @@ def parts(results: Results, given: argparse.Namespace) -> None:
         }
         seconds = harness.by_turns(jobs, given.rounds)
         results.rates("parts", reader.path.name, "speed", given.pictures, seconds, options=f"{given.pictures} pictures")
+
+
+def formats(results: Results, given: argparse.Namespace) -> None:
+    """Read generated plates with and without the formats in the model file, in a warm process, and open them."""
+    from crnn_reader.decoding.formats import FormatIndex
+    from crnn_reader.model_files import locate_model, read_config
+    from crnn_reader.reader import Reader
+
+    for difficulty in (0.5, 0.8):
+        with tempfile.TemporaryDirectory() as folder:
+            flags = f"--style plate --difficulty {difficulty} --count {given.pictures} --seed 9"
+            files = sorted(harness.generated(Path(folder), flags).rglob("*.png"))
+            trials = {"without formats": Reader(given.model, layouts="none"), "with formats": Reader(given.model)}
+            jobs = {name: functools.partial(read_all, reader, files) for name, reader in trials.items()}
+            subject, seconds = f"plates, difficulty {difficulty:g}", harness.by_turns(jobs, given.rounds)
+            options = f"{given.pictures} pictures"
+            results.rates("formats", subject, "speed", given.pictures, seconds, base="without formats", options=options)
+    config = read_config(locate_model(given.model))
+    opened = {"compiling": lambda: FormatIndex(config.formats, config.alphabet)}
+    milliseconds = [1000 * each for each in harness.by_turns(opened, given.rounds)["compiling"]]
+    results.values("formats", f"{len(config.formats)} layouts", "with formats", "compiling", milliseconds, "ms")
+
+
+def read_all(reader: Reader, files: list[Path]) -> None:
+    for _ in reader.read(files):
+        pass
 
 
 def readers(results: Results, given: argparse.Namespace) -> None:
@@ -231,6 +262,9 @@ def main() -> None:
         else:
             added.add_argument("--models", nargs="+", default=["captcha"])
             added.add_argument("--without-peers", action="store_true", help="only this kit")
+    added = command.job(formats, rounds=6)
+    added.add_argument("--pictures", type=int, default=2_000, help="number of plates (%(default)s)")
+    added.add_argument("--model", default="plate")
     compared = command.job(runtimes)
     compared.add_argument("model", metavar="MODEL")
     compared.add_argument("paths", nargs="+", metavar="PATH")

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .decoding.constraints import Constraint as Constraint
+    from .decoding.layouts import Country as Country
+    from .decoding.layouts import Layout as Layout
     from .errors import UserError as UserError
     from .reader import Character as Character
     from .reader import Reader as Reader
@@ -21,11 +23,13 @@ __version__ = "0.2.0"
 _MODULES = {
     "Character": ".reader",
     "Constraint": ".decoding.constraints",
+    "Country": ".decoding.layouts",
+    "Layout": ".decoding.layouts",
     "Reader": ".reader",
     "Reading": ".reader",
     "UserError": ".errors",
 }
-__all__ = ["Character", "Constraint", "Reader", "Reading", "UserError"]
+__all__ = ["Character", "Constraint", "Country", "Layout", "Reader", "Reading", "UserError"]
 
 
 def __getattr__(name: str) -> Any:

@@ -119,6 +119,18 @@ def test_formats_of_all_layouts_fit_into_a_model_file() -> None:
     check_total(formats)
 
 
+def test_every_code_is_documented_with_its_country() -> None:
+    rows: dict[tuple[str, str], list[str]] = {}
+    for each in layout_files.formats_of("all"):
+        rows.setdefault((each.country, each.country_name), []).append(f"`{each.name}`")
+    lines = DOCUMENTATION.read_text(encoding="utf-8").splitlines()
+    for (code, country), names in rows.items():
+        assert f"| `{code}` | {country} | {', '.join(names)} |" in lines
+    assert sum(line.startswith("| `") and "_" in line.split("|")[3] for line in lines if line.count("|") == 4) == len(
+        rows
+    )
+
+
 def test_formats_are_chosen_by_name(tmp_path: Path) -> None:
     own = written(tmp_path, SMALL)
     assert [each.name for each in layout_files.formats_of(f"de,{own}")] == ["de_car", "de_two_rows", "own"]
