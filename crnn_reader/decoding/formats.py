@@ -41,7 +41,7 @@ class Form(NamedTuple):
     """A sequence of a format, as class numbers."""
 
     format: Format
-    #: The logarithm of the probability of each of its texts in the format, relative to a random text of its length.
+    #: The probability of each of its texts, relative to a random text of its length. All countries are equally likely.
     density: float
     #: The separators and row breaks before each character, and after the last one.
     signs: tuple[str, ...]
@@ -62,6 +62,9 @@ class FormatIndex:
         #: Formats none of whose texts the alphabet can write.
         self.unwritable = list[Format]()
         total, reduction = sum(each.weight for each in formats), _Reduction(alphabet)
+        countries = defaultdict[str, float](float)
+        for each in formats:
+            countries[each.country] += each.weight
         forms: dict[tuple[str, ...], list[Form]] = defaultdict(list)
         weights: dict[tuple[str, ...], float] = {}
         for each in formats:
@@ -74,7 +77,8 @@ class FormatIndex:
                     writable = True
                     share = sequence.share / len(each.patterns)
                     density = math.log(share) - sum(math.log(len(place) / COMMON_CHARACTERS) for place in places)
-                    forms[places].append(Form(each, density, signs))
+                    in_all = each.weight / countries[each.country] / len(countries)
+                    forms[places].append(Form(each, in_all * math.exp(density), signs))
                     weight = BONUS + STRENGTH * (math.log(each.weight / total) + density)
                     weights[places] = max(min(weight, MAX_BONUS), weights.get(places, IMPOSSIBLE))
             if not writable:

@@ -19,9 +19,9 @@ from ..alphabet import BLANK
 from .formats import FormatIndex
 from .search import FLOOR, IMPOSSIBLE, Logs
 
-#: Maximum number of prefixes of a picture and length that are extended. Beyond it, the least probable ones are dropped,
-#: and the text found is not proven to be the best.
-MAX_PREFIXES = 100
+#: Maximum number of prefixes of a picture and length that are extended, and of all prefixes of a picture. Beyond these,
+#: the least probable ones are dropped, and the text found is not proven to be the best. Plates need some dozen.
+MAX_PREFIXES, MAX_EXPANDED = 100, 1_000
 #: The same of the beam search that finds a first text.
 BEAM = 8
 #: Texts with less than this part of the best text's probability times prior do not change its posterior probability.
@@ -107,6 +107,7 @@ class _Search:
         #: Log of the posterior, before normalisation, that a text must exceed.
         self._least = np.array([self._threshold(picture) for picture in range(len(known))])
         self._exact = np.ones(len(known), bool)
+        self._expanded = np.zeros(len(known), int)
         # Only characters that may be in a text above the threshold. Shorter lists are padded with the blank.
         anywhere = np.exp(log_probabilities).sum(axis=1)
         needed = anywhere > np.exp(self._least - index.bound(index.start))[:, np.newaxis]
@@ -197,12 +198,14 @@ class _Search:
     def _best(self, pictures: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.int64]:
         """The places of the prefixes of each picture with the highest bounds, as many as are extended."""
         counts = np.bincount(pictures, minlength=len(self._logs))
-        if counts.max(initial=0) <= self._most:
+        most = np.clip(MAX_EXPANDED - self._expanded, 0, self._most)
+        self._expanded += np.minimum(counts, most)
+        if (counts <= most).all():
             return np.arange(len(pictures))
-        self._exact &= counts <= self._most
+        self._exact &= counts <= most
         order = np.lexsort((-scores, pictures))
         ranks = np.arange(len(order)) - np.searchsorted(pictures[order], pictures[order])
-        return np.sort(order[ranks < self._most])
+        return np.sort(order[ranks < most[pictures[order]]])
 
     def _forward(self, pictures: NDArray[np.int64], places: NDArray[np.int64], entered: Logs) -> tuple[Logs, Logs]:
         """Forward variables of prefixes, as in search.py, float64 (prefixes, columns + 1) each.
