@@ -200,6 +200,7 @@ def runtimes(results: Results, given: argparse.Namespace) -> None:
 def models(results: Results, given: argparse.Namespace) -> None:
     """Read generated pictures of the input size with every shipped model, alternately, in a warm process.
 
+    The pictures are plates for models with formats, lines for those of any width, and captchas for all others.
     Models without an .onnx file are read by Keras.
     """
     import model  # noqa: F401 (it adds the files of Keras)
@@ -214,6 +215,8 @@ def models(results: Results, given: argparse.Namespace) -> None:
         for reader in map(Reader, SHIPPED_MODELS):
             width, height = reader.config.width, reader.config.height
             size = f"--size {width}x{height}" if width else f"--style line --length 5-25 --size autox{height}"
+            if reader.config.formats:
+                size += " --style plate"
             pictures = harness.generated(Path(folder) / reader.path.stem, f"--count {given.pictures} --seed 9 {size}")
             files = sorted(pictures.rglob("*.png"))
             jobs[reader.path.name] = functools.partial(read, reader, files)

@@ -81,7 +81,8 @@ def test_figures_of_the_readme() -> None:
     for corpus, n in (("plate_us_state", 746), ("plate_cn_lprnet", 1000)):
         ours, peer = (exact(reader, n, corpus) for reader in ("plate", "RapidOCR"))
         assert f"| {ours} | RapidOCR {without_interval(peer)} |" in readme
-    for row in tables.rows_of("reading", job="models"):
+    newest = {row["variant"]: row for row in tables.rows_of("reading", job="models")}
+    for row in newest.values():
         speed = without_interval(harness.cell(row)).removesuffix(" pictures/s")
         assert re.search(rf"^\| `{row['variant'].partition('.')[0]}`.* \| {speed} \|$", readme, re.MULTILINE)
     machine = "AMD EPYC (Zen 4), 2 cores"
