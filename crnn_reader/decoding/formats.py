@@ -54,7 +54,6 @@ class FormatIndex:
         formats: the formats.
         alphabet: the characters of the model. A separator that is one of them is a character of the texts.
         others: whether texts without a format are possible, too.
-
     """
 
     def __init__(self, formats: Sequence[Format], alphabet: str, others: bool = True) -> None:
