@@ -135,7 +135,7 @@ def _labels_in_names(style: Style) -> bool:
         not any(character in NOT_IN_NAMES or not character.isprintable() for character in style.alphabet)
         # A combining mark would combine with the `_` before a label, or be composed by the file system.
         and not any(unicodedata.combining(character) for character in style.alphabet)
-        and style.longest * max(len(character.encode()) for character in style.alphabet) <= LABEL_BYTES
+        and style.longest * max((len(character.encode()) for character in style.alphabet), default=0) <= LABEL_BYTES
     )
 
 
@@ -274,7 +274,7 @@ def _find_existing(out: Path, count: int) -> bytearray:
     An empty file does not count: a power cut may leave it. Raises UserError if a folder or pipe has a picture's name.
     """
     existing = bytearray(count)
-    name = re.compile(r"(?:[^_]+_)?(\d{6,})\.png")
+    name = re.compile(r"(?:[^_]*_)?(\d{6,})\.png")
     # The temporary files of earlier versions.
     temporary = re.compile(r"\..*\.\d+\.partial\.png")
     folders = [entry.path for entry in os.scandir(out) if entry.name.isdigit() and entry.is_dir()]

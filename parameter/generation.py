@@ -35,10 +35,17 @@ class StyleProperties(NamedTuple):
     length: str = "4"
     #: The parameter that the texts come from. None: they are --length characters of --alphabet.
     texts_from: str | None = None
+    #: Whether the pictures show a text. The label of others is empty.
+    labelled: bool = True
     #: Parameters that not every style has.
     own: tuple[str, ...] = ()
     #: Whether networks are best trained at the size at which the pictures are drawn.
     trained_as_drawn: bool = False
+
+    @property
+    def draws_any_text(self) -> bool:
+        """Whether the texts are --length characters of --alphabet."""
+        return self.labelled and not self.texts_from
 
 
 #: The styles of generate_captcha.
@@ -51,7 +58,12 @@ STYLES = {
 def _styles_with(parameter: str) -> str:
     """`Styles line and plate: `, which begins the help of a parameter that not every style has."""
     having = [name for name, style in STYLES.items() if parameter in style.own]
-    return f"Style{'s' * (len(having) > 1)} {' and '.join(having)}: "
+    return f"Style{'s' * (len(having) > 1)} {_joined(having)}: "
+
+
+def _joined(names: list[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _style_defaults(defaults: dict[str, str]) -> str:
@@ -61,7 +73,7 @@ def _style_defaults(defaults: dict[str, str]) -> str:
 
 
 _SIZES = {name: style.size for name, style in STYLES.items()}
-_LENGTHS = {name: style.length for name, style in STYLES.items() if not style.texts_from}
+_LENGTHS = {name: style.length for name, style in STYLES.items() if style.draws_any_text}
 
 
 class GenerateParameters(Parameters):
@@ -125,13 +137,13 @@ class GenerateParameters(Parameters):
     @classmethod
     def _defaults_of_the_style(cls, values: dict[str, Any]) -> dict[str, Any]:
         style = STYLES.get(values.get("style", cls.model_fields["style"].default), StyleProperties())
-        defaults = {"size": style.size} if style.texts_from else {"size": style.size, "length": style.length}
+        defaults = {"size": style.size} | ({"length": style.length} if style.draws_any_text else {})
         # Empty ones are those of parameters.json for styles without such a parameter.
         return defaults | {name: value for name, value in values.items() if value or name not in ("size", "length")}
 
     @model_validator(mode="after")
     def _room_for_the_text(self) -> Self:
-        if STYLES[self.style].texts_from:
+        if not STYLES[self.style].draws_any_text:
             return self
         (width, height), (_, longest) = notation.picture_size(self.size), parse_length(self.length)
         needed = max(16, 6 * longest), 12
@@ -149,16 +161,16 @@ class GenerateParameters(Parameters):
         for name, field in type(self).model_fields.items():
             if (value := getattr(self, name)) != field.default:
                 given[name] = shown(name, field) if value is True else f"{shown(name, field)} {value}"
-        if style.texts_from and (flag := given.get("length") or given.get("alphabet")):
-            source = shown(style.texts_from, None)
-            raise UserError(f"{flag} is not for --style {self.style}, whose texts come from {source}: leave it out")
+        if not style.draws_any_text and (flag := given.get("length") or given.get("alphabet")):
+            reason = f"texts come from {shown(style.texts_from, None)}" if style.texts_from else "pictures have no text"
+            raise UserError(f"{flag} is not for --style {self.style}, whose {reason}: leave it out")
         applies = {name: [key for key, other in STYLES.items() if name in other.own] for name in given}
         if notation.picture_size(self.size)[0] is None:
             applies["size"] = [key for key, other in STYLES.items() if other.any_width]
         for name, styles in applies.items():
             if styles and self.style not in styles:
                 raise UserError(
-                    f"{given[name]} is for --style {' and '.join(styles)}, not for --style {self.style}: leave it out, "
+                    f"{given[name]} is for --style {_joined(styles)}, not for --style {self.style}: leave it out, "
                     "or change --style"
                 )
         return self

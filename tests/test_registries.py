@@ -123,7 +123,8 @@ def test_the_table_of_styles_has_their_defaults() -> None:
     rows = re.findall(r"^\| `(\w+)` \| .* \| (\S+) \| (.+) \|$", section, re.M)
     sizes, lengths = ({row[0]: row[place] for row in rows} for place in (1, 2))
     assert sizes == {name: style.size for name, style in STYLES.items()}
-    assert lengths == {name: "by layout" if style.texts_from else style.length for name, style in STYLES.items()}
+    without_length = {"plate": "by layout", "no_plate": "no text"}
+    assert lengths == {name: without_length.get(name, style.length) for name, style in STYLES.items()}
 
 
 @pytest.fixture(scope="module")

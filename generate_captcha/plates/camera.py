@@ -172,6 +172,22 @@ def project_plate(rendered: RenderedPlate, view: View) -> tuple[Image, Mask]:
     )
 
 
+def project_scene(
+    scene: Image, size: tuple[int, int], difficulty: float, distortion: float, rng: SeededRandom
+) -> Image:
+    """Return a picture of `size` (width, height) of the middle of a scene, at a random angle, as of a plate there.
+
+    Arguments:
+        scene: uint8 (height, width, 3), with room around its middle for the angle.
+    """
+    aspect = size[0] / size[1]
+    height, width = scene.shape[:2]
+    to_pose = np.array([[1 / size[1], 0, -width / 2 / size[1]], [0, 1 / size[1], -height / 2 / size[1]], [0, 0, 1]])
+    to_picture = np.array([[size[1], 0, size[0] / 2], [0, size[1], size[1] / 2], [0, 0, 1.0]])
+    matrix = to_picture @ _random_pose(aspect, difficulty, distortion, rng).matrix(aspect, 1.0) @ to_pose
+    return cv2.warpPerspective(scene, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
 def photograph(image: Image, detail: float, difficulty: float, noise: float, rng: SeededRandom) -> Image:
     """Apply a random selection of effects of light, lens, sensor and file format.
 

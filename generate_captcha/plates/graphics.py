@@ -63,7 +63,7 @@ def _draw_graphic(image: Image, kind: str, rgb: Rgb, rng: SeededRandom) -> None:
                 level += swing * np.sin(math.tau * (octave * x * rng.between(0.6, 1.4) + rng.random()))
             edge = np.stack([x * width, level * height], axis=1)
             if kind == "hills":
-                _fill_polygon(image, np.concatenate([edge, [[width, height], [0, height]]]), rgb)
+                fill_polygon(image, np.concatenate([edge, [[width, height], [0, height]]]), rgb)
             else:
                 for step in range(1 + rng.randbelow(4)):
                     points = np.rint((edge + np.array([0, step * 0.09 * height])) * 16).astype(np.int32)
@@ -95,7 +95,8 @@ def _draw_graphic(image: Image, kind: str, rgb: Rgb, rng: SeededRandom) -> None:
                 cv2.line(image, (place, 0), (place + height, height), rgb, 1, cv2.LINE_AA)
 
 
-def _fill_polygon(image: Image, points: np.ndarray, rgb: Rgb) -> None:
+def fill_polygon(image: Image, points: np.ndarray, rgb: Rgb) -> None:
+    """Fill a polygon of points (x, y), float (n, 2), in place."""
     cv2.fillPoly(image, [np.rint(points * 16).astype(np.int32)], rgb, cv2.LINE_AA, 4)
 
 
@@ -104,13 +105,13 @@ def _draw_figure(image: Image, x: float, y: float, size: float, rgb: Rgb, rng: S
     number = 7 + rng.randbelow(8)
     angles = np.arange(number) * (math.tau / number)
     radius = size / 2 * np.array([rng.between(0.35, 1.0) for _ in range(number)])
-    _fill_polygon(image, np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1), rgb)
+    fill_polygon(image, np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1), rgb)
 
 
 def _draw_star(image: Image, x: float, y: float, radius: float, rgb: Rgb) -> None:
     angles = np.arange(10) * (math.pi / 5) - math.pi / 2
     radii = np.where(np.arange(10) % 2, 0.4, 1.0) * max(1.5, radius)
-    _fill_polygon(image, np.stack([x + radii * np.cos(angles), y + radii * np.sin(angles)], axis=1), rgb)
+    fill_polygon(image, np.stack([x + radii * np.cos(angles), y + radii * np.sin(angles)], axis=1), rgb)
 
 
 def draw_border(image: Image, border: Border, rgb: Rgb, scale: float) -> None:
@@ -267,8 +268,8 @@ def draw_emblem(
         case "shield":
             points = [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.05), (0.25, 0.38), (0, 0.5), (-0.25, 0.38), (-0.5, 0.05)]
             outline = np.array([(x + a * width, y + b * height) for a, b in points])
-            _fill_polygon(image, outline, rgb)
-            _fill_polygon(image, np.array([x, y]) + 0.6 * (outline - [x, y]), paint.scale(rgb, 0.7))
+            fill_polygon(image, outline, rgb)
+            fill_polygon(image, np.array([x, y]) + 0.6 * (outline - [x, y]), paint.scale(rgb, 0.7))
         case "figure":
             _draw_figure(image, x, y, min(width, height), rgb, rng)
         case "crest":
@@ -288,7 +289,7 @@ def draw_emblem(
                 points += [(-0.5 * width * (0.6 + level), level * height), (-0.2 * width, (level - 0.15) * height)]
             left = [*points, (0.0, -height / 2)]
             right = [(-a, b) for a, b in reversed(points)]
-            _fill_polygon(image, np.array([(x + a, y + b) for a, b in (*left, *right)]), rgb)
+            fill_polygon(image, np.array([(x + a, y + b) for a, b in (*left, *right)]), rgb)
         case "wheelchair":
             # The sign of access: a white person in a wheel, on a square.
             ink = (250.0, 250.0, 250.0) if sum(rgb) < 480 else (30.0, 60.0, 150.0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from generate_captcha.arrays import Image, Mask
 from generate_captcha.drawing import paint
+from generate_captcha.drawing.paint import Rgb
 from generate_captcha.plates import car, graphics
 from generate_captcha.plates.distractors import add_distractors
 from generate_captcha.plates.graphics import parse_colour
@@ -45,24 +46,8 @@ def render(
         noise: factor of the dirt.
     """
     fields = layout.fields
-    palette = _random_paint(fields.paints, rng)
-    width, height = (round(side * scale) for side in fields.size)
-    shades = {
-        colour: paint.vary(parse_colour(colour), 4 + 12 * difficulty, rng) for colour in (*palette.ground, palette.ink)
-    }
-    ink_colour = shades[palette.ink]
-    image = graphics.background(height, width, [shades[colour] for colour in palette.ground])
-    graphics.draw_graphics(image, palette, rng)
-    for band in fields.bands:
-        if rng.random() < band.chance:
-            graphics.draw_band(image, band, scale, rng)
-    if fields.border:
-        rim = ink_colour if palette.rim is None else parse_colour(palette.rim)
-        graphics.draw_border(image, fields.border, rim, scale)
-    for small, faces in zip(fields.prints, layout.print_faces, strict=True):
-        if rng.random() < small.chance:
-            graphics.draw_print(image, small, faces, ink_colour, scale, rng)
-
+    image, ink_colour = render_blank(layout, scale, difficulty, rng)
+    height, width = image.shape[:2]
     ink = np.zeros((height, width), np.uint8)
     lettering = random_lettering(layout, rng)
     embossed = rng.random() < fields.relief
@@ -97,6 +82,32 @@ def render(
     if rng.random() < 0.5 * difficulty:
         car.draw_frame(whole, ink, plate, text, layout.letter_height * scale, rng)
     return RenderedPlate(whole, ink, plate, text, layout.letter_height * scale, min(row.pitch for row in placed))
+
+
+def render_blank(layout: Layout, scale: float, difficulty: float, rng: SeededRandom) -> tuple[Image, Rgb]:
+    """Render a plate without its letters and marks: ground, border, bands and small print.
+
+    Returns the image, uint8 (height, width, 3), and the colour of the letters.
+    """
+    fields = layout.fields
+    palette = _random_paint(fields.paints, rng)
+    width, height = (round(side * scale) for side in fields.size)
+    shades = {
+        colour: paint.vary(parse_colour(colour), 4 + 12 * difficulty, rng) for colour in (*palette.ground, palette.ink)
+    }
+    ink_colour = shades[palette.ink]
+    image = graphics.background(height, width, [shades[colour] for colour in palette.ground])
+    graphics.draw_graphics(image, palette, rng)
+    for band in fields.bands:
+        if rng.random() < band.chance:
+            graphics.draw_band(image, band, scale, rng)
+    if fields.border:
+        rim = ink_colour if palette.rim is None else parse_colour(palette.rim)
+        graphics.draw_border(image, fields.border, rim, scale)
+    for small, faces in zip(fields.prints, layout.print_faces, strict=True):
+        if rng.random() < small.chance:
+            graphics.draw_print(image, small, faces, ink_colour, scale, rng)
+    return image, ink_colour
 
 
 def _random_paint(paints: tuple[Paint, ...], rng: SeededRandom) -> Paint:

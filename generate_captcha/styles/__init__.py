@@ -12,7 +12,7 @@ from generate_captcha.style import Style
 from parameter import GenerateParameters
 
 #: Commands read them from the source for `--help`.
-NAMES = ("captcha", "lines", "dots", "line", "plate")
+NAMES = ("captcha", "lines", "dots", "line", "plate", "no_plate")
 
 
 def style_of(parameters: GenerateParameters) -> Style:

@@ -20,7 +20,7 @@ from generate_captcha.styles import NAMES
 from parameter import GenerateParameters
 
 #: Styles that draw any text; that of a plate comes from its layout.
-TEXTS = [name for name, style in parameter.STYLES.items() if not style.texts_from]
+TEXTS = [name for name, style in parameter.STYLES.items() if style.draws_any_text]
 SIZES = ["128x64", "70x30", "150x40", "24x12", "61x200"]
 
 
@@ -42,7 +42,18 @@ class TestEveryStyle:
 
     def test_other_seed_gives_other_pictures(self, style: str) -> None:
         one, other = style_of(parameters(style, seed=1)), style_of(parameters(style, seed=2))
-        assert [one.label(index) for index in range(8)] != [other.label(index) for index in range(8)]
+        if parameter.STYLES[style].labelled:
+            assert [one.label(index) for index in range(8)] != [other.label(index) for index in range(8)]
+        assert one.picture(0)[0].tobytes() != other.picture(0)[0].tobytes()
+
+    def test_labels_are_empty_only_if_there_is_nothing_to_read(self, style: str) -> None:
+        made = style_of(parameters(style))
+        labels = [made.label(index) for index in range(20)]
+        assert made.picture(3)[1] == labels[3]
+        if parameter.STYLES[style].labelled:
+            assert all(labels) and made.alphabet
+        else:
+            assert not any(labels) and not made.alphabet and made.longest == 0
 
     def test_distortion_changes_the_letters(self, style: str) -> None:
         straight, bent = (
