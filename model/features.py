@@ -122,11 +122,20 @@ class Features:
         widths = None if self.widths is None else self.widths + 2 * columns
         return Features(layers.ZeroPadding2D((rows, columns))(self.maps), widths)
 
-    def normalised(self) -> Features:
-        """Batch normalisation."""
-        if self.widths is None:
-            return replace(self, maps=layers.BatchNormalization()(self.maps))
-        return replace(self, maps=layers.BatchNormalization()(self.maps, mask=self.mask()))
+    def residual(self, kernel: int | tuple[int, int] = 3) -> Features:
+        """Add a normalised convolution of the maps to them, then ReLU (He et al. 2015).
+
+        The scale of the normalisation begins at zero (Goyal et al. 2017, arXiv 1706.02677, section 5.1), so that the
+        layer begins as the identity on maps that are not negative.
+        """
+        convolution = layers.Conv2D(self.maps.shape[-1], kernel, padding="same", use_bias=False)
+        branch = replace(self, maps=convolution(self.maps)).normalised("zeros")
+        return branch.plus(self).activated("relu")._hidden()
+
+    def normalised(self, scale: str = "ones") -> Features:
+        """Batch normalisation. `scale` is the initializer of its scale."""
+        layer = layers.BatchNormalization(gamma_initializer=scale)
+        return replace(self, maps=layer(self.maps) if self.widths is None else layer(self.maps, mask=self.mask()))
 
     def activated(self, activation: str) -> Features:
         """An activation by its Keras name."""

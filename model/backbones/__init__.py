@@ -6,7 +6,8 @@ Each is a file NAME.py here with a constant `BACKBONE`, listed in :data:`NAMES`.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from crnn_reader.errors import UserError
@@ -26,6 +27,9 @@ class Backbone(NamedTuple):
     #: (see `sequences/recurrent.py`).
     recurrent: str
     presets: tuple[str, ...] = ("small", "base")
+    #: Presets that are another one with more layers, each with that other one. The additional layers begin as the
+    #: identity, so that trainings start from the weights of either.
+    extends: Mapping[str, str] = MappingProxyType({})
     #: Width of a column in pixels.
     column: int = WIDTH_STEP
     #: Whether the pictures of a batch may have different widths, which needs columns of the default width.

@@ -1,4 +1,4 @@
-"""VGG-like stacks of 3×3 convolutions (Simonyan and Zisserman 2014) in three sizes."""
+"""VGG-like stacks of 3×3 convolutions (Simonyan and Zisserman 2014) in four sizes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from model.features import Features
 
 
 def vgg(images: Features, preset: str) -> Features:
-    """A column every fourth pixel: `base` is that of CRNN-Keras, `small` and `lite` are made for a CPU."""
-    return {"base": _base, "small": _small, "lite": _lite}[preset](images)
+    """A column every fourth pixel: `base` is that of CRNN-Keras, the others are made for a CPU."""
+    return {"base": _base, "plate": _plate, "small": _small, "lite": _lite}[preset](images)
 
 
 def _base(images: Features) -> Features:
@@ -46,6 +46,30 @@ def _small(images: Features) -> Features:
     )
 
 
+def _plate(images: Features) -> Features:
+    """`small` with six residual layers more, for small letters and hundreds of characters.
+
+    They are where a layer costs little: before the maps have 256 features, and on the columns. They begin as the
+    identity, so that the network starts from weights of `small` without a loss.
+    """
+    return (
+        images.convolution(32, kernel=5, strides=2)
+        .convolution(64, pool=(2, 2))
+        .residual()
+        .residual()
+        .convolution(128, pool=(2, 1))
+        .residual()
+        .residual()
+        .convolution(256, pool=(2, 1))
+        .columns()
+        .dense(128, normalised=True, activation="relu")
+        .one_row()
+        .residual((1, 5))
+        .residual((1, 5))
+        .columns()
+    )
+
+
 def _lite(images: Features) -> Features:
     """A quarter of the computation of `small`: every convolution strides, where `small` pools.
 
@@ -61,4 +85,4 @@ def _lite(images: Features) -> Features:
     )
 
 
-BACKBONE = Backbone(vgg, "summed", ("lite", "small", "base"))
+BACKBONE = Backbone(vgg, "summed", ("lite", "small", "plate", "base"), extends={"plate": "small"})

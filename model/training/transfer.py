@@ -12,6 +12,7 @@ from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
 from crnn_reader.model_files import locate_model, read_config
 from model import model_file
+from model.backbones import backbone_of
 from model.network import COLUMNS
 
 Array: TypeAlias = NDArray[np.floating]
@@ -35,6 +36,7 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
         channels    a network for grey pictures sees coloured ones as grey at first, and the other way round
         head        layers of both heads are kept; attention starts from the character weights of CTC
         rectifier   a new one starts as the identity
+        preset      one that extends the other (`plate` extends `small`): its additional layers start as the identity
 
     Arguments:
         model: model file, run folder or shipped name.
@@ -49,11 +51,15 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
         raise UserError(f"{path} has {reason}: use the same, or other weights", "from")
     old_network, _ = model_file.load(path)
     old_head, new_head = _head(old_network), _head(network)
-    # A rectifier comes first, so the weights of the common stages are the last ones.
-    old_stages = old_network.weights[: len(old_network.weights) - len(old_head)]
-    new_stages = network.weights[: len(network.weights) - len(new_head)][-len(old_stages) :]
-    for old, new in zip(old_stages, new_stages, strict=True):
-        new.assign(_of_channels(np.array(old), new.shape))
+    old_stages = _stages(old_network)
+    if old_config.preset == config.preset:
+        # A rectifier comes first, so the layers of the common stages are the last ones.
+        new_stages = _stages(network)[-len(old_stages) :]
+    else:
+        new_stages = _common(_stages(network), old_stages)
+    for old_layer, new_layer in zip(old_stages, new_stages, strict=True):
+        for old, new in zip(old_layer.weights, new_layer.weights, strict=True):
+            new.assign(_of_channels(np.array(old), new.shape))
     kept_head = [weight for weight in new_head if weight in old_head]
     for name in kept_head:
         old, new = old_head[name], new_head[name]
@@ -73,14 +79,34 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
 
 def misfit(old_config: ModelConfig, new_config: ModelConfig) -> str | None:
     """Why a network of one configuration cannot start from weights of another; None if it can."""
-    fields = ["network", "preset", "coordinates", "rows", "height"]
-    fields += ["rectify"] * (old_config.rectify != "none") + ["width"] * new_config.coordinates
+    extended = backbone_of(new_config.network).extends.get(new_config.preset) == old_config.preset
+    fields = ["network", "coordinates", "rows", "height"] + ["preset"] * (not extended)
+    fields += ["rectify"] * (extended or old_config.rectify != "none") + ["width"] * new_config.coordinates
     fields += ["cell"] * ("ctc" not in (old_config.head, new_config.head))
     for field in fields:
         old, new = getattr(old_config, field), getattr(new_config, field)
         if old != new:
             return f"{field} {old}, this training asks for {new}"
     return None
+
+
+def _stages(network: Any) -> list[Any]:
+    """The layers with weights up to the columns, in order."""
+    layers = network.layers[: network.layers.index(network.get_layer(COLUMNS))]
+    return [layer for layer in layers if layer.weights]
+
+
+def _common(layers: Sequence[Any], fewer: Sequence[Any]) -> list[Any]:
+    """The layers that are also in `fewer`, which lacks some: of equal ones in a row, additional ones come last."""
+    found: list[Any] = []
+    for layer in layers:
+        if len(found) < len(fewer) and _shapes(layer) == _shapes(fewer[len(found)]):
+            found.append(layer)
+    return found
+
+
+def _shapes(layer: Any) -> tuple[Any, ...]:
+    return type(layer), *(tuple(weight.shape) for weight in layer.weights)
 
 
 def _head(network: Any) -> dict[str, Any]:

@@ -184,6 +184,7 @@ EVERY = [
     ),
     *itertools.product(BACKBONES, ["bilstm"], ["ctc"], ["none"], ["base"], [192], [{}]),
     *itertools.product(["vgg"], SEQUENCES, HEADS, ["none"], ["lite"], [192, None], [{}]),
+    *itertools.product(["vgg"], ["bilstm"], ["ctc"], ["none"], ["plate"], [192, None], [{}]),
     *itertools.product(["vgg"], ["bilstm"], HEADS, RECTIFIERS, ["small"], [192], [{"rows": 2}, {"coordinates": True}]),
     *itertools.product(["vgg"], ["bigru"], HEADS, RECTIFIERS, ["small"], [192], [{"channels": 3, "cell": "lstm"}]),
 ]

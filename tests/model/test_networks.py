@@ -50,6 +50,7 @@ EVERY = [
     *itertools.product(BACKBONES, SEQUENCES, HEADS, ["none"], ["small"]),
     ("vgg", "bilstm", "ctc", "none", "base"),
     ("vgg", "conv", "ctc", "none", "lite"),
+    ("vgg", "bilstm", "ctc", "none", "plate"),
     ("inception", "bilstm", "attention", "tps", "small"),
     *(("vgg", "bilstm", "ctc", rectifier, "small") for rectifier in RECTIFIERS if rectifier != "none"),
 ]
@@ -210,7 +211,7 @@ def with_statistics(network: Any) -> Any:
             )
         ),
         *(("vgg", "bigru", "ctc", rectifier, "small") for rectifier in RECTIFIERS if rectifier != "none"),
-        ("vgg", "bilstm", "ctc", "none", "small"),
+        ("vgg", "bilstm", "ctc", "none", "plate"),
         ("vgg", "conv", "ctc", "none", "lite"),
     ],
 )
