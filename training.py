@@ -97,7 +97,7 @@ def refuse_places_in_use(flags: TrainingParameters, folder: RunFolder) -> None:
     """Raise UserError if the run folder holds other files, or lies among the pictures."""
     from dataset.inputs import refuse_overlapping_paths
 
-    refuse_overlapping_paths([flags.data, flags.validation], {"run": str(folder.path)})
+    refuse_overlapping_paths([flags.data, flags.validation, flags.negatives], {"run": str(folder.path)})
     folder.refuse_other_files()
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from crnn_reader.fit import FULL_BATCH_WIDTH, pad_batch, padded_width
 from dataset.augmentation import augmented
-from dataset.cache import Corpus, Ragged
+from dataset.cache import Corpus, widths_of
 
 if TYPE_CHECKING:
     from dataset.prefetching import Batch
@@ -71,13 +71,15 @@ class Batches:
         self.contents = hashlib.sha1(corpus.digests[self.rows].tobytes()).hexdigest()
         self.shuffle, self.augmentation, self.seed = shuffle, augmentation, seed
         encoded = [encode(str(label)) for label in corpus.labels[self.rows]]
-        self.longest = max(map(len, encoded), default=0)
+        # Losses need at least one place, also for texts without characters.
+        self.longest = max(map(len, encoded), default=0) or 1
         #: The labels of `rows`, `int32 (len(rows), longest)`.
         self.labels = np.zeros((len(encoded), self.longest), np.int32)
         for label, numbers in zip(self.labels, encoded, strict=True):
             label[: len(numbers)] = numbers
-        if isinstance(self.images, Ragged):
-            self._groups = _of_similar_width(self.images.widths[self.rows], batch_size, multiple)
+        self._widths = widths_of(self.images)
+        if self._widths is not None:
+            self._groups = _of_similar_width(self._widths[self.rows], batch_size, multiple)
         else:
             self._groups = [Group(np.arange(len(self.rows)), batch_size)]
         self._latest: tuple[int, list[Places]] = (-1, [])
@@ -97,7 +99,7 @@ class Batches:
         """Batch `index` of `epoch`, both from 0. Raises IndexError beyond the last batch."""
         rows, labels = self.rows_and_labels(epoch, index)
         images = [augmented(self.images, row, epoch, self.seed, self.augmentation) for row in rows]
-        return pad_batch(images) if isinstance(self.images, Ragged) else np.stack(images), labels
+        return np.stack(images) if self._widths is None else pad_batch(images), labels
 
     def rows_and_labels(self, epoch: int, index: int) -> tuple[list[int], npt.NDArray[np.int32]]:
         """The corpus rows and labels of a batch. Raises IndexError beyond the last batch."""
@@ -109,8 +111,8 @@ class Batches:
     def largest_batch(self) -> tuple[int, int]:
         """The maximum number of pictures in a batch, and the maximum size of its images in bytes."""
         counts = [group.batch_size // self.processes for group in self._groups]
-        if isinstance(self.images, Ragged):
-            widest = [int(self.images.widths[self.rows[group.places]].max()) for group in self._groups]
+        if self._widths is not None:
+            widest = [int(self._widths[self.rows[group.places]].max()) for group in self._groups]
             sizes = [math.prod(self.images.shape) * padded_width(width) for width in widest]
         else:
             sizes = [math.prod(self.images.shape[1:])]

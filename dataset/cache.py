@@ -83,6 +83,41 @@ class Ragged:
         return self.pixels[end - height * width * channels : end].reshape(height, width, channels)
 
 
+class Joined:
+    """The pictures of several corpora, one after the other. `joined[row]` is a picture."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        """`parts` are arrays with pictures of one shape, or Raggeds of one height and number of channels."""
+        self.parts = parts
+        self._ends = np.cumsum([len(part) for part in parts])
+        ragged = isinstance(parts[0], Ragged)
+        self.shape = parts[0].shape if ragged else (len(self), *parts[0].shape[1:])
+        self.widths = np.concatenate([part.widths for part in parts]) if ragged else None
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, row: int) -> npt.NDArray[np.uint8]:
+        """uint8 (height, width, channels)."""
+        part = int(np.searchsorted(self._ends, row, "right"))
+        return self.parts[part][row - (int(self._ends[part - 1]) if part else 0)]
+
+
+def widths_of(images: Any) -> npt.NDArray[np.int64] | None:
+    """The widths of the pictures of a corpus in pixels; None if all pictures have the same size."""
+    return getattr(images, "widths", None)
+
+
+def joined(corpora: Sequence[Corpus]) -> Corpus:
+    """The pictures of `corpora`, one corpus after the other. They must be packed for the same input."""
+    facts = ("names", "labels", "digests", "sizes", "frames", "single_colour")
+    return Corpus(
+        **{name: np.concatenate([getattr(corpus, name) for corpus in corpora]) for name in facts},
+        unreadable=[fault for corpus in corpora for fault in corpus.unreadable],
+        images=Joined([corpus.images for corpus in corpora]),
+    )
+
+
 def pack(
     samples: Samples,
     width: int | None,

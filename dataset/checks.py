@@ -41,7 +41,14 @@ class Report:
                 yield UserError(f"{what}{first}: give the folder where the paths of the list start", "root")
             else:
                 yield UserError(f"{what}{first}: check the path and the files")
-        if self.unlabelled:
+        if self.unlabelled and len(self.unlabelled) == self.pictures:
+            yield UserError(
+                f"none of the {_count(self.unlabelled, 'picture')} has a label ({_some(self.unlabelled)}): name files "
+                "LABEL_anything.png, see docs/formats.md for other ways, or give a pattern for their names; if they "
+                "show nothing to read, train with them as negatives beside others (docs/own_pictures.md)",
+                "label_pattern",
+            )
+        elif self.unlabelled:
             yield UserError(
                 f"{_count(self.unlabelled, 'picture')} without a label ({_some(self.unlabelled)}): fill it in where a "
                 "list has the labels; else name files LABEL_anything.png, see docs/formats.md for other ways, or give "

@@ -127,10 +127,12 @@ def strings(texts: Iterable[str]) -> np.ndarray:
     return np.array(clean, dtype=np.dtypes.StringDType())
 
 
-def collect(path: Path | str, label_pattern: str | None = None, root: str | None = None) -> Samples:
+def collect(
+    path: Path | str, label_pattern: str | None = None, root: str | None = None, labels: bool = True
+) -> Samples:
     """All samples of `path`; see :func:`samples`. Raises UserError if there are none."""
     path = Path(path)
-    found = Samples(path, *_open(path, label_pattern, root))
+    found = Samples(path, *_open(path, label_pattern, root, labels))
     if not found:
         others = [each for each in sorted(path.iterdir()) if _holds_pictures(each)] if path.is_dir() else []
         if others:
@@ -140,11 +142,19 @@ def collect(path: Path | str, label_pattern: str | None = None, root: str | None
             )
         if not path.is_dir():
             raise UserError(f"{path} holds no pictures: give another file, or a folder")
-        raise UserError(
-            f"no pictures in {path}: name pictures LABEL_anything.png there, "
-            "or make some with python -m generate_captcha --out FOLDER"
-        )
+        naming = "name pictures LABEL_anything.png there" if labels else "put some there"
+        raise UserError(f"no pictures in {path}: {naming}, or make some with python -m generate_captcha --out FOLDER")
     return found
+
+
+def has_labels(path: Path | str, samples: Samples) -> bool:
+    """Whether a list of `path`, or files beside its pictures, have labels; those of file names do not count.
+
+    Arguments:
+        samples: those of `path`, collected without labels.
+    """
+    beside = (each for each in FORMATS.values() if each.adds_labels)
+    return any(map(str, samples.labels)) or any(each.matches(Path(path)) for each in beside)
 
 
 def _holds_pictures(path: Path) -> bool:

@@ -28,7 +28,7 @@ from cli.workers import Workers, result
 from crnn_reader.batching import available_cores
 from crnn_reader.fit import padded_width
 from dataset.augmentation import augmented
-from dataset.cache import Ragged
+from dataset.cache import Joined, Ragged, widths_of
 from dataset.contents import in_order
 
 if TYPE_CHECKING:
@@ -149,8 +149,8 @@ class _SharedBatches:
         # One slot is filled and one is consumed. The others hold two tasks for each worker.
         slots = 2 + -(-2 * count // -(-pictures // task_size))
         try:
-            images = _Mapped.of(source.images)
-            if images is None:
+            images = _mapped(source.images)
+            if not images:
                 return None
             _refuse_full_disk(slots * size)
             memory = get_context("spawn").RawArray("B", slots * size)
@@ -185,8 +185,8 @@ class _SharedBatches:
     def _begin_batch(self, epoch: int, index: int) -> _PendingBatch:
         rows, labels = self._source.rows_and_labels(epoch, index)
         images, slot = self._source.images, self._free.popleft()
-        if isinstance(images, Ragged):
-            widths = images.widths[rows].astype(np.int32)
+        if (all_widths := widths_of(images)) is not None:
+            widths = all_widths[rows].astype(np.int32)
             width, shape = padded_width(int(widths.max())), images.shape
         else:
             widths = None
@@ -232,6 +232,13 @@ def _refuse_full_disk(size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _mapped(images: Any) -> list[_Mapped]:
+    """The parts of a corpus, mapped. Empty if the pictures are in memory, or in a file without a name."""
+    parts = images.parts if isinstance(images, Joined) else [images]
+    found = [_Mapped.of(part) for part in parts]
+    return [each for each in found if each] if all(found) else []
+
+
 class _Mapped:
     """Pictures of a corpus, pickled as a file descriptor and a shape. The worker process maps the file again."""
 
@@ -273,14 +280,17 @@ class _State(NamedTuple):
 _state: _State
 
 
-def _begin(images: _Mapped, seed: int, memory: Any, slot: int) -> None:
+def _begin(images: list[_Mapped], seed: int, memory: Any, slot: int) -> None:
     """Initialise a worker process."""
     global _state
     # The processes already use all cores.
     import cv2
 
     cv2.setNumThreads(1)
-    _state = _State(images.images, seed, np.frombuffer(memory, np.uint8).reshape(-1, slot))
+    parts = [each.images for each in images]
+    _state = _State(
+        parts[0] if len(parts) == 1 else Joined(parts), seed, np.frombuffer(memory, np.uint8).reshape(-1, slot)
+    )
 
 
 def _fill(task: _Task) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from cli import interrupts
 from cli.command import ALL_DONE, run_command
 from cli.messages import warn
-from parameter import RUNS_FOLDER, TRAIN_FOLDER, GenerateParameters, size_flag
+from parameter import RUNS_FOLDER, STYLES, TRAIN_FOLDER, GenerateParameters, size_flag
 
 
 def generate(parameters: GenerateParameters) -> int:
@@ -31,6 +31,8 @@ def generate(parameters: GenerateParameters) -> int:
 def _next_command(parameters: GenerateParameters) -> str:
     """The next step with the pictures: training, or evaluation if the folder has test in its name."""
     out = Path(parameters.out)
+    if not STYLES[parameters.style].labelled:
+        return f"python training.py --data FOLDER --negatives {shlex.quote(parameters.out)}"
     if re.search(r"(?<![a-z])test", out.name.lower()):
         return f"python evaluation.py {shlex.quote(parameters.out)} --model {RUNS_FOLDER}/NAME"
     data = "" if out == Path(TRAIN_FOLDER) else f" --data {shlex.quote(parameters.out)}"

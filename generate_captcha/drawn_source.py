@@ -33,6 +33,18 @@ class SyntheticSource:
                 parameter="data",
                 example=f"{parameters.data} {shown('workers', None)} {parameters.workers or 1}",
             )
+        if not STYLES[drawn.style].labelled:
+            raise UserError(
+                f"pictures of style {drawn.style} show nothing to read: write them to a folder, and give that as "
+                "negatives, with other pictures as data",
+                parameter="negatives",
+            )
+        if parameters.negatives:
+            raise UserError(
+                "drawn pictures are trained on without negatives: write both to folders with "
+                "python -m generate_captcha, or leave the negatives out",
+                parameter="negatives",
+            )
         self._drawn, self._validated = drawn, max(1, round(share * drawn.count))
         self.count = self.training_count = drawn.count
         self.difficulty = drawn.difficulty if "difficulty" in STYLES[drawn.style].own else None

@@ -78,6 +78,11 @@ class TrainingParameters(Parameters):
     validation: FractionOrPath = Field(
         "0.1", description="Pictures to choose the best weights with: a folder, a list, or a part of the data."
     )
+    negatives: Annotated[str | None, Flag("PATH")] = Field(
+        None,
+        description="Folder or list of pictures that show nothing to read, so that the network learns to reject such "
+        "pictures; their names need no label.",
+    )
     label_pattern: LabelPattern = None
     root: Root = None
     alphabet: Annotated[StoredAlphabet | None, Flag("CHARS|FILE", default="those of the labels and of --from")] = Field(

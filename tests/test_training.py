@@ -26,6 +26,7 @@ from crnn_reader.model_files import read_config
 from crnn_reader.reader import Reader
 from model import model_file
 from model.training import adaptation, trainer
+from model.training.run_folder import trained_on
 from parameter import TrainingParameters
 from tests import commands
 from tests.commands import exit_code
@@ -55,6 +56,15 @@ def drawn(folder: Path, count: int, seed: int = 0) -> Path:
     for i, (image, text) in enumerate(zip(images, texts, strict=True)):
         image[31, i % 48] = 200 - i // 48
         cv2.imwrite(str(folder / f"{text}_{i}.png"), image)
+    return folder
+
+
+def negatives(folder: Path, count: int) -> Path:
+    """Write `count` pictures of noise, which show nothing to read."""
+    folder.mkdir(parents=True)
+    for i in range(count):
+        noise = np.random.default_rng(i).integers(0, 256, (32, 48), np.uint8)
+        cv2.imwrite(str(folder / f"noise{i}.png"), noise)
     return folder
 
 
@@ -125,7 +135,9 @@ def test_the_cache_goes_to_the_run_folder_if_the_working_folder_is_read_only(
 def test_a_killed_run_resumes_to_the_result_of_an_uninterrupted_one(data: Path) -> None:
     # In processes of their own, as users run them: eager sums in another order would lead to other weights.
     # Unlike the other tests, with adapted augmentation.
+    negatives(Path("negatives"), 12)
     arguments = ["--data", "pictures", "--epochs", "4", "--workers", "0", *SMALL[: SMALL.index("--augmentation")]]
+    arguments += ["--negatives", "negatives"]
     finished(command(*arguments, "--run", "whole"), check=True)
 
     with started(command(*arguments, "--run", "cut"), stderr=subprocess.PIPE) as killed:
@@ -145,6 +157,33 @@ def test_a_killed_run_resumes_to_the_result_of_an_uninterrupted_one(data: Path) 
         for name in whole.files:
             if whole[name].dtype.kind != "U":
                 np.testing.assert_allclose(whole[name], cut[name], rtol=1e-2, atol=1e-3, err_msg=name)
+
+
+def test_negatives_are_learnt_as_empty_texts(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Names of labelled pictures may occur again.
+    for number, file in enumerate(sorted(negatives(Path("negatives"), 20).iterdir())):
+        file.rename(file.with_name(sorted(data.iterdir())[number].name))
+    flags = ["--data", "pictures", "--negatives", "negatives", "--run", "r", "--epochs", "2", *SMALL]
+    assert run(*flags) == ALL_DONE
+    assert "18 negatives to train on, 2 to validate" in capsys.readouterr().err
+    split = json.loads(Path("r/split.json").read_text())
+    for side, count in (("training", 18), ("validation", 2)):
+        empty = [name for name, label in split[side].items() if not label]
+        assert len(empty) == count and all(Path(name).parent == Path("negatives") for name in empty)
+    assert len(split["training"]) + len(split["validation"]) == 60
+    validated = [name for name, label in split["validation"].items() if not label]
+    kept = next(row for row in rows(Path("r")) if f"epoch {row['epoch']:.0f}:" in Path("r/log.txt").read_text())
+    assert kept["rejected_negatives"] == np.mean([not reading.text for reading in Reader("r").read(validated)])
+    assert str(Path("negatives").resolve()) in {str(Path(path).parent) for path in trained_on("r")}
+    assert {path for path in trained_on("r") if Path(path).parent == data.resolve()}
+
+
+def test_labels_of_negatives_are_not_used(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = negatives(Path("negatives"), 12)
+    (folder / "labels.tsv").write_text("file\tlabel\n" + "".join(f"{file.name}\tzz\n" for file in folder.glob("*.png")))
+    assert run("--data", "pictures", "--negatives", "negatives", "--run", "r", "--epochs", "1", *SMALL) == ALL_DONE
+    assert "the labels of negatives are not used" in capsys.readouterr().err
+    assert "z" not in read_config(Path("r/model.keras")).alphabet
 
 
 @pytest.mark.parametrize("head", [pytest.param("attention", marks=pytest.mark.slow), "joint"])
@@ -221,7 +260,8 @@ def test_trains_and_reads_without_tensorflow(data: Path, backend: str, flags: li
     together = "--join" in flags
     address = f"localhost:{free_port()}"
     joining = ["--join", f"{address},0/2"] if together else flags
-    arguments = ["--data", "pictures", "--run", "r", "--epochs", "1", *SMALL, *joining]
+    negatives(Path("negatives"), 12)
+    arguments = ["--data", "pictures", "--negatives", "negatives", "--run", "r", "--epochs", "1", *SMALL, *joining]
     script = (
         "import sys; sys.modules['tensorflow'] = None\n"
         "import training, keras\n"
@@ -437,6 +477,20 @@ def test_stops_early_without_improvement(data: Path, capsys: pytest.CaptureFixtu
             ["--data", "pictures", "--head", "joint", "--longest", "2"],
             r"2 is less than the 4 characters.*\(--longest\)",
         ),
+        (["--data", "pictures", "--negatives", "empty"], r"no pictures in empty: put some there, or make some"),
+        (["--data", "pictures", "--negatives", "nowhere"], r"nowhere does not exist"),
+        (
+            ["--data", "pictures", "--negatives", "twice"],
+            r"5 of the negatives also have a label, such as twice/\S+, which has the same content as \S+ in pictures: "
+            r"remove one of them \(--negatives\)",
+        ),
+        (
+            ["--data", "pictures", "--validation", "single", "--negatives", "single"],
+            r"1 of the negatives also has a label",
+        ),
+        (["--data", "pictures", "--negatives", "broken"], r"none of the pictures in broken can be read: give others"),
+        (["--data", "generate:no_plate"], r"pictures of style no_plate show nothing to read: write them to a folder"),
+        (["--data", "generate:lines", "--negatives", "single"], r"drawn pictures are trained on without negatives"),
         (
             ["--data", "endless.csv"],
             r"label, of 1,300 characters, needs pictures 10,\d00 pixels wide with the head ctc.*\(--head attention\)",
@@ -452,8 +506,9 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_no_run(
     twice = drawn(Path("twice"), 4)
     (twice / "abc_copy.png").write_bytes(sorted(twice.iterdir())[0].read_bytes())
     drawn(Path("single"), 1)
-    Path("unlabelled").mkdir()
-    Path("long").mkdir()
+    for name in ("unlabelled", "broken", "long"):
+        Path(name).mkdir()
+    Path("broken/a.png").touch()
     shutil.copy(sorted(data.iterdir())[0], "long/abcdabcd_1.png")
     pictures = sorted(data.iterdir())[:2]
     Path("endless.csv").write_text(f"file,label\n{pictures[0]},{'abcd' * 325}\n{pictures[1]},ab\n")

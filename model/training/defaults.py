@@ -95,8 +95,9 @@ def config(flags: TrainingParameters, source: PictureSource, formats: list[Forma
     if not found:
         raise UserError(
             f"no picture in {flags.data} has a label: name files LABEL_anything.png, list them with their labels, "
-            "or say where the label is",
+            "or say where the label is; pictures that show nothing to read are negatives beside others",
             "label_pattern",
+            negatives="",
         )
     head, longest = asked["head"], max(map(len, source.labels))
     if not flags.resume:

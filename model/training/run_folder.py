@@ -372,8 +372,9 @@ def trained_on(model: str) -> set[str]:
     try:
         data = Path(parameters["data"])
         folder = data if data.is_dir() else data.parent
-        return {os.path.realpath(folder / name) for name in split["training"]}
-    except (ValueError, KeyError, TypeError, OSError):
+        # The names of negatives, which have no label, are relative to the working folder.
+        return {os.path.realpath(folder / name if label else name) for name, label in split["training"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
         logger.warning(f"{run} does not say which pictures it was trained on: make sure that these are others")
         return set()
 

@@ -324,6 +324,8 @@ class Trainer:
             "empty_readings": texts.count("") / count,
             "temperature": temperature([probabilities[row] for row in read_rows], [right[row] for row in read_rows]),
         }
+        if negatives := [text for text, truth in zip(texts, truths, strict=True) if not truth]:
+            scores["rejected_negatives"] = negatives.count("") / len(negatives)
         return scores, sheet(shown, captions[: len(shown)])
 
     def variables(self) -> dict[str, NDArray[Any]]:
@@ -393,8 +395,10 @@ def _report(
         folder.log(f"stopped early: no better validation for {plan.flags.patience} epochs")
     kept = best(history)
     folder.log(_result(kept, validated))
-    if not kept["exact_match"] and not silence_reported:
-        found = "all readings are still empty" if history[-1]["empty_readings"] == 1 else "no text is read right yet"
+    # Empty readings of negatives are right.
+    silent = history[-1]["empty_readings"] == 1
+    if (silent or not kept["exact_match"]) and not silence_reported:
+        found = "all readings are still empty" if silent else "no text is read right yet"
         sentence = f"{found} after {steps:,} steps: give more epochs or pictures, or start from weights that can read"
         folder.log(with_flags(sentence, epochs="", from_="MODEL"), logging.WARNING)
     if plan.adaptation and (remark := plan.adaptation.remark(history)):
@@ -403,10 +407,11 @@ def _report(
 
 def _line(row: dict[str, float], epochs: int) -> str:
     difficulty = f"difficulty {row['difficulty']:.2g}  " if "difficulty" in row else ""
+    rejected = f", negatives read as empty {row['rejected_negatives']:.2%}" if "rejected_negatives" in row else ""
     return (
         f"epoch {row['epoch']:.0f}/{epochs}  {difficulty}loss {row['loss']:.4f}  "
         f"validation: loss {row['validation_loss']:.4f}, exact match {row['exact_match']:.2%}, "
-        f"CER {row['character_error_rate']:.2%}  lr {row['learning_rate']:.2g}  "
+        f"CER {row['character_error_rate']:.2%}{rejected}  lr {row['learning_rate']:.2g}  "
         f"{row['pictures_per_second']:,.0f} pictures/s"
     )
 

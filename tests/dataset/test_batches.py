@@ -17,6 +17,7 @@ import pytest
 
 import dataset
 from crnn_reader.alphabet import Alphabet
+from dataset.cache import joined
 from tests.processes import refuse_killed_workers
 
 Maker = Callable[..., Path]
@@ -143,6 +144,46 @@ def test_an_abandoned_stream_stops(corpus: dataset.Corpus) -> None:
     next(stream)
     stream.close()  # type: ignore[attr-defined]
     assert len(asked) < 20
+
+
+# Several corpora
+
+
+def two_corpora(tmp_path: Path, write: Maker, width: int | None) -> list[dataset.Corpus]:
+    """Labelled pictures, and some of another width without labels."""
+    folders = [
+        write(tmp_path / "some", ["a_ab.png", "b_cd.png", "c_a.png"]),
+        write(tmp_path / "others", ["d.png", "e.png"], width=90),
+    ]
+    pattern = r"_(?P<label>\w+)"
+    return [
+        dataset.pack(dataset.collect(folder, pattern), width, 20, 1, cache=tmp_path / "cache") for folder in folders
+    ]
+
+
+@pytest.mark.parametrize("width", [40, None])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_two_corpora_have_the_pictures_of_both(
+    width: int | None, workers: int, tmp_path: Path, write: Maker
+) -> None:
+    parts = two_corpora(tmp_path, write, width)
+    both = joined(parts)
+    assert both.labels.tolist() == ["ab", "cd", "a", "", ""] and both.names[3] == "d.png"
+    feed = batches(both, range(5), 1, augmentation=1e-6 if workers else 0.0, workers=workers)
+    try:
+        made = [images[0][0] if width is None else images[0] for images, _ in feed.stream(0)]
+    finally:
+        feed.close()
+    expected = [part.images[row] for part in parts for row in range(len(part))]
+    for image, wanted in zip(made, expected, strict=True):
+        assert (image[:, : wanted.shape[1]] == wanted).all()
+    assert sum(label.any() for label in feed.labels) == 3
+
+
+def test_labels_without_characters_have_a_place(tmp_path: Path, write: Maker) -> None:
+    _, empty = two_corpora(tmp_path, write, 40)
+    (_, labels), *_ = batches(empty, range(2)).stream(0)
+    assert labels.tolist() == [[0], [0]]
 
 
 # Worker processes

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from crnn_reader.errors import UserError
+from dataset.collecting import collect, has_labels
 from dataset.inputs import choose_labelled, inputs
+from tests.dataset.conftest import Maker
 from tests.samples import level
 
 
@@ -81,3 +83,28 @@ def test_some_are_drawn_by_lot_but_always_the_same() -> None:
 def test_mistakes_are_told_at_once(paths: list[str], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         inputs(paths, [])
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "path", "labelled"),
+    [
+        (None, "", "data", False),
+        ("data/labels.tsv", "file\tlabel\na.png\tAB\nb.png\tCD\n", "data", True),
+        ("data/plates.csv", "file,label\na.png,AB\nb.png,CD\n", "data", True),
+        ("list.tsv", "file\tlabel\ndata/a.png\tAB\n", "list.tsv", True),
+        ("list.txt", "data/a.png AB\ndata/b.png CD\n", "list.txt", True),
+        ("list.txt", "data/a.png\ndata/b.png\n", "list.txt", False),
+        ("list.jsonl", '{"file": "data/a.png", "label": "AB"}\n', "list.jsonl", True),
+    ],
+)
+def test_labels_beside_pictures_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Maker,
+    file: str | None, text: str, path: str, labelled: bool,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    write(Path("data"), ["a.png", "b.png"])
+    if file:
+        Path(file).write_text(text)
+    samples = collect(path, labels=False)
+    assert samples and all(Path(sample.path).exists() for sample in samples)
+    assert has_labels(path, samples) == labelled

@@ -57,3 +57,19 @@ def test_the_gradient_is_that_of_keras() -> None:
         after.append(np.asarray(shifted.kernel))
     assert np.abs(after[0] - 1).max() > 0.01, "nothing was learnt"
     np.testing.assert_allclose(after[0], after[1], atol=1e-4)
+
+
+def test_texts_without_characters_have_the_loss_and_gradient_of_blanks() -> None:
+    logits = np.random.default_rng(2).normal(0, 1, (3, 12, 6)).astype(np.float32)
+    given = keras.Input((12, 6))
+    shifted = keras.layers.EinsumDense("btc,tc->btc", (12, 6), kernel_initializer="ones")
+    network = keras.Model(given, keras.ops.log_softmax(shifted(given)))
+    outputs = network.predict_on_batch(logits)
+    labels = np.zeros((3, 1), np.int32)
+    losses = np.asarray(AlignmentLoss().call(labels, outputs))
+    np.testing.assert_allclose(losses, -outputs[:, :, 0].sum(1), rtol=1e-5)
+    network.compile(keras.optimizers.SGD(1.0), AlignmentLoss(), jit_compile=False)
+    network.train_on_batch(logits, labels)
+    # The loss is the cross entropy of the blank in each column, averaged over the texts.
+    wrong = np.exp(outputs) - np.eye(6)[0]
+    np.testing.assert_allclose(np.asarray(shifted.kernel), 1 - (logits * wrong).mean(0), atol=1e-4)
