@@ -13,6 +13,7 @@ from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ def main(flags: EvaluationParameters) -> int:
             print_line(line)
         return ALL_DONE
     refuse_overlapping_paths(
-        [flags.path],
+        [flags.path, flags.negatives],
         {"json": flags.json_, "report": flags.report},
         used=[flags.model, flags.lexicon, flags.charset],
     )
@@ -61,9 +62,14 @@ def main(flags: EvaluationParameters) -> int:
     if len(labelled) < len(samples):
         warn(f"{len(samples) - len(labelled):,} of {len(samples):,} pictures have no label and are left out")
 
+    negatives = dataset.collect(flags.negatives, root=flags.root, labels=False) if flags.negatives else []
+
     learnt = trained_on(flags.model)
-    if known := sum(os.path.realpath(sample.path) in learnt for sample in labelled):
-        warn(f"{known:,} of the {len(labelled):,} pictures were used in the training: others will not be read as well")
+    for what, pictures in (("pictures", labelled), ("negatives", negatives)):
+        if known := sum(os.path.realpath(sample.path) in learnt for sample in pictures):
+            warn(
+                f"{known:,} of the {len(pictures):,} {what} were used in the training: others will not be read as well"
+            )
 
     interrupted = False
     with contextlib.ExitStack() as files:
@@ -77,7 +83,7 @@ def main(flags: EvaluationParameters) -> int:
             board, facts = follow_run.board(flags.model, flags.path), dict[str, Any]()
             try:
                 for epoch, file in follow_run.models(flags.model):
-                    scores, facts, options = scored(flags, labelled, str(file), first=not facts)
+                    scores, facts, options = scored(flags, labelled, negatives, str(file), first=not facts)
                     facts |= {"model": flags.model, "epoch": epoch}
                     print_line(f"epoch {epoch}: {scores}")
                     board.write(epoch, {name: getattr(scores, name) for name in FOLLOWED}, {})
@@ -87,7 +93,7 @@ def main(flags: EvaluationParameters) -> int:
                     raise
                 interrupted = True
         else:
-            scores, facts, options = scored(flags, labelled, flags.model, first=True)
+            scores, facts, options = scored(flags, labelled, negatives, flags.model, first=True)
         for number, table in enumerate(report.tables(scores, facts)):
             if number:
                 print_line("")
@@ -114,14 +120,14 @@ def main(flags: EvaluationParameters) -> int:
 
 
 def scored(
-    flags: EvaluationParameters, labelled: list[Sample], model: str, first: bool
+    flags: EvaluationParameters, labelled: Sequence[Sample], negatives: Sequence[Sample], model: str, first: bool
 ) -> tuple[Scores, dict[str, Any], ImageOptions]:
     """The scores of a model file, other facts by name, and how pictures were decoded.
 
     Warnings about the pictures are printed only for the `first` model.
     """
     from model.reading import reader_of
-    from model.scores import read_and_score, unknown_characters
+    from model.scores import read_and_score, read_labelled, unknown_characters, with_negatives
 
     reader = reader_of(flags, model)
     if first:
@@ -133,6 +139,9 @@ def scored(
             conditions = "the layouts" if flags.layouts else "the constraint"
             warn(f"{len(forbidden):,} labels do not satisfy {conditions}, such as {forbidden[0]}")
     scores, seconds = read_and_score(reader, labelled, flags.ignore_case, flags.min_probability, warnings=first)
+    if negatives:
+        readings = [reading for _, reading in read_labelled(reader, negatives, warnings=first)]
+        scores = with_negatives(scores, [one.text for one in readings], [one.probability for one in readings])
     facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": flags.path}
     return scores, facts, reader.options
 

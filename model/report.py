@@ -209,7 +209,7 @@ def _legend_below(figure: Figure) -> None:
 
 
 def _acceptance(scores: Scores) -> dict[str, str]:
-    """The operating points with SURE of the accepted readings right, and at the given probability, by name."""
+    """What is accepted with SURE of the readings right, and at the given probability, and of negatives, by name."""
     if scores.sure:
         sure = with_flags(str(scores.sure), min_probability=str(scores.sure.probability))
     else:
@@ -217,6 +217,17 @@ def _acceptance(scores: Scores) -> dict[str, str]:
     found = {f"accepted, {SURE:.1%} right": sure}
     if scores.accepted:
         found[f"accepted at {scores.accepted.probability:g}"] = str(scores.accepted)
+    if negatives := scores.negatives:
+        low, high = negatives.empty_share_interval
+        found["negatives read as empty"] = (
+            f"{negatives.empty_share:.2%} ({negatives.empty:,} of {negatives.images:,}; 95 % interval {low:.2%} to "
+            f"{high:.2%})"
+        )
+        for point in negatives.accepted:
+            low, high = point.share_interval
+            found[f"negatives accepted at {point.probability:g}"] = (
+                f"{point.share:.2%} ({point.images:,} of {negatives.images:,}; 95 % interval {low:.2%} to {high:.2%})"
+            )
     return found
 
 

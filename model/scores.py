@@ -21,7 +21,7 @@ from cli.remarks import ImageRemarks
 from crnn_reader.errors import UserError
 from crnn_reader.sources import MISSING
 from crnn_reader.trained_sizes import crops_expected
-from model.comparison import capitals
+from model.comparison import accepts, capitals
 
 if TYPE_CHECKING:
     from crnn_reader.reader import Reader, Reading
@@ -118,6 +118,28 @@ NOTHING = OperatingPoint(1.0, 0.0, 0, 0.0, (0.0, 1.0))
 
 
 @dataclass(frozen=True)
+class AcceptedNegatives:
+    """The negatives whose reading has at least this `probability`: their number, and their share of all negatives."""
+
+    probability: float
+    images: int
+    share: float
+    share_interval: Interval
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Readings of pictures that show nothing to read. Those read as empty are right, the others can be accepted."""
+
+    images: int
+    empty: int
+    empty_share: float
+    empty_share_interval: Interval
+    #: At the probabilities of `Scores.sure` and `Scores.accepted`.
+    accepted: tuple[AcceptedNegatives, ...]
+
+
+@dataclass(frozen=True)
 class Scores:
     """Scores of many pictures. Rates are from 0 to 1; only a character error rate may be higher."""
 
@@ -150,6 +172,8 @@ class Scores:
     sure: OperatingPoint | None
     #: At the minimum probability that was asked for; None without one.
     accepted: OperatingPoint | None
+    #: Scores of pictures that show nothing to read, which are in none of the other figures.
+    negatives: Negatives | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The scores as JSON values by name: `images`, `exact_match`, `character_error_rate` …"""
@@ -163,6 +187,18 @@ class Scores:
             f"letter accuracy {self.letter_accuracy:.2%}, character error rate {self.character_error_rate:.2%}"
             + (f"; accepted {self.accepted}" if self.accepted else "")
         )
+
+
+def with_negatives(scores: Scores, texts: Sequence[str], probabilities: Sequence[float]) -> Scores:
+    """Add the readings of pictures that show nothing to read: their texts, and the probabilities of these."""
+    images, empty = len(texts), list(texts).count("")
+    accepted = []
+    for point in filter(None, (scores.sure, scores.accepted)):
+        pairs = zip(texts, probabilities, strict=True)
+        count = sum(accepts(text, probability, point.probability) for text, probability in pairs)
+        accepted.append(AcceptedNegatives(point.probability, count, _rate(count, images), wilson(count, images)))
+    negatives = Negatives(images, empty, _rate(empty, images), wilson(empty, images), tuple(accepted))
+    return replace(scores, negatives=negatives)
 
 
 class Labelled(Protocol):

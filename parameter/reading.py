@@ -108,6 +108,11 @@ class EvaluationParameters(ReadingParameters):
     min_probability: MinProbability = Field(
         None, description="Report the effect of rejecting readings below this probability."
     )
+    negatives: Annotated[str | None, Flag("PATH")] = Field(
+        None,
+        description="Folder or list of pictures that show nothing to read: report how many are read as empty, and how "
+        "many are accepted.",
+    )
     json_: File | None = Field(None, description="Write the scores as JSON.")
     report: Folder | None = Field(None, description="Write a report with plots and pictures to this folder.")
     follow: bool = Field(

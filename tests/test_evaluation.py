@@ -63,6 +63,24 @@ def test_table_json_and_report_agree(evaluate: Evaluate, tmp_path: Path) -> None
     assert (tmp_path / "report" / "pictures-2.png").exists()
 
 
+def test_negatives_are_counted_as_empty_or_accepted(evaluate: Evaluate, tmp_path: Path) -> None:
+    for number in range(4):
+        sample(tmp_path / "in" / f"{LABELS[number]}_{number}.png", number)
+    # A text is read in captchas, and none in plain pictures.
+    sample(tmp_path / "no" / "captcha.png", 5)
+    for shade in (10, 120, 250):
+        level(tmp_path / "no" / f"plain{shade}.png", shade)
+    code, out, _ = evaluate("in", "--negatives", "no", "--min-probability", "0.5", "--json", "scores.json")
+    assert code == 0
+    assert re.search(r"negatives read as empty +75\.00% \(3 of 4; 95 % interval", out)
+    assert re.search(r"negatives accepted at 0\.5 +25\.00% \(1 of 4;", out)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert (scores["images"], scores["exact"]) == (4, 4), "negatives are not among the labelled pictures"
+    negatives = scores["negatives"]
+    assert (negatives["images"], negatives["empty"]) == (4, 3)
+    assert [(point["images"], point["share"]) for point in negatives["accepted"]] == [(1, 0.25), (1, 0.25)]
+
+
 def test_unreadable_pictures_are_named_counted_and_left_out(evaluate: Evaluate, tmp_path: Path) -> None:
     sample(tmp_path / f"{LABELS[5]}_a.png", 5)
     (tmp_path / "6_b.png").write_bytes(b"junk")

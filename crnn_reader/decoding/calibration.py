@@ -15,8 +15,8 @@ MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
 #: Standard deviation of the prior on log T, a normal distribution around 0. Without it, a hundred correct texts would
 #: make every probability almost 1.
 PRIOR = 0.5
-#: Calibrated probability of the empty text. Every training picture has a text, so the empty text is never correct,
-#: whatever its probability.
+#: Calibrated probability of the empty text. There is no text to accept, whatever the network's probability. Without
+#: negatives, every training picture has a text, so that an empty text is never correct.
 EMPTY_PROBABILITY = 0.0
 #: Probabilities are clipped to MIN_PROBABILITY … 1 - MIN_PROBABILITY, so that their logarithms are finite.
 MIN_PROBABILITY = 1e-12

@@ -4,6 +4,10 @@ Most pictures need no search: no other text can have the prior to overtake a tex
 a search over prefixes finds the best text, of all pictures of a batch together, one character after the other. The
 probability of a prefix (Graves et al. 2006, "Connectionist Temporal Classification", section 3.2) times the highest
 prior of its texts is an upper bound, so a prefix below the best text found can be dropped.
+
+Formats say which texts are likely, not whether there is a text: the empty text keeps the probability that the network
+gives it, and the other texts share the rest. With a prior on all texts, a picture without a text would be read as the
+best format that it resembles.
 """
 
 from __future__ import annotations
@@ -59,15 +63,23 @@ def posteriors(
         index: the formats.
         top: number of texts that must be the best ones.
     """
-    found = {row: ([text for text in texts if text.score > FLOOR], True) for row, texts in enumerate(known)}
+    found = {row: ([each for each in texts if each.score > FLOOR], True) for row, texts in enumerate(known)}
+    empty = np.zeros(len(known))
+    if index.others:
+        empty = np.exp(log_probabilities[:, :, BLANK].sum(axis=1, dtype=np.float64))
+        found = {row: ([each for each in texts if each.text], proven) for row, (texts, proven) in found.items()}
+    # No text is as probable as an empty text with more than half of the probability.
+    sought = [row for row in found if top > 1 or empty[row] <= 0.5]
     # A good text found by a beam search makes the exact search much faster.
     for most in (BEAM, MAX_PREFIXES):
-        few = [row for row, (texts, _) in found.items() if len(texts) < top]
-        unsure = few if most == BEAM else [row for row in found if not _is_certain(found[row][0], index, top)]
+        few = [row for row in sought if len(found[row][0]) < top]
+        unsure = few if most == BEAM else [row for row in sought if not _is_certain(found[row][0], index, top)]
         if unsure:
             search = _Search(log_probabilities[unsure], [found[row][0] for row in unsure], index, top, most)
             found |= dict(zip(unsure, search.run(), strict=True))
-    return [Posterior(_normalised(texts), proven) for texts, proven in found.values()]
+    return [
+        Posterior(_normalised(texts, float(empty[row]), index.others), proven) for row, (texts, proven) in found.items()
+    ]
 
 
 def _is_certain(texts: Sequence[Weighed], index: FormatIndex, top: int) -> bool:
@@ -78,16 +90,24 @@ def _is_certain(texts: Sequence[Weighed], index: FormatIndex, top: int) -> bool:
     return others <= 0.0 or math.log(others) + index.bound(index.start) < texts[0].score
 
 
-def _normalised(texts: list[Weighed]) -> list[tuple[tuple[int, ...], float]]:
-    """Normalise over the texts and all other texts together, whose prior is taken to be that of the best text."""
-    if not texts:
-        return []
-    texts = sorted(texts, key=lambda each: -each.score)
-    best = texts[0].score - texts[0].log_probability
-    shares = [math.exp(each.score - best) for each in texts]
-    others = max(0.0, 1.0 - sum(math.exp(each.log_probability) for each in texts))
-    total = sum(shares) + others
-    return [(each.text, share / total) for each, share in zip(texts, shares, strict=True)]
+def _normalised(texts: list[Weighed], empty: float, others: bool) -> list[tuple[tuple[int, ...], float]]:
+    """Normalise over the texts and all other texts together, whose prior is taken to be that of the best text.
+
+    Arguments:
+        texts: texts that were found.
+        empty: probability of the empty text, which keeps it.
+        others: whether the empty text is possible.
+    """
+    found = [((), empty)] if others else list[tuple[tuple[int, ...], float]]()
+    if texts:
+        texts = sorted(texts, key=lambda each: -each.score)
+        best = texts[0].score - texts[0].log_probability
+        shares = [math.exp(each.score - best) for each in texts]
+        rest = max(0.0, 1.0 - empty)
+        unfound = max(0.0, rest - sum(math.exp(each.log_probability) for each in texts))
+        total = sum(shares) + unfound
+        found += [(each.text, rest * share / total) for each, share in zip(texts, shares, strict=True)]
+    return sorted(found, key=lambda each: -each[1])
 
 
 class _Search:
@@ -127,8 +147,9 @@ class _Search:
         """Return the texts of each picture, and whether the best ones are proven."""
         pictures = np.arange(len(self._logs))
         blank = self._blanks
-        for picture in pictures.tolist():
-            self._keep(picture, (), float(blank[picture, -1]), self._index.start)
+        if not self._index.others:
+            for picture in pictures.tolist():
+                self._keep(picture, (), float(blank[picture, -1]), self._index.start)
         character = np.full(blank.shape, IMPOSSIBLE)
         texts: list[tuple[int, ...]] = [()] * len(pictures)
         states, last = [self._index.start] * len(pictures), np.full(len(pictures), -1)

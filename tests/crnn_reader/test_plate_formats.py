@@ -105,15 +105,38 @@ def test_the_search_finds_the_texts_with_the_highest_posterior(seed: int, others
     index = FormatIndex(OVERLAPPING, "ab", others)
     batch = outputs(seed, sharpness=1.0 + seed / 3)
     for row, found in zip(batch, most_probable(batch, index, top), strict=True):
-        scores = {}
-        for text, probability in enumerated(row).items():
+        weights = dict[tuple[int, ...], float]()
+        every = enumerated(row)
+        # Formats do not say whether there is a text.
+        empty = every.pop(()) if others else 0.0
+        for text, probability in every.items():
             weight = index.weight(index.state(text), len(text))
             if weight > -1e9:
-                scores[text] = math.log(probability) + weight
-        best = sorted(scores, key=lambda text: -scores[text])[:top]
-        assert [text.numbers for text in found[:top]] == best
+                weights[text] = probability * math.exp(weight)
+        best = sorted(weights, key=lambda text: -weights[text])
+        if others:
+            shares = {text.numbers: text.probability for text in found}
+            assert shares[()] == pytest.approx(empty)
+            if top == 1 and empty > 0.5:
+                assert found[0].numbers == ()
+                continue
+            best.insert(sum(weights[text] / weights[best[0]] * shares[best[0]] > empty for text in best), ())
+        assert [text.numbers for text in found[:top]] == best[:top]
         assert all(text.proven for text in found)
         assert sum(text.probability for text in found) <= 1 + 1e-9
+
+
+def test_formats_do_not_make_a_text_of_nothing() -> None:
+    # The only format has the text aa, with the highest prior.
+    index = FormatIndex([Format("n", "N", ["aa"])], "ab")
+    steps = np.log(np.array([[[0.6, 0.39, 0.01], [0.98, 0.01, 0.01], [0.6, 0.39, 0.01]]], np.float32))
+    # Sixteen per cent for aa and 0.35 for the empty text; the prior would raise aa far above it.
+    (texts,) = most_probable(steps, index)
+    shares = {text.numbers: text.probability for text in texts}
+    assert shares[()] == pytest.approx(0.6 * 0.98 * 0.6, rel=1e-4)
+    assert shares[1, 1] < 1 - shares[()]
+    (silent,) = most_probable(np.log(np.array([[[0.8, 0.19, 0.01], [0.98, 0.01, 0.01], [0.8, 0.19, 0.01]]])), index)
+    assert silent[0].numbers == () and silent[0].probability == pytest.approx(0.8 * 0.98 * 0.8)
 
 
 def test_a_narrow_format_is_more_probable_than_a_wide_one() -> None:
