@@ -6,13 +6,17 @@
     python benchmarks/accuracy.py rejects plate PICTURES
 
 A corpus is a folder with `labels.csv` (columns file, label, split); `plates` also reads other labelled pictures. All
-readers read the same files in one run. The other readers are ddddocr and RapidOCR's recogniser, if the Python
-PEER_PYTHON has them, and the network of the keras.io captcha example.
+readers read the same files in one run. The other readers are ddddocr and the recognisers of rapidocr-onnxruntime
+(`RapidOCR`) and rapidocr, if the Python PEER_PYTHON has them, and the network of the keras.io captcha example.
+
+`wrong_labels.csv` lists pictures of the corpora whose labels contradict what they plainly show. Corpora with such
+pictures get a second figure without them.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import functools
 import math
 import os
@@ -38,6 +42,8 @@ from generate_captcha.seeded_random import SeededRandom
 ALPHABET = string.digits + string.ascii_uppercase
 #: Share of the pictures with a text that the second probability of :func:`rejects` accepts.
 ACCEPTED = 0.95
+#: Columns corpus, file (its name), label, and what the picture shows.
+WRONG_LABELS = Path(__file__).with_name("wrong_labels.csv")
 
 
 def captchas(results: Results, given: argparse.Namespace) -> None:
@@ -147,11 +153,24 @@ def compare(
     results: Results, job: str, subject: str, reader: str, rows: Path, model: str = "", fold: bool = True,
     pairs: Iterable[tuple[str, str]] = (), **columns: Any
 ) -> None:  # fmt: skip
-    """Add the exact match of a reader, by default its own name, on the rows of a list."""
+    """Add the exact match of a reader, by default its own name, on the rows of a list.
+
+    If some labels of the corpus `subject` are known to be wrong, add it without these rows, too.
+    """
     zeros = subject.startswith("plate_us")
     found = list(pairs) or harness.texts_of(model or reader, rows)
-    right = sum(folded(truth, zeros) == folded(text, zeros) if fold else truth == text for truth, text in found)
-    results.share(job, subject, reader, "exact match", right, len(found), **columns)
+    right = [folded(truth, zeros) == folded(text, zeros) if fold else truth == text for truth, text in found]
+    results.share(job, subject, reader, "exact match", sum(right), len(right), **columns)
+    wrong = wrong_labels(subject)
+    kept = [each for each, file in zip(right, harness.files_in(rows), strict=True) if Path(file).name not in wrong]
+    if len(kept) < len(right):
+        results.share(job, subject, reader, "exact match without wrong labels", sum(kept), len(kept), **columns)
+
+
+def wrong_labels(corpus: str) -> set[str]:
+    """Names of the pictures of a corpus whose labels are wrong."""
+    with WRONG_LABELS.open(encoding="utf-8", newline="") as file:
+        return {row["file"] for row in csv.DictReader(file) if row["corpus"] == corpus}
 
 
 def folded(text: str, zeros: bool) -> str:

@@ -2,9 +2,10 @@
 
     python benchmarks/harness.py READER JOB PATH
 
-is the process of a reader that is timed: a model file of this kit (also `plate --layouts de`), `ddddocr` or `RapidOCR`
-(the recogniser of rapidocr-onnxruntime). The last two may be in an environment of their own, whose interpreter is
-PEER_PYTHON. It needs no other package, because this file imports only the standard library at its top.
+is the process of a reader that is timed: a model file of this kit (also `plate --layouts de`), `ddddocr`, `RapidOCR`
+(the recogniser of rapidocr-onnxruntime, PP-OCRv4) or `rapidocr 3.10` (the recogniser of its successor, PP-OCRv6 small).
+All but the first may be in an environment of their own, whose interpreter is PEER_PYTHON. It needs no other package,
+because this file imports only the standard library at its top.
 
     first     print the text of the first picture in the folder PATH
     one       read pictures one by one; print the median and the 99th percentile of the milliseconds from file to text
@@ -45,7 +46,11 @@ FIELDS = (
 )  # fmt: skip
 
 #: The modules and packages of the readers to compare.
-PEERS = {"ddddocr": ("ddddocr", "ddddocr"), "RapidOCR": ("rapidocr_onnxruntime", "rapidocr-onnxruntime")}
+PEERS = {
+    "ddddocr": ("ddddocr", "ddddocr"),
+    "RapidOCR": ("rapidocr_onnxruntime", "rapidocr-onnxruntime"),
+    "rapidocr 3.10": ("rapidocr", "rapidocr"),
+}
 #: Between a model and the layouts that it reads with, in the name of a reader.
 LAYOUTS = " --layouts "
 PEER_PYTHON = os.environ.get("PEER_PYTHON", sys.executable)
@@ -347,6 +352,11 @@ def texts_of(reader: str, rows: Path) -> list[tuple[str, str]]:
     return texts_in(rows)
 
 
+def files_in(rows: Path) -> list[str]:
+    """The path of the picture of each row of a list."""
+    return [line.partition("\t")[0] for line in rows.read_text(encoding="utf-8").splitlines()]
+
+
 def texts_in(rows: Path) -> list[tuple[str, str]]:
     """The label and text of each row, from the file of :func:`write_texts`."""
     labels = [line.partition("\t")[2] for line in rows.read_text(encoding="utf-8").splitlines()]
@@ -388,6 +398,17 @@ def reading(reader: str) -> Callable[[Iterable[Path | str]], Iterable[str]]:
             return str(found[0][0]) if found else ""
 
         return functools.partial(map, read)
+    if reader == "rapidocr 3.10":
+        import cv2
+        import rapidocr
+
+        engine = rapidocr.RapidOCR(params={"Global.log_level": "error"})
+
+        def text_of(file: Path | str) -> str:
+            found = engine(cv2.imread(str(file)), use_det=False, use_cls=False)
+            return str(found.txts[0]) if found.txts else ""
+
+        return functools.partial(map, text_of)
     sys.path.insert(0, str(ROOT))
     from crnn_reader import Reader
 
@@ -402,8 +423,7 @@ def serve(reader: str, job: str, path: Path) -> None:
     """Run a job of a reader in this process."""
     read = reading(reader)
     if job == "list":
-        lines = path.read_text(encoding="utf-8").splitlines()
-        write_texts(path, read([line.partition("\t")[0] for line in lines]))
+        write_texts(path, read(files_in(path)))
         return
     files = sorted(path.glob("*.png"))
     if job == "first":

@@ -7,10 +7,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import cv2
 import pytest
 
-from benchmarks import harness, tables
+from benchmarks import accuracy, harness, tables
 from benchmarks.harness import Results
+from generate_captcha.styles import style_of
+from parameter import GenerateParameters
 from tests.processes import finished
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +95,25 @@ def test_figures_of_the_readme() -> None:
     )
     ddddocr, rapid = (without_interval(each).removesuffix(" pictures/s") for each in (ddddocr, rapid))
     assert f"| {ours} | ddddocr {ddddocr}, RapidOCR {rapid} |" in readme
+
+
+def test_plates_are_counted_with_and_without_wrong_labels(tmp_path: Path) -> None:
+    corpus = tmp_path / "plate_tw"
+    corpus.mkdir()
+    plates = style_of(GenerateParameters(style="plate", layouts="tw_car", difficulty=0))
+    wrong = next(iter(accuracy.wrong_labels("plate_tw")))
+    with (corpus / "labels.csv").open("w", encoding="utf-8") as labels:
+        labels.write("file,label,split\n")
+        for index, name in enumerate(("a.png", "b.png", wrong)):
+            picture, label = plates.picture(index)
+            cv2.imwrite(str(corpus / name), picture)
+            labels.write(f"{name},{'0' if name == wrong else label},test\n")
+    command = [sys.executable, "benchmarks/accuracy.py", "plates", str(corpus), "--without-peers"]
+    done = finished([*command, "--results", str(tmp_path)], cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    all_rows, without = tables.rows_of("accuracy", tmp_path)
+    assert (all_rows["measure"], all_rows["n"], all_rows["figure"]) == ("exact match", "3", "66.67")
+    assert (without["measure"], without["n"], without["figure"]) == ("exact match without wrong labels", "2", "100.00")
 
 
 def test_results_append_rows(tmp_path: Path) -> None:
