@@ -61,10 +61,13 @@ def add_distractors(image: Image, rows: Sequence[PlacedRow], ink: Rgb, rng: Seed
                 size = rng.between(0.45, 1.15) * room, rng.between(0.3, 1.0) * row.height
                 shift = rng.between(-0.1, 0.1) * row.height
                 _draw(image, _Place(x, row.top + row.height / 2 + shift, *size), ink, rng)
-        for free, outer in ((row.left, 0.0), (width - row.right, float(width))):
+        # A row may stand beside another one.
+        left = max((other.right for other in rows if other.right <= row.left), default=0.0)
+        right = min((other.left for other in rows if other.left >= row.right), default=float(width))
+        for start, free, inwards in ((left, row.left - left, 1), (right, right - row.right, -1)):
             if free > MIN_BESIDE * row.height and rng.random() < BESIDE:
                 size = rng.between(0.6, 0.95) * min(free, row.height), rng.between(0.3, 1.0) * row.height
-                x = abs(outer - rng.between(0.5 * size[0], free - 0.5 * size[0]))
+                x = start + inwards * rng.between(0.5 * size[0], free - 0.5 * size[0])
                 _draw(image, _Place(x, row.top + row.height / 2, *size), ink, rng)
     above, below = rows[0].top, height - rows[-1].bottom
     for free, middle in ((above, above / 2), (below, height - below / 2)):

@@ -19,9 +19,11 @@ from crnn_reader.model_files import locate_model, read_config
 from generate_captcha import style_of, write_corpus
 from generate_captcha.drawing.visibility import INK
 from generate_captcha.plates import camera, layout, layout_files, letters
+from generate_captcha.plates.distractors import add_distractors
 from generate_captcha.plates.layout import Layout
 from generate_captcha.plates.patterns import Pattern, PatternError, TextPart, join_rows
 from generate_captcha.plates.rendering import render
+from generate_captcha.plates.rows import PlacedRow
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.styles.plate import Plate
 from generate_captcha.text import fonts, strokes
@@ -281,8 +283,8 @@ def test_labels_of_other_scripts_are_as_plates_stand_from_left_to_right() -> Non
         load(layout_files.FOLDER / f"{name}.toml")
         style = plate(layouts=name)
         assert sum(bool(re.fullmatch(expression, style.label(index))) for index in range(60)) > 35, name
-    loaded = load(layout_files.FOLDER / "ir_car.toml")
-    for text, heavier in (("۸۱۱۱۱۱", 0), ("۱۱۱۱۱۸", 1)):
+    loaded = load(layout_files.FOLDER / "eg_car.toml")
+    for text, heavier in (("٨١١١١١", 0), ("١١١١١٨", 1)):
         sheet = render(loaded, [[TextPart(letter) for letter in text]], 1.0, 0.0, 1.0, SeededRandom(5))
         middle = round((sheet.text[0] + sheet.text[2]) / 2)
         halves = sheet.ink[:, :middle].any(axis=0).sum(), sheet.ink[:, middle:].any(axis=0).sum()
@@ -375,6 +377,14 @@ def test_distractors_stand_between_letters_and_beside_them(tmp_path: Path) -> No
 
     for columns in (slice(140, 160), slice(20, 70)):
         assert changed(0.0, columns) == 0 and changed(1.0, columns) > 8
+
+
+def test_distractors_keep_off_a_row_beside_another() -> None:
+    rows = [PlacedRow([], 1.0, [], *edges) for edges in ((20, 180, 20, 80), (200, 280, 30, 80))]
+    for seed in range(60):
+        image = np.full((100, 300, 3), 255, np.uint8)
+        add_distractors(image, rows, (0.0, 0.0, 0.0), SeededRandom(seed))
+        assert image[32:76, 200:280].min() == 255, seed
 
 
 def test_widths_and_distances_of_letters_vary(tmp_path: Path) -> None:
