@@ -3,6 +3,7 @@
     python benchmarks/accuracy.py captchas
     PEER_PYTHON=… python benchmarks/accuracy.py corpora captcha_keras1040 captcha_dots4 captcha_henan4
     PEER_PYTHON=… python benchmarks/accuracy.py plates plate_us_e2e plate_us_state plate_cn_lprnet
+    python benchmarks/accuracy.py margins plate_us_e2e plate_us_state plate_tw
     python benchmarks/accuracy.py rejects plate PICTURES
 
 A corpus is a folder with `labels.csv` (columns file, label, split); `plates` also reads other labelled pictures. All
@@ -35,8 +36,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import harness
 from benchmarks.harness import Command, Results
+from crnn_reader.image import read_image
 from generate_captcha.arrays import Image
 from generate_captcha.drawing import paint
+from generate_captcha.plates.camera import photograph
+from generate_captcha.plates.car import draw_car
+from generate_captcha.plates.layout import Layout
+from generate_captcha.plates.layout_files import choose_layouts
+from generate_captcha.plates.patterns import join_rows
+from generate_captcha.plates.rendering import render
+from generate_captcha.plates.rows import Box
 from generate_captcha.seeded_random import SeededRandom
 
 ALPHABET = string.digits + string.ascii_uppercase
@@ -44,6 +53,7 @@ ALPHABET = string.digits + string.ascii_uppercase
 ACCEPTED = 0.95
 #: Columns corpus, file (its name), label, and what the picture shows.
 WRONG_LABELS = Path(__file__).with_name("wrong_labels.csv")
+MARGINS = (0, 0.05, 0.1, 0.2, 0.3, 0.4)
 
 
 def captchas(results: Results, given: argparse.Namespace) -> None:
@@ -106,6 +116,78 @@ def plates(results: Results, given: argparse.Namespace) -> None:
                 compare(results, "plates", corpus.name, reader, rows)
 
 
+def margins(results: Results, given: argparse.Namespace) -> None:
+    """Read crops that are 0 to 40 % wider and higher than the box of the plate.
+
+    The box is exact, shifted by up to 10 % of its width and height, or around a plate that is turned by up to 10
+    degrees. Generated plates stand in pictures of cars; pictures of corpora, which are crops, get their blurred edges
+    around them.
+    """
+    from crnn_reader.reader import Reader
+
+    reader = Reader(given.model)
+    layouts = choose_layouts(",".join(each.name for each in reader.config.formats))
+    subjects = {"generated plates": [plate_on_car(layouts, SeededRandom(f"margins {i}")) for i in range(given.count)]}
+    subjects |= {corpus.name: surrounded(corpus) for corpus in given.corpora}
+    for subject, plates in subjects.items():
+        zeros = subject.startswith("plate_us")
+        for measure, shift, turn in (("exact box", 0.0, 0), ("shifted", 0.1, 0), ("turned", 0.0, 10)):
+            for margin in MARGINS:
+                # The same shifts and angles for all margins.
+                rng = SeededRandom(f"{subject} {measure}")
+                readings = reader.read([cropped(image, box, margin, shift, turn, rng) for image, box, _ in plates])
+                pairs = zip(plates, readings, strict=True)
+                right = sum(folded(label, zeros) == folded(one.text, zeros) for (_, _, label), one in pairs)
+                results.share("margins", subject, f"{margin:.0%}", measure, right, len(plates))
+
+
+def plate_on_car(layouts: list[Layout], rng: SeededRandom) -> tuple[Image, Box, str]:
+    """A picture of a car, the box of the plate in it, and the label.
+
+    The plate is seen straight on, with effects of the camera of difficulty 0.5. Its letters are 12 to 40 pixels high.
+    """
+    layout = rng.choice(layouts)
+    rows = rng.choice(layout.patterns).write(rng)
+    letter_height = 12 * (40 / 12) ** rng.random()
+    scale = letter_height / layout.letter_height
+    plate = render(layout, rows, max(1.5, scale), 0.5, 1.0, rng)
+    scale /= max(1.5, scale)
+    near = cv2.resize(plate.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    around = near.shape[1] // 2
+    image = draw_car(near.shape[0] + 2 * around, near.shape[1] + 2 * around, rng)
+    image[around:-around, around:-around] = near
+    left, top, right, bottom = (around + scale * side for side in plate.plate)
+    return photograph(image, letter_height / 3.2, 0.5, 1.0, rng), (left, top, right, bottom), join_rows(rows, False)
+
+
+def surrounded(corpus: Path) -> list[tuple[Image, Box, str]]:
+    """The pictures of a corpus with blurred edges around them, their boxes and labels."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for file, label in harness.listed(corpus, Path(folder) / "rows.tsv"):
+            picture = read_image(file, 3)
+            height, width = picture.shape[:2]
+            around = width // 2
+            image = cv2.copyMakeBorder(picture, around, around, around, around, cv2.BORDER_REPLICATE)
+            image = cv2.GaussianBlur(image, (0, 0), height / 10)
+            image[around : around + height, around : around + width] = picture
+            found.append((image, (around, around, around + width, around + height), label))
+    return found
+
+
+def cropped(image: Image, box: Box, margin: float, shift: float, turn: float, rng: SeededRandom) -> Image:
+    """Cut out a box that is `margin` larger, shifted by up to this part of its size, of the image turned by degrees."""
+    left, top, right, bottom = box
+    middle = (left + right) / 2, (top + bottom) / 2
+    matrix = cv2.getRotationMatrix2D(middle, rng.between(-turn, turn), 1)
+    turned = cv2.warpAffine(image, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    width, height = np.abs(matrix[:, :2]) @ (right - left, bottom - top)
+    x, y = middle[0] + rng.between(-shift, shift) * width, middle[1] + rng.between(-shift, shift) * height
+    width, height = (1 + margin) * width, (1 + margin) * height
+    (x0, x1), (y0, y1) = ((round(at - size / 2), round(at + size / 2)) for at, size in ((x, width), (y, height)))
+    return turned[max(0, y0) : y1, max(0, x0) : x1]
+
+
 def rejects(results: Results, given: argparse.Namespace) -> None:
     """Read pictures that show no text, or another kind of text, and count those that are rejected.
 
@@ -114,7 +196,6 @@ def rejects(results: Results, given: argparse.Namespace) -> None:
     the median size of those in PATH.
     """
     import dataset
-    from crnn_reader.image import read_image
     from crnn_reader.reader import Reader
     from generate_captcha.styles import style_of
     from model.comparison import accepts
@@ -241,7 +322,6 @@ def keras_io(train: Path, test: Path) -> None:
     import dataset
     from crnn_reader.decoding.ctc import greedy
     from crnn_reader.fit import fit_image
-    from crnn_reader.image import read_image
 
     width, height = 200, 50
     pictures = [dataset.collect(path) for path in (train, test)]
@@ -285,7 +365,8 @@ def main() -> None:
         keras_io(Path(sys.argv[2]), Path(sys.argv[3]))
         return
     command = Command(__doc__, "accuracy")
-    fresh, real, unseen, rejected = (command.job(job) for job in (captchas, corpora, plates, rejects))
+    jobs = (captchas, corpora, plates, margins, rejects)
+    fresh, real, unseen, around, rejected = map(command.job, jobs)
     fresh.add_argument("--models", nargs="+", default=["captcha", "captcha_lite"])
     fresh.add_argument("--count", type=int, default=12_800, help="number of pictures (%(default)s)")
     real.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
@@ -295,6 +376,9 @@ def main() -> None:
     unseen.add_argument("--splits", default="train,test", help="rows to read (%(default)s)")
     for job in (fresh, real, unseen):
         job.add_argument("--without-peers", action="store_true", help="only this kit")
+    around.add_argument("corpora", nargs="*", type=Path, metavar="CORPUS")
+    around.add_argument("--model", default="plate")
+    around.add_argument("--count", type=int, default=1_000, help="number of generated plates (%(default)s)")
     rejected.add_argument("model", metavar="MODEL")
     rejected.add_argument("path", metavar="PATH")
     rejected.add_argument("--count", type=int, default=500, help="pictures of each kind (%(default)s)")
