@@ -100,7 +100,8 @@ class Reading:
     formatted: str = ""
     #: With `layouts` of the reader: the text that is read without them, if it contradicts them. None otherwise.
     without_layouts: str | None = None
-    #: Whether the picture's size or aspect ratio differs much from the training pictures, see trained_sizes.py.
+    #: Whether the picture's size or aspect ratio differs much from the training pictures, and its text is unsure: it
+    #: may be a photo of more than the text. See trained_sizes.py.
     unlike_training: bool = False
     #: Whether the picture has a single colour, and the number of frames or pages of its file.
     single_colour: bool = False
@@ -377,7 +378,9 @@ class Reader:
                     countries=countries,
                     formatted=self._formatted(texts[0], found[0][0], steps),
                     without_layouts=self._contradiction(texts[0], without),
-                    unlike_training=is_unlike_training(self.config, fitted.own_width, fitted.own_height),
+                    unlike_training=is_unlike_training(
+                        self.config, fitted.own_width, fitted.own_height, texts[0].probability
+                    ),
                     single_colour=fitted.single_colour,
                     frames=fitted.frames,
                 )

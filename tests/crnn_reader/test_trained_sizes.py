@@ -20,7 +20,8 @@ from crnn_reader.config import ModelConfig
 from crnn_reader.model_files import locate_model, read_config
 from crnn_reader.reader import Reader
 from crnn_reader.trained_sizes import is_unlike_training
-from parameter import EvaluationParameters, PredictionParameters
+from generate_captcha.styles import style_of
+from parameter import EvaluationParameters, GenerateParameters, PredictionParameters
 
 SAMPLES = Path(prediction.__file__).parent / "DB" / "samples"
 
@@ -63,14 +64,14 @@ def config(**sizes: Any) -> ModelConfig:
 def test_far_is_what_differs_much_in_height_or_shape(
     described: ModelConfig, near: list[tuple[int, int]], far: list[tuple[int, int]]
 ) -> None:
-    assert [size for size in near if is_unlike_training(described, *size)] == []
-    assert [size for size in far if not is_unlike_training(described, *size)] == []
+    assert [size for size in near if is_unlike_training(described, *size, 0.4)] == []
+    assert [size for size in far if not is_unlike_training(described, *size, 0.4)] == []
 
 
 def test_shipped_plate_expects_plates_of_one_row_and_two() -> None:
     described = read_config(locate_model("plate"))
-    assert not any(is_unlike_training(described, width, 40) for width in (40, 120, 260))
-    assert is_unlike_training(described, 440, 40)
+    assert not any(is_unlike_training(described, width, 40, 0.4) for width in (40, 120, 260))
+    assert is_unlike_training(described, 440, 40, 0.4)
 
 
 def test_the_commands_ask_for_crops_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +97,20 @@ def test_the_commands_ask_for_crops_once(tmp_path: Path, capsys: pytest.CaptureF
     for line in lines:
         assert line.startswith("3 pictures differ much in size or shape from those that ")
         assert f"(first: {tmp_path / 'AB12_0.png'}): give crops of one text" in line
+
+
+def test_plate_takes_large_crops_and_asks_for_crops_of_plates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, label = style_of(GenerateParameters(style="plate", layouts="de_car", difficulty=0)).picture(0)
+    large = cv2.resize(picture, None, fx=8, fy=8)
+    crop, photo = Reader("plate").read([large, scene(1200, 900)])
+    assert (crop.text, crop.unlike_training, photo.unlike_training) == (label, False, True)
+    cv2.imwrite(str(tmp_path / "photo.png"), scene(1200, 900))
+    with pytest.raises(SystemExit):
+        run_command(prediction.main, PredictionParameters, [str(tmp_path), "--model", "plate"])
+    asked = "photo.png): it reads crops of plates, and docs/plates.md shows how to cut them out"
+    assert asked in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("bounds", [[1], [2, 1], [0, 1], [1, float("inf")], ["1", "2"], 3, [float("nan"), 1]])
