@@ -117,7 +117,7 @@ def plates(results: Results, given: argparse.Namespace) -> None:
 
 
 def margins(results: Results, given: argparse.Namespace) -> None:
-    """Read crops that are 0 to 40 % wider and higher than the box of the plate.
+    """Read crops that are up to 1.4 times as wide and high as the box of the plate.
 
     The box is exact, shifted by up to 10 % of its width and height, or around a plate that is turned by up to 10
     degrees. Generated plates stand in pictures of cars; pictures of corpora, which are crops, get their blurred edges

@@ -81,9 +81,10 @@ def test_figures_of_the_readme() -> None:
         assert f"| {ours} in {harness.cell(seconds['crnn-kit'])} |" in readme
         share = without_interval(theirs).replace("0.00 %", "0 %")
         assert f"keras.io's network {share} in {harness.cell(seconds['keras.io'])} |" in readme
-    for corpus, n in (("plate_us_state", 746), ("plate_cn_lprnet", 1000)):
-        ours, peer = (exact(reader, n, corpus) for reader in ("plate", "RapidOCR"))
-        assert f"| {ours} | RapidOCR {without_interval(peer)} |" in readme
+    for corpus, n in (("plate_us_state", 746), ("plate_cn_lprnet", 1000), ("plate_tw", 400), ("plate_vn_2line", 120)):
+        ours, *others = (exact(reader, n, corpus) for reader in ("plate", "RapidOCR", "rapidocr 3.10"))
+        older, newer = (without_interval(each).replace("0.00 %", "0 %") for each in others)
+        assert f"| {ours} | RapidOCR {older}, rapidocr 3.10 {newer} |" in readme
     newest = {row["variant"]: row for row in tables.rows_of("reading", job="models")}
     for row in newest.values():
         speed = without_interval(harness.cell(row)).removesuffix(" pictures/s")
