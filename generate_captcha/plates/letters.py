@@ -72,7 +72,7 @@ ROLES: dict[str, tuple[StrokeFont | str, ...]] = {
             DIES,
             itertools.cycle(("Ib", "Ic", "Ib")),
             itertools.cycle(("", "1e", "1f", "", "1c")),
-            itertools.cycle(("", "Sb", "Sb Md Wc", "Md Wc")),
+            itertools.cycle(("", "Sb Mb We", "Sb Md Wc", "Md Wc", "Mb We")),
         )
     ),
     "grotesk": (
