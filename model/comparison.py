@@ -15,7 +15,7 @@ def accepts(text: str, probability: float, min_probability: float) -> bool:
 
 def caption(truth: str, text: str, ignore_case: bool = False) -> str:
     """The caption of a picture: `text` if it is right, else such as `01, not O1`."""
-    return text if is_correct(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth}"
+    return text if is_correct(truth, text, ignore_case) else f"{text or 'nothing'}, not {truth or 'nothing'}"
 
 
 def capitals(text: str) -> str:

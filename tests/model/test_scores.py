@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from model.comparison import caption
 from model.scores import score, wilson
 
 
@@ -105,3 +106,9 @@ def test_scores_as_json() -> None:
     record = json.loads(json.dumps(score(["a"], ["b"], [0.5], ["n"]).to_dict()))
     assert {"images", "exact_match", "exact_match_interval", "character_error_rate", "letter_accuracy"} <= set(record)
     assert record["worst"] == [{"name": "n", "truth": "a", "text": "b", "probability": 0.5, "character_error_rate": 1}]
+
+
+def test_captions_name_what_is_missing() -> None:
+    assert [caption(*pair) for pair in (("AB", "AB"), ("AB", ""), ("", "AB"), ("", ""))] == [
+        "AB", "nothing, not AB", "AB, not nothing", "",
+    ]  # fmt: skip
