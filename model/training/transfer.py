@@ -12,7 +12,7 @@ from crnn_reader.config import ModelConfig
 from crnn_reader.errors import UserError
 from crnn_reader.model_files import locate_model, read_config
 from model import model_file
-from model.backbones import backbone_of
+from model.backend import import_keras
 from model.network import COLUMNS
 
 Array: TypeAlias = NDArray[np.floating]
@@ -79,6 +79,9 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
 
 def misfit(old_config: ModelConfig, new_config: ModelConfig) -> str | None:
     """Why a network of one configuration cannot start from weights of another; None if it can."""
+    import_keras()
+    from model.backbones import backbone_of
+
     extended = backbone_of(new_config.network).extends.get(new_config.preset) == old_config.preset
     fields = ["network", "coordinates", "rows", "height"] + ["preset"] * (not extended)
     fields += ["rectify"] * (extended or old_config.rectify != "none") + ["width"] * new_config.coordinates
