@@ -3,6 +3,7 @@
 python export.py runs/mine --out mine.onnx
 python export.py captcha --out captcha.onnx --int8 DB/test
 python export.py captcha --out captcha.onnx --float16 DB/test
+python export.py runs/mine --out mine.keras --form keras --average plate --calibrate DB/test
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from cli import interrupts  # noqa: F401 (before all others, so that Ctrl-C ends
 
 import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from parameter import ExportParameters
 
 if TYPE_CHECKING:
     from crnn_reader.formats import Format
+    from dataset import Sample
 
 #: Maximum number of pictures that --int8 is calibrated on. It is tested on all others.
 CALIBRATING = 200
@@ -43,27 +46,80 @@ def main(flags: ExportParameters) -> int:
     formats = None if flags.layouts is None else formats_of(flags.layouts)
     if formats and flags.layouts == ALL_LAYOUTS:
         formats = writable(formats, read_config(model).alphabet)
-    if flags.int8:
-        return export_int8(model, out, flags, formats)
-    if flags.float16:
-        return export_float16(model, out, flags, formats)
-    comparison = export.export(model, flags.form, out, formats)
-    print_line(f"{out}: {comparison}")
-    return ALL_DONE
+    with tempfile.TemporaryDirectory() as folder:
+        all_read = True
+        if flags.average:
+            model = average(model, flags.average.split(","), Path(folder))
+        if flags.calibrate:
+            model, all_read = calibrate(model, flags, formats, Path(folder))
+        if flags.int8:
+            code = export_int8(model, out, flags, formats)
+        elif flags.float16:
+            code = export_float16(model, out, flags, formats)
+        else:
+            comparison = export.export(model, flags.form, out, formats)
+            print_line(f"{out}: {comparison}")
+            code = ALL_DONE
+    return code if all_read else SOME_UNREADABLE
+
+
+def average(model: Path, others: list[str], folder: Path) -> Path:
+    """Write the mean of the weights of `model` and `others` to a model file in `folder`. Returns its path."""
+    from model import model_file
+    from model.training.transfer import average as averaged
+
+    network, config = averaged(str(model), others)
+    written = folder / "average.keras"
+    model_file.save(network, config, written)
+    return written
+
+
+def calibrate(model: Path, flags: ExportParameters, formats: list[Format] | None, folder: Path) -> tuple[Path, bool]:
+    """Calibrate a model on labelled pictures, and print its scores.
+
+    Returns the path of the calibrated model file in `folder`, and whether all pictures could be read.
+    """
+    from crnn_reader.decoding.calibration import temperature
+    from crnn_reader.reader import Reader
+    from model import model_file
+    from model.scores import read_labelled, score_read
+
+    path, labelled = flags.calibrate, labelled_pictures("calibrate", flags, 1)
+    network, config = model_file.load(model)
+    # With the formats that the export will have, because they change which texts are read.
+    config = replace(config if formats is None else config.with_formats(formats), temperature=1.0)
+    raw, written = folder / "raw.keras", folder / "calibrated.keras"
+    model_file.save(network, config, raw)
+    read = read_labelled(Reader(str(raw)), labelled)
+    found = [(reading.probability, reading.text == sample.label) for sample, reading in read if reading.text]
+    if not found:
+        raise UserError(f"{path}: no picture is read as a text, so that nothing can be calibrated: check the model")
+    config = replace(config, temperature=temperature(*zip(*found, strict=True)))
+    model_file.save(network, config, written)
+    print_line(f"{path}: {score_read(read, len(labelled) - len(read))}; temperature {config.temperature:.3g}")
+    return written, len(read) == len(labelled)
+
+
+def labelled_pictures(flag: str, flags: ExportParameters, least: int) -> list[Sample]:
+    """The labelled pictures in the path of a flag. Raises UserError for fewer than `least`."""
+    import dataset
+
+    path = getattr(flags, flag)
+    labelled = [sample for sample in dataset.collect(path, flags.label_pattern, flags.root) if sample.label]
+    if len(labelled) < least:
+        found = "1 picture" if len(labelled) == 1 else f"{len(labelled)} pictures"
+        raise UserError(f"{path} has {found} with a label, --{flag} needs {least} or more: see --label-pattern")
+    return labelled
 
 
 def export_int8(model: Path, out: Path, flags: ExportParameters, formats: list[Format] | None) -> int:
     """Export in float32 and in integers, print the scores of both, and keep the integers unless they read worse."""
-    import dataset
     from crnn_reader.model_files import read_config
     from crnn_reader.reader import Reader
     from model import export
     from model.scores import read_labelled, score_read, unknown_characters
 
-    path = flags.int8 or ""
-    labelled = [sample for sample in dataset.collect(path, flags.label_pattern, flags.root) if sample.label]
-    if len(labelled) < 2:
-        raise UserError(f"{path} has {len(labelled)} pictures with a label, --int8 needs two: see --label-pattern")
+    labelled = labelled_pictures("int8", flags, 2)
     if message := unknown_characters([sample.label for sample in labelled], read_config(model).alphabet):
         warn(message)
     calibrating = labelled[: 2 * CALIBRATING : 2]

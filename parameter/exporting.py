@@ -54,6 +54,14 @@ class ExportParameters(Parameters):
         description="Store the formats of these plate layouts, such as de,mine.toml, so that they help with reading "
         "(docs/plates.md).",
     )
+    average: Annotated[str | None, Flag("MODELS")] = Field(
+        None,
+        description="Export the mean of the weights of MODEL and these, separated by commas, such as the one from which "
+        "its training started (docs/export.md).",
+    )
+    calibrate: Annotated[str | None, Flag("PATH")] = Field(
+        None, description="Calibrate the probabilities on these labelled pictures, which MODEL was not trained on."
+    )
     int8: Annotated[str | None, Flag("PATH")] = Field(
         None, description="Quantise to 8-bit integers, calibrated and tested on these labelled pictures (onnx)."
     )

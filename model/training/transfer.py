@@ -1,4 +1,4 @@
-"""Start from the weights of another model file, with the same or another alphabet."""
+"""Start from the weights of another model file, with the same or another alphabet; average those of several."""
 
 from __future__ import annotations
 
@@ -49,14 +49,17 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
     old_config = read_config(path)
     if reason := misfit(old_config, config):
         raise UserError(f"{path} has {reason}: use the same, or other weights", "from")
-    old_network, _ = model_file.load(path)
+    if not _copy(*model_file.load(path), network, config):
+        return f"starting from {path}, with a new head"
+    known = sum(character in old_config.alphabet for character in config.alphabet)
+    return f"starting from {path}: {known} of {len(config.alphabet)} characters known to it"
+
+
+def _copy(old_network: Any, old_config: ModelConfig, network: Any, config: ModelConfig) -> bool:
+    """Copy the weights that two networks share. Returns whether those of the characters are among them."""
     old_head, new_head = _head(old_network), _head(network)
     old_stages = _stages(old_network)
-    if old_config.preset == config.preset:
-        # A rectifier comes first, so the layers of the common stages are the last ones.
-        new_stages = _stages(network)[-len(old_stages) :]
-    else:
-        new_stages = _common(_stages(network), old_stages)
+    new_stages = _common_stages(network, config, old_stages, old_config)
     for old_layer, new_layer in zip(old_stages, new_stages, strict=True):
         for old, new in zip(old_layer.weights, new_layer.weights, strict=True):
             new.assign(_of_channels(np.array(old), new.shape))
@@ -71,10 +74,7 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
     if named := WRITTEN in new_head and WRITTEN not in old_head and ALIGNED in old_head:
         old, new = np.array(old_head[ALIGNED]), np.array(new_head[WRITTEN])
         new_head[WRITTEN].assign(_named_by_ctc(old, new, old_config.alphabet, config.alphabet))
-    if not kept_head and not named:
-        return f"starting from {path}, with a new head"
-    known = sum(character in old_config.alphabet for character in config.alphabet)
-    return f"starting from {path}: {known} of {len(config.alphabet)} characters known to it"
+    return bool(kept_head) or named
 
 
 def misfit(old_config: ModelConfig, new_config: ModelConfig) -> str | None:
@@ -89,14 +89,66 @@ def misfit(old_config: ModelConfig, new_config: ModelConfig) -> str | None:
     for field in fields:
         old, new = getattr(old_config, field), getattr(new_config, field)
         if old != new:
-            return f"{field} {old}, this training asks for {new}"
+            return f"{field} {old} instead of {new}"
     return None
+
+
+def average(model: str, others: Sequence[str]) -> tuple[Any, ModelConfig]:
+    """The mean of the weights of several models, which started from the same weights.
+
+    Such a mean often reads more than each of them (Wortsman et al. 2022, arXiv 2203.05482), and keeps what a training
+    on other pictures forgets (arXiv 2109.01903).
+
+    Arguments:
+        model: model file, run folder or shipped name, with the network, alphabet and configuration of the result.
+        others: the same. Their networks may differ as in :func:`transfer`, but for head and rectifier. Layers that
+            another lacks count as the identity in it. Characters that it lacks count as equal to those of `model`.
+
+    Returns the network and its configuration. Raises UserError if the networks differ otherwise.
+    """
+    keras = import_keras()
+    network, config = model_file.load(locate_model(model, to_train=True))
+    own = network.get_weights()
+    total = [np.array(weight, "float64") for weight in own]
+    for other in others:
+        path = locate_model(other, to_train=True)
+        old_network, old_config = model_file.load(path)
+        if reason := _difference(old_config, config):
+            raise UserError(f"{path} has {reason}: average models of the same network", "average")
+        network.set_weights(own)
+        common = _common_stages(network, config, _stages(old_network), old_config)
+        for layer in _stages(network):
+            if layer not in common and isinstance(layer, keras.layers.BatchNormalization):
+                layer.gamma.assign(np.zeros(layer.gamma.shape))
+                layer.beta.assign(np.zeros(layer.beta.shape))
+        _copy(old_network, old_config, network, config)
+        for mean, weight in zip(total, network.get_weights(), strict=True):
+            mean += weight
+    network.set_weights([(mean / (1 + len(others))).astype("float32") for mean in total])
+    return network, config
+
+
+def _difference(old_config: ModelConfig, config: ModelConfig) -> str | None:
+    """Why networks of two configurations have no mean; None if they have."""
+    for field in ("head", "rectify", "channels"):
+        old, new = getattr(old_config, field), getattr(config, field)
+        if old != new:
+            return f"{field} {old} instead of {new}"
+    return misfit(old_config, config)
 
 
 def _stages(network: Any) -> list[Any]:
     """The layers with weights up to the columns, in order."""
     layers = network.layers[: network.layers.index(network.get_layer(COLUMNS))]
     return [layer for layer in layers if layer.weights]
+
+
+def _common_stages(network: Any, config: ModelConfig, old_stages: Sequence[Any], old_config: ModelConfig) -> list[Any]:
+    """The layers of `network` that take the weights of `old_stages`, the layers of another network."""
+    if old_config.preset == config.preset:
+        # A rectifier comes first, so the layers of the common stages are the last ones.
+        return _stages(network)[-len(old_stages) :]
+    return _common(_stages(network), old_stages)
 
 
 def _common(layers: Sequence[Any], fewer: Sequence[Any]) -> list[Any]:

@@ -492,6 +492,35 @@ def test_float16_is_refused_if_a_text_changes(
     refused(run, "--float16 is for --form onnx", export, *flags, "--form", "savedmodel", "--out", tmp_path / "folder")
 
 
+def test_only_the_same_networks_have_an_average(folder: Path, tmp_path: Path, run: Run) -> None:
+    saved(replace(CONFIG, network="vgg_bigru"), tmp_path / "other.keras")
+    flags = [folder / "ctc.keras", "--out", tmp_path / "mean.onnx", "--average"]
+    refused(
+        run, "has network vgg_bigru instead of vgg_bilstm: average models", export, *flags, tmp_path / "other.keras"
+    )
+    made("attention", folder)
+    refused(run, "has head attention instead of ctc: average models", export, *flags, folder / "attention.keras")
+    refused(run, "no model file", export, *flags, "missing.keras")
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_probabilities_are_calibrated_on_labelled_pictures(right: bool, folder: Path, tmp_path: Path, run: Run) -> None:
+    """A network that is always right becomes surer of its improbable texts, and one that is always wrong less sure."""
+    data, out = tmp_path / "pictures", tmp_path / "calibrated.onnx"
+    data.mkdir()
+    read = Reader(str(folder / "ctc.onnx")).read(pictures(12))
+    for number, (image, reading) in enumerate(zip(pictures(12), read, strict=True)):
+        text = reading.text if right else reading.text[::-1] + "a"
+        cv2.imwrite(str(data / f"{text or 'a'}_{number}.png"), image)
+    model = folder / "ctc.keras"
+    # The average of a model and itself is the same model.
+    code, said, errors = run(export, model, "--out", out, "--average", model, "--calibrate", data)
+    assert (code, errors) == (0, "") and "; temperature " in said
+    calibrated = read_config(out)
+    assert calibrated.temperature > 1 if right else calibrated.temperature < 1
+    assert replace(calibrated, temperature=CONFIG.temperature) == CONFIG
+
+
 def test_a_loss_must_be_significant() -> None:
     assert [export.by_chance(*pair) for pair in ((0, 0), (1, 0), (4, 0), (5, 0), (3, 3))] == [
         1,

@@ -22,7 +22,7 @@ from crnn_reader.pixels import convert_channels
 from model import model_file
 from model.model_file import SHIPPED
 from model.network import COLUMNS, build
-from model.training.transfer import transfer
+from model.training.transfer import average, transfer
 from tests.model.striped import HEIGHT, WIDTH
 from tests.processes import finished
 
@@ -202,6 +202,33 @@ def test_another_head_a_new_rectifier_and_more_layers_do_not_change_the_columns(
     np.testing.assert_allclose(after, before, atol=1e-3 * before.std())
 
 
+def test_an_average_is_the_mean_of_the_weights(written: Path, tmp_path: Path) -> None:
+    """Layers that one network lacks count as the identity, and its unknown characters as those of the first."""
+    config = replace(CONFIG, preset="plate", alphabet="xabc")
+    network = build(config)
+    network.set_weights([weights + 0.5 for weights in network.get_weights()])
+    model_file.save(network, config, tmp_path / "first.keras")
+    mean, mean_config = average(str(tmp_path / "first.keras"), [str(written)])
+    assert mean_config == config
+    other = model_file.load(written)[0]
+    first, both = (dict(enumerate(layer for layer in each.layers if layer.weights)) for each in (network, mean))
+    second = [layer for layer in other.layers if layer.weights]
+    # The convolution of 64 features and the sequence are in both networks.
+    for place, of_other in ((2, 2), (22, 10)):
+        for weights in zip(
+            *(layer.get_weights() for layer in (first[place], second[of_other], both[place])), strict=True
+        ):
+            np.testing.assert_allclose(weights[2], (weights[0] + weights[1]) / 2, rtol=1e-5)
+    # The residual convolutions after it are only in one, which adds nothing half of the time.
+    for place in (4, 6):
+        np.testing.assert_array_equal(both[place].kernel, first[place].kernel)
+        np.testing.assert_allclose(both[place + 1].gamma, first[place + 1].gamma / 2)
+        np.testing.assert_allclose(both[place + 1].beta, first[place + 1].beta / 2)
+    classes, known, averaged = (each.get_layer("classes").get_weights()[0] for each in (network, other, mean))
+    np.testing.assert_array_equal(averaged[:, 1], classes[:, 1])
+    np.testing.assert_allclose(averaged[:, 2:], (classes[:, 2:] + known[:, 1:]) / 2, rtol=1e-5)
+
+
 def test_an_attention_decoder_starts_from_the_character_weights_of_ctc(written: Path) -> None:
     config = replace(CONFIG, head="attention", alphabet="b" + CONFIG.alphabet.replace("b", "") + "x")
     network = build(config)
@@ -233,9 +260,9 @@ def test_a_training_can_start_from_all_shipped_weights(name: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"network": "vgg_bigru"}, "network vgg_bilstm, this training asks for vgg_bigru"),
-        ({"preset": "lite"}, "preset small, this training asks for lite"),
-        ({"preset": "plate", "rectify": "tps"}, "rectify none, this training asks for tps"),
+        ({"network": "vgg_bigru"}, "network vgg_bilstm instead of vgg_bigru"),
+        ({"preset": "lite"}, "preset small instead of lite"),
+        ({"preset": "plate", "rectify": "tps"}, "rectify none instead of tps"),
     ],
 )
 def test_weights_of_other_stages_are_refused(changed: dict[str, Any], reason: str, written: Path) -> None:
