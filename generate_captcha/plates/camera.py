@@ -223,16 +223,20 @@ def photograph(image: Image, detail: float, difficulty: float, noise: float, rng
     return image
 
 
-def resize(image: Image, size: tuple[int, int], difficulty: float, rng: SeededRandom) -> Image:
+def resize(image: Image, size: tuple[int, int], difficulty: float, aliased: bool, rng: SeededRandom) -> Image:
     """Stretch a picture to `size` (width, height), sometimes with JPEG compression afterwards.
 
-    A width of 0 keeps the aspect ratio.
+    A width of 0 keeps the aspect ratio. If `aliased`, a larger picture is sampled and not averaged, so that thin strokes
+    become uneven.
     """
     height, width = image.shape[:2]
     size = size[0] or max(8, round(width * size[1] / height)), size[1]
     if size == (width, height):
         return image
-    interpolation = cv2.INTER_AREA if size[1] < height else rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC))
+    if size[1] < height:
+        interpolation = cv2.INTER_LINEAR if aliased else cv2.INTER_AREA
+    else:
+        interpolation = rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC))
     image = cv2.resize(image, size, interpolation=interpolation)
     if rng.random() < 0.3 * difficulty:
         image = effects.jpeg(image, int(rng.between(95 - 40 * difficulty, 95)))

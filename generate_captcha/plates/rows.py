@@ -29,6 +29,8 @@ KANA_HEIGHTS = (0.42, 0.65)
 #: Maximum width / height of letters of other scripts. A wider one, such as the bar of the Han letter for 1, is lower.
 MAX_ASPECT = 1.4
 
+#: Least share of plates with Han letters from dies, drawn from strokes. The other faces are those of fonts.
+DIES = 0.7
 #: Share of plates whose letters have other widths and distances than the layout says. Series, plate makers and
 #: motorcycles differ more than a layout file tells.
 UNEVEN = 0.3
@@ -103,12 +105,15 @@ class Lettering(NamedTuple):
 def random_lettering(layout: Layout, rng: SeededRandom) -> Lettering:
     """Choose faces, weight and proportions for a plate."""
     face = rng.choice(layout.latin_faces)
-    full_width_face = rng.choice(layout.full_width_faces) if layout.full_width_faces else None
+    full_width_faces = layout.full_width_faces
+    if (dies := [face for face in full_width_faces if isinstance(face, StrokeFont)]) and rng.random() < DIES:
+        full_width_faces = dies
+    full_width_face = rng.choice(full_width_faces) if full_width_faces else None
     weight = 0 if rng.random() < 0.4 else rng.randbelow(3) * 2 - 2
     script = layout.fields.far_east
     proportions = PROPORTIONS if script == "han" else PART_SIZES
     # Letters drawn from strokes already have the proportions of plates.
-    unchanged = (isinstance(full_width_face, StrokeFont) and rng.random() < 0.6) or script in letters.NATURAL
+    unchanged = (isinstance(full_width_face, StrokeFont) and rng.random() < 0.75) or script in letters.NATURAL
     proportion = 0 if unchanged or not full_width_face else rng.randbelow(len(proportions))
     return Lettering(face, full_width_face, weight, proportion, script, rng.random() < UNEVEN)
 

@@ -33,8 +33,9 @@ PROPERTIES = {
     "own": ("difficulty", "layouts", "keep_separators"),
 }
 
-#: Number of attempts at the full difficulty, and then at decreasing difficulty down to 0.
-FULL_ATTEMPTS, EASIER_ATTEMPTS = 4, 8
+#: Number of attempts at the full difficulty, then at decreasing difficulty, and at difficulty 0. There are many of the
+#: last ones, so that a layout whose letters seldom do not stand out does not end a large corpus.
+FULL_ATTEMPTS, EASIER_ATTEMPTS, EASIEST_ATTEMPTS = 4, 8, 30
 #: Size in pixels of the smallest picture in which a plate is legible.
 MIN_WIDTH, MIN_HEIGHT = 80, 20
 #: Minimum heights in pixels for all layouts, also those of two rows; the second if the width follows the plate.
@@ -45,6 +46,9 @@ MIN_LETTER_HEIGHT = 8.0
 MIN_CONTRAST = 20.0
 #: Pixels of the rendered plate per pixel of the picture.
 OVERSAMPLING = 1.2
+#: Share of plates at difficulty 1 that are photographed :data:`ALIASED_ZOOM` times as large and then sampled without
+#: averaging, as the default of cv2.resize and many detection pipelines do.
+ALIASED, ALIASED_ZOOM = 0.3, 2.5
 
 
 class Plate(Style):
@@ -93,17 +97,20 @@ class Plate(Style):
         label = join_rows(rows, self._separators)
         full_width = any(is_other_script(letter) for row in rows for part in row for letter in part.text)
         size, scale = (self.width, self.height), self._scale(layout)
-        for attempt in range(FULL_ATTEMPTS + EASIER_ATTEMPTS + 1):
-            difficulty = self.difficulty * min(1.0, 1 - (attempt - FULL_ATTEMPTS) / EASIER_ATTEMPTS)
-            rendered = render(layout, rows, scale, difficulty, self.noise, rng)
-            view = camera.random_view(rendered, full_width, size, difficulty, self.distortion, rng)
+        aliased = rng.random() < ALIASED * self.difficulty
+        zoom = ALIASED_ZOOM if aliased else 1.0
+        seen = round(zoom * self.width), round(zoom * self.height)
+        for attempt in range(FULL_ATTEMPTS + EASIER_ATTEMPTS + EASIEST_ATTEMPTS):
+            difficulty = self.difficulty * min(1.0, max(0.0, 1 - (attempt - FULL_ATTEMPTS) / EASIER_ATTEMPTS))
+            rendered = render(layout, rows, zoom * scale, difficulty, self.noise, rng)
+            view = camera.random_view(rendered, full_width, seen, difficulty, self.distortion, rng)
             image, ink = camera.project_plate(rendered, view)
             # Blur is limited by the details of letters; those of Hangul and Han letters are finer.
             details = 3.2 if layout.full_width_faces else 1.8
             detail = view.scale * min(rendered.letter_height / details, rendered.pitch)
             image = camera.photograph(image, detail, difficulty, self.noise, rng)
             if stands_out(image, ink, rendered.letter_height * view.scale, MIN_CONTRAST):
-                return camera.resize(image, size, difficulty, rng), label
+                return camera.resize(image, size, difficulty, aliased, rng), label
         raise UserError(
             f"{layout.path}: {label!r} cannot be drawn legibly: choose inks and grounds that differ more, keep the "
             "boxes of rows off bands and marks, or give a larger size"

@@ -506,6 +506,24 @@ def test_illegible_plate_is_an_error(tmp_path: Path) -> None:
         plate(layouts=path).picture(0)
 
 
+def test_a_layout_that_is_seldom_illegible_does_not_end_a_corpus(tmp_path: Path) -> None:
+    paint = '[[paints]]\nground = ["#f4f4f4"]\nink = "#f4f4f4"\nweight = 4\n\n'
+    style = plate(layouts=written(tmp_path, SMALL.replace("[[paints]]", f"{paint}[[paints]]", 1)))
+    for index in range(40):
+        assert style.picture(index)[1] == style.label(index)
+
+
+def test_sampled_pictures_have_uneven_strokes() -> None:
+    """Strokes of one pixel, reduced to two fifths: averaging leaves all of them, sampling only some."""
+    image = np.zeros((60, 300, 3), np.uint8)
+    lines = np.arange(10, 300, 33)
+    image[:, lines] = 255
+    averaged, sampled = (camera.resize(image, (120, 24), 0.0, aliased, SeededRandom(0)) for aliased in (False, True))
+    places = (lines / 2.5).astype(int)[:, np.newaxis] + np.arange(-3, 4)
+    inks = [each[12, places, 0].sum(1, dtype=int) for each in (averaged, sampled)]
+    assert np.ptp(inks[0]) < 10 and np.ptp(inks[1]) > 100
+
+
 # Patterns
 
 
