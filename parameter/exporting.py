@@ -56,8 +56,8 @@ class ExportParameters(Parameters):
     )
     average: Annotated[str | None, Flag("MODELS")] = Field(
         None,
-        description="Export the mean of the weights of MODEL and these, separated by commas, such as the one from which "
-        "its training started (docs/export.md).",
+        description="Export the mean of the weights of MODEL and these, separated by commas, such as the one that its "
+        "training started from (docs/export.md).",
     )
     calibrate: Annotated[str | None, Flag("PATH")] = Field(
         None, description="Calibrate the probabilities on these labelled pictures, which MODEL was not trained on."

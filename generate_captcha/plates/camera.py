@@ -226,8 +226,8 @@ def photograph(image: Image, detail: float, difficulty: float, noise: float, rng
 def resize(image: Image, size: tuple[int, int], difficulty: float, aliased: bool, rng: SeededRandom) -> Image:
     """Stretch a picture to `size` (width, height), sometimes with JPEG compression afterwards.
 
-    A width of 0 keeps the aspect ratio. If `aliased`, a larger picture is sampled and not averaged, so that thin strokes
-    become uneven.
+    A width of 0 keeps the aspect ratio. If `aliased`, a larger picture is sampled and not averaged, so that thin
+    strokes become uneven.
     """
     height, width = image.shape[:2]
     size = size[0] or max(8, round(width * size[1] / height)), size[1]
