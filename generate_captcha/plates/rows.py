@@ -105,9 +105,8 @@ class Lettering(NamedTuple):
 def random_lettering(layout: Layout, rng: SeededRandom) -> Lettering:
     """Choose faces, weight and proportions for a plate."""
     face = rng.choice(layout.latin_faces)
-    full_width_faces = layout.full_width_faces
-    if (dies := [face for face in full_width_faces if isinstance(face, StrokeFont)]) and rng.random() < DIES:
-        full_width_faces = dies
+    dies = [each for each in layout.full_width_faces if isinstance(each, StrokeFont)]
+    full_width_faces = dies if dies and rng.random() < DIES else layout.full_width_faces
     full_width_face = rng.choice(full_width_faces) if full_width_faces else None
     weight = 0 if rng.random() < 0.4 else rng.randbelow(3) * 2 - 2
     script = layout.fields.far_east
