@@ -63,6 +63,8 @@ def main(flags: EvaluationParameters) -> int:
         warn(f"{len(samples) - len(labelled):,} of {len(samples):,} pictures have no label and are left out")
 
     negatives = dataset.collect(flags.negatives, root=flags.root, labels=False) if flags.negatives else []
+    if negatives:
+        refuse_labelled_negatives(labelled, negatives)
 
     learnt = trained_on(flags.model)
     for what, pictures in (("pictures", labelled), ("negatives", negatives)):
@@ -116,7 +118,19 @@ def main(flags: EvaluationParameters) -> int:
         warn(f"report: {report.write(Path(flags.report), scores, record, sheets)}")
     if interrupted:
         return INTERRUPTED
-    return SOME_UNREADABLE if scores.unreadable else ALL_DONE
+    all_read = not scores.unreadable and not (scores.negatives and scores.negatives.unreadable)
+    return ALL_DONE if all_read else SOME_UNREADABLE
+
+
+def refuse_labelled_negatives(labelled: Sequence[Sample], negatives: Sequence[Sample]) -> None:
+    """Raise UserError if a negative is also among the pictures with a label."""
+    paths = {os.path.realpath(sample.path) for sample in labelled}
+    if both := [sample.path for sample in negatives if os.path.realpath(sample.path) in paths]:
+        raise UserError(
+            f"{len(both):,} of the negatives also {'has' if len(both) == 1 else 'have'} a label, such as {both[0]}: "
+            "remove it from one of the two",
+            "negatives",
+        )
 
 
 def scored(
@@ -137,11 +151,13 @@ def scored(
         forbidden = [label for label in labels if not reader.allows(label)]
         if forbidden:
             conditions = "the layouts" if flags.layouts else "the constraint"
-            warn(f"{len(forbidden):,} labels do not satisfy {conditions}, such as {forbidden[0]}")
+            do = "label does" if len(forbidden) == 1 else "labels do"
+            warn(f"{len(forbidden):,} {do} not satisfy {conditions}, such as {forbidden[0]}")
     scores, seconds = read_and_score(reader, labelled, flags.ignore_case, flags.min_probability, warnings=first)
     if negatives:
         readings = [reading for _, reading in read_labelled(reader, negatives, warnings=first)]
-        scores = with_negatives(scores, [one.text for one in readings], [one.probability for one in readings])
+        texts, probabilities = [one.text for one in readings], [one.probability for one in readings]
+        scores = with_negatives(scores, texts, probabilities, len(negatives) - len(readings))
     facts = {"images_per_second": scores.images / seconds, "model": str(reader.path), "path": flags.path}
     return scores, facts, reader.options
 

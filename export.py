@@ -49,7 +49,7 @@ def main(flags: ExportParameters) -> int:
     with tempfile.TemporaryDirectory() as folder:
         all_read = True
         if flags.average:
-            model = average(model, flags.average.split(","), Path(folder))
+            model = average(model, flags.average, Path(folder))
         if flags.calibrate:
             model, all_read = calibrate(model, flags, formats, Path(folder))
         if flags.int8:
@@ -63,12 +63,18 @@ def main(flags: ExportParameters) -> int:
     return code if all_read else SOME_UNREADABLE
 
 
-def average(model: Path, others: list[str], folder: Path) -> Path:
-    """Write the mean of the weights of `model` and `others` to a model file in `folder`. Returns its path."""
+def average(model: Path, others: str, folder: Path) -> Path:
+    """Write the mean of the weights of `model` and `others` to a model file in `folder`. Returns its path.
+
+    `others` are separated by commas.
+    """
     from model import model_file
     from model.training.transfer import average as averaged
 
-    network, config = averaged(str(model), others)
+    names = [name.strip() for name in others.split(",")]
+    if not all(names):
+        raise UserError(f"one of the models in {others!r} has no name: give each, with commas between them", "average")
+    network, config = averaged(str(model), names)
     written = folder / "average.keras"
     model_file.save(network, config, written)
     return written
@@ -84,50 +90,56 @@ def calibrate(model: Path, flags: ExportParameters, formats: list[Format] | None
     from model import model_file
     from model.scores import read_labelled, score_read
 
-    path, labelled = flags.calibrate, labelled_pictures("calibrate", flags, 1)
+    path, labelled = flags.calibrate, labelled_pictures("calibrate", flags, 1, model)
     network, config = model_file.load(model)
     # With the formats that the export will have, because they change which texts are read.
     config = replace(config if formats is None else config.with_formats(formats), temperature=1.0)
     raw, written = folder / "raw.keras", folder / "calibrated.keras"
     model_file.save(network, config, raw)
-    read = read_labelled(Reader(str(raw)), labelled)
+    read = read_labelled(Reader(str(raw)), labelled, model=flags.model)
     found = [(reading.probability, reading.text == sample.label) for sample, reading in read if reading.text]
     if not found:
         raise UserError(f"{path}: no picture is read as a text, so that nothing can be calibrated: check the model")
     config = replace(config, temperature=temperature(*zip(*found, strict=True)))
     model_file.save(network, config, written)
     print_line(f"{path}: {score_read(read, len(labelled) - len(read))}; temperature {config.temperature:.3g}")
+    if not any(right for _, right in found):
+        warn(f"{path}: no picture is read right, so all probabilities become small: check the labels and the model")
     return written, len(read) == len(labelled)
 
 
-def labelled_pictures(flag: str, flags: ExportParameters, least: int) -> list[Sample]:
-    """The labelled pictures in the path of a flag. Raises UserError for fewer than `least`."""
+def labelled_pictures(flag: str, flags: ExportParameters, least: int, model: Path) -> list[Sample]:
+    """The labelled pictures in the path of a flag. Raises UserError for fewer than `least`.
+
+    Warns about characters in labels that the model cannot read.
+    """
     import dataset
+    from crnn_reader.model_files import read_config
+    from model.scores import unknown_characters
 
     path = getattr(flags, flag)
     labelled = [sample for sample in dataset.collect(path, flags.label_pattern, flags.root) if sample.label]
     if len(labelled) < least:
         found = "1 picture" if len(labelled) == 1 else f"{len(labelled)} pictures"
         raise UserError(f"{path} has {found} with a label, --{flag} needs {least} or more: see --label-pattern")
+    if message := unknown_characters([sample.label for sample in labelled], read_config(model).alphabet):
+        warn(f"{path}: {message}")
     return labelled
 
 
 def export_int8(model: Path, out: Path, flags: ExportParameters, formats: list[Format] | None) -> int:
     """Export in float32 and in integers, print the scores of both, and keep the integers unless they read worse."""
-    from crnn_reader.model_files import read_config
     from crnn_reader.reader import Reader
     from model import export
-    from model.scores import read_labelled, score_read, unknown_characters
+    from model.scores import read_labelled, score_read
 
-    labelled = labelled_pictures("int8", flags, 2)
-    if message := unknown_characters([sample.label for sample in labelled], read_config(model).alphabet):
-        warn(message)
+    labelled = labelled_pictures("int8", flags, 2, model)
     calibrating = labelled[: 2 * CALIBRATING : 2]
     others = labelled[1 : 2 * CALIBRATING : 2] + labelled[2 * CALIBRATING :]
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / f"exact{out.suffix}"
         print_line(f"float32: {export.export(model, flags.form, exact, formats)}")
-        before = read_labelled(Reader(str(exact)), others)
+        before = read_labelled(Reader(str(exact)), others, model=flags.model)
         unreadable = len(others) - len(before)
         print_line(f"float32: {score_read(before, unreadable)}, {exact.stat().st_size / 1e6:.1f} MB")
     with atomic(out) as temporary:

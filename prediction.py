@@ -16,7 +16,6 @@ import itertools
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,7 +63,9 @@ def main(flags: PredictionParameters) -> int:
         writers = [stack.enter_context(table) for table in tables.of_flags(flags, labels, bool(config.formats))]
         plot = stack.enter_context(gallery_file(sheet)) if sheet else None
         reader = reader_of(flags, top=flags.top)
-        summary = ReadingSummary(reader, flags.model, labels, flags.ignore_case, flags.min_probability)
+        summary = ReadingSummary(
+            reader, flags.model, labels, flags.ignore_case, flags.min_probability, flags.keep_separators
+        )
         # On a terminal, a progress bar would break into the lines of the texts.
         advance = None if sys.stdout.isatty() else stack.enter_context(progress("reading", None))
         started, printing = time.perf_counter(), True
@@ -72,8 +73,6 @@ def main(flags: PredictionParameters) -> int:
             for sample, reading in read_samples(reader, samples):
                 if advance:
                     advance(1)
-                if flags.keep_separators and config.formats:
-                    reading = replace(reading, text=reading.formatted)
                 if row := summary.add(sample, reading):
                     printing = printing and print_while_read(tables.line(row, labels))
                     if not (printing or writers or plot):

@@ -101,18 +101,21 @@ def plates(results: Results, given: argparse.Namespace) -> None:
 
     Only letters and digits count, in capitals; if the name of a corpus begins with plate_us, O counts as 0. With
     --layouts, the rows have the job `formats`: the model reads without the formats in its file, with them as a prior,
-    and held to these layouts.
+    and held to these layouts, each with and without test-time augmentation.
     """
     for corpus in given.corpora:
         with tempfile.TemporaryDirectory() as folder:
             rows = Path(folder) / "rows.tsv"
             harness.listed(corpus, rows, given.splits.split(","))
             if given.layouts:
-                for variant, layouts in (("none", "none"), ("prior", ""), ("held to the country", given.layouts)):
-                    model, options = f"{given.model}{harness.LAYOUTS}{layouts}", f"--layouts {given.layouts}"
-                    compare(results, "formats", corpus.name, variant, rows, model, options=options)
+                held = f"{harness.LAYOUTS}{given.layouts}"
+                variants = {"none": f"{harness.LAYOUTS}none", "prior": "", "held to the country": held}
+                for tta in ("", harness.TTA):
+                    for variant, flags in variants.items():
+                        model, options = f"{given.model}{flags}{tta}", held.strip()
+                        compare(results, "formats", corpus.name, f"{variant}{tta}", rows, model, options=options)
                 continue
-            for reader in (given.model, *harness.peers(given.without_peers)):
+            for reader in (given.model, f"{given.model}{harness.TTA}", *harness.peers(given.without_peers)):
                 compare(results, "plates", corpus.name, reader, rows)
 
 

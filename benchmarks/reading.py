@@ -79,7 +79,10 @@ def parts(results: Results, given: argparse.Namespace) -> None:
 
 
 def formats(results: Results, given: argparse.Namespace) -> None:
-    """Read generated plates with and without the formats in the model file, in a warm process, and open them."""
+    """Read generated plates with and without the formats in the model file, in a warm process, and open them.
+
+    With formats also with test-time augmentation of unsure texts.
+    """
     from crnn_reader.decoding.formats import FormatIndex
     from crnn_reader.model_files import locate_model, read_config
     from crnn_reader.reader import Reader
@@ -88,7 +91,11 @@ def formats(results: Results, given: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as folder:
             flags = f"--style plate --difficulty {difficulty} --count {given.pictures} --seed 9"
             files = sorted(harness.generated(Path(folder), flags).rglob("*.png"))
-            trials = {"without formats": Reader(given.model, layouts="none"), "with formats": Reader(given.model)}
+            trials = {
+                "without formats": Reader(given.model, layouts="none"),
+                "with formats": Reader(given.model),
+                f"with formats{harness.TTA}": Reader(given.model, tta=harness.TTA_BELOW),
+            }
             jobs = {name: functools.partial(read_all, reader, files) for name, reader in trials.items()}
             subject, seconds = f"plates, difficulty {difficulty:g}", harness.by_turns(jobs, given.rounds)
             options = f"{given.pictures} pictures"
@@ -199,7 +206,6 @@ def runtimes(results: Results, given: argparse.Namespace) -> None:
 
 def models(results: Results, given: argparse.Namespace) -> None:
     """Read generated pictures of the input size with every shipped model, alternately, in a warm process.
-
     The pictures are plates for models with formats, lines for those of any width, and captchas for all others.
     Models without an .onnx file are read by Keras.
     """

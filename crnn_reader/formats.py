@@ -324,15 +324,24 @@ def choose_formats(formats: list[Format], names: Iterable[str], model: str) -> l
         found = [each for each in formats if each.name == name]
         found = found or [each for each in formats if name and each.name.startswith(f"{name}_")]
         if not found:
-            raise UserError(f"{model} has no layout {reprlib.repr(name)}: {_nearest(formats, name)}", "layouts")
+            raise UserError(f"{model} has no layout {reprlib.repr(name)}: {_remedy(formats, name)}", "layouts")
         chosen |= {each.name: each for each in found}
     if not chosen:
         raise UserError("no layout is named: give some, such as de or de_car", "layouts")
     return list(chosen.values())
 
 
-def _nearest(formats: list[Format], name: str) -> str:
-    """Suggest the codes and names of layouts, or of countries, that are most like `name`; all codes if none are."""
+def _remedy(formats: list[Format], name: str) -> str:
+    """Suggest what to give in place of the unknown `name`.
+
+    Those codes and names of layouts, or of countries, that are most like it; all codes if none are.
+    """
+    if name == NO_LAYOUTS:
+        return f"give {NO_LAYOUTS} without other names"
+    if name == ALL_LAYOUTS:
+        return "leave the layouts out, and all of them count"
+    if re.search(r"[/\\]|\.toml$", name):
+        return "store the formats of layout files in a copy of it first, and then give their names (docs/plates.md)"
     codes = dict.fromkeys(each.country for each in formats)
     countries = {each.country_name.lower(): each.country for each in formats}
     close = difflib.get_close_matches(name.lower(), [*codes, *countries, *(each.name for each in formats)], 3, 0.6)
@@ -359,9 +368,10 @@ def layout_names(layouts: Iterable[str] | str | None) -> list[str] | None:
     if layouts is None:
         return None
     if isinstance(layouts, str):
-        layouts = [] if layouts == NO_LAYOUTS else layouts.split(",")
+        layouts = layouts.split(",")
     names = list(layouts) if isinstance(layouts, Iterable) else [layouts]
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"layouts has a {type(name).__name__}: give names of layouts, such as ['de', 'pl_car']")
-    return [name.strip() for name in names]
+    names = [name.strip() for name in names]
+    return [] if names == [NO_LAYOUTS] else names

@@ -18,7 +18,7 @@ from .batching import available_cores, dynamic_batches, ordered_map
 from .decoding import DECODERS, NAMES, decoder_of
 from .decoding.calibration import EMPTY_PROBABILITY, calibrated
 from .decoding.constraints import Constraint
-from .decoding.ctc import Decoded
+from .decoding.ctc import Decoded, character_spans
 from .decoding.formats import FormatIndex
 from .decoding.layouts import Country, Layout, layouts_of, with_separators
 from .errors import UnreadablePicture, UserError
@@ -30,6 +30,7 @@ from .model_files import MODEL_FILE_FORMATS, locate_model, open_model, read_conf
 from .pixels import is_single_colour
 from .sources import NO_MEMORY, describe_error
 from .trained_sizes import is_unlike_training
+from .tta import mean, views
 
 #: A path, the bytes of a file, an open binary file, a Pillow image, or an array.
 Source = (
@@ -47,6 +48,8 @@ ANY_TEXT = Constraint()
 #: With layouts: a text of them that is less probable than this part of the text that is read without them contradicts
 #: the picture.
 CONTRADICTION = 1e-2
+#: Number of texts of each reading that are averaged at least.
+TTA_TEXTS = 3
 #: Networks of any width: number of batches whose pictures are sorted by width together.
 SORTED_BATCHES = 8
 
@@ -185,6 +188,9 @@ class Reader:
         layouts: layouts of plates, such as `["de", "pl_car"]` or `"de,pl_car"`. Every text that is read is then one of
             theirs. An empty list or `"none"` reads without formats. By default, the formats in the model file are a
             prior, which any text can overcome (docs/plates.md); with a constraint they are not used.
+        tta: test-time augmentation: pictures whose text has a lower probability than this, 0 to 1, are also read
+            slanted, narrowed and zoomed, and the probabilities of their texts are averaged (tta.py). 0 is off. Only for
+            CTC.
 
     Raises UserError for an invalid argument, a file that is not a model file of this kit, layouts that it does not
     have, or a constraint that no text of the model's alphabet satisfies. Raises TypeError for a `model`, `constraint`
@@ -204,6 +210,7 @@ class Reader:
         frame: str | int | None = None,
         channel_order: Literal["rgb", "bgr"] = "rgb",
         layouts: Sequence[str] | str | None = None,
+        tta: float = 0.0,
     ) -> None:
         if isinstance(constraint, str):
             constraint = Constraint(pattern=constraint)
@@ -226,10 +233,12 @@ class Reader:
         _check_number("top", top, MAX_TEXTS)
         if batch_size is not None:
             _check_number("batch_size", batch_size, MAX_BATCH_SIZE)
+        if isinstance(tta, bool) or not isinstance(tta, (int, float)) or not 0 <= tta <= 1:
+            raise UserError(f"tta is {tta!r}: give a probability from 0 to 1")
         self.path = locate_model(os.fspath(model))
         names = layout_names(layouts)
         reading = (decoder, beam_width, top, batch_size, head)
-        self._opened_with = (*reading, constraint, max_pixels, frame, channel_order, layouts)
+        self._opened_with = (*reading, constraint, max_pixels, frame, channel_order, layouts, tta)
         self.config = read_config(self.path)
         # Check layouts and constraint before opening the network, which takes longer.
         self._chosen = self._index_of(names) if names else None
@@ -255,8 +264,11 @@ class Reader:
                 f"{self.path} writes at most {longest} characters, and the constraint needs at least "
                 f"{fewest}: relax it, or train a network for {fewest} characters"
             )
+        if tta and not self._decoder.weighs:
+            raise UserError(f"tta is {tta}: only CTC reads with it, and {self.path} is read with attention", "tta")
+        self._tta = tta
         self._top = top
-        self._search = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width, top)
+        self._search = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width)
         #: Whether the runtime compiles the network again for every new shape of a batch. Other runtimes compute several
         #: batches in parallel.
         self._compiles = MODEL_FILE_FORMATS[self.path.suffix].compiles
@@ -351,9 +363,10 @@ class Reader:
         #: With layouts, the texts that are read without them.
         free: list[Decoded | None] = [None] * len(images)
         for indices in self._batches(images):
-            outputs = self.outputs([images[index] for index in indices])
+            batch = [images[index] for index in indices]
+            outputs = self.outputs(batch)
             steps = (outputs[0] if isinstance(outputs, list) else outputs).shape[1]
-            for index, texts in zip(indices, self.decode(outputs), strict=True):
+            for index, texts in zip(indices, self._with_views(batch, outputs), strict=True):
                 decoded[index] = texts, steps
             if self._chosen:
                 for index, (text, *_) in zip(indices, self._decoder.decode(outputs, "greedy", 1, 1), strict=True):
@@ -388,6 +401,31 @@ class Reader:
             else:
                 readings.append(Reading(source, error=self._nothing_fits(without)))
         return readings
+
+    def _with_views(self, images: list[NDArray[np.uint8]], outputs: Any) -> list[list[Decoded]]:
+        """Decode the outputs for a batch of pictures, with test-time augmentation of unsure texts."""
+        decoded = self.decode(outputs)
+        unsure = [
+            row for row, texts in enumerate(decoded) if texts and texts[0].numbers and texts[0].probability < self._tta
+        ]
+        if not unsure:
+            return decoded
+        top = max(self._top, TTA_TEXTS)
+        several = self._decode(outputs[unsure], top)
+        changed = [views(images[row]) for row in unsure]
+        flat = [view for of_picture in changed for view in of_picture]
+        read = list[list[Decoded]]()
+        for start in range(0, len(flat), self._batch_size):
+            read += self._decode(self.outputs(flat[start : start + self._batch_size]), top)
+        for place, row in enumerate(unsure):
+            before, first = several[place], place * len(changed[place])
+            texts = mean([before, *read[first : first + len(changed[place])]])
+            spans = before[0].spans
+            if texts[0].numbers != before[0].numbers:
+                (found,) = character_spans(outputs[row : row + 1], [texts[0].numbers])
+                spans = tuple(span._replace(probability=self._calibrated(span.probability)) for span in found)
+            decoded[row] = [texts[0]._replace(spans=spans), *texts[1:]]
+        return decoded
 
     def _formatted(self, text: Decoded, characters: str, steps: int) -> str:
         """A text with the separators of its layout. `steps` is the length of the outputs."""
@@ -468,7 +506,9 @@ class Reader:
         With formats there may be more than `top`. The probabilities of characters are calibrated with the same
         temperature, which preserves products. The empty text has EMPTY_PROBABILITY.
         """
+        return self._decode(outputs, self._top)
 
+    def _decode(self, outputs: Any, top: int) -> list[list[Decoded]]:
         def with_calibration(text: Decoded) -> Decoded:
             if not text.numbers:
                 return text._replace(probability=EMPTY_PROBABILITY)
@@ -476,7 +516,7 @@ class Reader:
             return text._replace(probability=self._calibrated(text.probability), spans=spans)
 
         weights = self._formats if self._weighs and self._decoder.weighs else None
-        texts_of_pictures = self._decoder.decode(outputs, *self._search, self._allowed, weights)
+        texts_of_pictures = self._decoder.decode(outputs, *self._search, top, self._allowed, weights)
         return [[with_calibration(text) for text in texts] for texts in texts_of_pictures]
 
     def _calibrated(self, probability: float) -> float:

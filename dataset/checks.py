@@ -45,7 +45,7 @@ class Report:
             yield UserError(
                 f"none of the {_count(self.unlabelled, 'picture')} has a label ({_some(self.unlabelled)}): name files "
                 "LABEL_anything.png, see docs/formats.md for other ways, or give a pattern for their names; if they "
-                "show nothing to read, train with them as negatives beside others (docs/own_pictures.md)",
+                "show nothing to read, train with them as negatives beside labelled pictures (docs/own_pictures.md)",
                 "label_pattern",
             )
         elif self.unlabelled:

@@ -19,6 +19,7 @@ from dataset.formats import FORMATS, RecordFormat
 from dataset.formats.normalize import clean_label, composed
 from dataset.formats.paths import find_picture, folder_of
 from dataset.tfrecord_file import is_records
+from parameter import GENERATED
 
 
 class Sample(NamedTuple):
@@ -59,7 +60,12 @@ def _open(
 ) -> tuple[Iterator[tuple[str, str]], Callable[[str], str]]:
     """The names and labels of all pictures, and the function that finds the path of a name."""
     if not exists(path):
-        raise missing_path(path, "give a folder of labelled pictures, or a list of them")
+        if str(path).startswith(GENERATED):
+            raise UserError(
+                f"{path}: only the pictures to train on can be drawn; write others to a folder with "
+                "python -m generate_captcha --out FOLDER, and give that"
+            )
+        raise missing_path(path, f"give a folder of {'labelled ' * labels}pictures, or a list of them")
     labels = labels and not label_pattern
     found = next(each for each in FORMATS.values() if (labels or not each.adds_labels) and each.matches(path))
     # Names in the working folder have no prefix. The paths that a pipe or stdin yields are relative to it, too.

@@ -43,6 +43,7 @@ def reader_of(flags: ReadingParameters, model: str | None = None, top: int = 1) 
         flags.max_pixels,
         flags.frame,
         layouts=flags.layouts,
+        tta=flags.tta,
     )
 
 
@@ -68,11 +69,20 @@ class ReadingSummary:
     """Counts readings, and says at the end what is remarkable about them."""
 
     def __init__(
-        self, reader: Reader, model: str, labels: bool, ignore_case: bool, min_probability: float | None
+        self,
+        reader: Reader,
+        model: str,
+        labels: bool,
+        ignore_case: bool,
+        min_probability: float | None,
+        keep_separators: bool = False,
     ) -> None:
-        """`model` is the name of the model for messages. With `labels`, texts are compared with labels and scored."""
+        """`model` is the name of the model for messages. With `labels`, texts are compared with labels and scored.
+
+        With `keep_separators`, texts have the separators of their layouts.
+        """
         self._reader, self._model, self._labels = reader, model, labels
-        self._ignore_case, self._min_probability = ignore_case, min_probability
+        self._ignore_case, self._min_probability, self._keep_separators = ignore_case, min_probability, keep_separators
         self._remarks = ImageRemarks(reader.options)
         #: Rows to score or to plot, without the columns that only tables need: there may be a million.
         self.rows: list[Row] = []
@@ -93,7 +103,7 @@ class ReadingSummary:
             )
             self._contradicting += 1
         truth = sample.label if self._labels else None
-        row = Row.of(sample.path, reading, truth, self._ignore_case, self._min_probability)
+        row = Row.of(sample.path, reading, truth, self._ignore_case, self._min_probability, self._keep_separators)
         self.read += 1
         self._empty += not row.text
         self._rejected += row.accepted is False
@@ -135,7 +145,7 @@ class ReadingSummary:
                 f"{self._min_probability:g}"
             )
         if self._contradicting:
-            yield f"{self._contradicting:,} of them fit none of the layouts"
+            yield f"{self._contradicting:,} of them fit{'s' * (self._contradicting == 1)} none of the layouts"
         if self._unproven:
             yield f"{self._unproven:,} of them may not be the most probable allowed text (see docs/reading.md)"
         if self.unreadable:
@@ -149,7 +159,7 @@ class ReadingSummary:
         labelled = [row for row in self.rows if row.truth]
         if labelled:
             truths, names = [row.truth or "" for row in labelled], [row.file for row in labelled]
-            texts, probabilities = [row.text for row in labelled], [row.probability for row in labelled]
+            texts, probabilities = [row.compared for row in labelled], [row.probability for row in labelled]
             yield str(
                 score(truths, texts, probabilities, names, self._ignore_case, min_probability=self._min_probability)
             )

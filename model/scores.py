@@ -137,6 +137,8 @@ class Negatives:
     empty_share_interval: Interval
     #: At the probabilities of `Scores.sure` and `Scores.accepted`.
     accepted: tuple[AcceptedNegatives, ...]
+    #: Number of negatives that could not be read and are not among `images`.
+    unreadable: int = 0
 
 
 @dataclass(frozen=True)
@@ -189,15 +191,18 @@ class Scores:
         )
 
 
-def with_negatives(scores: Scores, texts: Sequence[str], probabilities: Sequence[float]) -> Scores:
-    """Add the readings of pictures that show nothing to read: their texts, and the probabilities of these."""
+def with_negatives(scores: Scores, texts: Sequence[str], probabilities: Sequence[float], unreadable: int = 0) -> Scores:
+    """Add the readings of pictures that show nothing to read: their texts, and the probabilities of these.
+
+    `unreadable` is the number of such pictures that could not be read and are not in the other arguments.
+    """
     images, empty = len(texts), list(texts).count("")
     accepted = []
     for point in filter(None, (scores.sure, scores.accepted)):
         pairs = zip(texts, probabilities, strict=True)
         count = sum(accepts(text, probability, point.probability) for text, probability in pairs)
         accepted.append(AcceptedNegatives(point.probability, count, _rate(count, images), wilson(count, images)))
-    negatives = Negatives(images, empty, _rate(empty, images), wilson(empty, images), tuple(accepted))
+    negatives = Negatives(images, empty, _rate(empty, images), wilson(empty, images), tuple(accepted), unreadable)
     return replace(scores, negatives=negatives)
 
 
@@ -225,11 +230,15 @@ def read_and_score(
 
 
 def read_labelled(
-    reader: Reader, labelled: Sequence[Labelled], warnings: bool = True
+    reader: Reader, labelled: Sequence[Labelled], warnings: bool = True, model: str | None = None
 ) -> list[tuple[Labelled, Reading]]:
     """Read labelled pictures. Returns those that can be read, each with its reading.
 
-    With `warnings`, logs which pictures cannot be read or are unusual. Raises UserError if none can be read.
+    Arguments:
+        warnings: whether to log which pictures cannot be read or are unusual.
+        model: name of the model in these messages; by default its path.
+
+    Raises UserError if no picture can be read.
     """
     read, faults, unlike = list[tuple[Labelled, "Reading"]](), [], []
     remarks = ImageRemarks(reader.options)
@@ -251,7 +260,7 @@ def read_labelled(
         message = f"none of the {len(labelled):,} pictures can be read (first {faults[0]}): {remedy}"
         raise UserError(message, "root" if absent else None)
     if unlike and warnings:
-        logger.warning(crops_expected(reader.config, str(reader.path), len(unlike), unlike[0]))
+        logger.warning(crops_expected(reader.config, model or str(reader.path), len(unlike), unlike[0]))
     for remark in remarks.sentences() if warnings else ():
         logger.warning(remark)
     return read

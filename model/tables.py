@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.files import atomic
 from crnn_reader.errors import printable
+from crnn_reader.formats import SEPARATORS
 from model import comparison
 
 if TYPE_CHECKING:
@@ -44,16 +45,28 @@ class Row:
     layouts: tuple[Layout, ...] = ()
     countries: tuple[Country, ...] = ()
     without_layouts: str | None = None
+    #: The text that is compared with the label.
+    compared: str = ""
 
     @classmethod
     def of(
-        cls, file: str, reading: Reading, truth: str | None, ignore_case: bool, min_probability: float | None
+        cls,
+        file: str,
+        reading: Reading,
+        truth: str | None,
+        ignore_case: bool,
+        min_probability: float | None,
+        keep_separators: bool = False,
     ) -> Row:
-        """The row of a reading, compared with the label if there is one, and with the minimum probability."""
-        text, probability = reading.text, reading.probability
+        """The row of a reading, compared with the label if there is one, and with the minimum probability.
+
+        With `keep_separators`, the text has the separators of its layout. They are compared if the label has some.
+        """
+        text, probability = reading.formatted if keep_separators else reading.text, reading.probability
+        compared = text if set(truth or "") & set(SEPARATORS) else reading.text
         accepted = None if min_probability is None else comparison.accepts(text, probability, min_probability)
-        correct = comparison.is_correct(truth, text, ignore_case) if truth else None
-        caption = comparison.caption(truth, text, ignore_case) if truth else text
+        correct = comparison.is_correct(truth, compared, ignore_case) if truth else None
+        caption = comparison.caption(truth or "", compared, ignore_case) if correct is False else text
         if accepted is False:
             caption += " (rejected)"
         others, characters = tuple(reading.alternatives[1:]), tuple(reading.characters)
@@ -71,6 +84,7 @@ class Row:
             tuple(reading.layouts),
             tuple(reading.countries),
             reading.without_layouts,
+            compared,
         )
 
     @property

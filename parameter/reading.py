@@ -45,6 +45,13 @@ class ReadingParameters(Parameters):
         description="Read only plates of these layouts, such as de,pl_car; none ignores the formats in the model file, "
         "help lists them (docs/plates.md).",
     )
+    tta: Annotated[float, Flag("P")] = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Test-time augmentation: read pictures whose text has a lower probability than P again, slanted, "
+        "narrowed and zoomed, and average; 0 is off (docs/reading.md).",
+    )
     batch_size: Annotated[int | None, Flag("N", default="64; 32 on each core with an ONNX file")] = Field(
         None, ge=1, le=MAX_BATCH_SIZE, description="Pictures per batch."
     )

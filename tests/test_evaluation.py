@@ -80,6 +80,28 @@ def test_negatives_are_counted_as_empty_or_accepted(evaluate: Evaluate, tmp_path
     assert (negatives["images"], negatives["empty"]) == (4, 3)
     assert [(point["images"], point["share"]) for point in negatives["accepted"]] == [(1, 0.25), (1, 0.25)]
 
+    (tmp_path / "no" / "broken.png").write_bytes(b"junk")
+    code, out, errors = evaluate("in", "--negatives", "no", "--json", "scores.json")
+    assert code == SOME_UNREADABLE
+    assert "broken.png: " in errors and "(3 of 4; 95 % interval" in out
+    assert json.loads((tmp_path / "scores.json").read_text())["negatives"]["unreadable"] == 1
+
+
+def test_negatives_have_no_labels_and_are_files(evaluate: Evaluate, tmp_path: Path) -> None:
+    for number in range(2):
+        sample(tmp_path / "in" / f"{LABELS[number]}_{number}.png", number)
+    for negatives, sentence in (
+        ("in", f"2 of the negatives also have a label, such as in/{LABELS[0]}_0.png: remove it from one of the two"),
+        (
+            "generate:no_plate",
+            "generate:no_plate: only the pictures to train on can be drawn; write others to a folder",
+        ),
+        ("missing", "missing does not exist: give a folder of pictures, or a list of them"),
+    ):
+        code, out, errors = evaluate("in", "--negatives", negatives)
+        assert (code, out) == (2, "")
+        assert sentence in errors and errors.count("\n") == 1
+
 
 def test_unreadable_pictures_are_named_counted_and_left_out(evaluate: Evaluate, tmp_path: Path) -> None:
     sample(tmp_path / f"{LABELS[5]}_a.png", 5)

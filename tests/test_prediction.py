@@ -146,6 +146,15 @@ def test_unsure_readings_are_marked_as_rejected(predict: Predict, tmp_path: Path
     assert predict("21_b.png", "--min-probability", "1.5")[0] == WRONG_USE
 
 
+def test_only_unsure_pictures_are_read_again_on_request(predict: Predict, tmp_path: Path) -> None:
+    sample(tmp_path / "a.png")
+    unsure_sample(tmp_path / "b.png")
+    once, again, off = (predict(".", *flags)[1] for flags in ((), ("--tta", "0.9"), ("--tta", "0")))
+    assert once == off and once[0] == again[0] and once[1] != again[1]
+    code, _, errors = predict(".", "--tta", "90")
+    assert code == WRONG_USE and "--tta 90" in errors
+
+
 def test_readings_not_proven_to_be_the_most_probable_are_counted(
     predict: Predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,12 @@ def warn_left_out(names: str, reason: str) -> None:
 
 
 def _find(name: str) -> list[Path]:
+    # Shipped names come first, so that the meaning of `de` does not depend on a folder of that name; `./de` is one.
+    shipped = _layouts_in(FOLDER)
+    if found := [path for path in shipped if path.stem == name]:
+        return found
+    if name and (found := [path for path in shipped if path.stem.startswith(f"{name}_")]):
+        return found
     path = Path(name)
     if name and path.is_dir():
         if files := _layouts_in(path):
@@ -150,11 +156,6 @@ def _find(name: str) -> list[Path]:
         raise UserError(f"the name of the layout file {name} does not end in {SUFFIX}: rename it", "layouts")
     if path.name != name:
         raise UserError(f"there is no folder {name}: give a folder of layouts, or a name such as de_car", "layouts")
-    shipped = _layouts_in(FOLDER)
-    if found := [path for path in shipped if path.stem == name]:
-        return found
-    if name and (found := [path for path in shipped if path.stem.startswith(f"{name}_")]):
-        return found
     groups = sorted({path.stem.split("_")[0] for path in shipped})
     raise UserError(
         f"there is no layout called {name!r}: give one of {', '.join(groups)}, a file or a folder", parameter="layouts"

@@ -95,7 +95,7 @@ def config(flags: TrainingParameters, source: PictureSource, formats: list[Forma
     if not found:
         raise UserError(
             f"no picture in {flags.data} has a label: name files LABEL_anything.png, list them with their labels, "
-            "or say where the label is; pictures that show nothing to read are negatives beside others",
+            "or say where the label is; pictures that show nothing to read are negatives beside labelled ones",
             "label_pattern",
             negatives="",
         )

@@ -114,7 +114,10 @@ def average(model: str, others: Sequence[str]) -> tuple[Any, ModelConfig]:
         path = locate_model(other, to_train=True)
         old_network, old_config = model_file.load(path)
         if reason := _difference(old_config, config):
-            raise UserError(f"{path} has {reason}: average models of the same network", "average")
+            remedy = "average models of the same network"
+            if not _difference(config, old_config):
+                remedy = f"give it first, and average it with {model}"
+            raise UserError(f"{path} has {reason}: {remedy}", "average")
         network.set_weights(own)
         common = _common_stages(network, config, _stages(old_network), old_config)
         for layer in _stages(network):

@@ -287,6 +287,9 @@ def test_unknown_layouts_are_refused_with_the_nearest_ones(tmp_path: Path) -> No
         ("", "has no layout '': give some of de, pl"),
         ("de,", "has no layout ''"),
         ("de_", "has no layout 'de_'"),
+        ("none,de", "has no layout 'none': give none without other names"),
+        ("all", "has no layout 'all': leave the layouts out"),
+        ("own.toml", "has no layout 'own.toml': store the formats of layout files in a copy of it first"),
         ("x" * 10_000, "has no layout 'xxx"),
     ):
         with pytest.raises(UserError, match=re.escape(sentence)) as error:
@@ -401,3 +404,15 @@ def test_prediction_keeps_separators(tmp_path: Path, capsys: pytest.CaptureFixtu
     without = write_fixed_model(tmp_path / "without.onnx")
     assert commands.run(f"python prediction.py {tmp_path / 'a.pgm'} --model {without} --keep-separators") == 2
     assert "has no formats of plates, which say where separators stand" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("label", "verdict"), [("aab", "correct"), ("aa-b", "correct"), ("a-ab", "wrong")])
+def test_separators_are_compared_with_labels_that_have_some(
+    label: str, verdict: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"{label}_.pgm").write_bytes(b"P5 48 32 255\n" + PICTURE.tobytes())
+    path = model(tmp_path, [Format("xx", "X", ["aa-b"])])
+    assert commands.run(f"python prediction.py {tmp_path} --model {path} --keep-separators --labels") == 0
+    out, errors = capsys.readouterr()
+    assert out.split("\t")[1] == "aa-b" and out.endswith(f"\t{verdict}\n")
+    assert f"exact match {100 * (verdict == 'correct'):.2f}%" in errors

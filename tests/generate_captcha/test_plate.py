@@ -492,6 +492,15 @@ def test_own_layouts_and_folders_are_used(tmp_path: Path) -> None:
     assert {each.name for each in several.layouts} == {"own", "de_car", "de_two_rows", "us_vanity"}
 
 
+def test_a_shipped_name_is_not_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("no").mkdir()
+    (layout,) = plate(layouts="no").layouts
+    assert layout.name == "no_car"
+    with pytest.raises(UserError, match=r"the folder \./no has no \.toml file"):
+        plate(layouts="./no")
+
+
 def test_own_fonts_draw_the_letters(tmp_path: Path) -> None:
     folder = tmp_path / "fonts"
     folder.mkdir()

@@ -27,6 +27,7 @@ from cli.files import atomic
 from crnn_reader import model_files
 from crnn_reader.config import CONFIG_ENTRY, ModelConfig
 from crnn_reader.decoding.constraints import Constraint
+from crnn_reader.errors import UserError
 from crnn_reader.model_files import WEIGHTS, locate_model, read_config
 from crnn_reader.reader import Reader, Reading
 from model import export as exports
@@ -355,6 +356,12 @@ def test_shipped_weights_read_the_same_in_both_forms(name: str) -> None:
     assert compare(network, exports.module("onnx").opened(exported), config).accepted
 
 
+def test_test_time_augmentation_is_for_ctc(folder: Path) -> None:
+    made("attention", folder)
+    with pytest.raises(UserError, match=r"tta is 0\.5: only CTC reads with it, and .* is read with attention"):
+        Reader(str(folder / "attention.onnx"), tta=0.5)
+
+
 def test_int8_prints_both_scores(folder: Path, tmp_path: Path, run: Run) -> None:
     reader = Reader(str(made("attention", folder) / "attention.onnx"))
     for number, image in enumerate(pictures(12)):
@@ -366,7 +373,7 @@ def test_int8_prints_both_scores(folder: Path, tmp_path: Path, run: Run) -> None
     (tmp_path / "lists" / "l.tsv").write_text("".join(f"{name}\t{name.partition('_')[0]}\n" for name in names))
     flags = ["--out", tmp_path / "small.onnx", "--int8", tmp_path / "lists" / "l.tsv", "--root", tmp_path]
     code, out, errors = run(export, folder / "attention.keras", *flags)
-    assert (code, errors) == (0, "1 labels have characters that the model cannot read: é\n")
+    assert (code, errors) == (0, f"{flags[3]}: 1 labels have characters that the model cannot read: é\n")
     compared, before, after, written = out.splitlines()
     assert written.startswith(f"{tmp_path / 'small.onnx'}: int8, ")
     assert "the same texts as Keras" in compared
@@ -501,6 +508,7 @@ def test_only_the_same_networks_have_an_average(folder: Path, tmp_path: Path, ru
     made("attention", folder)
     refused(run, "has head attention instead of ctc: average models", export, *flags, folder / "attention.keras")
     refused(run, "no model file", export, *flags, "missing.keras")
+    refused(run, "one of the models in 'captcha,' has no name", export, *flags, "captcha,")
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -515,7 +523,8 @@ def test_probabilities_are_calibrated_on_labelled_pictures(right: bool, folder: 
     model = folder / "ctc.keras"
     # The average of a model and itself is the same model.
     code, said, errors = run(export, model, "--out", out, "--average", model, "--calibrate", data)
-    assert (code, errors) == (0, "") and "; temperature " in said
+    assert code == 0 and "; temperature " in said
+    assert errors == "" if right else errors.startswith(f"{data}: no picture is read right") and errors.count("\n") == 1
     calibrated = read_config(out)
     assert calibrated.temperature > 1 if right else calibrated.temperature < 1
     assert replace(calibrated, temperature=CONFIG.temperature) == CONFIG
