@@ -151,7 +151,7 @@ def test_labels_that_a_constraint_forbids_are_counted(evaluate: Evaluate, tmp_pa
     sample(tmp_path / "in" / f"{LABELS[0]}_a.png", 0)
     sample(tmp_path / "in" / "3_b.png", 1)
     _, _, errors = evaluate("in", "--length", "4")
-    assert "1 labels do not satisfy the constraint, such as 3" in errors
+    assert "1 label does not satisfy the constraint, such as 3" in errors
 
 
 def test_follows_a_real_training_to_its_end(tmp_path: Path) -> None:
