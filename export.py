@@ -39,17 +39,21 @@ def main(flags: ExportParameters) -> int:
     from crnn_reader.decoding.formats import writable
     from crnn_reader.formats import ALL_LAYOUTS
     from crnn_reader.model_files import locate_model, read_config
+    from dataset.inputs import refuse_overlapping_paths
     from generate_captcha.plates.layout_files import formats_of
     from model import export
 
     model, out = locate_model(flags.model, to_train=True), Path(flags.out)
+    others = models_to_average(flags.average)
+    pictures = [flags.calibrate, flags.int8, flags.float16]
+    refuse_overlapping_paths(pictures, {"out": flags.out}, used=map(str, (model, *others)))
     formats = None if flags.layouts is None else formats_of(flags.layouts)
     if formats and flags.layouts == ALL_LAYOUTS:
         formats = writable(formats, read_config(model).alphabet)
     with tempfile.TemporaryDirectory() as folder:
         all_read = True
-        if flags.average:
-            model = average(model, flags.average, Path(folder))
+        if others:
+            model = average(model, others, Path(folder))
         if flags.calibrate:
             model, all_read = calibrate(model, flags, formats, Path(folder))
         if flags.int8:
@@ -63,18 +67,22 @@ def main(flags: ExportParameters) -> int:
     return code if all_read else SOME_UNREADABLE
 
 
-def average(model: Path, others: str, folder: Path) -> Path:
-    """Write the mean of the weights of `model` and `others` to a model file in `folder`. Returns its path.
+def models_to_average(models: str | None) -> list[Path]:
+    """The files of models that are separated by commas. Raises UserError if there is no such model."""
+    from crnn_reader.model_files import locate_model
 
-    `others` are separated by commas.
-    """
+    names = [name.strip() for name in models.split(",")] if models else []
+    if not all(names):
+        raise UserError(f"one of the models in {models!r} has no name: give each, with commas between them", "average")
+    return [locate_model(name, to_train=True) for name in names]
+
+
+def average(model: Path, others: list[Path], folder: Path) -> Path:
+    """Write the mean of the weights of `model` and `others` to a model file in `folder`. Returns its path."""
     from model import model_file
     from model.training.transfer import average as averaged
 
-    names = [name.strip() for name in others.split(",")]
-    if not all(names):
-        raise UserError(f"one of the models in {others!r} has no name: give each, with commas between them", "average")
-    network, config = averaged(str(model), names)
+    network, config = averaged(str(model), list(map(str, others)))
     written = folder / "average.keras"
     model_file.save(network, config, written)
     return written

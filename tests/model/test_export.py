@@ -505,10 +505,15 @@ def test_only_the_same_networks_have_an_average(folder: Path, tmp_path: Path, ru
     refused(
         run, "has network vgg_bigru instead of vgg_bilstm: average models", export, *flags, tmp_path / "other.keras"
     )
+    saved(replace(CONFIG, preset="plate"), tmp_path / "more.keras")
+    refused(run, "has preset plate instead of small: give it first", export, *flags, tmp_path / "more.keras")
     made("attention", folder)
     refused(run, "has head attention instead of ctc: average models", export, *flags, folder / "attention.keras")
     refused(run, "no model file", export, *flags, "missing.keras")
     refused(run, "one of the models in 'captcha,' has no name", export, *flags, "captcha,")
+    other, replaced = folder / "ctc.keras", "would replace what is read"
+    refused(run, replaced, export, "captcha", "--average", other, "--out", other, "--form", "keras")
+    refused(run, replaced, export, other, "--layouts", "none", "--out", other, "--form", "keras")
 
 
 @pytest.mark.parametrize("right", [True, False])
