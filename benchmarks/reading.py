@@ -206,6 +206,7 @@ def runtimes(results: Results, given: argparse.Namespace) -> None:
 
 def models(results: Results, given: argparse.Namespace) -> None:
     """Read generated pictures of the input size with every shipped model, alternately, in a warm process.
+
     The pictures are plates for models with formats, lines for those of any width, and captchas for all others.
     Models without an .onnx file are read by Keras.
     """

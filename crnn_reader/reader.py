@@ -18,7 +18,7 @@ from .batching import available_cores, dynamic_batches, ordered_map
 from .decoding import DECODERS, NAMES, decoder_of
 from .decoding.calibration import EMPTY_PROBABILITY, calibrated
 from .decoding.constraints import Constraint
-from .decoding.ctc import Decoded, character_spans
+from .decoding.ctc import CTCDecoder, Decoded, character_spans
 from .decoding.formats import FormatIndex
 from .decoding.layouts import Country, Layout, layouts_of, with_separators
 from .errors import UnreadablePicture, UserError
@@ -264,7 +264,7 @@ class Reader:
                 f"{self.path} writes at most {longest} characters, and the constraint needs at least "
                 f"{fewest}: relax it, or train a network for {fewest} characters"
             )
-        if tta and not self._decoder.weighs:
+        if tta and not isinstance(self._decoder, CTCDecoder):
             raise UserError(f"tta is {tta}: only CTC reads with it, and {self.path} is read with attention", "tta")
         self._tta = tta
         self._top = top

@@ -91,7 +91,7 @@ class NoPlate(Style):
             image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
         detail = rng.between(0.03, 0.15) * image.shape[0]
         image = camera.photograph(image, detail, self.difficulty, self.noise, rng)
-        return camera.resize(image, (self.width, self.height), self.difficulty, False, rng), ""
+        return camera.resize(image, (self.width, self.height), self.difficulty, aliased=False, rng=rng), ""
 
     def _scene(self, height: int, width: int, rng: SeededRandom) -> Image:
         """Draw a random scene: uint8 (height, width, 3) in RGB order."""
