@@ -110,12 +110,12 @@ def plates(results: Results, given: argparse.Namespace) -> None:
             if given.layouts:
                 held = f"{harness.LAYOUTS}{given.layouts}"
                 variants = {"none": f"{harness.LAYOUTS}none", "prior": "", "held to the country": held}
-                for tta in ("", harness.TTA):
+                for tta in (harness.ONCE, ""):
                     for variant, flags in variants.items():
                         model, options = f"{given.model}{flags}{tta}", held.strip()
                         compare(results, "formats", corpus.name, f"{variant}{tta}", rows, model, options=options)
                 continue
-            for reader in (given.model, f"{given.model}{harness.TTA}", *harness.peers(given.without_peers)):
+            for reader in (given.model, f"{given.model}{harness.ONCE}", *harness.peers(given.without_peers)):
                 compare(results, "plates", corpus.name, reader, rows)
 
 

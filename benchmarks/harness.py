@@ -53,8 +53,8 @@ PEERS = {
 }
 #: Between a model and the layouts that it reads with, in the name of a reader.
 LAYOUTS = " --layouts "
-#: After a model that reads with test-time augmentation, and the probability below which it does.
-TTA, TTA_BELOW = " --tta 0.9", 0.9
+#: After a model that reads without test-time augmentation.
+ONCE = " --tta 0"
 PEER_PYTHON = os.environ.get("PEER_PYTHON", sys.executable)
 #: Number of pictures read before timing, and maximum number of pictures timed one by one.
 WARMING, ONE_BY_ONE = 50, 1_000
@@ -414,10 +414,10 @@ def reading(reader: str) -> Callable[[Iterable[Path | str]], Iterable[str]]:
     sys.path.insert(0, str(ROOT))
     from crnn_reader import Reader
 
-    name, _, layouts = reader.removesuffix(TTA).partition(LAYOUTS)
+    name, _, layouts = reader.removesuffix(ONCE).partition(LAYOUTS)
     if not name.endswith(".onnx"):
         import model  # noqa: F401 (it adds the files of Keras)
-    kit = Reader(name, layouts=layouts or None, tta=TTA_BELOW if reader.endswith(TTA) else 0.0)
+    kit = Reader(name, layouts=layouts or None, tta=0.0 if reader.endswith(ONCE) else None)
     return lambda files: (reading.text for reading in kit.read(files))
 
 

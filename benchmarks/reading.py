@@ -81,7 +81,7 @@ def parts(results: Results, given: argparse.Namespace) -> None:
 def formats(results: Results, given: argparse.Namespace) -> None:
     """Read generated plates with and without the formats in the model file, in a warm process, and open them.
 
-    With formats also with test-time augmentation of unsure texts.
+    With formats also without test-time augmentation of unsure texts.
     """
     from crnn_reader.decoding.formats import FormatIndex
     from crnn_reader.model_files import locate_model, read_config
@@ -92,9 +92,10 @@ def formats(results: Results, given: argparse.Namespace) -> None:
             flags = f"--style plate --difficulty {difficulty} --count {given.pictures} --seed 9"
             files = sorted(harness.generated(Path(folder), flags).rglob("*.png"))
             trials = {
+                f"without formats{harness.ONCE}": Reader(given.model, layouts="none", tta=0),
+                f"with formats{harness.ONCE}": Reader(given.model, tta=0),
                 "without formats": Reader(given.model, layouts="none"),
                 "with formats": Reader(given.model),
-                f"with formats{harness.TTA}": Reader(given.model, tta=harness.TTA_BELOW),
             }
             jobs = {name: functools.partial(read_all, reader, files) for name, reader in trials.items()}
             subject, seconds = f"plates, difficulty {difficulty:g}", harness.by_turns(jobs, given.rounds)

@@ -18,19 +18,19 @@ from .batching import available_cores, dynamic_batches, ordered_map
 from .decoding import DECODERS, NAMES, decoder_of
 from .decoding.calibration import EMPTY_PROBABILITY, calibrated
 from .decoding.constraints import Constraint
-from .decoding.ctc import CTCDecoder, Decoded, character_spans
+from .decoding.ctc import CTCDecoder, Decoded, averaged
 from .decoding.formats import FormatIndex
 from .decoding.layouts import Country, Layout, layouts_of, with_separators
 from .errors import UnreadablePicture, UserError
 from .fit import FULL_BATCH_WIDTH, WIDTH_STEP, fit_image, pad_batch, visible_width
 from .formats import choose_formats, layout_names
 from .image import ImageOptions, decode_image
-from .limits import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
+from .limits import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS, PLATES_TTA
 from .model_files import MODEL_FILE_FORMATS, locate_model, open_model, read_config
 from .pixels import is_single_colour
 from .sources import NO_MEMORY, describe_error
 from .trained_sizes import is_unlike_training
-from .tta import mean, views
+from .tta import VIEWS, views
 
 #: A path, the bytes of a file, an open binary file, a Pillow image, or an array.
 Source = (
@@ -48,8 +48,6 @@ ANY_TEXT = Constraint()
 #: With layouts: a text of them that is less probable than this part of the text that is read without them contradicts
 #: the picture.
 CONTRADICTION = 1e-2
-#: Number of texts of each reading that are averaged at least.
-TTA_TEXTS = 3
 #: Networks of any width: number of batches whose pictures are sorted by width together.
 SORTED_BATCHES = 8
 
@@ -190,7 +188,7 @@ class Reader:
             prior, which any text can overcome (docs/plates.md); with a constraint they are not used.
         tta: test-time augmentation: pictures whose text has a lower probability than this, 0 to 1, are also read
             slanted, narrowed and zoomed, and the probabilities of their texts are averaged (tta.py). 0 is off. Only for
-            CTC.
+            CTC. Default: 0.8 for models with formats of plates, else 0.
 
     Raises UserError for an invalid argument, a file that is not a model file of this kit, layouts that it does not
     have, or a constraint that no text of the model's alphabet satisfies. Raises TypeError for a `model`, `constraint`
@@ -210,7 +208,7 @@ class Reader:
         frame: str | int | None = None,
         channel_order: Literal["rgb", "bgr"] = "rgb",
         layouts: Sequence[str] | str | None = None,
-        tta: float = 0.0,
+        tta: float | None = None,
     ) -> None:
         if isinstance(constraint, str):
             constraint = Constraint(pattern=constraint)
@@ -233,7 +231,7 @@ class Reader:
         _check_number("top", top, MAX_TEXTS)
         if batch_size is not None:
             _check_number("batch_size", batch_size, MAX_BATCH_SIZE)
-        if isinstance(tta, bool) or not isinstance(tta, (int, float)) or not 0 <= tta <= 1:
+        if tta is not None and (isinstance(tta, bool) or not isinstance(tta, (int, float)) or not 0 <= tta <= 1):
             raise UserError(f"tta is {tta!r}: give a probability from 0 to 1")
         self.path = locate_model(os.fspath(model))
         names = layout_names(layouts)
@@ -264,8 +262,11 @@ class Reader:
                 f"{self.path} writes at most {longest} characters, and the constraint needs at least "
                 f"{fewest}: relax it, or train a network for {fewest} characters"
             )
-        if tta and not isinstance(self._decoder, CTCDecoder):
+        averages = isinstance(self._decoder, CTCDecoder)
+        if tta and not averages:
             raise UserError(f"tta is {tta}: only CTC reads with it, and {self.path} is read with attention", "tta")
+        if tta is None:
+            tta = PLATES_TTA if self.config.formats and averages else 0.0
         self._tta = tta
         self._top = top
         self._search = (decoder or ("beam" if self._allowed else self.config.decoder), beam_width)
@@ -292,6 +293,11 @@ class Reader:
     def _formats(self) -> FormatIndex | None:
         """The compiled formats, None for a model without them. Compiled when first needed, which takes some 0.1 s."""
         return self._chosen or (FormatIndex(self.config.formats, self.config.alphabet) if self.config.formats else None)
+
+    @cached_property
+    def _weights(self) -> FormatIndex | None:
+        """The formats if they are used as a prior."""
+        return self._formats if self._weighs and self._decoder.weighs else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The other process may have another working directory, so pass an absolute path.
@@ -408,23 +414,26 @@ class Reader:
         unsure = [
             row for row, texts in enumerate(decoded) if texts and texts[0].numbers and texts[0].probability < self._tta
         ]
-        if not unsure:
-            return decoded
-        top = max(self._top, TTA_TEXTS)
-        several = self._decode(outputs[unsure], top)
-        changed = [views(images[row]) for row in unsure]
-        flat = [view for of_picture in changed for view in of_picture]
-        read = list[list[Decoded]]()
-        for start in range(0, len(flat), self._batch_size):
-            read += self._decode(self.outputs(flat[start : start + self._batch_size]), top)
-        for place, row in enumerate(unsure):
-            before, first = several[place], place * len(changed[place])
-            texts = mean([before, *read[first : first + len(changed[place])]])
-            spans = before[0].spans
-            if texts[0].numbers != before[0].numbers:
-                (found,) = character_spans(outputs[row : row + 1], [texts[0].numbers])
-                spans = tuple(span._replace(probability=self._calibrated(span.probability)) for span in found)
-            decoded[row] = [texts[0]._replace(spans=spans), *texts[1:]]
+        # All views of a picture are read in the same batch if they fit into one, and else in several of one picture.
+        together = max(1, self._batch_size // len(VIEWS))
+        for start in range(0, len(unsure), together):
+            rows = unsure[start : start + together]
+            changed = [view for row in rows for view in views(images[row])]
+            parts = [
+                self.outputs(changed[first : first + self._batch_size])
+                for first in range(0, len(changed), self._batch_size)
+            ]
+            found = [texts for part in parts for texts in self._uncalibrated(part)]
+            of_views = np.concatenate(parts)
+            for place, row in enumerate(rows):
+                own = slice(place * len(VIEWS), (place + 1) * len(VIEWS))
+                decoded[row] = self._with_calibration(
+                    averaged(
+                        [outputs[row : row + 1], of_views[own]],
+                        [texts[: self._top] for texts in (decoded[row], *found[own])],
+                        self._weights,
+                    )
+                )
         return decoded
 
     def _formatted(self, text: Decoded, characters: str, steps: int) -> str:
@@ -506,18 +515,19 @@ class Reader:
         With formats there may be more than `top`. The probabilities of characters are calibrated with the same
         temperature, which preserves products. The empty text has EMPTY_PROBABILITY.
         """
-        return self._decode(outputs, self._top)
+        return [self._with_calibration(texts) for texts in self._uncalibrated(outputs)]
 
-    def _decode(self, outputs: Any, top: int) -> list[list[Decoded]]:
-        def with_calibration(text: Decoded) -> Decoded:
-            if not text.numbers:
-                return text._replace(probability=EMPTY_PROBABILITY)
-            spans = tuple(span._replace(probability=self._calibrated(span.probability)) for span in text.spans)
-            return text._replace(probability=self._calibrated(text.probability), spans=spans)
+    def _uncalibrated(self, outputs: Any) -> list[list[Decoded]]:
+        return self._decoder.decode(outputs, *self._search, self._top, self._allowed, self._weights)
 
-        weights = self._formats if self._weighs and self._decoder.weighs else None
-        texts_of_pictures = self._decoder.decode(outputs, *self._search, top, self._allowed, weights)
-        return [[with_calibration(text) for text in texts] for texts in texts_of_pictures]
+    def _with_calibration(self, texts: list[Decoded]) -> list[Decoded]:
+        return [
+            text._replace(
+                probability=self._calibrated(text.probability) if text.numbers else EMPTY_PROBABILITY,
+                spans=tuple(span._replace(probability=self._calibrated(span.probability)) for span in text.spans),
+            )
+            for text in texts
+        ]
 
     def _calibrated(self, probability: float) -> float:
         return calibrated(probability, self.config.temperature)

@@ -1,21 +1,19 @@
-"""Test-time augmentation: unsure pictures are read again, slanted, narrowed and zoomed, and the readings are averaged.
+"""Test-time augmentation: the changed pictures in which unsure texts are read again.
 
 A network makes other errors in a slightly changed picture, so the mean of the probabilities of a text is more often
 right than the probability in one picture (Krizhevsky et al. 2012, "ImageNet Classification with Deep Convolutional
-Neural Networks", section 4.1, average the outputs for ten crops). Here the outputs cannot be averaged, because letters
-move to other columns, so those of the texts are.
+Neural Networks", section 4.1, average the outputs for ten crops). With CTC the outputs cannot be averaged, because the
+characters move to other columns. So the texts that are found in any of the pictures are scored in all of them, see
+:func:`crnn_reader.decoding.ctc.averaged`.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from .decoding.ctc import Decoded
 from .pixels import Image, channels_last
 
 
@@ -53,18 +51,3 @@ def views(image: Image) -> list[Image]:
             )
         )
     return changed
-
-
-def mean(readings: Sequence[Sequence[Decoded]]) -> list[Decoded]:
-    """Average the probabilities of the texts of a picture and its views, the most probable text first.
-
-    A text has the probability 0 in a reading that does not contain it. The texts have no positions of their characters.
-    """
-    sums = defaultdict[tuple[int, ...], float](float)
-    for texts in readings:
-        for text in texts:
-            sums[text.numbers] += text.probability
-    proofs = [texts[0].proven for texts in readings if texts]
-    proven = None if None in proofs else all(proofs)
-    averaged = [Decoded(numbers, total / len(readings), (), proven) for numbers, total in sums.items()]
-    return sorted(averaged, key=lambda text: -text.probability)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from cli.flags import Flag, OneOf
 from cli.registries import names
 from crnn_reader.errors import UserError
-from crnn_reader.limits import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS
+from crnn_reader.limits import MAX_BATCH_SIZE, MAX_BEAM_WIDTH, MAX_PIXELS, MAX_TEXTS, PLATES_TTA
 from parameter.base import SHIPPED_MODELS, TEST_FOLDER, Parameters
 from parameter.types import Alphabet, File, Folder, Frame, LabelPattern, Length, MaxPixels, MinProbability, Root
 
@@ -45,8 +45,8 @@ class ReadingParameters(Parameters):
         description="Read only plates of these layouts, such as de,pl_car; none ignores the formats in the model file, "
         "help lists them (docs/plates.md).",
     )
-    tta: Annotated[float, Flag("P")] = Field(
-        0.0,
+    tta: Annotated[float | None, Flag("P", default=f"{PLATES_TTA} for models with formats of plates, else 0")] = Field(
+        None,
         ge=0,
         le=1,
         description="Test-time augmentation: read pictures whose text has a lower probability than P again, slanted, "

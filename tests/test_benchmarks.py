@@ -113,7 +113,7 @@ def test_plates_are_counted_with_and_without_wrong_labels(tmp_path: Path) -> Non
     done = finished([*command, "--results", str(tmp_path)], cwd=ROOT)
     assert done.returncode == 0, done.stderr
     all_rows, without, *augmented = tables.rows_of("accuracy", tmp_path)
-    assert [row["variant"] for row in augmented] == ["plate --tta 0.9"] * 2
+    assert [row["variant"] for row in augmented] == ["plate --tta 0"] * 2
     assert (all_rows["measure"], all_rows["n"], all_rows["figure"]) == ("exact match", "3", "66.67")
     assert (without["measure"], without["n"], without["figure"]) == ("exact match without wrong labels", "2", "100.00")
 

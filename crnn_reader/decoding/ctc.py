@@ -19,7 +19,7 @@ from ..alphabet import BLANK
 from ..runtime import LOG_PROBABILITIES, Runtime, named_inputs
 from .automaton import Automaton
 from .formats import FormatIndex
-from .posterior import posteriors, weighed
+from .posterior import empty_probabilities, normalised, posteriors, weighed
 from .search import IMPOSSIBLE, Found, search
 
 if TYPE_CHECKING:
@@ -266,6 +266,45 @@ def most_probable(log_probabilities: LogProbabilities, formats: FormatIndex, top
         for found in posteriors(log_probabilities, known, formats, top)
     ]
     return _with_spans(log_probabilities, results)
+
+
+def averaged(
+    log_probabilities: Sequence[LogProbabilities], readings: Sequence[Sequence[Decoded]], formats: FormatIndex | None
+) -> list[Decoded]:
+    """Score the texts of several views of a picture by the mean of their probabilities in all views.
+
+    With formats, the probabilities are posterior probabilities: those that follow from the means and the prior.
+
+    Arguments:
+        log_probabilities: (views, steps, classes) each. The number of steps may differ. The first view is the picture
+            itself, whose characters have positions.
+        readings: texts that were found in each view.
+        formats: the prior of texts, None for none.
+
+    Returns the texts, the most probable first, or an empty list if none was found.
+    """
+    texts = sorted({text.numbers for found in readings for text in found})
+    if not texts:
+        return []
+    scores = np.concatenate([_in_each(part, texts) for part in log_probabilities])
+    means = np.logaddexp.reduce(scores, axis=0) - math.log(len(scores))
+    if formats:
+        empty = np.concatenate([empty_probabilities(part) for part in log_probabilities])
+        known = [weighed(text, mean, formats) for text, mean in zip(texts, means.tolist(), strict=True)]
+        scored = normalised(known, float(empty.mean()), formats)
+    else:
+        scored = list(zip(texts, np.exp(means).tolist(), strict=True))
+    proofs = [found[0].proven for found in readings if found]
+    proven = None if None in proofs else all(proofs)
+    decoded = [Decoded(text, probability, (), proven) for text, probability in scored]
+    return _with_spans(log_probabilities[0][:1], [sorted(decoded, key=lambda each: -each.probability)])[0]
+
+
+def _in_each(log_probabilities: LogProbabilities, texts: list[tuple[int, ...]]) -> NDArray[np.float64]:
+    """The log-probability of each text in each picture, (pictures, texts)."""
+    count = len(log_probabilities)
+    rows = np.repeat(log_probabilities, len(texts), axis=0)
+    return text_log_probabilities(rows, texts * count).reshape(count, len(texts))
 
 
 def _best_paths(

@@ -63,11 +63,8 @@ def posteriors(
         index: the formats.
         top: number of texts that must be the best ones.
     """
-    found = {row: ([each for each in texts if each.score > FLOOR], True) for row, texts in enumerate(known)}
-    empty = np.zeros(len(known))
-    if index.others:
-        empty = np.exp(log_probabilities[:, :, BLANK].sum(axis=1, dtype=np.float64))
-        found = {row: ([each for each in texts if each.text], proven) for row, (texts, proven) in found.items()}
+    found = {row: (_possible(texts, index), True) for row, texts in enumerate(known)}
+    empty = empty_probabilities(log_probabilities) if index.others else np.zeros(len(known))
     # No text is as probable as an empty text with more than half of the probability.
     sought = [row for row in found if top > 1 or empty[row] <= 0.5]
     # A good text found by a beam search makes the exact search much faster.
@@ -77,9 +74,17 @@ def posteriors(
         if unsure:
             search = _Search(log_probabilities[unsure], [found[row][0] for row in unsure], index, top, most)
             found |= dict(zip(unsure, search.run(), strict=True))
-    return [
-        Posterior(_normalised(texts, float(empty[row]), index.others), proven) for row, (texts, proven) in found.items()
-    ]
+    return [Posterior(normalised(texts, float(empty[row]), index), proven) for row, (texts, proven) in found.items()]
+
+
+def empty_probabilities(log_probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The probability of the empty text in each picture, (batch,)."""
+    return np.exp(log_probabilities[:, :, BLANK].sum(axis=1, dtype=np.float64))
+
+
+def _possible(texts: Sequence[Weighed], index: FormatIndex) -> list[Weighed]:
+    """The texts that the formats allow, without the empty text if it keeps the network's probability."""
+    return [each for each in texts if each.score > FLOOR and (each.text or not index.others)]
 
 
 def _is_certain(texts: Sequence[Weighed], index: FormatIndex, top: int) -> bool:
@@ -90,23 +95,24 @@ def _is_certain(texts: Sequence[Weighed], index: FormatIndex, top: int) -> bool:
     return others <= 0.0 or math.log(others) + index.bound(index.start) < texts[0].score
 
 
-def _normalised(texts: list[Weighed], empty: float, others: bool) -> list[tuple[tuple[int, ...], float]]:
+def normalised(texts: Sequence[Weighed], empty: float, index: FormatIndex) -> list[tuple[tuple[int, ...], float]]:
     """Normalise over the texts and all other texts together, whose prior is taken to be that of the best text.
 
     Arguments:
         texts: texts that were found.
-        empty: probability of the empty text, which keeps it.
-        others: whether the empty text is possible.
+        empty: probability of the empty text, which keeps it unless the formats exclude it.
+        index: the formats.
+
+    Returns the texts that the formats allow with their posterior probabilities, highest first.
     """
-    found = [((), empty)] if others else list[tuple[tuple[int, ...], float]]()
-    if texts:
-        texts = sorted(texts, key=lambda each: -each.score)
-        best = texts[0].score - texts[0].log_probability
-        shares = [math.exp(each.score - best) for each in texts]
-        rest = max(0.0, 1.0 - empty)
-        unfound = max(0.0, rest - sum(math.exp(each.log_probability) for each in texts))
+    found = [((), empty)] if index.others else list[tuple[tuple[int, ...], float]]()
+    if known := sorted(_possible(texts, index), key=lambda each: -each.score):
+        best = known[0].score - known[0].log_probability
+        shares = [math.exp(each.score - best) for each in known]
+        rest = max(0.0, 1.0 - (empty if index.others else 0.0))
+        unfound = max(0.0, rest - sum(math.exp(each.log_probability) for each in known))
         total = sum(shares) + unfound
-        found += [(each.text, rest * share / total) for each, share in zip(texts, shares, strict=True)]
+        found += [(each.text, rest * share / total) for each, share in zip(known, shares, strict=True)]
     return sorted(found, key=lambda each: -each[1])
 
 

@@ -1,9 +1,8 @@
-"""Test-time augmentation: which pictures are read again, and how their readings are averaged."""
+"""Test-time augmentation: which pictures are read again, and how their texts are scored."""
 
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from crnn_reader.errors import UserError
 from crnn_reader.image import read_image
 from crnn_reader.reader import Reader
-from crnn_reader.tta import VIEWS, views
+from crnn_reader.tta import views
 from tests.crnn_reader.test_reader import write_fixed_model
 from tests.samples import FILES
 
@@ -26,19 +25,53 @@ def unsure() -> list[NDArray[np.uint8]]:
     return [one // 2 + other // 2 for one, other in itertools.pairwise(captchas)]
 
 
-def test_unsure_texts_are_those_of_the_mean_probabilities(unsure: list[NDArray[np.uint8]]) -> None:
-    once, several = Reader("captcha_lite", top=3), Reader("captcha_lite", tta=1)
+def test_unsure_texts_have_the_highest_mean_probability(unsure: list[NDArray[np.uint8]]) -> None:
+    """Each text that is read in the picture or in a view is scored in all of them, with a constraint to this text."""
+    once, several = Reader("captcha_lite"), Reader("captcha_lite", tta=1)
+    temperature = once.config.temperature
     changed = 0
     for image, before, after in zip(unsure, once.read(unsure), several.read(unsure), strict=True):
-        sums = defaultdict[str, float](float)
-        for reading in once.read([image, *views(image)]):
-            for text, probability in reading.alternatives:
-                sums[text] += probability / (1 + len(VIEWS))
-        assert after.text == max(sums, key=sums.__getitem__)
-        assert after.probability == pytest.approx(sums[after.text], abs=1e-5)
+        pictures = [image, *views(image)]
+        means = {}
+        for text in filter(None, {reading.text for reading in once.read(pictures)}):
+            scored = Reader("captcha_lite", constraint=text).read(pictures)
+            means[text] = np.mean([reading.probability**temperature for reading in scored])
+        if not after.text:
+            continue  # the empty text has no probability to compare with
+        assert after.text == max(means, key=means.__getitem__)
+        assert after.probability == pytest.approx(means[after.text] ** (1 / temperature), rel=1e-4)
         assert [character.character for character in after.characters] == list(after.text)
         changed += after.text != before.text
     assert changed
+
+
+def test_plates_are_read_again_by_default(unsure: list[NDArray[np.uint8]]) -> None:
+    for model, default in (("plate", 0.8), ("captcha_lite", 0)):
+        usual, again, once = (list(Reader(model, tta=tta).read(unsure)) for tta in (None, 0.8, 0))
+        assert usual == (again if default else once) and again != once
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 13])
+def test_the_size_of_batches_does_not_matter(batch_size: int, unsure: list[NDArray[np.uint8]], tmp_path: Path) -> None:
+    """Neither to a network of any width, whose batches have pictures of different widths."""
+    anywhere = str(write_fixed_model(tmp_path / "m.onnx", width=None))
+    wider = [np.pad(image, ((0, 0), (0, 20 * place), (0, 0))) for place, image in enumerate(unsure)]
+    for model, images in (("captcha_lite", unsure), (anywhere, wider)):
+        one, other = (Reader(model, tta=1, batch_size=size).read(images) for size in (32, batch_size))
+        for expected, found in zip(one, other, strict=True):
+            assert found.text == expected.text and found.probability == pytest.approx(expected.probability, rel=1e-3)
+
+
+def test_alternatives_are_texts_of_the_views(unsure: list[NDArray[np.uint8]]) -> None:
+    with_text = 0
+    for reading in Reader("plate", tta=1, top=3).read(unsure):
+        assert reading.alternatives[0] == (reading.text, reading.probability)
+        assert len({text for text, _ in reading.alternatives}) == 3
+        if reading.text:
+            probabilities = [probability for text, probability in reading.alternatives if text]
+            assert probabilities == sorted(probabilities, reverse=True)
+            with_text += 1
+    assert with_text
 
 
 def test_sure_and_empty_texts_are_read_once(unsure: list[NDArray[np.uint8]]) -> None:
