@@ -104,7 +104,7 @@ def calibrate(model: Path, flags: ExportParameters, formats: list[Format] | None
     config = replace(config if formats is None else config.with_formats(formats), temperature=1.0)
     raw, written = folder / "raw.keras", folder / "calibrated.keras"
     model_file.save(network, config, raw)
-    read = read_labelled(Reader(str(raw)), labelled, model=flags.model)
+    read = read_labelled(Reader(str(raw), tta=0), labelled, model=flags.model)
     found = [(reading.probability, reading.text == sample.label) for sample, reading in read if reading.text]
     if not found:
         raise UserError(f"{path}: no picture is read as a text, so that nothing can be calibrated: check the model")

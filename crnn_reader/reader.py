@@ -188,7 +188,7 @@ class Reader:
             prior, which any text can overcome (docs/plates.md); with a constraint they are not used.
         tta: test-time augmentation: pictures whose text has a lower probability than this, 0 to 1, are also read
             slanted, narrowed and zoomed, and the probabilities of their texts are averaged (tta.py). 0 is off. Only for
-            CTC. Default: 0.8 for models with formats of plates, else 0.
+            CTC. Default: 0.9 for models with formats of plates, else 0.
 
     Raises UserError for an invalid argument, a file that is not a model file of this kit, layouts that it does not
     have, or a constraint that no text of the model's alphabet satisfies. Raises TypeError for a `model`, `constraint`

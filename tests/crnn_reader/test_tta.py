@@ -46,8 +46,8 @@ def test_unsure_texts_have_the_highest_mean_probability(unsure: list[NDArray[np.
 
 
 def test_plates_are_read_again_by_default(unsure: list[NDArray[np.uint8]]) -> None:
-    for model, default in (("plate", 0.8), ("captcha_lite", 0)):
-        usual, again, once = (list(Reader(model, tta=tta).read(unsure)) for tta in (None, 0.8, 0))
+    for model, default in (("plate", 0.9), ("captcha_lite", 0)):
+        usual, again, once = (list(Reader(model, tta=tta).read(unsure)) for tta in (None, 0.9, 0))
         assert usual == (again if default else once) and again != once
 
 
