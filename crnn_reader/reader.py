@@ -89,7 +89,8 @@ class Reading:
     error: str | None = None
     characters: list[Character] = field(default_factory=list)
     #: With a constraint, layouts or formats: whether the text is proven to be the most probable allowed one. None
-    #: without them, and with attention, whose beam search is not exact.
+    #: without them, with attention, whose beam search is not exact, and with test-time augmentation, which chooses from
+    #: the texts of several pictures.
     proven: bool | None = None
     #: Layouts of plates that the text fits, by their probability. The probabilities sum to at most 1; the rest is that
     #: of no known format. Empty for models without formats.

@@ -294,9 +294,7 @@ def averaged(
         scored = normalised(known, float(empty.mean()), formats)
     else:
         scored = list(zip(texts, np.exp(means).tolist(), strict=True))
-    proofs = [found[0].proven for found in readings if found]
-    proven = None if None in proofs else all(proofs)
-    decoded = [Decoded(text, probability, (), proven) for text, probability in scored]
+    decoded = [Decoded(*each) for each in scored]
     return _with_spans(log_probabilities[0][:1], [sorted(decoded, key=lambda each: -each.probability)])[0]
 
 

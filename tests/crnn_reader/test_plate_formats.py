@@ -256,7 +256,7 @@ def test_a_text_of_two_countries_has_both(tmp_path: Path) -> None:
 def test_layouts_hold_readings_to_their_texts(tmp_path: Path) -> None:
     path = model(tmp_path, OVERLAPPING)
     for layouts, allowed in (("xx_one", {"aa", "ab", "bb"}), ("yy", {"abb", "b"}), (["yy", "xx_one"], None)):
-        reader = Reader(path, layouts=layouts)
+        reader = Reader(path, layouts=layouts, tta=0)
         reading = reader.read_one(PICTURE)
         assert reader.allows(reading.text)
         assert not reader.allows("aab")
