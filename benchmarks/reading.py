@@ -206,7 +206,7 @@ def runtimes(results: Results, given: argparse.Namespace) -> None:
 
 
 def models(results: Results, given: argparse.Namespace) -> None:
-    """Read generated pictures of the input size with every shipped model, alternately, in a warm process.
+    """Read generated pictures of the input size once with every shipped model, alternately, in a warm process.
 
     The pictures are plates for models with formats, lines for those of any width, and captchas for all others.
     Models without an .onnx file are read by Keras.
@@ -220,7 +220,7 @@ def models(results: Results, given: argparse.Namespace) -> None:
 
     jobs: dict[str, Callable[[], object]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for reader in map(Reader, SHIPPED_MODELS):
+        for reader in (Reader(name, tta=0) for name in SHIPPED_MODELS):
             width, height = reader.config.width, reader.config.height
             size = f"--size {width}x{height}" if width else f"--style line --length 5-25 --size autox{height}"
             if reader.config.formats:
