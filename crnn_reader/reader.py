@@ -48,6 +48,9 @@ ANY_TEXT = Constraint()
 #: With layouts: a text of them that is less probable than this part of the text that is read without them contradicts
 #: the picture.
 CONTRADICTION = 1e-2
+#: Texts with a lower probability are not read again. They mostly contradict a constraint or layouts, and the search for
+#: such a text takes long in every changed picture.
+HOPELESS = 1e-3
 #: Networks of any width: number of batches whose pictures are sorted by width together.
 SORTED_BATCHES = 8
 
@@ -413,7 +416,9 @@ class Reader:
         """Decode the outputs for a batch of pictures, with test-time augmentation of unsure texts."""
         decoded = self.decode(outputs)
         unsure = [
-            row for row, texts in enumerate(decoded) if texts and texts[0].numbers and texts[0].probability < self._tta
+            row
+            for row, texts in enumerate(decoded)
+            if texts and texts[0].numbers and HOPELESS <= texts[0].probability < self._tta
         ]
         # All views of a picture are read in the same batch if they fit into one, and else in several of one picture.
         together = max(1, self._batch_size // len(VIEWS))

@@ -119,3 +119,10 @@ def test_formats_count_in_every_view(plates: list[NDArray[np.uint8]]) -> None:
 def test_other_values_are_refused(given: Any) -> None:
     with pytest.raises(UserError, match=r"^tta is .*: give a probability from 0 to 1"):
         Reader("captcha_lite", tta=given)
+
+
+def test_texts_that_contradict_the_layouts_are_not_read_again(plates: list[NDArray[np.uint8]]) -> None:
+    """Searching for such a text takes long in every view."""
+    once, again = (list(Reader("plate", layouts="ir", tta=tta).read(plates)) for tta in (0, 1))
+    contradicting = [number for number, reading in enumerate(once) if reading.probability < 1e-3]
+    assert contradicting and all(once[number] == again[number] for number in contradicting)
