@@ -40,14 +40,14 @@ def main(flags: ExportParameters) -> int:
     from crnn_reader.formats import ALL_LAYOUTS
     from crnn_reader.model_files import locate_model, read_config
     from dataset.inputs import refuse_overlapping_paths
-    from generate_captcha.plates.layout_files import formats_of
+    from generate_captcha.plates.layout_files import named_formats
     from model import export
 
     model, out = locate_model(flags.model, to_train=True), Path(flags.out)
     others = models_to_average(flags.average)
     pictures = [flags.calibrate, flags.int8, flags.float16]
     refuse_overlapping_paths(pictures, {"out": flags.out}, used=map(str, (model, *others)))
-    formats = None if flags.layouts is None else formats_of(flags.layouts)
+    formats = None if flags.layouts is None else named_formats(flags.layouts)
     if formats and flags.layouts == ALL_LAYOUTS:
         formats = writable(formats, read_config(model).alphabet)
     with tempfile.TemporaryDirectory() as folder:

@@ -117,12 +117,12 @@ def formats(flags: TrainingParameters, folder: RunFolder) -> list[Format] | None
     A run that is resumed keeps those that it began with.
     """
     from generate_captcha.corpus import formats_of_pictures
-    from generate_captcha.plates.layout_files import formats_of
+    from generate_captcha.plates.layout_files import formats_of, named_formats
 
     if flags.resume and (begun := folder.formats()) is not None:
         return begun
     if flags.layouts is not None:
-        return formats_of(flags.layouts)
+        return named_formats(flags.layouts)
     if drawn := parameter.generated(flags.data):
         return formats_of(drawn.layouts) if "layouts" in parameter.STYLES[drawn.style].own else None
     return formats_of_pictures(flags.data)

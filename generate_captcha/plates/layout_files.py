@@ -107,6 +107,17 @@ def formats_of(names: str | None) -> list[Format]:
     return [found for path in paths if (found := read_format(path))]
 
 
+def named_formats(names: str) -> list[Format]:
+    """The same for layouts that must have formats, except with `none`. Raises UserError also if all are of no country."""
+    formats = formats_of(names)
+    if not formats and names != NO_LAYOUTS:
+        raise UserError(
+            f"the layouts {names} are of no country and have no formats: name others, or {NO_LAYOUTS} to store none",
+            "layouts",
+        )
+    return formats
+
+
 def read_format(path: Path) -> Format | None:
     """Read the format of a layout file; None for a layout of no country. Raises UserError if it is invalid."""
     return _read(path, functools.partial(_format, path=path))

@@ -805,6 +805,7 @@ def test_an_export_stores_formats(form: str, folder: Path, tmp_path: Path, run: 
     code, _, messages = run(export, "captcha_lite", "--form", form, "--layouts", "kr", "--out", out)
     assert code == 2
     assert "cannot write the texts of the layout kr_" in messages
+    refused(run, "of no country", export, "captcha_lite", "--form", form, "--layouts", "any_random", "--out", out)
     assert not run(export, "captcha_lite", "--form", form, "--layouts", "all", "--out", out)[0]
     countries = {each.country for each in read_config(out).formats}
     assert {"de", "us"} < countries
