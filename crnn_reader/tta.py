@@ -30,7 +30,6 @@ class View(NamedTuple):
 VIEWS = (
     View(1.1, 1.1),
     View(0.88, 0.88),
-    View(slant=0.5),
     View(slant=-0.5),
     View(width=0.85),
     View(height=0.85),
