@@ -115,11 +115,13 @@ def config(flags: TrainingParameters, source: PictureSource, formats: list[Forma
                 "attention",
             )
     alphabet = expand_alphabet(flags.alphabet or write_alphabet(characters([found, known])))
-    written_leftwards = any(unicodedata.bidirectional(character) in ("R", "AL") for character in alphabet)
-    if written_leftwards and HEADS[head].left_to_right:
+    leftwards = sorted(each for each in set(found) - set(known) if unicodedata.bidirectional(each) in ("R", "AL"))
+    if leftwards and HEADS[head].left_to_right:
         logger.warning(
             with_flags(
-                f"labels are written from right to left, and {head} reads from left to right: try another head",
+                f"labels have characters of a script that is written from right to left, such as {leftwards[0]}, and "
+                f"{head} reads from left to right: write the characters of each label in the order in which they stand "
+                "in the picture, as in docs/plates.md, or try another head",
                 head="attention",
             )
         )
