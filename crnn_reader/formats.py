@@ -320,9 +320,11 @@ def choose_formats(formats: list[Format], names: Iterable[str], model: str) -> l
             "layouts",
         )
     chosen: dict[str, Format] = {}
-    for name in names:
+    for name in (names := list(names)):
+        if not name:
+            raise UserError(f"one of the layouts {','.join(names)!r} has no name: remove a comma", "layouts")
         found = [each for each in formats if each.name == name]
-        found = found or [each for each in formats if name and each.name.startswith(f"{name}_")]
+        found = found or [each for each in formats if each.name.startswith(f"{name}_")]
         if not found:
             raise UserError(f"{model} has no layout {reprlib.repr(name)}: {_remedy(formats, name)}", "layouts")
         chosen |= {each.name: each for each in found}
@@ -341,7 +343,14 @@ def _remedy(formats: list[Format], name: str) -> str:
     if name == ALL_LAYOUTS:
         return "leave the layouts out, and all of them count"
     if re.search(r"[/\\]|\.toml$", name):
-        return "store the formats of layout files in a copy of it first, and then give their names (docs/plates.md)"
+        return (
+            "first store the formats of layout files in a copy of it (python export.py plate --layouts mine.toml --out "
+            "mine.onnx), then read with their names"
+        )
+    if name == "any" or name.startswith("any_"):
+        return "layouts of no country have no formats"
+    if " " in name:
+        return "separate names with commas"
     codes = dict.fromkeys(each.country for each in formats)
     countries = {each.country_name.lower(): each.country for each in formats}
     close = difflib.get_close_matches(name.lower(), [*codes, *countries, *(each.name for each in formats)], 3, 0.6)
@@ -369,9 +378,15 @@ def layout_names(layouts: Iterable[str] | str | None) -> list[str] | None:
         return None
     if isinstance(layouts, str):
         layouts = layouts.split(",")
-    names = list(layouts) if isinstance(layouts, Iterable) else [layouts]
+    if not isinstance(layouts, Iterable) or isinstance(layouts, (bytes, bytearray)):
+        raise TypeError(f"layouts is of type {type(layouts).__name__}: give names of layouts, such as ['de', 'pl_car']")
+    names = list(layouts)
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"layouts has a {type(name).__name__}: give names of layouts, such as ['de', 'pl_car']")
+            raise TypeError(f"layouts has a value of type {type(name).__name__}: give names, such as ['de', 'pl_car']")
+    if not names:
+        raise UserError(
+            f"layouts is empty: give names, such as ['de', 'pl_car'], {NO_LAYOUTS!r} to read without formats, or None"
+        )
     names = [name.strip() for name in names]
     return [] if names == [NO_LAYOUTS] else names

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 import cv2
@@ -235,8 +237,8 @@ class Reader:
         _check_number("top", top, MAX_TEXTS)
         if batch_size is not None:
             _check_number("batch_size", batch_size, MAX_BATCH_SIZE)
-        if tta is not None and (isinstance(tta, bool) or not isinstance(tta, (int, float)) or not 0 <= tta <= 1):
-            raise UserError(f"tta is {tta!r}: give a probability from 0 to 1")
+        if tta is not None and (isinstance(tta, bool) or not isinstance(tta, Real) or not 0 <= tta <= 1):
+            raise UserError(f"tta is {reprlib.repr(tta)}: give a probability from 0 to 1")
         self.path = locate_model(os.fspath(model))
         names = layout_names(layouts)
         reading = (decoder, beam_width, top, batch_size, head)
@@ -451,6 +453,9 @@ class Reader:
     def _contradiction(self, text: Decoded, without: Decoded | None) -> str | None:
         """The text that is read without layouts, if the text that is read with them is too improbable beside it."""
         if without is None or without.numbers == text.numbers or not without.numbers:
+            return None
+        if self._chosen and self._chosen.forms_of(without.numbers):
+            # The text contradicts the constraint.
             return None
         limit = CONTRADICTION * self._calibrated(without.probability)
         return self._alphabet.decode(without.numbers) if text.probability < limit else None

@@ -135,7 +135,7 @@ class ReadingSummary:
                 f"{1000 * seconds / self.read:.1f} ms each"
             )
         if self._empty:
-            yield f"{self._empty:,} of them have no text: they are read as empty, with probability 0"
+            yield f"{self._empty:,} of them read as empty, with probability 0"
         if self._unlike:
             yield crops_expected(self._reader.config, self._model, self._unlike, self._first_unlike)
         yield from self._remarks.sentences()
@@ -147,7 +147,10 @@ class ReadingSummary:
         if self._contradicting:
             yield f"{self._contradicting:,} of them fit{'s' * (self._contradicting == 1)} none of the layouts"
         if self._unproven:
-            yield f"{self._unproven:,} of them may not be the most probable allowed text (see docs/reading.md)"
+            yield (
+                f"{self._unproven:,} reading{'s' * (self._unproven != 1)} may not be the most probable allowed text "
+                "(see docs/reading.md)"
+            )
         if self.unreadable:
             yield (
                 f"{self.unreadable:,} picture{'s' * (self.unreadable != 1)} could not be read, for the reasons above"

@@ -454,4 +454,5 @@ def unknown_characters(labels: Sequence[str], alphabet: str, ignore_case: bool =
     if not unreadable:
         return None
     unknown = " ".join("space" if each == " " else each for each in sorted(set().union(*unreadable)))
-    return f"{len(unreadable):,} labels have characters that the model cannot read: {unknown}"
+    count = "1 label has" if len(unreadable) == 1 else f"{len(unreadable):,} labels have"
+    return f"{count} characters that the model cannot read: {unknown}"

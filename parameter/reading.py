@@ -40,7 +40,7 @@ class ReadingParameters(Parameters):
         None, description="Pattern of the whole text, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
     )
     lexicon: File | None = Field(None, description="A text file with all possible texts, one per line.")
-    layouts: Annotated[str | None, Flag("NAMES|none|help", default="all formats of the model are likelier")] = Field(
+    layouts: Annotated[str | None, Flag("NAMES|none|help", default="prefer texts that fit a format of the model")] = Field(
         None,
         description="Read only plates of these layouts, such as de,pl_car; none ignores the formats in the model file, "
         "help lists them (docs/plates.md).",
@@ -49,8 +49,8 @@ class ReadingParameters(Parameters):
         None,
         ge=0,
         le=1,
-        description="Test-time augmentation: read pictures whose text has a lower probability than P again, slanted, "
-        "narrowed and zoomed, and average; 0 is off (docs/reading.md).",
+        description="Test-time augmentation: read pictures whose text has a lower probability than P again, zoomed, "
+        "slanted, narrower and lower, and average the probabilities; 0 is off (docs/reading.md).",
     )
     batch_size: Annotated[int | None, Flag("N", default="64; 32 on each core with an ONNX file")] = Field(
         None, ge=1, le=MAX_BATCH_SIZE, description="Pictures per batch."

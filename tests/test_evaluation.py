@@ -52,7 +52,7 @@ def test_table_json_and_report_agree(evaluate: Evaluate, tmp_path: Path) -> None
     assert code == 0
     assert "accepted at 0.5" in out
     assert "50.00% (15.00% to 85.00%)" in out
-    assert "1 labels have characters that the model cannot read: x" in errors
+    assert "1 label has characters that the model cannot read: x" in errors
     scores = json.loads((tmp_path / "deep" / "scores.json").read_text())
     assert (scores["images"], scores["exact_match"], scores["character_error_rate"]) == (4, 0.5, pytest.approx(2 / 17))
     assert scores["exact_match_interval"] == pytest.approx([0.1500, 0.8500], abs=1e-4)

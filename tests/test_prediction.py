@@ -169,7 +169,7 @@ def test_readings_not_proven_to_be_the_most_probable_are_counted(
     sample(tmp_path / "in" / "1.png", 1)
     sample(tmp_path / "in" / "2.png", 2)
     _, _, errors = predict("in", "--length", "4", "--json", "o.json")
-    assert "1 of them may not be the most probable allowed text" in errors
+    assert "1 reading may not be the most probable allowed text" in errors
     assert [entry["proven"] for entry in json.loads((tmp_path / "o.json").read_text())] == [True, False]
 
 

@@ -6,7 +6,7 @@ A pattern is a regular expression that the whole text must match. It supports:
     \- \.                   literal characters that otherwise have a meaning
     .                       any character of the model
     [A-HJ-N] [^IOQ]         one of these characters, any other character
-    \d \w \D \W             a decimal digit; a letter, digit or _; the opposites
+    \d \w \D \W             0 to 9; a letter or digit of any script, or _; the opposites
     (AB|CD)                 alternatives
     {3} {2,4} {2,} ? * +    repeats of the preceding element
 """
@@ -111,7 +111,9 @@ class Pattern:
         return found
 
     def _matching(self, element: re.Match[str]) -> frozenset[int]:
-        found = re.findall(element[0], self._characters)
+        # With \d as any decimal digit, as in Python, models that know Persian digits would write them on Latin plates.
+        flags = re.ASCII if re.search(r"\\[dD]", element[0]) and not re.search(r"\\[wW]", element[0]) else 0
+        found = re.findall(element[0], self._characters, flags)
         if not found and self.empty is None:
             self.empty = element.start(), element[0]
         return frozenset(self._usable[character] for character in found)

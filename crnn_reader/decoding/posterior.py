@@ -7,7 +7,8 @@ prior of its texts is an upper bound, so a prefix below the best text found can 
 
 Formats say which texts are likely, not whether there is a text: the empty text keeps the probability that the network
 gives it, and the other texts share the rest. With a prior on all texts, a picture without a text would be read as the
-best format that it resembles.
+best format that it resembles. Where only texts of formats are allowed, the empty text is read only if the network gives
+it more than half of the probability.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def posteriors(
         index: the formats.
         top: number of texts that must be the best ones.
     """
-    found = {row: (_possible(texts, index), True) for row, texts in enumerate(known)}
-    empty = empty_probabilities(log_probabilities) if index.others else np.zeros(len(known))
+    found = {row: (_possible(texts), True) for row, texts in enumerate(known)}
+    empty = empty_probabilities(log_probabilities)
     # No text is as probable as an empty text with more than half of the probability.
     sought = [row for row in found if top > 1 or empty[row] <= 0.5]
     # A good text found by a beam search makes the exact search much faster.
@@ -82,9 +83,9 @@ def empty_probabilities(log_probabilities: NDArray[np.floating]) -> NDArray[np.f
     return np.exp(log_probabilities[:, :, BLANK].sum(axis=1, dtype=np.float64))
 
 
-def _possible(texts: Sequence[Weighed], index: FormatIndex) -> list[Weighed]:
-    """The texts that the formats allow, without the empty text if it keeps the network's probability."""
-    return [each for each in texts if each.score > FLOOR and (each.text or not index.others)]
+def _possible(texts: Sequence[Weighed]) -> list[Weighed]:
+    """The texts that the formats allow, without the empty text, which keeps the probability of the network."""
+    return [each for each in texts if each.score > FLOOR and each.text]
 
 
 def _is_certain(texts: Sequence[Weighed], index: FormatIndex, top: int) -> bool:
@@ -100,16 +101,17 @@ def normalised(texts: Sequence[Weighed], empty: float, index: FormatIndex) -> li
 
     Arguments:
         texts: texts that were found.
-        empty: probability of the empty text, which keeps it unless the formats exclude it.
+        empty: probability of the empty text, which it keeps.
         index: the formats.
 
     Returns the texts that the formats allow with their posterior probabilities, highest first.
     """
-    found = [((), empty)] if index.others else list[tuple[tuple[int, ...], float]]()
-    if known := sorted(_possible(texts, index), key=lambda each: -each.score):
+    allowed = empty if index.others or empty > 0.5 else 0.0
+    found = [((), allowed)] if index.others or allowed else list[tuple[tuple[int, ...], float]]()
+    if known := sorted(_possible(texts), key=lambda each: -each.score):
         best = known[0].score - known[0].log_probability
         shares = [math.exp(each.score - best) for each in known]
-        rest = max(0.0, 1.0 - (empty if index.others else 0.0))
+        rest = max(0.0, 1.0 - allowed)
         unfound = max(0.0, rest - sum(math.exp(each.log_probability) for each in known))
         total = sum(shares) + unfound
         found += [(each.text, rest * share / total) for each, share in zip(known, shares, strict=True)]
@@ -153,9 +155,6 @@ class _Search:
         """Return the texts of each picture, and whether the best ones are proven."""
         pictures = np.arange(len(self._logs))
         blank = self._blanks
-        if not self._index.others:
-            for picture in pictures.tolist():
-                self._keep(picture, (), float(blank[picture, -1]), self._index.start)
         character = np.full(blank.shape, IMPOSSIBLE)
         texts: list[tuple[int, ...]] = [()] * len(pictures)
         states, last = [self._index.start] * len(pictures), np.full(len(pictures), -1)

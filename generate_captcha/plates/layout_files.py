@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from crnn_reader import bounded
 from crnn_reader.alphabet import expand_alphabet
 from crnn_reader.errors import UserError
-from crnn_reader.formats import ALL_LAYOUTS, MAX_FORMATS, NO_LAYOUTS, Format, sequences_of
+from crnn_reader.formats import ALL_LAYOUTS, LIST_LAYOUTS, MAX_FORMATS, NO_LAYOUTS, Format, sequences_of
 from generate_captcha.plates import letters
 from generate_captcha.plates.layout import Layout, LayoutFields
 from generate_captcha.plates.letters import Face, MissingFont
@@ -100,6 +100,11 @@ def formats_of(names: str | None) -> list[Format]:
     twice = [name for name, count in Counter(path.stem for path in paths).items() if count > 1]
     if twice:
         raise UserError(f"two layouts are called {twice[0]}: rename one of the files", "layouts")
+    for path in paths:
+        if path.stem in (NO_LAYOUTS, LIST_LAYOUTS, ALL_LAYOUTS) or not re.fullmatch(r"[^\W\d_][\w-]*", path.stem):
+            raise UserError(
+                f"a format cannot be called {path.stem!r}, as {path} is: rename the file, such as li_car.toml", "layouts"
+            )
     if len(paths) > MAX_FORMATS:
         raise UserError(
             f"{names} has {len(paths):,} layouts, and a model file at most {MAX_FORMATS:,}: give fewer", "layouts"

@@ -90,6 +90,25 @@ def test_plates_of_several_countries_are_one_pattern() -> None:
     assert latin is not None and latin.accepts(numbers("AB123CD", alphabet))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        (r"\d", "7"),
+        (r"[\d]", "7"),
+        (r"\D", "B_\u06f4"),
+        (r"[^\d]", "B_\u06f4"),
+        (r"\w", "7B_\u06f4"),
+        (r"[\w]", "7B_\u06f4"),
+    ],
+)
+def test_a_digit_is_one_of_0_to_9_and_a_letter_one_of_any_script(pattern: str, texts: str) -> None:
+    """A model that reads Persian digits, such as `plate`, does not write them on Latin plates."""
+    alphabet = "7B_\u06f4"
+    automaton = Constraint(pattern=pattern).automaton(alphabet)
+    assert automaton is not None
+    assert {text for text in alphabet if automaton.accepts(numbers(text, alphabet))} == set(texts)
+
+
 def test_everything_that_is_known_holds_at_once(tmp_path: Path) -> None:
     assert accepted(Constraint(length="3")) == {text for text in TEXTS if len(text) == 3}
     assert accepted(Constraint(length="2-3", charset="7a-z")) == {

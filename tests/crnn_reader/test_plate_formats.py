@@ -108,13 +108,13 @@ def test_the_search_finds_the_texts_with_the_highest_posterior(seed: int, others
         weights = dict[tuple[int, ...], float]()
         every = enumerated(row)
         # Formats do not say whether there is a text.
-        empty = every.pop(()) if others else 0.0
+        empty = every.pop(())
         for text, probability in every.items():
             weight = index.weight(index.state(text), len(text))
             if weight > -1e9:
                 weights[text] = probability * math.exp(weight)
         best = sorted(weights, key=lambda text: -weights[text])
-        if others:
+        if others or empty > 0.5:
             shares = {text.numbers: text.probability for text in found}
             assert shares[()] == pytest.approx(empty)
             if top == 1 and empty > 0.5:
@@ -266,6 +266,11 @@ def test_layouts_hold_readings_to_their_texts(tmp_path: Path) -> None:
         assert reading.without_layouts is None or reading.without_layouts == "aab"
 
 
+def test_a_picture_without_text_is_empty_also_with_layouts() -> None:
+    reading = Reader("plate", layouts=["no", "de"]).read_one(np.full((64, 192), 255, np.uint8))
+    assert (reading.text, reading.probability, reading.without_layouts, reading.error) == ("", 0, None, None)
+
+
 def test_a_picture_that_contradicts_the_layouts_says_what_is_read_without_them(tmp_path: Path) -> None:
     path = model(tmp_path, [Format("far", "Far", ["bbbb"]), Format("near", "Near", ["a[ab]b"])])
     assert read(path, layouts="near").without_layouts is None
@@ -284,19 +289,22 @@ def test_unknown_layouts_are_refused_with_the_nearest_ones(tmp_path: Path) -> No
         ("pk_car", "has no layout 'pk_car': did you mean pl_car"),
         ("germany", "has no layout 'germany': did you mean de?"),
         ("xyz", "has no layout 'xyz': give some of de, pl"),
-        ("", "has no layout '': give some of de, pl"),
-        ("de,", "has no layout ''"),
+        ("", "one of the layouts '' has no name"),
+        ("de,", "one of the layouts 'de,' has no name: remove a comma"),
+        ([], "layouts is empty: give names"),
+        ("de pl", "has no layout 'de pl': separate names with commas"),
+        ("any_one_row", "has no layout 'any_one_row': layouts of no country have no formats"),
         ("de_", "has no layout 'de_'"),
         ("none,de", "has no layout 'none': give none without other names"),
         ("all", "has no layout 'all': leave the layouts out"),
-        ("own.toml", "has no layout 'own.toml': store the formats of layout files in a copy of it first"),
+        ("own.toml", "has no layout 'own.toml': first store the formats of layout files in a copy of it (python export"),
         ("x" * 10_000, "has no layout 'xxx"),
     ):
         with pytest.raises(UserError, match=re.escape(sentence)) as error:
             Reader(path, layouts=layouts)
         assert len(str(error.value)) < 300 + len(str(path))
     for wrong in (7, [7], b"de"):
-        with pytest.raises(TypeError, match="layouts has a"):
+        with pytest.raises(TypeError, match="of type (int|bytes)"):
             Reader(path, layouts=wrong)  # type: ignore[arg-type]
 
 
@@ -321,6 +329,10 @@ def test_layouts_and_constraints_must_both_be_satisfied(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=re.escape(sentence)):
             Reader(path, layouts="xx_one", constraint=given)
+    # The picture shows aab, which fits a layout and contradicts the constraint.
+    assert read(path, layouts="xx", constraint="b+").without_layouts is None
+    far = model(tmp_path, [Format("far", "Far", ["bbb[ab]"])], "far.onnx")
+    assert read(far, layouts="far", constraint="b+").without_layouts == "aab"
     # A constraint replaces the prior, but layouts are still named.
     assert read(path, constraint="a[ab]b").country == "xx"
 

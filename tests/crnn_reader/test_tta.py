@@ -121,6 +121,11 @@ def test_other_values_are_refused(given: Any) -> None:
         Reader("captcha_lite", tta=given)
 
 
+def test_any_real_number_is_a_probability(plates: list[NDArray[np.uint8]]) -> None:
+    first, second = (Reader("plate", tta=tta).read_one(plates[0]) for tta in (np.float32(1), 1))
+    assert first == second
+
+
 def test_texts_that_contradict_the_layouts_are_not_read_again(plates: list[NDArray[np.uint8]]) -> None:
     """Searching for such a text takes long in every view."""
     once, again = (list(Reader("plate", layouts="ir", tta=tta).read(plates)) for tta in (0, 1))

@@ -142,6 +142,11 @@ def test_formats_are_chosen_by_name(tmp_path: Path) -> None:
     twice = f"{own},{written(tmp_path / 'other', SMALL)}"
     with pytest.raises(UserError, match="two layouts are called own: rename one of the files"):
         layout_files.formats_of(twice)
+    for name in ("none", "help", "all", "my car", "a,b", "_"):
+        (named := tmp_path / f"{name}.toml").write_text(SMALL)
+        with pytest.raises(UserError, match=f"a format cannot be called '{name}', as .* is: rename the file"):
+            layout_files.formats_of(str(tmp_path) if "," in name else str(named))
+        named.unlink()
     many = tmp_path / "many"
     many.mkdir()
     for number in range(1_001):

@@ -373,7 +373,7 @@ def test_int8_prints_both_scores(folder: Path, tmp_path: Path, run: Run) -> None
     (tmp_path / "lists" / "l.tsv").write_text("".join(f"{name}\t{name.partition('_')[0]}\n" for name in names))
     flags = ["--out", tmp_path / "small.onnx", "--int8", tmp_path / "lists" / "l.tsv", "--root", tmp_path]
     code, out, errors = run(export, folder / "attention.keras", *flags)
-    assert (code, errors) == (0, f"{flags[3]}: 1 labels have characters that the model cannot read: é\n")
+    assert (code, errors) == (0, f"{flags[3]}: 1 label has characters that the model cannot read: é\n")
     compared, before, after, written = out.splitlines()
     assert written.startswith(f"{tmp_path / 'small.onnx'}: int8, ")
     assert "the same texts as Keras" in compared
