@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Maximum number of pictures that --int8 is calibrated on. It is tested on all others.
 CALIBRATING = 200
+#: Minimum number of pictures for --calibrate without a warning.
+FEW = 100
 #: Below this p-value, a loss is significant.
 SIGNIFICANT = 0.05
 
@@ -111,6 +113,11 @@ def calibrate(model: Path, flags: ExportParameters, formats: list[Format] | None
     config = replace(config, temperature=temperature(*zip(*found, strict=True)))
     model_file.save(network, config, written)
     print_line(f"{path}: {score_read(read, len(labelled) - len(read))}; temperature {config.temperature:.3g}")
+    if len(found) < FEW:
+        warn(
+            f"{path}: a temperature from {len(found)} picture{'s' * (len(found) > 1)} is rough: give {FEW} or more that "
+            "the model was not trained on"
+        )
     if not any(right for _, right in found):
         warn(f"{path}: no picture is read right, so all probabilities become small: check the labels and the model")
     return written, len(read) == len(labelled)

@@ -132,4 +132,4 @@ def _number_wanted(given: Any, field: FieldInfo) -> str:
         share = float(str(given).rstrip("% ")) / 100
     except ValueError:
         share = 0.0
-    return f"give {wanted}" + (f", such as {share:g}" if 0.01 < share < 1 else "")
+    return f"give {wanted}" + (f", such as {share:g}" if 0.02 <= share < 1 else "")
