@@ -103,7 +103,8 @@ def formats_of(names: str | None) -> list[Format]:
     for path in paths:
         if path.stem in (NO_LAYOUTS, LIST_LAYOUTS, ALL_LAYOUTS) or not re.fullmatch(r"[^\W\d_][\w-]*", path.stem):
             raise UserError(
-                f"a format cannot be called {path.stem!r}, as {path} is: rename the file, such as li_car.toml", "layouts"
+                f"a format cannot be called {path.stem!r}, as {path} is: rename the file, such as li_car.toml",
+                "layouts",
             )
     if len(paths) > MAX_FORMATS:
         raise UserError(

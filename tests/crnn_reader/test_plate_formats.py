@@ -297,14 +297,17 @@ def test_unknown_layouts_are_refused_with_the_nearest_ones(tmp_path: Path) -> No
         ("de_", "has no layout 'de_'"),
         ("none,de", "has no layout 'none': give none without other names"),
         ("all", "has no layout 'all': leave the layouts out"),
-        ("own.toml", "has no layout 'own.toml': first store the formats of layout files in a copy of it (python export"),
+        (
+            "own.toml",
+            "has no layout 'own.toml': first store the formats of layout files in a copy of it (python export",
+        ),
         ("x" * 10_000, "has no layout 'xxx"),
     ):
         with pytest.raises(UserError, match=re.escape(sentence)) as error:
             Reader(path, layouts=layouts)
         assert len(str(error.value)) < 300 + len(str(path))
     for wrong in (7, [7], b"de"):
-        with pytest.raises(TypeError, match="of type (int|bytes)"):
+        with pytest.raises(TypeError, match=r"of type (int|bytes)"):
             Reader(path, layouts=wrong)  # type: ignore[arg-type]
 
 
