@@ -115,8 +115,8 @@ def calibrate(model: Path, flags: ExportParameters, formats: list[Format] | None
     print_line(f"{path}: {score_read(read, len(labelled) - len(read))}; temperature {config.temperature:.3g}")
     if len(found) < FEW:
         warn(
-            f"{path}: a temperature from {len(found)} picture{'s' * (len(found) > 1)} is rough: give {FEW} or more that "
-            "the model was not trained on"
+            f"{path}: a temperature from {len(found)} picture{'s' * (len(found) > 1)} is rough: give {FEW} or more "
+            "that the model was not trained on"
         )
     if not any(right for _, right in found):
         warn(f"{path}: no picture is read right, so all probabilities become small: check the labels and the model")

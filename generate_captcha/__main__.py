@@ -21,7 +21,8 @@ def generate(parameters: GenerateParameters) -> int:
     started = time.monotonic()
     result = write_corpus(parameters)
     seconds = time.monotonic() - started
-    made = f"made {result.made:,} picture{'s' * (result.made != 1)} in {seconds:,.1f} s, {result.made / seconds:,.0f} pictures/s"
+    pictures = f"{result.made:,} picture{'s' * (result.made != 1)}"
+    made = f"made {pictures} in {seconds:,.1f} s, {result.made / seconds:,.0f} pictures/s"
     existing = f"; {result.existing:,} were there" if result.existing else ""
     warn(f"{parameters.out}: {made if result.made else 'nothing to make'}{existing}")
     warn(f"next: {_next_command(parameters)}")

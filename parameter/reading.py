@@ -40,12 +40,10 @@ class ReadingParameters(Parameters):
         None, description="Pattern of the whole text, such as '[A-Z]{2}\\d{3,4}|\\d{7}' (docs/reading.md)."
     )
     lexicon: File | None = Field(None, description="A text file with all possible texts, one per line.")
-    layouts: Annotated[str | None, Flag("NAMES|none|help", default="prefer texts that fit a format of the model")] = (
-        Field(
-            None,
-            description="Read only plates of these layouts, such as de,pl_car; none ignores the formats in the model file, "
-            "help lists them (docs/plates.md).",
-        )
+    layouts: Annotated[str | None, Flag("NAMES|none|help", default="prefer texts of all formats")] = Field(
+        None,
+        description="Read only plates of these layouts, such as de,pl_car; none ignores the formats in the model file, "
+        "help lists them (docs/plates.md).",
     )
     tta: Annotated[float | None, Flag("P", default=f"{PLATES_TTA} for models with formats of plates, else 0")] = Field(
         None,

@@ -103,7 +103,7 @@ def formats_of(names: str | None) -> list[Format]:
     for path in paths:
         if path.stem in (NO_LAYOUTS, LIST_LAYOUTS, ALL_LAYOUTS) or not re.fullmatch(r"[^\W\d_][\w-]*", path.stem):
             raise UserError(
-                f"a format cannot be called {path.stem!r}, as {path} is: rename the file, such as li_car.toml",
+                f"a format cannot be called {path.stem!r}, as {path} is: name it as li_car.toml",
                 "layouts",
             )
     if len(paths) > MAX_FORMATS:
@@ -114,7 +114,7 @@ def formats_of(names: str | None) -> list[Format]:
 
 
 def named_formats(names: str) -> list[Format]:
-    """The same for layouts that must have formats, except with `none`. Raises UserError also if all are of no country."""
+    """Read the formats of layouts that must have some, except `none`. Raises UserError also if all are of no country."""
     formats = formats_of(names)
     if not formats and names != NO_LAYOUTS:
         raise UserError(

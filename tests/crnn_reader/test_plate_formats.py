@@ -299,7 +299,7 @@ def test_unknown_layouts_are_refused_with_the_nearest_ones(tmp_path: Path) -> No
         ("all", "has no layout 'all': leave the layouts out"),
         (
             "own.toml",
-            "has no layout 'own.toml': first store the formats of layout files in a copy of it (python export",
+            "has no layout 'own.toml': first store the formats of layout files in a copy of it",
         ),
         ("x" * 10_000, "has no layout 'xxx"),
     ):

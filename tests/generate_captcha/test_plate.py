@@ -144,7 +144,7 @@ def test_formats_are_chosen_by_name(tmp_path: Path) -> None:
         layout_files.formats_of(twice)
     for name in ("none", "help", "all", "my car", "a,b", "_"):
         (named := tmp_path / f"{name}.toml").write_text(SMALL)
-        with pytest.raises(UserError, match=f"a format cannot be called '{name}', as .* is: rename the file"):
+        with pytest.raises(UserError, match=f"a format cannot be called '{name}', as .* is: name it as li_car.toml"):
             layout_files.formats_of(str(tmp_path) if "," in name else str(named))
         named.unlink()
     many = tmp_path / "many"
