@@ -114,7 +114,7 @@ def formats_of(names: str | None) -> list[Format]:
 
 
 def named_formats(names: str) -> list[Format]:
-    """Read the formats of layouts that must have some, except `none`. Raises UserError also if all are of no country."""
+    """Read the formats of layouts, see :func:`formats_of`. Raises UserError also if none of them has a format."""
     formats = formats_of(names)
     if not formats and names != NO_LAYOUTS:
         raise UserError(
