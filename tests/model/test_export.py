@@ -345,15 +345,28 @@ def test_a_shipped_name_prefers_its_onnx_file(folder: Path, tmp_path: Path, monk
     assert locate_model("mine", to_train=True) == tmp_path / "mine.keras"
 
 
+#: Shipped weights that are stored as 16-bit floats, because all of several thousand pictures have the same texts.
+HALVED = ("plate",)
+
+
 @pytest.mark.runtimes
 @pytest.mark.parametrize("name", [file.stem for file in WEIGHTS[0].glob("*.onnx")])
-def test_shipped_weights_read_the_same_in_both_forms(name: str) -> None:
+def test_shipped_weights_read_the_same_in_both_forms(name: str, tmp_path: Path) -> None:
     samples = sorted(map(str, (Path(export.__file__).parent / "DB" / "samples").glob("*.png")))
     exported = WEIGHTS[0] / f"{name}.onnx"
     read = [list(Reader(path).read(samples)) for path in (SHIPPED / f"{name}.keras", exported)]
     assert [reading.text for reading in read[0]] == [reading.text for reading in read[1]]
-    network, config = model_file.load(SHIPPED / f"{name}.keras")
-    assert compare(network, exports.module("onnx").opened(exported), config).accepted
+    if name in HALVED:
+        exports.export_float16(SHIPPED / f"{name}.keras", "onnx", tmp_path / "again.onnx")
+        files = [onnx.load(path).graph.initializer for path in (tmp_path / "again.onnx", exported)]
+        for ours, theirs in zip(*files, strict=True):
+            assert ours.data_type == theirs.data_type
+            np.testing.assert_allclose(
+                onnx.numpy_helper.to_array(ours), onnx.numpy_helper.to_array(theirs), rtol=2e-3, atol=1e-6
+            )
+    else:
+        network, config = model_file.load(SHIPPED / f"{name}.keras")
+        assert compare(network, exports.module("onnx").opened(exported), config).accepted
 
 
 def test_test_time_augmentation_is_for_ctc(folder: Path) -> None:
