@@ -135,7 +135,7 @@ class ReadingSummary:
                 f"{1000 * seconds / self.read:.1f} ms each"
             )
         if self._empty:
-            yield f"{self._empty:,} of them read as empty, with probability 0"
+            yield f"{self._empty:,} of them {'is' if self._empty == 1 else 'are'} read as empty, with probability 0"
         if self._unlike:
             yield crops_expected(self._reader.config, self._model, self._unlike, self._first_unlike)
         yield from self._remarks.sentences()
