@@ -31,6 +31,8 @@ SEPARATORS, ROW_BREAK = " -·.", "/"
 NO_LAYOUTS = "none"
 #: The value with which commands list the formats of a model, and the one that stores the formats of all layouts.
 LIST_LAYOUTS, ALL_LAYOUTS = "help", "all"
+#: Beginning of the names of layouts of no country, which have no formats.
+NO_COUNTRY = "any_"
 #: Maximum number of codes of countries in a message.
 MAX_SHOWN = 100
 #: Signs that have a meaning in a pattern.
@@ -347,7 +349,7 @@ def _remedy(formats: list[Format], name: str) -> str:
             "first store the formats of layout files in a copy of it (python export.py plate --layouts mine.toml --out "
             "mine.onnx), then read with their names"
         )
-    if name == "any" or name.startswith("any_"):
+    if f"{name}_".startswith(NO_COUNTRY):
         return "layouts of no country have no formats"
     if " " in name:
         return "separate names with commas"

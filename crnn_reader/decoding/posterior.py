@@ -106,12 +106,11 @@ def normalised(texts: Sequence[Weighed], empty: float, index: FormatIndex) -> li
 
     Returns the texts that the formats allow with their posterior probabilities, highest first.
     """
-    allowed = empty if index.others or empty > 0.5 else 0.0
-    found = [((), allowed)] if index.others or allowed else list[tuple[tuple[int, ...], float]]()
+    found = [((), empty)] if index.others or empty > 0.5 else list[tuple[tuple[int, ...], float]]()
     if known := sorted(_possible(texts), key=lambda each: -each.score):
         best = known[0].score - known[0].log_probability
         shares = [math.exp(each.score - best) for each in known]
-        rest = max(0.0, 1.0 - allowed)
+        rest = max(0.0, 1.0 - sum(probability for _, probability in found))
         unfound = max(0.0, rest - sum(math.exp(each.log_probability) for each in known))
         total = sum(shares) + unfound
         found += [(each.text, rest * share / total) for each, share in zip(known, shares, strict=True)]

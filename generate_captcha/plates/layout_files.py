@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from crnn_reader import bounded
 from crnn_reader.alphabet import expand_alphabet
 from crnn_reader.errors import UserError
-from crnn_reader.formats import ALL_LAYOUTS, LIST_LAYOUTS, MAX_FORMATS, NO_LAYOUTS, Format, sequences_of
+from crnn_reader.formats import ALL_LAYOUTS, LIST_LAYOUTS, MAX_FORMATS, NO_COUNTRY, NO_LAYOUTS, Format, sequences_of
 from generate_captcha.plates import letters
 from generate_captcha.plates.layout import Layout, LayoutFields
 from generate_captcha.plates.letters import Face, MissingFont
@@ -36,8 +36,6 @@ SUFFIX = ".toml"
 MAX_BYTES = 1024**2
 #: Maximum ratio between the sides of a plate, and minimum height of a row as a fraction of the plate's.
 MAX_ASPECT, MIN_ROW_HEIGHT = 10, 0.1
-#: Beginning of the names of layouts of no country.
-NO_COUNTRY = "any_"
 #: Minimum number of texts of one length in a pattern that is a format, if the layout has such patterns. Others are
 #: words of vanity plates.
 MIN_TEXTS = 200
@@ -102,10 +100,7 @@ def formats_of(names: str | None) -> list[Format]:
         raise UserError(f"two layouts are called {twice[0]}: rename one of the files", "layouts")
     for path in paths:
         if path.stem in (NO_LAYOUTS, LIST_LAYOUTS, ALL_LAYOUTS) or not re.fullmatch(r"[^\W\d_][\w-]*", path.stem):
-            raise UserError(
-                f"a format cannot be called {path.stem!r}, as {path} is: name it as li_car.toml",
-                "layouts",
-            )
+            raise UserError(f"a format cannot be called {path.stem!r}, as {path} is: name it as li_car.toml", "layouts")
     if len(paths) > MAX_FORMATS:
         raise UserError(
             f"{names} has {len(paths):,} layouts, and a model file at most {MAX_FORMATS:,}: give fewer", "layouts"
