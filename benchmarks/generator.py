@@ -3,6 +3,8 @@
     python benchmarks/generator.py captcha
     python benchmarks/generator.py line --fonts FONTS
     python benchmarks/generator.py plate
+    python benchmarks/generator.py wild
+    python benchmarks/generator.py sheet docs/wild.jpg
 
 One worker and one per core run alternately.
 """
@@ -19,13 +21,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from PIL import Image as pillow
+from PIL import ImageDraw, ImageFont
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import parameter
 from benchmarks import harness
 from benchmarks.harness import Command, Results
 from crnn_reader.alphabet import GB2312, parse_alphabet
-from generate_captcha import write_corpus
+from generate_captcha import style_of, write_corpus
+from generate_captcha.text.fonts import packaged_font
 from parameter import GenerateParameters
 
 
@@ -53,6 +59,33 @@ def plate(results: Results, given: argparse.Namespace) -> None:
     for size, difficulty in (("160x48", 0.5), ("192x64", 0.5), ("autox64", 0.5), ("autox64", 1.0)):
         flags = {"style": "plate", "size": size, "difficulty": difficulty}
         measure(results, "plate", f"{size}, difficulty {difficulty:g}", given, flags)
+
+
+def wild(results: Results, given: argparse.Namespace) -> None:
+    """Style wild, beside style captcha at its usual size."""
+    base = "captcha, one worker"
+    with tempfile.TemporaryDirectory() as folder:
+        draw = functools.partial(write, folder, count=given.pictures, workers=1)
+        jobs = {base: functools.partial(draw, style="captcha"), "one worker": functools.partial(draw, style="wild")}
+        seconds = harness.by_turns(jobs, given.rounds)
+    results.rates("wild", "autox48", "speed", given.pictures, seconds, base, options=f"{given.pictures} pictures")
+
+
+def sheet(results: Results, given: argparse.Namespace) -> None:
+    """Draw 200 pictures of style wild as one picture, each with its label."""
+    made = style_of(GenerateParameters(style="wild", fonts=given.fonts, seed=1))
+    columns, cell = 10, (150, 58)
+    whole = pillow.new("RGB", (columns * cell[0], 20 * cell[1]), "white")
+    write_label = ImageDraw.Draw(whole)
+    font = ImageFont.truetype(str(packaged_font("DejaVuSans.ttf")), 10)
+    for index in range(200):
+        image, label = made.picture(index)
+        small = pillow.fromarray(image)
+        small.thumbnail((cell[0] - 6, cell[1] - 16))
+        left, top = index % columns * cell[0] + 3, index // columns * cell[1] + 2
+        whole.paste(small, (left, top + (cell[1] - 16 - small.height) // 2))
+        write_label.text((left, top + cell[1] - 15), label, "black", font)
+    whole.save(given.out, quality=85)
 
 
 def measure(
@@ -85,11 +118,14 @@ def write(folder: str, **flags: Any) -> None:
 
 def main() -> None:
     command = Command(__doc__, "generator")
-    for style in (captcha, line, plate):
+    for style in (captcha, line, plate, wild):
         job = command.job(style, rounds=13)
         job.add_argument("--pictures", type=int, default=1_000, help="pictures per round (%(default)s)")
         if style is line:
             job.add_argument("--fonts", metavar="DIR", help="Chinese fonts (docs/lines.md)")
+    job = command.job(sheet)
+    job.add_argument("out", metavar="FILE", help="picture to write")
+    job.add_argument("--fonts", metavar="DIR", help="fonts of docs/captchas.md")
     command.run()
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import random
 from collections.abc import Sequence
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 Item = TypeVar("Item")
 
@@ -35,3 +40,12 @@ class SeededRandom(random.Random):
     def round_randomly(self, number: float) -> int:
         """Round up or down so that the mean is `number`: 1.25 becomes 1 with probability 0.75, else 2."""
         return int(number + self.random()) if number % 1 else int(number)
+
+    def random_bytes(self, count: int) -> NDArray[np.uint8]:
+        """Return `count` integers from 0 to 255, uint8 (count,)."""
+        return np.frombuffer(self.getrandbits(8 * count).to_bytes(count, "little"), np.uint8)
+
+    def pick(self, weighted: Sequence[tuple[float, Item]]) -> Item:
+        """Return one of the items of pairs (weight, item), with a probability in proportion to its weight."""
+        shares = list(itertools.accumulate(weight for weight, _ in weighted))
+        return weighted[min(bisect.bisect_right(shares, self.random() * shares[-1]), len(weighted) - 1)][1]

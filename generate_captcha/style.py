@@ -117,17 +117,26 @@ class TextStyle(Style):
     #: Whether to leave out those of them that lack a character of the alphabet; otherwise it is an error.
     SKIP_INCOMPLETE_FONTS: ClassVar[bool] = False
 
+    #: Whether to use fonts that lack characters of the alphabet for the texts without those.
+    ALLOW_INCOMPLETE_FONTS: ClassVar[bool] = False
+    #: Numbers of characters of the texts, if the style makes its own.
+    LENGTH: ClassVar[str] = ""
+
     #: Number of characters of the shortest label.
     shortest: int
 
     def __init__(self, parameters: GenerateParameters) -> None:
         super().__init__(parameters)
-        self.shortest, self.longest = parse_length(parameters.length)
+        self.shortest, self.longest = parse_length(self.LENGTH or parameters.length)
         self.alphabet = self._alphabet(parameters)
         #: Cumulative share of each character of the alphabet. None: all characters are equally likely.
         self._shares = _cumulative_shares(parameters)
         self.fonts = fonts.choose_fonts(
-            parameters.fonts, self.FONTS, self.alphabet, skip_incomplete=self.SKIP_INCOMPLETE_FONTS
+            parameters.fonts,
+            self.FONTS,
+            self.alphabet,
+            skip_incomplete=self.SKIP_INCOMPLETE_FONTS,
+            allow_incomplete=self.ALLOW_INCOMPLETE_FONTS,
         )
 
     @abstractmethod
@@ -135,7 +144,7 @@ class TextStyle(Style):
         """Draw `label`: uint8 (height, width, 3) in RGB order."""
 
     def record(self) -> dict[str, Any]:
-        record = super().record() | {"length": self._parameters.length}
+        record = super().record() | {"length": self.LENGTH or self._parameters.length}
         if self._shares:
             record["frequencies"] = self._shares
         return record

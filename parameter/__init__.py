@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from parameter.base import CORPUS_RECORD, RUNS_FOLDER, TEST_FOLDER, TRAIN_FOLDER, Parameters
     from parameter.corpora import ConvertParameters, DatasetParameters, UnpackParameters
     from parameter.exporting import ExportParameters
-    from parameter.generation import DEFAULT_ALPHABET, GENERATED, STYLES, GenerateParameters, generated, size_flag
+    from parameter.generation import (
+        DEFAULT_ALPHABET,
+        FAMILIES,
+        GENERATED,
+        STYLES,
+        GenerateParameters,
+        generated,
+        size_flag,
+    )
     from parameter.reading import EvaluationParameters, PredictionParameters, ReadingParameters
     from parameter.training import PRESETS, RANDOM, LearningCurveParameters, TrainingParameters
     from parameter.types import picture_size
@@ -47,14 +55,22 @@ _MODULES = {
     "base": ("CORPUS_RECORD", "RUNS_FOLDER", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters"),
     "corpora": ("ConvertParameters", "DatasetParameters", "UnpackParameters"),
     "exporting": ("ExportParameters",),
-    "generation": ("DEFAULT_ALPHABET", "GENERATED", "STYLES", "GenerateParameters", "generated", "size_flag"),
+    "generation": (
+        "DEFAULT_ALPHABET",
+        "FAMILIES",
+        "GENERATED",
+        "STYLES",
+        "GenerateParameters",
+        "generated",
+        "size_flag",
+    ),
     "reading": ("EvaluationParameters", "PredictionParameters", "ReadingParameters"),
     "training": ("PRESETS", "RANDOM", "LearningCurveParameters", "TrainingParameters"),
     "types": ("picture_size",),
 }
 
 __all__ = ["CORPUS_RECORD", "RUNS_FOLDER", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters", "picture_size"]
-__all__ += ["DEFAULT_ALPHABET", "GENERATED", "STYLES", "GenerateParameters", "generated", "size_flag"]
+__all__ += ["DEFAULT_ALPHABET", "FAMILIES", "GENERATED", "STYLES", "GenerateParameters", "generated", "size_flag"]
 __all__ += ["ConvertParameters", "DatasetParameters", "ExportParameters", "UnpackParameters"]
 __all__ += ["PRESETS", "RANDOM", "LearningCurveParameters", "TrainingParameters"]
 __all__ += ["EvaluationParameters", "PredictionParameters", "ReadingParameters"]

@@ -35,6 +35,10 @@ class StyleProperties(NamedTuple):
     length: str = "4"
     #: The parameter that the texts come from. None: they are --length characters of --alphabet.
     texts_from: str | None = None
+    #: What the texts are, if the style makes its own.
+    texts: str | None = None
+    #: Whether it is a family of captchas, which style wild mixes.
+    family: bool = False
     #: Whether the pictures show a text. The label of others is empty.
     labelled: bool = True
     #: Parameters that not every style has.
@@ -45,14 +49,24 @@ class StyleProperties(NamedTuple):
     @property
     def draws_any_text(self) -> bool:
         """Whether the texts are --length characters of --alphabet."""
-        return self.labelled and not self.texts_from
+        return self.labelled and not self.texts_from and not self.texts
+
+
+#: Properties of families that their files need not repeat.
+FAMILY_PROPERTIES = {"size": "160x60", "any_width": True, "length": "4-6", "own": ("difficulty", "backgrounds")}
+
+
+def _properties(name: str) -> StyleProperties:
+    own = constant(f"generate_captcha.styles.{name}", "PROPERTIES", {})
+    return StyleProperties(**((FAMILY_PROPERTIES if own.get("family") else {}) | own))
 
 
 #: The styles of generate_captcha.
-STYLES = {
-    name: StyleProperties(**constant(f"generate_captcha.styles.{name}", "PROPERTIES", {}))
-    for name in names("generate_captcha.styles")
-}
+STYLES = {name: _properties(name) for name in names("generate_captcha.styles")}
+
+
+#: The styles that style wild mixes.
+FAMILIES = tuple(name for name, style in STYLES.items() if style.family)
 
 
 def _styles_with(parameter: str) -> str:
@@ -62,14 +76,19 @@ def _styles_with(parameter: str) -> str:
 
 
 def _joined(names: list[str]) -> str:
-    """`a, b and c`."""
+    """`a, b and c`. All families together are `any family of wild`."""
+    if set(FAMILIES) <= set(names):
+        names = [name for name in names if name not in FAMILIES] + ["any family of wild"]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _style_defaults(defaults: dict[str, str]) -> str:
     """`128x64; line 280x32; plate autox64`: the usual default, and those of other styles."""
     usual = next(iter(defaults.values()))
-    return "; ".join([usual, *(f"{name} {value}" for name, value in defaults.items() if value != usual)])
+    others = {name: value for name, value in defaults.items() if value != usual and name not in FAMILIES}
+    if families := {defaults[name] for name in FAMILIES if name in defaults}:
+        others["its families"] = " or ".join(families)
+    return "; ".join([usual, *(f"{name} {value}" for name, value in others.items())])
 
 
 _SIZES = {name: style.size for name, style in STYLES.items()}
@@ -83,8 +102,10 @@ class GenerateParameters(Parameters):
 
     out: Folder = Field(TRAIN_FOLDER, description="Folder to fill.")
     count: int = Field(10_000, ge=1, le=100_000_000, description="Number of pictures.")
-    style: Annotated[str, AfterValidator(OneOf(tuple(STYLES)))] = Field(
-        "captcha", description="What the pictures look like."
+    style: Annotated[str, AfterValidator(OneOf(tuple(STYLES))), Flag("NAME")] = Field(
+        "captcha",
+        description=f"What the pictures look like: {', '.join(name for name in STYLES if name not in FAMILIES)}, or "
+        f"one of the families that wild mixes: {', '.join(FAMILIES)}.",
     )
     size: Annotated[PictureSize, Flag("WxH|autoxH", default=_style_defaults(_SIZES))] = Field(
         "", description="Width and height in pixels; with auto the width follows the text or plate."
@@ -109,6 +130,9 @@ class GenerateParameters(Parameters):
     )
     keep_separators: bool = Field(
         False, description=f"{_styles_with('keep_separators')}keep spaces, dashes and dots in labels."
+    )
+    families: Annotated[str | None, Flag("NAMES", default="all")] = Field(
+        None, description=f"{_styles_with('families')}other styles to mix, separated by commas (docs/captchas.md)."
     )
     fonts: Annotated[Folder | None, Flag("DIR", default="fonts of the installed packages")] = Field(
         None, description="Folder with your own .ttf, .otf or .ttc files."
@@ -162,7 +186,9 @@ class GenerateParameters(Parameters):
             if (value := getattr(self, name)) != field.default:
                 given[name] = shown(name, field) if value is True else f"{shown(name, field)} {value}"
         if not style.draws_any_text and (flag := given.get("length") or given.get("alphabet")):
-            reason = f"texts come from {shown(style.texts_from, None)}" if style.texts_from else "pictures have no text"
+            reason = f"texts are {style.texts}" if style.texts else "pictures have no text"
+            if style.texts_from:
+                reason = f"texts come from {shown(style.texts_from, None)}"
             raise UserError(f"{flag} is not for --style {self.style}, whose {reason}: leave it out")
         applies = {name: [key for key, other in STYLES.items() if name in other.own] for name in given}
         if notation.picture_size(self.size)[0] is None:

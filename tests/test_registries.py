@@ -123,7 +123,7 @@ def test_the_table_of_styles_has_their_defaults() -> None:
     rows = re.findall(r"^\| `(\w+)` \| .* \| (\S+) \| (.+) \|$", section, re.M)
     sizes, lengths = ({row[0]: row[place] for row in rows} for place in (1, 2))
     assert sizes == {name: style.size for name, style in STYLES.items()}
-    without_length = {"plate": "by layout", "no_plate": "no text"}
+    without_length = {"plate": "by layout", "no_plate": "no text", "arithmetic": "tasks"}
     assert lengths == {name: without_length.get(name, style.length) for name, style in STYLES.items()}
 
 

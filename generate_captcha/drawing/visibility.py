@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,9 @@ PART_CONTRAST = 0.3
 INK, BACKGROUND = 100, 16
 
 
-def stands_out(image: Image, mask: Mask, em: float, min_contrast: float = MIN_CONTRAST) -> bool:
+def stands_out(
+    image: Image, mask: Mask, em: float, min_contrast: float = MIN_CONTRAST, min_deviations: float = MIN_DEVIATIONS
+) -> bool:
     """Whether the ink differs from the background around it, everywhere along the line.
 
     The line is divided into sections of one em, so that other letters do not hide one that is invisible, and the
@@ -29,6 +29,7 @@ def stands_out(image: Image, mask: Mask, em: float, min_contrast: float = MIN_CO
         mask: uint8 (height, width), the line's ink in the picture.
         em: size of the letters in pixels.
         min_contrast: minimum difference in grey levels.
+        min_deviations: minimum difference in standard deviations of the background.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     reach = 2 * max(2, round(em / 10)) + 1
@@ -48,12 +49,9 @@ def stands_out(image: Image, mask: Mask, em: float, min_contrast: float = MIN_CO
     if not np.diff(edges).all():
         return False
     # For each band of rows and section of columns: number of pixels, their sum and sum of squares, in ink and ring.
-    of_ink, of_ring = (
-        np.stack([_sums(grey[low:high], where[low:high], starts) for low, high in itertools.pairwise(edges)])
-        for where in (ink, ring)
-    )
+    of_ink, of_ring = (_sums(grey, where, edges, starts) for where in (ink, ring))
     for inks, rings, part, deviations in (
-        (of_ink.sum(axis=0), of_ring.sum(axis=0), 1.0, MIN_DEVIATIONS),
+        (of_ink.sum(axis=0), of_ring.sum(axis=0), 1.0, min_deviations),
         (of_ink.swapaxes(0, 1), of_ring.swapaxes(0, 1), PART_CONTRAST, 0.0),
     ):
         # Sections with few pixels of ink are left out; their letters reach into the neighbouring ones.
@@ -70,17 +68,14 @@ def stands_out(image: Image, mask: Mask, em: float, min_contrast: float = MIN_CO
     return True
 
 
-def _sums(grey: NDArray[np.uint8], where: Mask, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return number, sum and sum of squares of the pixels of `where` per section of columns: float32 (3, sections).
+def _sums(
+    grey: NDArray[np.uint8], where: Mask, edges: NDArray[np.int64], starts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return number, sum and sum of squares of the pixels of `where`: float64 (bands, 3, sections).
 
-    Sections begin at `starts`.
+    Bands of rows are between `edges`, sections of columns begin at `starts`.
     """
-    part = cv2.bitwise_and(grey, where)
-    columns = np.concatenate(
-        [
-            cv2.reduce(where, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F) / 255,
-            cv2.reduce(part, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F),
-            cv2.reduce(part, 0, cv2.REDUCE_SUM2, dtype=cv2.CV_32F),
-        ]
-    )
-    return np.add.reduceat(columns, starts, axis=1)
+    corners = np.ix_(edges, [*starts, where.shape[1]])
+    total, squares = cv2.integral2(cv2.bitwise_and(grey, where))
+    tables = cv2.integral(where)[corners] / 255, total[corners], squares[corners]
+    return np.stack([np.diff(np.diff(table, axis=0), axis=1) for table in tables], axis=1)

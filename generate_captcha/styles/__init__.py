@@ -12,7 +12,12 @@ from generate_captcha.style import Style
 from parameter import GenerateParameters
 
 #: Commands read them from the source for `--help`.
-NAMES = ("captcha", "lines", "dots", "line", "plate", "no_plate")
+NAMES = (
+    "captcha", "lines", "dots", "line", "plate", "no_plate", "wild",
+    "arithmetic", "colourful", "crowded", "curves", "dark", "dotted", "elastic", "ellipses", "faint", "gridded",
+    "hollow", "pixels", "shadowed", "sheared", "simple", "speckled", "striped", "swirled", "textured", "touching",
+    "wavy", "zigzags",
+)  # fmt: skip
 
 
 def style_of(parameters: GenerateParameters) -> Style:

@@ -51,7 +51,12 @@ class Font(NamedTuple):
 
 
 def choose_fonts(
-    folder: str | None, names: Sequence[str], alphabet: str, *, skip_incomplete: bool = False
+    folder: str | None,
+    names: Sequence[str],
+    alphabet: str,
+    *,
+    skip_incomplete: bool = False,
+    allow_incomplete: bool = False,
 ) -> list[Font]:
     """Find the fonts in `folder`, sorted by path, or those called `names` in installed packages if `folder` is None.
 
@@ -59,36 +64,60 @@ def choose_fonts(
 
     Arguments:
         skip_incomplete: leave out fonts of packages that lack a character of `alphabet`, as long as one has them all.
+        allow_incomplete: also return fonts that lack characters of `alphabet`, as long as one has each character.
 
     Raises:
-        UserError: there is no font, one cannot be read, or one lacks a character of `alphabet`.
+        UserError: there is no font, one cannot be read, or one lacks a character of `alphabet` (with
+            `allow_incomplete`: all do).
     """
     paths = _fonts_in(folder) if folder is not None else [packaged_font(name) for name in names]
     fonts: list[Font] = []
+    anywhere = set[str]()
     first_error: UserError | None = None
     for path in paths:
         faces = characters(path)
+        if allow_incomplete:
+            faces = [drawn(Font(path, face), alphabet) for face in range(len(faces))]
         missing = [[character for character in alphabet if character not in has] for has in faces]
-        found = [Font(path, face) for face, lacking in enumerate(missing) if not lacking]
-        if folder is not None:
+        usable = [not lacking or (allow_incomplete and len(lacking) < len(alphabet)) for lacking in missing]
+        found = [Font(path, face) for face in range(len(faces)) if usable[face]]
+        if folder is not None and not allow_incomplete:
             for font in found:
                 _refuse_damaged(font, alphabet)
         fonts += found
+        anywhere = anywhere.union(*(faces[font.face] for font in found))
         if all(missing):
-            fewest = min(missing, key=len)
-            more = f" and {len(fewest) - 1:,} more" if len(fewest) > 1 else ""
-            error = UserError(
-                f"the font {path.name} lacks the character {fewest[0]!r} (U+{ord(fewest[0]):04X}){more} of the "
-                "alphabet: remove it from the alphabet, or give a folder of fonts that have it (docs/lines.md says "
-                "where to find them)",
-                parameter="fonts",
-            )
-            if not skip_incomplete or folder is not None:
+            error = _lacking(path, min(missing, key=len))
+            if not allow_incomplete and (not skip_incomplete or folder is not None):
                 raise error
             first_error = first_error or error
+    if allow_incomplete and (nowhere := [character for character in alphabet if character not in anywhere]):
+        raise _lacking(paths[0], nowhere)
     if not fonts and first_error:
         raise first_error
     return fonts
+
+
+def _lacking(path: Path, missing: Sequence[str]) -> UserError:
+    more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+    return UserError(
+        f"the font {path.name} lacks the character {missing[0]!r} (U+{ord(missing[0]):04X}){more} of the alphabet: "
+        "remove it from the alphabet, or give a folder of fonts that have it (docs/lines.md says where to find them)",
+        parameter="fonts",
+    )
+
+
+@functools.cache  # Drawing hundreds of characters takes a tenth of a second.
+def drawn(font: Font, alphabet: str) -> set[str]:
+    """Return the characters of `alphabet` that a font has and draws as something. Raises UserError if it is damaged."""
+    from PIL import ImageFont
+
+    has = characters(font.path)[font.face]
+    try:
+        opened = ImageFont.truetype(str(font.path), 32, index=font.face)
+        return {character for character in alphabet if character in has and opened.getmask(character).getbbox()}
+    except (OSError, ValueError, OverflowError, MemoryError) as error:
+        raise _damaged(font, error) from error
 
 
 def _refuse_damaged(font: Font, alphabet: str) -> None:
@@ -102,9 +131,11 @@ def _refuse_damaged(font: Font, alphabet: str) -> None:
             if not opened.getmask(character).getbbox() and unicodedata.category(character)[0] not in "CMZ":
                 raise ValueError(f"it draws nothing for {character!r}")
     except (OSError, ValueError, OverflowError, MemoryError) as error:
-        raise UserError(
-            f"{font.path} is damaged ({error}): remove it or choose another folder of fonts", "fonts"
-        ) from error
+        raise _damaged(font, error) from error
+
+
+def _damaged(font: Font, error: Exception) -> UserError:
+    return UserError(f"{font.path} is damaged ({error}): remove it or choose another folder of fonts", "fonts")
 
 
 @functools.cache  # Each package takes a search of the import path.
@@ -135,6 +166,7 @@ def _fonts_in(folder: str) -> list[Path]:
     return paths
 
 
+@functools.cache  # Opening a font takes milliseconds, and styles are created often.
 def characters(path: Path) -> list[set[str]]:
     """Return the characters that each face of a font file has. Raises UserError if the file is not a font."""
     from fontTools.ttLib import TTCollection, TTFont

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import cv2
 import numpy as np
@@ -55,8 +56,25 @@ def rotate(mask: Mask, degrees: float, shear: float) -> Mask:
     return cv2.warpAffine(mask, np.column_stack([matrix, -low]), (int(size[0]), int(size[1])))
 
 
-def paste(image: Image, mask: Mask, left: int, top: int, rgb: tuple[int, int, int]) -> None:
-    """Paint `image` with `rgb` through `mask`, whose corner is at (left, top), in place. Parts outside are cut off."""
+def transform(mask: Mask, degrees: float, shear: float, scale: float) -> Mask:
+    """Scale `mask`, and shear and rotate it as :func:`rotate` does.
+
+    The result contains the whole mask, with its middle in the middle.
+    """
+    height, width = mask.shape
+    sine, cosine = scale * math.sin(math.radians(degrees)), scale * math.cos(math.radians(degrees))
+    a, b, c, d = cosine, sine - shear * cosine, -sine, cosine + shear * sine
+    new_width, new_height = (math.ceil(abs(x) * width + abs(y) * height) + 1 for x, y in ((a, b), (c, d)))
+    x = (new_width - 1) / 2 - (a * (width - 1) + b * (height - 1)) / 2
+    y = (new_height - 1) / 2 - (c * (width - 1) + d * (height - 1)) / 2
+    return cv2.warpAffine(mask, np.array([[a, b, x], [c, d, y]]), (new_width, new_height))
+
+
+def paste(image: Image, mask: Mask, left: int, top: int, colour: tuple[int, ...]) -> None:
+    """Paint `image` with `colour` through `mask`, whose corner is at (left, top), in place. Parts outside are cut off.
+
+    `colour` has one number for each channel of the image.
+    """
     height, width = image.shape[:2]
     x, y = max(0, left), max(0, top)
     mask = mask[y - top : height - top, x - left : width - left] if top < height and left < width else mask[:0]
@@ -64,4 +82,4 @@ def paste(image: Image, mask: Mask, left: int, top: int, rgb: tuple[int, int, in
         return
     part = image[y : y + mask.shape[0], x : x + mask.shape[1]]
     opacity = mask[:, :, None].astype(np.uint16)
-    part[:] = (part * (255 - opacity) + np.array(rgb, np.uint16) * opacity + 127) // 255
+    part[:] = (part * (255 - opacity) + np.array(colour, np.uint16) * opacity + 127) // 255

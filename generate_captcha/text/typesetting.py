@@ -50,7 +50,7 @@ class _Measures(NamedTuple):
     bottom: float
 
 
-class _Ink(NamedTuple):
+class Ink(NamedTuple):
     mask: Mask
     left: int
     top: int
@@ -98,7 +98,7 @@ def draw_line(font: Font, text: str, setting: Setting, size: int) -> tuple[Mask,
     letters = []
     left, top, right, bottom = size, 0, 0, 0
     for pen, character in zip(setting.pens, text, strict=True):
-        letter = _draw_letter(font, size, character)
+        letter = draw_letter(font, size, character)
         ink, x, y = letter
         height, width = ink.shape
         if width:
@@ -165,11 +165,11 @@ def _kerning(font: Font, one: str, other: str) -> float:
 
 # 16,384 letters of 32 x 32 pixels take 16 MB.
 @functools.lru_cache(maxsize=16_384)
-def _draw_letter(font: Font, size: int, character: str) -> _Ink:
+def draw_letter(font: Font, size: int, character: str) -> Ink:
     return _draw(font, size, character, ImageFont.Layout.BASIC)
 
 
-def _draw(font: Font, size: int, text: str, layout: ImageFont.Layout) -> _Ink:
+def _draw(font: Font, size: int, text: str, layout: ImageFont.Layout) -> Ink:
     face = open_font(font, size, layout)
     if _is_ideograph(text):
         # A margin for the few that are larger than the measured ones.
@@ -181,4 +181,4 @@ def _draw(font: Font, size: int, text: str, layout: ImageFont.Layout) -> _Ink:
         left, top, right, bottom = map(int, face.getbbox(text, anchor="ls"))
     image = pillow.new("L", (right - left, bottom - top))
     ImageDraw.Draw(image).text((-left, -top), text, font=face, fill=255, anchor="ls")
-    return _Ink(np.asarray(image), left, top)
+    return Ink(np.asarray(image), left, top)

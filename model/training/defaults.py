@@ -153,7 +153,9 @@ def flags_of(config: ModelConfig) -> dict[str, Any]:
 def _refuse_idle_flags(flags: TrainingParameters, head: str, longest: int, source: PictureSource) -> None:
     """Raise UserError for flags without effect, and for a --longest that is shorter than the labels."""
     if flags.curriculum and source.difficulty is None:
-        harder = [f"generate:{name}" for name, style in STYLES.items() if "difficulty" in style.own]
+        harder = [
+            f"generate:{name}" for name, style in STYLES.items() if "difficulty" in style.own and not style.family
+        ]
         raise UserError(
             f"a curriculum needs drawn pictures with a difficulty: give {' or '.join(harder)} as data, or leave it out",
             "curriculum",

@@ -387,7 +387,10 @@ def test_command_fills_folder_and_prints_next_command(tmp_path: Path) -> None:
         (["--fonts", "nowhere"], "there is no folder nowhere: give one with .ttf, .otf or .ttc files (--fonts)"),
         (["--count", "0"], "--count 0: "),
         (["--alphabet", "A B"], "the alphabet contains a space, which cannot be drawn by itself in style captcha"),
-        (["--size", "autox32"], "--size autox32 is for --style line, plate and no_plate, not for --style captcha"),
+        (
+            ["--size", "autox32"],
+            "--size autox32 is for --style line, plate, no_plate, wild and any family of wild, not for --style captcha",
+        ),
         (["--text", "gone.txt"], "--text gone.txt is for --style line"),
         (
             ["--text", "gone.txt", "--style", "line"],

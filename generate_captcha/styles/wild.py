@@ -1,0 +1,101 @@
+"""Style `wild`: every family of captchas, and mixtures of them, to train networks for captchas never seen.
+
+Half of the pictures are of one family. The others take their letters, colours, background, marks, warps and file
+effects from a family each. Without an alphabet, the texts are digits, letters of one case or of both, or tasks of
+arithmetic, of 2 to 12 characters, mostly four to six.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from typing import Any
+
+from crnn_reader.alphabet import parse_alphabet
+from crnn_reader.errors import UserError, did_you_mean
+from generate_captcha.family import Family, Look
+from generate_captcha.seeded_random import SeededRandom
+from generate_captcha.styles.arithmetic import task
+from parameter import FAMILIES, GenerateParameters
+
+PROPERTIES = {
+    "size": "autox48",
+    "any_width": True,
+    "length": "2-12",
+    "own": ("difficulty", "backgrounds", "families"),
+    "trained_as_drawn": True,
+}
+
+#: Heights in pixels at which captchas are made.
+HEIGHTS = 22, 90
+#: Fields of a look that belong together; the others are each of a family of their own.
+TOGETHER = (
+    ("capital", "sizes", "own_font", "gap", "slots", "rotation", "shear", "rise"),
+    ("effects", "contrast", "smooth"),
+    ("own_colour", "dark", "ink_colour"),
+    ("grounds", "ground_colour", "ground_contrast"),
+    ("behind", "through", "over", "thickness"),
+    ("shadow",), ("warps",), ("finishes",), ("frame",), ("shaded",),
+)  # fmt: skip
+#: Characters of the labels without an alphabet, and the share of tasks of arithmetic.
+ALPHABET, TASKS = "0-9A-Za-z+*/=?-", 0.07
+#: Characters of texts, and how often they are drawn. Zero and O, one, I and l do not stand together in mixed ones.
+KINDS = (
+    (3.0, "0-9"), (1.5, "A-Z"), (1.5, "a-z"), (2.0, "0-9A-Z"), (1.5, "2-9A-HJ-NP-Z"), (1.5, "0-9a-z"),
+    (1.5, "2-9a-hjkmnp-z"), (2.0, "0-9A-HJ-NP-Za-kmnp-z"), (1.0, "A-HJ-Za-km-z"),
+)  # fmt: skip
+#: Frequencies of the numbers of characters, from 2.
+LENGTHS = (1, 2, 8, 7, 6, 2.5, 2, 1, 0.8, 0.6, 0.6)
+
+
+class Wild(Family):
+    """Mixtures of families."""
+
+    def __init__(self, parameters: GenerateParameters) -> None:
+        self._own_texts = parameters.alphabet is None
+        self._kinds = [(weight, parse_alphabet(characters)) for weight, characters in KINDS]
+        super().__init__(parameters)
+        self._looks = [_look(name) for name in _chosen(parameters.families)]
+        self._lengths = [
+            (LENGTHS[length - 2] if 0 <= length - 2 < len(LENGTHS) else 0.5, length)
+            for length in range(self.shortest, self.longest + 1)
+        ]
+
+    def look(self, rng: SeededRandom) -> Look:
+        look = rng.choice(self._looks)
+        changed: dict[str, Any] = {} if look.height else {"height": HEIGHTS}
+        if rng.random() < 0.5:
+            for names in TOGETHER:
+                other = rng.choice(self._looks)
+                changed |= {name: getattr(other, name) for name in names}
+        return replace(look, **changed)
+
+    def _alphabet(self, parameters: GenerateParameters) -> str:
+        return parse_alphabet(ALPHABET) if self._own_texts else super()._alphabet(parameters)
+
+    def _label(self, rng: SeededRandom) -> str:
+        length = rng.pick(self._lengths)
+        if not self._own_texts:
+            return "".join(self._character(rng) for _ in range(length))
+        if rng.random() < TASKS and (text := task(rng)) and self.shortest <= len(text) <= self.longest:
+            return text
+        characters = rng.pick(self._kinds)
+        return "".join(rng.choice(characters) for _ in range(length))
+
+
+def _chosen(names: str | None) -> list[str]:
+    """The families in a list of names separated by commas. Raises UserError for others."""
+    if names is None:
+        return list(FAMILIES)
+    chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
+    for name in chosen:
+        if name not in FAMILIES:
+            hint = did_you_mean(name, FAMILIES) or f"give some of {', '.join(FAMILIES)}"
+            raise UserError(f"there is no family called {name!r}: {hint}", parameter="families")
+    return chosen
+
+
+def _look(name: str) -> Look:
+    module = importlib.import_module(f"generate_captcha.styles.{name}")
+    look: Look = getattr(module, name.title()).LOOK
+    return look
