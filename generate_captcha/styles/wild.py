@@ -1,20 +1,26 @@
 """Style `wild`: every family of captchas, and mixtures of them, to train networks for captchas never seen.
 
 Half of the pictures are of one family. The others take their letters, colours, background, marks, warps and file
-effects from a family each. Without an alphabet, the texts are digits, letters of one case or of both, or tasks of
-arithmetic, of 2 to 12 characters, mostly four to six.
+effects from a family each. A few are of the styles captcha, lines, dots and line. Without an alphabet, the texts are
+digits, letters of one case or of both, or tasks of arithmetic, of 2 to 12 characters, mostly four to six.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import cv2
+
 from crnn_reader.alphabet import parse_alphabet
 from crnn_reader.errors import UserError, did_you_mean
+from generate_captcha import styles
+from generate_captcha.arrays import Image
 from generate_captcha.family import Family, Look
 from generate_captcha.seeded_random import SeededRandom
+from generate_captcha.style import TextStyle
 from generate_captcha.styles.arithmetic import task
 from parameter import FAMILIES, GenerateParameters
 
@@ -26,6 +32,14 @@ PROPERTIES = {
     "trained_as_drawn": True,
 }
 
+#: Other styles that are mixed, with sizes of their pictures, and pixels of the width for each character.
+STYLES = {
+    "captcha": ("128x60", "150x50", "190x60", "260x60"),
+    "lines": ("90x36", "150x50", "240x60"),
+    "dots": ("90x36", "150x40", "240x50"),
+    "line": ("autox48",),
+}
+ADVANCE = 20, 50
 #: Heights in pixels at which captchas are made.
 HEIGHTS = 22, 90
 #: Fields of a look that belong together; the others are each of a family of their own.
@@ -55,11 +69,25 @@ class Wild(Family):
         self._own_texts = parameters.alphabet is None
         self._kinds = [(weight, parse_alphabet(characters)) for weight, characters in KINDS]
         super().__init__(parameters)
-        self._looks = [_look(name) for name in _chosen(parameters.families)]
+        chosen = _chosen(parameters.families)
+        self._looks = [_look(name) for name in chosen if name in FAMILIES]
+        self._others = _others([name for name in chosen if name in STYLES], parameters)
         self._lengths = [
             (LENGTHS[length - 2] if 0 <= length - 2 < len(LENGTHS) else 0.5, length)
             for length in range(self.shortest, self.longest + 1)
         ]
+
+    def draw(self, label: str, rng: SeededRandom) -> Image:
+        number = rng.randbelow(len(self._looks) + len(self._others)) - len(self._looks)
+        if number < 0:
+            return super().draw(label, rng)
+        wide = [style for style in self._others[number] if not style.width or _is_wide(style.width, len(label))]
+        style = rng.choice(wide or self._others[number][-1:])
+        style.difficulty = self.difficulty
+        image = style.draw(label, rng)
+        size = self.width or max(1, round(image.shape[1] * self.height / image.shape[0])), self.height
+        shrinks = self.height < image.shape[0]
+        return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
     def look(self, rng: SeededRandom) -> Look:
         look = rng.choice(self._looks)
@@ -83,14 +111,36 @@ class Wild(Family):
         return "".join(rng.choice(characters) for _ in range(length))
 
 
+def _others(names: Sequence[str], parameters: GenerateParameters) -> list[list[TextStyle]]:
+    """The styles with these names, each in all sizes. Raises UserError if a chosen one lacks characters."""
+    found = []
+    flags = {"noise": parameters.noise, "distortion": parameters.distortion, "length": "1"}
+    flags["alphabet"] = parameters.alphabet or ALPHABET
+    for name in names:
+        try:
+            made = [styles.style_of(GenerateParameters(style=name, size=size, **flags)) for size in STYLES[name]]
+        except UserError:
+            # They use fonts of their own, which may lack characters that those of --fonts have.
+            if parameters.families is not None:
+                raise
+            continue
+        found.append([style for style in made if isinstance(style, TextStyle)])
+    return found
+
+
+def _is_wide(width: int, length: int) -> bool:
+    return ADVANCE[0] <= width / length <= ADVANCE[1]
+
+
 def _chosen(names: str | None) -> list[str]:
     """The families in a list of names separated by commas. Raises UserError for others."""
     if names is None:
-        return list(FAMILIES)
+        return [*FAMILIES, *STYLES]
     chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
     for name in chosen:
-        if name not in FAMILIES:
-            hint = did_you_mean(name, FAMILIES) or f"give some of {', '.join(FAMILIES)}"
+        if name not in (*FAMILIES, *STYLES):
+            known = *FAMILIES, *STYLES
+            hint = did_you_mean(name, known) or f"give some of {', '.join(known)}"
             raise UserError(f"there is no family called {name!r}: {hint}", parameter="families")
     return chosen
 

@@ -75,7 +75,7 @@ def test_only_the_chosen_families_are_mixed() -> None:
 
 @pytest.mark.parametrize(
     ("families", "hint"),
-    [("doted", "did you mean dotted?"), ("plate", "give some of arithmetic"), ("dotted,", "give some")],
+    [("doted", "did you mean dotted?"), ("kr", "give some of arithmetic"), ("dotted,", "give some")],
 )
 def test_an_unknown_family_is_refused(families: str, hint: str) -> None:
     with pytest.raises(UserError, match=rf"there is no family called '.*': {re.escape(hint)}"):
@@ -137,3 +137,13 @@ def test_letters_stand_out_also_at_the_highest_difficulty(style: str) -> None:
         assert image.shape[0] == 48 and image.shape[1] > 5 * len(label)
         # Ink and background differ by more than a fine grain does.
         assert np.percentile(cv2.blur(grey, (3, 3)), 98) - np.percentile(cv2.blur(grey, (3, 3)), 2) > 20
+
+
+@pytest.mark.parametrize("style", ["captcha", "lines", "dots", "line"])
+def test_other_styles_are_mixed_too(style: str) -> None:
+    pictures = drawn("wild", 6, families=style, length="5")
+    assert len({image.tobytes() for image, _ in pictures}) == 6
+    assert {image.shape[0] for image, _ in pictures} == {48}
+    # They have no fonts for this alphabet.
+    with pytest.raises(UserError, match="lacks the character '漢'"):
+        style_of(GenerateParameters(style="wild", families=style, alphabet="漢"))
