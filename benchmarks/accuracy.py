@@ -3,6 +3,7 @@
     python benchmarks/accuracy.py captchas
     PEER_PYTHON=… python benchmarks/accuracy.py corpora captcha_keras1040 captcha_dots4 captcha_henan4
     PEER_PYTHON=… python benchmarks/accuracy.py plates plate_us_e2e plate_us_state plate_cn_lprnet
+    python benchmarks/accuracy.py suggested captcha_keras1040 captcha_dots4 captcha_henan4
     python benchmarks/accuracy.py margins plate_us_e2e plate_us_state plate_tw
     python benchmarks/accuracy.py rejects plate PICTURES
 
@@ -19,6 +20,8 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+import itertools
+import json
 import math
 import os
 import secrets
@@ -117,6 +120,24 @@ def plates(results: Results, given: argparse.Namespace) -> None:
                 continue
             for reader in (given.model, f"{given.model}{harness.ONCE}", *harness.peers(given.without_peers)):
                 compare(results, "plates", corpus.name, reader, rows)
+
+
+def suggested(results: Results, given: argparse.Namespace) -> None:
+    """Read captchas that a model has never seen, as they are and held to what `dataset suggest` says without labels."""
+    from crnn_reader import Constraint, Reader
+
+    for corpus in given.corpora:
+        with tempfile.TemporaryDirectory() as folder:
+            rows, found = Path(folder) / "rows.tsv", Path(folder) / "found.json"
+            labels = [label for _, label in harness.listed(corpus, rows)]
+            harness.kit("-m", "dataset", "suggest", rows, "--model", given.model, "--json", found)
+            flags = json.loads(found.read_text(encoding="utf-8"))["flags"]
+            held = Constraint(flags.get("--length"), flags.get("--charset"))
+            for variant, constraint in ((given.model, Constraint()), (f"{given.model}, suggested flags", held)):
+                readings = Reader(given.model, constraint=constraint).read(harness.files_in(rows))
+                pairs = zip(labels, [reading.text for reading in readings], strict=True)
+                options = " ".join(itertools.chain(*flags.items())) if constraint == held else ""
+                compare(results, "suggested", corpus.name, variant, rows, pairs=pairs, options=options)
 
 
 def margins(results: Results, given: argparse.Namespace) -> None:
@@ -368,8 +389,8 @@ def main() -> None:
         keras_io(Path(sys.argv[2]), Path(sys.argv[3]))
         return
     command = Command(__doc__, "accuracy")
-    jobs = (captchas, corpora, plates, margins, rejects)
-    fresh, real, unseen, around, rejected = map(command.job, jobs)
+    jobs = (captchas, corpora, plates, suggested, margins, rejects)
+    fresh, real, unseen, unlabelled, around, rejected = map(command.job, jobs)
     fresh.add_argument("--models", nargs="+", default=["captcha", "captcha_lite"])
     fresh.add_argument("--count", type=int, default=12_800, help="number of pictures (%(default)s)")
     real.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
@@ -379,6 +400,8 @@ def main() -> None:
     unseen.add_argument("--splits", default="train,test", help="rows to read (%(default)s)")
     for job in (fresh, real, unseen):
         job.add_argument("--without-peers", action="store_true", help="only this kit")
+    unlabelled.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
+    unlabelled.add_argument("--model", default="general")
     around.add_argument("corpora", nargs="*", type=Path, metavar="CORPUS")
     around.add_argument("--model", default="plate")
     around.add_argument("--count", type=int, default=1_000, help="number of generated plates (%(default)s)")

@@ -1,7 +1,6 @@
 """Report what a folder or list of labelled pictures contains: `python -m dataset PATH`.
 
-`python -m dataset convert` and `python -m dataset unpack` are other commands. Give a folder of that name as
-`./convert`.
+`python -m dataset suggest`, `convert` and `unpack` are other commands. Give a folder of such a name as `./convert`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -33,8 +32,17 @@ from dataset.convert import convert
 from dataset.formats.normalize import short
 from dataset.inputs import refuse_overlapping_paths
 from dataset.label_warnings import examples, warnings_about
+from dataset.suggest import Suggestion, kind_of, suggest
 from dataset.unpack import unpack
-from parameter import CORPUS_RECORD, ConvertParameters, DatasetParameters, UnpackParameters, picture_size, size_flag
+from parameter import (
+    CORPUS_RECORD,
+    ConvertParameters,
+    DatasetParameters,
+    SuggestParameters,
+    UnpackParameters,
+    picture_size,
+    size_flag,
+)
 
 #: Characters that occur less often than this are hard to learn, and the maximum number of them to print.
 _RARE, _RARE_LISTED = 20, 40
@@ -42,6 +50,8 @@ _RARE, _RARE_LISTED = 20, 40
 _LISTED = 10
 #: Length of the longest bar, in characters.
 _BAR = 40
+#: Number of readings that `suggest` prints.
+_EXAMPLES = 5
 #: Number of pictures that --plot draws.
 _PLOTTED = 96
 
@@ -161,6 +171,67 @@ def _plot(path: str, samples: dataset.Samples, unreadable: set[str], options: Im
         draw([sample.path for sample in chosen], [sample.label for sample in chosen], (), options)
 
 
+def suggest_flags(parameters: SuggestParameters) -> int:
+    """Read some pictures without labels, print what they seem to show, and return the exit code."""
+    refuse_overlapping_paths([parameters.path], {"json": parameters.json_}, (parameters.model,))
+    suggestion = suggest(parameters.path, parameters.model, parameters.max_pixels)
+    flags = {"--length": suggestion.length} | ({"--charset": suggestion.charset} if suggestion.charset else {})
+    words = [word for flag in flags.items() for word in flag]
+    _print_suggestion(suggestion, parameters.model, shlex.join(words))
+    warn(f"next: {shlex.join(['python', 'prediction.py', parameters.path, '--model', parameters.model, *words])}")
+    if parameters.json_:
+        examples = [
+            {"file": str(reading.source), "text": reading.text, "probability": round(reading.probability, 4)}
+            for reading in suggestion.readings
+        ]
+        values = {
+            "pictures": suggestion.pictures,
+            "read": len(suggestion.readings),
+            "model": parameters.model,
+            "size": suggestion.size,
+            "lengths": suggestion.found.lengths,
+            "characters": suggestion.found.characters,
+            "flags": flags,
+            "mean_probability": suggestion.found.probability,
+            "sure": suggestion.found.sure,
+            "weights": suggestion.weights,
+            "readings": examples,
+        }
+        with atomic(parameters.json_) as temporary:
+            temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+    return SOME_UNREADABLE if suggestion.failed else ALL_DONE
+
+
+def _print_suggestion(suggestion: Suggestion, model: str, flags: str) -> None:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    found, readings = suggestion.found, suggestion.readings
+    kinds: Counter[str] = Counter()
+    for character, share in found.characters.items():
+        kinds[kind_of(character) or character] += share  # type: ignore[assignment]  # a share, not a count
+    rows = [
+        ("pictures", f"{len(readings):,} of {suggestion.pictures:,}, read with {model}"),
+        ("size", f"{suggestion.size[0]}x{suggestion.size[1]} pixels (median)"),
+        ("lengths", _percentages(found.lengths)),
+        ("characters", _percentages(dict(kinds.most_common()))),
+        ("how sure", f"{found.sure:.0%} of the texts are more probable than not; mean {found.probability:.2f}"),
+        ("suggestion", flags),
+        ("weights", ", ".join(f"{name} {probability:.2f}" for name, probability in suggestion.weights.items())),
+    ]
+    for place, reading in enumerate(readings[:: -(-len(readings) // _EXAMPLES)]):
+        rows.append(("" if place else "examples", f"{reading.text}  {reading.probability:.2f}  {reading.source!s}"))
+    for head, text in rows:
+        table.add_row(head, printable(text))
+    print_table(table)
+
+
+def _percentages(shares: Mapping[Any, float]) -> str:
+    return ", ".join(f"{key}: {share:.0%}" for key, share in shares.items() if share >= 0.005)
+
+
 def _bars(lengths: dict[int, int]) -> dict[str, int]:
     """Counts by ranges of lengths: about twenty at most, of one length each if that suffices."""
     step = max(lengths, default=1) // 20 + 1
@@ -177,9 +248,11 @@ def run(argv: list[str]) -> NoReturn:
     name, *rest = argv or [""]
     if name == "convert":
         run_command(convert, ConvertParameters, rest, prog="python -m dataset convert")
+    if name == "suggest":
+        run_command(suggest_flags, SuggestParameters, rest, prog="python -m dataset suggest")
     if name == "unpack":
         run_command(unpack, UnpackParameters, rest, prog="python -m dataset unpack")
-    meant = difflib.get_close_matches(name, ["convert", "unpack"], 1)
+    meant = difflib.get_close_matches(name, ["convert", "suggest", "unpack"], 1)
     if meant and not os.path.exists(name):
         warn(f"error: {name} does not exist: did you mean `python -m dataset {meant[0]}`?")
         sys.exit(WRONG_USE)

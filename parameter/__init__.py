@@ -34,7 +34,7 @@ except ModuleNotFoundError as missing:
 
 if TYPE_CHECKING:
     from parameter.base import CORPUS_RECORD, RUNS_FOLDER, TEST_FOLDER, TRAIN_FOLDER, Parameters
-    from parameter.corpora import ConvertParameters, DatasetParameters, UnpackParameters
+    from parameter.corpora import ConvertParameters, DatasetParameters, SuggestParameters, UnpackParameters
     from parameter.exporting import ExportParameters
     from parameter.generation import (
         DEFAULT_ALPHABET,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 #: few of them, and pydantic takes some milliseconds for each class.
 _MODULES = {
     "base": ("CORPUS_RECORD", "RUNS_FOLDER", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters"),
-    "corpora": ("ConvertParameters", "DatasetParameters", "UnpackParameters"),
+    "corpora": ("ConvertParameters", "DatasetParameters", "SuggestParameters", "UnpackParameters"),
     "exporting": ("ExportParameters",),
     "generation": (
         "DEFAULT_ALPHABET",
@@ -71,7 +71,7 @@ _MODULES = {
 
 __all__ = ["CORPUS_RECORD", "RUNS_FOLDER", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters", "picture_size"]
 __all__ += ["DEFAULT_ALPHABET", "FAMILIES", "GENERATED", "STYLES", "GenerateParameters", "generated", "size_flag"]
-__all__ += ["ConvertParameters", "DatasetParameters", "ExportParameters", "UnpackParameters"]
+__all__ += ["ConvertParameters", "DatasetParameters", "ExportParameters", "SuggestParameters", "UnpackParameters"]
 __all__ += ["PRESETS", "RANDOM", "LearningCurveParameters", "TrainingParameters"]
 __all__ += ["EvaluationParameters", "PredictionParameters", "ReadingParameters"]
 

@@ -68,6 +68,15 @@ class ConvertParameters(Parameters):
         return self
 
 
+class SuggestParameters(Parameters):
+    """Say what pictures without labels seem to show, and how to read them: lengths, characters, weights."""
+
+    path: Annotated[str, Flag("PATH", positional=True)] = Field(description="Folder or list of pictures.")
+    model: str = Field("general", description="ONNX file or shipped name of the model that reads some of them.")
+    json_: File | None = Field(None, description="Also write the result as JSON.")
+    max_pixels: MaxPixels = MAX_PIXELS
+
+
 class UnpackParameters(Parameters):
     """Unpack an archive of pictures (tar, tar.gz, zip …) into DIR, and nothing outside it. Continues if interrupted."""
 

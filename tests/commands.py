@@ -15,6 +15,7 @@ import prediction
 import training
 from cli.command import run_command
 from dataset.__main__ import main as dataset_main
+from dataset.__main__ import suggest_flags
 from dataset.convert import convert
 from dataset.unpack import unpack
 from generate_captcha.__main__ import generate
@@ -23,6 +24,7 @@ from generate_captcha.__main__ import generate
 COMMANDS: dict[str, tuple[Callable[..., int], type[parameter.Parameters]]] = {
     "python -m generate_captcha": (generate, parameter.GenerateParameters),
     "python -m dataset convert": (convert, parameter.ConvertParameters),
+    "python -m dataset suggest": (suggest_flags, parameter.SuggestParameters),
     "python -m dataset unpack": (unpack, parameter.UnpackParameters),
     "python -m dataset": (dataset_main, parameter.DatasetParameters),
     "python training.py": (training.main, parameter.TrainingParameters),
