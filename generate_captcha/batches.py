@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +22,7 @@ from crnn_reader.errors import UserError
 from crnn_reader.fit import fit_image, pad_batch
 from crnn_reader.image import TooLong
 from crnn_reader.pixels import convert_channels
+from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import Style
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
@@ -32,6 +35,9 @@ PREVIEWED = 1000
 UNUSED = 1 << 40
 #: Number of other pictures to try in place of one that has no room for its text.
 ATTEMPTS = 10
+
+#: Number of batches whose pictures are sorted by width together.
+SORTED_TOGETHER = 16
 
 #: Resized pictures, uint8 (height, width, channels), and their texts.
 Pairs = list[tuple[npt.NDArray[np.uint8], str]]
@@ -100,6 +106,8 @@ class SyntheticBatches:
     def stream(self, epoch: int) -> Iterator[tuple[Any, npt.NDArray[np.int32]]]:
         """Yield the batches of an epoch in order, drawn ahead by worker processes.
 
+        With any width, pictures of similar width are in a batch, so that little of it is padding.
+
         Yields:
             Images, uint8 (n, height, width, channels), for any width a tuple of padded images and widths; and labels,
             int32 (n, longest), class numbers padded with 0.
@@ -108,15 +116,30 @@ class SyntheticBatches:
             UserError: a text cannot be drawn legibly, repeatedly there is no room for texts, or a process was killed.
         """
         first = epoch * len(self.rows) if self._fresh else 0
+        with contextlib.closing(self._chunks(first)) as chunks:
+            while group := list(itertools.islice(chunks, SORTED_TOGETHER if self._any_width else 1)):
+                pictures = list(itertools.chain.from_iterable(group))
+                if self._any_width:
+                    pictures.sort(key=lambda pair: pair[0].shape[1])
+                starts = list(range(0, len(pictures), self._batch_size))
+                # Batches of narrow and wide pictures alternate at random.
+                rng = SeededRandom(f"{self._seed}:{first}")
+                starts.sort(key=lambda _: rng.random())
+                for start in starts:
+                    yield self._batch(pictures[start : start + self._batch_size])
+                first += len(pictures)
+
+    def _chunks(self, first: int) -> Generator[Pairs, None, None]:
+        """Yield the pictures of an epoch from index `first`, in order, as many at once as a batch has."""
         waiting: deque[tuple[range, Future[Pairs]]] = deque()
         try:
             for start in range(0, len(self.rows), self._batch_size):
                 indices = range(first + start, first + min(start + self._batch_size, len(self.rows)))
                 waiting.append((indices, self._submit(indices)))
                 if len(waiting) > 2 * self._workers.count:
-                    yield self._batch(*waiting.popleft())
+                    yield self._with_room(*waiting.popleft())
             while waiting:
-                yield self._batch(*waiting.popleft())
+                yield self._with_room(*waiting.popleft())
         finally:
             for _, future in waiting:
                 future.cancel()
@@ -128,9 +151,9 @@ class SyntheticBatches:
     def _submit(self, indices: Sequence[int]) -> Future[Pairs]:
         return self._workers.submit(_draw, self._seed, indices, self.difficulty)
 
-    def _with_room(self, indices: range, drawn: Pairs) -> Pairs:
+    def _with_room(self, indices: range, future: Future[Pairs]) -> Pairs:
         """Replace pictures that have no room for their text, for which CTC has no loss."""
-        attempt = 0
+        drawn, attempt = result(future), 0
         while reasons := self._reasons(drawn):
             first = next(iter(reasons.values()))
             if not self._warned:
@@ -151,8 +174,7 @@ class SyntheticBatches:
         reasons = (self._too_long(label, image.shape[1], image.shape[0]) for image, label in drawn)
         return {row: reason for row, reason in enumerate(reasons) if reason}
 
-    def _batch(self, indices: range, future: Future[Pairs]) -> tuple[Any, npt.NDArray[np.int32]]:
-        drawn = self._with_room(indices, result(future))
+    def _batch(self, drawn: Pairs) -> tuple[Any, npt.NDArray[np.int32]]:
         labels = np.zeros((len(drawn), self._longest), np.int32)
         for row, (_, label) in zip(labels, drawn, strict=True):
             numbers = self._encode(label)

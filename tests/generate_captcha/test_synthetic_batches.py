@@ -59,6 +59,31 @@ def test_epochs_are_consecutive_parts_of_the_corpus() -> None:
         assert index == 10 * epoch + 10
 
 
+def test_pictures_of_similar_width_are_in_a_batch() -> None:
+    drawn = parameters(size="autox32", length="1-12", count=150)
+    feed, style = SyntheticBatches(drawn, Fit(None, 32, 1, "pad"), encode, 8), style_of(drawn)
+    batches = list(feed.stream(1))
+    assert len(batches) == len(feed) == 19
+    # The same pictures, each once, with their labels.
+    pictures = [style.picture(index) for index in range(150, 300)]
+    fitted = [(fit_image(image, None, 32, "pad").shape[1], encode(label)) for image, label in pictures]
+    given = [
+        (int(width), label[label > 0].tolist())
+        for (_, widths), labels in batches
+        for width, label in zip(widths, labels, strict=True)
+    ]
+    assert sorted(given) == sorted(fitted)
+    area = sum(images.shape[0] * images.shape[2] for (images, _), _ in batches)
+    in_order = [fitted[start : start + 8] for start in range(0, 150, 8)]
+    unsorted = sum(len(batch) * padded_width(max(width for width, _ in batch)) for batch in in_order)
+    assert area < 0.75 * unsorted
+    # Wide and narrow batches alternate.
+    assert any(np.diff([images.shape[2] for (images, _), _ in batches]) < 0)
+    again = SyntheticBatches(drawn, Fit(None, 32, 1, "pad"), encode, 8).stream(1)
+    for ((images, _), labels), ((others, _), other_labels) in zip(batches, again, strict=True):
+        assert (images == others).all() and (labels == other_labels).all()
+
+
 def test_validation_pictures_are_constant_except_for_difficulty() -> None:
     training = SyntheticBatches(parameters(), Fit(64, 32, 3, "stretch"), encode, 8)
     feed = training.unchanging(10)
