@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import logging
 import struct
 import unicodedata
 from collections.abc import Sequence
@@ -171,6 +172,8 @@ def characters(path: Path) -> list[set[str]]:
     """Return the characters that each face of a font file has. Raises UserError if the file is not a font."""
     from fontTools.ttLib import TTCollection, TTFont
 
+    # It warns of harmless faults of tables, without the name of the font.
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
     try:
         with bounded.open_regular(path) as file:
             collection = file.read(4) == b"ttcf"
