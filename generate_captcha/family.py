@@ -47,6 +47,8 @@ FULL_ATTEMPTS, EASIER_ATTEMPTS, PLAIN_ATTEMPTS = 5, 5, 5
 CAPITAL_PER_EM = 0.72
 #: Minimum size of letters in pixels per em, and minimum size of letters with an effect.
 MIN_EM, LEGIBLE_EM = 6, 14
+#: Minimum of the mean level of the pixels of a letter, of 255.
+MEAN_LEVEL = 140
 #: Minimum width of a picture in pixels per letter, if it is drawn smaller than its result.
 NARROWEST = 10
 #: Number of sizes to try so that the letters fit into the picture.
@@ -344,6 +346,9 @@ class Family(TextStyle):
             ink = changed if cv2.countNonZero(changed) >= MIN_KEPT * cv2.countNonZero(ink) else ink
         if turn != (0.0, 0.0) or scale != 1.0:
             ink = transform(ink, *turn, scale)
+        # The thin strokes of small letters would nearly vanish.
+        if 0 < (level := cv2.mean(ink, ink)[0]) < MEAN_LEVEL:
+            ink = cv2.convertScaleAbs(ink, alpha=MEAN_LEVEL / level)
         if not scene.smooth:
             ink = cv2.threshold(ink, 110, 255, cv2.THRESH_BINARY)[1]
         return Letter(ink, middle)

@@ -25,7 +25,7 @@ BAYER = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]],
 
 
 def blur(image: Image, capital: float, strength: float, rng: SeededRandom) -> Image:
-    return cv2.GaussianBlur(image, (0, 0), 0.3 + rng.random() * 0.06 * strength * capital)
+    return cv2.GaussianBlur(image, (0, 0), 0.3 + rng.random() * 0.045 * strength * capital)
 
 
 def reduced(image: Image, capital: float, strength: float, rng: SeededRandom) -> Image:
