@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
-import itertools
 import json
 import math
 import os
@@ -131,12 +130,12 @@ def suggested(results: Results, given: argparse.Namespace) -> None:
             rows, found = Path(folder) / "rows.tsv", Path(folder) / "found.json"
             labels = [label for _, label in harness.listed(corpus, rows)]
             harness.kit("-m", "dataset", "suggest", rows, "--model", given.model, "--json", found)
-            flags = json.loads(found.read_text(encoding="utf-8"))["flags"]
-            held = Constraint(flags.get("--length"), flags.get("--charset"))
+            guess = json.loads(found.read_text(encoding="utf-8"))
+            held = Constraint(guess["length"], guess["charset"])
             for variant, constraint in ((given.model, Constraint()), (f"{given.model}, suggested flags", held)):
                 readings = Reader(given.model, constraint=constraint).read(harness.files_in(rows))
                 pairs = zip(labels, [reading.text for reading in readings], strict=True)
-                options = " ".join(itertools.chain(*flags.items())) if constraint == held else ""
+                options = f"--length {held.length} --charset {held.charset}" if constraint == held else ""
                 compare(results, "suggested", corpus.name, variant, rows, pairs=pairs, options=options)
 
 

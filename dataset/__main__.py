@@ -23,7 +23,7 @@ from cli.files import atomic
 from cli.flags import with_flags
 from cli.messages import print_table, warn
 from crnn_reader import bounded
-from crnn_reader.errors import printable
+from crnn_reader.errors import UserError, printable
 from crnn_reader.image import ImageOptions
 from dataset.checks import shown
 from dataset.contact_sheets import gallery_file
@@ -50,8 +50,10 @@ _RARE, _RARE_LISTED = 20, 40
 _LISTED = 10
 #: Length of the longest bar, in characters.
 _BAR = 40
-#: Number of readings that `suggest` prints.
-_EXAMPLES = 5
+#: Number of readings that `suggest` prints, and number of pictures below which it warns.
+_EXAMPLES, _FEW = 5, 30
+#: Other weights are named if their mean probability is this many times as high.
+_SURER = 1.2
 #: Number of pictures that --plot draws.
 _PLOTTED = 96
 
@@ -174,31 +176,54 @@ def _plot(path: str, samples: dataset.Samples, unreadable: set[str], options: Im
 def suggest_flags(parameters: SuggestParameters) -> int:
     """Read some pictures without labels, print what they seem to show, and return the exit code."""
     refuse_overlapping_paths([parameters.path], {"json": parameters.json_}, (parameters.model,))
-    suggestion = suggest(parameters.path, parameters.model, parameters.max_pixels)
-    flags = {"--length": suggestion.length} | ({"--charset": suggestion.charset} if suggestion.charset else {})
-    words = [word for flag in flags.items() for word in flag]
-    _print_suggestion(suggestion, parameters.model, shlex.join(words))
-    warn(f"next: {shlex.join(['python', 'prediction.py', parameters.path, '--model', parameters.model, *words])}")
+    if parameters.json_ and Path(parameters.json_).is_dir():
+        raise UserError(f"{parameters.json_} is a folder: give the name of a file to write", "json")
+    model = parameters.model
+    if Path(model).suffix == ".keras" or Path(model).is_dir():
+        raise UserError(
+            f"{model} is read with Keras, which this command does not use: run python export.py {shlex.quote(model)} "
+            "--out mine.onnx, and give mine.onnx",
+            "model",
+        )
+    suggestion = suggest(parameters.path, model, parameters.max_pixels)
+    found, count = suggestion.found, len(suggestion.readings)
+    flags = {"--length": suggestion.length, "--charset": suggestion.charset}
+    words = [word for flag in flags.items() if flag[1] for word in flag]
+    _print_suggestion(suggestion, model, shlex.join(words))
     if parameters.json_:
-        examples = [
-            {"file": str(reading.source), "text": reading.text, "probability": round(reading.probability, 4)}
-            for reading in suggestion.readings
-        ]
         values = {
             "pictures": suggestion.pictures,
-            "read": len(suggestion.readings),
-            "model": parameters.model,
+            "read": count,
+            "model": model,
             "size": suggestion.size,
-            "lengths": suggestion.found.lengths,
-            "characters": suggestion.found.characters,
-            "flags": flags,
-            "mean_probability": suggestion.found.probability,
-            "sure": suggestion.found.sure,
+            "lengths": found.lengths,
+            "characters": found.characters,
+            "countries": suggestion.countries,
+            "length": suggestion.length,
+            "charset": suggestion.charset,
+            "mean_probability": found.probability,
+            "sure": found.sure,
             "weights": suggestion.weights,
-            "readings": examples,
+            "readings": [
+                {"file": str(reading.source), "text": reading.text, "probability": reading.probability}
+                for reading in suggestion.readings
+            ],
         }
         with atomic(parameters.json_) as temporary:
             temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
+    surest, probability = next(iter(suggestion.weights.items()))
+    if surest != model and probability > _SURER * found.probability:
+        again = shlex.join(["python", "-m", "dataset", "suggest", parameters.path, "--model", surest])
+        warn(f"{surest} is surer of these pictures than {model}: {again}")
+    if not suggestion.length and not suggestion.countries:
+        raise UserError(
+            f"{model} is sure of the text in {round(found.sure * count):,} of {count:,} pictures, too few for a "
+            "suggestion: try other weights, cut the texts out of larger pictures, or label some pictures and train on "
+            "them (docs/own_pictures.md)"
+        )
+    if count < _FEW:
+        warn(f"{count} pictures say little about all others: give {_FEW} or more")
+    warn(f"next: {shlex.join(['python', 'prediction.py', parameters.path, '--model', model, *words])}")
     return SOME_UNREADABLE if suggestion.failed else ALL_DONE
 
 
@@ -217,10 +242,16 @@ def _print_suggestion(suggestion: Suggestion, model: str, flags: str) -> None:
         ("size", f"{suggestion.size[0]}x{suggestion.size[1]} pixels (median)"),
         ("lengths", _percentages(found.lengths)),
         ("characters", _percentages(dict(kinds.most_common()))),
-        ("how sure", f"{found.sure:.0%} of the texts are more probable than not; mean {found.probability:.2f}"),
-        ("suggestion", flags),
+        (
+            "how sure",
+            f"{found.sure:.0%} of the texts have a probability above 0.5; the mean is {found.probability:.2f}",
+        ),
         ("weights", ", ".join(f"{name} {probability:.2f}" for name, probability in suggestion.weights.items())),
     ]
+    if suggestion.countries:
+        rows.insert(4, ("countries", _percentages(suggestion.countries)))
+    if flags:
+        rows.append(("suggestion", flags))
     for place, reading in enumerate(readings[:: -(-len(readings) // _EXAMPLES)]):
         rows.append(("" if place else "examples", f"{reading.text}  {reading.probability:.2f}  {reading.source!s}"))
     for head, text in rows:

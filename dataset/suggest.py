@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cli.progress import progress
+from cli.progress import Advance, progress
 from crnn_reader import Constraint, Reader, Reading
 from crnn_reader.alphabet import parse_alphabet
 from crnn_reader.errors import UserError
@@ -31,7 +31,7 @@ ONE_LENGTH, RANGE = 0.85, 0.97
 SIGN = 0.01
 #: Natural logarithm of the probability of a picture that no text explains, such as one that the network misreads.
 UNEXPLAINED = -10.0
-#: The pictures are taken for something else if no more than this share has a text that is more probable than not.
+#: Nothing is suggested if no more than this share of the pictures has a text that is more probable than not.
 FEW_SURE = 0.1
 #: Kinds of characters: their range, and the characters.
 KINDS = {"0-9": string.digits, "A-Z": string.ascii_uppercase, "a-z": string.ascii_lowercase}
@@ -55,58 +55,64 @@ class Suggestion:
     failed: list[str]  #: `path: reason` of the others among them
     found: Summary
     size: tuple[int, int]  #: median width and height in pixels
-    length: str  #: number of characters, or a range
-    charset: str  #: ranges of characters; empty if the model lacks some digits, some capitals and some small letters
+    #: Number of characters, or a range, and ranges of characters. Empty if the model is too unsure of the texts, or has
+    #: formats of plates, which say more. `charset` is also empty for a model without all digits or all letters.
+    length: str
+    charset: str
+    countries: dict[str, float]  #: shares of the countries of plates; empty for models without formats
     weights: dict[str, float]  #: mean probability of the readings by each shipped model, the highest first
 
 
 def suggest(path: str, model: str, max_pixels: int) -> Suggestion:
     """Read some of the pictures in a folder or list.
 
-    Raises UserError if there are none, none can be read, or the model is sure of hardly any text.
+    Raises UserError if there are none, or none can be read.
     """
     paths = [str(sample.path) for sample in inputs([path], (), labels=False)]
     if not paths:
         raise UserError(f"no pictures in {path}: give a folder or a list with pictures")
     places = np.linspace(0, len(paths) - 1, min(len(paths), READ)).round().astype(int)
     chosen = [paths[place] for place in places]
-    read = functools.partial(_read, max_pixels=max_pixels)
-    every = []
-    with progress("reading", len(chosen)) as advance:
-        for reading in Reader(model, max_pixels=max_pixels).read(chosen):
-            every.append(reading)
-            advance(1)
-    readings = [reading for reading in every if not reading.error]
-    failed = [f"{reading.source!s}: {reading.error}" for reading in every if reading.error]
-    log_each(failed, not readings)
-    if not readings:
-        raise UserError(f"none of {len(every):,} pictures in {path} can be read: give other pictures")
-    found = summary(readings)
-    if found.sure <= FEW_SURE:
-        raise UserError(
-            f"{model} is sure of the text in only {round(found.sure * len(readings)):,} of {len(readings):,} pictures "
-            f"of {path}: if they show more than a short text, cut it out first (docs/plates.md); otherwise label some "
-            "and train on them (docs/own_pictures.md)"
-        )
     fewer = chosen[:: -(-len(chosen) // AGAIN)]
-    charset = _charset(functools.partial(read, fewer, model), found, read_config(locate_model(model)).alphabet)
-    lengths = summary(read(chosen, model, charset=charset)).lengths or found.lengths
-    weights = {path.stem: summary(read(fewer, path.stem)).probability for path in WEIGHTS[0].glob("*.onnx")}
+    others = sorted(file.stem for file in WEIGHTS[0].glob("*.onnx"))
+    config = read_config(locate_model(model))
+    sets = _charsets(config.alphabet) if not config.formats else []
+    with progress("reading", len(chosen) * (1 + bool(sets)) + len(fewer) * (len(sets) + len(others))) as advance:
+        read = functools.partial(_read, advance=advance, max_pixels=max_pixels)
+        every = read(chosen, model)
+        readings = [reading for reading in every if not reading.error]
+        failed = [f"{reading.source!s}: {reading.error}" for reading in every if reading.error]
+        log_each(failed, not readings)
+        if not readings:
+            raise UserError(f"none of {len(every):,} pictures in {path} can be read: give other pictures")
+        found = summary(readings)
+        weights = {name: summary(read(fewer, name)).probability for name in others}
+        charset = length = ""
+        if found.sure > FEW_SURE and sets:
+            charset = _charset(sets, functools.partial(read, fewer, model), found, config.alphabet)
+            lengths = summary(read(chosen, model, charset=charset)).lengths or found.lengths
+            length = _length(lengths)
     width, height = np.median([read_image(str(reading.source), 1).shape[1::-1] for reading in readings], axis=0)
+    countries = defaultdict[str, float](float)
+    for reading in readings:
+        if reading.country:
+            countries[reading.country] += reading.probability
     return Suggestion(
         len(paths),
         readings,
         failed,
         found,
         (int(width), int(height)),
-        _length(lengths),
+        length,
         charset,
+        shares_of(countries),
         dict(sorted(weights.items(), key=lambda item: -item[1])),
     )
 
 
 def summary(readings: Sequence[Reading]) -> Summary:
-    """Sum up readings. Those without a text count as unsure."""
+    """Sum up the readings of pictures that could be read. Those without a text count as unsure."""
+    readings = [reading for reading in readings if not reading.error]
     lengths, characters = defaultdict[int, float](float), defaultdict[str, float](float)
     for reading in readings:
         if reading.text:
@@ -116,14 +122,19 @@ def summary(readings: Sequence[Reading]) -> Summary:
     return Summary(
         shares_of(lengths),
         shares_of(characters),
-        float(np.mean([reading.probability for reading in readings])),
-        float(np.mean([reading.probability > 0.5 for reading in readings])),
+        sum(reading.probability for reading in readings) / max(1, len(readings)),
+        sum(reading.probability > 0.5 for reading in readings) / max(1, len(readings)),
     )
 
 
-def _read(paths: Sequence[str], model: str, *, max_pixels: int, charset: str | None = None) -> list[Reading]:
-    reader = Reader(model, constraint=Constraint(charset=charset or None), max_pixels=max_pixels)
-    return [reading for reading in reader.read(paths) if not reading.error]
+def _read(
+    paths: Sequence[str], model: str, *, advance: Advance, max_pixels: int, charset: str | None = None
+) -> list[Reading]:
+    readings = []
+    for reading in Reader(model, constraint=Constraint(charset=charset), max_pixels=max_pixels).read(paths):
+        readings.append(reading)
+        advance(1)
+    return readings
 
 
 def shares_of(weights: Mapping[Any, float]) -> dict[Any, float]:
@@ -148,8 +159,14 @@ def _length(shares: dict[int, float]) -> str:
     return f"{low}-{high}" if low < high else str(low)
 
 
-def _charset(read: Callable[..., list[Reading]], found: Summary, alphabet: str) -> str:
-    """The most probable set of digits, capitals and small letters, if all its texts are equally likely (Bayes' rule).
+def _charsets(alphabet: str) -> list[str]:
+    """The sets of digits, capitals and small letters that an alphabet has."""
+    kinds = [kind for kind in KINDS if set(KINDS[kind]) <= set(alphabet)]
+    return ["".join(chosen) for count in range(1, 4) for chosen in itertools.combinations(kinds, count)]
+
+
+def _charset(sets: Sequence[str], read: Callable[..., list[Reading]], found: Summary, alphabet: str) -> str:
+    """The most probable of `sets`, if all texts of a set are equally likely (Bayes' rule), and signs that were read.
 
     A set of k characters gives a text of n characters the prior k**-n, so that a smaller set is more probable, unless
     the pictures contradict it. `read` reads pictures held to a `charset`.
@@ -159,8 +176,6 @@ def _charset(read: Callable[..., list[Reading]], found: Summary, alphabet: str) 
     )
     # A hyphen between two characters would be a range.
     signs += "-" * (found.characters.get("-", 0.0) >= SIGN)
-    kinds = [kind for kind in KINDS if set(KINDS[kind]) <= set(alphabet)]
-    sets = ["".join(chosen) + signs for count in range(1, 4) for chosen in itertools.combinations(kinds, count)]
     length = sum(length * share for length, share in found.lengths.items())
     least = UNEXPLAINED - length * math.log(len(alphabet))
 
@@ -169,7 +184,7 @@ def _charset(read: Callable[..., list[Reading]], found: Summary, alphabet: str) 
         texts = read(charset=charset)
         return sum(max(math.log(max(reading.probability, 1e-30)) + prior, least) for reading in texts)
 
-    return max(sets, key=evidence, default="")
+    return max((kinds + signs for kinds in sets), key=evidence)
 
 
 def kind_of(character: str) -> str | None:

@@ -50,7 +50,7 @@ MIN_EM, LEGIBLE_EM = 6, 14
 #: Minimum of the mean level of the pixels of a letter, of 255.
 MEAN_LEVEL = 140
 #: Minimum width of a picture in pixels per letter, if it is drawn smaller than its result.
-NARROWEST = 10
+NARROWEST = 14
 #: Number of sizes to try so that the letters fit into the picture.
 FITS = 12
 #: Minimum size of letters that are scaled, and the sizes at which they are drawn.
@@ -188,6 +188,10 @@ class Family(TextStyle):
         """The ranges of a picture."""
         return self.LOOK
 
+    def _rng(self, index: int) -> SeededRandom:
+        # Otherwise the first pictures of all families would have the same texts, fonts and places.
+        return SeededRandom(f"{self._parameters.style}:{self.seed}:{index}")
+
     def draw(self, label: str, rng: SeededRandom) -> Image:
         for attempt in range(FULL_ATTEMPTS + EASIER_ATTEMPTS + PLAIN_ATTEMPTS):
             easier = attempt - FULL_ATTEMPTS
@@ -264,7 +268,7 @@ class Family(TextStyle):
     def _placed(self, label: str, scene: Scene) -> list[tuple[Letter, int, int]] | None:
         """Draw the letters and find their places: left and top of each mask. None if there is no room for them."""
         look, rng = scene.look, scene.rng
-        even = _needs_even_letters(label)
+        even = needs_even_letters(label)
         one = [font for font, characters in self._drawn.items() if characters.issuperset(label)]
         if one and (even or rng.random() >= look.own_font):
             fonts = [rng.choice(one)] * len(label)
@@ -386,7 +390,7 @@ class Family(TextStyle):
         if self._photos and rng.random() < 0.5:
             photo = self._photos.cut(scene.height, scene.width, rng)
             # Less contrast than that of the ink is left.
-            share = rng.between(0.15, 0.6) * min(1.0, 2 * scene.difficulty)
+            share = rng.between(0.15, 0.6) * min(1.0, 0.4 + 1.2 * scene.difficulty)
             return cv2.addWeighted(photo, share, paint.plain(scene.height, scene.width, one), 1 - share, 0)
         return rng.pick(look.grounds)(scene.height, scene.width, one, other, scene.capital, rng)
 
@@ -406,7 +410,9 @@ class Family(TextStyle):
         rng = scene.rng
         for mean, mark in kinds:
             # The mean at the usual difficulty, 0.5.
-            count = rng.round_randomly(mean * scene.noise * 2 * rng.random() * (0.4 + 1.2 * scene.difficulty))
+            count = rng.round_randomly(
+                mean * scene.noise * 2 * rng.random() * min(2 * scene.difficulty, 0.4 + 1.2 * scene.difficulty)
+            )
             if not count:
                 continue
             thickness = scene.draw(scene.look.thickness) * scene.capital
@@ -509,7 +515,7 @@ def _looks_alike(font: Font, capital: str) -> bool:
     return int(cv2.min(large, small).sum()) > 0.7 * int(cv2.max(large, small).sum())
 
 
-def _needs_even_letters(label: str) -> bool:
+def needs_even_letters(label: str) -> bool:
     """Whether the size of a letter is all that tells its case: `c` in `aCXc`."""
     cased = [character for character in label if character.isalpha()]
     if all(map(str.islower, cased)) or all(map(str.isupper, cased)):

@@ -28,7 +28,8 @@ _NUMBERED = [name for name, numbered in WRITABLE_FORMATS.items() if numbered]
 class DatasetParameters(Parameters):
     """Report what a folder or list of labelled pictures holds: counts, alphabet, lengths, sizes, faults.
 
-    `python -m dataset convert` writes them in another format, `python -m dataset unpack` unpacks an archive.
+    `python -m dataset suggest` says how to read pictures without labels, `python -m dataset convert` writes labelled
+    ones in another format, and `python -m dataset unpack` unpacks an archive.
     """
 
     path: Annotated[str, Flag("[PATH]", positional=True)] = Field(
@@ -69,7 +70,7 @@ class ConvertParameters(Parameters):
 
 
 class SuggestParameters(Parameters):
-    """Say what pictures without labels seem to show, and how to read them: lengths, characters, weights."""
+    """Guess what pictures without labels show, and how to read them: lengths, characters, weights."""
 
     path: Annotated[str, Flag("PATH", positional=True)] = Field(description="Folder or list of pictures.")
     model: str = Field("general", description="ONNX file or shipped name of the model that reads some of them.")

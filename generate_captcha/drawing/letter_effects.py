@@ -73,7 +73,7 @@ def striped(mask: Mask, em: float, rng: SeededRandom) -> Mask:
 
 def pixelated(mask: Mask, em: float, rng: SeededRandom) -> Mask:
     """A letter of few large pixels."""
-    rows = 8 + rng.randbelow(7)
+    rows = 10 + rng.randbelow(6)
     size = max(1, round(mask.shape[0] / rows))
     small = cv2.resize(
         mask, tuple(max(1, round(side / size)) for side in mask.shape[::-1]), interpolation=cv2.INTER_AREA

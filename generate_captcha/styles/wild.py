@@ -18,11 +18,11 @@ from crnn_reader.alphabet import parse_alphabet
 from crnn_reader.errors import UserError, did_you_mean
 from generate_captcha import styles
 from generate_captcha.arrays import Image
-from generate_captcha.family import Family, Look
+from generate_captcha.family import Family, Look, needs_even_letters
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import TextStyle
 from generate_captcha.styles.arithmetic import task
-from parameter import FAMILIES, GenerateParameters
+from parameter import FAMILIES, GenerateParameters, notation
 
 PROPERTIES = {
     "size": "autox48",
@@ -53,7 +53,7 @@ TOGETHER = (
 )  # fmt: skip
 #: Characters of the labels without an alphabet, and the share of tasks of arithmetic.
 ALPHABET, TASKS = "0-9A-Za-z+*/=?-", 0.07
-#: Characters of texts, and how often they are drawn. Zero and O, one, I and l do not stand together in mixed ones.
+#: Characters of texts, and how often they are drawn. Those of digits and both cases have no O, o, I and l.
 KINDS = (
     (3.0, "0-9"), (1.5, "A-Z"), (1.5, "a-z"), (2.0, "0-9A-Z"), (1.5, "2-9A-HJ-NP-Z"), (1.5, "0-9a-z"),
     (1.5, "2-9a-hjkmnp-z"), (2.0, "0-9A-HJ-NP-Za-kmnp-z"), (1.0, "A-HJ-Za-km-z"),
@@ -70,6 +70,8 @@ class Wild(Family):
         self._kinds = [(weight, parse_alphabet(characters)) for weight, characters in KINDS]
         super().__init__(parameters)
         chosen = _chosen(parameters.families)
+        #: Share of tasks among the texts, if there is no alphabet.
+        self._tasks = TASKS if parameters.families is None else chosen.count("arithmetic") / len(chosen)
         self._looks = [_look(name) for name in chosen if name in FAMILIES]
         self._others = _others([name for name in chosen if name in STYLES], parameters)
         self._lengths = [
@@ -79,7 +81,7 @@ class Wild(Family):
 
     def draw(self, label: str, rng: SeededRandom) -> Image:
         number = rng.randbelow(len(self._looks) + len(self._others)) - len(self._looks)
-        if number < 0:
+        if number < 0 or (self._looks and needs_even_letters(label)):
             return super().draw(label, rng)
         wide = [style for style in self._others[number] if not style.width or _is_wide(style.width, len(label))]
         style = rng.choice(wide or self._others[number][-1:])
@@ -105,7 +107,7 @@ class Wild(Family):
         length = rng.pick(self._lengths)
         if not self._own_texts:
             return "".join(self._character(rng) for _ in range(length))
-        if rng.random() < TASKS and (text := task(rng)) and self.shortest <= len(text) <= self.longest:
+        if rng.random() < self._tasks and (text := task(rng)) and self.shortest <= len(text) <= self.longest:
             return text
         characters = rng.pick(self._kinds)
         return "".join(rng.choice(characters) for _ in range(length))
@@ -118,7 +120,9 @@ def _others(names: Sequence[str], parameters: GenerateParameters) -> list[list[T
     flags["alphabet"] = parameters.alphabet or ALPHABET
     for name in names:
         try:
-            made = [styles.style_of(GenerateParameters(style=name, size=size, **flags)) for size in STYLES[name]]
+            # Pictures of a fixed width are drawn in their size; others are as wide as a usual picture of the style.
+            sizes = STYLES[name] if notation.picture_size(parameters.size)[0] is None else (parameters.size,)
+            made = [styles.style_of(GenerateParameters(style=name, size=size, **flags)) for size in sizes]
         except UserError:
             # They use fonts of their own, which may lack characters that those of --fonts have.
             if parameters.families is not None:
@@ -136,7 +140,9 @@ def _chosen(names: str | None) -> list[str]:
     """The families in a list of names separated by commas. Raises UserError for others."""
     if names is None:
         return [*FAMILIES, *STYLES]
-    chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
+    chosen = list(dict.fromkeys(filter(None, map(str.strip, names.split(",")))))
+    if not chosen:
+        raise UserError(f"{names!r} names no family: give some of {', '.join((*FAMILIES, *STYLES))}", "families")
     for name in chosen:
         if name not in (*FAMILIES, *STYLES):
             known = *FAMILIES, *STYLES

@@ -56,7 +56,7 @@ def test_lengths_and_characters_are_those_of_the_pictures(
     )
     assert "160x64 pixels" in out and "30 of 30, read with general" in out
     found = json.loads((tmp_path / "found.json").read_text("utf-8"))
-    assert found["flags"] == {"--length": lengths, "--charset": charset}
+    assert (found["length"], found["charset"]) == (lengths, charset)
     # `captcha` was trained on such pictures of digits and capitals.
     best = max(found["weights"], key=found["weights"].get)
     assert found["sure"] > 0.5 and best.startswith("general" if "a-z" in charset else "captcha")
@@ -64,22 +64,32 @@ def test_lengths_and_characters_are_those_of_the_pictures(
         assert sum(found[shares].values()) == pytest.approx(1, abs=0.01)
 
 
-def test_weights_that_read_the_pictures_better_are_named(tmp_path: Path, suggest: Suggest) -> None:
-    folder = drawn(tmp_path / "unknown", style="plate", layouts="de_car", size="192x64", count=40, difficulty=0.3)
-    code, _, _ = suggest(folder, "--model", "plate", "--json", tmp_path / "found.json")
-    found = json.loads((tmp_path / "found.json").read_text("utf-8"))
-    assert code == 0 and max(found["weights"], key=found["weights"].get).startswith("plate")
-
-
-def test_pictures_of_something_else_give_a_sentence(tmp_path: Path, suggest: Suggest) -> None:
+def test_pictures_of_something_else_give_no_suggestion(tmp_path: Path, suggest: Suggest) -> None:
     (tmp_path / "photos").mkdir()
     for place in range(12):
         noise = np.random.default_rng(place).integers(0, 256, (24, 32, 3), dtype=np.uint8)
         cv2.imwrite(str(tmp_path / "photos" / f"{place}.png"), cv2.resize(noise, (800, 600)))
-    code, out, errors = suggest(tmp_path / "photos")
-    assert (code, out) == (2, "")
-    assert "general is sure of the text in only" in errors and "of 12 pictures" in errors
+    code, out, errors = suggest(tmp_path / "photos", "--json", tmp_path / "found.json")
+    assert code == 2
+    assert "800x600 pixels" in out and "suggestion" not in out
+    assert "of 12 pictures, too few for a suggestion" in errors and "next:" not in errors
     assert errors.count("error: ") == 1
+    assert json.loads((tmp_path / "found.json").read_text("utf-8"))["length"] == ""
+
+
+def test_surer_weights_and_countries_are_named(tmp_path: Path, suggest: Suggest) -> None:
+    folder = drawn(tmp_path / "unknown", style="plate", layouts="de_car", size="192x64", count=31, difficulty=0.2)
+    code, out, errors = suggest(folder, "--model", "plate")
+    # The formats in the file say more than a set of characters.
+    assert code == 0 and "countries" in out and "de: " in out and "suggestion" not in out
+    assert errors.endswith(f"next: python prediction.py {folder} --model plate\n")
+    _, _, errors = suggest(folder, "--model", "captcha_lite")
+    assert f"is surer of these pictures than captcha_lite: python -m dataset suggest {folder} --model plate" in errors
+
+
+def test_few_pictures_give_a_warning(tmp_path: Path, suggest: Suggest) -> None:
+    _, _, errors = suggest(drawn(tmp_path / "few", count=3, alphabet="0-9"))
+    assert "3 pictures say little about all others: give 30 or more" in errors
 
 
 def test_damaged_pictures_are_named_and_left_out(tmp_path: Path, suggest: Suggest) -> None:
@@ -98,6 +108,9 @@ def test_damaged_pictures_are_named_and_left_out(tmp_path: Path, suggest: Sugges
         (["bad"], "none of 1 pictures in bad can be read"),
         (["bad", "--model", "nothing"], "nothing"),
         (["bad", "--json", "bad/a.png"], "a.png"),
+        (["bad", "--json", "empty"], "empty is a folder"),
+        (["bad", "--model", "bad"], "run python export.py bad --out mine.onnx"),
+        (["bad", "--model", "mine.keras"], "run python export.py mine.keras --out mine.onnx"),
         ([], "PATH is missing"),
     ],
 )

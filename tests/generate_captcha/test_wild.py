@@ -75,11 +75,34 @@ def test_only_the_chosen_families_are_mixed() -> None:
 
 @pytest.mark.parametrize(
     ("families", "hint"),
-    [("doted", "did you mean dotted?"), ("kr", "give some of arithmetic"), ("dotted,", "give some")],
+    [("doted", "did you mean dotted?"), ("kr", "give some of arithmetic"), ("a b", "give some")],
 )
 def test_an_unknown_family_is_refused(families: str, hint: str) -> None:
     with pytest.raises(UserError, match=rf"there is no family called '.*': {re.escape(hint)}"):
         style_of(GenerateParameters(style="wild", families=families))
+
+
+def test_empty_names_of_families_do_not_count() -> None:
+    one, other = (drawn("wild", 2, families=families) for families in ("dotted", " dotted ,, "))
+    assert [image.tobytes() for image, _ in one] == [image.tobytes() for image, _ in other]
+    with pytest.raises(UserError, match="' , ' names no family: give some of arithmetic"):
+        style_of(GenerateParameters(style="wild", families=" , "))
+
+
+def test_texts_are_tasks_as_often_as_families_are_arithmetic() -> None:
+    def tasks(families: str) -> int:
+        made = style_of(GenerateParameters(style="wild", families=families))
+        return sum(bool(re.search("[-+*/=?]", made.label(index))) for index in range(200))
+
+    assert tasks("dotted,wavy") == 0 and 60 < tasks("dotted,arithmetic") < 140 and tasks("arithmetic") > 180
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_clean_pictures_have_no_marks(family: str) -> None:
+    clean, without = (drawn(family, 6, difficulty=0, noise=noise) for noise in (1, 0))
+    marked = [abs(one.astype(int) - other).max() > 60 for (one, _), (other, _) in zip(clean, without, strict=True)]
+    # Frames belong to the noise, too.
+    assert sum(marked) <= 3
 
 
 @pytest.mark.parametrize("family", ["colourful", "faint", "touching"])
