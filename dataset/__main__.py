@@ -52,8 +52,8 @@ _LISTED = 10
 _BAR = 40
 #: Number of readings that `suggest` prints, and number of pictures below which it warns.
 _EXAMPLES, _FEW = 5, 30
-#: Other weights are named if their mean probability is this many times as high.
-_SURER = 1.2
+#: Other weights are named if their mean probability of an error is no more than this multiple of the model's.
+_SURER = 0.6
 #: Number of pictures that --plot draws.
 _PLOTTED = 96
 
@@ -212,7 +212,7 @@ def suggest_flags(parameters: SuggestParameters) -> int:
         with atomic(parameters.json_) as temporary:
             temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8", "backslashreplace")
     surest, probability = next(iter(suggestion.weights.items()))
-    if surest != model and probability > _SURER * found.probability:
+    if surest != model and 1 - probability <= _SURER * (1 - found.probability):
         again = shlex.join(["python", "-m", "dataset", "suggest", parameters.path, "--model", surest])
         warn(f"{surest} is surer of these pictures than {model}: {again}")
     if not suggestion.length and not suggestion.countries:
