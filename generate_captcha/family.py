@@ -343,6 +343,9 @@ class Family(TextStyle):
         # that most are in the cache.
         size = round(em) if em < SCALED_EM else next(size for size in SIZES if size >= em)
         ink, _, top = draw_letter(font, size, character)
+        if not ink.size:
+            # A hyphen of some fonts has no pixel at the smallest sizes. The picture is drawn again.
+            return Letter(np.zeros((1, 1), np.uint8), 0.0)
         scale = 1.0 if em < SCALED_EM else em / size
         middle = scale * (top + ink.shape[0] / 2)
         if em >= LEGIBLE_EM:
@@ -424,10 +427,16 @@ class Family(TextStyle):
                 scene.smooth,
                 scene.top,
                 scene.bottom,
-                lambda size: draw_letter(rng.choice(self.fonts), size, rng.choice(self.alphabet)).mask,
+                lambda size: self._small_letter(size, rng),
             )
             for _ in range(count):
                 mark(canvas, pen, rng)
+
+    def _small_letter(self, size: int, rng: SeededRandom) -> Mask:
+        character = rng.choice(self.alphabet)
+        # A font draws nothing, or a box, for a character that it lacks.
+        fonts = [font for font in self.fonts if character in self._drawn[font]]
+        return draw_letter(rng.choice(fonts), size, character).mask
 
     def _ink(self, placed: Sequence[tuple[Letter, int, int]], scene: Scene) -> NDArray[np.uint8] | None:
         """The letters as colours times opacity, and opacity: uint8 (height, width, 4). None if one is hidden or cut."""

@@ -217,6 +217,8 @@ def small_letter(canvas: Image, pen: Pen, rng: SeededRandom) -> None:
     height, width = canvas.shape[:2]
     # Few sizes, so that most letters are in the cache.
     mask = pen.letter(max(5, 2 * round(rng.between(0.14, 0.3) * pen.capital)))
+    if not mask.size:
+        return
     if rng.random() < 0.5:
         mask = rotate(mask, rng.between(-40, 40), 0.0)
     x, y = rng.randbelow(width) - mask.shape[1] // 2, rng.randbelow(height) - mask.shape[0] // 2

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from fontTools.ttLib import TTFont
+from fontTools.ttLib.tables._g_l_y_f import Glyph
 
 from crnn_reader.errors import UserError
 from generate_captcha import style_of
@@ -25,6 +26,8 @@ def drawn(style: str, count: int = 8, **flags: object) -> list[tuple[Image, str]
 def with_glyphs(source: str, glyphs: dict[str, str], path: Path) -> None:
     """Save a font whose only characters are the keys, drawn as the values."""
     font = TTFont(packaged_font(source))
+    # All other characters are drawn as nothing.
+    font["glyf"][".notdef"] = Glyph()
     for table in font["cmap"].tables:
         known = dict(table.cmap)
         table.cmap = {ord(to): known[ord(shown)] for to, shown in glyphs.items() if ord(shown) in known}
@@ -123,6 +126,8 @@ def test_a_font_draws_only_what_it_has(tmp_path: Path) -> None:
     with_glyphs("DejaVuSerif.ttf", dict(zip(letters, letters, strict=True)), tmp_path / "letters.ttf")
     both = drawn("simple", 6, fonts=str(tmp_path), alphabet="0-9ABC")
     assert all(image.std() > 5 for image, _ in both)
+    # Nor do small letters around the text have others.
+    assert len(drawn("crowded", 30, fonts=str(tmp_path), alphabet="0-9ABC")) == 30
     with pytest.raises(UserError, match=r"the font digits\.ttf lacks the character 'D' \(U\+0044\)"):
         style_of(GenerateParameters(style="simple", fonts=str(tmp_path), alphabet="A-D"))
 
