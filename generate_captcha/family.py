@@ -33,7 +33,7 @@ from generate_captcha.drawing.visibility import stands_out
 from generate_captcha.drawing.warps import Warp
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import TextStyle
-from generate_captcha.text.fonts import Font, characters, drawn
+from generate_captcha.text.fonts import TEXT_FONTS, Font, characters, drawn
 from generate_captcha.text.glyphs import paste, transform
 from generate_captcha.text.typesetting import draw_letter
 from parameter import GenerateParameters
@@ -62,8 +62,8 @@ MAX_CUT, MAX_COVERED = 0.06, 0.3
 MAX_ADDED, MIN_KEPT = 0.45, 0.3
 #: Minimum contrast of the ink in grey levels, and in standard deviations of the background, at difficulty 1.
 MIN_CONTRAST, MIN_DEVIATIONS = 22.0, 0.9
-#: Letters whose two cases have the same shape, and capitals whose small letters usually differ from them.
-SAME_SHAPE, TELLING = "ckopsuvwxz", "ABEGR"
+#: Letters whose two cases have the same shape, and capitals with which a font is tested: their small letters differ.
+SAME_SHAPE, PROBES = "ckopsuvwxz", "ABEGR"
 
 
 @dataclass(frozen=True)
@@ -159,23 +159,13 @@ class Family(TextStyle):
     """Captchas of a family. A subclass gives its `LOOK`."""
 
     LOOK: ClassVar[Look]
-    FONTS = (
-        "DroidSansMono.ttf",
-        "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf", "DejaVuSans-BoldOblique.ttf",
-        "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSansMono-Oblique.ttf",
-        "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "DejaVuSerif-Italic.ttf", "DejaVuSerif-BoldItalic.ttf",
-        "STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "STIXGeneralBolIta.ttf",
-        "cmr10.ttf", "cmb10.ttf", "cmss10.ttf", "cmti10.ttf", "cmtt10.ttf",
-        "HankenGrotesk-Regular.otf", "HankenGrotesk-Italic.otf", "HankenGrotesk-Bold.otf",
-        "SourceSansPro-Light.ttf", "SourceSansPro-Regular.ttf", "SourceSansPro-It.ttf", "SourceSansPro-Bold.ttf",
-        "SourceSansPro-Black.ttf",
-    )  # fmt: skip
+    FONTS = TEXT_FONTS
     ALLOW_INCOMPLETE_FONTS = True
 
     def __init__(self, parameters: GenerateParameters) -> None:
         super().__init__(parameters)
         #: The characters of each font.
-        self._drawn = {font: _told_apart(font, self.alphabet) for font in self.fonts}
+        self._drawn = {font: _distinct_characters(font, self.alphabet) for font in self.fonts}
         if not set().union(*self._drawn.values()).issuperset(self.alphabet):
             self._drawn = {font: drawn(font, self.alphabet) for font in self.fonts}
         self._photos = None if parameters.backgrounds is None else Backgrounds(parameters.backgrounds)
@@ -508,11 +498,11 @@ PLAIN = Look(
 
 
 @functools.cache
-def _told_apart(font: Font, alphabet: str) -> set[str]:
+def _distinct_characters(font: Font, alphabet: str) -> set[str]:
     """The characters of `alphabet` that a font draws, without small letters if they look like capitals."""
     has = drawn(font, alphabet)
     known = characters(font.path)[font.face]
-    alike = [_looks_alike(font, capital) for capital in TELLING if {capital, capital.lower()} <= known]
+    alike = [_looks_alike(font, capital) for capital in PROBES if {capital, capital.lower()} <= known]
     return has - set(ascii_lowercase) if alike and sum(alike) >= 0.4 * len(alike) else has
 
 
@@ -525,7 +515,7 @@ def _looks_alike(font: Font, capital: str) -> bool:
 
 
 def needs_even_letters(label: str) -> bool:
-    """Whether the size of a letter is all that tells its case: `c` in `aCXc`."""
+    """Whether a letter of the text has the same shape in both cases, and both cases occur: `c` in `aCXc`."""
     cased = [character for character in label if character.isalpha()]
     if all(map(str.islower, cased)) or all(map(str.isupper, cased)):
         return False

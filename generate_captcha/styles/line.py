@@ -31,7 +31,7 @@ from generate_captcha.drawing.pose import Pose, extent, project
 from generate_captcha.drawing.visibility import stands_out
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import TextStyle, digest
-from generate_captcha.text import typesetting
+from generate_captcha.text import fonts, typesetting
 from generate_captcha.text.fonts import FULL_WIDTH
 from generate_captcha.text.text_file import TextFile
 from generate_captcha.text.typesetting import Setting
@@ -84,17 +84,7 @@ class PlacedLine(NamedTuple):
 class Line(TextStyle):
     """Lines of text, from clean print to barely legible."""
 
-    FONTS = (
-        "DroidSansMono.ttf",
-        "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf", "DejaVuSans-BoldOblique.ttf",
-        "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSansMono-Oblique.ttf",
-        "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "DejaVuSerif-Italic.ttf", "DejaVuSerif-BoldItalic.ttf",
-        "STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "STIXGeneralBolIta.ttf",
-        "cmr10.ttf", "cmb10.ttf", "cmss10.ttf", "cmti10.ttf", "cmtt10.ttf",
-        "HankenGrotesk-Regular.otf", "HankenGrotesk-Italic.otf", "HankenGrotesk-Bold.otf",
-        "SourceSansPro-Light.ttf", "SourceSansPro-Regular.ttf", "SourceSansPro-It.ttf", "SourceSansPro-Bold.ttf",
-        "SourceSansPro-Black.ttf",
-    )  # fmt: skip
+    FONTS = fonts.TEXT_FONTS
     SKIP_INCOMPLETE_FONTS = True
 
     def __init__(self, parameters: GenerateParameters) -> None:

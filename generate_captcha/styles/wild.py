@@ -32,8 +32,8 @@ PROPERTIES = {
     "trained_as_drawn": True,
 }
 
-#: Other styles that are mixed, with sizes of their pictures, and pixels of the width for each character.
-STYLES = {
+#: Other styles to mix and the sizes of their pictures; minimum and maximum width per character, in pixels.
+OTHER_STYLES = {
     "captcha": ("128x60", "150x50", "190x60", "260x60"),
     "lines": ("90x36", "150x50", "240x60"),
     "dots": ("90x36", "150x40", "240x50"),
@@ -42,7 +42,7 @@ STYLES = {
 ADVANCE = 20, 50
 #: Heights in pixels at which captchas are made.
 HEIGHTS = 22, 90
-#: Fields of a look that belong together; the others are each of a family of their own.
+#: Groups of fields of a look. In a mixture, each group comes from one family.
 TOGETHER = (
     ("capital", "sizes", "own_font", "gap", "slots", "rotation", "shear", "rise"),
     ("effects", "contrast", "smooth"),
@@ -73,7 +73,7 @@ class Wild(Family):
         #: Share of tasks among the texts, if there is no alphabet.
         self._tasks = TASKS if parameters.families is None else chosen.count("arithmetic") / len(chosen)
         self._looks = [_look(name) for name in chosen if name in FAMILIES]
-        self._others = _others([name for name in chosen if name in STYLES], parameters)
+        self._others = _others([name for name in chosen if name in OTHER_STYLES], parameters)
         self._lengths = [
             (LENGTHS[length - 2] if 0 <= length - 2 < len(LENGTHS) else 0.5, length)
             for length in range(self.shortest, self.longest + 1)
@@ -83,7 +83,8 @@ class Wild(Family):
         number = rng.randbelow(len(self._looks) + len(self._others)) - len(self._looks)
         if number < 0 or (self._looks and needs_even_letters(label)):
             return super().draw(label, rng)
-        wide = [style for style in self._others[number] if not style.width or _is_wide(style.width, len(label))]
+        low, high = ADVANCE
+        wide = [style for style in self._others[number] if not style.width or low <= style.width / len(label) <= high]
         style = rng.choice(wide or self._others[number][-1:])
         style.difficulty = self.difficulty
         image = style.draw(label, rng)
@@ -121,7 +122,7 @@ def _others(names: Sequence[str], parameters: GenerateParameters) -> list[list[T
     for name in names:
         try:
             # Pictures of a fixed width are drawn in their size; others are as wide as a usual picture of the style.
-            sizes = STYLES[name] if notation.picture_size(parameters.size)[0] is None else (parameters.size,)
+            sizes = OTHER_STYLES[name] if notation.picture_size(parameters.size)[0] is None else (parameters.size,)
             made = [styles.style_of(GenerateParameters(style=name, size=size, **flags)) for size in sizes]
         except UserError:
             # They use fonts of their own, which may lack characters that those of --fonts have.
@@ -132,20 +133,16 @@ def _others(names: Sequence[str], parameters: GenerateParameters) -> list[list[T
     return found
 
 
-def _is_wide(width: int, length: int) -> bool:
-    return ADVANCE[0] <= width / length <= ADVANCE[1]
-
-
 def _chosen(names: str | None) -> list[str]:
     """The families in a list of names separated by commas. Raises UserError for others."""
+    known = [*FAMILIES, *OTHER_STYLES]
     if names is None:
-        return [*FAMILIES, *STYLES]
+        return known
     chosen = list(dict.fromkeys(filter(None, map(str.strip, names.split(",")))))
     if not chosen:
-        raise UserError(f"{names!r} names no family: give some of {', '.join((*FAMILIES, *STYLES))}", "families")
+        raise UserError(f"{names!r} names no family: give some of {', '.join(known)}", "families")
     for name in chosen:
-        if name not in (*FAMILIES, *STYLES):
-            known = *FAMILIES, *STYLES
+        if name not in known:
             hint = did_you_mean(name, known) or f"give some of {', '.join(known)}"
             raise UserError(f"there is no family called {name!r}: {hint}", parameter="families")
     return chosen

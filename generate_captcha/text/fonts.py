@@ -31,6 +31,19 @@ PACKAGES = {
     "font_hanken_grotesk": "files",
 }
 
+#: Faces of these packages for lines of text and captchas.
+TEXT_FONTS = (
+    "DroidSansMono.ttf",
+    "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSans-Oblique.ttf", "DejaVuSans-BoldOblique.ttf",
+    "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSansMono-Oblique.ttf",
+    "DejaVuSerif.ttf", "DejaVuSerif-Bold.ttf", "DejaVuSerif-Italic.ttf", "DejaVuSerif-BoldItalic.ttf",
+    "STIXGeneral.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "STIXGeneralBolIta.ttf",
+    "cmr10.ttf", "cmb10.ttf", "cmss10.ttf", "cmti10.ttf", "cmtt10.ttf",
+    "HankenGrotesk-Regular.otf", "HankenGrotesk-Italic.otf", "HankenGrotesk-Bold.otf",
+    "SourceSansPro-Light.ttf", "SourceSansPro-Regular.ttf", "SourceSansPro-It.ttf", "SourceSansPro-Bold.ttf",
+    "SourceSansPro-Black.ttf",
+)  # fmt: skip
+
 #: Computer Modern was made for TeX and draws some characters as others, `<` as `¡`. These characters are right.
 TEX_CHARACTERS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 !#%&'()*+,-./:;=?@[]")
 TEX_FONTS = {"cmb10.ttf", "cmr10.ttf", "cmss10.ttf", "cmti10.ttf"}

@@ -109,14 +109,14 @@ def test_clean_pictures_have_no_marks(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["colourful", "faint", "touching"])
-def test_height_tells_the_case_of_letters_of_the_same_shape(family: str) -> None:
+def test_cases_of_the_same_shape_differ_in_height(family: str) -> None:
     # Letters are apart, so that they can be measured.
     flags = {"alphabet": "oO", "length": "2", "size": "autox64", "noise": 0, "distortion": 0, "difficulty": 0}
     mixed = [pair for pair in drawn(family, 60, **flags) if len(set(pair[1])) == 2]
     measured = [(heights(image), label) for image, label in mixed]
-    told = [(found, label) for found, label in measured if len(found) == 2]
-    assert len(told) > 10
-    for (first, second), label in told:
+    separate = [(found, label) for found, label in measured if len(found) == 2]
+    assert len(separate) > 10
+    for (first, second), label in separate:
         assert (first < second) == (label == "oO"), label
 
 
