@@ -122,14 +122,16 @@ class Features:
         widths = None if self.widths is None else self.widths + 2 * columns
         return Features(layers.ZeroPadding2D((rows, columns))(self.maps), widths)
 
-    def residual(self, kernel: int | tuple[int, int] = 3) -> Features:
-        """Add a normalised convolution of the maps to them, then ReLU (He et al. 2015).
+    def separable_residual(self, kernel: int | tuple[int, int]) -> Features:
+        """Add a depthwise separable convolution of the maps to them, then ReLU (arXiv 1704.04861; He et al. 2015).
 
-        The scale of the normalisation begins at zero (Goyal et al. 2017, arXiv 1706.02677, section 5.1), so that the
-        layer begins as the identity on maps that are not negative.
+        The scale of its last normalisation begins at zero (Goyal et al. 2017, arXiv 1706.02677, section 5.1), so that
+        the layers begin as the identity on maps that are not negative.
         """
-        convolution = layers.Conv2D(self.maps.shape[-1], kernel, padding="same", use_bias=False)
-        branch = replace(self, maps=convolution(self.maps)).normalised("zeros")
+        depthwise = layers.DepthwiseConv2D(_pair(kernel), padding="same", use_bias=False)
+        pointwise = layers.Conv2D(self.maps.shape[-1], 1, use_bias=False)
+        filtered = replace(self, maps=depthwise(self.maps)).normalised().activated("relu")._hidden()
+        branch = replace(filtered, maps=pointwise(filtered.maps)).normalised("zeros")
         return branch.plus(self).activated("relu")._hidden()
 
     def normalised(self, scale: str = "ones") -> Features:

@@ -102,7 +102,7 @@ class TrainingParameters(Parameters):
     )
     preset: Annotated[str, AfterValidator(OneOf(tuple(PRESETS)))] = Field(
         "small",
-        description="small for a CPU; lite with a quarter of the computation and plate with twice as much (only vgg); "
+        description="small for a CPU; lite with a quarter of the computation and plate with a little more (only vgg); "
         "base as published.",
     )
     head: Annotated[str, AfterValidator(OneOf(names("model.heads")))] = Field(

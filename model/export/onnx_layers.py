@@ -194,7 +194,17 @@ def _converter(operation: Any) -> Callable[..., Any]:
 
 
 def _convolution(graph: Graph, layer: Any, x: Value) -> Value:
-    inputs = [graph.turned(x), graph.constant(np.asarray(layer.kernel).transpose(3, 2, 0, 1))]
+    return _convolved(graph, layer, x, np.asarray(layer.kernel).transpose(3, 2, 0, 1), layer.groups)
+
+
+def _depthwise_convolution(graph: Graph, layer: Any, x: Value) -> Value:
+    rows, columns, channels, filters = layer.kernel.shape
+    kernel = np.asarray(layer.kernel).reshape(rows, columns, channels * filters, 1)
+    return _convolved(graph, layer, x, kernel.transpose(2, 3, 0, 1), channels)
+
+
+def _convolved(graph: Graph, layer: Any, x: Value, kernel: NDArray[Any], groups: int) -> Value:
+    inputs = [graph.turned(x), graph.constant(kernel)]
     if layer.use_bias:
         inputs.append(graph.constant(layer.bias))
     name = graph.add(
@@ -203,7 +213,7 @@ def _convolution(graph: Graph, layer: Any, x: Value) -> Value:
         kernel_shape=layer.kernel_size,
         strides=layer.strides,
         dilations=layer.dilation_rate,
-        group=layer.groups,
+        group=groups,
         auto_pad=PADDING[layer.padding],
     )
     return Value(graph.activated(name, layer.activation), True)
@@ -582,6 +592,7 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "Concatenate": _concatenate,
     "Conv2D": _convolution,
     "Dense": _dense,
+    "DepthwiseConv2D": _depthwise_convolution,
     "Dropout": _same,
     "Einsum": _einsum,
     "Embedding": _embedding,

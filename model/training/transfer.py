@@ -121,7 +121,9 @@ def average(model: str, others: Sequence[str]) -> tuple[Any, ModelConfig]:
         network.set_weights(own)
         common = _common_stages(network, config, _stages(old_network), old_config)
         for layer in _stages(network):
-            if layer not in common and isinstance(layer, keras.layers.BatchNormalization):
+            # The last normalisation of a residual block, whose scale begins at zero.
+            residual = isinstance(getattr(layer, "gamma_initializer", None), keras.initializers.Zeros)
+            if residual and layer not in common:
                 layer.gamma.assign(np.zeros(layer.gamma.shape))
                 layer.beta.assign(np.zeros(layer.beta.shape))
         _copy(old_network, old_config, network, config)

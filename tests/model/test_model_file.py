@@ -214,16 +214,18 @@ def test_an_average_is_the_mean_of_the_weights(written: Path, tmp_path: Path) ->
     first, both = (dict(enumerate(layer for layer in each.layers if layer.weights)) for each in (network, mean))
     second = [layer for layer in other.layers if layer.weights]
     # The convolution of 64 features and the sequence are in both networks.
-    for place, of_other in ((2, 2), (22, 10)):
+    for place, of_other in ((2, 2), (34, 10)):
         for weights in zip(
             *(layer.get_weights() for layer in (first[place], second[of_other], both[place])), strict=True
         ):
             np.testing.assert_allclose(weights[2], (weights[0] + weights[1]) / 2, rtol=1e-5)
-    # The residual convolutions after it are only in one, which adds nothing half of the time.
-    for place in (4, 6):
-        np.testing.assert_array_equal(both[place].kernel, first[place].kernel)
-        np.testing.assert_allclose(both[place + 1].gamma, first[place + 1].gamma / 2)
-        np.testing.assert_allclose(both[place + 1].beta, first[place + 1].beta / 2)
+    # The residual blocks after it are only in one. Their last normalisation has half its scale, so they add half.
+    for place in (4, 8):
+        for layer in range(place, place + 3):
+            for mean_weights, weights in zip(both[layer].get_weights(), first[layer].get_weights(), strict=True):
+                np.testing.assert_array_equal(mean_weights, weights)
+        np.testing.assert_allclose(both[place + 3].gamma, first[place + 3].gamma / 2)
+        np.testing.assert_allclose(both[place + 3].beta, first[place + 3].beta / 2)
     classes, known, averaged = (each.get_layer("classes").get_weights()[0] for each in (network, other, mean))
     np.testing.assert_array_equal(averaged[:, 1], classes[:, 1])
     np.testing.assert_allclose(averaged[:, 2:], (classes[:, 2:] + known[:, 1:]) / 2, rtol=1e-5)
