@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 import cv2
 import pytest
 
-from benchmarks import accuracy, harness, tables
+from benchmarks import accuracy, frozen, harness, tables
 from benchmarks.harness import Results
 from generate_captcha.styles import style_of
 from parameter import GenerateParameters
@@ -116,6 +117,25 @@ def test_plates_are_counted_with_and_without_wrong_labels(tmp_path: Path) -> Non
     assert [row["variant"] for row in augmented] == ["plate --tta 0"] * 2
     assert (all_rows["measure"], all_rows["n"], all_rows["figure"]) == ("exact match", "3", "66.67")
     assert (without["measure"], without["n"], without["figure"]) == ("exact match without wrong labels", "2", "100.00")
+
+
+def test_a_frozen_benchmark_reads_with_any_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "FAMILIES", ("simple",))
+    drawn = harness.generated(tmp_path / "simple", "--style simple --count 4 --seed 1")
+    reader = tmp_path / "reader.py"
+    reader.write_text(
+        "import pathlib, sys\nfor path in list(map(str.strip, sys.stdin))[:0:-1]:\n"
+        "    print('a message')\n    print(path, pathlib.Path(path).name.split('_')[0].swapcase(), sep='\\t')\n"
+    )
+    command = f"mine={sys.executable} {reader}"
+    frozen.read(Results("frozen", tmp_path), Namespace(folder=tmp_path, readers=[command]))
+    (row,) = tables.rows_of("frozen", tmp_path)
+    assert (row["subject"], row["variant"], row["n"], row["figure"]) == ("simple", "mine", "4", "75.00")
+    found = frozen.fingerprint(drawn)
+    assert frozen.difference(found, found) == "the same pixels"
+    assert "rounded" in frozen.difference(found | {"pixels": ""}, found)
+    with pytest.raises(SystemExit, match="the styles have changed"):
+        frozen.difference(found | {"labels": ""}, found)
 
 
 def test_results_append_rows(tmp_path: Path) -> None:

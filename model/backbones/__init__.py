@@ -30,6 +30,8 @@ class Backbone(NamedTuple):
     #: Presets that are another one with more layers, each with that other one. The additional layers begin as the
     #: identity, so that trainings start from the weights of either.
     extends: Mapping[str, str] = MappingProxyType({})
+    #: Whether a dense layer reads the rows of the maps, so that weights can be converted to another height of pictures.
+    dense_rows: bool = False
     #: Width of a column in pixels.
     column: int = WIDTH_STEP
     #: Whether the pictures of a batch may have different widths, which needs columns of the default width.

@@ -85,4 +85,4 @@ def _lite(images: Features) -> Features:
     )
 
 
-BACKBONE = Backbone(vgg, "summed", ("lite", "small", "plate", "base"), extends={"plate": "small"})
+BACKBONE = Backbone(vgg, "summed", ("lite", "small", "plate", "base"), extends={"plate": "small"}, dense_rows=True)

@@ -285,7 +285,8 @@ def start_of(new: ModelConfig) -> str:
     They were trained on many strokes, noises and characters; a corpus of some hundred pictures has too few.
     """
     for name in STARTS:
-        shipped = SHIPPED / f"{name}.keras"
-        if shipped.is_file() and not transfer.misfit(read_config(shipped), new):
-            return name
+        if (file := SHIPPED / f"{name}.keras").is_file():
+            shipped = read_config(file)
+            if shipped.height == new.height and not transfer.misfit(shipped, new):
+                return name
     return RANDOM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +34,7 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
     ones. The networks may differ in
 
         width       the weights do not depend on it
+        height      with backbones whose rows a dense layer reads; its weights are interpolated
         channels    a network for grey pictures sees coloured ones as grey at first, and the other way round
         head        layers of both heads are kept; attention starts from the character weights of CTC
         rectifier   a new one starts as the identity
@@ -60,9 +62,12 @@ def _copy(old_network: Any, old_config: ModelConfig, network: Any, config: Model
     old_head, new_head = _head(old_network), _head(network)
     old_stages = _stages(old_network)
     new_stages = _common_stages(network, config, old_stages, old_config)
+    features = 0
     for old_layer, new_layer in zip(old_stages, new_stages, strict=True):
         for old, new in zip(old_layer.weights, new_layer.weights, strict=True):
-            new.assign(_of_channels(np.array(old), new.shape))
+            convert = _of_channels if len(new.shape) == 4 else partial(_of_rows, features=features)
+            new.assign(convert(np.array(old), new.shape))
+        features = new.shape[-1]
     kept_head = [weight for weight in new_head if weight in old_head]
     for name in kept_head:
         old, new = old_head[name], new_head[name]
@@ -82,8 +87,9 @@ def misfit(old_config: ModelConfig, new_config: ModelConfig) -> str | None:
     import_keras()
     from model.backbones import backbone_of
 
-    extended = backbone_of(new_config.network).extends.get(new_config.preset) == old_config.preset
-    fields = ["network", "coordinates", "rows", "height"] + ["preset"] * (not extended)
+    backbone = backbone_of(new_config.network)
+    extended = backbone.extends.get(new_config.preset) == old_config.preset
+    fields = ["network", "coordinates", "rows"] + ["preset"] * (not extended) + ["height"] * (not backbone.dense_rows)
     fields += ["rectify"] * (extended or old_config.rectify != "none") + ["width"] * new_config.coordinates
     fields += ["cell"] * ("ctc" not in (old_config.head, new_config.head))
     for field in fields:
@@ -135,7 +141,7 @@ def average(model: str, others: Sequence[str]) -> tuple[Any, ModelConfig]:
 
 def _difference(old_config: ModelConfig, config: ModelConfig) -> str | None:
     """Why networks of two configurations have no mean; None if they have."""
-    for field in ("head", "rectify", "channels"):
+    for field in ("head", "rectify", "channels", "height"):
         old, new = getattr(old_config, field), getattr(config, field)
         if old != new:
             return f"{field} {old} instead of {new}"
@@ -166,7 +172,8 @@ def _common(layers: Sequence[Any], fewer: Sequence[Any]) -> list[Any]:
 
 
 def _shapes(layer: Any) -> tuple[Any, ...]:
-    return type(layer), *(tuple(weight.shape) for weight in layer.weights)
+    # A kernel without its inputs, whose number depends on the height of the pictures in a dense layer.
+    return type(layer), *(tuple(weight.shape)[:-2] + tuple(weight.shape)[-1:] for weight in layer.weights)
 
 
 def _head(network: Any) -> dict[str, Any]:
@@ -182,6 +189,17 @@ def _of_channels(weights: Array, shape: Sequence[int]) -> Array:
     if weights.shape[-2] == 1:
         return weights * LUMA[:, np.newaxis]
     return weights.sum(-2, keepdims=True)
+
+
+def _of_rows(weights: Array, shape: Sequence[int], features: int) -> Array:
+    """Interpolate the kernel of a dense layer that reads maps of `features`, row by row, if their height differs."""
+    if weights.shape == tuple(shape):
+        return weights
+    rows, new_rows = len(weights) // features, shape[0] // features
+    places = (np.arange(new_rows) + 0.5) * rows / new_rows - 0.5
+    share = np.stack([np.interp(places, np.arange(rows), row) for row in np.eye(rows)], axis=1) * rows / new_rows
+    converted = np.einsum("nr,rfu->nfu", share, weights.reshape(rows, features, -1))
+    return converted.reshape(shape).astype(weights.dtype)
 
 
 def _known_classes(old: Array, new: Array, axis: int, old_alphabet: str, alphabet: str) -> Array:

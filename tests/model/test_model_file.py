@@ -202,6 +202,18 @@ def test_another_head_a_new_rectifier_and_more_layers_do_not_change_the_columns(
     np.testing.assert_allclose(after, before, atol=1e-3 * before.std())
 
 
+@pytest.mark.parametrize("preset", ["small", "plate"])
+def test_weights_of_another_height_see_the_same_columns(preset: str, written: Path) -> None:
+    """Of vertical stripes, whose rows are all equal, but for the rows at the edges, which see zeros beside them."""
+    config = replace(CONFIG, height=3 * HEIGHT, preset=preset)
+    network = build(config)
+    transfer(str(written), network, config)
+    stripes = np.random.default_rng(0).integers(0, 256, (4, 1, WIDTH, 1), dtype=np.uint8)
+    before = columns_of(model_file.load(written)[0], stripes.repeat(HEIGHT, axis=1))
+    after = columns_of(network, stripes.repeat(config.height, axis=1))
+    assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.9
+
+
 def test_an_average_is_the_mean_of_the_weights(written: Path, tmp_path: Path) -> None:
     """Layers that one network lacks count as the identity, and its unknown characters as those of the first."""
     config = replace(CONFIG, preset="plate", alphabet="xabc")
