@@ -255,14 +255,14 @@ def rejects(results: Results, given: argparse.Namespace) -> None:
 
 def compare(
     results: Results, job: str, subject: str, reader: str, rows: Path, model: str = "", fold: bool = True,
-    pairs: Iterable[tuple[str, str]] = (), **columns: Any
+    pairs: Iterable[tuple[str, str]] | None = None, **columns: Any
 ) -> None:  # fmt: skip
     """Add the exact match of a reader, by default its own name, on the rows of a list.
 
     If some labels of the corpus `subject` are known to be wrong, add it without these rows, too.
     """
     zeros = subject.startswith("plate_us")
-    found = list(pairs) or harness.texts_of(model or reader, rows)
+    found = harness.texts_of(model or reader, rows) if pairs is None else list(pairs)
     right = [folded(truth, zeros) == folded(text, zeros) if fold else truth == text for truth, text in found]
     results.share(job, subject, reader, "exact match", sum(right), len(right), **columns)
     wrong = wrong_labels(subject)

@@ -123,7 +123,9 @@ class Features:
         return Features(layers.ZeroPadding2D((rows, columns))(self.maps), widths)
 
     def separable_residual(self, kernel: int | tuple[int, int]) -> Features:
-        """Add a depthwise separable convolution of the maps to them, then ReLU (arXiv 1704.04861; He et al. 2015).
+        """Add a depthwise and a pointwise convolution of the maps to them. ReLU follows the first one, and the sum.
+
+        Sources: MobileNets, arXiv 1704.04861; He et al. 2015 for the sum.
 
         The scale of its last normalisation begins at zero (Goyal et al. 2017, arXiv 1706.02677, section 5.1), so that
         the layers begin as the identity on maps that are not negative.

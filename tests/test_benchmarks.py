@@ -119,23 +119,52 @@ def test_plates_are_counted_with_and_without_wrong_labels(tmp_path: Path) -> Non
     assert (without["measure"], without["n"], without["figure"]) == ("exact match without wrong labels", "2", "100.00")
 
 
-def test_a_frozen_benchmark_reads_with_any_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen, "FAMILIES", ("simple",))
+def test_a_frozen_benchmark_reads_with_any_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     drawn = harness.generated(tmp_path / "simple", "--style simple --count 4 --seed 1")
+    found = frozen.fingerprint(drawn)
+    monkeypatch.setattr(frozen, "FAMILIES", ("simple",))
+    monkeypatch.setattr(frozen, "pinned", lambda: {"count": 4, "versions": {}, "families": {"simple": found}})
     reader = tmp_path / "reader.py"
     reader.write_text(
         "import pathlib, sys\nfor path in list(map(str.strip, sys.stdin))[:0:-1]:\n"
         "    print('a message')\n    print(path, pathlib.Path(path).name.split('_')[0].swapcase(), sep='\\t')\n"
     )
-    command = f"mine={sys.executable} {reader}"
-    frozen.read(Results("frozen", tmp_path), Namespace(folder=tmp_path, readers=[command]))
+    results = Results("frozen", tmp_path)
+    frozen.read(results, Namespace(folder=tmp_path, readers=[f"mine={sys.executable} {reader}"]))
+    assert "no text for 1 of 4 pictures" in capsys.readouterr().err
     (row,) = tables.rows_of("frozen", tmp_path)
     assert (row["subject"], row["variant"], row["n"], row["figure"]) == ("simple", "mine", "4", "75.00")
+    for command, reason in (
+        ("mine=", "names no program"),
+        ("mine=no-such-program", "names no program"),
+        ("mine='", "is no command"),
+        (f"mine={sys.executable} -c ''", "has to print lines"),
+        (f"mine={sys.executable} -c 'import sys; sys.exit(3)'", "exit code 3"),
+        ("generall", "did you mean general"),
+    ):
+        with pytest.raises(SystemExit, match=reason):
+            frozen.read(results, Namespace(folder=tmp_path, readers=[command]))
+
+
+def test_a_frozen_benchmark_refuses_other_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = harness.generated(tmp_path / "simple", "--style simple --count 4 --seed 1")
     found = frozen.fingerprint(drawn)
+    monkeypatch.setattr(frozen, "FAMILIES", ("simple",))
     assert frozen.difference(found, found) == "the same pixels"
     assert "rounded" in frozen.difference(found | {"pixels": ""}, found)
-    with pytest.raises(SystemExit, match="the styles have changed"):
-        frozen.difference(found | {"labels": ""}, found)
+    old = {"count": 4, "versions": {}, "families": {"simple": found}}
+    monkeypatch.setattr(frozen, "pinned", lambda: old)
+    frozen.check(tmp_path)
+    next(drawn.glob("*.png")).unlink()
+    with pytest.raises(SystemExit, match="other files"):
+        frozen.check(tmp_path)
+    old["versions"] = {"numpy": "0"}
+    with pytest.raises(SystemExit, match=r"numpy .* instead of 0"):
+        frozen.check(tmp_path)
+    with pytest.raises(SystemExit, match="has no folder simple"):
+        frozen.check(tmp_path / "nowhere")
 
 
 def test_results_append_rows(tmp_path: Path) -> None:

@@ -280,7 +280,7 @@ def learning_rate(preset: str, from_weights: bool, batch_size: int) -> float:
 
 
 def start_of(new: ModelConfig) -> str:
-    """The name of shipped weights that fit the network of `new`, or `random` if none do.
+    """The name of shipped weights of the same height that fit the network of `new`, or `random` if none do.
 
     They were trained on many strokes, noises and characters; a corpus of some hundred pictures has too few.
     """

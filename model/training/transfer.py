@@ -34,7 +34,7 @@ def transfer(model: str, network: Any, config: ModelConfig) -> str:
     ones. The networks may differ in
 
         width       the weights do not depend on it
-        height      with backbones whose rows a dense layer reads; its weights are interpolated
+        height      only with backbone `vgg`; the weights of its dense layer are interpolated
         channels    a network for grey pictures sees coloured ones as grey at first, and the other way round
         head        layers of both heads are kept; attention starts from the character weights of CTC
         rectifier   a new one starts as the identity
@@ -89,7 +89,8 @@ def misfit(old_config: ModelConfig, new_config: ModelConfig) -> str | None:
 
     backbone = backbone_of(new_config.network)
     extended = backbone.extends.get(new_config.preset) == old_config.preset
-    fields = ["network", "coordinates", "rows"] + ["preset"] * (not extended) + ["height"] * (not backbone.dense_rows)
+    fields = ["network", "coordinates", "rows"]
+    fields += ["preset"] * (not extended) + ["height"] * (not backbone.dense_rows)
     fields += ["rectify"] * (extended or old_config.rectify != "none") + ["width"] * new_config.coordinates
     fields += ["cell"] * ("ctc" not in (old_config.head, new_config.head))
     for field in fields:
@@ -107,8 +108,9 @@ def average(model: str, others: Sequence[str]) -> tuple[Any, ModelConfig]:
 
     Arguments:
         model: model file, run folder or shipped name, with the network, alphabet and configuration of the result.
-        others: the same. Their networks may differ as in :func:`transfer`, but for head and rectifier. Layers that
-            another lacks count as the identity in it. Characters that it lacks count as equal to those of `model`.
+        others: the same. Their networks may differ as in :func:`transfer`, except for head, rectifier, channels and
+            height. Layers that another lacks count as the identity in it. Characters that it lacks count as equal to
+            those of `model`.
 
     Returns the network and its configuration. Raises UserError if the networks differ otherwise.
     """
@@ -127,7 +129,7 @@ def average(model: str, others: Sequence[str]) -> tuple[Any, ModelConfig]:
         network.set_weights(own)
         common = _common_stages(network, config, _stages(old_network), old_config)
         for layer in _stages(network):
-            # The last normalisation of a residual block, whose scale begins at zero.
+            # If the scale begins at zero, this is the last normalisation of a residual block.
             residual = isinstance(getattr(layer, "gamma_initializer", None), keras.initializers.Zeros)
             if residual and layer not in common:
                 layer.gamma.assign(np.zeros(layer.gamma.shape))
@@ -172,7 +174,7 @@ def _common(layers: Sequence[Any], fewer: Sequence[Any]) -> list[Any]:
 
 
 def _shapes(layer: Any) -> tuple[Any, ...]:
-    # A kernel without its inputs, whose number depends on the height of the pictures in a dense layer.
+    # Without the number of inputs of a kernel: in a dense layer, it depends on the height of the pictures.
     return type(layer), *(tuple(weight.shape)[:-2] + tuple(weight.shape)[-1:] for weight in layer.weights)
 
 
@@ -192,7 +194,10 @@ def _of_channels(weights: Array, shape: Sequence[int]) -> Array:
 
 
 def _of_rows(weights: Array, shape: Sequence[int], features: int) -> Array:
-    """Interpolate the kernel of a dense layer that reads maps of `features`, row by row, if their height differs."""
+    """Interpolate the kernel of a dense layer along the rows of its maps, if their number differs.
+
+    `features` is the number of features of the maps. The sum over the rows is kept, because so is that of the output.
+    """
     if weights.shape == tuple(shape):
         return weights
     rows, new_rows = len(weights) // features, shape[0] // features

@@ -202,10 +202,20 @@ def test_another_head_a_new_rectifier_and_more_layers_do_not_change_the_columns(
     np.testing.assert_allclose(after, before, atol=1e-3 * before.std())
 
 
-@pytest.mark.parametrize("preset", ["small", "plate"])
-def test_weights_of_another_height_see_the_same_columns(preset: str, written: Path) -> None:
-    """Of vertical stripes, whose rows are all equal, but for the rows at the edges, which see zeros beside them."""
-    config = replace(CONFIG, height=3 * HEIGHT, preset=preset)
+@pytest.mark.parametrize(
+    ("preset", "start", "height"),
+    [
+        ("small", "small", 3 * HEIGHT),
+        ("plate", "small", 3 * HEIGHT),
+        ("small", "small", HEIGHT // 2),
+        ("lite", "lite", 48),
+    ],
+)
+def test_weights_of_another_height_see_the_same_columns(preset: str, start: str, height: int, tmp_path: Path) -> None:
+    """The pictures have vertical stripes. Only rows at the edges differ, because they see zeros beside them."""
+    written = tmp_path / "start.keras"
+    model_file.save(build(replace(CONFIG, preset=start)), replace(CONFIG, preset=start), written)
+    config = replace(CONFIG, height=height, preset=preset)
     network = build(config)
     transfer(str(written), network, config)
     stripes = np.random.default_rng(0).integers(0, 256, (4, 1, WIDTH, 1), dtype=np.uint8)
