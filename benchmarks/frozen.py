@@ -61,10 +61,10 @@ def read(results: Results, given: argparse.Namespace) -> None:
     for family in FAMILIES:
         with tempfile.TemporaryDirectory() as folder:
             rows = Path(folder) / "rows.tsv"
-            harness.listed(given.folder / family, rows)
+            listed = harness.listed(given.folder / family, rows)
             for reader, command in readers.items():
                 name = reader.partition("=")[0] if command else reader
-                pairs = answers(name, command, rows) if command else None
+                pairs = answers(name, command, listed) if command else None
                 compare(results, "frozen", family, name, rows, pairs=pairs)
 
 
@@ -89,20 +89,18 @@ def command_of(reader: str) -> list[str]:
     return []
 
 
-def answers(name: str, command: list[str], rows: Path) -> list[tuple[str, str]]:
-    """The label of each row, and the text that a command prints for it."""
-    files = harness.files_in(rows)
-    given = "".join(f"{file}\n" for file in files)
+def answers(name: str, command: list[str], listed: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The label of each picture, and the text that a command prints for it."""
+    given = "".join(f"{file}\n" for file, _ in listed)
     done = subprocess.run(command, input=given, stdout=subprocess.PIPE, encoding="utf-8", errors="replace")
     if done.returncode:
         raise SystemExit(f"{name} ended with exit code {done.returncode}")
     texts = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
-    if missing := len(set(files) - set(texts)):
-        print(f"{name} printed no text for {missing:,} of {len(files):,} pictures", file=sys.stderr)
-    if missing == len(files):
+    if missing := sum(file not in texts for file, _ in listed):
+        print(f"{name} printed no text for {missing:,} of {len(listed):,} pictures", file=sys.stderr)
+    if missing == len(listed):
         raise SystemExit(f"{name} has to print lines path<TAB>text, with the paths that it is given")
-    labels = [line.partition("\t")[2] for line in rows.read_text(encoding="utf-8").splitlines()]
-    return [(label, texts.get(file, "")) for file, label in zip(files, labels, strict=True)]
+    return [(label, texts.get(file, "")) for file, label in listed]
 
 
 def pinned() -> dict[str, Any]:

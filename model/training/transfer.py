@@ -196,7 +196,8 @@ def _of_channels(weights: Array, shape: Sequence[int]) -> Array:
 def _of_rows(weights: Array, shape: Sequence[int], features: int) -> Array:
     """Interpolate the kernel of a dense layer along the rows of its maps, if their number differs.
 
-    `features` is the number of features of the maps. The sum over the rows is kept, because so is that of the output.
+    `features` is the number of features of the maps. With more rows, weights are smaller, so that the layer's output
+    for rows that are all equal does not change.
     """
     if weights.shape == tuple(shape):
         return weights
