@@ -80,15 +80,21 @@ class Look:
     #: Probability that each letter has a font of its own, and a colour of its own.
     own_font: float = 0.25
     own_colour: float = 0.3
+    #: How much the contrast of letters with own colours differs, as a fraction of it.
+    colour_spread: float = 0.3
     effects: Sequence[tuple[float, Effect]] = ((1.0, letter_effects.solid),)
     #: Distance from letter to letter as a multiple of the capitals' height; negative ones overlap.
     gap: Range = (-0.06, 0.3)
+    #: How much two letters may overlap, as a fraction of the narrower one's width.
+    overlap: float = 0.3
     #: Probability that all letters have places of the same width.
     slots: float = 0.2
     #: Maximum rotation in degrees, shear, and shift up and down as a multiple of the capitals' height.
     rotation: Range = (0.0, 25.0)
     shear: Range = (0.0, 0.3)
     rise: Range = (0.0, 0.15)
+    #: Empty width beside the text as a multiple of the picture's height, in pictures without a fixed width.
+    margin: Range = (0.0, 0.0)
     #: Probability of light ink on a dark background.
     dark: float = 0.15
     #: Difference between ink and background in grey levels.
@@ -291,7 +297,7 @@ class Family(TextStyle):
                 for font, size, character, turn in zip(fonts, sizes, label, turns, strict=True)
             ]
             widths = [letter.mask.shape[1] for letter in letters]
-            lefts, total = _lefts(widths, [gap * capital for gap in gaps], slots)
+            lefts, total = _lefts(widths, [gap * capital for gap in gaps], slots, look.overlap)
             tops = [
                 letter.middle - letter.mask.shape[0] / 2 + shift * capital
                 for letter, shift in zip(letters, shifts, strict=True)
@@ -312,6 +318,8 @@ class Family(TextStyle):
             return None
         scene.capital = capital
         free = rng.between(0.3, 1.0) * 2 * side * capital
+        if look.margin[1]:
+            free += rng.between(*look.margin) * scene.height / 2
         width = scene.width or max(round(0.6 * scene.height), round(total + 2 * free))
         scene.width = width
         over = width - total
@@ -364,7 +372,7 @@ class Family(TextStyle):
             scene.ink = scene.ground - contrast
         saturation = scene.draw(look.ink_colour)
         own = rng.random() < look.own_colour
-        spread = rng.between(0, 0.3) * contrast if own else 0.0
+        spread = rng.between(0, look.colour_spread) * contrast if own else 0.0
         towards = -1 if dark else 1
         scene.colours = [
             paint.random_colour(min(255, max(0, scene.ink + towards * rng.random() * spread)), saturation, rng)
@@ -526,7 +534,7 @@ def _log_between(bounds: Range, rng: SeededRandom) -> float:
     return math.exp(rng.between(*map(math.log, bounds)))
 
 
-def _lefts(widths: Sequence[int], gaps: Sequence[float], slots: bool) -> tuple[list[float], float]:
+def _lefts(widths: Sequence[int], gaps: Sequence[float], slots: bool, overlap: float) -> tuple[list[float], float]:
     """The left edges of letters of these widths, beginning at 0, and the width of all."""
     if slots and len(widths) > 1:
         step = max(widths) + sum(gaps) / len(gaps)
@@ -537,8 +545,7 @@ def _lefts(widths: Sequence[int], gaps: Sequence[float], slots: bool) -> tuple[l
         return lefts, max(left + width for left, width in zip(lefts, widths, strict=True))
     lefts, x = [0.0], float(widths[0])
     for before, width, gap in zip(widths, widths[1:], gaps, strict=False):
-        # Letters overlap by less than a third.
-        x += max(gap, -0.3 * min(before, width))
+        x += max(gap, -overlap * min(before, width))
         lefts.append(x)
         x += width
     return lefts, max(left + width for left, width in zip(lefts, widths, strict=True))

@@ -15,8 +15,8 @@ from parameter import GenerateParameters
 NAMES = (
     "captcha", "lines", "dots", "line", "plate", "no_plate", "wild",
     "arithmetic", "colourful", "crowded", "curves", "dark", "dotted", "elastic", "ellipses", "faint", "gridded",
-    "hollow", "pixels", "shadowed", "sheared", "simple", "speckled", "striped", "swirled", "textured", "touching",
-    "wavy", "zigzags",
+    "hollow", "overlapping", "pixels", "shadowed", "sheared", "simple", "spacious", "speckled", "striped", "swirled",
+    "textured", "touching", "wavy", "zigzags",
 )  # fmt: skip
 
 

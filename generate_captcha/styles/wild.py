@@ -44,9 +44,9 @@ ADVANCE = 20, 50
 HEIGHTS = 22, 90
 #: Groups of fields of a look. In a mixture, each group comes from one family.
 TOGETHER = (
-    ("capital", "sizes", "own_font", "gap", "slots", "rotation", "shear", "rise"),
+    ("capital", "margin", "sizes", "own_font", "gap", "overlap", "slots", "rotation", "shear", "rise"),
     ("effects", "contrast", "smooth"),
-    ("own_colour", "dark", "ink_colour"),
+    ("own_colour", "colour_spread", "dark", "ink_colour"),
     ("grounds", "ground_colour", "ground_contrast"),
     ("behind", "through", "over", "thickness"),
     ("shadow",), ("warps",), ("finishes",), ("frame",), ("shaded",),

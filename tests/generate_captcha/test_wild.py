@@ -120,6 +120,25 @@ def test_cases_of_the_same_shape_differ_in_height(family: str) -> None:
         assert (first < second) == (label == "oO"), label
 
 
+def test_spacious_pictures_are_mostly_empty() -> None:
+    shares = []
+    for image, _ in drawn("spacious", 20, size="autox64", noise=0, distortion=0):
+        changed = np.flatnonzero(abs(image.astype(int) - np.median(image, axis=(0, 1))).max(axis=(1, 2)) > 60)
+        shares.append((changed[-1] - changed[0] + 1) / 64)
+    # The text of other families fills half of the height or more.
+    assert 0.15 < np.median(shares) < 0.5
+
+
+def test_overlapping_letters_hide_a_part_of_their_neighbours() -> None:
+    flags = {"alphabet": "8", "length": "4", "size": "autox64", "noise": 0, "distortion": 0}
+    apart, overlapping = (
+        [image.shape[1] for image, _ in drawn(family, 30, **flags)] for family in ("simple", "overlapping")
+    )
+    parts = [len(heights(image)) for image, _ in drawn("overlapping", 30, **flags)]
+    assert np.median(overlapping) < 0.85 * np.median(apart)
+    assert np.median(parts) < 3
+
+
 def test_a_font_draws_only_what_it_has(tmp_path: Path) -> None:
     digits, letters = "0123456789", "ABC"
     with_glyphs("DejaVuSans.ttf", dict(zip(digits, digits, strict=True)), tmp_path / "digits.ttf")
