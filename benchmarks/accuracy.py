@@ -3,6 +3,8 @@
     python benchmarks/accuracy.py captchas
     PEER_PYTHON=… python benchmarks/accuracy.py corpora captcha_keras1040 captcha_dots4 captcha_henan4
     PEER_PYTHON=… python benchmarks/accuracy.py plates plate_us_e2e plate_us_state plate_cn_lprnet
+    PEER_PYTHON=… python benchmarks/accuracy.py unseen captcha_keras1040 captcha_dots4 captcha_henan4
+    python benchmarks/accuracy.py families
     python benchmarks/accuracy.py suggested captcha_keras1040 captcha_dots4 captcha_henan4
     python benchmarks/accuracy.py margins plate_us_e2e plate_us_state plate_tw
     python benchmarks/accuracy.py rejects plate PICTURES
@@ -49,12 +51,20 @@ from generate_captcha.plates.patterns import join_rows
 from generate_captcha.plates.rendering import render
 from generate_captcha.plates.rows import Box
 from generate_captcha.seeded_random import SeededRandom
+from parameter import FAMILIES
 
 ALPHABET = string.digits + string.ascii_uppercase
 #: Share of the pictures with a text that the second probability of :func:`rejects` accepts.
 ACCEPTED = 0.95
 #: Columns corpus, file (its name), label, and what the picture shows.
 WRONG_LABELS = Path(__file__).with_name("wrong_labels.csv")
+#: Characters that count as the same, by the beginning of the names of corpora whose pictures cannot tell them apart.
+SAME = {
+    "plate_us": str.maketrans("O", "0"),
+    "captcha_generic_lower": str.maketrans("OIL", "011"),
+}
+#: Seed of pictures that no training has seen.
+FRESH_SEED = 7001
 MARGINS = (0, 0.05, 0.1, 0.2, 0.3, 0.4)
 
 
@@ -121,6 +131,31 @@ def plates(results: Results, given: argparse.Namespace) -> None:
                 compare(results, "plates", corpus.name, reader, rows)
 
 
+def unseen(results: Results, given: argparse.Namespace) -> None:
+    """Read captchas that the models have never seen, without constraints. Case does not count."""
+    shares: dict[str, list[float]] = {}
+    for corpus in given.corpora:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = Path(folder) / "rows.tsv"
+            harness.listed(corpus, rows)
+            for reader in (*given.models, *harness.peers(given.without_peers)):
+                shares.setdefault(reader, []).append(compare(results, "unseen", corpus.name, reader, rows))
+    if len(given.corpora) > 1:
+        for reader, each in shares.items():
+            results.add("unseen", "mean of the corpora", reader, "exact match", 100 * float(np.mean(each)), "%")
+
+
+def families(results: Results, given: argparse.Namespace) -> None:
+    """Read fresh pictures of each family of style `wild`, with its texts and at its height. Case and signs count."""
+    for family in FAMILIES:
+        with tempfile.TemporaryDirectory() as folder:
+            rows = Path(folder) / "rows.tsv"
+            flags = f"--style wild --families {family} --count {given.count} --seed {FRESH_SEED}"
+            harness.listed(harness.generated(Path(folder) / family, flags), rows)
+            for reader in given.models:
+                compare(results, "families", family, reader, rows, fold=False)
+
+
 def suggested(results: Results, given: argparse.Namespace) -> None:
     """Read captchas that a model has never seen, as they are and held to what `dataset suggest` says without labels."""
     from crnn_reader import Constraint, Reader
@@ -153,14 +188,13 @@ def margins(results: Results, given: argparse.Namespace) -> None:
     subjects = {"generated plates": [plate_on_car(layouts, SeededRandom(f"margins {i}")) for i in range(given.count)]}
     subjects |= {corpus.name: surrounded(corpus) for corpus in given.corpora}
     for subject, plates in subjects.items():
-        zeros = subject.startswith("plate_us")
         for measure, shift, turn in (("exact box", 0.0, 0), ("shifted", 0.1, 0), ("turned", 0.0, 10)):
             for margin in MARGINS:
                 # The same shifts and angles for all margins.
                 rng = SeededRandom(f"{subject} {measure}")
                 readings = reader.read([cropped(image, box, margin, shift, turn, rng) for image, box, _ in plates])
                 pairs = zip(plates, readings, strict=True)
-                right = sum(folded(label, zeros) == folded(one.text, zeros) for (_, _, label), one in pairs)
+                right = sum(folded(label, subject) == folded(one.text, subject) for (_, _, label), one in pairs)
                 results.share("margins", subject, f"{margin:.0%}", measure, right, len(plates))
 
 
@@ -256,19 +290,19 @@ def rejects(results: Results, given: argparse.Namespace) -> None:
 def compare(
     results: Results, job: str, subject: str, reader: str, rows: Path, model: str = "", fold: bool = True,
     pairs: Iterable[tuple[str, str]] | None = None, **columns: Any
-) -> None:  # fmt: skip
-    """Add the exact match of a reader, by default its own name, on the rows of a list.
+) -> float:  # fmt: skip
+    """Add the exact match of a reader, by default its own name, on the rows of a list, and return it as a share.
 
     If some labels of the corpus `subject` are known to be wrong, add it without these rows, too.
     """
-    zeros = subject.startswith("plate_us")
     found = harness.texts_of(model or reader, rows) if pairs is None else list(pairs)
-    right = [folded(truth, zeros) == folded(text, zeros) if fold else truth == text for truth, text in found]
+    right = [folded(truth, subject) == folded(text, subject) if fold else truth == text for truth, text in found]
     results.share(job, subject, reader, "exact match", sum(right), len(right), **columns)
     wrong = wrong_labels(subject)
     kept = [each for each, file in zip(right, harness.files_in(rows), strict=True) if Path(file).name not in wrong]
     if len(kept) < len(right):
         results.share(job, subject, reader, "exact match without wrong labels", sum(kept), len(kept), **columns)
+    return sum(right) / max(1, len(right))
 
 
 def wrong_labels(corpus: str) -> set[str]:
@@ -277,9 +311,11 @@ def wrong_labels(corpus: str) -> set[str]:
         return {row["file"] for row in csv.DictReader(file) if row["corpus"] == corpus}
 
 
-def folded(text: str, zeros: bool) -> str:
+def folded(text: str, corpus: str) -> str:
+    """Letters and digits of a text, in capitals, with one character for those that count as the same."""
     kept = "".join(filter(str.isalnum, text.upper()))
-    return kept.replace("O", "0") if zeros else kept
+    same = next((table for beginning, table in SAME.items() if corpus.startswith(beginning)), {})
+    return kept.translate(same)
 
 
 def ground(height: int, width: int, rng: SeededRandom) -> Image:
@@ -388,16 +424,20 @@ def main() -> None:
         keras_io(Path(sys.argv[2]), Path(sys.argv[3]))
         return
     command = Command(__doc__, "accuracy")
-    jobs = (captchas, corpora, plates, suggested, margins, rejects)
-    fresh, real, unseen, unlabelled, around, rejected = map(command.job, jobs)
+    jobs = (captchas, corpora, plates, unseen, families, suggested, margins, rejects)
+    fresh, real, country, strange, drawn, unlabelled, around, rejected = map(command.job, jobs)
     fresh.add_argument("--models", nargs="+", default=["captcha", "captcha_lite"])
     fresh.add_argument("--count", type=int, default=12_800, help="number of pictures (%(default)s)")
     real.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
-    unseen.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
-    unseen.add_argument("--model", default="plate")
-    unseen.add_argument("--layouts", help="compare reading without formats, with them, and held to these layouts")
-    unseen.add_argument("--splits", default="train,test", help="rows to read (%(default)s)")
-    for job in (fresh, real, unseen):
+    country.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
+    country.add_argument("--model", default="plate")
+    country.add_argument("--layouts", help="compare reading without formats, with them, and held to these layouts")
+    country.add_argument("--splits", default="train,test", help="rows to read (%(default)s)")
+    strange.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
+    for job in (strange, drawn):
+        job.add_argument("--models", nargs="+", default=["general"])
+    drawn.add_argument("--count", type=int, default=500, help="pictures of each family (%(default)s)")
+    for job in (fresh, real, country, strange):
         job.add_argument("--without-peers", action="store_true", help="only this kit")
     unlabelled.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
     unlabelled.add_argument("--model", default="general")

@@ -119,6 +119,19 @@ def test_plates_are_counted_with_and_without_wrong_labels(tmp_path: Path) -> Non
     assert (without["measure"], without["n"], without["figure"]) == ("exact match without wrong labels", "2", "100.00")
 
 
+def test_characters_that_look_the_same_in_a_corpus_count_as_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("captcha_generic_lower", "captcha_other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "labels.csv").write_text("file,label,split\na.png,0i7,test\nb.png,ab,test\n")
+    monkeypatch.setattr(harness, "texts_of", lambda *_: [("0i7", "OL7"), ("ab", "AB")])
+    corpora = [tmp_path / name for name in ("captcha_generic_lower", "captcha_other")]
+    accuracy.unseen(Results("accuracy", tmp_path), Namespace(corpora=corpora, models=["general"], without_peers=True))
+    rows = tables.rows_of("accuracy", tmp_path)
+    assert [row["figure"] for row in rows] == ["100.00", "50.00", "75.00"]
+
+
 def test_a_frozen_benchmark_reads_with_any_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
