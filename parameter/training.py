@@ -103,7 +103,7 @@ class TrainingParameters(Parameters):
     preset: Annotated[str, AfterValidator(OneOf(tuple(PRESETS)))] = Field(
         "small",
         description="small for a CPU; lite with a quarter of the computation and plate with a little more (only vgg); "
-        "base as published.",
+        "base as published. Weights to start from replace the default by theirs.",
     )
     head: Annotated[str, AfterValidator(OneOf(names("model.heads")))] = Field(
         "ctc", description="Head that turns columns into text; joint trains both on one encoder."

@@ -34,8 +34,8 @@ QUICK = GenerateParameters(out="DB/quick", count=16_000)
 #: Strength of the augmentation of --quick: there is no time to learn strongly augmented pictures.
 QUICK_AUGMENTATION = 0.25
 
-#: Shipped weights that trainings start from if they fit: of short texts, 64 pixels high, and of lines, 32 high.
-STARTS = ("general", "lines")
+#: Shipped weights that trainings start from if they fit: of short texts, at any height, and of lines, at their own.
+GENERAL, LINES = "general", "lines"
 
 #: On a GPU: the minimum number of steps of a training, and the pictures in a batch on each GPU with which an H200
 #: trains `small` at 85 % of its highest speed.
@@ -73,7 +73,8 @@ def quick(flags: TrainingParameters) -> TrainingParameters:
 def config(flags: TrainingParameters, source: PictureSource, formats: list[Format] | None = None) -> ModelConfig:
     """Decide everything that `flags` leave open about the network and its input.
 
-    With --from, the network is that of the model file, unless flags ask for another.
+    The network is that of the weights that the training starts from, unless flags ask for another. With --from, its
+    input is theirs, too.
 
     Arguments:
         flags: as given, or with --resume as stored.
@@ -91,6 +92,8 @@ def config(flags: TrainingParameters, source: PictureSource, formats: list[Forma
         known = weights.alphabet
         kept = weights.formats
         asked |= {name: value for name, value in flags_of(weights).items() if name not in flags.model_fields_set}
+    elif not flags.resume and flags.from_ is None:
+        asked |= _usual_network(flags)
     found = characters(source.labels)
     if not found:
         raise UserError(
@@ -280,13 +283,27 @@ def learning_rate(preset: str, from_weights: bool, batch_size: int) -> float:
 
 
 def start_of(new: ModelConfig) -> str:
-    """The name of shipped weights of the same height that fit the network of `new`, or `random` if none do.
+    """The name of shipped weights that fit the network of `new`, or `random` if none do.
 
     They were trained on many strokes, noises and characters; a corpus of some hundred pictures has too few.
     """
-    for name in STARTS:
-        if (file := SHIPPED / f"{name}.keras").is_file():
-            shipped = read_config(file)
-            if shipped.height == new.height and not transfer.misfit(shipped, new):
-                return name
-    return RANDOM
+    fitting = (name for name, shipped in _starts(new.height) if not transfer.misfit(shipped, new))
+    return next(fitting, RANDOM)
+
+
+def _usual_network(flags: TrainingParameters) -> dict[str, Any]:
+    """The flags of the network of the first shipped weights that fit `flags`; none if they ask for another."""
+    height = notation.picture_size(flags.size)[1] if flags.size else HEIGHT
+    for _, shipped in _starts(height):
+        network = {name: getattr(shipped, name) for name in ("network", "preset", "coordinates", "rows")}
+        set_otherwise = [name for name, value in network.items() if getattr(flags, name) != value]
+        if not flags.model_fields_set.intersection(set_otherwise):
+            return network
+    return {}
+
+
+def _starts(height: int) -> list[tuple[str, ModelConfig]]:
+    """Names and configurations of the weights that trainings at a height start from, best first."""
+    files = {name: SHIPPED / f"{name}.keras" for name in (LINES, GENERAL)}
+    found = {name: read_config(file) for name, file in files.items() if file.is_file()}
+    return [(name, shipped) for name, shipped in found.items() if name == GENERAL or shipped.height == height]

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crnn_reader.model_files import read_config
 from model import devices
+from model.model_file import SHIPPED
 from model.training import defaults
 from model.training.plan import TrainingPlan, decide_plan
 from model.training.schedule import Schedule
@@ -118,6 +120,30 @@ def test_the_flags_of_a_plan_ask_for_the_same_plan(flags: list[str]) -> None:
     stored = TrainingParameters.from_values(json.loads(first.flags.to_json()) | {"resume": True})
     again = planned(stored, Pictures(1_000))
     assert (again.to_json(), str(again), again.flags) == (first.to_json(), str(first), stored)
+
+
+@pytest.mark.parametrize(
+    ("flags", "start"),
+    [
+        ([], "general"),
+        (["--size", "120x40"], "general"),
+        (["--size", "autox48", "--colour", "rgb"], "general"),
+        (["--head", "attention", "--rectify", "affine"], "general"),
+        (["--network", "vgg_bilstm"], "general"),
+        (["--size", "280x32"], "lines"),
+        (["--preset", "lite"], "random"),
+        (["--network", "vgg_bigru"], "random"),
+        (["--rows", "2"], "random"),
+        (["--coordinates"], "random"),
+        (["--from", "random"], "random"),
+    ],
+)
+def test_the_network_is_that_of_shipped_weights_if_flags_allow_it(flags: list[str], start: str) -> None:
+    asked = TrainingParameters.parse(flags)
+    plan = planned(asked, Pictures(1_000))
+    assert plan.start == start
+    usual = read_config(SHIPPED / f"{start}.keras") if start != "random" else asked
+    assert (plan.config.network, plan.config.preset) == (usual.network, usual.preset)
 
 
 def test_half_batches_have_their_learning_rate_unless_it_was_given() -> None:
