@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy.py captchas
     PEER_PYTHON=… python benchmarks/accuracy.py corpora captcha_keras1040 captcha_dots4 captcha_henan4
+    python benchmarks/accuracy.py folds captcha_keras1040 --pictures 100 800
     PEER_PYTHON=… python benchmarks/accuracy.py plates plate_us_e2e plate_us_state plate_cn_lprnet
     PEER_PYTHON=… python benchmarks/accuracy.py unseen captcha_keras1040 captcha_dots4 captcha_henan4
     python benchmarks/accuracy.py families
@@ -22,10 +23,13 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+import hashlib
+import itertools
 import json
 import math
 import os
 import secrets
+import shutil
 import string
 import sys
 import tempfile
@@ -63,6 +67,8 @@ SAME = {
     "plate_us": str.maketrans("O", "0"),
     "captcha_generic_lower": str.maketrans("OIL", "011"),
 }
+#: Parts of a corpus for cross-validation.
+FOLDS = 5
 #: Seed of pictures that no training has seen.
 FRESH_SEED = 7001
 MARGINS = (0, 0.05, 0.1, 0.2, 0.3, 0.4)
@@ -106,6 +112,40 @@ def corpora(results: Results, given: argparse.Namespace) -> None:
             results.add("corpora", corpus.name, "keras.io", "training", seconds, "s", n=1)
             for peer in harness.peers():
                 compare(results, "corpora", corpus.name, peer, test)
+
+
+def folds(results: Results, given: argparse.Namespace) -> None:
+    """Five-fold cross-validation: each fifth of a corpus is read after a training on pictures of the other four.
+
+    The kit trains by its defaults, and from random weights, beside the network of the keras.io example. training.py
+    gets the flags after `--`.
+    """
+    for corpus in given.corpora:
+        with tempfile.TemporaryDirectory() as folder:
+            train, test, every, run = (Path(folder) / name for name in ("train.tsv", "test.tsv", "every.tsv", "run"))
+            rows = sorted(harness.listed(corpus, every), key=lambda row: order(row[0]))
+            harness.write_rows(every, [row for fold in range(FOLDS) for row in rows[fold::FOLDS]])
+            for count, variant in itertools.product(given.pictures, given.variants):
+                texts, seconds = list[tuple[str, str]](), list[float]()
+                for fold in range(FOLDS):
+                    harness.write_rows(train, [row for i, row in enumerate(rows) if i % FOLDS != fold][:count])
+                    harness.write_rows(test, rows[fold::FOLDS])
+                    if variant == "keras.io":
+                        seconds.append(harness.timed(functools.partial(harness.kit, __file__, variant, train, test)))
+                        texts += harness.texts_in(test)
+                    else:
+                        start = ["--from", "random"] if variant == "random" else []
+                        seconds.append(harness.trained(run, ["--data", train, *start, *given.flags]))
+                        texts += harness.texts_of(str(run), test)
+                        shutil.rmtree(run)
+                options = " ".join([f"{count} pictures", *given.flags])
+                compare(results, "folds", corpus.name, variant, every, pairs=texts, options=options)
+                results.values("folds", corpus.name, variant, "training", seconds, "s", options=options)
+
+
+def order(path: str) -> str:
+    """A key that puts pictures in an order which depends only on their names."""
+    return hashlib.sha1(Path(path).name.encode()).hexdigest()
 
 
 def plates(results: Results, given: argparse.Namespace) -> None:
@@ -424,11 +464,15 @@ def main() -> None:
         keras_io(Path(sys.argv[2]), Path(sys.argv[3]))
         return
     command = Command(__doc__, "accuracy")
-    jobs = (captchas, corpora, plates, unseen, families, suggested, margins, rejects)
-    fresh, real, country, strange, drawn, unlabelled, around, rejected = map(command.job, jobs)
+    jobs = (captchas, corpora, folds, plates, unseen, families, suggested, margins, rejects)
+    fresh, real, crossed, country, strange, drawn, unlabelled, around, rejected = map(command.job, jobs)
     fresh.add_argument("--models", nargs="+", default=["captcha", "captcha_lite"])
     fresh.add_argument("--count", type=int, default=12_800, help="number of pictures (%(default)s)")
     real.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
+    crossed.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
+    crossed.add_argument("--pictures", nargs="+", type=int, default=[50, 100, 200, 400, 800], help="to train on")
+    variants = ("crnn-kit", "random", "keras.io")
+    crossed.add_argument("--variants", nargs="+", choices=variants, default=variants, help="all by default")
     country.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
     country.add_argument("--model", default="plate")
     country.add_argument("--layouts", help="compare reading without formats, with them, and held to these layouts")
@@ -437,7 +481,7 @@ def main() -> None:
     for job in (strange, drawn):
         job.add_argument("--models", nargs="+", default=["general"])
     drawn.add_argument("--count", type=int, default=500, help="pictures of each family (%(default)s)")
-    for job in (fresh, real, country, strange):
+    for job in (fresh, real, crossed, country, strange):
         job.add_argument("--without-peers", action="store_true", help="only this kit")
     unlabelled.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
     unlabelled.add_argument("--model", default="general")

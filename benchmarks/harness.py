@@ -333,8 +333,13 @@ def listed(corpus: Path, path: Path, splits: Iterable[str] = ("train", "test")) 
         import dataset
 
         rows = [(str(sample.path), sample.label) for sample in dataset.collect(corpus) if sample.label]
-    path.write_text("".join(f"{picture}\t{label}\n" for picture, label in rows), encoding="utf-8")
+    write_rows(path, rows)
     return rows
+
+
+def write_rows(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Write a list of pictures and labels."""
+    path.write_text("".join(f"{picture}\t{label}\n" for picture, label in rows), encoding="utf-8")
 
 
 def peers(none: bool = False) -> list[str]:

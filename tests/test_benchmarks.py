@@ -132,6 +132,35 @@ def test_characters_that_look_the_same_in_a_corpus_count_as_the_same(
     assert [row["figure"] for row in rows] == ["100.00", "50.00", "75.00"]
 
 
+def test_each_picture_is_read_once_by_a_training_that_has_not_seen_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = [f"{number:02}" for number in range(13)]
+    rows = "".join(f"{label}.png,{label},train\n" for label in labels)
+    (tmp_path / "labels.csv").write_text(f"file,label,split\n{rows}")
+    trained: list[list[str]] = []
+
+    def train(run: Path, flags: list[object]) -> float:
+        run.mkdir()
+        trained.append(harness.files_in(Path(str(flags[1]))))
+        return 1.0
+
+    def read(_: str, rows: Path) -> list[tuple[str, str]]:
+        unseen = harness.files_in(rows)
+        assert not {*unseen} & {*trained[-1]}
+        # One text is misread.
+        return [(Path(file).stem, Path(file).stem.replace("1", "7", file.endswith("11.png"))) for file in unseen]
+
+    monkeypatch.setattr(harness, "trained", train)
+    monkeypatch.setattr(harness, "texts_of", read)
+    given = Namespace(corpora=[tmp_path], pictures=[5, 800], variants=["crnn-kit"], flags=[])
+    accuracy.folds(Results("accuracy", tmp_path), given)
+    assert [len(each) for each in trained] == [5] * 5 + [10, 10, 10, 11, 11]
+    few, seconds, *_ = tables.rows_of("accuracy", tmp_path)
+    assert (few["options"], few["n"], few["figure"]) == ("5 pictures", "13", "92.31")
+    assert (seconds["measure"], float(seconds["figure"])) == ("training", 1)
+
+
 def test_a_frozen_benchmark_reads_with_any_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
