@@ -128,7 +128,8 @@ def folds(results: Results, given: argparse.Namespace) -> None:
             for count, variant in itertools.product(given.pictures, given.variants):
                 texts, seconds = list[tuple[str, str]](), list[float]()
                 for fold in range(FOLDS):
-                    harness.write_rows(train, [row for i, row in enumerate(rows) if i % FOLDS != fold][:count])
+                    others = [row for i, row in enumerate(rows) if i % FOLDS != fold][:count]
+                    harness.write_rows(train, others)
                     harness.write_rows(test, rows[fold::FOLDS])
                     if variant == "keras.io":
                         seconds.append(harness.timed(functools.partial(harness.kit, __file__, variant, train, test)))
@@ -138,7 +139,8 @@ def folds(results: Results, given: argparse.Namespace) -> None:
                         seconds.append(harness.trained(run, ["--data", train, *start, *given.flags]))
                         texts += harness.texts_of(str(run), test)
                         shutil.rmtree(run)
-                options = " ".join([f"{count} pictures", *given.flags])
+                # A small corpus has fewer pictures than asked for.
+                options = " ".join([f"{len(others)} pictures", *given.flags])
                 compare(results, "folds", corpus.name, variant, every, pairs=texts, options=options)
                 results.values("folds", corpus.name, variant, "training", seconds, "s", options=options)
 

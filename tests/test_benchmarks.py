@@ -156,7 +156,8 @@ def test_each_picture_is_read_once_by_a_training_that_has_not_seen_it(
     given = Namespace(corpora=[tmp_path], pictures=[5, 800], variants=["crnn-kit"], flags=[])
     accuracy.folds(Results("accuracy", tmp_path), given)
     assert [len(each) for each in trained] == [5] * 5 + [10, 10, 10, 11, 11]
-    few, seconds, *_ = tables.rows_of("accuracy", tmp_path)
+    few, seconds, most, _ = tables.rows_of("accuracy", tmp_path)
+    assert most["options"] == "11 pictures"
     assert (few["options"], few["n"], few["figure"]) == ("5 pictures", "13", "92.31")
     assert (seconds["measure"], float(seconds["figure"])) == ("training", 1)
 
