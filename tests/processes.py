@@ -40,6 +40,16 @@ def _send(process: subprocess.Popen[str], number: int) -> None:
             process.kill()
 
 
+def _listed(process: subprocess.Popen[str]) -> str:
+    """Those that are left of a process and its child processes, with their states, as `ps` prints them."""
+    if os.name == "nt":
+        return "not listed on Windows"
+    columns = "pid,ppid,stat,etime,time,wchan:30,args"
+    return subprocess.run(
+        ["ps", "-o", columns, "--sid", str(process.pid)], capture_output=True, text=True, check=False
+    ).stdout
+
+
 def _last_words(process: subprocess.Popen[str]) -> str:
     """Kill a process; returns its output that has not been read yet."""
     _send(process, signal.SIGABRT)
@@ -99,10 +109,11 @@ def started(command: Command, *, seconds: float = LIMIT, **options: Any) -> Iter
     After `seconds` they are killed earlier, so that the block does not wait forever. Then, and if the block fails,
     AssertionError has the output of the process.
     """
-    process, late = _popen(command, **options), threading.Event()
+    process, late, left = _popen(command, **options), threading.Event(), list[str]()
 
     def abort() -> None:
         late.set()
+        left.append(_listed(process))
         _send(process, signal.SIGABRT)
         if not ended.wait(STACKS_LIMIT):
             _send(process, signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
@@ -125,7 +136,7 @@ def started(command: Command, *, seconds: float = LIMIT, **options: Any) -> Iter
             if pipe:
                 with contextlib.suppress(OSError):
                     pipe.close()
-    assert not late.is_set(), f"{command} did not end within {seconds} seconds"
+    assert not late.is_set(), f"{command} did not end within {seconds} seconds; of its processes were left:\n{left[0]}"
 
 
 def free_port() -> int:
