@@ -270,7 +270,12 @@ class Command:
         end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
         words, flags = sys.argv[1:end], sys.argv[end + 1 :]
         given = self._parser.parse_args(words, argparse.Namespace(flags=flags))
-        given.run(Results(self._name, given.results), given)
+        from crnn_reader.errors import UserError
+
+        try:
+            given.run(Results(self._name, given.results), given)
+        except UserError as error:
+            raise SystemExit(f"error: {error}") from error
 
 
 def kit(*command: object, show: bool = False) -> None:
@@ -355,7 +360,7 @@ def peers(none: bool = False) -> list[str]:
 
 def texts_of(reader: str, rows: Path) -> list[tuple[str, str]]:
     """Read a list. Returns the label and text of each row. `reader` is a peer or a model of this kit."""
-    subprocess.run(process_of(reader, "list", rows), cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    printed(reader, "list", rows)
     return texts_in(rows)
 
 
@@ -381,10 +386,19 @@ def process_of(reader: str, job: str, path: Path) -> list[str]:
     return [python, __file__, reader, job, str(path)]
 
 
+def printed(reader: str, job: str, path: Path) -> str:
+    """Run a reader and return what it prints. Ends the benchmark if the reader fails."""
+    done = subprocess.run(process_of(reader, job, path), cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        # The last line of a traceback is its message.
+        reason = (done.stderr.splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise SystemExit(f"error: {reader} cannot read {path}: {reason}")
+    return done.stdout
+
+
 def answer(reader: str, job: str, path: Path) -> list[str]:
     """Run a reader and return the words of the last line it prints. Peers print advertisements before that line."""
-    done = subprocess.run(process_of(reader, job, path), cwd=ROOT, check=True, capture_output=True, text=True)
-    return done.stdout.splitlines()[-1].split()
+    return printed(reader, job, path).splitlines()[-1].split()
 
 
 def reading(reader: str) -> Callable[[Iterable[Path | str]], Iterable[str]]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from crnn_reader.errors import UserError
+from crnn_reader.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -45,7 +45,7 @@ class OneOf:
 
     def __call__(self, text: str) -> str:
         if text not in self.names:
-            raise ValueError(f"give one of {', '.join(self.names)}")
+            raise ValueError(did_you_mean(text, self.names) or f"give one of {', '.join(self.names)}")
         return text
 
 
@@ -54,7 +54,8 @@ def parse_flags(model: type[BaseModel], argv: list[str], prog: str | None = None
 
     Arguments:
         model: its docstring describes the command in the help; its `SECTIONS`, if it has any, map the first field of
-            each section of the help to the section's title.
+            each section of the help to the section's title. Its `HINTS`, if it has any, say what to do instead of
+            giving a flag that it lacks, by the flag's field name.
         argv: words of the command line.
         prog: the command's name in the help, by default the name of the script.
 
@@ -79,7 +80,8 @@ def parse_flags(model: type[BaseModel], argv: list[str], prog: str | None = None
         # Names are compared without dashes, which make all of them alike and of which one is easily forgotten.
         bare = ["help", *(shown(*item)[2:] for item in model.model_fields.items() if not _flag(item[1]).positional)]
         meant = difflib.get_close_matches(typed.lstrip("-").replace("_", "-"), bare, 1, 0.7)
-        hint = f" (did you mean --{meant[0]}?)" if meant else ""
+        advice = getattr(model, "HINTS", {}).get(typed.lstrip("-").replace("-", "_"))
+        hint = f": {advice}" if advice else f" (did you mean --{meant[0]}?)" if meant else ""
         raise UserError(f"{typed} is not a flag of this command{hint}; see --help")
     values, given = vars(found), [*rest, *after]
     for name, field in model.model_fields.items():

@@ -25,6 +25,7 @@ from cli.messages import print_table, warn
 from crnn_reader import bounded
 from crnn_reader.errors import UserError, printable
 from crnn_reader.image import ImageOptions
+from crnn_reader.model_files import WEIGHTS
 from dataset.checks import shown
 from dataset.contact_sheets import gallery_file
 from dataset.contents import log_each
@@ -32,10 +33,11 @@ from dataset.convert import convert
 from dataset.formats.normalize import short
 from dataset.inputs import refuse_overlapping_paths
 from dataset.label_warnings import examples, warnings_about
-from dataset.suggest import Suggestion, kind_of, suggest
+from dataset.suggest import FEW_SURE, Suggestion, kind_of, suggest
 from dataset.unpack import unpack
 from parameter import (
     CORPUS_RECORD,
+    SHIPPED_MODELS,
     ConvertParameters,
     DatasetParameters,
     SuggestParameters,
@@ -179,7 +181,8 @@ def suggest_flags(parameters: SuggestParameters) -> int:
     if parameters.json_ and Path(parameters.json_).is_dir():
         raise UserError(f"{parameters.json_} is a folder: give the name of a file to write", "json")
     model = parameters.model
-    if Path(model).suffix == ".keras" or Path(model).is_dir():
+    onnx = {file.stem for file in WEIGHTS[0].glob("*.onnx")}
+    if Path(model).suffix == ".keras" or Path(model, "model.keras").is_file() or model in {*SHIPPED_MODELS} - onnx:
         raise UserError(
             f"{model} is read with Keras, which this command does not use: run python export.py {shlex.quote(model)} "
             "--out mine.onnx, and give mine.onnx",
@@ -216,9 +219,15 @@ def suggest_flags(parameters: SuggestParameters) -> int:
         again = shlex.join(["python", "-m", "dataset", "suggest", parameters.path, "--model", surest])
         warn(f"{surest} is surer of these pictures than {model}: {again}")
     if not suggestion.length and not suggestion.countries:
+        if found.sure > FEW_SURE:
+            reason = f"no text that {model} reads has the format of a country's plates"
+        else:
+            reason = (
+                f"{model} is sure of the text in {round(found.sure * count):,} of {count:,} pictures, too few for a "
+                "suggestion"
+            )
         raise UserError(
-            f"{model} is sure of the text in {round(found.sure * count):,} of {count:,} pictures, too few for a "
-            "suggestion: try other weights, cut the texts out of larger pictures, or label some pictures and train on "
+            f"{reason}: try other weights, cut the texts out of larger pictures, or label some pictures and train on "
             "them (docs/own_pictures.md)"
         )
     if count < _FEW:

@@ -88,9 +88,11 @@ def suggest(path: str, model: str, max_pixels: int) -> Suggestion:
         found = summary(readings)
         weights = {name: summary(read(fewer, name)).probability for name in others}
         charset = length = ""
-        if found.sure > FEW_SURE and sets:
-            charset = _charset(sets, functools.partial(read, fewer, model), found, config.alphabet)
-            lengths = summary(read(chosen, model, charset=charset)).lengths or found.lengths
+        if found.sure > FEW_SURE and not config.formats:
+            lengths = found.lengths
+            if sets:
+                charset = _charset(sets, functools.partial(read, fewer, model), found, config.alphabet)
+                lengths = summary(read(chosen, model, charset=charset)).lengths or lengths
             length = _length(lengths)
     width, height = np.median([read_image(str(reading.source), 1).shape[1::-1] for reading in readings], axis=0)
     countries = defaultdict[str, float](float)

@@ -33,7 +33,7 @@ except ModuleNotFoundError as missing:
     raise SystemExit(WRONG_USE) from None
 
 if TYPE_CHECKING:
-    from parameter.base import CORPUS_RECORD, RUNS_FOLDER, TEST_FOLDER, TRAIN_FOLDER, Parameters
+    from parameter.base import CORPUS_RECORD, RUNS_FOLDER, SHIPPED_MODELS, TEST_FOLDER, TRAIN_FOLDER, Parameters
     from parameter.corpora import ConvertParameters, DatasetParameters, SuggestParameters, UnpackParameters
     from parameter.exporting import ExportParameters
     from parameter.generation import (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 #: The module of each public name. Modules are imported when a name of theirs is first used, because a command needs
 #: few of them, and pydantic takes some milliseconds for each class.
 _MODULES = {
-    "base": ("CORPUS_RECORD", "RUNS_FOLDER", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters"),
+    "base": ("CORPUS_RECORD", "RUNS_FOLDER", "SHIPPED_MODELS", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters"),
     "corpora": ("ConvertParameters", "DatasetParameters", "SuggestParameters", "UnpackParameters"),
     "exporting": ("ExportParameters",),
     "generation": (
@@ -69,7 +69,8 @@ _MODULES = {
     "types": ("picture_size",),
 }
 
-__all__ = ["CORPUS_RECORD", "RUNS_FOLDER", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters", "picture_size"]
+__all__ = ["CORPUS_RECORD", "RUNS_FOLDER", "SHIPPED_MODELS", "TEST_FOLDER", "TRAIN_FOLDER", "Parameters"]
+__all__ += ["picture_size"]
 __all__ += ["DEFAULT_ALPHABET", "FAMILIES", "GENERATED", "STYLES", "GenerateParameters", "generated", "size_flag"]
 __all__ += ["ConvertParameters", "DatasetParameters", "ExportParameters", "SuggestParameters", "UnpackParameters"]
 __all__ += ["PRESETS", "RANDOM", "LearningCurveParameters", "TrainingParameters"]

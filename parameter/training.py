@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
 
-from cli.flags import Flag, OneOf
+from cli.flags import Flag, OneOf, shown
 from cli.registries import names
 from crnn_reader.errors import UserError
 from crnn_reader.limits import MAX_BATCH_SIZE, MAX_PIXELS, MAX_ROWS, MAX_TEXT_LENGTH
 from parameter.base import RUNS_FOLDER, TRAIN_FOLDER, Parameters
-from parameter.generation import split_flags
+from parameter.generation import GenerateParameters, split_flags
 from parameter.types import (
     Folder,
     FractionOrPath,
@@ -64,6 +64,13 @@ class TrainingParameters(Parameters):
         "fit": "preparation of pictures",
         "epochs": "training",
         "run": "run",
+    }
+    HINTS: ClassVar = {
+        name: "flags for drawn pictures belong inside the quotes of --data 'generate:STYLE "
+        + shown(name, None)
+        + ("'" if field.annotation is bool else " …'")
+        for name, field in GenerateParameters.model_fields.items()
+        if name not in ("out", "style")
     }
 
     data: Annotated[str, Flag("PATH|generate:STYLE")] = Field(

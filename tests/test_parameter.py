@@ -162,6 +162,12 @@ def test_lite_has_convolutions_as_its_sequence_by_default() -> None:
         (parameter.TrainingParameters, ["--run", "--resume"], ["--run is given without a value; see --help"]),
         (parameter.TrainingParameters, ["--run="], ["--run is empty: give a value, or leave it out"]),
         (parameter.TrainingParameters, ["--no-resume"], ["--no-resume is not a flag of this command"]),
+        (
+            parameter.TrainingParameters,
+            ["--data", "generate:dotted", "--length", "5"],
+            ["--length is not a flag of this command: flags for drawn pictures", "'generate:STYLE --length …'; see"],
+        ),
+        (parameter.GenerateParameters, ["--style", "doted"], ["--style doted: did you mean dotted?"]),
     ],
 )
 def test_mistakes_end_in_one_sentence(

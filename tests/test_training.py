@@ -422,7 +422,7 @@ def test_stops_early_without_improvement(data: Path, capsys: pytest.CaptureFixtu
         (["--data", "pictures", "--network", "vgg"], r"--network vgg: give one of vgg_bilstm, "),
         (["--data", "twice"], r"two labels for the same picture"),
         (["--data", "unlabelled"], r"no picture in unlabelled has a label.*--label-pattern"),
-        (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm small: choose a larger size"),
+        (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm plate: choose a larger size"),
         (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
         (["--quick", "--data", "pictures"], r"a quick training generates its own pictures, .*\(--data, --quick\)"),
         (["--data", "generate:line --text 'x"], r"--data generate: line --text .x: no closing quotation"),
@@ -435,7 +435,7 @@ def test_stops_early_without_improvement(data: Path, capsys: pytest.CaptureFixtu
         ),
         (["--data", "generate:"], r"--data 'generate:': give the style right after the colon, one of captcha, "),
         (["--data", "generate: --style line"], r"--data 'generate: --style line': give the style right after"),
-        (["--data", "generate:lime"], r"--style lime: give one of captcha, "),
+        (["--data", "generate:lime"], r"--style lime: did you mean line\?"),
         (["--data", "generate:line --out x"], r"drawn pictures are not written to a folder; leave out --out"),
         (
             ["--data", "generate:line --length 12 --size 96x32", "--size", "32x32"],

@@ -11,6 +11,8 @@ from parameter import GenerateParameters
 PROPERTIES = {"family": True, "texts": "tasks"}
 
 ALPHABET = "0-9+*/x=?-"
+#: Minimum and maximum number of characters of a task.
+TASK_LENGTHS = 3, 10
 
 
 class Arithmetic(Family):
@@ -31,7 +33,7 @@ class Arithmetic(Family):
         finishes=((0.2, finishes.compressed), (0.15, finishes.palette)),
     )
 
-    LENGTH = "3-11"
+    LENGTH = "{}-{}".format(*TASK_LENGTHS)
 
     def _alphabet(self, parameters: GenerateParameters) -> str:
         return parse_alphabet(ALPHABET)

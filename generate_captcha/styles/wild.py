@@ -21,7 +21,7 @@ from generate_captcha.arrays import Image
 from generate_captcha.family import Family, Look, needs_even_letters
 from generate_captcha.seeded_random import SeededRandom
 from generate_captcha.style import TextStyle
-from generate_captcha.styles.arithmetic import task
+from generate_captcha.styles.arithmetic import TASK_LENGTHS, task
 from parameter import FAMILIES, GenerateParameters, notation
 
 PROPERTIES = {
@@ -73,8 +73,7 @@ class Wild(Family):
         self._kinds = [(weight, parse_alphabet(characters)) for weight, characters in KINDS]
         super().__init__(parameters)
         chosen = _chosen(parameters.families)
-        #: Share of tasks among the texts, if there is no alphabet.
-        self._tasks = TASKS if parameters.families is None else chosen.count("arithmetic") / len(chosen)
+        self._tasks = self._share_of_tasks(chosen, parameters)
         self._looks = [_look(name) for name in chosen if name in FAMILIES]
         self._others = _others([name for name in chosen if name in OTHER_STYLES], parameters)
         self._lengths = [
@@ -107,11 +106,38 @@ class Wild(Family):
     def _alphabet(self, parameters: GenerateParameters) -> str:
         return parse_alphabet(ALPHABET) if self._own_texts else super()._alphabet(parameters)
 
+    def _share_of_tasks(self, chosen: Sequence[str], parameters: GenerateParameters) -> float:
+        """Share of tasks among the texts, which is that of `arithmetic` among chosen families.
+
+        Raises UserError if it was chosen, and the alphabet or the length leave no room for tasks.
+        """
+        named = parameters.families is not None and "arithmetic" in chosen
+        if not self._own_texts:
+            if named:
+                raise UserError(
+                    "the texts of the family arithmetic are tasks, whose characters are fixed: leave it out, or "
+                    "--alphabet",
+                    "families",
+                )
+            return 0.0
+        if not (self.longest >= TASK_LENGTHS[0] and self.shortest <= TASK_LENGTHS[1]):
+            if named:
+                low, high = TASK_LENGTHS
+                raise UserError(
+                    f"--length {parameters.length}: tasks of the family arithmetic have {low} to {high} characters; "
+                    "give another length, or leave arithmetic out",
+                    "families",
+                )
+            return 0.0
+        return chosen.count("arithmetic") / len(chosen) if parameters.families is not None else TASKS
+
     def _label(self, rng: SeededRandom) -> str:
         length = rng.pick(self._lengths)
         if not self._own_texts:
             return "".join(self._character(rng) for _ in range(length))
-        if rng.random() < self._tasks and (text := task(rng)) and self.shortest <= len(text) <= self.longest:
+        if rng.random() < self._tasks:
+            while not self.shortest <= len(text := task(rng)) <= self.longest:
+                pass
             return text
         characters = rng.pick(self._kinds)
         text = rng.choice(characters)

@@ -14,6 +14,7 @@ import pytest
 from dataset.__main__ import run
 from generate_captcha import write_corpus
 from parameter import GenerateParameters
+from tests.crnn_reader.test_reader import write_fixed_model
 
 Suggest = Callable[..., tuple[int, str, str]]
 
@@ -87,6 +88,14 @@ def test_surer_weights_and_countries_are_named(tmp_path: Path, suggest: Suggest)
     assert f"is surer of these pictures than captcha_lite: python -m dataset suggest {folder} --model plate" in errors
 
 
+def test_a_model_of_few_characters_suggests_a_length(tmp_path: Path, suggest: Suggest) -> None:
+    # It reads aab in every picture.
+    own = write_fixed_model(tmp_path / "own.onnx")
+    code, out, errors = suggest(drawn(tmp_path / "unknown"), "--model", own)
+    assert code == 0 and "--length 3" in out and "--charset" not in out
+    assert errors.endswith(f"--model {own} --length 3\n")
+
+
 def test_few_pictures_give_a_warning(tmp_path: Path, suggest: Suggest) -> None:
     _, _, errors = suggest(drawn(tmp_path / "few", count=3, alphabet="0-9"))
     assert "3 pictures say little about all others: give 30 or more" in errors
@@ -109,8 +118,12 @@ def test_damaged_pictures_are_named_and_left_out(tmp_path: Path, suggest: Sugges
         (["bad", "--model", "nothing"], "nothing"),
         (["bad", "--json", "bad/a.png"], "a.png"),
         (["bad", "--json", "empty"], "empty is a folder"),
-        (["bad", "--model", "bad"], "run python export.py bad --out mine.onnx"),
+        (["bad", "--model", "bad"], "bad is a folder without a model.keras: give a run folder"),
         (["bad", "--model", "mine.keras"], "run python export.py mine.keras --out mine.onnx"),
+        (
+            ["bad", "--model", "lines"],
+            "lines is read with Keras, which this command does not use: run",
+        ),
         ([], "PATH is missing"),
     ],
 )

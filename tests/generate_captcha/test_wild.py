@@ -100,6 +100,26 @@ def test_texts_are_tasks_as_often_as_families_are_arithmetic() -> None:
     assert tasks("dotted,wavy") == 0 and 60 < tasks("dotted,arithmetic") < 140 and tasks("arithmetic") > 180
 
 
+def test_tasks_have_the_length_that_is_asked_for() -> None:
+    made = style_of(GenerateParameters(style="wild", families="arithmetic", length="5"))
+    assert all(re.fullmatch(r"\d+[-+*/x].+", label) and len(label) == 5 for label in map(made.label, range(50)))
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        ({"alphabet": "0-9A-Z"}, "the texts of the family arithmetic are tasks, whose characters are fixed: leave it"),
+        ({"length": "2"}, "--length 2: tasks of the family arithmetic have 3 to 10 characters; give another length"),
+        ({"length": "11-12"}, "--length 11-12: tasks of the family arithmetic have 3 to 10"),
+    ],
+)
+def test_tasks_that_cannot_be_drawn_are_refused(flags: dict[str, str], reason: str) -> None:
+    with pytest.raises(UserError, match=reason):
+        style_of(GenerateParameters(style="wild", families="dotted,arithmetic", **flags))
+    # Where the family was not asked for by name, the pictures show other texts.
+    assert not re.search("[-+*/=?]", "".join(map(style_of(GenerateParameters(style="wild", **flags)).label, range(50))))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_clean_pictures_have_no_marks(family: str) -> None:
     clean, without = (drawn(family, 6, difficulty=0, noise=noise) for noise in (1, 0))
