@@ -47,6 +47,8 @@ def begin_or_resume(flags: TrainingParameters, rank: Rank) -> int:
     from model.training.run_folder import open_run
 
     with open_run(flags, rank) as (folder, flags_of_run):
+        if flags_of_run.unlabelled and not flags_of_run.resume:
+            flags_of_run = with_sure_readings(flags_of_run, folder)
         return halving_batches(partial(train_once, folder, rank), flags_of_run)
 
 
@@ -97,7 +99,8 @@ def refuse_places_in_use(flags: TrainingParameters, folder: RunFolder) -> None:
     """Raise UserError if the run folder holds other files, or lies among the pictures."""
     from dataset.inputs import refuse_overlapping_paths
 
-    refuse_overlapping_paths([flags.data, flags.validation, flags.negatives], {"run": str(folder.path)})
+    pictures = flags.unlabelled or flags.data
+    refuse_overlapping_paths([pictures, flags.validation, flags.negatives], {"run": str(folder.path)})
     folder.refuse_other_files()
 
 
@@ -109,6 +112,16 @@ def with_quick_pictures(flags: TrainingParameters) -> TrainingParameters:
     flags = defaults.quick(flags)
     write_corpus(defaults.QUICK)
     return flags
+
+
+def with_sure_readings(flags: TrainingParameters, folder: RunFolder) -> TrainingParameters:
+    """Write the sure readings of the pictures of --unlabelled, and return the flags of a training on them."""
+    import model  # noqa: F401 (it adds the files of Keras)
+    from dataset.self_training import label_sure_pictures
+
+    refuse_places_in_use(flags, folder)
+    label_sure_pictures(flags.unlabelled or "", flags.from_ or "general", folder.readings, flags.max_pixels)
+    return flags.model_copy(update={"data": str(folder.readings)})
 
 
 def formats(flags: TrainingParameters, folder: RunFolder) -> list[Format] | None:

@@ -472,7 +472,9 @@ def main() -> None:
     fresh.add_argument("--count", type=int, default=12_800, help="number of pictures (%(default)s)")
     for job in (real, crossed, country, strange, unlabelled):
         job.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS", help="folder with labels.csv")
-    crossed.add_argument("--pictures", nargs="+", type=int, default=[50, 100, 200, 400, 800], help="to train on (50 to 800)")
+    crossed.add_argument(
+        "--pictures", nargs="+", type=int, default=[50, 100, 200, 400, 800], help="to train on (50 to 800)"
+    )
     variants = ("crnn-kit", "random", "keras.io")
     crossed.add_argument("--variants", nargs="+", choices=variants, default=variants, help="all by default")
     country.add_argument("--model", default="plate")

@@ -63,8 +63,8 @@ class Suggestion:
     weights: dict[str, float]  #: mean probability of the readings by each shipped model, the highest first
 
 
-def suggest(path: str, model: str, max_pixels: int) -> Suggestion:
-    """Read some of the pictures in a folder or list.
+def suggest(path: str, model: str, max_pixels: int, compare: bool = True) -> Suggestion:
+    """Read some of the pictures in a folder or list, and with `compare` also with all other shipped models.
 
     Raises UserError if there are none, or none can be read.
     """
@@ -74,7 +74,7 @@ def suggest(path: str, model: str, max_pixels: int) -> Suggestion:
     places = np.linspace(0, len(paths) - 1, min(len(paths), READ)).round().astype(int)
     chosen = [paths[place] for place in places]
     fewer = chosen[:: -(-len(chosen) // AGAIN)]
-    others = sorted(file.stem for file in WEIGHTS[0].glob("*.onnx"))
+    others = sorted(file.stem for file in WEIGHTS[0].glob("*.onnx")) if compare else []
     config = read_config(locate_model(model))
     sets = _charsets(config.alphabet) if not config.formats else []
     with progress("reading", len(chosen) * (1 + bool(sets)) + len(fewer) * (len(sets) + len(others))) as advance:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from cli.flags import Flag, OneOf, shown
 from cli.registries import names
 from crnn_reader.errors import UserError
 from crnn_reader.limits import MAX_BATCH_SIZE, MAX_PIXELS, MAX_ROWS, MAX_TEXT_LENGTH
-from parameter.base import RUNS_FOLDER, TRAIN_FOLDER, Parameters
+from parameter.base import RUNS_FOLDER, STORED, TRAIN_FOLDER, Parameters
 from parameter.generation import GenerateParameters, split_flags
 from parameter.types import (
     Folder,
@@ -77,6 +77,11 @@ class TrainingParameters(Parameters):
         TRAIN_FOLDER,
         description="Folder or list of labelled pictures; or 'generate:line --length 10' with the flags of "
         "generate_captcha, to draw --count new pictures for every epoch.",
+    )
+    unlabelled: Annotated[str | None, Flag("PATH")] = Field(
+        None,
+        description="Folder or list of pictures without labels, instead of --data: those that the weights to start "
+        "from read with a high probability are trained on, with their texts as labels.",
     )
     curriculum: bool = Field(
         False,
@@ -194,6 +199,22 @@ class TrainingParameters(Parameters):
         ),
     )
     quick: bool = Field(False, description="Train a lite network on generated captchas; some minutes on two cores.")
+
+    @model_validator(mode="after")
+    def _unlabelled_pictures_need_weights(self, info: ValidationInfo) -> Self:
+        # In a run folder, the data of such a run are the readings.
+        if self.unlabelled is None or info.context is STORED:
+            return self
+        for name, why in (
+            ("data", "which it replaces"),
+            ("quick", "which draws its own pictures"),
+            ("join", "which would read them once in every process: write the readings with a process first"),
+        ):
+            if name in self.model_fields_set:
+                raise UserError(f"--unlabelled {self.unlabelled} cannot be combined with --{name}, {why}")
+        if self.from_ == RANDOM:
+            raise UserError(f"--unlabelled {self.unlabelled}: random weights cannot read; leave out --from {RANDOM}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

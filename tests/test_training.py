@@ -24,10 +24,11 @@ from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, WRONG_USE
 from crnn_reader.image import read_image
 from crnn_reader.model_files import read_config
 from crnn_reader.reader import Reader
+from generate_captcha import write_corpus
 from model import model_file
 from model.training import adaptation, trainer
 from model.training.run_folder import trained_on
-from parameter import TrainingParameters
+from parameter import GenerateParameters, TrainingParameters
 from tests import commands
 from tests.commands import exit_code
 from tests.model.striped import striped
@@ -80,6 +81,48 @@ def command(*arguments: str) -> list[str]:
 def rows(run_folder: Path) -> list[dict[str, float]]:
     with (run_folder / "history.csv").open() as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def test_sure_readings_of_unlabelled_pictures_are_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_corpus(GenerateParameters(out="drawn", count=28, workers=1))
+    Path("mixed").mkdir()
+    truth = {}
+    for place, picture in enumerate(sorted(Path("drawn").rglob("*.png"))):
+        truth[f"{place}.png"] = picture.name.partition("_")[0]
+        shutil.copy(picture, f"mixed/{place}.png")
+    # What the model is not sure of is not learnt, and neither is what cannot be read.
+    for picture in negatives(Path("noise"), 5).iterdir():
+        shutil.copy(picture, "mixed")
+    Path("mixed/broken.png").touch()
+    arguments = ["--unlabelled", "mixed", "--from", "captcha_lite", "--run", "r", "--validation", "0.3"]
+    assert run(*arguments, "--epochs", "1") == ALL_DONE
+    split = json.loads(Path("r/split.json").read_text("utf-8"))
+    learnt = {Path(name).name: label for side in ("training", "validation") for name, label in split[side].items()}
+    assert learnt.keys() <= truth.keys() and len(learnt) >= 24
+    assert sum(truth[name] == label for name, label in learnt.items()) >= len(learnt) - 1
+    assert "of 34 pictures without labels are read with a probability of at least 0.7" in capsys.readouterr().err
+    # The run goes on with the readings that it began with.
+    shutil.rmtree("noise")
+    assert run("--resume", "--run", "r") == ALL_DONE
+
+
+def test_pictures_that_no_weights_can_read_are_not_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    negatives(tmp_path / "noise", 25)
+    assert run("--unlabelled", "noise", "--run", "r") == WRONG_USE
+    assert re.search(r"error: general is sure of the text in \d of 25 pictures, too few", capsys.readouterr().err)
+    assert not Path("r/model.keras").exists() and not Path("r/readings.csv").exists()
+    write_corpus(GenerateParameters(out="few", count=10, workers=1))
+    assert run("--unlabelled", "few", "--from", "captcha_lite", "--run", "r") == WRONG_USE
+    assert re.search(
+        r"captcha_lite reads \d+ of 10 pictures in few with a probability of at least 0.7, and 20 or more are needed",
+        capsys.readouterr().err,
+    )
 
 
 def test_a_run_folder_explains_itself_and_reads(data: Path) -> None:
@@ -425,6 +468,10 @@ def test_stops_early_without_improvement(data: Path, capsys: pytest.CaptureFixtu
         (["--data", "pictures", "--size", "48x8"], r"48x8 is too small for vgg_bilstm plate: choose a larger size"),
         (["--data", "pictures", "--seed", "99999999999"], r"--seed 99999999999"),
         (["--quick", "--data", "pictures"], r"a quick training generates its own pictures, .*\(--data, --quick\)"),
+        (["--unlabelled", "pictures", "--data", "pictures"], r"--unlabelled pictures cannot be combined with --data"),
+        (["--unlabelled", "pictures", "--from", "random"], r"random weights cannot read; leave out --from random"),
+        (["--unlabelled", "gone"], r"gone does not exist"),
+        (["--unlabelled", "pictures", "--run", "pictures"], r"pictures would lie in pictures"),
         (["--data", "generate:line --text 'x"], r"--data generate: line --text .x: no closing quotation"),
         (["--data", "pictures", "--clip-norm", "inf"], r"--clip-norm inf: give a number that is above 0"),
         (["--data", "pictures", "--epochs", "two"], r"--epochs two: give a whole number"),

@@ -10,6 +10,7 @@ tensorboard/      the history for TensorBoard
 log.txt           the messages of the training
 state.npz         weights, optimiser and history after the last whole epoch, for --resume
 training.lock     locked while the training runs; the lock ends with the process, even if it is killed
+readings.csv      the readings that are trained on, with --unlabelled
 cache/            the decoded pictures, only if `.cache` in the working folder cannot be written
 """
 
@@ -53,12 +54,12 @@ logger = logging.getLogger(__name__)
 
 History = list[dict[str, float]]
 
-LOCK = "training.lock"
-#: Files that a training may write before it begins: its lock, and decoded pictures.
-WRITTEN_BEFORE_TRAINING = (LOCK, "cache")
+LOCK, READINGS = "training.lock", "readings.csv"
+#: Files that a training may write before it begins: its lock, decoded pictures, and readings of unlabelled ones.
+WRITTEN_BEFORE_TRAINING = (LOCK, "cache", READINGS)
 FILES = (
     *("parameters.json", "plan.json", "split.json", "model.keras", "history.csv", "curves.png", "log.txt"),
-    *("state.npz", LOCK),
+    *("state.npz", LOCK, READINGS),
 )
 
 #: Maximum number of bytes of a split.json: the names of some millions of pictures.
@@ -84,7 +85,7 @@ class RunFolder:
         """`name` is the path for messages: if several processes train together, that of the first one's folder."""
         self.path, self.name, self._rank = path, name or str(path), rank
         self.model, self.state, self.tensorboard = path / "model.keras", path / "state.npz", path / "tensorboard"
-        self.cache = path / "cache"
+        self.cache, self.readings = path / "cache", path / READINGS
         self._board, self._lock = TensorBoardFiles(self.tensorboard), Lock(path / LOCK)
 
     def how_to_resume(self, epochs: int = 0) -> str:
