@@ -208,7 +208,8 @@ def runtimes(results: Results, given: argparse.Namespace) -> None:
 def models(results: Results, given: argparse.Namespace) -> None:
     """Read generated pictures of the input size once with every shipped model, alternately, in a warm process.
 
-    The pictures are plates for models with formats, lines for those of any width, and captchas for all others.
+    The pictures are plates for models with formats, lines for grey ones of any width, captchas of style wild for
+    coloured ones, and captchas of the `captcha` package for all others.
     Models without an .onnx file are read by Keras.
     """
     import model  # noqa: F401 (it adds the files of Keras)
@@ -222,7 +223,9 @@ def models(results: Results, given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for reader in (Reader(name, tta=0) for name in SHIPPED_MODELS):
             width, height = reader.config.width, reader.config.height
-            size = f"--size {width}x{height}" if width else f"--style line --length 5-25 --size autox{height}"
+            # Lines are grey, and captchas have colours.
+            style = "wild" if reader.config.channels == 3 else "line --length 5-25"
+            size = f"--size {width}x{height}" if width else f"--style {style} --size autox{height}"
             if reader.config.formats:
                 size += " --style plate"
             pictures = harness.generated(Path(folder) / reader.path.stem, f"--count {given.pictures} --seed 9 {size}")
