@@ -175,16 +175,25 @@ def plates(results: Results, given: argparse.Namespace) -> None:
 
 def unseen(results: Results, given: argparse.Namespace) -> None:
     """Read captchas that the models have never seen, without constraints. Case does not count."""
-    shares: dict[str, list[float]] = {}
+    shares: dict[str, list[tuple[float, int]]] = {}
     for corpus in given.corpora:
         with tempfile.TemporaryDirectory() as folder:
             rows = Path(folder) / "rows.tsv"
-            harness.listed(corpus, rows)
+            count = len(harness.listed(corpus, rows))
             for reader in (*given.models, *harness.peers(given.without_peers)):
-                shares.setdefault(reader, []).append(compare(results, "unseen", corpus.name, reader, rows))
+                share = compare(results, "unseen", corpus.name, reader, rows)
+                shares.setdefault(reader, []).append((share, count))
     if len(given.corpora) > 1:
         for reader, each in shares.items():
-            results.add("unseen", "mean of the corpora", reader, "exact match", 100 * float(np.mean(each)), "%")
+            results.add("unseen", "mean of the corpora", reader, "exact match", unit="%", **mean_share(each))
+
+
+def mean_share(shares: list[tuple[float, int]]) -> dict[str, float]:
+    """The mean of some shares in per cent, each of a number of pictures, with its normal interval of 95 %."""
+    mean = 100 * float(np.mean([share for share, _ in shares]))
+    error = 100 * math.sqrt(sum(share * (1 - share) / count for share, count in shares)) / len(shares)
+    count = sum(count for _, count in shares)
+    return {"figure": mean, "n": count, "low": mean - 1.96 * error, "high": mean + 1.96 * error}
 
 
 def families(results: Results, given: argparse.Namespace) -> None:

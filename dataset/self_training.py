@@ -79,10 +79,10 @@ def label_sure_pictures(path: str, model: str, table: Path, max_pixels: int) -> 
                 f"and {FEWEST} or more are needed to learn from: label some pictures and train on them "
                 "(docs/own_pictures.md), or give more pictures"
             )
-    held = f" --length {constraint.length}" * bool(constraint.length)
-    held += f" --charset {constraint.charset}" * bool(constraint.charset)
+    known = {"length": constraint.length, "characters": constraint.charset}
+    held = ", ".join(f"{name} {value}" for name, value in known.items() if value)
     logger.info(
         f"{sure:,} of {len(paths):,} pictures without labels are read with a probability of at least {SURE}"
-        f"{' (with' + held + ')' if held else ''}, and become labelled ones: {table}. The validation pictures are "
+        f"{f' ({held})' if held else ''}, and become labelled ones: {table}. The validation pictures are "
         "among them: test the network with labels of your own"
     )

@@ -115,18 +115,20 @@ class Wild(Family):
         if not self._own_texts:
             if named:
                 raise UserError(
-                    "the texts of the family arithmetic are tasks, whose characters are fixed: leave it out, or "
-                    "--alphabet",
-                    "families",
+                    "the texts of the family arithmetic are tasks, whose characters are fixed: leave out the family or "
+                    "the alphabet",
+                    families="",
+                    alphabet="",
                 )
             return 0.0
         if not (self.longest >= TASK_LENGTHS[0] and self.shortest <= TASK_LENGTHS[1]):
             if named:
                 low, high = TASK_LENGTHS
                 raise UserError(
-                    f"--length {parameters.length}: tasks of the family arithmetic have {low} to {high} characters; "
-                    "give another length, or leave arithmetic out",
-                    "families",
+                    f"tasks of the family arithmetic have {low} to {high} characters, not {parameters.length}: give "
+                    "another length, or leave out the family",
+                    length="",
+                    families="",
                 )
             return 0.0
         return chosen.count("arithmetic") / len(chosen) if parameters.families is not None else TASKS

@@ -108,9 +108,12 @@ def test_tasks_have_the_length_that_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("flags", "reason"),
     [
-        ({"alphabet": "0-9A-Z"}, "the texts of the family arithmetic are tasks, whose characters are fixed: leave it"),
-        ({"length": "2"}, "--length 2: tasks of the family arithmetic have 3 to 10 characters; give another length"),
-        ({"length": "11-12"}, "--length 11-12: tasks of the family arithmetic have 3 to 10"),
+        (
+            {"alphabet": "0-9A-Z"},
+            "the texts of the family arithmetic are tasks, whose characters are fixed: leave out the",
+        ),
+        ({"length": "2"}, "tasks of the family arithmetic have 3 to 10 characters, not 2: give another length"),
+        ({"length": "11-12"}, "tasks of the family arithmetic have 3 to 10 characters, not 11-12"),
     ],
 )
 def test_tasks_that_cannot_be_drawn_are_refused(flags: dict[str, str], reason: str) -> None:
