@@ -8,6 +8,7 @@ import lzma
 import os
 import pickle
 import re
+import subprocess
 import sys
 import zipfile
 from pathlib import Path, PurePath
@@ -311,3 +312,16 @@ def test_numbers_of_a_reader_are_whole_and_bounded(name: str, number: Any) -> No
 def test_an_argument_of_a_wrong_type_is_named(of: Any, given: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=f"^{next(iter(given))} is a .*: give "):
         of(**given)
+
+
+def test_onnxruntime_is_kept_from_sending_figures_about_its_use() -> None:
+    program = (
+        "import os; from crnn_reader import Reader; Reader('crnn_reader/weights/captcha_lite.onnx'); "
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    for chosen, expected in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")):
+        others = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=others | chosen, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == expected
