@@ -120,7 +120,8 @@ def with_sure_readings(flags: TrainingParameters, folder: RunFolder) -> Training
     from dataset.self_training import label_sure_pictures
 
     refuse_places_in_use(flags, folder)
-    label_sure_pictures(flags.unlabelled or "", flags.from_ or "general", folder.readings, flags.max_pixels)
+    start = flags.from_ or "general"
+    label_sure_pictures(flags.unlabelled or "", start, folder.readings, flags.max_pixels, flags.frame, flags.root)
     return flags.model_copy(update={"data": str(folder.readings)})
 
 

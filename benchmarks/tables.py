@@ -95,7 +95,7 @@ def named(label: str) -> str:
 
 
 def shown(row: Row, show: str, with_unit: bool, with_n: bool) -> str:
-    if with_n and row["n"] and row["unit"] == "%":
+    if with_n and row["unit"] == "%":
         return f"{cell(row)} of {with_commas(row['n'])}"
     figure, ratio = cell(row, with_unit=with_unit), cell(row, "ratio", with_unit=show == "both")
     if show == "both" and ratio:

@@ -48,7 +48,7 @@ def onnx_runtime(path: Path, content: bytes) -> Runtime:
 
     Raises UserError if onnxruntime is not installed or cannot open the network.
     """
-    # onnxruntime 1.31 sends figures about its use to its maker, unless this is set when it is imported.
+    # onnxruntime 1.31 can send figures about its use to its maker, unless this is set when it is imported.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime

@@ -222,10 +222,7 @@ def suggest_flags(parameters: SuggestParameters) -> int:
         if found.sure > FEW_SURE:
             reason = f"no text that {model} reads has the format of a country's plates"
         else:
-            reason = (
-                f"{model} is sure of the text in {round(found.sure * count):,} of {count:,} pictures, too few for a "
-                "suggestion"
-            )
+            reason = f"{model} {suggestion.sure_of()}, too few for a suggestion"
         raise UserError(
             f"{reason}: try other weights, cut the texts out of larger pictures, or label some pictures and train on "
             "them (docs/own_pictures.md)"

@@ -27,7 +27,9 @@ SURE, TTA = 0.7, 0.95
 FEWEST = 20
 
 
-def label_sure_pictures(path: str, model: str, table: Path, max_pixels: int) -> None:
+def label_sure_pictures(
+    path: str, model: str, table: Path, max_pixels: int, frame: str, root: str | None = None
+) -> None:
     """Write the readings of pictures without labels that are sure, as a table that can be trained on.
 
     The texts are held to the length and the characters that :func:`suggest` finds, except for models with formats of
@@ -38,27 +40,28 @@ def label_sure_pictures(path: str, model: str, table: Path, max_pixels: int) -> 
         model: model file, run folder or shipped name of the model that reads them.
         table: CSV file to write, with the columns file, text, probability and status.
         max_pixels: pictures with more pixels are not decoded.
+        frame: the frame of animations, or page of TIFFs, to read.
+        root: the folder that the paths in lists are relative to.
 
     Raises UserError if there are no pictures, or the model is sure of too few of them.
     """
-    suggestion = suggest(path, model, max_pixels, compare=False)
+    suggestion = suggest(path, model, max_pixels, frame=frame, root=root, compare=False)
     plates = bool(read_config(locate_model(model)).formats)
     if not suggestion.length and not plates:
         raise UserError(
-            f"{model} is sure of the text in {round(suggestion.found.sure * len(suggestion.readings)):,} of "
-            f"{len(suggestion.readings):,} pictures, too few to learn from: label some pictures and train on them "
+            f"{model} {suggestion.sure_of()}, too few to learn from: label some pictures and train on them "
             "(docs/own_pictures.md), or give other weights to start from",
             **{"from": ""},
         )
     constraint = Constraint(suggestion.length or None, suggestion.charset or None)
     try:
-        reader = Reader(model, constraint=constraint, max_pixels=max_pixels, tta=TTA)
+        reader = Reader(model, constraint=constraint, max_pixels=max_pixels, frame=frame, tta=TTA)
     except UserError as error:
         # Attention is read once.
         if "tta" not in error.parameters:
             raise
-        reader = Reader(model, constraint=constraint, max_pixels=max_pixels)
-    paths = [str(sample.path) for sample in inputs([path], (), labels=False)]
+        reader = Reader(model, constraint=constraint, max_pixels=max_pixels, frame=frame)
+    paths = [str(sample.path) for sample in inputs([path], (), root=root, labels=False)]
     sure = 0
     with (
         atomic(table) as temporary,

@@ -62,13 +62,23 @@ class Suggestion:
     countries: dict[str, float]  #: shares of the countries of plates; empty for models without formats
     weights: dict[str, float]  #: mean probability of the readings by each shipped model, the highest first
 
+    def sure_of(self) -> str:
+        """How many texts are more probable than not, as the end of a sentence."""
+        count = len(self.readings)
+        return f"is sure of the text in {round(self.found.sure * count):,} of {count:,} pictures"
 
-def suggest(path: str, model: str, max_pixels: int, compare: bool = True) -> Suggestion:
+
+def suggest(
+    path: str, model: str, max_pixels: int, *, frame: str | None = None, root: str | None = None, compare: bool = True
+) -> Suggestion:
     """Read some of the pictures in a folder or list, and with `compare` also with all other shipped models.
+
+    `frame` is the frame of animations to read, by default that of the model. `root` is the folder that the paths in
+    lists are relative to.
 
     Raises UserError if there are none, or none can be read.
     """
-    paths = [str(sample.path) for sample in inputs([path], (), labels=False)]
+    paths = [str(sample.path) for sample in inputs([path], (), root=root, labels=False)]
     if not paths:
         raise UserError(f"no pictures in {path}: give a folder or a list with pictures")
     places = np.linspace(0, len(paths) - 1, min(len(paths), READ)).round().astype(int)
@@ -78,7 +88,7 @@ def suggest(path: str, model: str, max_pixels: int, compare: bool = True) -> Sug
     config = read_config(locate_model(model))
     sets = _charsets(config.alphabet) if not config.formats else []
     with progress("reading", len(chosen) * (1 + bool(sets)) + len(fewer) * (len(sets) + len(others))) as advance:
-        read = functools.partial(_read, advance=advance, max_pixels=max_pixels)
+        read = functools.partial(_read, advance=advance, max_pixels=max_pixels, frame=frame)
         every = read(chosen, model)
         readings = [reading for reading in every if not reading.error]
         failed = [f"{reading.source!s}: {reading.error}" for reading in every if reading.error]
@@ -130,10 +140,17 @@ def summary(readings: Sequence[Reading]) -> Summary:
 
 
 def _read(
-    paths: Sequence[str], model: str, *, advance: Advance, max_pixels: int, charset: str | None = None
+    paths: Sequence[str],
+    model: str,
+    *,
+    advance: Advance,
+    max_pixels: int,
+    frame: str | None,
+    charset: str | None = None,
 ) -> list[Reading]:
     readings = []
-    for reading in Reader(model, constraint=Constraint(charset=charset), max_pixels=max_pixels).read(paths):
+    reader = Reader(model, constraint=Constraint(charset=charset), max_pixels=max_pixels, frame=frame)
+    for reading in reader.read(paths):
         readings.append(reading)
         advance(1)
     return readings

@@ -247,7 +247,7 @@ class LearningCurveParameters(Parameters):
     @model_validator(mode="after")
     def _training_has_flags_of_its_own(self) -> Self:
         flags = TrainingParameters.parse(split_flags("--training", self.training))
-        for name in ("data", "run", "resume", "quick"):
+        for name in ("data", "unlabelled", "run", "resume", "quick"):
             if name in flags.model_fields_set:
                 raise UserError(f"--training {self.training}: leave out --{name}, which is set for each part")
         return self

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import training
 from cli.command import ALL_DONE, INTERRUPTED, SOME_UNREADABLE, WRONG_USE
@@ -91,13 +92,26 @@ def test_sure_readings_of_unlabelled_pictures_are_trained_on(
     Path("mixed").mkdir()
     truth = {}
     for place, picture in enumerate(sorted(Path("drawn").rglob("*.png"))):
-        truth[f"{place}.png"] = picture.name.partition("_")[0]
-        shutil.copy(picture, f"mixed/{place}.png")
+        # The text is in the last frame of an animation.
+        truth[f"{place}.gif"] = picture.name.partition("_")[0]
+        text = Image.open(picture).convert("RGB")
+        Image.new("RGB", text.size, "grey").save(f"mixed/{place}.gif", save_all=True, append_images=[text])
     # What the model is not sure of is not learnt, and neither is what cannot be read.
     for picture in negatives(Path("noise"), 5).iterdir():
         shutil.copy(picture, "mixed")
     Path("mixed/broken.png").touch()
-    arguments = ["--unlabelled", "mixed", "--from", "captcha_lite", "--run", "r", "--validation", "0.3"]
+    arguments = [
+        "--unlabelled",
+        "mixed",
+        "--from",
+        "captcha_lite",
+        "--run",
+        "r",
+        "--validation",
+        "0.3",
+        "--frame",
+        "last",
+    ]
     assert run(*arguments, "--epochs", "1") == ALL_DONE
     split = json.loads(Path("r/split.json").read_text("utf-8"))
     learnt = {Path(name).name: label for side in ("training", "validation") for name, label in split[side].items()}
